@@ -1,0 +1,284 @@
+package engine
+
+import (
+	"time"
+
+	"bulkhead/engine/project"
+)
+
+// State is where a service or a replica is in its life. A replica moves
+// Waiting -> (Building) -> Created -> Starting -> Running -> Stopping -> Exited, and from any state to Broken; a service
+// shows the least healthy state of its replicas.
+type State uint8
+
+const (
+	StateUnknown  State = iota
+	StateWaiting        // for an image, a dependency, or its turn
+	StateBuilding       // no container yet, its image is being pulled or built
+	StateCreated
+	StateStarting // started, and not ready yet
+	StateRunning
+	StateStopping
+	StateRestarting // between two lives by the restart policy
+	StatePaused
+	StateExited
+	StateBroken // the last attempt did not succeed; Err says why
+)
+
+var stateNames = [...]string{"unknown", "waiting", "building", "created", "starting", "running", "stopping", "restarting", "paused", "exited", "broken"}
+
+// String gives the word that the screen and the JSON use.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return stateNames[0]
+}
+
+// Health is what the healthcheck says.
+type Health uint8
+
+const (
+	HealthUnknown Health = iota
+	HealthNone           // no healthcheck
+	HealthStarting
+	Healthy
+	Unhealthy
+)
+
+var healthNames = [...]string{"unknown", "none", "starting", "healthy", "unhealthy"}
+
+// String gives the word that the screen and the JSON use.
+func (h Health) String() string {
+	if int(h) < len(healthNames) {
+		return healthNames[h]
+	}
+	return healthNames[0]
+}
+
+// Snapshot is all that the engine knows at one moment. Nobody writes to it again; readers must not either.
+type Snapshot struct {
+	Seq      uint64 // grows with every change
+	Time     time.Time
+	Project  string
+	Dir      string
+	Files    []string
+	Profiles []string
+	Runtime  Info
+	Caps     Caps
+	Services []Service // sorted by name
+	Disabled []string  // services that no active profile enables
+	Records  []Record  // the latest, oldest first; at most 500
+	Builds   []Build   // oldest first; at most 50; running ones last
+	Ledgers  []Ledger  // oldest first; at most 20
+	Watch    WatchStatus
+	Plan     string        // the last plan as text
+	Ready    bool          // every wanted service is ready
+	ReadyIn  time.Duration // from the start of Run to the first Ready; 0 before
+	Phase    Phase
+	Reload   *Reload  // a changed Compose file that is not applied yet, or why it does not load
+	Orphans  []string // containers of this project whose service the file does not name
+	Warnings []string
+}
+
+// Phase is what the engine as a whole is doing.
+type Phase uint8
+
+const (
+	PhaseUnknown  Phase = iota
+	PhaseStarting       // before the first plan
+	PhaseRunning
+	PhaseStopping
+	PhaseStopped
+	PhaseLost // the connection to the engine is gone and being tried again
+)
+
+// WatchStatus is the state of file watching.
+type WatchStatus struct {
+	Mode     project.WatchMode // Auto unless the user paused it for all
+	On       bool              // notices are coming in
+	Held     string            // why batches are held, "" when they are not
+	Notices  []string          // limits reached, polling, with remedies
+	LastPath string
+	LastAt   time.Time
+}
+
+// Service is one Compose service as last seen.
+type Service struct {
+	Name       string
+	State      State
+	Health     Health
+	Since      time.Time // when State was entered
+	Started    time.Time // of the oldest running replica; zero when none runs
+	Replicas   []Replica // sorted by number
+	Wanted     int       // replicas
+	Image      string
+	Restarts   int     // by policy, over all replicas
+	Generation int     // highest of its replicas
+	ExitCode   int     // of the last replica that ended
+	CPU        float64 // cores; NaN before the second sample
+	Mem        int64   // bytes; -1 before the first sample
+	NetRx      float64 // bytes per second; NaN before the second sample
+	NetTx      float64
+	CPUHistory []float64 // cores, one a sample, oldest first; at most 60
+	MemHistory []int64
+	Ports      []Port
+	DependsOn  []string
+	WaitsFor   []string // "db healthy": what keeps it from starting
+	ReadyBy    string   // "healthcheck", "probe", "running": what ready means for it
+	Ready      bool
+	ByHand     bool // the user stopped, killed or paused it: only the user brings it back
+	Mode       project.WatchMode
+	Rules      []project.Rule
+	Doing      string   // "building 4/7", "pulling 34%", "syncing", "" when its lane is idle
+	Pending    []string // changed paths that wait for the lane
+	Stale      []string // changed paths that the running code does not have
+	Last       *Change  // the last change, running or done
+	Changes    []Change // history, oldest first; at most 20
+	Err        string   // why State is Broken, one line
+	Remedy     string
+	Config     project.Service
+}
+
+// Replica is one container slot of a service.
+type Replica struct {
+	Number     int
+	Generation int
+	Identity   Identity
+	Name       string
+	State      State
+	Health     Health
+	Since      time.Time
+	ExitCode   int
+	OOM        bool
+	Restarts   int
+	Cause      string // of its last change of state
+	ImageID    string
+	Ports      []Port
+	CPU        float64
+	Mem        int64
+	Finished   time.Time
+}
+
+// Change is one piece of work that a lane did for a cause, timed by stage.
+type Change struct {
+	Service    string
+	Action     string // "sync", "sync+restart", "sync+exec", "restart", "rebuild", "start", "stop", "kill", "pause", "unpause", "up", "scale"
+	Cause      string // "orders/main.go saved", "you pressed r"
+	Paths      []string
+	Began      time.Time
+	Ended      time.Time // zero while it runs
+	Stages     []Stage   // in the order in which they began
+	Err        string    // one line, "" when it worked
+	Generation int       // that it led to
+	Note       string    // "killed at once: its process 1 ignores SIGTERM"
+	Slow       []string  // stages that took half as long again as their median
+}
+
+// Stage is one timed part of a change: detect prepare build copy create stop start ready total.
+type Stage struct {
+	Name string
+	Took time.Duration
+}
+
+// Build is one image build or prepare run, running or done.
+type Build struct {
+	ID       int
+	Services []string // who wanted it
+	Kind     string   // "build", "pull", "prepare"
+	Image    string
+	Cause    string
+	Began    time.Time
+	Ended    time.Time // zero while it runs
+	Steps    []BuildStep
+	Done     int // steps
+	Total    int
+	Cached   int
+	Current  int64 // bytes of a pull
+	Size     int64
+	Lines    []string // output, bounded to the last 500 lines, raw
+	Err      string
+	Canceled bool // superseded or stopped by the user
+}
+
+// BuildStep is one step of a build.
+type BuildStep struct {
+	Name   string
+	Cached bool
+	Began  time.Time
+	Ended  time.Time
+	Err    string
+}
+
+// Record is one event in the words of the JSON lines: the events pane, --plain and --json all print these.
+type Record struct {
+	Seq        uint64
+	Time       time.Time
+	Kind       string // "service", "build", "watch", "plan", "ledger", "fault", "notice"
+	Service    string
+	Replica    int
+	Generation int
+	ID         string // container id
+	State      State  // of kind service
+	Health     Health
+	ExitCode   int // valid when HasExit
+	HasExit    bool
+	Cause      string
+	Action     string
+	Paths      []string
+	Stages     []Stage
+	Notice     string // of kind notice: "ready", "watching", or another word
+	Text       string // one line for people
+	Err        string
+	Ledger     *Ledger
+}
+
+// Ledger is the proof of who was touched by one fault and who was not.
+type Ledger struct {
+	Service string // the one that was hit
+	Replica int    // 0: all
+	Fault   string // "SIGKILL", "stop", "pause"
+	At      time.Time
+	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
+	BackIn  time.Duration // from the user's bring-back to ready; 0 before
+	Rows    []LedgerRow   // every other replica, sorted by service and number
+}
+
+// LedgerRow compares one replica before and after.
+type LedgerRow struct {
+	Service string
+	Replica int
+	Before  Identity
+	After   Identity
+	Outcome Outcome
+	Delay   time.Duration // from the fault to the first sign of Outcome
+	Sign    string        // the first sign: "healthy -> unhealthy", a log line
+}
+
+// Outcome is what a fault did to a bystander, worst last.
+type Outcome uint8
+
+const (
+	OutcomeUnknown Outcome = iota
+	Untouched              // same container id, start time and restart count; health and errors as before
+	Errors                 // untouched, with more errors in its log than before
+	WentUnhealthy
+	Died // another container id, start time or restart count, or not running
+)
+
+var outcomeNames = [...]string{"unknown", "untouched", "errors", "unhealthy", "died"}
+
+// String gives the word that the JSON uses.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return outcomeNames[0]
+}
+
+// Reload is a changed Compose file.
+type Reload struct {
+	At      time.Time
+	Changes []project.Change
+	Err     string // why the file does not load; then nothing changes
+}
