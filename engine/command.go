@@ -21,7 +21,7 @@ type Options struct {
 	// RemoveOrphans removes containers of the project whose service the file does not name.
 	RemoveOrphans bool
 	Recreate      bool   // --force-recreate
-	StateDir      string // where generations and sync records are kept; "" keeps none
+	StateDir      string // base folder, as $XDG_STATE_HOME/bulkhead; generations and sync records go below it, under engine id and project; "" keeps none
 	NoStats       bool   // take no CPU and memory readings
 	LogTail       int    // lines of the past to read of containers that run already; 0: 1000
 }

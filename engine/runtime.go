@@ -134,28 +134,29 @@ type Identity struct {
 // Instance is one container of the project as the runtime sees it.
 type Instance struct {
 	Identity
-	Service     string
-	Replica     int
-	Name        string
-	State       State  // Created, Running, Paused, Restarting, Stopping, Exited
-	Health      Health // HealthNone without a healthcheck
-	ExitCode    int
-	OOM         bool
-	Error       string // why the engine could not start it
-	Created     time.Time
-	Finished    time.Time // zero while it never ended
-	Hash        string    // config hash label
-	ImageRef    string    // name it was created from
-	ImageID     string    // id of the image it runs
-	Digest      string    // image label, compared with Image.Digest
-	Ports       []Port
-	Pid         int
-	Number      string   // container-number label as written; "" when missing
-	Networks    []string // names of the attached networks
-	Volumes     []string // names of the mounted named volumes
-	LogDriver   string
-	TTY         bool
-	Healthcheck bool // the container has one, from the image or from the file
+	Service       string
+	Replica       int
+	Name          string
+	State         State  // Created, Running, Paused, Restarting, Stopping, Exited
+	Health        Health // HealthNone without a healthcheck
+	ExitCode      int
+	OOM           bool
+	Error         string // why the engine could not start it
+	Created       time.Time
+	Finished      time.Time // zero while it never ended
+	Hash          string    // config hash label
+	ImageRef      string    // name it was created from
+	ImageID       string    // id of the image it runs
+	Digest        string    // image label, compared with Image.Digest
+	Ports         []Port
+	Pid           int
+	Number        string   // container-number label as written; "" when missing
+	Networks      []string // names of the attached networks
+	Volumes       []string // names of the mounted named volumes
+	LogDriver     string
+	TTY           bool
+	HealthTest    []string // the test of its healthcheck, from the image or from the file ("CMD", …; "CMD-SHELL", …); empty without one
+	HealthTimeout time.Duration
 }
 
 // Port is one published port.
