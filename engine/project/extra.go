@@ -1,0 +1,225 @@
+package project
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// extensionKey is where everything of bulkhead's sits in a service.
+const extensionKey = "x-bulkhead"
+
+// Swap is how a new generation takes over from the one before.
+type Swap int
+
+// The ways to swap. A loaded service has Replace or Overlap.
+const (
+	UnknownSwap Swap = iota
+	Replace          // stop the old one, then start the new one
+	Overlap          // the new one is ready before the old one stops
+)
+
+// String gives the spelling in x-bulkhead.
+func (s Swap) String() string { return spelling(swapNames(), int(s)) }
+
+// WatchMode is what a service does with changed files at start.
+type WatchMode int
+
+// The watch modes. A loaded service has one of the last three.
+const (
+	UnknownWatch WatchMode = iota
+	Auto                   // carry out the rules
+	Manual                 // mark as stale, wait for a key
+	Off                    // do nothing
+)
+
+// String gives the spelling in x-bulkhead.
+func (m WatchMode) String() string { return spelling(watchNames(), int(m)) }
+
+func swapNames() []string  { return []string{"unknown", "replace", "overlap"} }
+func watchNames() []string { return []string{"unknown", "auto", "manual", "off"} }
+
+func spelling(names []string, i int) string {
+	if i < 0 || i >= len(names) {
+		return names[0]
+	}
+	return names[i]
+}
+
+// Extra is a service's x-bulkhead.
+type Extra struct {
+	Prepare    *Prepare // nil: nothing runs on the host
+	Probe      string   // URL with scheme http, https or tcp; "" when there is none
+	MayDegrade []string // services of the project, enabled or not; sorted
+	Swap       Swap
+	Watch      WatchMode
+}
+
+// Prepare is a command that runs on the host, in the project folder, before a build or a sync.
+type Prepare struct {
+	Run   string            // a shell command, never empty
+	Env   map[string]string // over the environment of the process
+	Watch []string          // absolute files and folders; a change in one runs the command
+}
+
+// decoder reads one service's x-bulkhead. The first thing that is wrong is kept in err.
+type decoder struct {
+	l       *loading
+	service string
+	err     *LoadError
+}
+
+func (l *loading) extra(p *Project, service string, value any) (Extra, error) {
+	d := &decoder{l: l, service: service}
+	e := Extra{Swap: Replace, Watch: Auto}
+	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "swap", "watch")
+	if v, ok := m["prepare"]; ok {
+		e.Prepare = d.prepare(v)
+	}
+	if v, ok := m["probe"]; ok {
+		e.Probe = d.probe(d.text(v, "probe"))
+	}
+	if v, ok := m["swap"]; ok {
+		e.Swap = Swap(d.choice(v, swapNames(), "swap"))
+	}
+	if v, ok := m["watch"]; ok {
+		e.Watch = WatchMode(d.choice(v, watchNames(), "watch"))
+	}
+	all := slices.Sorted(maps.Keys(p.Compose.AllServices()))
+	for i, name := range d.texts(m["may_degrade"], "may_degrade") {
+		if !slices.Contains(all, name) {
+			d.fail(fmt.Sprintf("no service %q", name), orNearest(name, all, "name a service of the Compose file"),
+				"may_degrade", fmt.Sprint(i))
+		}
+		e.MayDegrade = append(e.MayDegrade, name)
+	}
+	slices.Sort(e.MayDegrade)
+	e.MayDegrade = slices.Compact(e.MayDegrade)
+	if d.err != nil {
+		return Extra{}, d.err
+	}
+	return e, nil
+}
+
+func (d *decoder) prepare(value any) *Prepare {
+	m := d.mapping(value, []string{"prepare"}, "run", "env", "watch")
+	p := &Prepare{Run: strings.TrimSpace(d.text(m["run"], "prepare", "run")), Env: map[string]string{}}
+	if p.Run == "" {
+		d.fail("no command", "write run: and the command", "prepare", "run")
+	}
+	switch env := m["env"].(type) {
+	case nil:
+	case map[string]any:
+		for k, v := range env {
+			switch v.(type) {
+			case map[string]any, []any, nil:
+				d.fail("not a text", `write `+k+`: "value"`, "prepare", "env", k)
+			}
+			p.Env[k] = fmt.Sprint(v)
+		}
+	default:
+		for _, entry := range d.texts(env, "prepare", "env") {
+			k, v, ok := strings.Cut(entry, "=")
+			if !ok || k == "" {
+				d.fail(fmt.Sprintf("%q has no value", entry), "write KEY=value, or a mapping", "prepare", "env", entry)
+			}
+			p.Env[k] = v
+		}
+	}
+	for _, path := range d.texts(m["watch"], "prepare", "watch") {
+		p.Watch = append(p.Watch, resolve(join(d.l.details.WorkingDir, path)))
+	}
+	return p
+}
+
+func (d *decoder) probe(text string) string {
+	u, err := url.Parse(text)
+	if err == nil && u.Host != "" && slices.Contains([]string{"http", "https"}, u.Scheme) {
+		return text
+	}
+	if err == nil && u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" {
+		return text
+	}
+	d.fail(fmt.Sprintf("%q is no address to ask", text), "write http://localhost:8080/health or tcp://localhost:5432", "probe")
+	return ""
+}
+
+// mapping gives a mapping whose keys are all known. path is below x-bulkhead.
+func (d *decoder) mapping(value any, path []string, known ...string) map[string]any {
+	if value == nil && len(path) == 0 {
+		return nil
+	}
+	m, ok := value.(map[string]any)
+	if !ok {
+		d.fail("must be a mapping", "write some of "+strings.Join(known, ", ")+" below it", path...)
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if slices.Contains(known, key) || strings.HasPrefix(key, "x-") {
+			continue
+		}
+		d.fail("no such attribute", orNearest(key, known, "there are: "+strings.Join(known, ", ")),
+			append(slices.Clone(path), key)...)
+	}
+	return m
+}
+
+func (d *decoder) text(value any, path ...string) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case nil:
+		if len(path) > 1 {
+			return "" // a missing one, which the caller asks for
+		}
+	}
+	d.fail("must be a text", "put it in quotes", path...)
+	return ""
+}
+
+// texts gives a list of texts; a single text is a list of one.
+func (d *decoder) texts(value any, path ...string) []string {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		return []string{v}
+	case []any:
+		var list []string
+		for i, item := range v {
+			list = append(list, d.text(item, append(slices.Clone(path), fmt.Sprint(i))...))
+		}
+		return list
+	}
+	d.fail("must be a list", "write it as [a, b]", path...)
+	return nil
+}
+
+// choice gives the index of a name, of which the first is none that may be written.
+func (d *decoder) choice(value any, names []string, path ...string) int {
+	text, ok := value.(string)
+	if i := slices.Index(names, text); ok && i > 0 {
+		return i
+	}
+	said := fmt.Sprint(value)
+	// an unquoted off is a boolean to some YAML readers
+	if i := slices.Index(names, "off"); value == false && i > 0 {
+		return i
+	}
+	d.fail(fmt.Sprintf("%q is not known", said),
+		orNearest(said, names[1:], "write one of "+strings.Join(names[1:], ", ")), path...)
+	return 0
+}
+
+// fail keeps the first fault.
+func (d *decoder) fail(problem, remedy string, path ...string) {
+	if d.err != nil {
+		return
+	}
+	at := append([]string{"services", d.service, extensionKey}, path...)
+	d.err = d.l.errorAt(at...)
+	d.err.Problem = strings.Join(at, ".") + ": " + problem
+	d.err.Remedy = remedy
+}

@@ -1,0 +1,136 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+// filter is what a rule matches by, beyond its folder.
+type filter struct {
+	include, ignore *patterns       // below the rule's Path
+	context         *patterns       // .dockerignore of the build; nil where it does not apply
+	always          map[string]bool // absolute files that .dockerignore cannot hide: Dockerfile, .dockerignore
+	written         []string        // absolute paths that other services' prepare writes; count only for default rules
+}
+
+// patterns are lines of .dockerignore syntax below a folder. A nil one matches nothing.
+type patterns struct {
+	root    string
+	matcher *patternmatcher.PatternMatcher
+}
+
+// compile gives nil for no lines.
+func compile(root string, lines []string) (*patterns, error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	m, err := patternmatcher.New(lines)
+	if err != nil {
+		return nil, err
+	}
+	return &patterns{root, m}, nil
+}
+
+// readIgnore reads the .dockerignore of a build: the one that is named for the Dockerfile, else the context's. It
+// gives the absolute paths at which one is looked for, whether they exist or not; the last is the one that was read.
+func readIgnore(context, dockerfile string) (*patterns, []string, error) {
+	names := []string{filepath.Join(context, ".dockerignore")}
+	if dockerfile != "" {
+		names = append([]string{dockerfile + ".dockerignore"}, names...)
+	}
+	for i, name := range names {
+		file, err := os.Open(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, names[:i+1], err
+		}
+		lines, err := ignorefile.ReadAll(file)
+		if closeErr := file.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return nil, names[:i+1], fmt.Errorf("read %s: %w", name, err)
+		}
+		p, err := compile(context, lines)
+		return p, names[:i+1], err
+	}
+	return nil, names, nil
+}
+
+// match says whether a path below the root is one of the patterns', or lies below one. The root itself never is.
+func (p *patterns) match(path string) bool {
+	if p == nil {
+		return false
+	}
+	rel, ok := below(p.root, path)
+	if !ok || rel == "." {
+		return false
+	}
+	// the patterns are known to compile
+	hit, err := p.matcher.MatchesOrParentMatches(rel)
+	return err == nil && hit
+}
+
+// covers says whether all that may ever lie below a folder matches. It may say no although it does.
+func (p *patterns) covers(dir string) bool {
+	if !p.match(dir) {
+		return false
+	}
+	rel, _ := below(p.root, dir)
+	if !p.matcher.Exclusions() {
+		return true
+	}
+	return !slices.ContainsFunc(p.matcher.Patterns(), func(x *patternmatcher.Pattern) bool {
+		return x.Exclusion() && reaches(filepath.ToSlash(x.String()), rel)
+	})
+}
+
+// reaches says whether a pattern may match a folder, something on the way to it, or something below it.
+func reaches(pattern, dir string) bool {
+	want := strings.Split(dir, "/")
+	for i, part := range strings.Split(pattern, "/") {
+		if i >= len(want) || strings.Contains(part, "**") {
+			return true
+		}
+		if ok, err := path.Match(part, want[i]); err != nil || !ok {
+			return err != nil
+		}
+	}
+	return true
+}
+
+// below gives path relative to dir with forward slashes, "." for dir itself; no when it does not lie in it.
+func below(dir, path string) (rel string, ok bool) {
+	if dir == path {
+		return ".", true
+	}
+	prefix := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
+	rel, ok = strings.CutPrefix(path, prefix)
+	return filepath.ToSlash(rel), ok
+}
+
+// resolve follows the symbolic links of a path, as far as it exists. Paths of rules are resolved, as compose-go does
+// it with some of them, so that the ones that a watcher reports below them compare.
+func resolve(path string) string {
+	if path == "" || !filepath.IsAbs(path) {
+		return path
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	dir := filepath.Dir(path)
+	if dir == path {
+		return path
+	}
+	return filepath.Join(resolve(dir), filepath.Base(path))
+}

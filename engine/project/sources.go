@@ -1,0 +1,364 @@
+package project
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/template"
+	"go.yaml.in/yaml/v4"
+)
+
+// source is one file of the project as it was written, kept to tell where something stands.
+type source struct {
+	path string       // absolute; "-" for stdin
+	docs []*yaml.Node // its documents' top nodes
+	text string
+}
+
+// sources are all files that a project is made of. compose-go drops the places of what it reads, so the files are
+// parsed a second time for them. What cannot be read or parsed here is left out: compose-go reports it.
+type sources struct {
+	files    []*source          // Compose files and what they include, in the order they are merged
+	extended map[string]*source // files that services extend, by absolute path
+	inputs   map[string]bool    // absolute paths that includes and extends name, existing or not
+	cwd      string
+	dir      string // project folder
+	env      template.Mapping
+}
+
+// place is a line of a file; the zero place is unknown.
+type place struct {
+	file *source
+	line int
+}
+
+// parseYAML gives the top nodes of all documents in a file.
+func parseYAML(content []byte) ([]*yaml.Node, error) {
+	var docs []*yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return docs, nil
+		}
+		if err != nil {
+			return docs, err
+		}
+		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+			docs = append(docs, doc.Content[0])
+		}
+	}
+}
+
+// add takes a file in, after the files that it includes: what it says itself wins over those. base is the folder that
+// its includes are relative to.
+func (s *sources) add(path, base string, content []byte) error {
+	docs, err := parseYAML(content)
+	f := &source{path: path, docs: docs, text: string(content)}
+	if err == nil {
+		for _, doc := range docs {
+			s.follow(doc, f, base)
+		}
+	}
+	s.files = append(s.files, f)
+	return err
+}
+
+// follow reads what a document includes and extends.
+func (s *sources) follow(doc *yaml.Node, f *source, base string) {
+	for _, entry := range seq(get(doc, "include")) {
+		list, dir := entry, ""
+		if entry.Kind == yaml.MappingNode {
+			list = get(entry, "path")
+			dir = s.scalar(get(entry, "project_directory"))
+			for _, n := range scalars(get(entry, "env_file")) {
+				s.inputs[join(base, s.scalar(n))] = true
+			}
+		}
+		for i, n := range scalars(list) {
+			path := join(base, s.scalar(n))
+			if i == 0 {
+				if dir == "" {
+					dir = filepath.Dir(path)
+				}
+				dir = join(base, dir)
+				s.inputs[filepath.Join(dir, ".env")] = true
+			}
+			if s.inputs[path] {
+				continue // seen, or a cycle, which compose-go reports
+			}
+			s.inputs[path] = true
+			if content, err := os.ReadFile(path); err == nil {
+				// a file that does not parse is compose-go's to report
+				_ = s.add(path, dir, content)
+			}
+		}
+	}
+	s.followExtends(doc, base)
+}
+
+func (s *sources) followExtends(doc *yaml.Node, base string) {
+	services := get(doc, "services")
+	for _, name := range keys(services) {
+		file := s.scalar(get(get(get(services, name), "extends"), "file"))
+		if file == "" {
+			continue
+		}
+		path := join(base, file)
+		s.inputs[path] = true
+		if s.extended[path] != nil {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		docs, _ := parseYAML(content)
+		s.extended[path] = &source{path: path, docs: docs, text: string(content)}
+		for _, d := range docs {
+			s.followExtends(d, filepath.Dir(path))
+		}
+	}
+}
+
+// scalar gives a node's text with variables filled in; a text that cannot be filled in stays as it is.
+func (s *sources) scalar(n *yaml.Node) string {
+	n = deref(n)
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return ""
+	}
+	if !strings.Contains(n.Value, "$") {
+		return n.Value
+	}
+	text, err := template.SubstituteWithOptions(n.Value, s.env, template.WithoutLogging)
+	if err != nil {
+		return n.Value
+	}
+	return text
+}
+
+// find gives the place of an attribute: of the file merged last that has it, else of what the service extends. When no
+// file has it, the place of the deepest part that some file has; the top level counts for nothing.
+func (s *sources) find(path ...string) place {
+	best, depth := place{}, 0
+	for _, f := range slices.Backward(s.files) {
+		if p, d := f.find(path); d > depth {
+			best, depth = p, d
+		}
+	}
+	if depth < len(path) && len(path) > 2 && path[0] == "services" {
+		for _, f := range s.files {
+			for _, doc := range f.docs {
+				if p, d := s.findExtended(doc, path, filepath.Dir(f.path), 8); d > depth {
+					best, depth = p, d
+				}
+			}
+		}
+	}
+	return best
+}
+
+// findExtended looks for an attribute in what the service extends. hops bounds a chain that goes in circles.
+func (s *sources) findExtended(doc *yaml.Node, path []string, base string, hops int) (place, int) {
+	extends := get(get(get(doc, "services"), path[1]), "extends")
+	if extends == nil || hops == 0 {
+		return place{}, 0
+	}
+	ref, file := s.scalar(extends), ""
+	if extends.Kind == yaml.MappingNode {
+		ref, file = s.scalar(get(extends, "service")), s.scalar(get(extends, "file"))
+	}
+	path = append([]string{"services", ref}, path[2:]...)
+	if file == "" {
+		best, depth := place{}, 0
+		for _, f := range slices.Backward(s.files) {
+			if p, d := f.find(path); d > depth {
+				best, depth = p, d
+			}
+		}
+		return best, depth
+	}
+	f := s.extended[join(base, file)]
+	if f == nil {
+		return place{}, 0
+	}
+	best, depth := f.find(path)
+	for _, d := range f.docs {
+		if p, n := s.findExtended(d, path, filepath.Dir(f.path), hops-1); n > depth {
+			best, depth = p, n
+		}
+	}
+	return best, depth
+}
+
+// findText gives the first line that holds one of the texts.
+func (s *sources) findText(texts ...string) place {
+	for _, f := range s.files {
+		for i, line := range strings.Split(f.text, "\n") {
+			if strings.HasPrefix(strings.TrimSpace(line), "#") {
+				continue
+			}
+			if slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(line, t) }) {
+				return place{f, i + 1}
+			}
+		}
+	}
+	return place{}
+}
+
+// show gives a place as "compose.yaml:12", the file relative to the project folder when it is inside.
+func (s *sources) show(p place) string {
+	if p.file == nil {
+		return ""
+	}
+	return inside(s.dir, p.file.path) + ":" + strconv.Itoa(p.line)
+}
+
+// find descends as far as the path goes and says how many of its parts it found.
+func (f *source) find(path []string) (place, int) {
+	best, depth := place{}, 0
+	for _, doc := range f.docs {
+		if line, d := descend(doc, path); d > depth {
+			best, depth = place{f, line}, d
+		}
+	}
+	return best, depth
+}
+
+// descend gives the line of the deepest node on the path, and how many parts of the path led there.
+func descend(n *yaml.Node, path []string) (line, depth int) {
+	n = deref(n)
+	if n == nil || len(path) == 0 {
+		return 0, 0
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		// names may have dots in them, which paths do not escape
+		for i := 1; i <= len(path); i++ {
+			key, value := pair(n, strings.Join(path[:i], "."))
+			if key == nil {
+				continue
+			}
+			if l, d := descend(value, path[i:]); d > 0 {
+				return l, i + d
+			}
+			return key.Line, i
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			if path[0] == strconv.Itoa(i) {
+				if l, d := descend(item, path[1:]); d > 0 {
+					return l, 1 + d
+				}
+				return item.Line, 1
+			}
+		}
+		// the short forms: KEY=value, name, source:target
+		for _, item := range n.Content {
+			v, ok := strings.CutPrefix(item.Value, path[0])
+			if item.Kind == yaml.ScalarNode && ok && (v == "" || v[0] == '=' || v[0] == ':') {
+				return item.Line, 1
+			}
+		}
+	}
+	return 0, 0
+}
+
+// get gives the value of a key of a mapping, nil when there is none.
+func get(n *yaml.Node, key string) *yaml.Node {
+	_, value := pair(deref(n), key)
+	return value
+}
+
+// pair gives the nodes of a key and its value, also when a merge key (<<) brings them in.
+func pair(n *yaml.Node, name string) (key, value *yaml.Node) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i], deref(n.Content[i+1])
+		}
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value != "<<" {
+			continue
+		}
+		for _, from := range seq(n.Content[i+1]) {
+			if key, value := pair(from, name); key != nil {
+				return key, value
+			}
+		}
+	}
+	return nil, nil
+}
+
+// keys gives the keys of a mapping with those that merge keys bring in, in the order they are written.
+func keys(n *yaml.Node) []string {
+	n = deref(n)
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var names []string
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "<<" {
+			for _, from := range seq(n.Content[i+1]) {
+				names = append(names, keys(from)...)
+			}
+			continue
+		}
+		names = append(names, n.Content[i].Value)
+	}
+	return names
+}
+
+// seq gives the items of a sequence, or the node itself when it is none.
+func seq(n *yaml.Node) []*yaml.Node {
+	n = deref(n)
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		return []*yaml.Node{n}
+	}
+	items := make([]*yaml.Node, len(n.Content))
+	for i, item := range n.Content {
+		items[i] = deref(item)
+	}
+	return items
+}
+
+// scalars gives the scalar items of a sequence, or the node itself when it is a scalar.
+func scalars(n *yaml.Node) []*yaml.Node {
+	return slices.DeleteFunc(seq(n), func(n *yaml.Node) bool { return n.Kind != yaml.ScalarNode })
+}
+
+// deref follows an alias to what it stands for.
+func deref(n *yaml.Node) *yaml.Node {
+	for i := 0; n != nil && n.Kind == yaml.AliasNode && i < 8; i++ {
+		n = n.Alias
+	}
+	return n
+}
+
+func join(base, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(base, path)
+}
+
+// inside gives path relative to dir when it lies in it, else path itself.
+func inside(dir, path string) string {
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsAbs(path) && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}

@@ -1,0 +1,94 @@
+package project
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/tree"
+)
+
+// warnings gives what is not carried out of what the loaded services use, and what compose-go logged, each with its
+// place.
+func (l *loading) warnings(p *Project, logged []string) []Warning {
+	var all []Warning
+	for _, f := range l.findings {
+		if w, ok := l.notCarried(p, f.Path); ok && !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	for _, f := range l.sources.files {
+		for _, doc := range f.docs {
+			if key, _ := pair(doc, "version"); key != nil {
+				all = append(all, Warning{Place: l.sources.show(place{f, key.Line}), Attribute: "version",
+					Text: "version is obsolete and has no effect; remove it"})
+			}
+		}
+	}
+	for _, s := range p.Services {
+		all = append(all, l.deadRules(s)...)
+	}
+	unset := regexp.MustCompile(`^The "(.+)" variable is not set`)
+	for _, line := range logged {
+		if m := unset.FindStringSubmatch(line); m != nil {
+			at := l.sources.findText("${"+m[1]+"}", "$"+m[1], "${"+m[1])
+			all = append(all, Warning{Place: l.sources.show(at),
+				Text: fmt.Sprintf("variable %s is not set, so it is empty; set it in the environment or in .env, or write ${%s:-}", m[1], m[1])})
+			continue
+		}
+		if !strings.Contains(line, "attribute `version` is obsolete") {
+			all = append(all, Warning{Text: line})
+		}
+	}
+	return all
+}
+
+// notCarried makes a warning of an attribute that compose-go found and bulkhead does not carry out; no when nothing
+// that is loaded uses it.
+func (l *loading) notCarried(p *Project, path tree.Path) (Warning, bool) {
+	var parts []string
+	for _, part := range path.Parts() {
+		parts = append(parts, strings.ReplaceAll(part, "👻", ".")) // compose-go's escape for a dot in a name
+	}
+	w := Warning{Attribute: strings.Join(parts, ".")}
+	if len(parts) > 1 {
+		used := true
+		switch parts[0] {
+		case "services":
+			w.Service = parts[1]
+			used = p.Service(parts[1]) != nil
+		case "secrets":
+			_, used = p.Secrets[parts[1]]
+		case "configs":
+			_, used = p.Configs[parts[1]]
+		}
+		if !used {
+			return w, false
+		}
+	}
+	w.Place = l.sources.show(l.sources.find(slices.DeleteFunc(parts, func(s string) bool { return s == tree.PathMatchList })...))
+	w.Attribute = strings.TrimSuffix(w.Attribute, "."+tree.PathMatchList)
+	w.Text = w.Attribute + " is not carried out"
+	if reason := reasonFor(path); reason != "" {
+		w.Text += ": " + reason
+	}
+	return w, true
+}
+
+// deadRules warns of rules that never match because .dockerignore hides all they could match.
+func (l *loading) deadRules(s *Service) []Warning {
+	var all []Warning
+	for i := range s.Rules {
+		r := &s.Rules[i]
+		if r.Default || r.filter.always[r.Path] || !r.filter.context.covers(r.Path) {
+			continue
+		}
+		at := l.sources.find("services", s.Name, "develop", "watch", fmt.Sprint(i))
+		path := inside(l.sources.dir, r.Path)
+		all = append(all, Warning{Place: l.sources.show(at), Service: s.Name,
+			Attribute: fmt.Sprintf("services.%s.develop.watch.%d", s.Name, i),
+			Text:      fmt.Sprintf("this rule never applies, because .dockerignore has %s; add !%s to it", path, path)})
+	}
+	return all
+}
