@@ -30,7 +30,7 @@ type cart struct {
 	User    string    `json:"user"`
 	Lines   []line    `json:"lines"`
 	Cents   int       `json:"cents"` // for all
-	Changed time.Time `json:"changed"`
+	Changed time.Time `json:"changed,omitzero"`
 }
 
 type carts struct {

@@ -126,7 +126,7 @@ func (b *backend) failed(err error, instead string) {
 		return
 	}
 	name := b.client.Name()
-	b.log.Warn(name+" is down, "+instead, "service", name, "more", b.muted, "err", err)
+	b.log.Warn(name+" is down, "+instead, "service", name, "muted", b.muted, "err", err)
 	b.warned, b.muted = now, 0
 }
 
