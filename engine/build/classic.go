@@ -135,10 +135,7 @@ func classicTree(in *input) (fsutil.FS, string, error) {
 	}
 	kept, err := fsutil.NewFilterFS(in.context, &fsutil.FilterOpt{
 		ExcludePatterns: excludes,
-		Map: func(_ string, st *types.Stat) fsutil.MapResult {
-			st.Uid, st.Gid = 0, 0
-			return fsutil.MapResultKeep
-		},
+		Map:             ownedByRoot,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("build context: %w", err)

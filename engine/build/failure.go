@@ -1,12 +1,15 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/opencontainers/go-digest"
 )
@@ -80,17 +83,85 @@ func broken(r Request, in *input, rec *recorder, err error) *Error {
 			last = max(last, int(rg.Start.Line), int(rg.End.Line))
 		}
 		if text := cut(string(src.Info.Data), first, last); text != "" {
-			e.Step, e.Line = text, first
-			e.File = in.file
-			// A frontend may know of other files; ours is told apart by its name.
-			if in.file != "" && src.Info.Filename != "" && filepath.Base(in.file) != filepath.Base(src.Info.Filename) {
-				e.File = src.Info.Filename
-			}
-			break
+			e.Step, e.File, e.Line = text, in.file, first
+			return e
 		}
+	}
+
+	// BuildKit before 0.11 sends no source with its errors, so the line is found by what it says.
+	first, last := locate(in.text, st.Name)
+	if m := parseError.FindStringSubmatch(err.Error()); m != nil {
+		first, _ = strconv.Atoi(m[1]) // digits by the pattern
+		last = first
+	}
+	if text := cut(string(in.text), first, last); text != "" {
+		e.Step, e.File, e.Line = text, in.file, first
 	}
 	return e
 }
+
+var (
+	parseError = regexp.MustCompile(`dockerfile parse error (?:on )?line (\d+):`)
+	variable   = regexp.MustCompile(`\\\$(\\\{[^}]*\}|\w+)`) // in quoted text
+	blanks     = regexp.MustCompile(`\s+`)
+)
+
+// locate finds the first and last line of a Dockerfile's instruction by the name that BuildKit gives
+// its step, in which variables are filled in. Both are 0 where it is not found.
+func locate(dockerfile []byte, name string) (first, last int) {
+	tree, err := parser.Parse(bytes.NewReader(dockerfile))
+	if err != nil {
+		return 0, 0
+	}
+	image, isBase := strings.CutPrefix(name, "[internal] load metadata for ")
+	label, text := "", ""
+	if m := numbered.FindStringSubmatch(name); m != nil {
+		label, text = m[1], squeeze(name[len(m[0]):])
+	} else if !isBase {
+		return 0, 0
+	}
+	stage, stageName := -1, ""
+	for _, n := range tree.AST.Children {
+		if strings.EqualFold(n.Value, "from") {
+			stage, stageName = stage+1, ""
+			if f := strings.Fields(n.Original); len(f) > 3 && strings.EqualFold(f[len(f)-2], "as") {
+				stageName = strings.ToLower(f[len(f)-1])
+			}
+			if isBase && n.Next != nil && sameImage(n.Next.Value, image) {
+				return n.StartLine, n.EndLine
+			}
+		}
+		if isBase || !sameText(n.Original, text) {
+			continue
+		}
+		// The same words may stand in several stages; the label says in which, if perhaps after a
+		// platform: "dev", "stage-1", "linux/arm64 dev", or nothing where there is one stage.
+		own := label[strings.LastIndex(label, " ")+1:]
+		if own == "" || own == stageName || own == fmt.Sprintf("stage-%d", stage) {
+			return n.StartLine, n.EndLine
+		}
+	}
+	return 0, 0
+}
+
+// sameText compares an instruction as written with one whose variables are filled in.
+func sameText(written, said string) bool {
+	written = squeeze(written)
+	if written == said {
+		return true
+	}
+	word, rest, _ := strings.Cut(written, " ")
+	pattern := variable.ReplaceAllString(regexp.QuoteMeta(rest), ".*")
+	ok, err := regexp.MatchString("^(?i:"+regexp.QuoteMeta(word)+") "+pattern+"$", said)
+	return err == nil && ok // an error: nothing that we could have made of a Dockerfile
+}
+
+func sameImage(written, said string) bool {
+	ref, err := reference.ParseDockerRef(written)
+	return err == nil && ref.String() == said
+}
+
+func squeeze(s string) string { return strings.TrimSpace(blanks.ReplaceAllString(s, " ")) }
 
 // cut returns lines first to last of a text, counted from 1.
 func cut(text string, first, last int) string {

@@ -20,18 +20,19 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/filesync"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/entitlements"
 	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// namedContexts is the capability that a Dockerfile frontend needs for additional_contexts. One that
-// lacks it hands the build on to the frontend of the "# syntax=" line, where there is one.
-const namedContexts = "moby.buildkit.frontend.contexts+forward"
+// namedContexts is the capability that a Dockerfile frontend needs for additional_contexts.
+const namedContexts = "moby.buildkit.frontend.contexts"
 
 // capabilities are what differs between the engines that have BuildKit.
 type capabilities struct {
@@ -139,6 +140,11 @@ func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabiliti
 	if err != nil {
 		return "", nil, err
 	}
+	stop, err := b.serve(ctx, opt)
+	if err != nil {
+		return "", nil, err
+	}
+	defer stop()
 	ch := make(chan *client.SolveStatus)
 	read := make(chan error, 1)
 	go func() {
@@ -165,6 +171,37 @@ func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabiliti
 	return digest, notices, nil
 }
 
+// serve opens the connection on which the engine asks back, and tells opt of it.
+func (b *Builder) serve(ctx context.Context, opt *client.SolveOpt) (stop func(), err error) {
+	for _, e := range slices.Concat(opt.CacheImports, opt.CacheExports) {
+		if e.Type == "local" {
+			return func() {}, nil // BuildKit's client locks and serves cache folders on its own session alone
+		}
+	}
+	s, err := session.NewSession(ctx, opt.SharedKey)
+	if err != nil {
+		return nil, fmt.Errorf("build session: %w", err)
+	}
+	dirs := filesync.StaticDirSource{}
+	for name, folder := range opt.LocalMounts {
+		if dirs[name], err = fsutil.NewFilterFS(folder, &fsutil.FilterOpt{Map: ownedByRoot}); err != nil {
+			return nil, fmt.Errorf("build context: %w", err)
+		}
+	}
+	c, err := openCallback(ctx, b.opt.Dial, s.ID(), opt.SharedKey, append(opt.Session, filesync.NewFSSyncProvider(dirs)))
+	if err != nil {
+		return nil, err
+	}
+	opt.SharedSession, opt.SessionPreInitialized = s, true
+	return c.close, nil
+}
+
+// ownedByRoot hides who owns the files on this machine: it would change the image.
+func ownedByRoot(_ string, st *types.Stat) fsutil.MapResult {
+	st.Uid, st.Gid = 0, 0
+	return fsutil.MapResultKeep
+}
+
 func recordSafely(rec *recorder, st *client.SolveStatus) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -178,7 +215,8 @@ func recordSafely(rec *recorder, st *client.SolveStatus) (err error) {
 // explain tells apart the errors of a build, of the engine and of the connection.
 func (b *Builder) explain(r Request, in *input, rec *recorder, err error) error {
 	var missing *errdefs.UnsupportedFrontendCapError
-	if errors.As(err, &missing) {
+	// Old engines send the error's text alone.
+	if errors.As(err, &missing) || strings.Contains(err.Error(), "unsupported frontend capability "+namedContexts) {
 		return fmt.Errorf("%w: additional_contexts (%s) needs Engine 23.0 or later, or a first line \"# syntax=docker/dockerfile:1\" in the Dockerfile where the engine can pull that image", ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(r.AdditionalContexts)), ", "))
 	}
 	if status.Code(rootStatus(err)) == codes.Unavailable {
@@ -267,7 +305,8 @@ func sources(opt *client.SolveOpt, in *input) {
 
 func nameContexts(opt *client.SolveOpt, r Request) error {
 	for name, where := range r.AdditionalContexts {
-		opt.FrontendAttrs["frontend.caps"] = namedContexts
+		// A frontend without it hands the build on to that of the "# syntax=" line, if there is one.
+		opt.FrontendAttrs["frontend.caps"] = namedContexts + "+forward"
 		if strings.HasPrefix(where, "oci-layout://") {
 			return fmt.Errorf("%w: additional context %s: oci-layout", ErrUnsupported, name)
 		}

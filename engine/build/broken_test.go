@@ -1,0 +1,104 @@
+package build_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bulkhead/engine/build"
+)
+
+// line is an engine whose connections can be cut, as by its restart.
+type line struct {
+	mu    sync.Mutex
+	down  bool
+	conns []net.Conn
+	dials int
+}
+
+func (l *line) dial(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dials++
+	if l.down {
+		return nil, errors.New("connection refused")
+	}
+	c, err := dial(ctx, path, proto, meta)
+	if err == nil {
+		l.conns = append(l.conns, c)
+	}
+	return c, err
+}
+
+func (l *line) cut(down bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = down
+	for _, c := range l.conns {
+		c.Close()
+	}
+	l.conns = nil
+}
+
+func lineBuilder(t *testing.T) (*line, *build.Builder) {
+	t.Helper()
+	needEngine(t)
+	l := &line{}
+	b := build.New(build.Options{Dial: l.dial, HasBuildKit: true, DockerConfigDir: t.TempDir()})
+	t.Cleanup(func() { b.Close() })
+	return l, b
+}
+
+func TestBuildWorksAfterTheEngineRestarted(t *testing.T) {
+	l, b := lineBuilder(t)
+	r := build.Request{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique()), Tags: []string{prefix + "restart"}}
+	mustBuild(t, b, r)
+	for range 3 {
+		l.cut(false)
+		mustBuild(t, b, r)
+	}
+}
+
+func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
+	l, b := lineBuilder(t)
+	r := build.Request{
+		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Tags: []string{prefix + "midway"},
+		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\nRUN echo begun; sleep 1\n",
+	}
+	var once sync.Once
+	_, err := b.Build(t.Context(), r, func(p build.Progress) {
+		if slices.Contains(p.Output, "begun") {
+			once.Do(func() { l.cut(false) })
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := image(t, prefix+"midway"); !ok {
+		t.Error("no image")
+	}
+}
+
+func TestEngineThatIsGoneIsReportedSoon(t *testing.T) {
+	l, b := lineBuilder(t)
+	r := build.Request{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", "x"), Tags: []string{prefix + "gone"}}
+	mustBuild(t, b, r)
+	l.cut(true)
+	began := time.Now()
+	_, err := b.Build(t.Context(), r, nil)
+	if !errors.Is(err, build.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("took %v", d)
+	}
+	l.mu.Lock()
+	l.down = false
+	l.mu.Unlock()
+	mustBuild(t, b, r)
+}
