@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// retryAfter is how long to leave the kernel alone after it refused a watch.
-const retryAfter = 10 * time.Second
+// retryPolls is how many pauses of polling to leave the kernel alone after it
+// refused a watch: 10 s by default.
+const retryPolls = 20
 
 // arrange gets notices for f: from the kernel, or else from the poller. t is
 // the root that it is for; nil for a gate, which is never polled because
@@ -58,7 +59,7 @@ func (k *keeper) arrange(f *folder, t *tree) {
 	if outOfWatches(err) {
 		if k.poll(f, t) {
 			k.limited[f] = struct{}{}
-			k.retry = time.Now().Add(retryAfter)
+			k.retry = time.Now().Add(retryPolls * k.opt.Poll)
 		}
 		return
 	}
@@ -152,7 +153,7 @@ func (k *keeper) retryLimited(now time.Time) {
 	}
 	for f := range k.limited {
 		if err := k.kernel.Add(f.real); err != nil {
-			k.retry = now.Add(retryAfter)
+			k.retry = now.Add(retryPolls * k.opt.Poll)
 			return
 		}
 		// The watch counts from here; what came before shows in a last look.

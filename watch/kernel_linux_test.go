@@ -1,0 +1,491 @@
+package watch
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// quick are times for tests that wait for many batches.
+func quick() Options {
+	return Options{Quiet: 15 * time.Millisecond, Cap: 100 * time.Millisecond, Poll: 25 * time.Millisecond}
+}
+
+// started is a running watcher whose roots are registered.
+func started(t testing.TB, opt Options, roots ...Root) *Watcher {
+	t.Helper()
+	w := run(t, opt)
+	w.SetRoots(roots)
+	select {
+	case <-w.Ready():
+	case <-time.After(30 * time.Second):
+		t.Fatal("not ready after 30 s")
+	}
+	return w
+}
+
+// wantPaths takes batches until all paths have come.
+func wantPaths(t testing.TB, w *Watcher, paths ...string) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, p := range paths {
+		missing[p] = true
+	}
+	limit := time.After(10 * time.Second)
+	for len(missing) > 0 {
+		select {
+		case b := <-w.Batches():
+			for _, p := range b.Paths {
+				delete(missing, p)
+			}
+		case <-limit:
+			for p := range missing {
+				t.Fatalf("%d of %d paths are not reported, such as %s", len(missing), len(paths), p)
+			}
+		}
+	}
+}
+
+func wantNotice(t testing.TB, w *Watcher, text, remedy string) {
+	t.Helper()
+	select {
+	case n := <-w.Notices():
+		if !strings.Contains(n.Text, text) || !strings.Contains(n.Remedy, remedy) {
+			t.Errorf("notice %+v; want text with %q and remedy with %q", n, text, remedy)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no notice with %q", text)
+	}
+}
+
+func mustMkdir(t testing.TB, elem ...string) string {
+	t.Helper()
+	path := filepath.Join(elem...)
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func mustWrite(t testing.TB, elem ...string) string {
+	t.Helper()
+	path := filepath.Join(elem...)
+	if err := os.WriteFile(path, []byte(time.Now().String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// inotifyWatches asks the kernel how many watches this process has.
+func inotifyWatches(t *testing.T) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/fdinfo/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			continue // the descriptor that listed the folder
+		}
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if strings.HasPrefix(lines.Text(), "inotify wd:") {
+				n++
+			}
+		}
+		f.Close()
+	}
+	return n
+}
+
+func TestIgnoredFoldersCostNoWatchAndNoTime(t *testing.T) {
+	root := t.TempDir()
+	for i := range 500 {
+		dir := mustMkdir(t, root, "node_modules", strconv.Itoa(i%50), strconv.Itoa(i))
+		for j := range 100 {
+			if err := os.Link(linkSource(t, root), filepath.Join(dir, strconv.Itoa(j))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	mustMkdir(t, root, "src/api")
+	ig, err := NewIgnore(root, []string{"**/node_modules"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := inotifyWatches(t)
+	began := time.Now()
+	w := started(t, Options{}, Root{Path: root, Ignore: ig.Match})
+	took := time.Since(began)
+	t.Logf("50,000 ignored files: ready after %v", took)
+	if took > time.Second {
+		t.Errorf("ready after %v; the ignored folders were walked", took)
+	}
+	// The root, src, src/api, and the folder above the root.
+	if n := inotifyWatches(t) - before; n != 4 {
+		t.Errorf("%d kernel watches, want 4", n)
+	}
+	mustWrite(t, root, "node_modules/0/0/new")
+	wantPaths(t, w, mustWrite(t, root, "src/api/a"))
+}
+
+// linkSource is a file to make many names of, which is faster than many files.
+func linkSource(t *testing.T, root string) string {
+	src := filepath.Join(root, "source")
+	if _, err := os.Stat(src); err != nil {
+		mustWrite(t, src)
+	}
+	return src
+}
+
+func TestReplacedRootsReleaseTheirWatches(t *testing.T) {
+	root := t.TempDir()
+	for i := range 20 {
+		mustMkdir(t, root, "a", strconv.Itoa(i))
+		mustMkdir(t, root, "b", strconv.Itoa(i))
+	}
+	before := inotifyWatches(t)
+	w := started(t, quick(), Root{Path: filepath.Join(root, "a")}, Root{Path: root})
+	w.SetRoots([]Root{{Path: filepath.Join(root, "b")}})
+	deadline := time.Now().Add(5 * time.Second)
+	// b, the 20 in it, and the folder above b.
+	for inotifyWatches(t)-before != 22 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d kernel watches, want 22", inotifyWatches(t)-before)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	wantPaths(t, w, mustWrite(t, root, "b/7/x"))
+	w.SetRoots(nil)
+	for inotifyWatches(t) != before {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d kernel watches left without roots", inotifyWatches(t)-before)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestReadingGoesOnWhileNobodyTakesBatches(t *testing.T) {
+	root := t.TempDir()
+	source := linkSource(t, root)
+	w := started(t, quick(), Root{Path: root})
+	var want []string
+	for i := range 20 {
+		dir := mustMkdir(t, root, strconv.Itoa(i))
+		for j := range 1000 { // in all more than the kernel's queue holds
+			want = append(want, filepath.Join(dir, strconv.Itoa(j)))
+			if err := os.Link(source, want[len(want)-1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	missing := map[string]bool{}
+	for _, p := range want {
+		missing[p] = true
+	}
+	limit := time.After(10 * time.Second)
+	for len(missing) > 0 {
+		select {
+		case b := <-w.Batches():
+			if b.Lost {
+				t.Fatal("notices were lost while the receiver slept")
+			}
+			for _, p := range b.Paths {
+				delete(missing, p)
+			}
+		case <-limit:
+			t.Fatalf("%d of %d files are not reported", len(missing), len(want))
+		}
+	}
+}
+
+func TestOverflowIsReportedAndNewFoldersAreFound(t *testing.T) {
+	root := t.TempDir()
+	kernel, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, changes := newInbox(), newMailbox[change]()
+	k := newKeeper(quick(), newPoller(time.Hour, in), changes, func(Notice) {})
+	k.kernel = kernel
+	ctx := t.Context()
+	k.setRoots(ctx, []Root{{Path: root}})
+
+	// Nobody reads, until the kernel's queue is full for sure.
+	limit, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+	if err != nil || n > 100_000 {
+		t.Skipf("the kernel's queue is too long to fill: %s %v", limit, err)
+	}
+	source := linkSource(t, root)
+	for i := range n + 8192 { // fsnotify takes some thousand before it waits
+		if err := os.Link(source, filepath.Join(root, strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(root, strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deep := mustMkdir(t, root, "late/deep")
+
+	ended := make(chan error, 1)
+	go func() { ended <- read(kernel, in) }()
+	wait := func(what string, is func(change) bool) {
+		t.Helper()
+		limit := time.After(10 * time.Second)
+		for {
+			for _, c := range changes.take() {
+				if is(c) {
+					return
+				}
+			}
+			select {
+			case <-in.wake:
+				for _, e := range in.take() {
+					k.handle(ctx, e)
+				}
+			case <-limit:
+				t.Fatalf("no change that is %s", what)
+			}
+		}
+	}
+	wait("a loss", func(c change) bool { return c.path == "" })
+	file := mustWrite(t, deep, "file")
+	wait("the file in the folder that came unseen", func(c change) bool { return c.path == file })
+	if err := kernel.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRandomWorkLeavesEveryFolderWatched makes, moves and removes folders as
+// fast as it can, and then wants a file in each folder that is left reported.
+func TestRandomWorkLeavesEveryFolderWatched(t *testing.T) {
+	for _, poll := range []bool{false, true} {
+		t.Run(fmt.Sprintf("poll=%v", poll), func(t *testing.T) {
+			t.Parallel()
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			rng := rand.New(rand.NewPCG(seed, 0))
+			top := t.TempDir()
+			root := mustMkdir(t, top, "root")
+			opt := quick()
+			opt.ForcePoll = poll
+			w := started(t, opt, Root{Path: root})
+			folders := func() (all []string) {
+				err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+					if err == nil && d.IsDir() {
+						all = append(all, path)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return all
+			}
+			any := func(s []string) string { return s[rng.IntN(len(s))] }
+			name := func() string { return string(rune('a' + rng.IntN(4))) }
+			for round := range 3 {
+				for range 150 {
+					// Failures are part of the game: names are taken, folders are
+					// moved into themselves.
+					all := folders()
+					switch rng.IntN(8) {
+					case 0, 1, 2:
+						_ = os.MkdirAll(filepath.Join(any(all), name(), name()), 0o755)
+					case 3, 4:
+						_ = os.Rename(any(all), filepath.Join(any(all), name()))
+					case 5:
+						if victim := any(all); victim != root && rng.IntN(3) == 0 {
+							_ = os.RemoveAll(victim)
+						}
+					case 6:
+						_ = os.WriteFile(filepath.Join(any(all), name()), nil, 0o644)
+					case 7:
+						if away := filepath.Join(top, "away"); os.Rename(any(all[len(all)/2:]), away) == nil {
+							_ = os.MkdirAll(root, 0o755) // it may have been the root itself
+							_ = os.Rename(away, filepath.Join(any(folders()), name()))
+							_ = os.RemoveAll(away)
+						}
+					}
+				}
+				// A mark in the root goes through all stages behind the work; two, because
+				// a poller may have passed.
+				for i := range 2 {
+					wantPaths(t, w, mustWrite(t, root, fmt.Sprintf("mark%d.%d", round, i)))
+				}
+				var want []string
+				for i, dir := range folders() {
+					want = append(want, mustWrite(t, dir, fmt.Sprintf("probe%d.%d", round, i)))
+				}
+				wantPaths(t, w, want...)
+			}
+		})
+	}
+}
+
+func TestRootsMayChangeAtAnyTime(t *testing.T) {
+	root := t.TempDir()
+	mustMkdir(t, root, "a/b")
+	w := run(t, quick())
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				w.SetRoots([]Root{{Path: filepath.Join(root, "a")}, {Path: filepath.Join(root, strconv.Itoa(i))}})
+			}
+		}
+	}()
+	// a is in every set, so that nothing in it may be missed.
+	<-w.Ready()
+	for i := range 50 {
+		wantPaths(t, w, mustWrite(t, root, "a/b", strconv.Itoa(i)))
+	}
+	close(stop)
+	<-ended
+}
+
+func TestRunEndsTheChannelsAndRunsOnce(t *testing.T) {
+	w, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.SetRoots([]Root{{Path: t.TempDir()}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- w.Run(ctx) }()
+	<-w.Ready()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if _, ok := <-w.Batches(); ok {
+		t.Error("Batches is open after Run")
+	}
+	if _, ok := <-w.Notices(); ok {
+		t.Error("Notices is open after Run")
+	}
+	if err := w.Run(t.Context()); err == nil {
+		t.Error("a second Run works")
+	}
+}
+
+func TestForcedPollingIsTold(t *testing.T) {
+	opt := quick()
+	opt.ForcePoll = true
+	w := started(t, opt, Root{Path: t.TempDir()})
+	wantNotice(t, w, "looked at every 25ms", "")
+}
+
+func TestSilentFilesystems(t *testing.T) {
+	for magic, want := range map[int64]string{
+		0x6969: "nfs", 0x517b: "smb", 0xff534d42: "smb", 0xfe534d42: "smb", 0x01021997: "9p", 0x65735546: "fuse",
+		-0x00acb2be: "smb", // 0xff534d42 where the number is signed and 32 bits wide
+		0xef53:      "", 0x9123683e: "", 0x58465342: "", 0x01021994: "", 0x794c7630: "",
+	} {
+		if got := silentType(magic); got != want {
+			t.Errorf("type %#x is %q, want %q", magic, got, want)
+		}
+	}
+	if got := silent("/proc"); got != "" {
+		t.Errorf("/proc is %q", got)
+	}
+}
+
+// limited runs the test again, in a user namespace with its own inotify limit.
+// It returns true in the process that is limited.
+func limited(t *testing.T, limit string, n int) bool {
+	const mark = "BULKHEAD_WATCH_TEST_LIMITED"
+	if os.Getenv(mark) != "" {
+		setLimit(t, limit, n)
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), mark+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil && len(out) == 0 {
+		t.Skipf("no user namespace, and so no inotify limit of its own: %v", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("with the limit: %v\n%s", err, out)
+	}
+	return false
+}
+
+func setLimit(t *testing.T, limit string, n int) {
+	t.Helper()
+	if err := os.WriteFile("/proc/sys/user/"+limit, []byte(strconv.Itoa(n)), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatExceedsTheWatchLimitIsPolled(t *testing.T) {
+	if !limited(t, "max_inotify_watches", 5) {
+		return
+	}
+	root := t.TempDir()
+	for i := range 20 {
+		mustMkdir(t, root, strconv.Itoa(i), "sub")
+	}
+	w := started(t, quick(), Root{Path: root})
+	wantNotice(t, w, "limit of file watches", "sudo sysctl fs.inotify.max_user_watches=")
+	if n := inotifyWatches(t); n != 5 {
+		t.Errorf("%d kernel watches, want all 5", n)
+	}
+	var want []string
+	for i := range 20 {
+		want = append(want, mustWrite(t, root, strconv.Itoa(i), "sub", "file"))
+	}
+	wantPaths(t, w, want...)
+	mustMkdir(t, root, "7/sub/new/deep")
+	wantPaths(t, w, mustWrite(t, root, "7/sub/new/deep/file"))
+
+	setLimit(t, "max_inotify_watches", 1000)
+	wantNotice(t, w, "for all folders again", "")
+	if n := inotifyWatches(t); n != 44 { // 20 of two, one of two, the root, and the folder above
+		t.Errorf("%d kernel watches, want 44", n)
+	}
+	for i, p := range want {
+		want[i] = mustWrite(t, p)
+	}
+	wantPaths(t, w, want...)
+}
+
+func TestWithoutInotifyInstanceEverythingIsPolled(t *testing.T) {
+	if !limited(t, "max_inotify_instances", 0) {
+		return
+	}
+	root := t.TempDir()
+	mustMkdir(t, root, "sub")
+	w := started(t, quick(), Root{Path: root})
+	wantNotice(t, w, "no file notices", "sudo sysctl fs.inotify.max_user_instances=")
+	wantPaths(t, w, mustWrite(t, root, "sub/file"))
+}
