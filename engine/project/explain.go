@@ -270,4 +270,4 @@ func cause(err error) string {
 }
 
 // ending gives the last part of an error's text.
-func ending(text string) string { return text[strings.LastIndex(text, ": ")+1:] }
+func ending(text string) string { return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:]) }

@@ -83,7 +83,11 @@ func (l *loading) wrongType(m []string) *LoadError {
 			continue
 		}
 		remedy := r.remedy
-		if n := l.sources.node(path...); n != nil && n.Kind == yaml.ScalarNode {
+		n := l.sources.node(path...)
+		if n != nil && n.Kind == yaml.MappingNode && r.word == "string" {
+			remedy = "write one text, or, where a list is meant, a dash before it"
+		}
+		if n != nil && n.Kind == yaml.ScalarNode {
 			switch r.word {
 			case "string":
 				remedy = fmt.Sprintf("write %q", n.Value)

@@ -62,6 +62,8 @@ func (l *loading) yamlError(path string, err error) *LoadError {
 		return e.say("a key without a colon", "write key: value")
 	case has("did not find expected key") || has("did not find expected '-' indicator"):
 		return e.say("not indented like the lines around it", "indent it by as many spaces")
+	case has("did not find expected node content"):
+		return e.say("something is missing here or in the line before", "write a value, or close the bracket")
 	case has("unknown anchor"):
 		name := strings.Split(text+"''", "'")[1]
 		return e.say("*"+name+" stands for nothing", "write &"+name+" before what it should stand for, further up")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/consts"
+	"github.com/compose-spec/compose-go/v2/graph"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/compose-spec/compose-go/v2/utils"
@@ -27,7 +28,10 @@ const overlayName = "compose.bulkhead.yaml"
 // another, whoever calls.
 func Load(ctx context.Context, o Options) (p *Project, err error) {
 	l := &loading{opts: o}
-	logged := listen(func() { p, err = l.load(ctx) })
+	logged := listen(func() {
+		registerRaw()
+		p, err = l.load(ctx)
+	})
 	if err != nil {
 		return nil, l.explain(err)
 	}
@@ -73,8 +77,10 @@ func (l *loading) load(ctx context.Context) (*Project, error) {
 	p := &Project{
 		Name:     full.Name,
 		Dir:      full.WorkingDir,
-		EnvFiles: l.opts.EnvFiles,
 		Profiles: slices.DeleteFunc(slices.Clone(full.Profiles), func(s string) bool { return s == "" }),
+	}
+	if len(l.opts.EnvFiles) > 0 {
+		p.EnvFiles = l.opts.EnvFiles
 	}
 	for _, f := range l.details.ConfigFiles {
 		p.Files = append(p.Files, f.Filename)
@@ -248,6 +254,9 @@ func (l *loading) parse(ctx context.Context, details types.ConfigDetails) (*type
 	if err := l.platforms(p); err != nil {
 		return nil, err
 	}
+	if err := l.check(p); err != nil {
+		return nil, err
+	}
 	for _, s := range p.Services {
 		for _, f := range s.EnvFiles {
 			l.sources.inputs[f.Path] = true
@@ -295,6 +304,50 @@ func (l *loading) choose(p *types.Project) (*types.Project, error) {
 		}
 	}
 	return p.WithoutUnnecessaryResources(), nil
+}
+
+// check repeats compose-go's checks where they saw a service that was still disabled by its profile, and adds those that
+// the engine would otherwise make when half of the project runs.
+func (l *loading) check(p *types.Project) error {
+	for name, s := range p.Services {
+		undefined := func(kind, resource string) error { return l.undefinedResource([]string{name, kind, resource}) }
+		for n := range s.Networks {
+			if _, ok := p.Networks[n]; !ok {
+				return undefined("network", n)
+			}
+		}
+		for _, v := range s.Volumes {
+			if _, ok := p.Volumes[v.Source]; !ok && v.Type == types.VolumeTypeVolume && v.Source != "" {
+				return undefined("volume", v.Source)
+			}
+		}
+		for _, c := range s.Configs {
+			if _, ok := p.Configs[c.Source]; !ok {
+				return undefined("config", c.Source)
+			}
+		}
+		for _, c := range s.Secrets {
+			if _, ok := p.Secrets[c.Source]; !ok {
+				return undefined("secret", c.Source)
+			}
+		}
+		policy, retries, _ := strings.Cut(s.Restart, ":")
+		policies := []string{"no", "always", "on-failure", "unless-stopped"}
+		if _, err := strconv.Atoi(retries); s.Restart != "" && !slices.Contains(policies, policy) || retries != "" && (err != nil || policy != "on-failure") {
+			return l.errorAt("services", name, "restart").say(fmt.Sprintf("services.%s.restart: %q is not known", name, s.Restart),
+				orNearest(policy, policies, "write one of no, always, on-failure, on-failure:3, unless-stopped"))
+		}
+	}
+	byName := map[string]string{}
+	for _, name := range p.ServiceNames() {
+		container := p.Services[name].ContainerName
+		if other := byName[container]; other != "" && container != "" {
+			return l.errorAt("services", name, "container_name").
+				say(fmt.Sprintf("%s and %s have the same container_name %s", other, name, container), "give each its own")
+		}
+		byName[container] = name
+	}
+	return graph.CheckCycle(p)
 }
 
 func (l *loading) noService(name string, all types.Services) error {

@@ -161,12 +161,18 @@ func (l *loading) defaultRules(p *Project, s *Service, b *types.BuildConfig, wri
 		if i > 0 {
 			build = nil
 		}
-		f := &filter{written: written}
+		path, f := resolve(context), &filter{}
+		for _, w := range written {
+			// a rule for a whole tree that the context is part of says nothing about what prepare writes
+			if _, around := below(w, path); !around {
+				f.written = append(f.written, w)
+			}
+		}
 		var err error
 		if f.context, f.always, err = l.ignoreOf(context, build); err != nil {
 			return err
 		}
-		s.Rules = append(s.Rules, Rule{Action: Rebuild, Path: resolve(context), Default: true, filter: f})
+		s.Rules = append(s.Rules, Rule{Action: Rebuild, Path: path, Default: true, filter: f})
 	}
 	return nil
 }

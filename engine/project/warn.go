@@ -51,6 +51,10 @@ func (l *loading) notCarried(p *Project, path tree.Path) (Warning, bool) {
 	for _, part := range path.Parts() {
 		parts = append(parts, strings.ReplaceAll(part, "👻", ".")) // compose-go's escape for a dot in a name
 	}
+	// mappings whose keys are the user's own have no paths in the schema, so compose-go finds what is in them
+	if reasonFor(path) == "" && len(parts) > 3 {
+		return Warning{}, false
+	}
 	w := Warning{Attribute: strings.Join(parts, ".")}
 	if len(parts) > 1 {
 		used := true
