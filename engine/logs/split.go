@@ -1,0 +1,117 @@
+package logs
+
+import "bytes"
+
+// Splitter turns the bytes of one stream into lines. A line ends with \n or \r\n. A line that is rewritten in
+// place (a progress bar, which writes \r and no \n for minutes) stays one line, of which only the last
+// rewrites are kept. The zero value is ready; not safe for concurrent use.
+type Splitter struct {
+	MaxLine int // bytes kept of a line; what is over is counted and dropped; 0: 1 MiB
+
+	buf []byte // the line that has not ended yet
+	cut int    // bytes dropped from its end
+	now int    // cut of the line being emitted
+}
+
+const (
+	// keepRewrites is how much of a line being rewritten in place is kept before old rewrites go.
+	keepRewrites = 8 << 10
+	// keepBuffer is the capacity that a splitter keeps for the next line after a long one.
+	keepBuffer = 64 << 10
+)
+
+// Write takes in bytes and emits the lines that end in them. A line is valid during the call of emit only.
+func (s *Splitter) Write(p []byte, emit func(line []byte)) {
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			s.hold(p)
+			return
+		}
+		if len(s.buf) == 0 && s.cut == 0 && i <= s.maxLine() {
+			emit(trimReturn(p[:i])) // the usual case: a whole line, and nothing to copy
+		} else {
+			s.hold(p[:i])
+			s.emit(emit)
+		}
+		p = p[i+1:]
+	}
+}
+
+// Flush emits the line that has no end yet, if there is one: at the end of a stream, or when a prompt should
+// be seen.
+func (s *Splitter) Flush(emit func(line []byte)) {
+	if len(s.buf) > 0 || s.cut > 0 {
+		s.emit(emit)
+	}
+}
+
+// Cut is, during a call of emit, how many bytes the line lost because it was over MaxLine: the last argument of
+// Store.AppendCut.
+func (s *Splitter) Cut() int { return s.now }
+
+// Pending is how many bytes of a line without an end are held.
+func (s *Splitter) Pending() int { return len(s.buf) }
+
+func (s *Splitter) emit(emit func(line []byte)) {
+	s.now = s.cut
+	emit(trimReturn(s.buf))
+	s.now, s.cut = 0, 0
+	if s.buf = s.buf[:0]; cap(s.buf) > keepBuffer {
+		s.buf = nil
+	}
+}
+
+// hold keeps bytes of the current line, up to MaxLine.
+func (s *Splitter) hold(p []byte) {
+	limit := s.maxLine()
+	for portion := min(keepRewrites, limit); len(p) > 0; {
+		// In portions, so that a write of megabytes of rewrites does not count as one long line.
+		part := p[:min(len(p), portion)]
+		p = p[len(part):]
+		if len(s.buf)+len(part) > portion {
+			s.forget()
+		}
+		if s.cut > 0 {
+			// A return that is not half of a line end starts the row anew, and what was cut is not seen again.
+			at := bytes.LastIndexByte(part[:len(part)-1], '\r')
+			if at < 0 {
+				s.cut += len(part)
+				continue
+			}
+			s.buf, s.cut, part = s.buf[:0], 0, part[at:]
+		}
+		if room := limit - len(s.buf); len(part) > room {
+			keep := cutAt(part, room)
+			s.cut = len(part) - keep
+			part = part[:keep]
+		}
+		s.buf = append(s.buf, part...)
+	}
+}
+
+// forget drops rewrites that later ones went over: all but the last two, since the newest may not be whole, and
+// may be shorter than the one under it.
+func (s *Splitter) forget() {
+	last := bytes.LastIndexByte(s.buf, '\r')
+	if last <= 0 {
+		return
+	}
+	if last = bytes.LastIndexByte(s.buf[:last], '\r'); last > 0 {
+		s.buf = append(s.buf[:0], s.buf[last:]...)
+	}
+}
+
+func (s *Splitter) maxLine() int {
+	if s.MaxLine <= 0 {
+		return defaultMaxLine
+	}
+	return s.MaxLine
+}
+
+func trimReturn(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
