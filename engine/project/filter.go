@@ -25,6 +25,7 @@ type filter struct {
 type patterns struct {
 	root    string
 	matcher *patternmatcher.PatternMatcher
+	single  []*patternmatcher.PatternMatcher // of each pattern alone, in the same order; nil for an exception (!)
 }
 
 // compile gives nil for no lines.
@@ -36,7 +37,17 @@ func compile(root string, lines []string) (*patterns, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &patterns{root, m}, nil
+	p := &patterns{root: root, matcher: m}
+	for _, x := range m.Patterns() {
+		var one *patternmatcher.PatternMatcher
+		if !x.Exclusion() {
+			if one, err = patternmatcher.New([]string{x.String()}); err != nil {
+				return nil, err
+			}
+		}
+		p.single = append(p.single, one)
+	}
+	return p, nil
 }
 
 // readIgnore reads the .dockerignore of a build: the one that is named for the Dockerfile, else the context's. It
@@ -87,12 +98,17 @@ func (p *patterns) covers(dir string) bool {
 		return false
 	}
 	rel, _ := below(p.root, dir)
-	if !p.matcher.Exclusions() {
-		return true
+	// the last pattern that has a say about a path decides, so an exception counts only after what hides the folder
+	for i, x := range slices.Backward(p.matcher.Patterns()) {
+		if one := p.single[i]; one == nil {
+			if reaches(filepath.ToSlash(x.String()), rel) {
+				return false
+			}
+		} else if hit, err := one.MatchesOrParentMatches(rel); err == nil && hit {
+			return true
+		}
 	}
-	return !slices.ContainsFunc(p.matcher.Patterns(), func(x *patternmatcher.Pattern) bool {
-		return x.Exclusion() && reaches(filepath.ToSlash(x.String()), rel)
-	})
+	return false
 }
 
 // reaches says whether a pattern may match a folder, something on the way to it, or something below it.
