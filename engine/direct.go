@@ -2,13 +2,227 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"bulkhead/engine/project"
 )
 
 // Direct carries out a command on a project that no running engine holds: it finds the containers by their labels and acts at once,
-// in dependency order (from p, or from the containers' labels when p is nil). Verbs: start, stop, restart, kill, pause, unpause, down.
+// in dependency order where p is given. Verbs: start, stop, restart, kill, pause, unpause, down.
 // report gets a line for each thing done and may be nil. The error names what did not work; the rest is done all the same.
 func Direct(ctx context.Context, rt Runtime, name string, p *project.Project, c Command, report func(Record)) error {
+	if report == nil {
+		report = func(Record) {}
+	}
+	all, err := rt.Instances(ctx, name)
+	if err != nil {
+		return fmt.Errorf("look at project %s: %w", name, err)
+	}
+	var mine []Instance
+	for _, in := range all {
+		if (len(c.Services) == 0 || slices.Contains(c.Services, in.Service)) && (c.Replica == 0 || c.Replica == in.Replica) {
+			mine = append(mine, in)
+		}
+	}
+	for _, s := range c.Services {
+		if !slices.ContainsFunc(mine, func(in Instance) bool { return in.Service == s }) && c.Verb != VerbDown {
+			return fmt.Errorf("%s %s: project %s has no container of that service; `bulkhead up %s` makes one", c.Verb, s, name, s)
+		}
+	}
+	if len(mine) == 0 && c.Verb != VerbDown {
+		return fmt.Errorf("%s: project %s has no containers; `bulkhead up` makes them", c.Verb, name)
+	}
+	d := direct{rt: rt, p: p, c: c, report: report}
+	switch c.Verb {
+	case VerbStart:
+		err = d.levels(ctx, mine, false, d.start)
+	case VerbStop:
+		err = d.levels(ctx, mine, true, d.stop)
+	case VerbRestart:
+		err = d.levels(ctx, mine, true, d.stop)
+		if err == nil {
+			err = d.levels(ctx, mine, false, d.start)
+		}
+	case VerbKill, VerbPause, VerbUnpause:
+		err = d.each(ctx, mine, d.strike)
+	case VerbDown:
+		if err = d.levels(ctx, mine, true, d.remove); err == nil && len(c.Services) == 0 {
+			err = sweep(ctx, rt, name, c, report)
+		}
+	default:
+		return fmt.Errorf("%s: it needs a running `bulkhead up`", c.Verb)
+	}
+	return err
+}
+
+// direct is one command on its way.
+type direct struct {
+	rt Runtime
+	p  *project.Project // may be nil
+	c  Command
+
+	mu     sync.Mutex
+	report func(Record)
+}
+
+func (d *direct) say(in Instance, what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.report(Record{Time: time.Now(), Kind: "service", Service: in.Service, Replica: in.Replica, ID: in.ID, Action: string(d.c.Verb), Text: in.Name + ": " + what})
+}
+
+// levels does something to containers level by level of the dependencies, within a level to all at the same time.
+func (d *direct) levels(ctx context.Context, all []Instance, reverse bool, f func(context.Context, Instance) error) error {
+	if d.p == nil {
+		return d.each(ctx, all, f)
+	}
+	order := d.p.Order()
+	var strays []Instance
+	for _, in := range all {
+		if d.p.Service(in.Service) == nil {
+			strays = append(strays, in)
+		}
+	}
+	if reverse {
+		slices.Reverse(order)
+	}
+	errs := []error{d.each(ctx, strays, f)}
+	for _, level := range order {
+		var now []Instance
+		for _, in := range all {
+			if slices.Contains(level, in.Service) {
+				now = append(now, in)
+			}
+		}
+		errs = append(errs, d.each(ctx, now, f))
+	}
+	return errors.Join(errs...)
+}
+
+func (d *direct) each(ctx context.Context, all []Instance, f func(context.Context, Instance) error) error {
+	errs := make(chan error, len(all))
+	for _, in := range all {
+		go func() { errs <- guarded(in.Name, func() error { return f(ctx, in) }) }()
+	}
+	var out []error
+	for range all {
+		out = append(out, <-errs)
+	}
+	return errors.Join(out...)
+}
+
+func (d *direct) spec(in Instance) CreateSpec {
+	s := CreateSpec{Project: d.p, Replica: in.Replica}
+	if d.p != nil {
+		s.Service = d.p.Service(in.Service)
+	}
+	return s
+}
+
+func (d *direct) start(ctx context.Context, in Instance) error {
+	if in.State == StateRunning && d.c.Verb == VerbStart {
+		return nil
+	}
+	if in.State == StatePaused {
+		return d.rt.Unpause(ctx, in.ID)
+	}
+	if err := d.rt.Start(ctx, d.spec(in), in.ID); err != nil {
+		return fmt.Errorf("start %s: %w", in.Name, err)
+	}
+	d.say(in, "started")
 	return nil
+}
+
+func (d *direct) stop(ctx context.Context, in Instance) error {
+	switch in.State {
+	case StatePaused:
+		if err := d.rt.Unpause(ctx, in.ID); err != nil {
+			return fmt.Errorf("stop %s: %w", in.Name, err)
+		}
+	case StateRunning, StateRestarting:
+	default:
+		return nil
+	}
+	grace := time.Duration(-1)
+	if d.c.Grace != nil {
+		grace = *d.c.Grace
+	}
+	if handles, known := d.rt.HandlesStop(ctx, in.ID); known && !handles && d.c.Grace == nil {
+		grace = 0
+	}
+	if err := d.rt.Stop(ctx, in.ID, grace); err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("stop %s: %w", in.Name, err)
+	}
+	d.say(in, "stopped")
+	return nil
+}
+
+func (d *direct) remove(ctx context.Context, in Instance) error {
+	if err := d.stop(ctx, in); err != nil {
+		return err
+	}
+	if err := d.rt.Remove(ctx, in.ID, true, true); err != nil {
+		return fmt.Errorf("remove %s: %w", in.Name, err)
+	}
+	d.say(in, "removed")
+	return nil
+}
+
+func (d *direct) strike(ctx context.Context, in Instance) error {
+	var err error
+	switch d.c.Verb {
+	case VerbKill:
+		if in.State != StateRunning && in.State != StatePaused {
+			return fmt.Errorf("kill %s: it is %s", in.Name, in.State)
+		}
+		signal := d.c.Signal
+		if signal == "" {
+			signal = "SIGKILL"
+		}
+		err = d.rt.Kill(ctx, in.ID, signal)
+	case VerbPause:
+		err = d.rt.Pause(ctx, in.ID)
+	default:
+		err = d.rt.Unpause(ctx, in.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", d.c.Verb, in.Name, err)
+	}
+	d.say(in, strings.TrimSuffix(string(d.c.Verb), "e")+"ed")
+	return nil
+}
+
+// sweep removes what is left of a project once its containers are gone: networks, and if asked volumes and images.
+func sweep(ctx context.Context, rt Runtime, name string, c Command, report func(Record)) error {
+	var errs []error
+	say := func(what string) { report(Record{Time: time.Now(), Kind: "notice", Notice: "removed", Text: what}) }
+	gone, err := rt.RemoveNetworks(ctx, name)
+	errs = append(errs, err)
+	for _, n := range gone {
+		say("network " + n + " removed")
+	}
+	if c.Volumes {
+		gone, err := rt.RemoveVolumes(ctx, name)
+		errs = append(errs, err)
+		for _, v := range gone {
+			say("volume " + v + " removed")
+		}
+	}
+	if c.Images {
+		ids, err := rt.ProjectImages(ctx, name, true)
+		errs = append(errs, err)
+		for _, id := range ids {
+			if err := rt.RemoveImage(ctx, id); err != nil {
+				errs = append(errs, fmt.Errorf("remove image %s: %w", short(id), err))
+				continue
+			}
+			say("image " + short(id) + " removed")
+		}
+	}
+	return errors.Join(errs...)
 }

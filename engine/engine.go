@@ -2,49 +2,257 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
+	"bulkhead/watch"
+)
+
+const (
+	keptRecords = 5000 // for followers of --plain and --json that lag
+	shownEvents = 500  // of them in a snapshot
+	keptBuilds  = 50
+	keptLines   = 500 // output lines of one build
+	keptLedgers = 20
+	keptChanges = 20
 )
 
 // Engine runs one project. Make it with New, give Run a goroutine, and use the other methods from any goroutine.
 type Engine struct {
-	opts Options
+	opts  Options
+	rt    Runtime
+	store *store // what outlives the process; set before lanes start
+	files *watch.Watcher
+
+	starts   chan struct{} // slots for creating and starting containers
+	prepares chan struct{} // slots for prepare commands
+	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run before anything needs it.
+	launch  func(name string, f func(context.Context) error)
+	running chan struct{} // closed once lanes take work
+
+	mu       sync.Mutex
+	p        *project.Project
+	info     Info
+	svcs     map[string]*service
+	parts    map[string]*part // networks and volumes, by kind and key
+	records  []Record
+	recSeq   uint64
+	builds   []*Build
+	buildSeq int
+	ledgers  []*Ledger
+	watching WatchStatus
+	plan     string
+	phase    Phase
+	began    time.Time
+	readyIn  time.Duration
+	ready    bool
+	reload   *Reload
+	loaded   *project.Project // the project that Reload would apply; nil when it does not load
+	orphaned []string
+	warnings []string
+	focused  bool
+	seq      uint64
+	snap     *Snapshot
+	moved    chan struct{} // closed and replaced at every change of state
+	bell     bell
 }
 
-// New makes an engine; it asks the runtime nothing yet.
-func New(o Options) *Engine { return &Engine{opts: o} }
+// New makes an engine; it asks the runtime nothing yet. A nil Logs gets a store of the default size.
+func New(o Options) *Engine {
+	if o.Logs == nil {
+		o.Logs = logs.New(logs.Options{})
+	}
+	if o.LogTail == 0 {
+		o.LogTail = 1000
+	}
+	e := &Engine{
+		opts: o, rt: o.Runtime, p: o.Project, focused: true,
+		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
+		starts:   make(chan struct{}, max(2, 2*runtime.NumCPU())),
+		prepares: make(chan struct{}, max(2, runtime.NumCPU())),
+		running:  make(chan struct{}),
+		svcs:     map[string]*service{},
+		parts:    map[string]*part{},
+		moved:    make(chan struct{}),
+		phase:    PhaseStarting,
+		began:    time.Now(),
+	}
+	for _, s := range e.p.Services {
+		e.svcs[s.Name] = newService(s)
+	}
+	for _, w := range e.p.Warnings {
+		e.warnings = append(e.warnings, w.String())
+	}
+	return e
+}
 
 // Run brings the project up and keeps it: it watches files, follows events and logs, and carries out commands, until ctx
 // ends. It returns after its last goroutine ended and leaves the containers as they are: whoever wants them stopped
 // says so with Do (VerbStop or VerbDown) before ending ctx. The error wraps ErrNoEngine when nothing answered at the start.
-func (e *Engine) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (e *Engine) Run(ctx context.Context) error {
+	info, err := e.rt.Info(ctx)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.info = info
+	e.bump()
+	e.mu.Unlock()
+	e.store = openStore(e.opts.StateDir, info.ID, e.p.Name)
 
-// Snapshot is the state now. It never blocks on work in progress.
-func (e *Engine) Snapshot() *Snapshot { return &Snapshot{} }
+	// A panic in any of these becomes Run's error, so that the caller can give the terminal back.
+	g, gctx := errgroup.WithContext(ctx)
+	e.launch = func(name string, f func(context.Context) error) {
+		g.Go(func() error { return guarded(name, func() error { return f(gctx) }) })
+	}
+	seenFrom := time.Now()
+	instances, err := e.rt.Instances(ctx, e.p.Name)
+	if err != nil {
+		return fmt.Errorf("look at project %s: %w", e.p.Name, err)
+	}
+	e.adoptAll(instances)
+	e.launch("events", func(ctx context.Context) error { return e.followEvents(ctx, seenFrom) })
+	if !e.opts.NoStats {
+		e.launch("stats", func(ctx context.Context) error { return e.readStats(ctx) })
+	}
+	e.launch("ledgers", func(ctx context.Context) error { return e.keepLedgers(ctx) })
+	if !e.opts.NoWatch {
+		if err := e.startWatching(); err != nil {
+			return fmt.Errorf("watch files: %w", err)
+		}
+	}
+	e.bringUp(instances)
+	close(e.running)
+	<-gctx.Done()
+	err = g.Wait()
+	e.mu.Lock()
+	e.phase = PhaseStopped
+	e.bump()
+	e.mu.Unlock()
+	if flush := e.store.flush(); err == nil {
+		err = flush
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// guarded turns a panic of f into an error with its stack.
+func guarded(name string, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// bump marks the state as changed: readers and waiters look again. Callers hold mu.
+func (e *Engine) bump() {
+	e.seq++
+	e.snap = nil
+	close(e.moved)
+	e.moved = make(chan struct{})
+	e.bell.ring()
+}
 
 // Subscribe returns a channel of capacity one that holds a token whenever something changed since it was last taken: state, records or
 // logs. Call stop when done with it.
-func (e *Engine) Subscribe() (changed <-chan struct{}, stop func()) { return nil, func() {} }
+func (e *Engine) Subscribe() (changed <-chan struct{}, stop func()) { return e.bell.subscribe() }
+
+// await blocks until done says so, looking again at every change of state. done is called with mu held.
+func (e *Engine) await(ctx context.Context, done func() (bool, error)) error {
+	for {
+		e.mu.Lock()
+		ok, err := done()
+		moved := e.moved
+		e.mu.Unlock()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// record keeps one event. Callers hold mu.
+func (e *Engine) record(r Record) {
+	e.recSeq++
+	r.Seq = e.recSeq
+	if r.Time.IsZero() {
+		r.Time = time.Now()
+	}
+	e.records = append(e.records, r)
+	if len(e.records) > 2*keptRecords {
+		e.records = append([]Record(nil), e.records[len(e.records)-keptRecords:]...)
+	}
+	e.bump()
+}
+
+// notice records one line for people under a word for scripts.
+func (e *Engine) notice(word, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.record(Record{Kind: "notice", Notice: word, Text: text})
+}
 
 // Records returns the records after since, oldest first, and how many of them are no longer kept (the last 5,000 are).
-func (e *Engine) Records(since uint64) (recs []Record, missed int) { return nil, 0 }
+func (e *Engine) Records(since uint64) (recs []Record, missed int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.records) == 0 || since >= e.recSeq {
+		return nil, 0
+	}
+	first := e.records[0].Seq
+	if since+1 < first {
+		missed = int(first - since - 1)
+		since = first - 1
+	}
+	return append([]Record(nil), e.records[since+1-first:]...), missed
+}
 
 // Logs is the project's log store.
 func (e *Engine) Logs() *logs.Store { return e.opts.Logs }
 
-// Do carries out a command and returns when that is done: after restart or up of a service when it runs again (not when
-// it is ready; see WaitReady). When ctx ends first, the work goes on. Errors are one line with a remedy where there is one.
-func (e *Engine) Do(ctx context.Context, c Command) error { return nil }
-
-// WaitReady waits until the named services (none: all) are ready; it returns an error that names the service and the reason as soon as
-// one of them cannot become ready any more (exited with an error and no restart, broken, unhealthy).
-func (e *Engine) WaitReady(ctx context.Context, services ...string) error { return nil }
+// SetAttention tells the engine how closely somebody looks: with false (terminal unfocused) readings of CPU and memory are taken
+// less often.
+func (e *Engine) SetAttention(focused bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.focused = focused
+}
 
 // Exec runs a command in a replica of a service (0: the first that runs) and returns its exit code.
 func (e *Engine) Exec(ctx context.Context, service string, replica int, o ExecOptions) (int, error) {
-	return 0, nil
+	e.mu.Lock()
+	s := e.svcs[service]
+	id := ""
+	if s != nil {
+		for _, r := range s.sorted() {
+			if (replica == 0 || r.number == replica) && r.inst.State == StateRunning {
+				id = r.inst.ID
+				break
+			}
+		}
+	}
+	e.mu.Unlock()
+	switch {
+	case s == nil:
+		return 0, fmt.Errorf("exec in %s: no such service", service)
+	case id == "":
+		return 0, fmt.Errorf("exec in %s: it does not run; start it first", service)
+	}
+	return e.rt.Exec(ctx, id, o)
 }
-
-// SetAttention tells the engine how closely somebody looks: with false (terminal unfocused) readings of CPU and memory are taken
-// less often.
-func (e *Engine) SetAttention(focused bool) {}

@@ -145,6 +145,7 @@ type Instance struct {
 	Created       time.Time
 	Finished      time.Time // zero while it never ended
 	Hash          string    // config hash label
+	Content       string    // CreateSpec.Content it was made with; "" for a container that somebody else made
 	ImageRef      string    // name it was created from
 	ImageID       string    // id of the image it runs
 	Digest        string    // image label, compared with Image.Digest
@@ -195,6 +196,8 @@ type CreateSpec struct {
 	Name    string // "" means the final name
 	Image   Image  // as Image returned it
 	Inherit string // id of the container whose anonymous volumes are taken over, or ""
+	// Content is a hash of what the container gets by content (secrets, configs); it is kept with the container as a label.
+	Content string
 	// Parents are the container ids of the services that network_mode, ipc, pid and volumes_from name.
 	Parents map[string]string
 }

@@ -241,7 +241,9 @@ type Ledger struct {
 	At      time.Time
 	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
-	Rows    []LedgerRow   // every other replica, sorted by service and number
+	Rows    []LedgerRow   // every other replica that ran, in dependency order
+
+	back time.Time // when the user brought it back
 }
 
 // LedgerRow compares one replica before and after.
@@ -253,6 +255,8 @@ type LedgerRow struct {
 	Outcome Outcome
 	Delay   time.Duration // from the fault to the first sign of Outcome
 	Sign    string        // the first sign: "healthy -> unhealthy", a log line
+
+	wasHealthy bool
 }
 
 // Outcome is what a fault did to a bystander, worst last.

@@ -1,0 +1,315 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/project"
+)
+
+// workFor says what a set of changed paths asks of one service: which of its rules match, and whether its prepare must run.
+// It reads nothing but the rules.
+func (e *Engine) workFor(s *service, paths []string) *work {
+	w := newWork(time.Now())
+	for _, p := range paths {
+		if pr := s.conf.Extra.Prepare; pr != nil && under(p, pr.Watch) {
+			w.prepare = true
+			w.paths[p] = struct{}{}
+		}
+		for i := range s.conf.Rules {
+			r := &s.conf.Rules[i]
+			if !r.Match(p) {
+				continue
+			}
+			switch {
+			case r.Action == project.Rebuild:
+				w.rebuild = true
+			case r.Action == project.Restart:
+				w.restart = true
+			case mounted(s.conf, r):
+				// The file is in the container already; what is left of the action is the restart or the command.
+				switch r.Action {
+				case project.SyncRestart:
+					w.restart = true
+				case project.SyncExec:
+					w.addSync(i, p)
+				default:
+					continue
+				}
+			default:
+				w.addSync(i, p)
+			}
+			w.paths[p] = struct{}{}
+		}
+	}
+	return w
+}
+
+func (w *work) addSync(rule int, path string) {
+	if w.sync[rule] == nil {
+		w.sync[rule] = map[string]struct{}{}
+	}
+	w.sync[rule][path] = struct{}{}
+}
+
+// under says whether a path is one of roots, or lies below one.
+func under(path string, roots []string) bool {
+	for _, r := range roots {
+		if path == r || strings.HasPrefix(path, strings.TrimSuffix(r, string(os.PathSeparator))+string(os.PathSeparator)) {
+			return true
+		}
+	}
+	return false
+}
+
+// laneBatch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
+// paths as stale, and is tried again with the next save.
+func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
+	cause := w.cause(e.p.Dir)
+	var k *change
+	open := func(action string) {
+		if k == nil {
+			k = e.begin(s, action, w.cause(e.p.Dir), slices.Sorted(maps.Keys(w.paths)), w.at)
+		} else {
+			k.action(action)
+		}
+	}
+	give := func(err error) error {
+		if err == nil || errors.Is(err, errAborted) && ctx.Err() != nil {
+			return err
+		}
+		open("sync")
+		k.end(err)
+		e.mu.Lock()
+		maps.Copy(s.stale, w.paths)
+		e.mu.Unlock()
+		e.fail(s, err)
+		return err
+	}
+	e.mu.Lock()
+	s.err, s.remedy = "", ""
+	e.mu.Unlock()
+	if w.lost {
+		e.lookAtAll(s, w)
+	}
+	if w.prepare {
+		open("prepare")
+		if err := e.prepare(ctx, s, w, k, cause, true); err != nil {
+			return give(err)
+		}
+		// What prepare wrote is handled now; the notices of it find nothing left to do.
+		e.lookAtAll(s, w)
+	}
+	if w.rebuild {
+		open("rebuild")
+		began, changed, err := e.converge(ctx, s, &task{verb: verbBatch, cause: cause}, w, k)
+		if err != nil {
+			return give(err)
+		}
+		e.freshen(s, w)
+		if changed {
+			k.endReady(began)
+		} else {
+			k.end(nil)
+		}
+		return nil
+	}
+	return give(e.syncWork(ctx, s, w, cause, open, func() *change { return k }))
+}
+
+// lookAtAll compares everything that a service's rules name with what was done last, and adds what differs to the work.
+func (e *Engine) lookAtAll(s *service, w *work) {
+	w.lost = false
+	e.mu.Lock()
+	var ids []string
+	for _, r := range s.sorted() {
+		if r.inst.ID != "" {
+			ids = append(ids, r.inst.ID)
+		}
+	}
+	imageID := ""
+	if s.image != nil {
+		imageID = s.image.ID
+	}
+	e.mu.Unlock()
+	for _, id := range ids {
+		have := e.store.files(id)
+		for i := range s.conf.Rules {
+			r := &s.conf.Rules[i]
+			if !copies(r) || mounted(s.conf, r) {
+				continue
+			}
+			p := newParcel()
+			p.addAll(r, have)
+			for _, f := range p.paths() {
+				w.addSync(i, f)
+				w.paths[f] = struct{}{}
+			}
+		}
+	}
+	if !s.conf.Built {
+		return
+	}
+	if note, ok := e.store.image(s.name, imageID); ok && note.Rebuild != rebuildPrint(s.conf) {
+		w.rebuild = true
+	}
+	if pr := s.conf.Extra.Prepare; pr != nil && e.store.prepared(s.name) != preparePrint(pr) {
+		w.prepare = true
+	}
+}
+
+// syncWork copies, and then restarts or runs what the rules ask for.
+func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string, open func(string), k func() *change) error {
+	e.mu.Lock()
+	var rs []*replica
+	for _, r := range s.sorted() {
+		if r.inst.ID != "" {
+			rs = append(rs, r)
+		}
+	}
+	e.mu.Unlock()
+	if len(rs) == 0 {
+		return nil // the next container gets it all when it is made
+	}
+	restart, execs := w.restart, map[int]bool{}
+	parcels := make([]*parcel, len(rs))
+	any := false
+	for n, r := range rs {
+		have := e.store.files(r.inst.ID)
+		parcels[n] = newParcel()
+		for i, paths := range w.sync {
+			rule := &s.conf.Rules[i]
+			one := newParcel()
+			if mounted(s.conf, rule) {
+				execs[i] = true
+				continue
+			}
+			for _, p := range slices.Sorted(maps.Keys(paths)) {
+				one.add(rule, p, have)
+			}
+			if one.empty() {
+				continue
+			}
+			any = true
+			restart = restart || rule.Action == project.SyncRestart
+			if rule.Action == project.SyncExec {
+				execs[i] = true
+			}
+			maps.Copy(parcels[n].files, one.files)
+			maps.Copy(parcels[n].deletes, one.deletes)
+			maps.Copy(parcels[n].notes, one.notes)
+		}
+	}
+	switch {
+	case !any && !restart && len(execs) == 0:
+		if k() != nil {
+			k().end(nil)
+		}
+		e.freshen(s, w)
+		return nil
+	case !any && restart:
+		open("restart")
+	case restart:
+		open("sync+restart")
+	case len(execs) > 0:
+		open("sync+exec")
+	default:
+		open("sync")
+	}
+	e.doing(s, "syncing")
+	began := time.Now()
+	index := map[*replica]*parcel{}
+	for i, r := range rs {
+		index[r] = parcels[i]
+	}
+	if err := e.each(ctx, rs, func(ctx context.Context, r *replica) error {
+		if index[r].empty() {
+			return nil
+		}
+		return e.send(ctx, s, r, r.inst.ID, r.live(), index[r])
+	}); err != nil {
+		return err
+	}
+	if any {
+		k().add("copy", time.Since(began))
+	}
+	if restart {
+		e.doing(s, "restarting")
+		up, err := e.restartAll(ctx, s, rs, nil, cause, k())
+		if err != nil {
+			return err
+		}
+		e.freshen(s, w)
+		k().endReady(up)
+		return nil
+	}
+	for _, i := range slices.Sorted(maps.Keys(execs)) {
+		if err := e.runRuleExec(ctx, s, &s.conf.Rules[i], rs); err != nil {
+			return err
+		}
+	}
+	e.freshen(s, w)
+	k().end(nil)
+	return nil
+}
+
+// runRuleExec runs the command of a sync+exec rule in every running replica; its output stands in the service's log.
+func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule, rs []*replica) error {
+	if rule.Exec == nil {
+		return nil
+	}
+	e.doing(s, "running "+strings.Join(rule.Exec.Command, " "))
+	for _, r := range rs {
+		if !r.live() {
+			continue
+		}
+		out := e.lineWriter(s, r.inst.ID)
+		code, err := e.rt.Exec(ctx, r.inst.ID, ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User, Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
+			Env: environ(rule.Exec.Environment), Stdout: out, Stderr: out})
+		out.flush()
+		if err != nil {
+			return fmt.Errorf("sync+exec in %s: %w", s.name, err)
+		}
+		if code != 0 {
+			return fmt.Errorf("sync+exec in %s: %q exited with %d; its output stands in the log", s.name, strings.Join(rule.Exec.Command, " "), code)
+		}
+	}
+	return nil
+}
+
+// freshen takes paths that are carried out off the list of what the running code does not have.
+func (e *Engine) freshen(s *service, w *work) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for p := range w.paths {
+		delete(s.stale, p)
+	}
+	if w.rebuild {
+		clear(s.stale)
+	}
+	s.err, s.remedy = "", ""
+	e.settle(s)
+}
+
+// missed looks for what changed while nobody watched a container that is kept, and hands it to the lane, or marks it as stale.
+func (e *Engine) missed(s *service) {
+	w := newWork(time.Now())
+	e.lookAtAll(s, w)
+	if w.empty() {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s.mode == project.Auto && !e.opts.NoWatch {
+		s.offer(w)
+		return
+	}
+	maps.Copy(s.stale, w.paths)
+	e.bump()
+}

@@ -1,0 +1,298 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// loopGrace is how long a service without a stop_grace_period of its own gets in the inner loop: restart, swap. The engine's
+// ten seconds are for stops that the user asks for.
+const loopGrace = 2 * time.Second
+
+// create makes a container for a replica and takes it over as the replica's own, unless it is to take another's place (name is set).
+func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name string) (string, error) {
+	release, err := e.slot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	spec.Name = name
+	id, err := e.rt.Create(ctx, spec)
+	if err != nil {
+		return "", fmt.Errorf("create %s: %w", s.name, err)
+	}
+	e.mu.Lock()
+	s.incoming[id] = true
+	e.mu.Unlock()
+	e.rememberImageFiles(s, spec, id)
+	if err := e.catchUp(ctx, s, spec.Replica, id); err != nil {
+		return "", e.discard(ctx, s, id, err)
+	}
+	if name != "" {
+		return id, nil
+	}
+	in, err := e.rt.Inspect(ctx, id)
+	if err != nil {
+		return "", fmt.Errorf("create %s: %w", s.name, err)
+	}
+	e.adopt(s, spec.Replica, in, "")
+	return id, nil
+}
+
+// discard removes a container that was made for nothing, and gives the error that led to it.
+func (e *Engine) discard(ctx context.Context, s *service, id string, cause error) error {
+	e.mu.Lock()
+	delete(s.incoming, id)
+	e.mu.Unlock()
+	err := e.rt.Remove(context.WithoutCancel(ctx), id, true, false)
+	return errors.Join(cause, err)
+}
+
+// slot waits for one of the places for creating and starting containers.
+func (e *Engine) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case e.starts <- struct{}{}:
+		return func() { <-e.starts }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// start starts a replica's container and sees it run, then runs its post_start hooks.
+func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cause string, k *change) error {
+	release, err := e.slot(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = e.rt.Start(ctx, spec, id)
+	release()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	timedSince(k, "start", began)
+	in, err := e.rt.Inspect(ctx, id)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	e.adopt(s, spec.Replica, in, cause)
+	if err := e.settleDeletes(ctx, s, spec.Replica); err != nil {
+		return err
+	}
+	return e.hooks(ctx, s, id, "post_start", s.conf.Config.PostStart)
+}
+
+// hooks runs a service's hooks one after the other.
+func (e *Engine) hooks(ctx context.Context, s *service, id, which string, hooks []types.ServiceHook) error {
+	for _, h := range hooks {
+		out := e.lineWriter(s, id)
+		code, err := e.rt.Exec(ctx, id, ExecOptions{Cmd: h.Command, User: h.User, Dir: h.WorkingDir, Privileged: h.Privileged, Env: environ(h.Environment), Stdout: out, Stderr: out})
+		out.flush()
+		if err != nil {
+			return fmt.Errorf("%s hook of %s: %w", which, s.name, err)
+		}
+		if code != 0 {
+			return fmt.Errorf("%s hook of %s: %q exited with %d", which, s.name, h.Command, code)
+		}
+	}
+	return nil
+}
+
+// environ gives a mapping as KEY=value lines; a key without a value is taken out.
+func environ(m types.MappingWithEquals) []string {
+	var out []string
+	for k, v := range m {
+		if v == nil {
+			out = append(out, k)
+		} else {
+			out = append(out, k+"="+*v)
+		}
+	}
+	return out
+}
+
+// stop stops a replica's container. Without an explicit grace, a service's stop_grace_period holds; without that, a process that
+// cannot react to the stop signal is killed at once, and others get the loop's grace when grace is nil and the change is one.
+func (e *Engine) stop(ctx context.Context, s *service, r *replica, grace *time.Duration, cause string, k *change) error {
+	e.mu.Lock()
+	in := r.inst
+	if in.State == StateRunning || in.State == StateRestarting || in.State == StatePaused {
+		r.byUs, r.blame = true, cause
+	}
+	e.mu.Unlock()
+	if err := e.stopInstance(ctx, s, in, grace, k); err != nil {
+		return err
+	}
+	return e.refresh(ctx, s, in.ID, cause)
+}
+
+// stopInstance ends one container, gently where it can be.
+func (e *Engine) stopInstance(ctx context.Context, s *service, in Instance, grace *time.Duration, k *change) error {
+	switch in.State {
+	case StateRunning, StateRestarting:
+	case StatePaused:
+		if err := e.rt.Unpause(ctx, in.ID); err != nil && !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("stop %s: %w", s.name, err)
+		}
+	default:
+		return nil
+	}
+	e.mu.Lock()
+	if r := s.byID(in.ID); r != nil && r.inst.State != StateStopping {
+		r.inst.State = StateStopping
+		e.settle(s)
+	}
+	e.mu.Unlock()
+	if in.State == StateRunning {
+		if err := e.hooks(ctx, s, in.ID, "pre_stop", s.conf.Config.PreStop); err != nil {
+			e.warn(err.Error())
+		}
+	}
+	wait := loopGrace
+	explicit, has := stopGrace(s.conf)
+	switch {
+	case grace != nil:
+		wait = *grace
+	case has:
+		wait = explicit
+	default:
+		if handles, known := e.rt.HandlesStop(ctx, in.ID); known && !handles {
+			if k != nil {
+				k.note("killed at once: its first process does not react to the stop signal")
+			}
+			if err := e.rt.Kill(ctx, in.ID, "SIGKILL"); err == nil {
+				return e.awaitEnd(ctx, s, in.ID)
+			}
+		}
+	}
+	if err := e.rt.Stop(ctx, in.ID, wait); err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("stop %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// awaitEnd asks until a container that was killed has ended: the kill returns before the engine has noticed.
+func (e *Engine) awaitEnd(ctx context.Context, s *service, id string) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		in, err := e.rt.Inspect(ctx, id)
+		if errors.Is(err, ErrNotFound) || err == nil && in.State != StateRunning {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("stop %s: %w", s.name, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("stop %s: %w", s.name, ctx.Err())
+		}
+	}
+}
+
+// unpause lets a paused replica go on.
+func (e *Engine) unpause(ctx context.Context, s *service, n int, cause string) error {
+	e.mu.Lock()
+	id := s.replica(n).inst.ID
+	e.mu.Unlock()
+	if err := e.rt.Unpause(ctx, id); err != nil {
+		return fmt.Errorf("unpause %s: %w", s.name, err)
+	}
+	return e.refresh(ctx, s, id, cause)
+}
+
+// swap puts a new container in the place of one that is there. The new one is made, and given its files, while the old one still
+// serves; when it does not start, it goes and the old one comes back.
+func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec CreateSpec, cause string, k *change) error {
+	spec.Inherit = old.ID
+	final := old.Name
+	if final == "" {
+		final = containerName(spec)
+	}
+	var id string
+	if err := timed(k, "create", func() (err error) {
+		id, err = e.create(ctx, s, spec, old.ID[:min(12, len(old.ID))]+"_"+containerName(spec))
+		return err
+	}); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	r := s.replica(spec.Replica)
+	wasRunning := r.inst.ID == old.ID && r.inst.State == StateRunning
+	if r.inst.ID == old.ID {
+		r.byUs, r.blame = true, cause
+	}
+	e.mu.Unlock()
+	began := time.Now()
+	if err := e.stopInstance(ctx, s, old, nil, k); err != nil {
+		return e.discard(ctx, s, id, err)
+	}
+	timedSince(k, "stop", began)
+	if err := e.start(ctx, s, spec, id, cause, k); err != nil {
+		err = e.discard(ctx, s, id, err)
+		if !wasRunning {
+			return err
+		}
+		back := e.start(ctx, s, CreateSpec{Project: spec.Project, Service: spec.Service, Replica: spec.Replica, Image: spec.Image, Parents: spec.Parents, Content: spec.Content}, old.ID, "the new generation did not start", nil)
+		return errors.Join(err, back)
+	}
+	// From here on the new generation serves; what is left is tidying.
+	if err := e.rt.Remove(ctx, old.ID, true, false); err != nil {
+		return fmt.Errorf("remove the old container of %s: %w", s.name, err)
+	}
+	if err := e.rt.Rename(ctx, id, containerName(spec)); err != nil {
+		return fmt.Errorf("rename the new container of %s: %w", s.name, err)
+	}
+	if err := e.refresh(ctx, s, id, ""); err != nil {
+		return err
+	}
+	e.restartDependents(s, s.name+" was recreated")
+	return nil
+}
+
+// containerName is the name that docker compose gives a replica's container.
+func containerName(spec CreateSpec) string {
+	if n := spec.Service.Config.ContainerName; n != "" {
+		return n
+	}
+	return fmt.Sprintf("%s-%s-%d", spec.Project.Name, spec.Service.Name, spec.Replica)
+}
+
+// removeReplica stops a container and removes it, and its replica when the project does not want it any more.
+func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, critical)
+	defer cancel()
+	if r := e.replicaOf(s, in.ID); r != nil {
+		e.mu.Lock()
+		r.byUs, r.blame = true, reason
+		e.mu.Unlock()
+	}
+	if err := e.stopInstance(ctx, s, in, nil, nil); err != nil {
+		return err
+	}
+	// Anonymous volumes belong to nobody once their container is gone; a swap inherits them and so does not come here.
+	if err := e.rt.Remove(ctx, in.ID, true, true); err != nil {
+		return fmt.Errorf("remove %s: %w", in.Name, err)
+	}
+	e.forget(s, in.ID, reason)
+	return nil
+}
+
+func (e *Engine) replicaOf(s *service, id string) *replica {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return s.byID(id)
+}
+
+// imageOf is the image that a service's containers are made from now.
+func (e *Engine) imageOf(s *service) Image {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s.image == nil {
+		return Image{}
+	}
+	return *s.image
+}

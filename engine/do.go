@@ -1,0 +1,548 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/project"
+)
+
+// part is a network or a volume of the project.
+type part struct {
+	turn chan struct{} // capacity 1: holds the right to make it
+	made bool          // or found; guarded by turn
+}
+
+// bringUp gives every service its lane and its first task, and removes or names orphans.
+func (e *Engine) bringUp(instances []Instance) {
+	e.mu.Lock()
+	e.phase = PhaseRunning
+	e.watching.Mode = project.Auto
+	e.plan = e.firstPlan(instances).String()
+	e.record(Record{Kind: "plan", Text: e.plan})
+	for _, s := range e.svcs {
+		s.enqueue(&task{verb: VerbUp, first: true, cause: "up", done: make(chan error, 1)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
+		e.openLane(e.svcs[name])
+	}
+	e.mu.Unlock()
+
+	strays := orphans(e.p, instances)
+	for _, st := range strays {
+		if !e.opts.RemoveOrphans {
+			e.mu.Lock()
+			e.orphaned = append(e.orphaned, st.seen.Name)
+			e.mu.Unlock()
+			continue
+		}
+		e.launch("orphan "+st.seen.Name, func(ctx context.Context) error {
+			s := newService(&project.Service{Name: st.service})
+			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason); err != nil {
+				e.warn(err.Error())
+			}
+			return nil
+		})
+	}
+	if len(strays) > 0 && !e.opts.RemoveOrphans {
+		e.warn(fmt.Sprintf("%d containers belong to services that the file does not name (%s); --remove-orphans removes them", len(strays), strings.Join(e.orphaned, ", ")))
+	}
+}
+
+// openLane starts a service's lane.
+func (e *Engine) openLane(s *service) {
+	e.launch("lane of "+s.name, func(ctx context.Context) error { return e.runLane(ctx, s) })
+}
+
+// firstPlan is what up is going to do as far as it can be told before images are looked at. Callers hold mu.
+func (e *Engine) firstPlan(instances []Instance) plan {
+	var p plan
+	for _, level := range e.p.Order() {
+		for _, name := range level {
+			s := e.svcs[name]
+			w, err := e.want(s, nil)
+			if err != nil {
+				continue // the lane meets the same error and shows it
+			}
+			seen := seenService{completed: e.store.completed()}
+			for _, in := range instances {
+				if in.Service == name {
+					seen.instances = append(seen.instances, in)
+				}
+			}
+			if len(parentNames(s.conf)) > 0 {
+				// Its hash has the ids of containers in it, which may be made anew first.
+				w.hash = firstHash(seen.instances, w.hash)
+			}
+			p = append(p, decide(w, seen)...)
+		}
+	}
+	return append(p, orphans(e.p, instances)...)
+}
+
+func firstHash(seen []Instance, otherwise string) string {
+	if len(seen) > 0 {
+		return seen[0].Hash
+	}
+	return otherwise
+}
+
+// ensureParts makes the networks and volumes that a service uses, each once.
+func (e *Engine) ensureParts(ctx context.Context, s *service) error {
+	if s.conf.Config.NetworkMode == "" {
+		for _, key := range slices.Sorted(maps.Keys(s.conf.Config.Networks)) {
+			if _, ok := e.p.Networks[key]; !ok {
+				continue
+			}
+			if err := e.ensure(ctx, "network "+key, func() (bool, error) { return e.rt.EnsureNetwork(ctx, e.p, key) }); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range s.conf.Config.Volumes {
+		if _, ok := e.p.Volumes[v.Source]; !ok || v.Type != "volume" {
+			continue
+		}
+		if err := e.ensure(ctx, "volume "+v.Source, func() (bool, error) { return e.rt.EnsureVolume(ctx, e.p, v.Source) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensure makes one network or volume unless that was done before.
+func (e *Engine) ensure(ctx context.Context, name string, produce func() (bool, error)) error {
+	e.mu.Lock()
+	p := e.parts[name]
+	if p == nil {
+		p = &part{turn: make(chan struct{}, 1)}
+		e.parts[name] = p
+	}
+	e.mu.Unlock()
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if p.made {
+		return nil
+	}
+	made, err := produce()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	p.made = true
+	if made {
+		e.notice("created", name+" created")
+	}
+	return nil
+}
+
+// Do carries out a command and returns when that is done: after restart or up of a service when it runs again (not when
+// it is ready; see WaitReady). When ctx ends first, the work goes on. Errors are one line with a remedy where there is one.
+func (e *Engine) Do(ctx context.Context, c Command) error {
+	select {
+	case <-e.running:
+	case <-ctx.Done():
+		return fmt.Errorf("%s: the engine is not up yet: %w", c.Verb, ctx.Err())
+	}
+	if c.Cause == "" {
+		c.Cause = "bulkhead " + string(c.Verb)
+	}
+	if c.Verb == VerbUp && len(c.Services) == 0 {
+		if err := e.applyReload(c.Cause); err != nil {
+			return err
+		}
+	}
+	targets, err := e.targets(c)
+	if err != nil {
+		return err
+	}
+	switch c.Verb {
+	case VerbKill, VerbPause, VerbUnpause:
+		// A fault strikes at once, whatever the lanes are at.
+		return e.all(targets, func(s *service) error { return e.strike(ctx, s, c) })
+	case VerbStop:
+		return e.inReverse(ctx, targets, c)
+	case VerbDown:
+		return e.down(ctx, targets, c)
+	case VerbWatch:
+		return e.setMode(targets, c)
+	case VerbScale:
+		for _, s := range targets {
+			if s.conf.Config.ContainerName != "" && c.Scale > 1 {
+				return fmt.Errorf("scale %s to %d: it has a container_name, which only one container can have", s.name, c.Scale)
+			}
+			e.mu.Lock()
+			conf := *s.conf
+			conf.Replicas = c.Scale
+			s.conf = &conf
+			e.mu.Unlock()
+		}
+	case VerbRestart:
+		if c.Dependents {
+			targets = e.withDependents(targets)
+		}
+	case VerbUp, VerbStart, VerbRebuild:
+	default:
+		return fmt.Errorf("%q is not a command", c.Verb)
+	}
+	var tasks []*task
+	e.mu.Lock()
+	for _, s := range targets {
+		if c.Verb == VerbRebuild && s.lane.image != nil {
+			s.lane.image(errSuperseded)
+		}
+		t := &task{verb: c.Verb, cmd: c, cause: c.Cause, done: make(chan error, 1)}
+		s.enqueue(t)
+		tasks = append(tasks, t)
+	}
+	e.mu.Unlock()
+	return waitFor(ctx, tasks)
+}
+
+func waitFor(ctx context.Context, tasks []*task) error {
+	var errs []error
+	for _, t := range tasks {
+		select {
+		case err := <-t.done:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// targets finds the services that a command names; none means all, where that makes sense.
+func (e *Engine) targets(c Command) ([]*service, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := c.Services
+	if len(names) == 0 {
+		switch c.Verb {
+		case VerbScale, VerbPause, VerbUnpause:
+			return nil, fmt.Errorf("%s: name a service", c.Verb)
+		case VerbRebuild:
+			for name, s := range e.svcs {
+				if s.conf.Built {
+					names = append(names, name)
+				}
+			}
+			slices.Sort(names)
+		default:
+			names = slices.Sorted(maps.Keys(e.svcs))
+		}
+	}
+	var out []*service
+	for _, name := range names {
+		s := e.svcs[name]
+		if s == nil {
+			return nil, fmt.Errorf("%s %s: no such service; there are %s", c.Verb, name, strings.Join(slices.Sorted(maps.Keys(e.svcs)), ", "))
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// all calls f for each service at the same time, and gives all errors.
+func (e *Engine) all(targets []*service, f func(*service) error) error {
+	errs := make(chan error, len(targets))
+	for _, s := range targets {
+		go func() { errs <- guarded(s.name, func() error { return f(s) }) }()
+	}
+	var out []error
+	for range targets {
+		out = append(out, <-errs)
+	}
+	return errors.Join(out...)
+}
+
+// strike kills, pauses or unpauses the replicas of a service, and opens the ledger of a fault.
+func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
+	signal := c.Signal
+	if signal == "" {
+		signal = "SIGKILL"
+	}
+	e.mu.Lock()
+	var rs []*replica
+	for _, r := range s.sorted() {
+		in := r.inst
+		if in.ID == "" || c.Replica != 0 && c.Replica != r.number {
+			continue
+		}
+		if c.Verb == VerbUnpause && in.State == StatePaused || c.Verb != VerbUnpause && in.State == StateRunning || c.Verb == VerbKill && in.State == StatePaused {
+			rs = append(rs, r)
+		}
+	}
+	if len(rs) == 0 {
+		state := s.state
+		e.mu.Unlock()
+		return fmt.Errorf("%s %s: it is %s", c.Verb, s.name, state)
+	}
+	fatal := c.Verb == VerbKill && ends(signal, s)
+	fault := signal
+	if c.Verb == VerbPause {
+		fault = "pause"
+	}
+	if c.Verb != VerbUnpause {
+		e.openLedger(s, c.Replica, fault)
+	}
+	for _, r := range rs {
+		r.blame = c.Cause
+		if fatal {
+			r.byUs = true
+			s.byHand = true
+		}
+	}
+	s.byHand = s.byHand || c.Verb == VerbPause
+	if c.Verb == VerbUnpause {
+		s.byHand = false
+	}
+	ids := make([]string, len(rs))
+	for i, r := range rs {
+		ids[i] = r.inst.ID
+	}
+	e.record(Record{Kind: "fault", Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", s.name, fault, c.Cause)})
+	e.mu.Unlock()
+	for _, id := range ids {
+		var err error
+		switch c.Verb {
+		case VerbKill:
+			err = e.rt.Kill(ctx, id, signal)
+		case VerbPause:
+			err = e.rt.Pause(ctx, id)
+		default:
+			err = e.rt.Unpause(ctx, id)
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", c.Verb, s.name, err)
+		}
+		if fatal {
+			if err := e.awaitDeath(ctx, s, id); err != nil {
+				return err
+			}
+		}
+		if err := e.refresh(ctx, s, id, c.Cause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ends says whether a signal through the engine's API keeps the restart policy idle: SIGKILL and the stop signal do.
+func ends(signal string, s *service) bool {
+	plain := strings.TrimPrefix(strings.ToUpper(signal), "SIG")
+	stop := strings.TrimPrefix(strings.ToUpper(s.conf.Config.StopSignal), "SIG")
+	if stop == "" {
+		stop = "TERM"
+	}
+	return plain == "KILL" || plain == "9" || plain == stop || stop == "TERM" && plain == "15"
+}
+
+// awaitDeath waits a moment for the end that a signal leads to; a process that catches its stop signal may take its time.
+func (e *Engine) awaitDeath(ctx context.Context, s *service, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := e.awaitEnd(ctx, s, id)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// setMode sets the watch mode of services, or of the whole project when the command named none.
+func (e *Engine) setMode(targets []*service, c Command) error {
+	var back []*service
+	e.mu.Lock()
+	if len(c.Services) == 0 {
+		e.watching.Mode = c.Mode
+	}
+	for _, s := range targets {
+		if len(c.Services) > 0 {
+			s.mode = c.Mode
+		}
+		if c.Mode == project.Auto && len(s.stale) > 0 {
+			back = append(back, s)
+		}
+	}
+	what := "all services"
+	if len(c.Services) > 0 {
+		what = strings.Join(c.Services, ", ")
+	}
+	e.record(Record{Kind: "watch", Action: "mode", Cause: c.Cause, Text: fmt.Sprintf("watch of %s is %s (%s)", what, c.Mode, c.Cause)})
+	for _, s := range back {
+		if s.mode == project.Auto {
+			s.offer(e.workFor(s, slices.Collect(maps.Keys(s.stale))))
+		}
+	}
+	e.mu.Unlock()
+	return nil
+}
+
+// withDependents adds every service that depends on one of targets, directly or through others.
+func (e *Engine) withDependents(targets []*service) []*service {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	in := map[*service]bool{}
+	for _, s := range targets {
+		in[s] = true
+	}
+	for grew := true; grew; {
+		grew = false
+		for _, s := range e.svcs {
+			for dep := range s.conf.DependsOn {
+				if d := e.svcs[dep]; d != nil && in[d] && !in[s] {
+					in[s], grew = true, true
+				}
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(in), func(a, b *service) int { return strings.Compare(a.name, b.name) })
+}
+
+// inReverse stops services, each after all that depend on it, and otherwise at the same time.
+func (e *Engine) inReverse(ctx context.Context, targets []*service, c Command) error {
+	if len(c.Services) == 0 {
+		e.mu.Lock()
+		e.phase = PhaseStopping
+		e.bump()
+		e.mu.Unlock()
+	} else {
+		e.mu.Lock()
+		for _, s := range targets {
+			e.openLedger(s, c.Replica, "stop")
+		}
+		e.mu.Unlock()
+	}
+	gone := map[string]chan struct{}{}
+	for _, s := range targets {
+		gone[s.name] = make(chan struct{})
+	}
+	return e.all(targets, func(s *service) error {
+		defer close(gone[s.name])
+		e.mu.Lock()
+		// Nothing new is begun while dependents are on their way out.
+		s.abort(errAborted)
+		s.byHand = true
+		var after []chan struct{}
+		for _, o := range targets {
+			if _, ok := o.conf.DependsOn[s.name]; ok {
+				after = append(after, gone[o.name])
+			}
+		}
+		e.mu.Unlock()
+		for _, ch := range after {
+			select {
+			case <-ch:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		t := &task{verb: c.Verb, cmd: c, cause: c.Cause, done: make(chan error, 1)}
+		e.mu.Lock()
+		s.enqueue(t)
+		e.mu.Unlock()
+		return waitFor(ctx, []*task{t})
+	})
+}
+
+// down stops and removes everything of the project.
+func (e *Engine) down(ctx context.Context, targets []*service, c Command) error {
+	if err := e.inReverse(ctx, targets, c); err != nil {
+		return err
+	}
+	if len(c.Services) > 0 {
+		return nil
+	}
+	return sweep(ctx, e.rt, e.p.Name, c, func(r Record) {
+		e.mu.Lock()
+		e.record(r)
+		e.mu.Unlock()
+	})
+}
+
+// applyReload takes over the project of a changed Compose file: services that are new, gone or changed get their task, others none.
+func (e *Engine) applyReload(cause string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.loaded == nil {
+		return nil
+	}
+	old, changes := e.p, e.reload.Changes
+	e.p, e.loaded, e.reload = e.loaded, nil, nil
+	if old.Name != e.p.Name {
+		e.p = old
+		return fmt.Errorf("the project's name changed from %s to %s; take it down and start anew", old.Name, e.p.Name)
+	}
+	for _, conf := range e.p.Services {
+		if s := e.svcs[conf.Name]; s != nil {
+			s.conf = conf
+			continue
+		}
+		s := newService(conf)
+		e.svcs[conf.Name] = s
+		s.enqueue(&task{verb: VerbUp, first: true, cause: cause, done: make(chan error, 1)})
+		e.openLane(s)
+	}
+	clear(e.parts)
+	for _, c := range changes {
+		s := e.svcs[c.Service]
+		if s == nil {
+			continue
+		}
+		t := &task{verb: VerbUp, cause: "the Compose file changed", done: make(chan error, 1)}
+		switch c.Kind {
+		case project.Build:
+			t.verb = VerbRebuild
+		case project.Removed:
+			t.verb = VerbDown
+		case project.Added, project.Rules:
+			continue
+		}
+		s.enqueue(t)
+	}
+	if e.files != nil {
+		p := e.p
+		e.launch("roots", func(context.Context) error { _ = p; e.files.SetRoots(e.roots()); return nil })
+	}
+	e.record(Record{Kind: "notice", Notice: "reloaded", Text: fmt.Sprintf("the changed Compose file is applied: %d changes", len(changes)), Cause: cause})
+	return nil
+}
+
+// WaitReady waits until the named services (none: all) are ready; it returns an error that names the service and the reason as soon as
+// one of them cannot become ready any more (exited with an error and no restart, broken, unhealthy).
+func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
+	return e.await(ctx, func() (bool, error) {
+		if e.phase == PhaseStarting {
+			return false, nil
+		}
+		ready := true
+		var waits []string
+		for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
+			s := e.svcs[name]
+			if len(services) > 0 && !slices.Contains(services, name) {
+				continue
+			}
+			// What cannot recover by itself is the reason, also for those that wait for it.
+			if why := s.hopeless(); why != "" && s.lane.busy == nil {
+				if s.remedy != "" && why == s.err {
+					why += "; " + s.remedy
+				}
+				return false, errors.New(why)
+			}
+			if !s.isReady() {
+				ready = false
+				waits = append(waits, name)
+			}
+		}
+		_ = waits
+		return ready, nil
+	})
+}

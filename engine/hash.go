@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/project"
+)
+
+// configHash is the config-hash label of a service whose references to other services' containers are resolved.
+func configHash(conf *project.Service, parents map[string]string) (string, error) {
+	hash, err := ConfigHash(conf, parents)
+	if err != nil {
+		return "", fmt.Errorf("hash the configuration of %s: %w", conf.Name, err)
+	}
+	return hash, nil
+}
+
+// ConfigHash is the config hash of a service that joins the containers of others: parents gives their container ids by
+// service name, as in CreateSpec.Parents. Without parents it is the service's own Hash.
+func ConfigHash(conf *project.Service, parents map[string]string) (string, error) {
+	if len(parents) == 0 {
+		return conf.Hash, nil
+	}
+	c := conf.Bare
+	for _, mode := range []*string{&c.NetworkMode, &c.Ipc, &c.Pid} {
+		if name, ok := strings.CutPrefix(*mode, "service:"); ok && parents[name] != "" {
+			*mode = "container:" + parents[name]
+		}
+	}
+	c.VolumesFrom = slices.Clone(c.VolumesFrom)
+	for i, v := range c.VolumesFrom {
+		// docker compose leaves out what follows the name (":ro") here, and so must an equal hash.
+		name, _, _ := strings.Cut(v, ":")
+		if id := parents[name]; id != "" {
+			c.VolumesFrom[i] = id
+		}
+	}
+	return project.ServiceHash(c)
+}
+
+// contentHash is a hash of the contents that a service gets from its secrets and configs; "" when it uses none. docker compose
+// leaves contents out of its own hash, so a container that it made has none and is left alone by that difference alone.
+func contentHash(p *project.Project, conf *project.Service) (string, error) {
+	h := sha256.New()
+	used := false
+	add := func(kind, name string, o types.FileObjectConfig) error {
+		used = true
+		content := []byte(o.Content)
+		switch {
+		case o.File != "":
+			// A file is mounted, so the container sees a change by itself; only another file is a difference, and the config hash has that.
+			return nil
+		case o.Environment != "" && o.Content == "":
+			content = []byte(p.Compose.Environment[o.Environment])
+			if v, ok := os.LookupEnv(o.Environment); ok && len(content) == 0 {
+				content = []byte(v)
+			}
+		}
+		fmt.Fprintf(h, "%s %s %d\n", kind, name, len(content))
+		h.Write(content)
+		return nil
+	}
+	for _, ref := range conf.Config.Secrets {
+		if o, ok := p.Secrets[ref.Source]; ok {
+			if err := add("secret", ref.Source, types.FileObjectConfig(o)); err != nil {
+				return "", err
+			}
+		}
+	}
+	for _, ref := range conf.Config.Configs {
+		if o, ok := p.Configs[ref.Source]; ok {
+			if err := add("config", ref.Source, types.FileObjectConfig(o)); err != nil {
+				return "", err
+			}
+		}
+	}
+	if !used {
+		return "", nil
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,374 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/build"
+	"bulkhead/engine/project"
+)
+
+// imageNeed looks for a service's image and says why it must be built, "" when it need not. A nil image without a reason is to be pulled.
+func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string, fresh bool) (*Image, string, error) {
+	conf := s.conf
+	img, err := e.rt.Image(ctx, conf.Image, conf.Config.Platform)
+	var have *Image
+	switch {
+	case err == nil:
+		have = &img
+	case !errors.Is(err, ErrNotFound):
+		return nil, "", fmt.Errorf("look for image %s: %w", conf.Image, err)
+	}
+	if !conf.Built {
+		pull, err := needsPull(conf, have, t.first)
+		if err != nil || pull {
+			return nil, "", err
+		}
+		return have, "", nil
+	}
+	switch {
+	case why != "":
+		return have, why, nil
+	case t.first && e.opts.Build == BuildAlways:
+		return have, "--build", nil
+	case have == nil && e.opts.Build == BuildNever:
+		return nil, "", fmt.Errorf("create %s: image %s is not there and --no-build was given; run `bulkhead rebuild %s`", s.name, conf.Image, s.name)
+	case have == nil:
+		return nil, "no image", nil
+	case t.first && e.opts.Build != BuildNever && conf.Config.PullPolicy == "build":
+		return have, "pull_policy: build", nil
+	case !t.first || e.opts.Build == BuildNever || e.opts.NoWatch || s.mode != project.Auto:
+		return have, "", nil
+	}
+	// What the image was built from is known only for images that we built. Changed while nobody watched: catch up.
+	note, ok := e.store.image(s.name, have.ID)
+	switch {
+	case !ok:
+		return have, "", nil
+	case fresh && note.Context != contextPrint(conf):
+		return have, "files changed since the image was built", nil
+	case !fresh && note.Rebuild != rebuildPrint(conf):
+		return have, "files changed while nobody watched", nil
+	}
+	return have, "", nil
+}
+
+// needsPull applies a service's pull_policy.
+func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
+	policy := conf.Config.PullPolicy
+	switch {
+	case have == nil && policy == "never":
+		return false, fmt.Errorf("create %s: image %s is not there and its pull_policy is never; load it, or change the policy", conf.Name, conf.Image)
+	case have == nil:
+		return true, nil
+	case !first:
+		return false, nil
+	case policy == "always":
+		return true, nil
+	}
+	_, every, err := conf.Config.GetPullPolicy()
+	if err != nil {
+		return false, fmt.Errorf("pull %s: %w", conf.Name, err)
+	}
+	return every > 0 && time.Since(have.LastTag) > every, nil
+}
+
+// imaging marks that a lane makes or fetches an image, in a way that a newer change can end. done must be called.
+func (e *Engine) imaging(ctx context.Context, s *service, text string) (ictx context.Context, done func()) {
+	ictx, cancel := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	s.lane.image, s.lane.imaging, s.doing = cancel, true, text
+	e.settle(s)
+	e.mu.Unlock()
+	return ictx, func() {
+		e.mu.Lock()
+		s.lane.image, s.lane.imaging, s.doing = nil, false, ""
+		e.settle(s)
+		e.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// makeImage builds a service's image, or pulls it when there is no reason to build. A build whose inputs changed while it ran is
+// begun anew, so that of a burst of changes only the last state is built.
+func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, why, cause string) (*Image, error) {
+	before := e.imageOf(s).ID
+	for {
+		var err error
+		var note imageNote
+		ictx, done := e.imaging(ctx, s, "")
+		if why == "" {
+			err = timed(k, "pull", func() error { return e.pull(ictx, s, cause) })
+		} else {
+			// What is read before the build can only be older than what is built: a change in between is built once more, and none is missed.
+			note = imageNote{Context: contextPrint(s.conf), Rebuild: rebuildPrint(s.conf), Files: scanSync(s.conf)}
+			err = timed(k, "build", func() error { return e.build(ictx, s, why, cause) })
+		}
+		superseded := errors.Is(context.Cause(ictx), errSuperseded)
+		done()
+		if superseded && ctx.Err() == nil {
+			e.mu.Lock()
+			if newer := s.takeWork(); newer != nil {
+				w.merge(newer)
+			}
+			e.mu.Unlock()
+			if w.prepare {
+				if err := e.prepare(ctx, s, w, k, cause, true); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		img, err := e.rt.Image(ctx, s.conf.Image, s.conf.Config.Platform)
+		if err != nil {
+			return nil, fmt.Errorf("look for image %s, just made: %w", s.conf.Image, err)
+		}
+		if why != "" {
+			e.store.setImage(s.name, img.ID, before, note)
+		}
+		return &img, nil
+	}
+}
+
+// dropImages removes the images that containers of a service ran until now and that no tag names any more, in the background.
+func (e *Engine) dropImages(old *Image, replaced []Instance) {
+	ids := map[string]bool{}
+	if old != nil {
+		ids[old.ID] = true
+	}
+	for _, in := range replaced {
+		ids[in.ImageID] = true
+	}
+	e.launch("old images", func(ctx context.Context) error {
+		// Another service may have the same image; the runtime keeps what is in use or has a name.
+		dangling, err := e.rt.ProjectImages(ctx, e.p.Name, false)
+		if err != nil {
+			return nil // tidying is tried again at the next swap
+		}
+		for _, id := range dangling {
+			if ids[id] {
+				if err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
+					e.warn(fmt.Sprintf("remove old image %s: %s", short(id), firstLine(err)))
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// short is an id as people write it.
+func short(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(12, len(id))]
+}
+
+// openBuild adds a row to the builds.
+func (e *Engine) openBuild(b Build) *Build {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.buildSeq++
+	b.ID, b.Began = e.buildSeq, time.Now()
+	e.builds = append(e.builds, &b)
+	if len(e.builds) > keptBuilds {
+		e.builds = slices.Clone(e.builds[1:])
+	}
+	e.record(Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, Text: fmt.Sprintf("%s: %s begun (%s)", strings.Join(b.Services, ", "), b.Kind, b.Cause)})
+	return &b
+}
+
+// closeBuild notes how it ended.
+func (e *Engine) closeBuild(b *Build, err error, canceled bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b.Ended, b.Canceled = time.Now(), canceled
+	took := b.Ended.Sub(b.Began)
+	r := Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, Stages: []Stage{{Name: b.Kind, Took: took}},
+		Text: fmt.Sprintf("%s: %s done in %s", strings.Join(b.Services, ", "), b.Kind, brief(took))}
+	switch {
+	case canceled:
+		r.Text = fmt.Sprintf("%s: %s cancelled after %s, a newer change came", b.Services[0], b.Kind, brief(took))
+	case err != nil:
+		b.Err = firstLine(err)
+		r.Err = b.Err
+		r.Text = fmt.Sprintf("%s: %s failed after %s: %s", b.Services[0], b.Kind, brief(took), b.Err)
+	case b.Kind == "build" && b.Cached == b.Total && b.Total > 0:
+		r.Text += ", all cached"
+	}
+	e.record(r)
+}
+
+// addLines appends output to a build, bounded. Callers hold mu.
+func (b *Build) addLines(lines []string) {
+	// A new array each time it is cut: snapshots share the old one.
+	b.Lines = append(b.Lines[:len(b.Lines):len(b.Lines)], lines...)
+	if over := len(b.Lines) - keptLines; over > 0 {
+		b.Lines = b.Lines[over:]
+	}
+}
+
+// build builds a service's image.
+func (e *Engine) build(ctx context.Context, s *service, why, cause string) error {
+	req, err := e.buildRequest(ctx, s)
+	if err != nil {
+		return err
+	}
+	if cause == "" {
+		cause = why
+	}
+	b := e.openBuild(Build{Services: []string{s.name}, Kind: "build", Image: s.conf.Image, Cause: cause})
+	res, err := e.opts.Builder.Build(ctx, req, func(p build.Progress) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		b.Done, b.Total, b.Cached = p.Done, p.Total, p.Cached
+		b.Steps = make([]BuildStep, len(p.Steps))
+		for i, st := range p.Steps {
+			b.Steps[i] = BuildStep{Name: st.Name, Cached: st.Cached, Began: st.Started, Ended: st.Ended, Err: st.Err}
+		}
+		if len(p.Output) > 0 {
+			b.addLines(p.Output)
+		}
+		s.doing = fmt.Sprintf("building %d/%d", p.Done, p.Total)
+		e.bump()
+	})
+	e.closeBuild(b, err, errors.Is(context.Cause(ctx), errSuperseded) || errors.Is(context.Cause(ctx), errAborted))
+	for _, n := range res.Notices {
+		e.warn(s.name + ": " + n)
+	}
+	return err
+}
+
+// pull fetches a service's image.
+func (e *Engine) pull(ctx context.Context, s *service, cause string) error {
+	b := e.openBuild(Build{Services: []string{s.name}, Kind: "pull", Image: s.conf.Image, Cause: cause})
+	shown := time.Time{}
+	err := e.rt.Pull(ctx, s.conf.Image, s.conf.Config.Platform, func(p PullProgress) {
+		if time.Since(shown) < 50*time.Millisecond {
+			return
+		}
+		shown = time.Now()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		b.Current, b.Size = p.Current, p.Total
+		s.doing = "pulling"
+		if p.Total > 0 {
+			s.doing = fmt.Sprintf("pulling %d%%", 100*p.Current/p.Total)
+		}
+		e.bump()
+	})
+	e.closeBuild(b, err, errors.Is(context.Cause(ctx), errAborted))
+	if err != nil {
+		return fmt.Errorf("pull %s for %s: %w", s.conf.Image, s.name, err)
+	}
+	return nil
+}
+
+// buildRequest translates a service's build: section.
+func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, error) {
+	b := s.conf.Config.Build
+	leader := s.name
+	r := build.Request{
+		Key: s.conf.BuildKey, Service: s.name, Context: b.Context, Dockerfile: b.Dockerfile, DockerfileInline: b.DockerfileInline, Target: b.Target,
+		Args: map[string]string{}, Labels: map[string]string{}, CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCacheFilter: b.NoCacheFilter,
+		Platforms: b.Platforms, Entitlements: b.Entitlements, ExtraHosts: b.ExtraHosts.AsList("="), NoCache: b.NoCache, Pull: b.Pull,
+		Privileged: b.Privileged, Network: b.Network, ShmSize: int64(b.ShmSize), Provenance: b.Provenance, SBOM: b.SBOM,
+		AdditionalContexts: map[string]string{},
+	}
+	// A service's image is for this engine: of several platforms its own is taken.
+	if len(r.Platforms) > 1 {
+		r.Platforms = nil
+	}
+	if p := s.conf.Config.Platform; p != "" {
+		r.Platforms = []string{p}
+	}
+	// Equal builds are done once, so they carry the tags of all, and the label of the first.
+	for _, o := range e.p.Services {
+		if o.Built && o.BuildKey == s.conf.BuildKey {
+			r.Tags = append(r.Tags, o.Image)
+			leader = min(leader, o.Name)
+		}
+	}
+	r.Tags = append(r.Tags, b.Tags...)
+	for k, v := range b.Args {
+		if v != nil {
+			r.Args[k] = *v
+		} else if v, ok := e.p.Compose.Environment[k]; ok {
+			r.Args[k] = v
+		}
+	}
+	for k, v := range b.Labels {
+		r.Labels[k] = v
+	}
+	r.Labels["com.docker.compose.project"] = e.p.Name
+	r.Labels["com.docker.compose.service"] = leader
+	r.Labels["com.docker.compose.version"] = "bulkhead"
+	for name, u := range b.Ulimits {
+		if r.Ulimits == nil {
+			r.Ulimits = map[string][2]int64{}
+		}
+		soft, hard := int64(u.Soft), int64(u.Hard)
+		if u.Single != 0 {
+			soft, hard = int64(u.Single), int64(u.Single)
+		}
+		r.Ulimits[name] = [2]int64{soft, hard}
+	}
+	for name, where := range b.AdditionalContexts {
+		if of, ok := strings.CutPrefix(where, "service:"); ok {
+			img, err := e.awaitImage(ctx, s, of)
+			if err != nil {
+				return r, err
+			}
+			where = "docker-image://" + img
+		}
+		r.AdditionalContexts[name] = where
+	}
+	for _, ref := range b.Secrets {
+		sec, ok := e.p.Compose.Secrets[ref.Source]
+		if !ok {
+			return r, fmt.Errorf("build %s: secret %s is not declared under secrets:", s.name, ref.Source)
+		}
+		id := ref.Target
+		if id == "" {
+			id = ref.Source
+		}
+		x := build.Secret{ID: id, File: sec.File}
+		if sec.Environment != "" {
+			x.Env = e.p.Compose.Environment[sec.Environment]
+		}
+		r.Secrets = append(r.Secrets, x)
+	}
+	for _, k := range b.SSH {
+		x := build.SSH{ID: k.ID}
+		if k.Path != "" {
+			x.Paths = []string{k.Path}
+		}
+		r.SSH = append(r.SSH, x)
+	}
+	return r, nil
+}
+
+// awaitImage waits until another service's image is there, and gives its name.
+func (e *Engine) awaitImage(ctx context.Context, s *service, of string) (string, error) {
+	var name string
+	err := e.await(ctx, func() (bool, error) {
+		d := e.svcs[of]
+		if d == nil {
+			return false, fmt.Errorf("build %s: additional_contexts names service %s, which is not enabled; enable its profile", s.name, of)
+		}
+		name = d.conf.Image
+		if d.settled && d.image == nil {
+			return false, fmt.Errorf("build %s: the image of %s, which it is built from, could not be made", s.name, of)
+		}
+		return d.image != nil, nil
+	})
+	return name, err
+}

@@ -1,0 +1,405 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/project"
+)
+
+// errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun anew with the newer paths.
+var errSuperseded = errors.New("superseded by a newer change")
+
+// errAborted ends a task because the user wants the service stopped.
+var errAborted = errors.New("stopped by you")
+
+// lane is the queue of one service. It is guarded by Engine.mu; runLane alone takes from it.
+type lane struct {
+	queue   []*task
+	work    *work         // merged batches that wait for the queue to be empty
+	wake    chan struct{} // capacity 1
+	busy    *task
+	cancel  context.CancelCauseFunc // ends busy
+	image   context.CancelCauseFunc // ends the prepare or build in progress; nil when there is none
+	imaging bool
+}
+
+// task is one thing for a lane to do.
+type task struct {
+	verb  Verb
+	cmd   Command
+	cause string
+	work  *work // of verb "batch"
+	first bool  // the first up of this service
+
+	done chan error // capacity 1
+}
+
+// verbBatch is a task that comes from changed files.
+const verbBatch Verb = "batch"
+
+// work is what batches ask of one service, merged.
+type work struct {
+	at      time.Time           // when the first notice came
+	paths   map[string]struct{} // all of them
+	prepare bool
+	rebuild bool
+	restart bool
+	sync    map[int]map[string]struct{} // paths by index of the rule
+	lost    bool                        // look at everything
+}
+
+func newWork(at time.Time) *work {
+	return &work{at: at, paths: map[string]struct{}{}, sync: map[int]map[string]struct{}{}}
+}
+
+func (w *work) merge(o *work) {
+	if o.at.Before(w.at) {
+		w.at = o.at
+	}
+	maps.Copy(w.paths, o.paths)
+	w.prepare, w.rebuild = w.prepare || o.prepare, w.rebuild || o.rebuild
+	w.restart, w.lost = w.restart || o.restart, w.lost || o.lost
+	for i, paths := range o.sync {
+		if w.sync[i] == nil {
+			w.sync[i] = map[string]struct{}{}
+		}
+		maps.Copy(w.sync[i], paths)
+	}
+}
+
+func (w *work) empty() bool {
+	return !w.prepare && !w.rebuild && !w.restart && !w.lost && len(w.sync) == 0
+}
+
+// cause says what happened in words: "orders/main.go saved", "27 files saved".
+func (w *work) cause(dir string) string {
+	names := slices.Sorted(maps.Keys(w.paths))
+	switch len(names) {
+	case 0:
+		return "files changed"
+	case 1:
+		return relative(dir, names[0]) + " saved"
+	}
+	return fmt.Sprintf("%d files saved", len(names))
+}
+
+// relative names a path as a person in the project folder would.
+func relative(dir, path string) string {
+	if r, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(r, "..") {
+		return filepath.ToSlash(r)
+	}
+	return path
+}
+
+// enqueue puts a task at the end of a lane. Callers hold mu.
+func (s *service) enqueue(t *task) {
+	s.lane.queue = append(s.lane.queue, t)
+	s.nudge()
+}
+
+func (s *service) nudge() {
+	select {
+	case s.lane.wake <- struct{}{}:
+	default: // the lane is going to look anyway
+	}
+}
+
+// abort ends what a lane is doing and forgets what waits in it, because something harsher comes. Callers hold mu.
+func (s *service) abort(why error) {
+	for _, t := range s.lane.queue {
+		t.done <- why
+	}
+	s.lane.queue = nil
+	if s.lane.cancel != nil {
+		s.lane.cancel(why)
+	}
+}
+
+// offer merges the work of a batch into a lane. A prepare or a build in progress whose inputs changed is begun anew. Callers hold mu.
+func (s *service) offer(w *work) {
+	if s.lane.work == nil {
+		s.lane.work = w
+	} else {
+		s.lane.work.merge(w)
+	}
+	maps.Copy(s.pending, w.paths)
+	if s.lane.image != nil && (w.prepare || w.rebuild || w.lost) {
+		s.lane.image(errSuperseded)
+	}
+	s.nudge()
+}
+
+// takeWork takes what batches have asked for so far. Callers hold mu.
+func (s *service) takeWork() *work {
+	w := s.lane.work
+	s.lane.work = nil
+	clear(s.pending)
+	return w
+}
+
+// next takes the lane's next task, nil when there is none. Callers hold mu.
+func (s *service) next() *task {
+	l := &s.lane
+	if len(l.queue) > 0 {
+		t := l.queue[0]
+		l.queue = l.queue[1:]
+		return t
+	}
+	// A service that the user holds down keeps its pending paths until he brings it back.
+	if l.work != nil && !s.byHand && s.settled {
+		w := s.takeWork()
+		return &task{verb: verbBatch, work: w, done: make(chan error, 1)}
+	}
+	return nil
+}
+
+// runLane carries out a service's tasks in order until ctx ends.
+func (e *Engine) runLane(ctx context.Context, s *service) error {
+	for {
+		e.mu.Lock()
+		t := s.next()
+		var tctx context.Context
+		if t != nil {
+			tctx, s.lane.cancel = context.WithCancelCause(ctx)
+			s.lane.busy = t
+			e.bump()
+		}
+		e.mu.Unlock()
+		if t == nil {
+			select {
+			case <-s.lane.wake:
+				continue
+			case <-ctx.Done():
+				e.mu.Lock()
+				s.abort(ctx.Err())
+				e.mu.Unlock()
+				return nil
+			}
+		}
+		err := guarded("lane of "+s.name, func() error { return e.carryOut(tctx, s, t) })
+		e.mu.Lock()
+		s.lane.cancel(nil)
+		s.lane.cancel, s.lane.busy, s.lane.imaging = nil, nil, false
+		s.doing, s.waitsFor = "", nil
+		if t.first {
+			s.settled = true
+		}
+		e.settle(s)
+		e.mu.Unlock()
+		t.done <- err
+	}
+}
+
+// carryOut does one task.
+func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
+	switch t.verb {
+	case VerbUp, VerbStart, VerbRebuild, VerbScale:
+		return e.laneUp(ctx, s, t)
+	case VerbStop:
+		return e.laneStop(ctx, s, t)
+	case VerbRestart:
+		return e.laneRestart(ctx, s, t)
+	case VerbDown:
+		return e.laneRemove(ctx, s, t)
+	case verbBatch:
+		return e.laneBatch(ctx, s, t.work)
+	}
+	return fmt.Errorf("%s %s: a lane cannot do that", t.verb, s.name)
+}
+
+// doing shows what a lane is at.
+func (e *Engine) doing(s *service, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s.doing != text {
+		s.doing = text
+		e.bump()
+	}
+}
+
+// change is a Change that a lane is timing.
+type change struct {
+	e *Engine
+	s *service
+	c *Change
+}
+
+// begin starts timing a change whose first sign came at at.
+func (e *Engine) begin(s *service, action, cause string, paths []string, at time.Time) *change {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := &Change{Service: s.name, Action: action, Cause: cause, Paths: paths, Began: at}
+	if d := time.Since(at); len(paths) > 0 {
+		c.Stages = append(c.Stages, Stage{Name: "detect", Took: d})
+	}
+	s.changes = append(s.changes, c)
+	if len(s.changes) > keptChanges {
+		s.changes = s.changes[1:]
+	}
+	e.bump()
+	return &change{e: e, s: s, c: c}
+}
+
+// action corrects what the change turned out to be.
+func (k *change) action(a string) {
+	k.e.mu.Lock()
+	defer k.e.mu.Unlock()
+	k.c.Action = a
+	k.e.bump()
+}
+
+// timed runs one stage. Stages that run twice (several replicas) add up.
+func (k *change) timed(name string, f func() error) error {
+	began := time.Now()
+	err := f()
+	k.add(name, time.Since(began))
+	return err
+}
+
+func (k *change) add(name string, took time.Duration) {
+	k.e.mu.Lock()
+	defer k.e.mu.Unlock()
+	i := slices.IndexFunc(k.c.Stages, func(s Stage) bool { return s.Name == name })
+	if i < 0 {
+		k.c.Stages = append(k.c.Stages, Stage{Name: name, Took: took})
+	} else {
+		k.c.Stages[i].Took += took
+	}
+	k.e.bump()
+}
+
+func (k *change) note(text string) {
+	k.e.mu.Lock()
+	defer k.e.mu.Unlock()
+	k.c.Note = text
+}
+
+// end closes a change that does not lead to a new generation, or that failed.
+func (k *change) end(err error) {
+	k.e.mu.Lock()
+	defer k.e.mu.Unlock()
+	k.close(err)
+}
+
+// close ends the change and records it. Callers hold mu.
+func (k *change) close(err error) {
+	if !k.c.Ended.IsZero() {
+		return
+	}
+	k.c.Ended = time.Now()
+	k.c.Stages = append(k.c.Stages, Stage{Name: "total", Took: k.c.Ended.Sub(k.c.Began)})
+	for _, r := range k.s.reps {
+		k.c.Generation = max(k.c.Generation, r.generation)
+	}
+	rec := Record{Kind: "watch", Service: k.s.name, Generation: k.c.Generation, State: k.s.state, Cause: k.c.Cause, Action: k.c.Action,
+		Paths: k.c.Paths, Stages: slices.Clone(k.c.Stages)}
+	if len(k.c.Paths) == 0 {
+		rec.Kind = "service"
+	}
+	took := brief(k.c.Ended.Sub(k.c.Began))
+	if err != nil {
+		k.c.Err = firstLine(err)
+		rec.Err, rec.Text = k.c.Err, fmt.Sprintf("%s: %s not done after %s: %s (%s)", k.s.name, k.c.Action, took, k.c.Err, k.c.Cause)
+	} else {
+		k.c.Slow = slow(k.s.changes, k.c)
+		rec.Text = fmt.Sprintf("%s: %s done in %s (%s)", k.s.name, k.c.Action, took, k.c.Cause)
+	}
+	if k.c.Note != "" {
+		rec.Text += "; " + k.c.Note
+	}
+	k.e.record(rec)
+}
+
+// endReady closes a change once the service is ready, or once its new generation has come to nothing. It does not hold the lane.
+func (k *change) endReady(began time.Time) {
+	k.e.launch("ready of "+k.s.name, func(ctx context.Context) error {
+		var failed error
+		err := k.e.await(ctx, func() (bool, error) {
+			if k.s.lane.busy != nil || k.s.changes[len(k.s.changes)-1] != k.c {
+				return k.s.changes[len(k.s.changes)-1] != k.c, nil
+			}
+			if why := k.s.hopeless(); why != "" {
+				failed = errors.New(why)
+				return true, nil
+			}
+			return k.s.isReady(), nil
+		})
+		if err != nil {
+			return nil // the engine ends; a change that nobody waits for stays open
+		}
+		k.add("ready", time.Since(began))
+		k.end(failed)
+		return nil
+	})
+}
+
+// hopeless says why a service will not become ready by itself, "" while it may. Callers hold mu.
+func (s *service) hopeless() string {
+	if s.err != "" && s.state == StateBroken {
+		return s.err
+	}
+	for _, r := range s.sorted() {
+		in := r.inst
+		switch {
+		case in.ID == "":
+		case in.State == StateExited && (in.ExitCode != 0 || !s.completed()) && !r.byUs && s.settled:
+			if in.OOM {
+				return fmt.Sprintf("%s: out of memory, killed by the kernel (exit code %d)", s.name, in.ExitCode)
+			}
+			return fmt.Sprintf("%s: exited with code %d", s.name, in.ExitCode)
+		case r.live() && in.Health == Unhealthy:
+			return s.name + ": unhealthy"
+		case r.byUs && s.byHand:
+			return s.name + ": stopped by you"
+		}
+	}
+	return ""
+}
+
+// slow names the stages of a change that took half as long again as their median over the earlier ones of its kind; at least three
+// of those are needed, and 20 ms are noise.
+func slow(all []*Change, c *Change) []string {
+	var out []string
+	for _, st := range c.Stages {
+		var took []time.Duration
+		for _, o := range all {
+			if o == c || o.Action != c.Action || o.Err != "" {
+				continue
+			}
+			for _, os := range o.Stages {
+				if os.Name == st.Name {
+					took = append(took, os.Took)
+				}
+			}
+		}
+		if len(took) < 3 {
+			continue
+		}
+		slices.Sort(took)
+		if m := took[len(took)/2]; st.Took > m*3/2 && st.Took-m > 20*time.Millisecond {
+			out = append(out, st.Name)
+		}
+	}
+	return out
+}
+
+// firstLine keeps the first line of an error: what the screen and the JSON show in one row.
+func firstLine(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return text
+}
+
+// stopGrace is how long a service gets between its stop signal and the kill, and whether its file says so.
+func stopGrace(conf *project.Service) (time.Duration, bool) {
+	if g := conf.Config.StopGracePeriod; g != nil {
+		return time.Duration(*g), true
+	}
+	return 0, false
+}

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// adoptAll takes over what is there already when Run begins.
+func (e *Engine) adoptAll(instances []Instance) {
+	for _, in := range slices.SortedFunc(slices.Values(instances), byNumberThenAge) {
+		e.mu.Lock()
+		s := e.svcs[in.Service]
+		known := s != nil && s.reps[in.Replica] == nil
+		e.mu.Unlock()
+		// A second container of one number stays out of the state; the plan removes it.
+		if known {
+			e.adopt(s, in.Replica, in, "")
+		}
+	}
+}
+
+// adopt makes in the container that a replica holds, or takes in what became of it. A new life (another container, or another start
+// of the same one) is a new generation: its log is followed and its early probe started. cause is why, "" when it is what we knew before.
+func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := s.replica(n)
+	prev := r.inst
+	lived := !in.Started.IsZero() && in.State != StateCreated
+	if prev.ID == in.ID && in.Health == HealthUnknown {
+		in.Health = prev.Health
+	}
+	r.inst = in
+	delete(s.incoming, in.ID)
+	if lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started)) {
+		r.generation = e.store.generation(s.name, n, in.Identity)
+		r.early, r.last = false, Stats{}
+		r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
+		if in.State == StateRunning {
+			r.byUs, r.blame = false, ""
+			e.probeLife(s, r)
+		}
+	}
+	if in.ID != prev.ID {
+		r.files, r.owed = e.store.files(in.ID), nil
+		e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, in.ID) })
+	}
+	if cause == "" {
+		cause = r.blame
+	}
+	if cause != "" {
+		r.cause = cause
+	}
+	before := r.state
+	e.settle(s)
+	if r.state != before || prev.ID != in.ID || prev.Health != in.Health || !prev.Started.Equal(in.Started) {
+		e.recordReplica(s, r, cause)
+	}
+	e.updateLedgers()
+}
+
+// recordReplica records where a replica is now. Callers hold mu.
+func (e *Engine) recordReplica(s *service, r *replica, cause string) {
+	rec := Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: r.inst.ID, State: r.state,
+		Health: r.health(), Cause: cause}
+	name := s.name
+	if s.conf.Replicas > 1 {
+		name = fmt.Sprintf("%s/%d", s.name, r.number)
+	}
+	rec.Text = fmt.Sprintf("%s: %s", name, r.state)
+	switch {
+	case r.inst.State == StateExited || r.inst.State == StateRestarting:
+		rec.ExitCode, rec.HasExit = r.inst.ExitCode, true
+		rec.Text = fmt.Sprintf("%s: %s with code %d", name, r.state, r.inst.ExitCode)
+		if r.inst.OOM {
+			rec.Text += ", out of memory"
+		}
+	case r.live() && r.health() != HealthNone:
+		rec.Text = fmt.Sprintf("%s: %s, %s", name, r.state, r.health())
+	}
+	if cause != "" {
+		rec.Text += " (" + cause + ")"
+	}
+	e.record(rec)
+}
+
+// refresh looks at a replica's container again.
+func (e *Engine) refresh(ctx context.Context, s *service, id, cause string) error {
+	in, err := e.rt.Inspect(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		e.forget(s, id, "removed")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", s.name, err)
+	}
+	e.mu.Lock()
+	r := s.byID(id)
+	e.mu.Unlock()
+	if r != nil {
+		e.adopt(s, r.number, in, cause)
+	}
+	return nil
+}
+
+// forget takes a container out of the state, because it is gone.
+func (e *Engine) forget(s *service, id, cause string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.store.drop(id)
+	delete(s.incoming, id)
+	r := s.byID(id)
+	if r == nil {
+		return
+	}
+	r.inst, r.files = Instance{}, nil
+	r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
+	r.cause = cause
+	if r.number > s.conf.Replicas {
+		delete(s.reps, r.number)
+	}
+	e.settle(s)
+	e.updateLedgers()
+	e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateWaiting, Health: HealthNone,
+		Cause: cause, Text: fmt.Sprintf("%s: container removed (%s)", s.name, cause)})
+}
+
+// followEvents keeps the state true to the engine's events. When the connection breaks it tries again, and then looks at everything.
+func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := e.rt.Events(ctx, e.p.Name, since, func(ev Event) {
+			since, pause = ev.Time, 100*time.Millisecond
+			e.handle(ctx, ev)
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		e.mu.Lock()
+		if e.phase != PhaseLost {
+			e.phase = PhaseLost
+			text := "the connection to the engine is gone; trying again"
+			if err != nil {
+				text += ": " + firstLine(err)
+			}
+			e.record(Record{Kind: "notice", Notice: "lost", Text: text})
+		}
+		e.mu.Unlock()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		if instances, err := e.rt.Instances(ctx, e.p.Name); err == nil {
+			e.lookAgain(instances)
+		}
+	}
+}
+
+// lookAgain compares the state with what is there, after events may have been missed.
+func (e *Engine) lookAgain(instances []Instance) {
+	there := map[string]Instance{}
+	for _, in := range instances {
+		there[in.ID] = in
+	}
+	type known struct {
+		s  *service
+		n  int
+		id string
+	}
+	var all []known
+	e.mu.Lock()
+	if e.phase == PhaseLost {
+		e.phase = PhaseRunning
+		e.record(Record{Kind: "notice", Notice: "found", Text: "connected to the engine again"})
+	}
+	for _, s := range e.svcs {
+		for _, r := range s.reps {
+			if r.inst.ID != "" {
+				all = append(all, known{s, r.number, r.inst.ID})
+			}
+		}
+	}
+	e.mu.Unlock()
+	for _, k := range all {
+		if in, ok := there[k.id]; ok {
+			e.adopt(k.s, k.n, in, "seen after the connection was lost")
+		} else {
+			e.forget(k.s, k.id, "gone when the connection was back")
+		}
+	}
+}
+
+// handle takes in one event.
+func (e *Engine) handle(ctx context.Context, ev Event) {
+	e.mu.Lock()
+	s := e.svcs[ev.Service]
+	if s == nil || s.incoming[ev.ID] {
+		e.mu.Unlock()
+		return
+	}
+	r := s.byID(ev.ID)
+	if r == nil {
+		busy := s.lane.busy != nil
+		e.mu.Unlock()
+		// Somebody else made a container for this service: docker compose in another terminal. Once it runs it is the one.
+		if ev.Kind == EventStarted && !busy {
+			if in, err := e.rt.Inspect(ctx, ev.ID); err == nil && in.Replica >= 1 {
+				e.adopt(s, in.Replica, in, "started by another program")
+			}
+		}
+		return
+	}
+	cause := ""
+	switch ev.Kind {
+	case EventHealth:
+		if r.inst.Health != ev.Health {
+			from := r.health()
+			r.inst.Health = ev.Health
+			if ev.Health == Healthy || ev.Health == Unhealthy {
+				r.early = r.early && ev.Health == Healthy
+			}
+			e.settle(s)
+			if r.health() != from {
+				e.recordReplica(s, r, fmt.Sprintf("healthcheck: %s -> %s", from, r.health()))
+			}
+			e.updateLedgers()
+		}
+		e.mu.Unlock()
+		return
+	case EventKilled:
+		if !r.byUs && r.blame == "" {
+			r.blame = "signal " + ev.Signal + " sent by another program"
+		}
+		e.mu.Unlock()
+		return
+	case EventDied:
+		if !r.byUs && r.blame == "" {
+			cause = "ended by itself"
+			if ev.ExitCode == 0 && !restarts(s.conf) {
+				e.store.complete(ev.ID)
+			}
+		}
+	case EventStarted, EventRestarted:
+		if s.lane.busy == nil {
+			cause = "started by another program"
+			if r.inst.State == StateRestarting || r.inst.State == StateExited && !r.byUs && r.blame == "" {
+				cause = "restarted by its restart policy"
+			}
+		}
+	case EventRemoved:
+		e.mu.Unlock()
+		e.forget(s, ev.ID, "removed by another program")
+		return
+	case EventOOM, EventPaused, EventUnpaused, EventStopped, EventRenamed:
+	default:
+		e.mu.Unlock()
+		return
+	}
+	e.mu.Unlock()
+	if err := e.refresh(ctx, s, ev.ID, cause); err != nil && ctx.Err() == nil {
+		e.warn(err.Error())
+	}
+}
+
+// warn shows something that the user should know and that stops nothing.
+func (e *Engine) warn(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Contains(e.warnings, text) {
+		e.warnings = append(e.warnings, text)
+	}
+	e.record(Record{Kind: "notice", Notice: "warning", Text: text})
+}

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bulkhead/engine/project"
+)
+
+// op is what one step of a plan does.
+type op uint8
+
+const (
+	opUnknown  op = iota
+	opPull        // the image
+	opBuild       // the image
+	opCreate      // a container where there is none
+	opRecreate    // another container in place of the one that is there
+	opStart       // one that is there
+	opUnpause     // likewise
+	opKeep        // nothing
+	opRemove      // a replica too many, or an orphan
+)
+
+var opNames = [...]string{"unknown", "pull", "build", "create", "recreate", "start", "unpause", "keep", "remove"}
+
+func (o op) String() string { return opNames[o] }
+
+// step is one thing to do to one replica, or to a service's image (replica 0).
+type step struct {
+	service string
+	replica int
+	op      op
+	reason  string
+	seen    Instance // the container that is there; its ID is empty for opCreate, opPull and opBuild
+}
+
+// String gives the step as one line: "orders/1: recreate (image changed)".
+func (s step) String() string {
+	name := s.service
+	if s.replica > 0 {
+		name = fmt.Sprintf("%s/%d", s.service, s.replica)
+	}
+	if s.reason == "" {
+		return fmt.Sprintf("%s: %s", name, s.op)
+	}
+	return fmt.Sprintf("%s: %s (%s)", name, s.op, s.reason)
+}
+
+// plan is a list of steps. Steps of one service are carried out in their order, those of different services are not
+// ordered except by depends_on.
+type plan []step
+
+// String gives one numbered step a line; dependencies stand behind the start of what waits for them.
+func (p plan) String() string {
+	var b strings.Builder
+	for i, s := range p {
+		fmt.Fprintf(&b, "#%d %s\n", i+1, s)
+	}
+	return b.String()
+}
+
+// want is what the project asks of one service, with what is known of its image.
+type want struct {
+	name     string
+	replicas int
+	hash     string   // config hash with resolved references
+	content  string   // hash of inline secrets and configs; "" when it has none
+	image    *Image   // nil: not there yet
+	build    string   // why its image must be built first; "" when it need not
+	pull     string   // why its image must be pulled first
+	networks []string // names that each replica must be attached to
+	volumes  []string // names that each replica must mount
+	recreate bool     // make new containers whatever is there
+	oneShot  bool     // somebody waits for it to complete
+	restarts bool     // its restart policy brings it back after an exit with 0
+}
+
+// seenService is what the runtime shows of one service.
+type seenService struct {
+	instances []Instance
+	// completed holds the ids of containers that ended by themselves with exit code 0, so that up does not run them again.
+	completed map[string]bool
+}
+
+// decide compares one service as wanted with what is seen. It asks nobody, and does nothing. The rules are those of docker
+// compose, so that both may be used on one project, but a completed one-shot is not run again unless it changed.
+func decide(w want, seen seenService) plan {
+	var p plan
+	imageReason := ""
+	switch {
+	case w.build != "":
+		p = append(p, step{service: w.name, op: opBuild, reason: w.build})
+		imageReason = "image is built anew"
+	case w.pull != "":
+		p = append(p, step{service: w.name, op: opPull, reason: w.pull})
+	}
+
+	have := map[int]Instance{}
+	extra := []Instance{}
+	for _, in := range slices.SortedFunc(slices.Values(seen.instances), byNumberThenAge) {
+		if _, twice := have[in.Replica]; twice || in.Replica < 1 || in.Replica > w.replicas {
+			extra = append(extra, in)
+			continue
+		}
+		have[in.Replica] = in
+	}
+	for n := 1; n <= w.replicas; n++ {
+		in, there := have[n]
+		if !there {
+			p = append(p, step{service: w.name, replica: n, op: opCreate, reason: "no container"})
+			continue
+		}
+		s := step{service: w.name, replica: n, seen: in}
+		if s.reason = diverged(w, in); s.reason == "" {
+			s.reason = imageReason
+		}
+		if s.reason != "" {
+			s.op = opRecreate
+		} else {
+			s.op, s.reason = revive(w, in, seen.completed[in.ID])
+		}
+		p = append(p, s)
+	}
+	for _, in := range extra {
+		reason := fmt.Sprintf("%d wanted", w.replicas)
+		if in.Replica >= 1 && in.Replica <= w.replicas {
+			reason = "second container for this number"
+		}
+		p = append(p, step{service: w.name, replica: in.Replica, op: opRemove, reason: reason, seen: in})
+	}
+	return p
+}
+
+// byNumberThenAge puts the newest container of a number first.
+func byNumberThenAge(a, b Instance) int {
+	if c := cmp.Compare(a.Replica, b.Replica); c != 0 {
+		return c
+	}
+	return b.Created.Compare(a.Created)
+}
+
+// diverged says why a container cannot stay, "" when it can.
+func diverged(w want, in Instance) string {
+	switch {
+	case w.recreate:
+		return "asked for"
+	case in.Hash != w.hash:
+		return "configuration changed"
+	case in.Content != w.content:
+		return "content of a config or secret changed"
+	case w.image != nil && w.build == "" && in.Digest != w.image.Digest:
+		return "image changed"
+	}
+	for _, v := range w.volumes {
+		if !slices.Contains(in.Volumes, v) {
+			return "volume " + v + " is not mounted"
+		}
+	}
+	if in.State != StateRunning && in.State != StatePaused {
+		return ""
+	}
+	for _, n := range w.networks {
+		if !slices.Contains(in.Networks, n) {
+			return "not attached to network " + n
+		}
+	}
+	return ""
+}
+
+// revive says what a container that may stay needs in order to run.
+func revive(w want, in Instance, completed bool) (op, string) {
+	switch in.State {
+	case StateRunning, StateRestarting:
+		return opKeep, "running"
+	case StatePaused:
+		return opUnpause, "paused"
+	case StateExited:
+		if in.ExitCode == 0 && !w.restarts && (completed || w.oneShot) {
+			return opKeep, "completed"
+		}
+		return opStart, fmt.Sprintf("exited %d", in.ExitCode)
+	}
+	return opStart, in.State.String()
+}
+
+// orphans gives the steps for containers whose service the project does not know.
+func orphans(p *project.Project, seen []Instance) plan {
+	var out plan
+	for _, in := range seen {
+		if p.Service(in.Service) == nil && !slices.Contains(p.Disabled, in.Service) && !slices.Contains(p.Unselected, in.Service) {
+			out = append(out, step{service: in.Service, replica: in.Replica, op: opRemove, reason: "orphan", seen: in})
+		}
+	}
+	return out
+}

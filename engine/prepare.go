@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
+)
+
+// PrepareError is an x-bulkhead.prepare that ran and did not succeed.
+type PrepareError struct {
+	Service string
+	Command string
+	Tail    []string // last 20 lines of output, raw
+	Err     error
+}
+
+// Error gives one line: the command's last words are in Tail.
+func (p *PrepareError) Error() string {
+	text := fmt.Sprintf("prepare %s: %q: %v", p.Service, p.Command, p.Err)
+	if len(p.Tail) > 0 {
+		text += ": " + p.Tail[len(p.Tail)-1]
+	}
+	return text
+}
+
+func (p *PrepareError) Unwrap() error { return p.Err }
+
+// preparePrint is a value for all that a prepare command depends on.
+func preparePrint(p *project.Prepare) string {
+	t := table{}
+	for _, root := range p.Watch {
+		maps.Copy(t, scan(root, nil, nil))
+	}
+	text := p.Run
+	for _, k := range slices.Sorted(maps.Keys(p.Env)) {
+		text += "\n" + k + "=" + p.Env[k]
+	}
+	return t.print() + " " + text
+}
+
+// prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last
+// succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun anew.
+func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, cause string, force bool) error {
+	p := s.conf.Extra.Prepare
+	if p == nil {
+		return nil
+	}
+	print := preparePrint(p)
+	if !force && print == e.store.prepared(s.name) && allThere(s.conf) {
+		return nil
+	}
+	select {
+	case e.prepares <- struct{}{}:
+		defer func() { <-e.prepares }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for {
+		pctx, done := e.imaging(ctx, s, "preparing")
+		err := timed(k, "prepare", func() error { return e.runPrepare(pctx, s, p, cause) })
+		superseded := errors.Is(context.Cause(pctx), errSuperseded)
+		done()
+		if superseded && ctx.Err() == nil {
+			e.mu.Lock()
+			if newer := s.takeWork(); newer != nil {
+				w.merge(newer)
+			}
+			e.mu.Unlock()
+			print = preparePrint(p)
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			e.store.setPrepared(s.name, print)
+		}
+		return err
+	}
+}
+
+// allThere says whether every path that the rules of the file name exists.
+func allThere(conf *project.Service) bool {
+	for _, r := range conf.Rules {
+		if _, err := os.Stat(r.Path); err != nil && !r.Default {
+			return false
+		}
+	}
+	return true
+}
+
+// runPrepare runs the command once, with its output in the builds.
+func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare, cause string) error {
+	if cause == "" {
+		cause = "up"
+	}
+	b := e.openBuild(Build{Services: []string{s.name}, Kind: "prepare", Image: p.Run, Cause: cause})
+	cmd := shell(ctx, p.Run)
+	cmd.Dir = e.p.Dir
+	cmd.Env = os.Environ()
+	for _, key := range slices.Sorted(maps.Keys(p.Env)) {
+		cmd.Env = append(cmd.Env, key+"="+p.Env[key])
+	}
+	cmd.WaitDelay = 2 * time.Second
+	out := &output{emit: func(line []byte) {
+		text := string(line)
+		e.mu.Lock()
+		b.addLines([]string{text})
+		e.bump()
+		e.mu.Unlock()
+	}}
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
+	out.flush()
+	canceled := ctx.Err() != nil
+	if err != nil && !canceled {
+		e.mu.Lock()
+		tail := b.Lines[max(0, len(b.Lines)-20):]
+		e.mu.Unlock()
+		var notRun *exec.Error
+		if errors.As(err, &notRun) {
+			err = fmt.Errorf("it cannot be run: %w", err)
+		}
+		err = &PrepareError{Service: s.name, Command: p.Run, Tail: tail, Err: err}
+	}
+	e.closeBuild(b, err, canceled)
+	return err
+}
+
+// output splits what a command prints into lines. exec gives it to one goroutine when stdout and stderr are the same writer.
+type output struct {
+	mu    sync.Mutex
+	split logs.Splitter
+	emit  func([]byte)
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.split.Write(p, func(line []byte) { o.emit(bytes.TrimRight(line, "\r")) })
+	return len(p), nil
+}
+
+func (o *output) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.split.Flush(o.emit)
+}

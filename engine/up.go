@@ -1,0 +1,461 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bulkhead/engine/project"
+)
+
+// critical is the longest that the part of a task may take that is finished even when the task is aborted: stop, start, rename, remove.
+const critical = 2 * time.Minute
+
+// laneUp makes a service run as the project wants it: image, containers, start. It serves up, start, rebuild and scale.
+func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
+	e.mu.Lock()
+	wasByHand := s.byHand
+	s.byHand = false
+	s.err, s.remedy = "", ""
+	w := s.takeWork()
+	maps.DeleteFunc(s.stale, func(string, struct{}) bool { return t.verb == VerbRebuild })
+	stale := slices.Sorted(maps.Keys(s.stale))
+	e.mu.Unlock()
+	if w == nil {
+		w = newWork(time.Now())
+	}
+	if t.verb == VerbUp && !t.first && !wasByHand && len(stale) > 0 {
+		// u applies what is pending: the same work as if the files had just been saved.
+		w.merge(e.workFor(s, stale))
+	}
+
+	action := string(t.verb)
+	var k *change
+	if !t.first {
+		k = e.begin(s, action, t.cause, nil, time.Now())
+	}
+	began, changed, err := e.converge(ctx, s, t, w, k)
+	if k == nil && changed {
+		k = e.begin(s, "up", t.cause, nil, e.began)
+	}
+	if err != nil {
+		if errors.Is(err, errAborted) {
+			err = errAborted
+		}
+		if k != nil {
+			k.end(err)
+		}
+		e.fail(s, err)
+		return err
+	}
+	if k != nil {
+		if changed {
+			k.endReady(began)
+		} else {
+			k.end(nil)
+		}
+	}
+	return nil
+}
+
+// converge brings image and containers of a service to what is wanted. began is when its containers began to start.
+func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *change) (began time.Time, changed bool, err error) {
+	why := ""
+	switch {
+	case t.verb == VerbRebuild:
+		if !s.conf.Built {
+			return began, false, fmt.Errorf("rebuild %s: it has no build: in the Compose file, so there is nothing to build", s.name)
+		}
+		why = t.cause
+	case w.rebuild:
+		why = w.cause(e.p.Dir)
+	}
+	if w.prepare || t.first || t.verb == VerbRebuild {
+		if err := e.prepare(ctx, s, w, k, t.cause, w.prepare || t.verb == VerbRebuild); err != nil {
+			return began, false, err
+		}
+	}
+	parents, err := e.parents(ctx, s)
+	if err != nil {
+		return began, false, err
+	}
+	wanted, err := e.want(s, parents)
+	if err != nil {
+		return began, false, err
+	}
+	wanted.recreate = t.first && e.opts.Recreate
+	e.mu.Lock()
+	seen := seenService{completed: e.store.completed()}
+	for _, r := range s.sorted() {
+		if r.inst.ID != "" {
+			seen.instances = append(seen.instances, r.inst)
+		}
+	}
+	e.mu.Unlock()
+
+	img, buildWhy, err := e.imageNeed(ctx, s, t, why, len(seen.instances) == 0)
+	if err != nil {
+		return began, false, err
+	}
+	wanted.image, wanted.build = img, buildWhy
+	if buildWhy != "" || img == nil {
+		if img, err = e.makeImage(ctx, s, w, k, buildWhy, t.cause); err != nil {
+			return began, false, err
+		}
+		wanted.image, wanted.build = img, ""
+	}
+	e.mu.Lock()
+	old := s.image
+	s.image = img
+	e.mu.Unlock()
+	if err := e.ensureParts(ctx, s); err != nil {
+		return began, false, err
+	}
+
+	steps := decide(wanted, seen)
+	began, changed, err = e.follow(ctx, s, t, steps, *img, wanted.content, parents, k)
+	if err == nil && changed {
+		e.dropImages(old, seen.instances)
+	}
+	return began, changed, err
+}
+
+// follow carries out the steps of one service.
+func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, img Image, content string, parents map[string]string, k *change) (began time.Time, changed bool, err error) {
+	spec := func(n int) CreateSpec {
+		return CreateSpec{Project: e.p, Service: s.conf, Replica: n, Image: img, Parents: parents, Content: content}
+	}
+	// Containers are made before their dependencies are ready, so that only the start is left to wait for.
+	starts := map[int]func(context.Context) error{}
+	for _, st := range steps {
+		n := st.replica
+		switch st.op {
+		case opCreate:
+			var id string
+			if err := timed(k, "create", func() (err error) { id, err = e.create(ctx, s, spec(n), ""); return err }); err != nil {
+				return began, changed, err
+			}
+			starts[n] = func(ctx context.Context) error { return e.start(ctx, s, spec(n), id, t.cause, k) }
+		case opRecreate:
+			starts[n] = func(ctx context.Context) error {
+				return e.swap(ctx, s, st.seen, spec(n), t.cause+reasonSuffix(st.reason), k)
+			}
+		case opStart:
+			starts[n] = func(ctx context.Context) error {
+				if err := e.catchUp(ctx, s, n, st.seen.ID); err != nil {
+					return err
+				}
+				return e.start(ctx, s, spec(n), st.seen.ID, t.cause, k)
+			}
+		case opUnpause:
+			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
+		case opRemove:
+			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason); err != nil {
+				return began, changed, err
+			}
+			changed = true
+		}
+	}
+	if len(starts) == 0 {
+		return began, changed, nil
+	}
+	if err := e.awaitDependencies(ctx, s); err != nil {
+		return began, changed, err
+	}
+	began = time.Now()
+	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+	defer cancel()
+	if s.conf.Extra.Swap == project.UnknownSwap || len(starts) == 1 {
+		for _, n := range slices.Sorted(maps.Keys(starts)) {
+			if err := starts[n](hold); err != nil {
+				return began, true, err
+			}
+		}
+		return began, true, nil
+	}
+	g, hold := errgroup.WithContext(hold)
+	for _, f := range starts {
+		g.Go(func() error { return guarded("start of "+s.name, func() error { return f(hold) }) })
+	}
+	return began, true, g.Wait()
+}
+
+func reasonSuffix(reason string) string {
+	if reason == "" || reason == "image is built anew" || reason == "image changed" {
+		return ""
+	}
+	return " (" + reason + ")"
+}
+
+// timed runs a stage of a change that may be nil.
+func timed(k *change, name string, f func() error) error {
+	if k == nil {
+		return f()
+	}
+	return k.timed(name, f)
+}
+
+// fail shows why a service could not be brought to where it should be. What runs, runs on.
+func (e *Engine) fail(s *service, err error) {
+	if errors.Is(err, errAborted) || errors.Is(err, context.Canceled) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.err = firstLine(err)
+	if text, remedy, ok := strings.Cut(s.err, "; "); ok {
+		s.err, s.remedy = text, remedy
+	}
+	e.settle(s)
+	e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: firstLine(err), Text: firstLine(err)})
+}
+
+// names of the services whose containers a service joins or takes volumes from
+func parentNames(conf *project.Service) []string {
+	var out []string
+	c := conf.Config
+	for _, mode := range []string{c.NetworkMode, c.Ipc, c.Pid} {
+		if name, ok := strings.CutPrefix(mode, "service:"); ok {
+			out = append(out, name)
+		}
+	}
+	for _, v := range c.VolumesFrom {
+		name, _, _ := strings.Cut(v, ":")
+		if name != "container" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// parents waits until the services that a service joins have a container, and gives the ids of their first ones.
+func (e *Engine) parents(ctx context.Context, s *service) (map[string]string, error) {
+	names := parentNames(s.conf)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out := map[string]string{}
+	err := e.await(ctx, func() (bool, error) {
+		for _, name := range names {
+			d := e.svcs[name]
+			if d == nil {
+				return false, fmt.Errorf("create %s: it joins the container of %s, which is not enabled; enable its profile", s.name, name)
+			}
+			if rs := d.sorted(); len(rs) == 0 || rs[0].inst.ID == "" || !d.settled && !rs[0].live() {
+				return false, nil
+			} else {
+				out[name] = rs[0].inst.ID
+			}
+		}
+		return true, nil
+	})
+	return out, err
+}
+
+// want gathers what the project asks of a service.
+func (e *Engine) want(s *service, parents map[string]string) (want, error) {
+	hash, err := configHash(s.conf, parents)
+	if err != nil {
+		return want{}, err
+	}
+	w := want{name: s.name, replicas: s.conf.Replicas, hash: hash, restarts: restarts(s.conf)}
+	if w.content, err = contentHash(e.p, s.conf); err != nil {
+		return w, err
+	}
+	if s.conf.Config.NetworkMode == "" {
+		for key := range s.conf.Config.Networks {
+			if n, ok := e.p.Networks[key]; ok {
+				w.networks = append(w.networks, n.Name)
+			}
+		}
+	}
+	for _, v := range s.conf.Config.Volumes {
+		if vol, ok := e.p.Volumes[v.Source]; ok && v.Type == "volume" {
+			w.volumes = append(w.volumes, vol.Name)
+		}
+	}
+	for _, o := range e.p.Services {
+		if d, ok := o.DependsOn[s.name]; ok && d.Condition == "service_completed_successfully" {
+			w.oneShot = true
+		}
+	}
+	return w, nil
+}
+
+// awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds down keeps nobody waiting.
+func (e *Engine) awaitDependencies(ctx context.Context, s *service) error {
+	err := e.await(ctx, func() (bool, error) {
+		waits := e.unmet(s)
+		if !slices.Equal(waits, s.waitsFor) {
+			s.waitsFor = waits
+			e.settle(s)
+		}
+		return len(waits) == 0, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// unmet lists the conditions that do not hold yet: "db healthy". Callers hold mu.
+func (e *Engine) unmet(s *service) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s.conf.DependsOn)) {
+		dep := s.conf.DependsOn[name]
+		d := e.svcs[name]
+		if d == nil || d.byHand || d.conf.Replicas == 0 {
+			continue
+		}
+		if !dep.Required && d.hopeless() != "" {
+			continue
+		}
+		switch dep.Condition {
+		case "service_healthy":
+			if !d.isReady() {
+				out = append(out, name+" healthy")
+			}
+		case "service_completed_successfully":
+			if !d.completed() {
+				out = append(out, name+" completed")
+			}
+		default:
+			started := 0
+			for _, r := range d.reps {
+				if r.live() || r.inst.State == StateExited && !r.inst.Started.IsZero() && d.settled {
+					started++
+				}
+			}
+			if started < d.conf.Replicas {
+				out = append(out, name+" started")
+			}
+		}
+	}
+	return out
+}
+
+// laneRestart stops and starts a service's containers in place.
+func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
+	k := e.begin(s, "restart", t.cause, nil, time.Now())
+	e.mu.Lock()
+	s.byHand, s.err, s.remedy = false, "", ""
+	var rs []*replica
+	for _, r := range s.sorted() {
+		if r.inst.ID != "" && (t.cmd.Replica == 0 || t.cmd.Replica == r.number) {
+			rs = append(rs, r)
+		}
+	}
+	e.mu.Unlock()
+	if len(rs) == 0 {
+		// Nothing to restart in place: there is no container yet, or no more.
+		t.verb = VerbUp
+		_, _, err := e.converge(ctx, s, t, newWork(time.Now()), k)
+		k.end(err)
+		if err != nil {
+			e.fail(s, err)
+		}
+		return err
+	}
+	began, err := e.restartAll(ctx, s, rs, t.cmd.Grace, t.cause, k)
+	if err != nil {
+		k.end(err)
+		e.fail(s, err)
+		return err
+	}
+	k.endReady(began)
+	return nil
+}
+
+// restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
+func (e *Engine) restartAll(ctx context.Context, s *service, rs []*replica, grace *time.Duration, cause string, k *change) (began time.Time, err error) {
+	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+	defer cancel()
+	stopping := time.Now()
+	if err := e.each(hold, rs, func(ctx context.Context, r *replica) error {
+		return e.stop(ctx, s, r, grace, cause, k)
+	}); err != nil {
+		return began, err
+	}
+	began = time.Now()
+	timedSince(k, "stop", stopping)
+	img, parents, content := e.imageOf(s), map[string]string{}, ""
+	if parents, err = e.parents(hold, s); err != nil {
+		return began, err
+	}
+	if err := e.each(hold, rs, func(ctx context.Context, r *replica) error {
+		return e.start(ctx, s, CreateSpec{Project: e.p, Service: s.conf, Replica: r.number, Image: img, Parents: parents, Content: content}, r.inst.ID, cause, k)
+	}); err != nil {
+		return began, err
+	}
+	e.restartDependents(s, s.name+" was restarted")
+	return began, nil
+}
+
+func timedSince(k *change, name string, t time.Time) {
+	if k != nil {
+		k.add(name, time.Since(t))
+	}
+}
+
+// each calls f for all replicas at the same time.
+func (e *Engine) each(ctx context.Context, rs []*replica, f func(context.Context, *replica) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range rs {
+		g.Go(func() error { return guarded("replica", func() error { return f(ctx, r) }) })
+	}
+	return g.Wait()
+}
+
+// restartDependents restarts the services that said depends_on.restart, because s was replaced or restarted on purpose.
+func (e *Engine) restartDependents(s *service, cause string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, o := range e.svcs {
+		if d, ok := o.conf.DependsOn[s.name]; ok && d.Restart && !o.byHand && o.settled {
+			o.enqueue(&task{verb: VerbRestart, cause: cause, done: make(chan error, 1)})
+		}
+	}
+}
+
+// laneStop stops a service and marks it as held down by the user.
+func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
+	k := e.begin(s, "stop", t.cause, nil, time.Now())
+	e.mu.Lock()
+	rs := s.sorted()
+	s.byHand = true
+	e.mu.Unlock()
+	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+	defer cancel()
+	began := time.Now()
+	err := e.each(hold, slices.DeleteFunc(rs, func(r *replica) bool { return r.inst.ID == "" || t.cmd.Replica != 0 && r.number != t.cmd.Replica }),
+		func(ctx context.Context, r *replica) error { return e.stop(ctx, s, r, t.cmd.Grace, t.cause, k) })
+	k.add("stop", time.Since(began))
+	k.end(err)
+	return err
+}
+
+// laneRemove stops and removes a service's containers.
+func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
+	if err := e.laneStop(ctx, s, t); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	rs := s.sorted()
+	e.mu.Unlock()
+	for _, r := range rs {
+		if r.inst.ID == "" {
+			continue
+		}
+		if err := e.removeReplica(context.WithoutCancel(ctx), s, r.inst, t.cause); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"bulkhead/engine/project"
+	"bulkhead/watch"
+)
+
+// startWatching watches the files of all rules, of all prepare commands, and the Compose files themselves.
+func (e *Engine) startWatching() error {
+	files, err := watch.New(watch.Options{})
+	if err != nil {
+		return err
+	}
+	e.files = files
+	files.SetRoots(e.roots())
+	e.launch("watch", files.Run)
+	e.launch("batches", func(ctx context.Context) error {
+		notices := files.Notices()
+		for {
+			select {
+			case b, ok := <-files.Batches():
+				if !ok {
+					return nil
+				}
+				e.takeBatch(ctx, b)
+			case n, ok := <-notices:
+				if !ok {
+					notices = nil
+					continue
+				}
+				text := n.Text
+				if n.Remedy != "" {
+					text += "; " + n.Remedy
+				}
+				e.mu.Lock()
+				e.watching.Notices = append(e.watching.Notices, text)
+				e.record(Record{Kind: "notice", Notice: "watch", Text: text})
+				e.mu.Unlock()
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	e.launch("watching", func(ctx context.Context) error {
+		select {
+		case <-files.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.watching.On = true
+		watched := 0
+		for _, s := range e.svcs {
+			if len(s.conf.Rules) > 0 || s.conf.Extra.Prepare != nil {
+				watched++
+			}
+		}
+		e.record(Record{Kind: "notice", Notice: "watching", Text: fmt.Sprintf("watching: files of %d services", watched)})
+		return nil
+	})
+	return nil
+}
+
+// roots lists what must be watched.
+func (e *Engine) roots() []watch.Root {
+	e.mu.Lock()
+	p := e.p
+	e.mu.Unlock()
+	var out []watch.Root
+	for _, s := range p.Services {
+		for i := range s.Rules {
+			r := &s.Rules[i]
+			out = append(out, watch.Root{Path: r.Path, Ignore: func(path string, dir bool) bool {
+				return watch.Ephemeral(filepath.Base(path)) || r.Ignored(path, dir)
+			}})
+		}
+		if s.Extra.Prepare == nil {
+			continue
+		}
+		for _, root := range s.Extra.Prepare.Watch {
+			out = append(out, watch.Root{Path: root, Ignore: func(path string, dir bool) bool {
+				return watch.Ephemeral(filepath.Base(path)) || dir && filepath.Base(path) == ".git"
+			}})
+		}
+	}
+	if e.opts.Load != nil {
+		for _, f := range p.Inputs {
+			out = append(out, watch.Root{Path: f})
+		}
+	}
+	return out
+}
+
+// takeBatch hands a batch to the lanes of the services whose rules match.
+func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(b.Paths) > 0 {
+		e.watching.LastPath, e.watching.LastAt = b.Paths[len(b.Paths)-1], b.Last
+	}
+	if b.Lost {
+		e.record(Record{Kind: "notice", Notice: "watch", Text: "file notices were lost; looking at everything again"})
+	}
+	if e.opts.Load != nil && (b.Lost || slices.ContainsFunc(b.Paths, func(p string) bool { return slices.Contains(e.p.Inputs, p) })) {
+		e.launch("reload", func(ctx context.Context) error { e.reloadFile(ctx); return nil })
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
+		s := e.svcs[name]
+		w := e.workFor(s, b.Paths)
+		w.at, w.lost = b.First, b.Lost
+		if w.empty() {
+			continue
+		}
+		if s.mode != project.Auto || e.watching.Mode == project.Off || e.watching.Mode == project.Manual {
+			maps.Copy(s.stale, w.paths)
+			if len(w.paths) > 0 {
+				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.paths)), Cause: w.cause(e.p.Dir),
+					Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.cause(e.p.Dir), s.mode)})
+			}
+			continue
+		}
+		s.offer(w)
+	}
+	e.bump()
+}
+
+// reloadFile loads the Compose files again after one of them was saved, and shows the difference. Nothing is applied before the
+// user says so, and a file that does not load changes nothing.
+func (e *Engine) reloadFile(ctx context.Context) {
+	p, err := e.opts.Load(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil {
+		if e.reload == nil || e.reload.Err != firstLine(err) {
+			e.reload, e.loaded = &Reload{At: time.Now(), Err: firstLine(err)}, nil
+			e.record(Record{Kind: "notice", Notice: "reload", Err: firstLine(err), Text: "the Compose file does not load, nothing changes: " + firstLine(err)})
+		}
+		return
+	}
+	changes := project.Diff(e.p, p)
+	if len(changes) == 0 {
+		if e.reload != nil {
+			e.reload, e.loaded = nil, nil
+			e.bump()
+		}
+		return
+	}
+	e.reload, e.loaded = &Reload{At: time.Now(), Changes: changes}, p
+	for _, c := range changes {
+		e.record(Record{Kind: "notice", Notice: "reload", Service: c.Service, Text: fmt.Sprintf("the Compose file changed: %s: %s", c.Service, c.Kind)})
+	}
+}
