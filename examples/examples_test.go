@@ -177,7 +177,7 @@ func TestHostBuildChangesNothingOfHowTheShopRuns(t *testing.T) {
 
 func TestRulesOfAllExamplesNameFilesThatExist(t *testing.T) {
 	found, err := filepath.Glob("*/compose.yaml")
-	if err != nil || len(found) < 2 {
+	if err != nil || len(found) < 3 {
 		t.Fatalf("examples: %v, %v", found, err)
 	}
 	for _, file := range found {
@@ -196,6 +196,23 @@ func TestRulesOfAllExamplesNameFilesThatExist(t *testing.T) {
 					t.Errorf("%s: %s: %v", file, name, err)
 				}
 			}
+		}
+	}
+}
+
+func TestPolyglotShowsEveryAction(t *testing.T) {
+	seen := map[types.WatchAction]bool{}
+	for _, service := range load(t, "polyglot/compose.yaml").Services {
+		if service.Develop == nil {
+			continue
+		}
+		for _, rule := range service.Develop.Watch {
+			seen[rule.Action] = true
+		}
+	}
+	for _, action := range []types.WatchAction{types.WatchActionSync, types.WatchActionSyncRestart, types.WatchActionSyncExec, types.WatchActionRestart, types.WatchActionRebuild} {
+		if !seen[action] {
+			t.Errorf("no rule with the action %s", action)
 		}
 	}
 }
