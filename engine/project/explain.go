@@ -121,9 +121,9 @@ func explanations() []explanation {
 		x(`^service "(.+)" refers to undefined (?:build )?(network|volume|secret|config|model) (.+)$`, (*loading).undefinedResource),
 		x(`^service "(.+)" depends on undefined service "(.+)"$`, (*loading).undefinedDependency),
 		x(`^dependency cycle detected: (.+)$`, func(l *loading, m []string) *LoadError {
-			names := strings.Split(m[0], " -> ")
+			names := circle(strings.Split(m[0], " -> "))
 			return l.errorAt("services", names[0], "depends_on", names[1]).
-				say("services depend on each other in a circle: "+m[0], "remove one of these depends_on")
+				say("services depend on each other in a circle: "+strings.Join(names, " -> "), "remove one of these depends_on")
 		}),
 		fixed(`^service "(.+)" has neither an image nor a build context`, "has neither image nor build", "write image: or build:"),
 		fixed(`^service "(.+)" declares mutualy exclusive (\S+) and (\S+)$`, "has both build.%2 and build.%3", "keep one of the two"),
@@ -209,6 +209,19 @@ func explanations() []explanation {
 		x(`(?i)^invalid (hostPort|containerPort|IP address|ip|proto|port|range|start or end)\S*:? ?(.*)$`, (*loading).badPort),
 		x(`^(?:no port specified|No port specified|too many colons|strconv\.ParseUint)(.*)$`, (*loading).badPort),
 	}
+}
+
+// circle gives the circle at the end of a chain whose last name came before, from its least name on: compose-go begins
+// anywhere.
+func circle(names []string) []string {
+	last := len(names) - 1
+	ring := names[max(0, slices.Index(names, names[last])):last]
+	if len(ring) == 0 {
+		return names
+	}
+	i := slices.Index(ring, slices.Min(ring))
+	ring = append(slices.Clone(ring[i:]), ring[:i]...)
+	return append(ring, ring[0])
 }
 
 // missingFile is for a path that some file names and that is not there; attribute is where, "" for include and extends.

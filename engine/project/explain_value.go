@@ -268,6 +268,7 @@ func (l *loading) extendsCircle(m []string) *LoadError {
 		name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "extends "), " in ")
 		names = append(names, name)
 	}
+	names = circle(names)
 	return l.errorAt("services", names[0], "extends").
 		say("services extend each other in a circle: "+strings.Join(names, " -> "), "remove one of these extends")
 }

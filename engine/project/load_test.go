@@ -1,6 +1,7 @@
 package project
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/sirupsen/logrus"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata")
@@ -189,7 +191,7 @@ FROM=file
 	if len(p.Volumes) != 1 || p.Volumes["data"].Name != "shop_data" || p.EnvFiles != nil {
 		t.Errorf("volumes %v, env files %v", p.Volumes, p.EnvFiles)
 	}
-	if web.Place != "compose.yaml:2" && web.Place != "compose.override.yaml:2" {
+	if web.Place != "compose.yaml:2" {
 		t.Errorf("place %q", web.Place)
 	}
 	for _, want := range []string{"compose.yaml", "compose.override.yaml", "compose.override.yml", "compose.bulkhead.yaml", ".env",
@@ -425,23 +427,14 @@ services: {web: {x-bulkhead: {swap: overlap}}}
 // What compose-go logs must come as warnings: a line on stderr would tear the screen.
 func TestNothingIsWrittenToStderr(t *testing.T) {
 	write(t, "-- compose.yaml --\nservices: {a: {image: \"x${NONE}\"}}\n-- compose.yml --\nservices: {}\n")
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stderr := os.Stderr
-	os.Stderr = w
-	p, err := Load(t.Context(), Options{Env: []string{}})
-	os.Stderr = stderr
-	if closeErr := w.Close(); err != nil || closeErr != nil {
-		t.Fatal(err, closeErr)
-	}
-	var b strings.Builder
-	buf := make([]byte, 4096)
-	n, _ := r.Read(buf)
-	b.Write(buf[:n])
-	if b.Len() > 0 {
-		t.Errorf("stderr got %s", b.String())
+	logger := logrus.StandardLogger()
+	var out bytes.Buffer
+	was := logger.Out
+	logger.SetOutput(&out)
+	defer logger.SetOutput(was)
+	p := load(t, Options{})
+	if out.Len() > 0 || logger.Out != &out {
+		t.Errorf("logged %q, and afterwards to another place: %t", out.String(), logger.Out != &out)
 	}
 	if got := lines(p.Warnings); !strings.Contains(got, "Found multiple config files") || !strings.Contains(got, "variable NONE is not set") {
 		t.Errorf("warnings %s", got)

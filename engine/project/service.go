@@ -49,7 +49,7 @@ func (l *loading) service(p *Project, name string, bare, full types.ServiceConfi
 		Replicas:  full.GetScale(),
 		DependsOn: map[string]types.ServiceDependency{},
 		Image:     full.Image,
-		Place:     l.sources.show(l.sources.find("services", name)),
+		Place:     l.sources.show(l.sources.first("services", name)),
 	}
 	if s.Image == "" {
 		s.Image = p.Name + "-" + name

@@ -165,6 +165,17 @@ func (s *sources) find(path ...string) place {
 	return best
 }
 
+// first gives the place in the file merged first that has the attribute: where a service is defined, not where it is
+// added to.
+func (s *sources) first(path ...string) place {
+	for _, f := range s.files {
+		if p, d := f.find(path); d == len(path) {
+			return p
+		}
+	}
+	return s.find(path...)
+}
+
 // findExtended looks for an attribute in what the service extends. hops bounds a chain that goes in circles.
 func (s *sources) findExtended(doc *yaml.Node, path []string, base string, hops int) (place, int) {
 	extends := get(get(get(doc, "services"), path[1]), "extends")
