@@ -3,6 +3,7 @@ package build_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -82,6 +83,40 @@ func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
 	if _, _, ok := image(t, prefix+"midway"); !ok {
 		t.Error("no image")
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dials != 4 {
+		t.Errorf("%d dials, want two of /grpc and two of /session", l.dials)
+	}
+}
+
+func TestPanicsBecomeErrors(t *testing.T) {
+	needEngine(t)
+	r := build.Request{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique())}
+	for _, path := range []string{"/grpc", "/session"} {
+		b := build.New(build.Options{HasBuildKit: true, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, p, proto string, meta map[string][]string) (net.Conn, error) {
+			if p == path {
+				panic("at " + path)
+			}
+			return dial(ctx, p, proto, meta)
+		}})
+		_, err := b.Build(t.Context(), r, nil)
+		b.Close()
+		if err == nil || !strings.Contains(err.Error(), "panic: at "+path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	b := build.New(build.Options{Classic: panicky{}, DockerConfigDir: t.TempDir()})
+	defer b.Close()
+	if _, err := b.Build(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "panic: old") {
+		t.Errorf("classic: %v", err)
+	}
+}
+
+type panicky struct{}
+
+func (panicky) ClassicBuild(context.Context, build.Request, io.Reader, string, func(string)) error {
+	panic("old")
 }
 
 func TestEngineThatIsGoneIsReportedSoon(t *testing.T) {

@@ -252,8 +252,7 @@ func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 	defer b.Close()
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nCOPY f /\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /uuid\n", "f", unique())
 
-	running := make(chan struct{})
-	var once sync.Once
+	var running atomic.Bool
 	var wg sync.WaitGroup
 	var res [2]build.Result
 	var errs [2]error
@@ -262,14 +261,14 @@ func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 			res[i], errs[i] = b.Build(t.Context(), build.Request{Key: "same", Service: name, Context: dir, Tags: []string{prefix + name}}, func(p build.Progress) {
 				for _, s := range p.Steps {
 					if strings.Contains(s.Name, "sleep 1") && !s.Started.IsZero() {
-						once.Do(func() { close(running) })
+						running.Store(true)
 					}
 				}
 			})
 		})
 	}
 	start(0, "one")
-	<-running
+	waitFor(t, "the first build runs", running.Load)
 	start(1, "two")
 	wg.Wait()
 	if err := errors.Join(errs[:]...); err != nil {

@@ -58,10 +58,12 @@ func (b *Builder) classic(ctx context.Context, r Request, in *input, rec *record
 		}()
 		err = fsutil.WriteTar(ctx, tree, pw)
 	}()
+	defer func() {
+		pr.CloseWithError(errors.New("the builder reads no more"))
+		<-sent
+	}()
 	p := &classicParser{rec: rec}
 	err = b.opt.Classic.ClassicBuild(ctx, r, pr, name, p.line)
-	pr.CloseWithError(errors.New("the builder reads no more"))
-	<-sent
 	p.end(err)
 	if err != nil {
 		return "", nil, p.broken(r, in, err)

@@ -84,9 +84,11 @@ func (b *Builder) connect(ctx context.Context) (*client.Client, *capabilities, e
 	}
 	if bk == nil {
 		// New opens no connection yet: that happens at the first call.
-		made, err := client.New(context.WithoutCancel(ctx), "", client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		made, err := client.New(context.WithoutCancel(ctx), "", client.WithContextDialer(func(ctx context.Context, _ string) (conn net.Conn, err error) {
+			defer recovered(&err) // grpc calls it on a goroutine of its own
 			return b.opt.Dial(ctx, "/grpc", "h2c", nil)
-		}), client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+		}), client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (conn net.Conn, err error) {
+			defer recovered(&err)
 			return b.opt.Dial(ctx, "/session", proto, meta)
 		}))
 		if err != nil {
@@ -318,7 +320,7 @@ func nameContexts(opt *client.SolveOpt, r Request) error {
 		if err != nil {
 			return fmt.Errorf("additional context %s: %w", name, err)
 		}
-		local := "named " + name // cannot clash with "context" and "dockerfile"
+		local := "named-" + name // cannot clash with "context" and "dockerfile"
 		opt.LocalMounts[local] = folder
 		opt.FrontendAttrs["context:"+name] = "local:" + local
 	}
@@ -380,13 +382,18 @@ func attests(v string) bool { return v != "" && v != "false" }
 
 // proxies returns the build args, with the proxies of the docker config where they are unset.
 func proxies(r Request, cfg *configfile.ConfigFile) map[string]string {
-	given := make(map[string]*string, len(r.Args))
-	for k, v := range r.Args {
-		given[k] = &v
+	all := maps.Clone(r.Args)
+	if all == nil {
+		all = map[string]string{}
 	}
-	all := map[string]string{}
-	for k, v := range cfg.ParseProxyConfig("default", given) {
-		all[k] = *v
+	for k, v := range cfg.ParseProxyConfig("default", nil) {
+		// The frontend takes either case for the same proxy, and whichever it meets last.
+		if _, set := r.Args[strings.ToLower(k)]; set {
+			continue
+		}
+		if _, set := r.Args[strings.ToUpper(k)]; !set {
+			all[k] = *v
+		}
 	}
 	return all
 }
