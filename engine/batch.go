@@ -71,11 +71,11 @@ func under(path string, roots []string) bool {
 // laneBatch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
 // paths as stale, and is tried again with the next save.
 func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
-	cause := w.cause(e.p.Dir)
+	cause := w.cause(e.dir)
 	var k *change
 	open := func(action string) {
 		if k == nil {
-			k = e.begin(s, action, w.cause(e.p.Dir), slices.Sorted(maps.Keys(w.paths)), w.at)
+			k = e.begin(s, action, w.cause(e.dir), slices.Sorted(maps.Keys(w.paths)), w.at)
 		} else {
 			k.action(action)
 		}
@@ -97,6 +97,20 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 	e.mu.Unlock()
 	if w.lost {
 		e.lookAtAll(s, w)
+	}
+	e.mu.Lock()
+	missing := !slices.ContainsFunc(s.sorted(), func(r *replica) bool { return r.inst.ID != "" }) && s.conf.Replicas > 0
+	e.mu.Unlock()
+	if missing {
+		// The first up came to nothing; what was saved may have mended that.
+		open("up")
+		began, _, err := e.converge(ctx, s, &task{verb: VerbUp, cause: cause}, w, k)
+		if err != nil {
+			return give(err)
+		}
+		e.freshen(s, w)
+		k.endReady(began)
+		return nil
 	}
 	if w.prepare {
 		open("prepare")

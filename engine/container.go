@@ -204,55 +204,6 @@ func (e *Engine) unpause(ctx context.Context, s *service, n int, cause string) e
 	return e.refresh(ctx, s, id, cause)
 }
 
-// swap puts a new container in the place of one that is there. The new one is made, and given its files, while the old one still
-// serves; when it does not start, it goes and the old one comes back.
-func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec CreateSpec, cause string, k *change) error {
-	spec.Inherit = old.ID
-	final := old.Name
-	if final == "" {
-		final = containerName(spec)
-	}
-	var id string
-	if err := timed(k, "create", func() (err error) {
-		id, err = e.create(ctx, s, spec, old.ID[:min(12, len(old.ID))]+"_"+containerName(spec))
-		return err
-	}); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	r := s.replica(spec.Replica)
-	wasRunning := r.inst.ID == old.ID && r.inst.State == StateRunning
-	if r.inst.ID == old.ID {
-		r.byUs, r.blame = true, cause
-	}
-	e.mu.Unlock()
-	began := time.Now()
-	if err := e.stopInstance(ctx, s, old, nil, k); err != nil {
-		return e.discard(ctx, s, id, err)
-	}
-	timedSince(k, "stop", began)
-	if err := e.start(ctx, s, spec, id, cause, k); err != nil {
-		err = e.discard(ctx, s, id, err)
-		if !wasRunning {
-			return err
-		}
-		back := e.start(ctx, s, CreateSpec{Project: spec.Project, Service: spec.Service, Replica: spec.Replica, Image: spec.Image, Parents: spec.Parents, Content: spec.Content}, old.ID, "the new generation did not start", nil)
-		return errors.Join(err, back)
-	}
-	// From here on the new generation serves; what is left is tidying.
-	if err := e.rt.Remove(ctx, old.ID, true, false); err != nil {
-		return fmt.Errorf("remove the old container of %s: %w", s.name, err)
-	}
-	if err := e.rt.Rename(ctx, id, containerName(spec)); err != nil {
-		return fmt.Errorf("rename the new container of %s: %w", s.name, err)
-	}
-	if err := e.refresh(ctx, s, id, ""); err != nil {
-		return err
-	}
-	e.restartDependents(s, s.name+" was recreated")
-	return nil
-}
-
 // containerName is the name that docker compose gives a replica's container.
 func containerName(spec CreateSpec) string {
 	if n := spec.Service.Config.ContainerName; n != "" {

@@ -25,6 +25,10 @@ func Direct(ctx context.Context, rt Runtime, name string, p *project.Project, c 
 	}
 	var mine []Instance
 	for _, in := range all {
+		if p != nil && len(c.Services) == 0 && !c.Orphans && p.Service(in.Service) == nil && !slices.Contains(p.Disabled, in.Service) && !slices.Contains(p.Unselected, in.Service) {
+			report(Record{Time: time.Now(), Kind: "notice", Notice: "orphan", Text: in.Name + ": left alone, the file does not name its service; --remove-orphans removes it"})
+			continue
+		}
 		if (len(c.Services) == 0 || slices.Contains(c.Services, in.Service)) && (c.Replica == 0 || c.Replica == in.Replica) {
 			mine = append(mine, in)
 		}

@@ -33,7 +33,7 @@ func (e *Engine) bringUp(instances []Instance) {
 	}
 	e.mu.Unlock()
 
-	strays := orphans(e.p, instances)
+	strays := orphans(e.project(), instances)
 	for _, st := range strays {
 		if !e.opts.RemoveOrphans {
 			e.mu.Lock()
@@ -65,7 +65,7 @@ func (e *Engine) firstPlan(instances []Instance) plan {
 	for _, level := range e.p.Order() {
 		for _, name := range level {
 			s := e.svcs[name]
-			w, err := e.want(s, nil)
+			w, err := wantOf(e.p, s, nil)
 			if err != nil {
 				continue // the lane meets the same error and shows it
 			}
@@ -94,21 +94,22 @@ func firstHash(seen []Instance, otherwise string) string {
 
 // ensureParts makes the networks and volumes that a service uses, each once.
 func (e *Engine) ensureParts(ctx context.Context, s *service) error {
+	p := e.project()
 	if s.conf.Config.NetworkMode == "" {
 		for _, key := range slices.Sorted(maps.Keys(s.conf.Config.Networks)) {
-			if _, ok := e.p.Networks[key]; !ok {
+			if _, ok := p.Networks[key]; !ok {
 				continue
 			}
-			if err := e.ensure(ctx, "network "+key, func() (bool, error) { return e.rt.EnsureNetwork(ctx, e.p, key) }); err != nil {
+			if err := e.ensure(ctx, "network "+key, func() (bool, error) { return e.rt.EnsureNetwork(ctx, p, key) }); err != nil {
 				return err
 			}
 		}
 	}
 	for _, v := range s.conf.Config.Volumes {
-		if _, ok := e.p.Volumes[v.Source]; !ok || v.Type != "volume" {
+		if _, ok := p.Volumes[v.Source]; !ok || v.Type != "volume" {
 			continue
 		}
-		if err := e.ensure(ctx, "volume "+v.Source, func() (bool, error) { return e.rt.EnsureVolume(ctx, e.p, v.Source) }); err != nil {
+		if err := e.ensure(ctx, "volume "+v.Source, func() (bool, error) { return e.rt.EnsureVolume(ctx, p, v.Source) }); err != nil {
 			return err
 		}
 	}
@@ -179,11 +180,6 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 			if s.conf.Config.ContainerName != "" && c.Scale > 1 {
 				return fmt.Errorf("scale %s to %d: it has a container_name, which only one container can have", s.name, c.Scale)
 			}
-			e.mu.Lock()
-			conf := *s.conf
-			conf.Replicas = c.Scale
-			s.conf = &conf
-			e.mu.Unlock()
 		}
 	case VerbRestart:
 		if c.Dependents {
@@ -200,6 +196,11 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 			s.lane.image(errSuperseded)
 		}
 		t := &task{verb: c.Verb, cmd: c, cause: c.Cause, done: make(chan error, 1)}
+		if c.Verb == VerbScale {
+			conf := *s.conf
+			conf.Replicas = c.Scale
+			t.conf = &conf
+		}
 		s.enqueue(t)
 		tasks = append(tasks, t)
 	}
@@ -461,7 +462,7 @@ func (e *Engine) down(ctx context.Context, targets []*service, c Command) error 
 	if len(c.Services) > 0 {
 		return nil
 	}
-	return sweep(ctx, e.rt, e.p.Name, c, func(r Record) {
+	return sweep(ctx, e.rt, e.name, c, func(r Record) {
 		e.mu.Lock()
 		e.record(r)
 		e.mu.Unlock()
@@ -475,56 +476,62 @@ func (e *Engine) applyReload(cause string) error {
 	if e.loaded == nil {
 		return nil
 	}
-	old, changes := e.p, e.reload.Changes
+	if e.loaded.Name != e.name {
+		return fmt.Errorf("apply the changed Compose file: the project's name changed from %s to %s; take it down and start anew", e.name, e.loaded.Name)
+	}
+	changes := e.reload.Changes
 	e.p, e.loaded, e.reload = e.loaded, nil, nil
-	if old.Name != e.p.Name {
-		e.p = old
-		return fmt.Errorf("the project's name changed from %s to %s; take it down and start anew", old.Name, e.p.Name)
+	clear(e.parts)
+	verbs := map[string]Verb{}
+	for _, c := range changes {
+		switch c.Kind {
+		case project.Removed:
+			verbs[c.Service] = VerbDown
+		case project.Build:
+			verbs[c.Service] = VerbRebuild
+		case project.Recreate, project.Rescale:
+			if verbs[c.Service] == "" {
+				verbs[c.Service] = VerbScale // looks at everything, and does what differs
+			}
+		}
 	}
 	for _, conf := range e.p.Services {
-		if s := e.svcs[conf.Name]; s != nil {
-			s.conf = conf
-			continue
-		}
-		s := newService(conf)
-		e.svcs[conf.Name] = s
-		s.enqueue(&task{verb: VerbUp, first: true, cause: cause, done: make(chan error, 1)})
-		e.openLane(s)
-	}
-	clear(e.parts)
-	for _, c := range changes {
-		s := e.svcs[c.Service]
+		s := e.svcs[conf.Name]
 		if s == nil {
+			s = newService(conf)
+			e.svcs[conf.Name] = s
+			s.enqueue(&task{verb: VerbUp, first: true, cause: cause, done: make(chan error, 1)})
+			e.openLane(s)
 			continue
 		}
-		t := &task{verb: VerbUp, cause: "the Compose file changed", done: make(chan error, 1)}
-		switch c.Kind {
-		case project.Build:
-			t.verb = VerbRebuild
-		case project.Removed:
-			t.verb = VerbDown
-		case project.Added, project.Rules:
-			continue
+		verb := verbs[conf.Name]
+		if verb == "" {
+			verb = verbAdopt
 		}
-		s.enqueue(t)
+		s.enqueue(&task{verb: verb, conf: conf, cause: "the Compose file changed", done: make(chan error, 1)})
+	}
+	for name, s := range e.svcs {
+		if e.p.Service(name) == nil {
+			s.enqueue(&task{verb: VerbDown, cause: "no longer in the Compose file", done: make(chan error, 1)})
+		}
 	}
 	if e.files != nil {
-		p := e.p
-		e.launch("roots", func(context.Context) error { _ = p; e.files.SetRoots(e.roots()); return nil })
+		e.launch("roots", func(context.Context) error { e.files.SetRoots(e.roots()); return nil })
 	}
 	e.record(Record{Kind: "notice", Notice: "reloaded", Text: fmt.Sprintf("the changed Compose file is applied: %d changes", len(changes)), Cause: cause})
 	return nil
 }
 
 // WaitReady waits until the named services (none: all) are ready; it returns an error that names the service and the reason as soon as
-// one of them cannot become ready any more (exited with an error and no restart, broken, unhealthy).
+// one of them cannot become ready any more (exited with an error and no restart, broken, unhealthy), and one that says what is missing
+// when ctx ends first.
 func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
-	return e.await(ctx, func() (bool, error) {
+	var waits []string
+	err := e.await(ctx, func() (bool, error) {
 		if e.phase == PhaseStarting {
 			return false, nil
 		}
-		ready := true
-		var waits []string
+		waits = waits[:0]
 		for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
 			s := e.svcs[name]
 			if len(services) > 0 && !slices.Contains(services, name) {
@@ -537,12 +544,18 @@ func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
 				}
 				return false, errors.New(why)
 			}
-			if !s.isReady() {
-				ready = false
-				waits = append(waits, name)
+			switch {
+			case s.isReady():
+			case len(s.waitsFor) > 0:
+				waits = append(waits, fmt.Sprintf("%s (waits for %s)", name, strings.Join(s.waitsFor, ", ")))
+			default:
+				waits = append(waits, fmt.Sprintf("%s (%s)", name, s.state))
 			}
 		}
-		_ = waits
-		return ready, nil
+		return len(waits) == 0, nil
 	})
+	if err != nil && ctx.Err() != nil && len(waits) > 0 {
+		return fmt.Errorf("not ready in time: %s; see its log, or wait longer: %w", strings.Join(waits, ", "), ctx.Err())
+	}
+	return err
 }

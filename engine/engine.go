@@ -38,8 +38,11 @@ type Engine struct {
 	launch  func(name string, f func(context.Context) error)
 	running chan struct{} // closed once lanes take work
 
+	name string // of the project
+	dir  string
+
 	mu       sync.Mutex
-	p        *project.Project
+	p        *project.Project // replaced whole when a changed file is applied
 	info     Info
 	svcs     map[string]*service
 	parts    map[string]*part // networks and volumes, by kind and key
@@ -74,7 +77,7 @@ func New(o Options) *Engine {
 		o.LogTail = 1000
 	}
 	e := &Engine{
-		opts: o, rt: o.Runtime, p: o.Project, focused: true,
+		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir, focused: true,
 		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
 		starts:   make(chan struct{}, max(2, 2*runtime.NumCPU())),
 		prepares: make(chan struct{}, max(2, runtime.NumCPU())),
@@ -106,7 +109,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.info = info
 	e.bump()
 	e.mu.Unlock()
-	e.store = openStore(e.opts.StateDir, info.ID, e.p.Name)
+	e.store = openStore(e.opts.StateDir, info.ID, e.name)
 
 	// A panic in any of these becomes Run's error, so that the caller can give the terminal back.
 	g, gctx := errgroup.WithContext(ctx)
@@ -114,9 +117,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		g.Go(func() error { return guarded(name, func() error { return f(gctx) }) })
 	}
 	seenFrom := time.Now()
-	instances, err := e.rt.Instances(ctx, e.p.Name)
+	instances, err := e.rt.Instances(ctx, e.name)
 	if err != nil {
-		return fmt.Errorf("look at project %s: %w", e.p.Name, err)
+		return fmt.Errorf("look at project %s: %w", e.name, err)
 	}
 	e.adoptAll(instances)
 	e.launch("events", func(ctx context.Context) error { return e.followEvents(ctx, seenFrom) })
@@ -144,6 +147,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// project is the project as it is wanted now. It is not for those who hold mu.
+func (e *Engine) project() *project.Project {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.p
 }
 
 // guarded turns a panic of f into an error with its stack.

@@ -412,16 +412,8 @@ func (e *Engine) catchUp(ctx context.Context, s *service, n int, id string) erro
 		return nil
 	}
 	e.mu.Lock()
-	r, auto := s.replica(n), s.mode == project.Auto
-	if !auto {
-		for _, f := range p.paths() {
-			s.stale[f] = struct{}{}
-		}
-	}
+	r := s.replica(n)
 	e.mu.Unlock()
-	if !auto {
-		return nil
-	}
 	return e.send(ctx, s, r, id, false, p)
 }
 

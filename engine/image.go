@@ -151,7 +151,7 @@ func (e *Engine) dropImages(old *Image, replaced []Instance) {
 	}
 	e.launch("old images", func(ctx context.Context) error {
 		// Another service may have the same image; the runtime keeps what is in use or has a name.
-		dangling, err := e.rt.ProjectImages(ctx, e.p.Name, false)
+		dangling, err := e.rt.ProjectImages(ctx, e.name, false)
 		if err != nil {
 			return nil // tidying is tried again at the next swap
 		}
@@ -274,7 +274,7 @@ func (e *Engine) pull(ctx context.Context, s *service, cause string) error {
 
 // buildRequest translates a service's build: section.
 func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, error) {
-	b := s.conf.Config.Build
+	p, b := e.project(), s.conf.Config.Build
 	leader := s.name
 	r := build.Request{
 		Key: s.conf.BuildKey, Service: s.name, Context: b.Context, Dockerfile: b.Dockerfile, DockerfileInline: b.DockerfileInline, Target: b.Target,
@@ -291,7 +291,7 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 		r.Platforms = []string{p}
 	}
 	// Equal builds are done once, so they carry the tags of all, and the label of the first.
-	for _, o := range e.p.Services {
+	for _, o := range p.Services {
 		if o.Built && o.BuildKey == s.conf.BuildKey {
 			r.Tags = append(r.Tags, o.Image)
 			leader = min(leader, o.Name)
@@ -301,14 +301,14 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 	for k, v := range b.Args {
 		if v != nil {
 			r.Args[k] = *v
-		} else if v, ok := e.p.Compose.Environment[k]; ok {
+		} else if v, ok := p.Compose.Environment[k]; ok {
 			r.Args[k] = v
 		}
 	}
 	for k, v := range b.Labels {
 		r.Labels[k] = v
 	}
-	r.Labels["com.docker.compose.project"] = e.p.Name
+	r.Labels["com.docker.compose.project"] = e.name
 	r.Labels["com.docker.compose.service"] = leader
 	r.Labels["com.docker.compose.version"] = "bulkhead"
 	for name, u := range b.Ulimits {
@@ -332,7 +332,7 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 		r.AdditionalContexts[name] = where
 	}
 	for _, ref := range b.Secrets {
-		sec, ok := e.p.Compose.Secrets[ref.Source]
+		sec, ok := p.Compose.Secrets[ref.Source]
 		if !ok {
 			return r, fmt.Errorf("build %s: secret %s is not declared under secrets:", s.name, ref.Source)
 		}
@@ -342,7 +342,7 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 		}
 		x := build.Secret{ID: id, File: sec.File}
 		if sec.Environment != "" {
-			x.Env = e.p.Compose.Environment[sec.Environment]
+			x.Env = p.Compose.Environment[sec.Environment]
 		}
 		r.Secrets = append(r.Secrets, x)
 	}

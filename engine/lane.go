@@ -35,11 +35,15 @@ type task struct {
 	verb  Verb
 	cmd   Command
 	cause string
-	work  *work // of verb "batch"
-	first bool  // the first up of this service
+	work  *work            // of verb "batch"
+	first bool             // the first up of this service
+	conf  *project.Service // takes effect when the task begins; nil: as it is
 
 	done chan error // capacity 1
 }
+
+// verbAdopt only takes over a changed configuration that asks for nothing.
+const verbAdopt Verb = "adopt"
 
 // verbBatch is a task that comes from changed files.
 const verbBatch Verb = "batch"
@@ -169,6 +173,9 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 		if t != nil {
 			tctx, s.lane.cancel = context.WithCancelCause(ctx)
 			s.lane.busy = t
+			if t.conf != nil {
+				s.conf = t.conf
+			}
 			e.bump()
 		}
 		e.mu.Unlock()
@@ -208,6 +215,8 @@ func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
 		return e.laneRestart(ctx, s, t)
 	case VerbDown:
 		return e.laneRemove(ctx, s, t)
+	case verbAdopt:
+		return nil
 	case verbBatch:
 		return e.laneBatch(ctx, s, t.work)
 	}
@@ -321,9 +330,14 @@ func (k *change) close(err error) {
 func (k *change) endReady(began time.Time) {
 	k.e.launch("ready of "+k.s.name, func(ctx context.Context) error {
 		var failed error
+		overtaken := false
 		err := k.e.await(ctx, func() (bool, error) {
-			if k.s.lane.busy != nil || k.s.changes[len(k.s.changes)-1] != k.c {
-				return k.s.changes[len(k.s.changes)-1] != k.c, nil
+			if k.s.changes[len(k.s.changes)-1] != k.c {
+				overtaken = true
+				return true, nil
+			}
+			if k.s.lane.busy != nil {
+				return false, nil
 			}
 			if why := k.s.hopeless(); why != "" {
 				failed = errors.New(why)
@@ -334,7 +348,9 @@ func (k *change) endReady(began time.Time) {
 		if err != nil {
 			return nil // the engine ends; a change that nobody waits for stays open
 		}
-		k.add("ready", time.Since(began))
+		if !overtaken {
+			k.add("ready", time.Since(began))
+		}
 		k.end(failed)
 		return nil
 	})

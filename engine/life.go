@@ -52,12 +52,12 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if cause == "" {
 		cause = r.blame
 	}
-	if cause != "" {
-		r.cause = cause
-	}
 	before := r.state
 	e.settle(s)
 	if r.state != before || prev.ID != in.ID || prev.Health != in.Health || !prev.Started.Equal(in.Started) {
+		if cause != "" {
+			r.cause = cause
+		}
 		e.recordReplica(s, r, cause)
 	}
 	e.updateLedgers()
@@ -132,7 +132,7 @@ func (e *Engine) forget(s *service, id, cause string) {
 // followEvents keeps the state true to the engine's events. When the connection breaks it tries again, and then looks at everything.
 func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		err := e.rt.Events(ctx, e.p.Name, since, func(ev Event) {
+		err := e.rt.Events(ctx, e.name, since, func(ev Event) {
 			since, pause = ev.Time, 100*time.Millisecond
 			e.handle(ctx, ev)
 		})
@@ -154,7 +154,7 @@ func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if instances, err := e.rt.Instances(ctx, e.p.Name); err == nil {
+		if instances, err := e.rt.Instances(ctx, e.name); err == nil {
 			e.lookAgain(instances)
 		}
 	}
@@ -245,8 +245,9 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 			}
 		}
 	case EventStarted, EventRestarted:
-		if s.lane.busy == nil {
+		if s.lane.busy == nil && r.inst.State != StateRunning {
 			cause = "started by another program"
+			s.byHand = false
 			if r.inst.State == StateRestarting || r.inst.State == StateExited && !r.byUs && r.blame == "" {
 				cause = "restarted by its restart policy"
 			}

@@ -106,7 +106,7 @@ func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare,
 	}
 	b := e.openBuild(Build{Services: []string{s.name}, Kind: "prepare", Image: p.Run, Cause: cause})
 	cmd := shell(ctx, p.Run)
-	cmd.Dir = e.p.Dir
+	cmd.Dir = e.dir
 	cmd.Env = os.Environ()
 	for _, key := range slices.Sorted(maps.Keys(p.Env)) {
 		cmd.Env = append(cmd.Env, key+"="+p.Env[key])

@@ -33,6 +33,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	if t.verb == VerbUp && !t.first && !wasByHand && len(stale) > 0 {
 		// u applies what is pending: the same work as if the files had just been saved.
 		w.merge(e.workFor(s, stale))
+		return e.laneBatch(ctx, s, w)
 	}
 
 	action := string(t.verb)
@@ -54,6 +55,9 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		e.fail(s, err)
 		return err
 	}
+	if t.first {
+		e.missed(s)
+	}
 	if k != nil {
 		if changed {
 			k.endReady(began)
@@ -74,7 +78,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 		}
 		why = t.cause
 	case w.rebuild:
-		why = w.cause(e.p.Dir)
+		why = w.cause(e.dir)
 	}
 	if w.prepare || t.first || t.verb == VerbRebuild {
 		if err := e.prepare(ctx, s, w, k, t.cause, w.prepare || t.verb == VerbRebuild); err != nil {
@@ -85,7 +89,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	if err != nil {
 		return began, false, err
 	}
-	wanted, err := e.want(s, parents)
+	wanted, err := wantOf(e.project(), s, parents)
 	if err != nil {
 		return began, false, err
 	}
@@ -128,11 +132,12 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 
 // follow carries out the steps of one service.
 func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, img Image, content string, parents map[string]string, k *change) (began time.Time, changed bool, err error) {
+	p := e.project()
 	spec := func(n int) CreateSpec {
-		return CreateSpec{Project: e.p, Service: s.conf, Replica: n, Image: img, Parents: parents, Content: content}
+		return CreateSpec{Project: p, Service: s.conf, Replica: n, Image: img, Parents: parents, Content: content}
 	}
 	// Containers are made before their dependencies are ready, so that only the start is left to wait for.
-	starts := map[int]func(context.Context) error{}
+	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
 	for _, st := range steps {
 		n := st.replica
 		switch st.op {
@@ -162,7 +167,7 @@ func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, im
 			changed = true
 		}
 	}
-	if len(starts) == 0 {
+	if len(starts)+len(swaps) == 0 {
 		return began, changed, nil
 	}
 	if err := e.awaitDependencies(ctx, s); err != nil {
@@ -171,13 +176,11 @@ func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, im
 	began = time.Now()
 	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
 	defer cancel()
-	if s.conf.Extra.Swap == project.UnknownSwap || len(starts) == 1 {
-		for _, n := range slices.Sorted(maps.Keys(starts)) {
-			if err := starts[n](hold); err != nil {
-				return began, true, err
-			}
+	// Replicas are replaced one after the other, so that the others serve meanwhile; all else starts at once.
+	for _, n := range slices.Sorted(maps.Keys(swaps)) {
+		if err := swaps[n](hold); err != nil {
+			return began, true, err
 		}
-		return began, true, nil
 	}
 	g, hold := errgroup.WithContext(hold)
 	for _, f := range starts {
@@ -216,7 +219,7 @@ func (e *Engine) fail(s *service, err error) {
 	e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: firstLine(err), Text: firstLine(err)})
 }
 
-// names of the services whose containers a service joins or takes volumes from
+// parentNames lists the services whose containers a service joins or takes volumes from.
 func parentNames(conf *project.Service) []string {
 	var out []string
 	c := conf.Config
@@ -259,29 +262,29 @@ func (e *Engine) parents(ctx context.Context, s *service) (map[string]string, er
 	return out, err
 }
 
-// want gathers what the project asks of a service.
-func (e *Engine) want(s *service, parents map[string]string) (want, error) {
+// wantOf gathers what the project asks of a service.
+func wantOf(p *project.Project, s *service, parents map[string]string) (want, error) {
 	hash, err := configHash(s.conf, parents)
 	if err != nil {
 		return want{}, err
 	}
 	w := want{name: s.name, replicas: s.conf.Replicas, hash: hash, restarts: restarts(s.conf)}
-	if w.content, err = contentHash(e.p, s.conf); err != nil {
+	if w.content, err = contentHash(p, s.conf); err != nil {
 		return w, err
 	}
 	if s.conf.Config.NetworkMode == "" {
 		for key := range s.conf.Config.Networks {
-			if n, ok := e.p.Networks[key]; ok {
+			if n, ok := p.Networks[key]; ok {
 				w.networks = append(w.networks, n.Name)
 			}
 		}
 	}
 	for _, v := range s.conf.Config.Volumes {
-		if vol, ok := e.p.Volumes[v.Source]; ok && v.Type == "volume" {
+		if vol, ok := p.Volumes[v.Source]; ok && v.Type == "volume" {
 			w.volumes = append(w.volumes, vol.Name)
 		}
 	}
-	for _, o := range e.p.Services {
+	for _, o := range p.Services {
 		if d, ok := o.DependsOn[s.name]; ok && d.Condition == "service_completed_successfully" {
 			w.oneShot = true
 		}
@@ -390,7 +393,7 @@ func (e *Engine) restartAll(ctx context.Context, s *service, rs []*replica, grac
 		return began, err
 	}
 	if err := e.each(hold, rs, func(ctx context.Context, r *replica) error {
-		return e.start(ctx, s, CreateSpec{Project: e.p, Service: s.conf, Replica: r.number, Image: img, Parents: parents, Content: content}, r.inst.ID, cause, k)
+		return e.start(ctx, s, CreateSpec{Project: e.project(), Service: s.conf, Replica: r.number, Image: img, Parents: parents, Content: content}, r.inst.ID, cause, k)
 	}); err != nil {
 		return began, err
 	}
@@ -456,6 +459,11 @@ func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
 		if err := e.removeReplica(context.WithoutCancel(ctx), s, r.inst, t.cause); err != nil {
 			return err
 		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.p.Service(s.name) == nil {
+		delete(e.svcs, s.name)
 	}
 	return nil
 }

@@ -71,9 +71,7 @@ func (e *Engine) startWatching() error {
 
 // roots lists what must be watched.
 func (e *Engine) roots() []watch.Root {
-	e.mu.Lock()
-	p := e.p
-	e.mu.Unlock()
+	p := e.project()
 	var out []watch.Root
 	for _, s := range p.Services {
 		for i := range s.Rules {
@@ -122,8 +120,8 @@ func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
 		if s.mode != project.Auto || e.watching.Mode == project.Off || e.watching.Mode == project.Manual {
 			maps.Copy(s.stale, w.paths)
 			if len(w.paths) > 0 {
-				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.paths)), Cause: w.cause(e.p.Dir),
-					Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.cause(e.p.Dir), s.mode)})
+				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.paths)), Cause: w.cause(e.dir),
+					Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.cause(e.dir), s.mode)})
 			}
 			continue
 		}

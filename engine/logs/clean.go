@@ -12,9 +12,10 @@ import (
 type form uint8
 
 const (
-	ascii form = iota // printable ASCII: Plain is the bytes
-	valid             // UTF-8 with nothing to take out: Plain is the bytes
-	dirty             // something changes on the way to Plain
+	ascii    form = iota // printable ASCII: Plain is the bytes
+	valid                // UTF-8 with nothing to take out: Plain is the bytes
+	coloured             // printable ASCII and SGR sequences: Plain leaves these out
+	dirty                // more changes on the way to Plain
 )
 
 const (
@@ -36,10 +37,12 @@ func Clean(dst, raw []byte) []byte { return wash(dst, raw, true) }
 func Plain(dst, raw []byte) []byte { return wash(dst, raw, false) }
 
 func wash(dst, raw []byte, colour bool) []byte {
-	if formOf(raw) != dirty {
+	switch f := formOf(raw); {
+	case f == ascii || f == valid:
 		return append(dst, raw...)
-	}
-	if rewrites(raw) {
+	case f == coloured && !colour:
+		return strip(dst, raw)
+	case f == dirty && rewrites(raw):
 		return rewrite(dst, raw, colour)
 	}
 	open, col := false, 0
@@ -74,6 +77,19 @@ func wash(dst, raw []byte, colour bool) []byte {
 	return dst
 }
 
+// strip is Plain for lines that are coloured and no more.
+func strip(dst, raw []byte) []byte {
+	for {
+		i := bytes.IndexByte(raw, 0x1b)
+		if i < 0 {
+			return append(dst, raw...)
+		}
+		dst = append(dst, raw[:i]...)
+		raw = raw[i:]
+		raw = raw[bytes.IndexByte(raw, 'm')+1:] // parameters have no letters
+	}
+}
+
 // isReset tells whether SGR parameters do nothing but reset.
 func isReset(params []byte) bool {
 	for _, c := range params {
@@ -100,18 +116,24 @@ func formOf(text []byte) form {
 		}
 		for stop := min(i+8, len(text)); i < stop; {
 			c := text[i]
-			if c < 0x20 || c == 0x7f {
-				return dirty
-			}
-			if c < utf8.RuneSelf {
+			switch {
+			case c >= 0x20 && c < 0x7f:
 				i++
-				continue
-			}
-			r, n := utf8.DecodeRune(text[i:])
-			if n == 1 || unwanted(r) {
+			case c == 0x1b && f != valid:
+				k, end := lexEscape(text, i)
+				if k != tokenSGR {
+					return dirty
+				}
+				f, i = coloured, end
+			case c < utf8.RuneSelf || f == coloured:
 				return dirty
+			default:
+				r, n := utf8.DecodeRune(text[i:])
+				if n == 1 || unwanted(r) {
+					return dirty
+				}
+				f, i = valid, i+n
 			}
-			f, i = valid, i+n
 		}
 	}
 	return f

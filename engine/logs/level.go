@@ -369,6 +369,14 @@ func wordLevel(word []byte) Level {
 	if len(word) < 3 || len(word) > 13 {
 		return LevelUnknown
 	}
+	// Most words are none: two letters tell.
+	switch uint16(word[0]|0x20)<<8 | uint16(word[1]|0x20) {
+	case 't'<<8 | 'r', 'f'<<8 | 'i', 's'<<8 | 'i', 'd'<<8 | 'e', 'd'<<8 | 'b', 'v'<<8 | 'e', 'i'<<8 | 'n', 'n'<<8 | 'o',
+		'n'<<8 | 't', 'w'<<8 | 'a', 'w'<<8 | 'r', 'e'<<8 | 'r', 's'<<8 | 'e', 'f'<<8 | 'a', 'f'<<8 | 't', 'c'<<8 | 'r',
+		'p'<<8 | 'a', 'p'<<8 | 'n', 'a'<<8 | 'l', 'e'<<8 | 'm', 'd'<<8 | 'p':
+	default:
+		return LevelUnknown
+	}
 	var lower [13]byte
 	for i, c := range word {
 		lower[i] = c | 0x20

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"regexp"
 	"regexp/syntax"
 	"sort"
@@ -22,13 +23,13 @@ type matcher struct {
 	// folds: a needle in any case has letters that some characters beyond ASCII fold to (k, s), so that its absence
 	// says nothing about lines that are not ASCII.
 	folds bool
+	fold  bool // there is a needle in any case
 }
 
 // needle is a literal, in lower case if it stands for any case.
 type needle struct {
 	text []byte
 	fold bool
-	rare int // the place of its rarest letter
 }
 
 func newMatcher(re *regexp.Regexp) *matcher {
@@ -37,60 +38,61 @@ func newMatcher(re *regexp.Regexp) *matcher {
 	if err != nil {
 		return m // a POSIX expression; it works, without the short cut
 	}
-	tree = tree.Simplify()
-	m.needles = required(tree)
-	if len(m.needles) > maxNeedles {
-		m.needles = nil
+	m.needles, m.whole = required(tree.Simplify())
+	if len(m.needles) == 0 || len(m.needles) > maxNeedles {
+		m.needles, m.whole = nil, false
 	}
 	for i := range m.needles {
 		n := &m.needles[i]
-		n.rare = rarest(n.text)
+		m.fold = m.fold || n.fold
 		m.folds = m.folds || n.fold && bytes.ContainsAny(n.text, "ks")
 	}
-	m.whole = tree.Op == syntax.OpLiteral && len(m.needles) == 1 && !m.needles[0].fold
 	return m
 }
 
-// required gives literals of which each match has at least one, or nil when none are known.
-func required(re *syntax.Regexp) []needle {
+// required gives literals of which each match has at least one, nil when none are known. whole tells that
+// having one is all that it takes.
+func required(re *syntax.Regexp) (needles []needle, whole bool) {
 	switch re.Op {
 	case syntax.OpLiteral:
 		fold := re.Flags&syntax.FoldCase != 0
 		text := string(re.Rune)
+		whole = true
 		if fold {
 			// Only ASCII is compared without case; a longer literal still needs its ASCII parts.
-			text = longestASCII(strings.ToLower(text))
+			lower := strings.ToLower(text)
+			text = longestASCII(lower)
+			whole = text == lower
 		}
 		if text == "" || !utf8.ValidString(text) {
-			return nil
+			return nil, false
 		}
-		return []needle{{text: []byte(text), fold: fold}}
-	case syntax.OpCapture, syntax.OpPlus:
+		return []needle{{text: []byte(text), fold: fold}}, whole
+	case syntax.OpCapture:
 		return required(re.Sub[0])
+	case syntax.OpPlus:
+		needles, _ = required(re.Sub[0])
 	case syntax.OpRepeat:
 		if re.Min > 0 {
-			return required(re.Sub[0])
+			needles, _ = required(re.Sub[0])
 		}
 	case syntax.OpConcat:
-		var best []needle
 		for _, sub := range re.Sub {
-			if n := required(sub); n != nil && (best == nil || worth(n) > worth(best)) {
-				best = n
+			if n, _ := required(sub); n != nil && (needles == nil || worth(n) > worth(needles)) {
+				needles = n
 			}
 		}
-		return best
 	case syntax.OpAlternate:
-		var all []needle
+		whole = true
 		for _, sub := range re.Sub {
-			n := required(sub)
+			n, w := required(sub)
 			if n == nil {
-				return nil
+				return nil, false
 			}
-			all = append(all, n...)
+			needles, whole = append(needles, n...), whole && w
 		}
-		return all
 	}
-	return nil
+	return needles, whole
 }
 
 // worth ranks sets of needles: few and long ones find fewest false hits.
@@ -118,118 +120,77 @@ func longestASCII(s string) string {
 	return best
 }
 
-// rarest gives the place of the byte that log text has least of. The order is that of letters in English and of
-// the words that logs repeat; a wrong guess costs time only.
-func rarest(text []byte) int {
-	const common = "e0t1aonirs2:l d.c3um5-4\"p67h89g=,f/yb_vw[]k{}xETIAOSNRLCDqjz"
-	best, rank := 0, -1
-	for i, c := range text {
-		at := strings.IndexByte(common, c)
-		if at < 0 {
-			at = len(common)
-		}
-		if at > rank {
-			best, rank = i, at
-		}
-	}
-	return best
-}
-
-// seeker looks for a needle in one text, from left to right. It remembers where it saw what, so that a letter
-// that hardly occurs is not looked for again and again. The zero value, with needle set, is ready.
+// seeker looks for a needle in one text, from left to right. It remembers where it saw it, so that a needle that
+// hardly occurs is not looked for again and again.
 type seeker struct {
-	needle    *needle
-	low, high sighting
-	hit       sighting
+	needle *needle
+	hit    int // where it was last seen; -1: there is no more
+	looked bool
 }
 
-// sighting is the place where something was last seen, plus one; 0: not looked for yet; -1: there is no more.
-type sighting int
-
-// next gives the first place of c in b at or after from, or -1.
-func (s *sighting) next(b []byte, c byte, from int) int {
-	if *s >= 0 && int(*s) <= from {
-		*s = -1
-		if i := bytes.IndexByte(b[from:], c); i >= 0 {
-			*s = sighting(from + i + 1)
-		}
+// next gives the first place of the needle at or after from, or -1; from does not go back between calls. lower
+// is text in lower case.
+func (s *seeker) next(text, lower []byte, from int) int {
+	if s.looked && (s.hit < 0 || s.hit >= from) {
+		return s.hit
 	}
-	if *s < 0 {
-		return -1
+	if s.needle.fold {
+		text = lower
 	}
-	return int(*s) - 1
+	s.looked = true
+	if s.hit = bytes.Index(text[from:], s.needle.text); s.hit >= 0 {
+		s.hit += from
+	}
+	return s.hit
 }
 
-// next gives the first place of the needle in b at or after from, or -1. from does not go back between calls.
-func (s *seeker) next(b []byte, from int) int {
-	if s.hit >= 0 && int(s.hit) <= from {
-		s.hit = -1
-		if i := s.seek(b, from); i >= 0 {
-			s.hit = sighting(i + 1)
+// appendLower appends text with its ASCII letters in lower case, eight at a time.
+func appendLower(dst, text []byte) []byte {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	at := len(dst)
+	dst = append(dst, text...)
+	low := dst[at:]
+	for ; len(low) >= 8; low = low[8:] {
+		x := binary.LittleEndian.Uint64(low)
+		seven := x &^ highs
+		// A byte from A to Z, and no other, has its high bit set by the first sum and not by the second.
+		capital := ((seven + (0x80-'A')*ones) &^ (seven + (0x7f-'Z')*ones)) & highs &^ x
+		binary.LittleEndian.PutUint64(low, x|capital>>2)
+	}
+	for i, c := range low {
+		if c >= 'A' && c <= 'Z' {
+			low[i] = c | 0x20
 		}
 	}
-	if s.hit < 0 {
-		return -1
-	}
-	return int(s.hit) - 1
+	return dst
 }
 
-func (s *seeker) seek(b []byte, from int) int {
-	n := s.needle
-	if from+len(n.text) > len(b) {
-		return -1
-	}
-	if !n.fold {
-		if i := bytes.Index(b[from:], n.text); i >= 0 {
-			return from + i
-		}
-		return -1
-	}
-	// The rarest letter in either case, then a comparison around it.
-	c := n.text[n.rare]
-	for from += n.rare; from < len(b); {
-		at := s.low.next(b, c, from)
-		if isLetter(c) {
-			if high := s.high.next(b, c-0x20, from); high >= 0 && (at < 0 || high < at) {
-				at = high
-			}
-		}
-		if at < 0 {
-			return -1
-		}
-		if start := at - n.rare; start+len(n.text) <= len(b) && equalFold(b[start:start+len(n.text)], n.text) {
-			return start
-		}
-		from = at + 1
-	}
-	return -1
+// scratch is what one goroutine of a search needs; the zero value is ready.
+type scratch struct {
+	line  []byte   // Plain text of one line
+	plain []byte   // of a stretch of coloured ones
+	ends  []uint32 // where each of them ends
+	lower []byte   // a text in lower case
 }
 
-// equalFold compares with a needle that is in lower case.
-func equalFold(b, lower []byte) bool {
-	for i, c := range lower {
-		d := b[i]
-		if d >= 'A' && d <= 'Z' {
-			d |= 0x20
-		}
-		if c != d {
-			return false
-		}
-	}
-	return true
-}
-
-// match tells whether a line matches; f is its form, and scratch is used for lines that are dirty.
-func (m *matcher) match(text []byte, f form, scratch *[]byte) bool {
-	if f == dirty {
-		*scratch = Plain((*scratch)[:0], text)
-		text = *scratch
+// match tells whether a line matches; f is its form.
+func (m *matcher) match(text []byte, f form, tmp *scratch) bool {
+	switch f {
+	case coloured:
+		tmp.line = strip(tmp.line[:0], text)
+		text, f = tmp.line, ascii
+	case dirty:
+		tmp.line = Plain(tmp.line[:0], text)
+		text = tmp.line
 	}
 	if m.needles != nil && !(m.folds && f != ascii) {
+		if m.fold {
+			tmp.lower = appendLower(tmp.lower[:0], text)
+		}
 		has := false
 		for i := range m.needles {
 			s := seeker{needle: &m.needles[i]}
-			if has = s.seek(text, 0) >= 0; has {
+			if has = s.next(text, tmp.lower, 0) >= 0; has {
 				break
 			}
 		}
@@ -245,85 +206,102 @@ func (m *matcher) match(text []byte, f form, scratch *[]byte) bool {
 
 // scan calls visit for the records in [from, to) of a body whose lines match, in order. odd tells that some of
 // them may not be ASCII.
-func (m *matcher) scan(b *body, from, to int, odd bool, scratch *[]byte, visit func(i int)) {
-	if m.needles == nil {
-		for i := from; i < to; i++ {
-			rec := &b.records[i]
-			if m.match(b.line(rec), rec.form, scratch) {
-				visit(i)
-			}
-		}
+func (m *matcher) scan(b *body, from, to int, odd bool, tmp *scratch, visit func(i int)) {
+	if m.needles != nil && !odd {
+		m.scanRaw(b, from, to, tmp, visit)
 		return
 	}
-	if !odd {
-		m.scanText(b, from, to, visit)
-		return
-	}
-	// Stretches of lines that may be searched as they lie, and the lines between them one by one.
+	// Stretches of lines that can be searched as one text, and the lines between them one by one.
 	for i := from; i < to; {
 		j := i
-		for j < to && m.asItLies(b.records[j].form) {
-			j++
-		}
-		if j > i {
-			m.scanText(b, i, j, visit)
-		}
-		for i = j; i < to && !m.asItLies(b.records[i].form); i++ {
+		switch f := b.records[i].form; {
+		case m.needles != nil && m.asItLies(f):
+			for j < to && m.asItLies(b.records[j].form) {
+				j++
+			}
+			m.scanRaw(b, i, j, tmp, visit)
+		case m.needles != nil && f == coloured:
+			tmp.plain, tmp.ends = tmp.plain[:0], tmp.ends[:0]
+			for ; j < to && b.records[j].form == coloured; j++ {
+				tmp.plain = strip(tmp.plain, b.line(&b.records[j]))
+				tmp.ends = append(tmp.ends, uint32(len(tmp.plain)))
+			}
+			m.scanText(tmp.plain, j-i, tmp, func(k int) (start, end int) {
+				if k > 0 {
+					start = int(tmp.ends[k-1])
+				}
+				return start, int(tmp.ends[k])
+			}, func(k int) { visit(i + k) })
+		default:
+			j = i + 1
 			rec := &b.records[i]
-			if m.match(b.line(rec), rec.form, scratch) {
+			if m.match(b.line(rec), f, tmp) {
 				visit(i)
 			}
 		}
+		i = j
 	}
 }
 
 // asItLies tells whether the needles may be looked for in the raw bytes of a line.
 func (m *matcher) asItLies(f form) bool { return f == ascii || f == valid && !m.folds }
 
-// scanText searches the bytes of the records in [from, to) as one text.
-func (m *matcher) scanText(b *body, from, to int, visit func(i int)) {
+// scanRaw searches the bytes of the records in [from, to).
+func (m *matcher) scanRaw(b *body, from, to int, tmp *scratch, visit func(i int)) {
 	if from >= to {
 		return
 	}
-	last := &b.records[to-1]
-	text := b.text[:last.off+last.size]
-	pos := int(b.records[from].off)
-	var seekers [maxNeedles]seeker
-	for k := range m.needles {
-		seekers[k].needle = &m.needles[k]
+	base, last := int(b.records[from].off), &b.records[to-1]
+	m.scanText(b.text[base:last.off+last.size], to-from, tmp, func(k int) (start, end int) {
+		rec := &b.records[from+k]
+		start = int(rec.off) - base
+		return start, start + int(rec.size)
+	}, func(k int) { visit(from + k) })
+}
+
+// scanText searches n lines that lie one behind the other in text.
+func (m *matcher) scanText(text []byte, n int, tmp *scratch, span func(k int) (start, end int), visit func(k int)) {
+	if m.fold {
+		tmp.lower = appendLower(tmp.lower[:0], text)
 	}
-	for i := from; i < to; {
+	var seekers [maxNeedles]seeker
+	for i := range m.needles {
+		seekers[i].needle = &m.needles[i]
+	}
+	for k, pos := 0, 0; k < n; {
 		at, size := -1, 0
-		for k := range m.needles {
-			if hit := seekers[k].next(text, pos); hit >= 0 && (at < 0 || hit < at) {
-				at, size = hit, len(m.needles[k].text)
+		for i := range m.needles {
+			if hit := seekers[i].next(text, tmp.lower, pos); hit >= 0 && (at < 0 || hit < at) {
+				at, size = hit, len(m.needles[i].text)
 			}
 		}
 		if at < 0 {
 			return
 		}
-		i = recordAt(b.records, i, to, at)
-		rec := &b.records[i]
-		end := int(rec.off + rec.size)
+		k = lineAt(k, n, at, span)
+		start, end := span(k)
 		if at+size > end { // made up of the end of one line and the start of the next
 			pos = at + 1
 			continue
 		}
-		if m.whole || m.re.Match(b.line(rec)) {
-			visit(i)
+		if m.whole || m.re.Match(text[start:end]) {
+			visit(k)
 		}
 		pos = end
-		i++
+		k++
 	}
 }
 
-// recordAt gives the record in [from, to) that holds the byte at off, looking near from first.
-func recordAt(records []record, from, to, off int) int {
+// lineAt gives the line in [k, n) that holds the byte at off, looking near k first.
+func lineAt(k, n, off int, span func(k int) (start, end int)) int {
+	startsBehind := func(i int) bool {
+		start, _ := span(i)
+		return start > off
+	}
 	step := 1
-	for from+step < to && int(records[from+step].off) <= off {
-		from += step
+	for k+step < n && !startsBehind(k+step) {
+		k += step
 		step *= 2
 	}
-	hi := min(from+step, to)
-	return from + sort.Search(hi-from-1, func(i int) bool { return int(records[from+1+i].off) > off })
+	return k + sort.Search(min(step, n-k)-1, func(i int) bool { return startsBehind(k + 1 + i) })
 }

@@ -15,15 +15,15 @@ import (
 // source is the part that views and followers share: it knows which lines of the store its owner has taken in,
 // and gives the new ones that pass the filter, merged by time.
 type source struct {
-	store   *Store
-	filter  Filter
-	match   *matcher // of filter.Match; nil: none
-	since   int64    // of filter.Since and Until, in nanoseconds
-	until   int64
-	seen    *map[string]*ring
-	rings   []*heldRing // by number; nil: a free number
-	missed  int64       // lines that were gone before they were taken in
-	scratch []byte
+	store  *Store
+	filter Filter
+	match  *matcher // of filter.Match; nil: none
+	since  int64    // of filter.Since and Until, in nanoseconds
+	until  int64
+	seen   *map[string]*ring
+	rings  []*heldRing // by number; nil: a free number
+	missed int64       // lines that were gone before they were taken in
+	tmp    scratch
 
 	cursors []*cursor // kept for the next take
 	heap    []*cursor
@@ -95,8 +95,8 @@ func (src *source) admits(rec *record) bool {
 }
 
 // passes tells whether a line passes.
-func (src *source) passes(b *body, rec *record, scratch *[]byte) bool {
-	return src.admits(rec) && (src.match == nil || src.match.match(b.line(rec), rec.form, scratch) != src.filter.Invert)
+func (src *source) passes(b *body, rec *record, tmp *scratch) bool {
+	return src.admits(rec) && (src.match == nil || src.match.match(b.line(rec), rec.form, tmp) != src.filter.Invert)
 }
 
 // sync learns which rings and chunks there are now. It tells whether a chunk left that shows lines.
@@ -264,7 +264,7 @@ func (c *cursor) step(held *heldChunk) bool {
 		rec := &c.body.records[c.i]
 		c.i++
 		held.taken = c.i
-		if c.src.passes(c.body, rec, &c.src.scratch) {
+		if c.src.passes(c.body, rec, &c.src.tmp) {
 			c.rec = rec
 			return true
 		}
@@ -410,7 +410,7 @@ func (src *source) prescan() {
 	for _, t := range tasks {
 		t.c.upTo[t.at-t.c.first] = t.to
 	}
-	err := parallel(context.Background(), len(tasks), func(i int, scratch *[]byte) {
+	err := parallel(context.Background(), len(tasks), func(i int, tmp *scratch) {
 		t := tasks[i]
 		held := &t.c.held.chunks[t.at]
 		b := held.pin()
@@ -418,7 +418,7 @@ func (src *source) prescan() {
 			return
 		}
 		defer held.unpin()
-		t.c.hits[t.at-t.c.first] = src.hits(b, int(t.from), int(t.to), held.odd.Load(), scratch)
+		t.c.hits[t.at-t.c.first] = src.hits(b, int(t.from), int(t.to), held.odd.Load(), tmp)
 	})
 	if err != nil {
 		panic(err) // on the caller's goroutine, whose owner gives the terminal back
@@ -426,7 +426,7 @@ func (src *source) prescan() {
 }
 
 // hits gives the records in [from, to) that pass.
-func (src *source) hits(b *body, from, to int, odd bool, scratch *[]byte) []uint16 {
+func (src *source) hits(b *body, from, to int, odd bool, tmp *scratch) []uint16 {
 	var out []uint16
 	keep := func(i int) {
 		if src.admits(&b.records[i]) {
@@ -434,11 +434,11 @@ func (src *source) hits(b *body, from, to int, odd bool, scratch *[]byte) []uint
 		}
 	}
 	if !src.filter.Invert {
-		src.match.scan(b, from, to, odd, scratch, keep)
+		src.match.scan(b, from, to, odd, tmp, keep)
 		return out
 	}
 	next := from
-	src.match.scan(b, from, to, odd, scratch, func(i int) {
+	src.match.scan(b, from, to, odd, tmp, func(i int) {
 		for ; next < i; next++ {
 			keep(next)
 		}
@@ -450,9 +450,9 @@ func (src *source) hits(b *body, from, to int, odd bool, scratch *[]byte) []uint
 	return out
 }
 
-// parallel calls f for 0 to n-1 on all processors, each with a scratch buffer of its own, and waits. It stops
+// parallel calls f for 0 to n-1 on all processors, each with a scratch of its own, and waits. It stops
 // early when ctx ends, and gives its error. A panic comes back as an error.
-func parallel(ctx context.Context, n int, f func(i int, scratch *[]byte)) error {
+func parallel(ctx context.Context, n int, f func(i int, tmp *scratch)) error {
 	workers := min(runtime.GOMAXPROCS(0), n)
 	errs := make([]error, workers)
 	var next atomic.Int64
@@ -464,13 +464,13 @@ func parallel(ctx context.Context, n int, f func(i int, scratch *[]byte)) error 
 					errs[w] = fmt.Errorf("search logs: panic: %v\n%s", r, debug.Stack())
 				}
 			}()
-			var scratch []byte
+			var tmp scratch
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {
 					return
 				}
-				f(i, &scratch)
+				f(i, &tmp)
 			}
 		})
 	}

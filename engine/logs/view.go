@@ -225,22 +225,40 @@ func (v *View) walk(from int64, forward bool, look func(*block) bool, found func
 }
 
 // Find gives the nearest line that matches at or after an ordinal, or, going backward, at or before it. It
-// looks line by line; for the list of all matches make a second View with Match, and Locate its lines in this
+// searches chunk by chunk as it comes to them; for the list of all matches make a second View with Match, and Locate its lines in this
 // one.
 func (v *View) Find(re *regexp.Regexp, from int64, forward bool) (ord int64, ok bool) {
 	m := newMatcher(re)
-	var scratch []byte
+	var tmp scratch
+	known := map[*chunk][]uint64{} // by record: does it match
+	var last *chunk
+	var bits []uint64
 	all := func(*block) bool { return true }
 	return v.walk(from, forward, all, func(r ref) bool {
 		_, c := v.held(r)
-		b := c.pin()
-		if b == nil {
-			return false
+		if c.chunk != last {
+			last = c.chunk
+			var seen bool
+			if bits, seen = known[last]; !seen {
+				bits = m.bits(c, &tmp)
+				known[last] = bits
+			}
 		}
-		defer c.unpin()
-		rec := &b.records[r.record()]
-		return m.match(b.line(rec), rec.form, &scratch)
+		i := r.record()
+		return bits != nil && bits[i/64]&(1<<(i%64)) != 0
 	})
+}
+
+// bits searches a whole chunk; nil: it is gone.
+func (m *matcher) bits(c *heldChunk, tmp *scratch) []uint64 {
+	b := c.pin()
+	if b == nil {
+		return nil
+	}
+	defer c.unpin()
+	bits := make([]uint64, c.taken/64+1)
+	m.scan(b, 0, int(c.taken), c.odd.Load(), tmp, func(i int) { bits[i/64] |= 1 << (i % 64) })
+	return bits
 }
 
 // Count gives how many lines of the view match. It searches whole chunks on all processors, and gives up with
@@ -259,7 +277,7 @@ func (v *View) Count(ctx context.Context, re *regexp.Regexp) (int, error) {
 		}
 	}
 	var total atomic.Int64
-	err := parallel(ctx, len(chunks), func(i int, scratch *[]byte) {
+	err := parallel(ctx, len(chunks), func(i int, tmp *scratch) {
 		c := chunks[i]
 		b := c.pin()
 		if b == nil {
@@ -267,8 +285,8 @@ func (v *View) Count(ctx context.Context, re *regexp.Regexp) (int, error) {
 		}
 		defer c.unpin()
 		n := 0
-		var second []byte
-		m.scan(b, 0, int(c.taken), c.odd.Load(), scratch, func(i int) {
+		var second scratch
+		m.scan(b, 0, int(c.taken), c.odd.Load(), tmp, func(i int) {
 			if c.shown == c.taken || v.passes(b, &b.records[i], &second) {
 				n++
 			}

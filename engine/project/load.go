@@ -29,6 +29,12 @@ const overlayName = "compose.bulkhead.yaml"
 func Load(ctx context.Context, o Options) (p *Project, err error) {
 	l := &loading{opts: o}
 	logged := listen(func() {
+		defer func() {
+			// compose-go takes the shape of some things for granted once its schema has passed them
+			if r := recover(); r != nil {
+				p, err = nil, fmt.Errorf("compose-go stumbled over the files: %v", r)
+			}
+		}()
 		registerRaw()
 		p, err = l.load(ctx)
 	})

@@ -290,44 +290,51 @@ func get(n *yaml.Node, key string) *yaml.Node {
 
 // pair gives the nodes of a key and its value, also when a merge key (<<) brings them in.
 func pair(n *yaml.Node, name string) (key, value *yaml.Node) {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil, nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i], deref(n.Content[i+1])
-		}
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value != "<<" {
-			continue
-		}
-		for _, from := range seq(n.Content[i+1]) {
-			if key, value := pair(from, name); key != nil {
-				return key, value
+	for _, m := range merged(n) {
+		for i := 0; i+1 < len(m.Content); i += 2 {
+			if m.Content[i].Value == name && name != "<<" {
+				return m.Content[i], deref(m.Content[i+1])
 			}
 		}
 	}
 	return nil, nil
 }
 
-// keys gives the keys of a mapping with those that merge keys bring in, in the order they are written.
+// keys gives the keys of a mapping with those that merge keys bring in; one that is in several is given several times.
 func keys(n *yaml.Node) []string {
 	n = deref(n)
+	var names []string
+	for _, m := range merged(n) {
+		for i := 0; i+1 < len(m.Content); i += 2 {
+			if m.Content[i].Value != "<<" {
+				names = append(names, m.Content[i].Value)
+			}
+		}
+	}
+	return names
+}
+
+// merged gives a mapping and those that its merge keys bring in, each once, the ones that win first; nothing for a node
+// of another kind.
+func merged(n *yaml.Node) []*yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
 	}
-	var names []string
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == "<<" {
-			for _, from := range seq(n.Content[i+1]) {
-				names = append(names, keys(from)...)
+	all := []*yaml.Node{n}
+	for next := 0; next < len(all); next++ {
+		m := all[next]
+		for i := 0; i+1 < len(m.Content); i += 2 {
+			if m.Content[i].Value != "<<" {
+				continue
 			}
-			continue
+			for _, from := range seq(m.Content[i+1]) {
+				if from.Kind == yaml.MappingNode && !slices.Contains(all, from) {
+					all = append(all, from)
+				}
+			}
 		}
-		names = append(names, n.Content[i].Value)
 	}
-	return names
+	return all
 }
 
 // seq gives the items of a sequence, or the node itself when it is none.
@@ -343,7 +350,8 @@ func seq(n *yaml.Node) []*yaml.Node {
 	for i, item := range n.Content {
 		items[i] = deref(item)
 	}
-	return items
+	// an alias that stands for an alias of itself has no end
+	return slices.DeleteFunc(items, func(n *yaml.Node) bool { return n == nil })
 }
 
 // scalars gives the scalar items of a sequence, or the node itself when it is a scalar.

@@ -1,0 +1,75 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"bulkhead/engine/project"
+)
+
+// contents makes the tar of what a service gets by content: secrets and configs from the environment or written in the
+// file. nil when there is none. Missing parents of a target are made by the engine.
+func contents(p *project.Project, s *project.Service, now time.Time) ([]byte, error) {
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	used := false
+	for _, f := range fileReferences(p, s.Config) {
+		if !f.inline() {
+			continue
+		}
+		content := f.object.Content
+		if content == "" {
+			value, ok := p.Compose.Environment[f.object.Environment]
+			if !ok {
+				return nil, fmt.Errorf("%s %s: the environment variable %s is not set; set it, or put it into .env", f.kind, f.key, f.object.Environment)
+			}
+			content = value
+		}
+		if s.Config.ReadOnly {
+			return nil, fmt.Errorf("%s %s cannot be copied into a service with read_only; give it a file instead of content or environment", f.kind, f.key)
+		}
+		h := &tar.Header{
+			Typeflag: tar.TypeReg, Name: strings.TrimPrefix(f.target, "/"),
+			Size: int64(len(content)), Mode: 0o444, ModTime: now,
+		}
+		if f.ref.Mode != nil {
+			h.Mode = int64(*f.ref.Mode)
+		}
+		var err error
+		if h.Uid, err = numericID(f.ref.UID); err != nil {
+			return nil, fmt.Errorf("%s %s: uid %w", f.kind, f.key, err)
+		}
+		if h.Gid, err = numericID(f.ref.GID); err != nil {
+			return nil, fmt.Errorf("%s %s: gid %w", f.kind, f.key, err)
+		}
+		if err := w.WriteHeader(h); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", f.kind, f.key, err)
+		}
+		if _, err := w.Write([]byte(content)); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", f.kind, f.key, err)
+		}
+		used = true
+	}
+	if !used {
+		return nil, nil
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("pack secrets and configs: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+func numericID(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return n, nil
+}

@@ -1,0 +1,229 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"bulkhead/engine"
+)
+
+// Create implements engine.Runtime. A container that could not join all its networks is removed again.
+func (r *Runtime) Create(ctx context.Context, c engine.CreateSpec) (string, error) {
+	what := "create a container of " + c.Service.Name
+	api, err := r.version(ctx)
+	if err != nil {
+		return "", err
+	}
+	opt, later, err := r.createOptions(ctx, c, api)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", what, err)
+	}
+	res, err := r.cli.ContainerCreate(ctx, opt)
+	if err != nil {
+		return "", r.createError(ctx, what, opt.Name, err)
+	}
+	for _, w := range res.Warnings {
+		r.warn("service " + c.Service.Name + ": " + w)
+	}
+	for _, ep := range later {
+		_, err := r.cli.NetworkConnect(ctx, ep.network, client.NetworkConnectOptions{Container: res.ID, EndpointConfig: ep.config})
+		if err == nil {
+			continue
+		}
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		// The first error is what matters; a container left over is found and judged by the next up.
+		_ = r.Remove(undo, res.ID, true, true)
+		return "", r.wrap(what+" on network "+ep.network, err)
+	}
+	return res.ID, nil
+}
+
+// createOptions collects what the mapping needs from the engine and maps.
+func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api apiVersion) (client.ContainerCreateOptions, []namedEndpoint, error) {
+	var opt client.ContainerCreateOptions
+	warnings, err := limits(c.Service, api)
+	for _, w := range warnings {
+		r.warn(w)
+	}
+	if err != nil {
+		return opt, nil, err
+	}
+	hash, err := engine.ConfigHash(c.Service, c.Parents)
+	if err != nil {
+		return opt, nil, err
+	}
+	conf, err := r.dockerConfig()
+	if err != nil {
+		return opt, nil, err
+	}
+	var inherit []container.MountPoint
+	if c.Inherit != "" {
+		old, err := r.cli.ContainerInspect(ctx, c.Inherit, client.ContainerInspectOptions{})
+		if err != nil {
+			return opt, nil, r.wrap("take over the volumes of "+short(c.Inherit), err)
+		}
+		inherit = old.Container.Mounts
+	}
+	linked, err := r.linkedNames(ctx, c)
+	if err != nil {
+		return opt, nil, err
+	}
+	links := linkNames(c.Project, c.Service.Config, c.Replica, linked)
+
+	if opt.Config, err = containerConfig(c, hash, conf.ParseProxyConfig(r.end.host, nil)); err != nil {
+		return opt, nil, err
+	}
+	if opt.HostConfig, err = hostConfig(c); err != nil {
+		return opt, nil, err
+	}
+	opt.HostConfig.Links = links
+	if opt.HostConfig.Binds, opt.HostConfig.Mounts, err = mounts(c, inherit); err != nil {
+		return opt, nil, err
+	}
+	nets, err := endpoints(c, links, api)
+	if err != nil {
+		return opt, nil, err
+	}
+	if nets.mode != "" {
+		opt.HostConfig.NetworkMode = nets.mode
+	}
+	if nets.primary != nil {
+		opt.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: nets.primary}
+	}
+	if opt.Platform, err = platformOf(c); err != nil {
+		return opt, nil, err
+	}
+	if opt.Name = c.Name; opt.Name == "" {
+		opt.Name = containerName(c.Project, c.Service, c.Replica)
+	}
+	return opt, nets.later, nil
+}
+
+// dockerConfig reads the docker command's config file; without one it is empty.
+func (r *Runtime) dockerConfig() (*configfile.ConfigFile, error) {
+	conf, err := config.Load(r.end.configDir)
+	if err != nil {
+		return nil, fmt.Errorf("read the docker config: %w; mend or remove the file", err)
+	}
+	return conf, nil
+}
+
+func platformOf(c engine.CreateSpec) (*ocispec.Platform, error) {
+	text := c.Service.Config.Platform
+	if text == "" {
+		text = c.Project.Compose.Environment["DOCKER_DEFAULT_PLATFORM"]
+	}
+	return parsePlatform(text)
+}
+
+func parsePlatform(text string) (*ocispec.Platform, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := platforms.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("platform %q: %w; write it as linux/amd64", text, err)
+	}
+	return &p, nil
+}
+
+// linkedNames gives the container names of the services that links names.
+func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[string][]string, error) {
+	if len(c.Service.Config.Links) == 0 {
+		return nil, nil
+	}
+	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(c.Project.Name)})
+	if err != nil {
+		return nil, r.wrap("list the containers that "+c.Service.Name+" links to", err)
+	}
+	names := map[string][]string{}
+	for _, s := range list.Items {
+		service := s.Labels[labelService]
+		names[service] = append(names[service], summaryName(s))
+	}
+	for _, n := range names {
+		slices.Sort(n)
+	}
+	return names, nil
+}
+
+// summaryName is a container's own name; those with a second slash are links to it.
+func summaryName(s container.Summary) string {
+	for _, n := range s.Names {
+		if name := strings.TrimPrefix(n, "/"); !strings.Contains(name, "/") {
+			return name
+		}
+	}
+	return short(s.ID)
+}
+
+func short(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(len(id), 12)]
+}
+
+// createError says who holds the name where that is the matter.
+func (r *Runtime) createError(ctx context.Context, what, name string, err error) error {
+	e := r.wrap(what, err)
+	if !strings.Contains(err.Error(), "is already in use by container") {
+		return e
+	}
+	owner := "another program"
+	if other, ierr := r.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{}); ierr == nil {
+		if project := other.Container.Config.Labels[labelProject]; project != "" {
+			owner = "project " + project
+		}
+	}
+	return &apiError{
+		what: what, kind: engine.ErrConflict, err: err,
+		text: fmt.Sprintf("the name %s is taken by a container of %s; remove it (`docker rm -f %s`), or choose another name", name, owner, name),
+	}
+}
+
+// Start implements engine.Runtime.
+func (r *Runtime) Start(ctx context.Context, c engine.CreateSpec, id string) error {
+	name := short(id)
+	if c.Service != nil && c.Project != nil {
+		name = containerName(c.Project, c.Service, c.Replica)
+		pack, err := contents(c.Project, c.Service, time.Now())
+		if err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
+		if pack != nil {
+			if err := r.CopyTo(ctx, id, bytes.NewReader(pack)); err != nil {
+				return fmt.Errorf("start %s: put in secrets and configs: %w", name, err)
+			}
+		}
+	}
+	if _, err := r.cli.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return r.startError(ctx, "start "+name, id, err)
+	}
+	return nil
+}
+
+// CopyTo implements engine.Runtime. Owners and modes are those of the tar's headers: with its own option for owners the
+// engine would give all files to the container's user.
+func (r *Runtime) CopyTo(ctx context.Context, id string, tar io.Reader) error {
+	_, err := r.cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar})
+	if err != nil && strings.Contains(err.Error(), "read-only") {
+		return &apiError{
+			what: "copy files into " + short(id), kind: engine.ErrUnsupported, err: err,
+			text: "its root file system is read-only; remove read_only from the service, or bind-mount the folder",
+		}
+	}
+	return r.wrap("copy files into "+short(id), err)
+}

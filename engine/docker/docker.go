@@ -1,0 +1,146 @@
+// Package docker is the engine.Runtime on the Docker Engine API. It is the only package that knows the moby client.
+//
+// What it makes carries the labels, names and hashes of docker compose, so that either program takes over what the
+// other one made. The mapping from Compose attributes to the Engine's is pure: see containerConfig, hostConfig,
+// endpoints and mounts.
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+)
+
+// Options say which engine to talk to. The zero value is what the docker command would choose: DOCKER_HOST, then
+// DOCKER_CONTEXT, then the current context of the docker config, then the platform's default socket.
+type Options struct {
+	Host      string // unix://, tcp://, http://, npipe:// or ssh://; it wins over Context
+	Context   string // name of a docker context
+	ConfigDir string // the docker command's config folder; "": DOCKER_CONFIG, else ~/.docker
+	// Warn gets one line for what an object asks for and this engine does not do, each line once. It may be called
+	// from any goroutine and must not block. nil: the lines are lost.
+	Warn func(line string)
+	// Log gets a line on what was decided about the connection. nil: none.
+	Log func(line string)
+}
+
+// Runtime is an engine.Runtime. All methods may be called from any goroutine. Nothing is dialed before the first call.
+type Runtime struct {
+	opt Options
+	end endpoint
+	cli *client.Client
+
+	mu     sync.Mutex
+	warned map[string]bool
+	api    apiVersion  // 0 until negotiated
+	info   engine.Info // zero until the first Info
+}
+
+var _ engine.Runtime = (*Runtime)(nil)
+
+// New finds out where the engine is. The error names the file or variable that is wrong. It wraps engine.ErrNoEngine
+// when a context is chosen that does not exist.
+func New(o Options) (*Runtime, error) {
+	end, err := findEndpoint(o)
+	if err != nil {
+		return nil, err
+	}
+	opts := []client.Opt{client.WithAPIVersionFromEnv(), client.WithUserAgent("bulkhead")}
+	if end.tls != nil {
+		opts = append(opts, client.WithHTTPClient(&http.Client{
+			Transport:     &http.Transport{TLSClientConfig: end.tls},
+			CheckRedirect: client.CheckRedirect,
+		}))
+	}
+	if end.ssh != nil {
+		// The host only has to parse: every connection is a dial-stdio over ssh.
+		opts = append(opts, client.WithHost("http://docker.example.com"), client.WithDialContext(end.ssh.dial))
+	} else {
+		opts = append(opts, client.WithHost(end.host))
+	}
+	cli, err := client.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("use the docker engine at %s: %w", end.host, err)
+	}
+	if o.Log != nil {
+		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))
+	}
+	return &Runtime{opt: o, end: end, cli: cli, warned: map[string]bool{}}, nil
+}
+
+// ConfigDir is the docker command's config folder, for builders that want registry credentials.
+func (r *Runtime) ConfigDir() string { return r.end.configDir }
+
+// Dial opens a hijacked connection on the engine; it is a build.Dial.
+func (r *Runtime) Dial(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
+	conn, err := r.cli.DialHijack(ctx, path, proto, meta)
+	if err != nil {
+		return nil, r.wrap("dial "+path+" of the engine", err)
+	}
+	return conn, nil
+}
+
+// Close gives up the idle connections. Calls under way go on.
+func (r *Runtime) Close() error {
+	if err := r.cli.Close(); err != nil {
+		return fmt.Errorf("close the connection to the engine: %w", err)
+	}
+	return nil
+}
+
+// warn hands out a line that was not handed out before.
+func (r *Runtime) warn(line string) {
+	if r.opt.Warn == nil {
+		return
+	}
+	r.mu.Lock()
+	seen := r.warned[line]
+	r.warned[line] = true
+	r.mu.Unlock()
+	if !seen {
+		r.opt.Warn(line)
+	}
+}
+
+// apiVersion is the minor part of a negotiated API version; the major part has been 1 ever since.
+type apiVersion int
+
+func (v apiVersion) String() string { return "1." + strconv.Itoa(int(v)) }
+
+func parseAPI(s string) (apiVersion, error) {
+	minor, ok := strings.CutPrefix(s, "1.")
+	n, err := strconv.Atoi(minor)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("engine speaks API version %q, and only 1.x is known", s)
+	}
+	return apiVersion(n), nil
+}
+
+// version negotiates the API version, once.
+func (r *Runtime) version(ctx context.Context) (apiVersion, error) {
+	r.mu.Lock()
+	v := r.api
+	r.mu.Unlock()
+	if v != 0 {
+		return v, nil
+	}
+	if _, err := r.cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return 0, r.wrap("ask the engine for its API version", err)
+	}
+	v, err := parseAPI(r.cli.ClientVersion())
+	if err != nil {
+		return 0, err
+	}
+	r.mu.Lock()
+	r.api = v
+	r.mu.Unlock()
+	return v, nil
+}

@@ -1,0 +1,237 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// EnsureNetwork implements engine.Runtime. One that diverged from the file is made anew when no container is on it;
+// else it stays, and Options.Warn says so.
+func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key string) (bool, error) {
+	n, ok := p.Networks[key]
+	if !ok {
+		return false, fmt.Errorf("network %s: %w in the Compose file", key, engine.ErrNotFound)
+	}
+	what := "network " + n.Name
+	found, err := r.findNetwork(ctx, n.Name)
+	if err != nil {
+		return false, r.wrap("look up "+what, err)
+	}
+	if n.External {
+		if found == nil {
+			return false, &apiError{
+				what: what, kind: engine.ErrNotFound, err: cerrdefs.ErrNotFound,
+				text: fmt.Sprintf("it is external and does not exist; make it with `docker network create %s`, or remove `external`", n.Name),
+			}
+		}
+		return false, nil
+	}
+	hash, err := project.NetworkHash(n)
+	if err != nil {
+		return false, err
+	}
+	if found != nil {
+		again, err := r.diverged(ctx, p, n.Name, hash, found)
+		if err != nil || !again {
+			return false, err
+		}
+		if _, err := r.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+			return false, r.wrap("remove the outdated "+what, err)
+		}
+	}
+	opt, err := networkOptions(p, key, n, hash)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	if n.EnableIPv4 != nil {
+		if api, err := r.version(ctx); err == nil && api < 48 {
+			r.warn(fmt.Sprintf("network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", key, api))
+		}
+	}
+	res, err := r.cli.NetworkCreate(ctx, n.Name, opt)
+	if cerrdefs.IsConflict(err) {
+		return false, nil // somebody else was quicker
+	}
+	if err != nil {
+		return false, r.wrap("make "+what, err)
+	}
+	for _, w := range res.Warning {
+		r.warn(what + ": " + w)
+	}
+	return true, nil
+}
+
+func networkOptions(p *project.Project, key string, n types.NetworkConfig, hash string) (client.NetworkCreateOptions, error) {
+	pools, err := ipam(n.Ipam)
+	return client.NetworkCreateOptions{
+		Driver:     n.Driver,
+		EnableIPv4: n.EnableIPv4,
+		EnableIPv6: n.EnableIPv6,
+		IPAM:       pools,
+		Internal:   n.Internal,
+		Attachable: n.Attachable,
+		Options:    n.DriverOpts,
+		Labels:     ownLabels(n.Labels, p.Name, labelNetwork, key, hash),
+	}, err
+}
+
+func ownLabels(user map[string]string, project, kind, key, hash string) map[string]string {
+	labels := map[string]string{}
+	for name, value := range user {
+		labels[name] = value
+	}
+	labels[labelProject], labels[kind], labels[labelHash], labels[labelVersion] = project, key, hash, version
+	return labels
+}
+
+// findNetwork looks for the exact name, nil when there is none: the engine's own look-up also takes the beginning of an id.
+func (r *Runtime) findNetwork(ctx context.Context, name string) (*network.Summary, error) {
+	list, err := r.cli.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
+	if err != nil {
+		return nil, err
+	}
+	for i := range list.Items {
+		if list.Items[i].Name == name {
+			return &list.Items[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// diverged tells whether a network is to be made again, and warns where it should be and cannot.
+func (r *Runtime) diverged(ctx context.Context, p *project.Project, name, hash string, found *network.Summary) (bool, error) {
+	owner, has := found.Labels[labelProject], found.Labels[labelHash]
+	switch {
+	case owner == "":
+		r.warn(fmt.Sprintf("network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
+		return false, nil
+	case owner != p.Name:
+		r.warn(fmt.Sprintf("network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
+		return false, nil
+	case has == "" || has == hash:
+		return false, nil
+	}
+	// Stopped containers count: they keep the network's id and would not start again.
+	users, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID)})
+	if err != nil {
+		return false, r.wrap("list the containers on network "+name, err)
+	}
+	if len(users.Items) == 0 {
+		return true, nil
+	}
+	var names []string
+	for _, s := range users.Items {
+		names = append(names, summaryName(s))
+	}
+	slices.Sort(names)
+	r.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it; run `bulkhead down` once to make it anew",
+		name, strings.Join(names, ", ")))
+	return false, nil
+}
+
+// EnsureVolume implements engine.Runtime. One that diverged from the file stays, because making it anew would lose data;
+// Options.Warn says so.
+func (r *Runtime) EnsureVolume(ctx context.Context, p *project.Project, key string) (bool, error) {
+	v, ok := p.Volumes[key]
+	if !ok {
+		return false, fmt.Errorf("volume %s: %w in the Compose file", key, engine.ErrNotFound)
+	}
+	what := "volume " + v.Name
+	found, err := r.cli.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return false, r.wrap("look up "+what, err)
+	}
+	exists := err == nil
+	if v.External {
+		if !exists {
+			return false, &apiError{
+				what: what, kind: engine.ErrNotFound, err: err,
+				text: fmt.Sprintf("it is external and does not exist; make it with `docker volume create %s`, or remove `external`", v.Name),
+			}
+		}
+		return false, nil
+	}
+	hash, err := project.VolumeHash(v)
+	if err != nil {
+		return false, err
+	}
+	if exists {
+		owner, has := found.Volume.Labels[labelProject], found.Volume.Labels[labelHash]
+		switch {
+		case owner == "":
+			r.warn(fmt.Sprintf("%s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", what))
+		case owner != p.Name:
+			r.warn(fmt.Sprintf("%s belongs to project %s; it is used as it is (`external: true` says that this is meant)", what, owner))
+		case has != "" && has != hash:
+			r.warn(fmt.Sprintf("%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
+		}
+		return false, nil
+	}
+	_, err = r.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
+		Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts,
+		Labels: ownLabels(v.Labels, p.Name, labelVolume, key, hash),
+	})
+	return err == nil, r.wrap("make "+what, err)
+}
+
+// RemoveNetworks implements engine.Runtime.
+func (r *Runtime) RemoveNetworks(ctx context.Context, name string) ([]string, error) {
+	list, err := r.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
+	if err != nil {
+		return nil, r.wrap("list the networks of "+name, err)
+	}
+	var gone []string
+	for _, n := range list.Items {
+		_, err := r.cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		switch {
+		case err == nil:
+			gone = append(gone, n.Name)
+		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err), strings.Contains(err.Error(), "active endpoints"):
+			// gone already, or in use by others
+		default:
+			return gone, r.wrap("remove network "+n.Name, err)
+		}
+	}
+	slices.Sort(gone)
+	return gone, nil
+}
+
+// RemoveVolumes implements engine.Runtime.
+func (r *Runtime) RemoveVolumes(ctx context.Context, name string) ([]string, error) {
+	list, err := r.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
+	if err != nil {
+		return nil, r.wrap("list the volumes of "+name, err)
+	}
+	var gone []string
+	for _, v := range list.Items {
+		_, err := r.cli.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
+		switch {
+		case err == nil:
+			gone = append(gone, v.Name)
+		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err):
+		default:
+			return gone, r.wrap("remove volume "+v.Name, err)
+		}
+	}
+	slices.Sort(gone)
+	return gone, nil
+}
+
+func labelFilter(labels ...string) client.Filters {
+	return make(client.Filters).Add("label", labels...)
+}
+
+// serviceFilter finds the containers of a project's services: no one-offs, and none that only serve a hook.
+func serviceFilter(project string) client.Filters {
+	return labelFilter(labelProject+"="+project, labelOneOff+"="+notOneOff, labelHash)
+}

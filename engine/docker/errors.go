@@ -1,0 +1,98 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"runtime"
+	"strings"
+	"syscall"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+)
+
+// apiError is what an engine answered. It is one of engine's sentinels where one fits, and always the client's error.
+type apiError struct {
+	what string // what was being done to what
+	text string
+	kind error // may be nil
+	err  error
+}
+
+func (e *apiError) Error() string { return e.what + ": " + e.text }
+
+func (e *apiError) Unwrap() []error {
+	if e.kind == nil {
+		return []error{e.err}
+	}
+	return []error{e.kind, e.err}
+}
+
+// wrap turns a client's error into one for people, and gives it the engine package's meaning. nil stays nil.
+func (r *Runtime) wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &apiError{what: what, text: plain(err), err: err}
+	var known *apiError
+	switch {
+	case errors.As(err, &known):
+		return fmt.Errorf("%s: %w", what, err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", what, err)
+	case noConnection(err):
+		e.kind, e.text = engine.ErrNoEngine, r.noEngine(err)
+	case cerrdefs.IsNotFound(err):
+		e.kind = engine.ErrNotFound
+	case cerrdefs.IsConflict(err), portTaken(e.text):
+		e.kind = engine.ErrConflict
+	case cerrdefs.IsNotImplemented(err):
+		e.kind = engine.ErrUnsupported
+	}
+	return e
+}
+
+// plain takes the client's words off an error, so that what the engine said is left, on one line.
+func plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), " ")
+}
+
+// noConnection tells errors of the connection from answers of the engine.
+func noConnection(err error) bool {
+	var op *net.OpError
+	return client.IsErrConnectionFailed(err) || errors.As(err, &op) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// noEngine says where the engine was looked for and what to do.
+func (r *Runtime) noEngine(err error) string {
+	where, text := r.end.host, err.Error()
+	if r.end.context != "default" {
+		where += " (docker context " + r.end.context + ")"
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission) || strings.Contains(text, "permission denied"):
+		if r.end.ssh != nil {
+			return fmt.Sprintf("no engine answers at %s: %s; check the key and the user name with `ssh`", where, plain(err))
+		}
+		return fmt.Sprintf("permission denied on %s; add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)", where)
+	case r.end.ssh != nil:
+		return fmt.Sprintf("no engine answers at %s: %s; check that `ssh` gets there and docker is installed there", where, plain(err))
+	case strings.Contains(text, "HTTP response to HTTPS client"), strings.Contains(text, "malformed HTTP response"):
+		return fmt.Sprintf("no engine answers at %s: one side uses TLS and the other does not; check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH", where)
+	case r.end.tls != nil && (strings.Contains(text, "certificate") || strings.Contains(text, "handshake")):
+		return fmt.Sprintf("no engine answers at %s: %s; check the certificates of this docker context", where, plain(err))
+	case !r.end.unix():
+		return fmt.Sprintf("no engine answers at %s; check DOCKER_HOST, or start the engine there", where)
+	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
+		return fmt.Sprintf("no engine answers at %s; start Docker Desktop (or another engine), or set DOCKER_HOST", where)
+	}
+	return fmt.Sprintf("no engine answers at %s; start it (`sudo systemctl start docker`), or set DOCKER_HOST", where)
+}

@@ -1,0 +1,161 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+)
+
+// Instances implements engine.Runtime. They are sorted by service, number and name.
+func (r *Runtime) Instances(ctx context.Context, project string) ([]engine.Instance, error) {
+	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(project)})
+	if err != nil {
+		return nil, r.wrap("list the containers of "+project, err)
+	}
+	// The list knows neither start times nor restart counts.
+	found := make([]engine.Instance, len(list.Items))
+	err = each(ctx, len(list.Items), 8, func(ctx context.Context, i int) error {
+		in, err := r.Inspect(ctx, list.Items[i].ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil // removed in between
+		}
+		found[i] = in
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(in engine.Instance) bool { return in.ID == "" })
+	slices.SortFunc(found, func(a, b engine.Instance) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Replica, b.Replica), cmp.Compare(a.Name, b.Name))
+	})
+	return found, nil
+}
+
+// Inspect implements engine.Runtime.
+func (r *Runtime) Inspect(ctx context.Context, id string) (engine.Instance, error) {
+	res, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return engine.Instance{}, r.wrap("inspect "+short(id), err)
+	}
+	return instance(res.Container), nil
+}
+
+// instance maps an inspected container.
+func instance(c container.InspectResponse) engine.Instance {
+	in := engine.Instance{
+		Identity: engine.Identity{ID: c.ID, Restarts: c.RestartCount},
+		Name:     strings.TrimPrefix(c.Name, "/"),
+		Created:  parseTime(c.Created),
+		ImageID:  c.Image,
+		Health:   engine.HealthNone,
+	}
+	if s := c.State; s != nil {
+		in.Started, in.Finished = parseTime(s.StartedAt), parseTime(s.FinishedAt)
+		in.State, in.ExitCode, in.OOM, in.Error, in.Pid = stateOf(s), s.ExitCode, s.OOMKilled, s.Error, s.Pid
+		if s.Health != nil {
+			in.Health = healthOf(string(s.Health.Status))
+		}
+	}
+	if conf := c.Config; conf != nil {
+		in.Service, in.Number = conf.Labels[labelService], conf.Labels[labelNumber]
+		in.Replica, _ = strconv.Atoi(in.Number) // 0 for one that has no number
+		in.Hash, in.Digest, in.Content = conf.Labels[labelHash], conf.Labels[labelImage], conf.Labels[labelContent]
+		in.ImageRef, in.TTY = conf.Image, conf.Tty
+		if h := conf.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
+			in.HealthTest, in.HealthTimeout = h.Test, h.Timeout
+		}
+	}
+	if c.HostConfig != nil {
+		in.LogDriver = c.HostConfig.LogConfig.Type
+	}
+	for _, m := range c.Mounts {
+		if m.Type == mount.TypeVolume && m.Name != "" {
+			in.Volumes = append(in.Volumes, m.Name)
+		}
+	}
+	slices.Sort(in.Volumes)
+	if n := c.NetworkSettings; n != nil {
+		for name := range n.Networks {
+			in.Networks = append(in.Networks, name)
+		}
+		slices.Sort(in.Networks)
+		in.Ports = ports(n.Ports)
+	}
+	return in
+}
+
+func stateOf(s *container.State) engine.State {
+	switch s.Status {
+	case container.StateCreated:
+		return engine.StateCreated
+	case container.StateRunning:
+		return engine.StateRunning
+	case container.StatePaused:
+		return engine.StatePaused
+	case container.StateRestarting:
+		return engine.StateRestarting
+	case container.StateExited, container.StateDead, container.StateRemoving:
+		return engine.StateExited
+	}
+	return engine.StateUnknown
+}
+
+func healthOf(text string) engine.Health {
+	switch container.HealthStatus(text) {
+	case container.Starting:
+		return engine.HealthStarting
+	case container.Healthy:
+		return engine.Healthy
+	case container.Unhealthy:
+		return engine.Unhealthy
+	case container.NoHealthcheck, "":
+		return engine.HealthNone
+	}
+	return engine.HealthUnknown
+}
+
+// ports joins the bindings of IPv4 and IPv6 where they are the same port on all addresses.
+func ports(m network.PortMap) []engine.Port {
+	var list []engine.Port
+	for target, bindings := range m {
+		for _, b := range bindings {
+			published, err := strconv.Atoi(b.HostPort)
+			if err != nil {
+				continue // exposed only
+			}
+			p := engine.Port{Published: published, Target: int(target.Num()), Protocol: string(target.Proto())}
+			if b.HostIP.IsValid() && b.HostIP != netip.IPv4Unspecified() && b.HostIP != netip.IPv6Unspecified() {
+				p.Host = b.HostIP.String()
+			}
+			if !slices.Contains(list, p) {
+				list = append(list, p)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b engine.Port) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Published, b.Published), cmp.Compare(a.Host, b.Host))
+	})
+	return list
+}
+
+// parseTime reads the engine's times, whose zero is the year 1.
+func parseTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t
+}

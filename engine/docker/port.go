@@ -1,0 +1,86 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+)
+
+// portTaken knows the ways in which engines of all ages say that a host port is not free.
+func portTaken(text string) bool {
+	return strings.Contains(text, "port is already allocated") ||
+		strings.Contains(text, "address already in use") && (strings.Contains(text, "bind") || strings.Contains(text, "listen"))
+}
+
+var addressInText = regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]*\]|::):(\d{1,5})\b`)
+
+// portOf finds the host port that such an error is about, 0 when it names none.
+func portOf(text string) int {
+	m := addressInText.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n > 65535 {
+		return 0
+	}
+	return n
+}
+
+// startError names the port that is taken and who has it, as far as that can be found out.
+func (r *Runtime) startError(ctx context.Context, what, id string, err error) error {
+	text := plain(err)
+	if !portTaken(text) {
+		return r.wrap(what, err)
+	}
+	e := &apiError{what: what, text: text, kind: engine.ErrConflict, err: err}
+	port := portOf(text)
+	if port == 0 {
+		return e
+	}
+	remedy := "publish another port, or free it"
+	switch holder, mine := r.portHolder(ctx, id, port); {
+	case holder != "" && mine:
+		remedy = "stop it, or publish another port"
+		e.text = fmt.Sprintf("port %d is taken by %s; %s", port, holder, remedy)
+	case r.end.unix():
+		if p := listener(port); p != "" {
+			e.text = fmt.Sprintf("port %d is taken by %s; stop it, or publish another port", port, p)
+			break
+		}
+		fallthrough
+	default:
+		e.text = fmt.Sprintf("port %d is taken on the host; %s", port, remedy)
+	}
+	return e
+}
+
+// portHolder looks for the container that publishes a port. found is false when it is none of this engine's.
+func (r *Runtime) portHolder(ctx context.Context, self string, port int) (holder string, found bool) {
+	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{})
+	if err != nil {
+		return "", false // the error at hand is told without a holder
+	}
+	for _, s := range list.Items {
+		if s.ID == self {
+			continue
+		}
+		for _, p := range s.Ports {
+			if int(p.PublicPort) != port {
+				continue
+			}
+			holder = "container " + summaryName(s)
+			if project := s.Labels[labelProject]; project != "" {
+				holder += " of project " + project
+			}
+			return holder, true
+		}
+	}
+	return "", false
+}

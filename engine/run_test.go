@@ -1,0 +1,206 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/engine"
+)
+
+const loop = `["sh", "-c", "trap 'exit 0' TERM; echo hello from $$HOSTNAME; while :; do sleep 0.1; done"]`
+
+func TestUpHoldsToDependencyConditionsAndASecondUpDoesNothing(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": `
+services:
+  db:
+    image: ` + baseImage + `
+    command: ["sh", "-c", "trap 'exit 0' TERM; sleep 0.7; touch /tmp/ready; while :; do sleep 0.1; done"]
+    healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 10s, timeout: 2s, retries: 5}
+  migrate:
+    image: ` + baseImage + `
+    command: ["sh", "-c", "sleep 0.3; echo migrated"]
+    depends_on: {db: {condition: service_healthy}}
+  web:
+    image: ` + baseImage + `
+    command: ` + loop + `
+    depends_on: {db: {condition: service_healthy}, migrate: {condition: service_completed_successfully}}
+`})
+	s.up()
+	n := s.Snapshot()
+	db, migrate, web := find(n, "db"), find(n, "migrate"), find(n, "web")
+	if d := migrate.Replicas[0].Identity.Started.Sub(db.Started); d < 600*time.Millisecond || d > 5*time.Second {
+		t.Errorf("migrate started %v after db; want after it was healthy (0.7 s), and long before the 10 s of its interval\n%s", d, s.dump())
+	}
+	if !web.Started.After(migrate.Replicas[0].Finished) {
+		t.Errorf("web started at %v, before migrate had completed at %v", web.Started, migrate.Replicas[0].Finished)
+	}
+	if migrate.State != engine.StateExited || migrate.ExitCode != 0 {
+		t.Errorf("migrate is %s %d, want exited 0", migrate.State, migrate.ExitCode)
+	}
+	if !strings.Contains(n.Plan, "web/1: create (no container)") {
+		t.Errorf("plan:\n%s", n.Plan)
+	}
+	before := s.identities()
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.run(engine.Options{NoWatch: true})
+	s.ready()
+	if plan := s.Snapshot().Plan; strings.Count(plan, "keep") != 3 {
+		t.Errorf("second up plans:\n%s", plan)
+	}
+	for name, id := range s.identities() {
+		if id != before[name] {
+			t.Errorf("second up moved %s: %+v, was %+v", name, id, before[name])
+		}
+	}
+}
+
+func TestKillTouchesNobodyElseAndUpBringsBack(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
+services:
+  a: {image: %[1]s, command: %[2]s, restart: unless-stopped}
+  b: {image: %[1]s, command: %[2]s}
+  c: {image: %[1]s, command: %[2]s, scale: 2}
+`, baseImage, loop)})
+	s.up()
+	before := s.identities()
+	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}, Cause: "you pressed K"})
+	n := s.until("a exited", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateExited })
+	if a := find(n, "a"); a.ExitCode != 137 || !a.ByHand || a.Replicas[0].Cause != "you pressed K" {
+		t.Errorf("a after the kill: exit %d, by hand %v, cause %q", a.ExitCode, a.ByHand, a.Replicas[0].Cause)
+	}
+	after := s.identities()
+	for _, name := range []string{"b/1", "c/1", "c/2"} {
+		if after[name] != before[name] || after[name].ID == "" {
+			t.Errorf("%s moved: %+v, was %+v", name, after[name], before[name])
+		}
+	}
+	l := n.Ledgers[len(n.Ledgers)-1]
+	if l.Service != "a" || len(l.Rows) != 3 {
+		t.Fatalf("ledger %+v, want three bystanders of a", l)
+	}
+	for _, row := range l.Rows {
+		if row.Outcome != engine.Untouched || row.Before != before[fmt.Sprintf("%s/%d", row.Service, row.Replica)] {
+			t.Errorf("ledger row %+v", row)
+		}
+	}
+	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})
+	n = s.until("a back", func(n *engine.Snapshot) bool { return find(n, "a").Ready })
+	if a := find(n, "a"); a.Generation != 2 || a.ByHand || s.identities()["a/1"].ID != before["a/1"].ID {
+		t.Errorf("a is back as generation %d, by hand %v", a.Generation, a.ByHand)
+	}
+	s.line("a", "gen 1 ended: exit code 137 (signal SIGKILL), you pressed K")
+}
+
+func TestCrashIsBroughtBackByTheRestartPolicyAndCounted(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": `
+services:
+  a: {image: ` + baseImage + `, restart: always, command: ["sh", "-c", "echo life; sleep 1; exit 3"]}
+  b: {image: ` + baseImage + `, command: ` + loop + `}
+`})
+	s.up()
+	n := s.until("restart by policy", func(n *engine.Snapshot) bool { return find(n, "a").Restarts >= 1 })
+	if a := find(n, "a"); a.ByHand || a.Generation < 2 {
+		t.Errorf("a: by hand %v, generation %d, restarts %d", a.ByHand, a.Generation, a.Restarts)
+	}
+	s.line("a", "gen 1 ended: exit code 3, ended by itself")
+}
+
+func TestRestartKeepsTheContainerAndEveryFirstLine(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": `
+services:
+  a: {image: ` + baseImage + `, command: ["sh", "-c", "echo first; echo second; sleep 100"]}
+`})
+	s.up()
+	before := s.identities()["a/1"]
+	const times = 10
+	for range times {
+		began := time.Now()
+		s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}})
+		if d := time.Since(began); d > 5*time.Second {
+			t.Fatalf("a restart of a process without a handler for the stop signal took %v", d)
+		}
+	}
+	s.until("last generation's lines", func(*engine.Snapshot) bool {
+		return slices.Contains(s.lines("a"), fmt.Sprintf("a gen%d stdout second", times+1))
+	})
+	after := s.identities()["a/1"]
+	if after.ID != before.ID || !after.Started.After(before.Started) {
+		t.Errorf("identity %+v, was %+v; want the same container, started later", after, before)
+	}
+	var got []string
+	for _, l := range s.lines("a") {
+		if strings.Contains(l, "stdout") {
+			got = append(got, l)
+		}
+	}
+	for g := 1; g <= times+1; g++ {
+		for _, text := range []string{"first", "second"} {
+			want := fmt.Sprintf("a gen%d stdout %s", g, text)
+			if n := len(slices.DeleteFunc(slices.Clone(got), func(l string) bool { return l != want })); n != 1 {
+				t.Errorf("%q is there %d times", want, n)
+			}
+		}
+	}
+}
+
+func TestStopGoesInReverseOrder(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
+services:
+  db: {image: %[1]s, command: %[2]s}
+  api: {image: %[1]s, command: %[2]s, depends_on: [db]}
+  web: {image: %[1]s, command: %[2]s, depends_on: [api]}
+`, baseImage, loop)})
+	s.up()
+	s.do(engine.Command{Verb: engine.VerbStop})
+	n := s.until("all exited", func(n *engine.Snapshot) bool {
+		return !slices.ContainsFunc(n.Services, func(s engine.Service) bool { return s.State != engine.StateExited })
+	})
+	web, api, db := find(n, "web").Replicas[0], find(n, "api").Replicas[0], find(n, "db").Replicas[0]
+	if !api.Finished.After(web.Finished) || !db.Finished.After(api.Finished) {
+		t.Errorf("ended web %v, api %v, db %v; want this order", web.Finished, api.Finished, db.Finished)
+	}
+	for _, r := range []engine.Replica{web, api, db} {
+		if r.ExitCode != 0 {
+			t.Errorf("%s ended with %d, want 0: it got its stop signal and time to react", r.Name, r.ExitCode)
+		}
+	}
+}
+
+func TestScalePauseAndDown(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
+services:
+  a: {image: %[1]s, command: %[2]s, volumes: ["data:/data"]}
+volumes: {data: {}}
+`, baseImage, loop)})
+	s.up()
+	first := s.identities()["a/1"]
+	s.do(engine.Command{Verb: engine.VerbScale, Services: []string{"a"}, Scale: 3})
+	s.ready()
+	if ids := s.identities(); len(ids) != 3 || ids["a/1"] != first {
+		t.Errorf("after scale to 3: %v", ids)
+	}
+	s.do(engine.Command{Verb: engine.VerbScale, Services: []string{"a"}, Scale: 1})
+	if ids := s.identities(); len(ids) != 1 || ids["a/1"] != first {
+		t.Errorf("after scale to 1: %v", ids)
+	}
+	s.do(engine.Command{Verb: engine.VerbPause, Services: []string{"a"}})
+	s.until("paused", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StatePaused })
+	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
+	s.until("running", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateRunning })
+	if got := s.identities()["a/1"]; got != first {
+		t.Errorf("pause and back moved it: %+v, was %+v", got, first)
+	}
+	s.do(engine.Command{Verb: engine.VerbDown, Volumes: true})
+	if ids := s.identities(); len(ids) != 0 {
+		t.Errorf("after down: %v", ids)
+	}
+	gone, err := s.rt.RemoveVolumes(t.Context(), s.name)
+	if err != nil || len(gone) != 0 {
+		t.Errorf("down -v left volumes %v (%v)", gone, err)
+	}
+}
