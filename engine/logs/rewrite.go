@@ -57,9 +57,11 @@ func rewrite(dst, raw []byte, colour bool) []byte {
 			row.erase(number(raw[i+2 : end-1]))
 		case tokenSGR:
 			if next := pen.apply(raw[i+2 : end-1]); colour && !next.equal(&pen) {
-				pen = next
-				row.style = int32(len(row.styles))
-				row.styles = append(row.styles, next)
+				pen, row.style = next, 0
+				if !next.none() {
+					row.style = int32(len(row.styles))
+					row.styles = append(row.styles, next)
+				}
 			}
 		}
 		i = end
@@ -140,7 +142,7 @@ func (row *screenRow) appendTo(dst []byte) []byte {
 		}
 		dst = append(dst, row.text[c.from:c.to]...)
 	}
-	if pen != 0 && !row.styles[pen].none() {
+	if pen != 0 {
 		dst = append(dst, resetSGR...)
 	}
 	return dst
