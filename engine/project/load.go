@@ -178,6 +178,9 @@ func (l *loading) read() error {
 		_ = yaml.Unmarshal(content, &top)
 		l.named = l.named || top.Name != ""
 	}
+	if s.endless.file != nil {
+		return l.endless()
+	}
 	for _, f := range l.compose.EnvFiles {
 		s.inputs[f] = true
 	}
@@ -190,6 +193,10 @@ func (l *loading) read() error {
 		}
 	}
 	return nil
+}
+
+func (l *loading) endless() error {
+	return l.errorIn(l.sources.endless).say("an alias stands for something that it is part of itself", "remove it")
 }
 
 // readFile makes path absolute and reads it.

@@ -27,6 +27,9 @@ func (l *loading) readOverlay(bare *types.Project) (*types.ConfigFile, error) {
 	if err := l.sources.add(l.overlay, l.details.WorkingDir, content); err != nil {
 		return nil, l.yamlError(l.overlay, err)
 	}
+	if l.sources.endless.file != nil {
+		return nil, l.endless()
+	}
 	f := l.sources.files[len(l.sources.files)-1]
 	refuse := func(attribute, remedy string, path ...string) error {
 		p, _ := f.find(path)

@@ -30,6 +30,7 @@ type sources struct {
 	cwd      string
 	dir      string // project folder
 	env      template.Mapping
+	endless  place // an alias for something that it is part of itself; compose-go would not come back from it
 }
 
 // place is a line of a file; the zero place is unknown.
@@ -62,6 +63,7 @@ func parseYAML(content []byte) ([]*yaml.Node, error) {
 func (s *sources) add(path, base string, content []byte) error {
 	docs, err := parseYAML(content)
 	f := &source{path: path, docs: docs, text: string(content)}
+	s.mark(f)
 	if err == nil {
 		for _, doc := range docs {
 			s.follow(doc, f, base)
@@ -69,6 +71,25 @@ func (s *sources) add(path, base string, content []byte) error {
 	}
 	s.files = append(s.files, f)
 	return err
+}
+
+// mark notes the first endless alias.
+func (s *sources) mark(f *source) {
+	var around []*yaml.Node
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		if n.Kind == yaml.AliasNode && s.endless.file == nil && slices.Contains(around, n.Alias) {
+			s.endless = place{f, n.Line}
+		}
+		around = append(around, n)
+		for _, c := range n.Content {
+			walk(c)
+		}
+		around = around[:len(around)-1]
+	}
+	for _, doc := range f.docs {
+		walk(doc)
+	}
 }
 
 // follow reads what a document includes and extends.
@@ -122,6 +143,7 @@ func (s *sources) followExtends(doc *yaml.Node, base string) {
 		}
 		docs, _ := parseYAML(content)
 		s.extended[path] = &source{path: path, docs: docs, text: string(content)}
+		s.mark(s.extended[path])
 		for _, d := range docs {
 			s.followExtends(d, filepath.Dir(path))
 		}
