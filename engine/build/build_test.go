@@ -88,6 +88,29 @@ func TestBuildSeesAChangeOfEqualSize(t *testing.T) {
 	}
 }
 
+func TestOnlyChangedFilesTravel(t *testing.T) {
+	needEngine(t)
+	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY . /\n", "big", strings.Repeat(unique(), 100_000), "small", "1")
+	sent := func() int64 {
+		// A builder of its own each time: what the engine keeps must outlive the connection.
+		res := mustBuild(t, newBuilder(t), build.Request{Service: "web", Context: dir, Tags: []string{prefix + "travel"}})
+		for _, s := range res.Steps {
+			if strings.Contains(s.Name, "load build context") {
+				return s.Current
+			}
+		}
+		t.Fatalf("no context in %+v", res.Steps)
+		return 0
+	}
+	if n := sent(); n < 2_000_000 {
+		t.Fatalf("%d bytes of the whole context", n)
+	}
+	write(t, dir, "small", "2")
+	if n := sent(); n > 10_000 {
+		t.Errorf("%d bytes for a change of one", n)
+	}
+}
+
 func TestMissingFileNamesTheLine(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\n\nCOPY nowhere \\\n  /there\n")

@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // noise is what BuildKit and gRPC put in front of the words that matter.
-var noise = regexp.MustCompile(`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|rpc error: code = \w+ desc =|Unknown:) )+`)
+var noise = regexp.MustCompile(`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|failed to create LLB definition:|failed to (compute|load) cache key:|rpc error: code = \w+ desc =|Unknown:) )+`)
 
 // plain is an error whose text has been cleaned; what it wraps is still there for errors.As.
 type plain struct {
@@ -114,6 +114,9 @@ func locate(dockerfile []byte, name string) (first, last int) {
 		return 0, 0
 	}
 	image, isBase := strings.CutPrefix(name, "[internal] load metadata for ")
+	if !isBase {
+		image, isBase = strings.CutPrefix(name, "FROM ") // of COPY --from=image
+	}
 	label, text := "", ""
 	if m := numbered.FindStringSubmatch(name); m != nil {
 		label, text = m[1], squeeze(name[len(m[0]):])
@@ -128,6 +131,11 @@ func locate(dockerfile []byte, name string) (first, last int) {
 				stageName = strings.ToLower(f[len(f)-1])
 			}
 			if isBase && n.Next != nil && sameImage(n.Next.Value, image) {
+				return n.StartLine, n.EndLine
+			}
+		}
+		for _, flag := range n.Flags {
+			if from, ok := strings.CutPrefix(flag, "--from="); isBase && ok && sameImage(from, image) {
 				return n.StartLine, n.EndLine
 			}
 		}

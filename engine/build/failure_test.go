@@ -18,6 +18,7 @@ COPY --from=build /out/${NAME:-x} /app
 FROM build AS test
 RUN true
 FROM team/tools
+COPY --from=busybox:1.36 /bin/busybox /bin/
 `
 	for _, c := range []struct {
 		name        string
@@ -29,6 +30,7 @@ FROM team/tools
 		{"[stage-1 3/3] COPY --from=build /out/orders /app", 9, 9},
 		{"[internal] load metadata for docker.io/library/golang:1.26", 2, 2},
 		{"[internal] load metadata for docker.io/team/tools:latest", 12, 12},
+		{"FROM docker.io/library/busybox:1.36", 13, 13},
 		{"[stage-1 3/3] COPY --from=other /out/orders /app", 0, 0},
 		{"[internal] load build context", 0, 0},
 		{"exporting to image", 0, 0},
@@ -45,6 +47,7 @@ func TestErrorKeepsOnlyTheWordsThatMatter(t *testing.T) {
 		"failed to solve: rpc error: code = Unknown desc = executor failed running [/bin/sh -c false]: exit code: 1": "executor failed running [/bin/sh -c false]: exit code: 1",
 		"failed to solve with frontend dockerfile.v0: failed to build LLB: no space":                                 "no space",
 		`failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1`:                    `process "/bin/sh -c false" did not complete successfully: exit code: 1`,
+		`failed to solve: rpc error: code = Unknown desc = failed to compute cache key: "/x" not found: not found`:   `"/x" not found: not found`,
 		"no such host": "no such host",
 	} {
 		if got := clean(errors.New(in)).Error(); got != want {

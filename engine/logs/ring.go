@@ -84,6 +84,7 @@ type ring struct {
 	live    atomic.Int32             // len of list
 	bytes   atomic.Int64
 	total   atomic.Int64 // lines that ever came in
+	step    atomic.Int64 // bytes of the newest chunk, and about those of the next
 	dropped atomic.Int64 // lines pushed out
 	evicted atomic.Int64 // chunks pushed out
 
@@ -200,6 +201,7 @@ func (r *ring) grow(s *Store, size int) *body {
 	r.list.Store(&next)
 	r.live.Store(int32(len(next)))
 	r.tail, r.used, r.filled = c, 0, 0
+	r.step.Store(reuse.cost())
 	r.bytes.Add(reuse.cost())
 	s.bytes.Add(reuse.cost())
 	return reuse

@@ -257,11 +257,12 @@ func (s *Store) Dropped(service string) int64 {
 // loads older lines of a running container asks it first: lines older than all others are the first to drop.
 func (s *Store) Room(service string) int64 {
 	room := s.totalBytes - s.bytes.Load()
-	own := s.serviceBytes
+	own, step := s.serviceBytes, int64(s.chunkText)
 	if r := (*s.rings.Load())[service]; r != nil {
 		own -= r.bytes.Load()
+		step = max(step, r.step.Load())
 	}
-	return max(min(room, own)-int64(s.chunkText), 0)
+	return max(min(room, own)-step, 0) // the last chunk may not fit
 }
 
 // ServiceStats says what a store holds of one service.

@@ -1,0 +1,281 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"bulkhead/engine"
+)
+
+// Image implements engine.Runtime. An image of another platform than the one asked for is engine.ErrNotFound.
+func (r *Runtime) Image(ctx context.Context, ref, platform string) (engine.Image, error) {
+	what := "look up image " + ref
+	api, err := r.version(ctx)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	var opts []client.ImageInspectOption
+	if api >= 48 {
+		opts = append(opts, client.ImageInspectWithManifests(true))
+	}
+	res, err := r.cli.ImageInspect(ctx, ref, opts...)
+	if err != nil {
+		return engine.Image{}, r.wrap(what, err)
+	}
+	want := platforms.Default()
+	if platform != "" {
+		p, err := platforms.Parse(platform)
+		if err != nil {
+			return engine.Image{}, fmt.Errorf("%s: platform %q: %w; write it as linux/amd64", what, platform, err)
+		}
+		want = platforms.NewMatcher(p)
+	}
+	digest, fits := contentDigest(res.InspectResponse, want)
+	if platform != "" && !fits {
+		return engine.Image{}, &apiError{
+			what: what, kind: engine.ErrNotFound, err: cerrdefs.ErrNotFound,
+			text: fmt.Sprintf("the local image is for %s/%s and not for %s", res.Os, res.Architecture, platform),
+		}
+	}
+	img := engine.Image{
+		ID: res.ID, Digest: digest, Tags: res.RepoTags, Size: res.Size,
+		Created: parseTime(res.Created),
+	}
+	if t := res.Metadata.LastTagTime; t.Year() > 1 {
+		img.LastTag = t
+	}
+	if c := res.Config; c != nil {
+		img.Stop, img.User = c.StopSignal, c.User
+		img.Volumes = slices.Sorted(maps.Keys(c.Volumes))
+		img.Health = c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE"
+	}
+	return img, nil
+}
+
+// contentDigest is what docker compose writes into the image label: the digest of the one manifest that a container
+// of this platform runs. The image's own id may stand for an index, which changes with every build.
+func contentDigest(res image.InspectResponse, want platforms.Matcher) (digest string, fits bool) {
+	flat := want.Match(ocispec.Platform{OS: res.Os, Architecture: res.Architecture, Variant: res.Variant})
+	if len(res.Manifests) == 0 {
+		return res.ID, flat
+	}
+	var here []image.ManifestSummary
+	for _, m := range res.Manifests {
+		if m.Kind == image.ManifestKindImage && m.Available {
+			here = append(here, m)
+		}
+	}
+	for _, m := range here {
+		if m.ImageData != nil && want.Match(m.ImageData.Platform) {
+			return m.ID, true
+		}
+	}
+	if len(here) == 1 {
+		return here[0].ID, here[0].ImageData == nil && flat
+	}
+	return res.ID, false
+}
+
+// Pull implements engine.Runtime.
+func (r *Runtime) Pull(ctx context.Context, ref, platform string, progress func(engine.PullProgress)) error {
+	what := "pull " + ref
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return fmt.Errorf("%s: %w; check the image name", what, err)
+	}
+	opt := client.ImagePullOptions{}
+	p, err := parsePlatform(platform)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if p != nil {
+		opt.Platforms = []ocispec.Platform{*p}
+	}
+	if opt.RegistryAuth, err = r.registryAuth(named); err != nil {
+		// Public images need no credentials, so a broken helper is no reason to stop.
+		r.warn(fmt.Sprintf("%s without credentials: %v", what, err))
+	}
+	res, err := r.cli.ImagePull(ctx, ref, opt)
+	if err != nil {
+		return r.pullError(what, named, err)
+	}
+	defer res.Close()
+	sum := layers{}
+	for m, err := range res.JSONMessages(ctx) {
+		if err != nil {
+			return r.pullError(what, named, err)
+		}
+		if m.Error != nil {
+			return r.pullError(what, named, m.Error)
+		}
+		if sum.add(m) && progress != nil {
+			progress(sum.total())
+		}
+	}
+	return nil
+}
+
+// registryAuth finds the credentials as the docker command does: a helper for the registry, the general store, or the
+// config file itself.
+func (r *Runtime) registryAuth(named reference.Named) (string, error) {
+	conf, err := r.dockerConfig()
+	if err != nil {
+		return "", err
+	}
+	key := reference.Domain(named)
+	if key == "docker.io" {
+		key = "https://index.docker.io/v1/" // the key of Docker Hub since before registries had domains
+	}
+	a, err := conf.GetAuthConfig(key)
+	if err != nil {
+		return "", fmt.Errorf("read the credentials for %s: %w", reference.Domain(named), err)
+	}
+	return authconfig.Encode(registry.AuthConfig{
+		Username: a.Username, Password: a.Password, Auth: a.Auth,
+		ServerAddress: a.ServerAddress, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
+	})
+}
+
+// pullError tells a missing image from a refused one and from no network; engines say all three in many ways.
+func (r *Runtime) pullError(what string, named reference.Named, err error) error {
+	if noConnection(err) && !strings.Contains(err.Error(), named.Name()) {
+		return r.wrap(what, err)
+	}
+	text, domain := plain(err), reference.Domain(named)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	}
+	e := &apiError{what: what, text: text, err: err}
+	switch {
+	case has("no such host", "i/o timeout", "connection refused", "network is unreachable", "Temporary failure in name resolution",
+		"Client.Timeout", "TLS handshake timeout", "server misbehaving", "deadline exceeded"):
+		e.text = fmt.Sprintf("the engine cannot reach %s (%s); check the network, or build or load the image yourself", domain, innermost(text))
+	case has("manifest unknown", "not found: manifest", "no matching manifest", "does not exist in the manifest list") && !has("denied"):
+		e.kind = engine.ErrNotFound
+		e.text = fmt.Sprintf("%s has no such tag or no image for this platform (%s); check the tag and platform", domain, innermost(text))
+	case has("denied", "unauthorized", "authentication required", "no basic auth credentials"):
+		e.text = fmt.Sprintf("%s refuses it: the image does not exist or is private; check the name, or run `docker login %s`", domain, domain)
+	case has("not found") || cerrdefs.IsNotFound(err):
+		e.kind = engine.ErrNotFound
+		e.text = fmt.Sprintf("%s has no such image; check the name", domain)
+	case has("toomanyrequests", "rate limit"):
+		e.text = fmt.Sprintf("%s limits anonymous pulls; run `docker login %s`, or wait", domain, domain)
+	case has("x509", "HTTP response to HTTPS client"):
+		e.text = fmt.Sprintf("the engine does not trust %s (%s); add its certificate, or list it under insecure-registries", domain, innermost(text))
+	default:
+		return r.wrap(what, err)
+	}
+	return e
+}
+
+// innermost is the last part of a chain of causes, which is the one that says what happened.
+func innermost(text string) string {
+	parts := strings.Split(text, ": ")
+	last := parts[len(parts)-1]
+	if len(last) < 4 || strings.Contains(last, "://") {
+		return text
+	}
+	return last
+}
+
+// layers adds up the progress of a pull by layer.
+type layers map[string]layer
+
+type layer struct {
+	current, total int64
+	done           bool
+}
+
+// add takes a message in and tells whether it changed anything.
+func (l layers) add(m jsonstream.Message) bool {
+	if m.ID == "" {
+		return false
+	}
+	old, had := l[m.ID]
+	now := old
+	switch m.Status {
+	case "Pulling fs layer", "Waiting":
+	case "Downloading":
+		if m.Progress != nil {
+			now.current, now.total = m.Progress.Current, max(m.Progress.Total, m.Progress.Current)
+		}
+	case "Verifying Checksum", "Download complete":
+		now.current = now.total
+	case "Already exists", "Pull complete":
+		now.current, now.done = now.total, true
+	default:
+		return false // extraction, and the tag's own messages
+	}
+	l[m.ID] = now
+	return now != old || !had
+}
+
+func (l layers) total() engine.PullProgress {
+	var p engine.PullProgress
+	done := 0
+	for _, x := range l {
+		p.Current += x.current
+		p.Total += x.total
+		if x.done {
+			done++
+		}
+	}
+	p.Status = fmt.Sprintf("%d of %d layers", done, len(l))
+	return p
+}
+
+// RemoveImage implements engine.Runtime. An image that has one tag left goes only if that is the name that its build
+// for a project gave it: another tag is somebody's wish to keep it.
+func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
+	what := "remove image " + short(id)
+	res, err := r.cli.ImageInspect(ctx, id)
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return r.wrap(what, err)
+	}
+	var labels map[string]string
+	if res.Config != nil {
+		labels = res.Config.Labels
+	}
+	own := labels[labelProject] + "-" + labels[labelService] + ":latest"
+	if len(res.RepoTags) > 1 || len(res.RepoTags) == 1 && res.RepoTags[0] != own {
+		return nil
+	}
+	_, err = r.cli.ImageRemove(ctx, id, client.ImageRemoveOptions{PruneChildren: true})
+	if cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
+		return nil
+	}
+	return r.wrap(what, err)
+}
+
+// ProjectImages implements engine.Runtime.
+func (r *Runtime) ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error) {
+	filter := labelFilter(labelProject + "=" + project)
+	if !tagged {
+		filter.Add("dangling", "true")
+	}
+	list, err := r.cli.ImageList(ctx, client.ImageListOptions{Filters: filter})
+	if err != nil {
+		return nil, r.wrap("list the images of "+project, err)
+	}
+	var ids []string
+	for _, i := range list.Items {
+		ids = append(ids, i.ID)
+	}
+	return ids, nil
+}

@@ -1,0 +1,72 @@
+package docker
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+)
+
+// Info implements engine.Runtime.
+func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
+	api, err := r.version(ctx)
+	if err != nil {
+		return engine.Info{}, err
+	}
+	ping, err := r.cli.Ping(ctx, client.PingOptions{})
+	if err != nil {
+		return engine.Info{}, r.wrap("ask the engine who it is", err)
+	}
+	res, err := r.cli.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return engine.Info{}, r.wrap("ask the engine who it is", err)
+	}
+	i := res.Info
+	info := engine.Info{
+		ID: i.ID, Name: "docker", Version: i.ServerVersion, API: api.String(),
+		Context: r.end.context, Host: r.end.host, OS: i.OSType, Arch: i.Architecture,
+		NCPU: i.NCPU, MemTotal: i.MemTotal,
+		BuildKit: ping.BuilderVersion == build.BuilderBuildKit,
+		Rootless: slices.ContainsFunc(i.SecurityOptions, func(o string) bool { return strings.Contains(o, "rootless") }),
+		Cgroup:   i.CgroupVersion,
+	}
+	if info.ID == "" {
+		info.ID = i.Name // Podman's service has none
+	}
+	if info.Cgroup == "" && i.OSType == "linux" {
+		info.Cgroup = "1" // API 1.40 knows no other
+	}
+	// A virtual machine may be behind a local socket, and bulkhead may run in a container itself: then the kernel or the
+	// host name differs.
+	host, err := os.Hostname()
+	info.Local = err == nil && r.end.unix() && i.OSType == "linux" && runtime.GOOS == "linux" && i.Name == host && i.KernelVersion == kernelRelease()
+	r.mu.Lock()
+	r.info = info
+	r.mu.Unlock()
+	return info, nil
+}
+
+// known is the last Info, asked for when there is none yet.
+func (r *Runtime) known(ctx context.Context) (engine.Info, error) {
+	r.mu.Lock()
+	info := r.info
+	r.mu.Unlock()
+	if info.ID != "" {
+		return info, nil
+	}
+	return r.Info(ctx)
+}
+
+// Caps implements engine.Runtime. Before the first Info it is that of a Linux engine.
+func (r *Runtime) Caps() engine.Caps {
+	r.mu.Lock()
+	windows := r.info.OS == "windows"
+	r.mu.Unlock()
+	return engine.Caps{Pause: !windows, RestartInPlace: true, AttachBeforeStart: true, Sync: true}
+}

@@ -1,0 +1,77 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+)
+
+// Stop implements engine.Runtime. A container that does not run is left as it is.
+func (r *Runtime) Stop(ctx context.Context, id string, grace time.Duration) error {
+	var opt client.ContainerStopOptions
+	if grace >= 0 {
+		n := int((grace + time.Second - 1) / time.Second)
+		opt.Timeout = &n
+	}
+	_, err := r.cli.ContainerStop(ctx, id, opt)
+	return r.wrap("stop "+short(id), err)
+}
+
+// Kill implements engine.Runtime. It is an engine.ErrConflict when the container does not run.
+func (r *Runtime) Kill(ctx context.Context, id, signal string) error {
+	_, err := r.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
+	return r.wrap("kill "+short(id), err)
+}
+
+// Pause implements engine.Runtime.
+func (r *Runtime) Pause(ctx context.Context, id string) error {
+	_, err := r.cli.ContainerPause(ctx, id, client.ContainerPauseOptions{})
+	return r.wrap("pause "+short(id), err)
+}
+
+// Unpause implements engine.Runtime.
+func (r *Runtime) Unpause(ctx context.Context, id string) error {
+	_, err := r.cli.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
+	return r.wrap("unpause "+short(id), err)
+}
+
+// Rename implements engine.Runtime.
+func (r *Runtime) Rename(ctx context.Context, id, name string) error {
+	what := "rename " + short(id) + " to " + name
+	if _, err := r.cli.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name}); err != nil {
+		return r.createError(ctx, what, name, err)
+	}
+	return nil
+}
+
+// Remove implements engine.Runtime. It returns once the container is gone, also when somebody else is removing it.
+func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) error {
+	what := "remove " + short(id)
+	_, err := r.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force, RemoveVolumes: volumes})
+	if err == nil || cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	if !strings.Contains(err.Error(), "already in progress") {
+		return r.wrap(what, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, ierr := r.Inspect(ctx, id); errors.Is(ierr, engine.ErrNotFound) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return r.wrap(what, err)
+		}
+	}
+}
