@@ -367,6 +367,9 @@ func (k *keeper) handle(ctx context.Context, e event) {
 // handleIn handles an event about a name in f.
 func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) {
 	real := filepath.Join(f.real, name)
+	if len(f.trees) == 0 && f.gates[name] == nil && k.folders[real] == nil {
+		return // somebody else's work in /tmp or the home folder
+	}
 	if e.op.has(opGone) {
 		k.gone(f, name, real, e)
 	}

@@ -112,10 +112,11 @@ func inotifyWatches(t *testing.T) (n int) {
 
 func TestIgnoredFoldersCostNoWatchAndNoTime(t *testing.T) {
 	root := t.TempDir()
+	source := linkSource(t, root)
 	for i := range 500 {
 		dir := mustMkdir(t, root, "node_modules", strconv.Itoa(i%50), strconv.Itoa(i))
 		for j := range 100 {
-			if err := os.Link(linkSource(t, root), filepath.Join(dir, strconv.Itoa(j))); err != nil {
+			if err := os.Link(source, filepath.Join(dir, strconv.Itoa(j))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -143,11 +144,7 @@ func TestIgnoredFoldersCostNoWatchAndNoTime(t *testing.T) {
 
 // linkSource is a file to make many names of, which is faster than many files.
 func linkSource(t *testing.T, root string) string {
-	src := filepath.Join(root, "source")
-	if _, err := os.Stat(src); err != nil {
-		mustWrite(t, src)
-	}
-	return src
+	return mustWrite(t, root, "source")
 }
 
 func TestReplacedRootsReleaseTheirWatches(t *testing.T) {
@@ -303,8 +300,8 @@ func TestRandomWorkLeavesEveryFolderWatched(t *testing.T) {
 			}
 			any := func(s []string) string { return s[rng.IntN(len(s))] }
 			name := func() string { return string(rune('a' + rng.IntN(4))) }
-			for round := range 3 {
-				for range 150 {
+			for round := range 2 {
+				for range 120 {
 					// Failures are part of the game: names are taken, folders are
 					// moved into themselves.
 					all := folders()
@@ -415,27 +412,26 @@ func TestSilentFilesystems(t *testing.T) {
 	}
 }
 
-// limited runs the test again, in a user namespace with its own inotify limit.
-// It returns true in the process that is limited.
-func limited(t *testing.T, limit string, n int) bool {
-	const mark = "BULKHEAD_WATCH_TEST_LIMITED"
+// inNamespace runs the test again, as root of a user namespace with its own
+// inotify limits and mounts. It returns true in the process that is in it.
+func inNamespace(t *testing.T) bool {
+	const mark = "BULKHEAD_WATCH_TEST_NAMESPACE"
 	if os.Getenv(mark) != "" {
-		setLimit(t, limit, n)
 		return true
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), mark+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil && len(out) == 0 {
-		t.Skipf("no user namespace, and so no inotify limit of its own: %v", err)
+		t.Skipf("no user namespace, and so no limits and mounts of its own: %v", err)
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("with the limit: %v\n%s", err, out)
+		t.Errorf("in a namespace of its own: %v\n%s", err, out)
 	}
 	return false
 }
@@ -448,9 +444,10 @@ func setLimit(t *testing.T, limit string, n int) {
 }
 
 func TestWhatExceedsTheWatchLimitIsPolled(t *testing.T) {
-	if !limited(t, "max_inotify_watches", 5) {
+	if !inNamespace(t) {
 		return
 	}
+	setLimit(t, "max_inotify_watches", 5)
 	root := t.TempDir()
 	for i := range 20 {
 		mustMkdir(t, root, strconv.Itoa(i), "sub")
@@ -480,12 +477,56 @@ func TestWhatExceedsTheWatchLimitIsPolled(t *testing.T) {
 }
 
 func TestWithoutInotifyInstanceEverythingIsPolled(t *testing.T) {
-	if !limited(t, "max_inotify_instances", 0) {
+	if !inNamespace(t) {
 		return
 	}
+	setLimit(t, "max_inotify_instances", 0)
 	root := t.TempDir()
 	mustMkdir(t, root, "sub")
 	w := started(t, quick(), Root{Path: root})
 	wantNotice(t, w, "no file notices", "sudo sysctl fs.inotify.max_user_instances=")
 	wantPaths(t, w, mustWrite(t, root, "sub/file"))
+}
+
+// The kernel has one watch for a folder, whatever paths lead to it.
+func TestBindMountIsReportedByBothItsNames(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	top := t.TempDir()
+	one, two := mustMkdir(t, top, "one"), mustMkdir(t, top, "two")
+	mustMkdir(t, one, "sub")
+	if err := syscall.Mount(one, two, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(two, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	w := started(t, quick(), Root{Path: one}, Root{Path: two})
+	mustWrite(t, one, "sub/a")
+	wantPaths(t, w, filepath.Join(one, "sub/a"), filepath.Join(two, "sub/a"))
+	mustMkdir(t, two, "new/deep")
+	mustWrite(t, one, "new/deep/b")
+	wantPaths(t, w, filepath.Join(one, "new/deep/b"), filepath.Join(two, "new/deep/b"))
+	// The other name inherits the watch.
+	w.SetRoots([]Root{{Path: two}})
+	wantLost(t, w)
+	wantPaths(t, w, mustWrite(t, two, "new/deep/c"))
+}
+
+func wantLost(t *testing.T, w *Watcher) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	for {
+		select {
+		case b := <-w.Batches():
+			if b.Lost {
+				return
+			}
+		case <-limit:
+			t.Fatal("no batch says that notices were lost")
+		}
+	}
 }

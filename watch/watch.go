@@ -6,6 +6,12 @@
 // one before it: a reader that only empties the kernel's queue, a keeper that
 // registers folders and turns notices into paths, and a grouper that waits for
 // quiet and offers batches.
+//
+// No system tells of writes through a shared memory map, or through another
+// hard link outside of the roots; such a change is seen with the next one that
+// is told of. On Windows a watched folder cannot be renamed by way of the
+// folders above it while the watch lasts, and on macOS each watched file costs
+// a descriptor: what exceeds the limit is polled.
 package watch
 
 import (
