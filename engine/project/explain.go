@@ -33,7 +33,7 @@ func (l *loading) explain(err error) error {
 			}
 		}
 	}
-	e := &LoadError{Problem: strings.Join(strings.Fields(text), " "), Err: err}
+	e := &LoadError{Problem: strings.Join(strings.Fields(text), " "), Err: err, Remedy: "see docs.docker.com/reference/compose-file"}
 	if m := regexp.MustCompile(`\b(services|networks|volumes|secrets|configs|include)(\.[\w.-]+)+`).FindString(text); m != "" {
 		at := l.errorAt(strings.Split(m, ".")...)
 		e.File, e.Line = at.File, at.Line
@@ -158,6 +158,9 @@ func explanations() []explanation {
 			return (&LoadError{File: inside(l.sources.cwd, m[0]), Line: line}).say(m[2], "write KEY=value on each line")
 		}),
 		x(`^failed to read (.+?): (.*)$`, func(l *loading, m []string) *LoadError {
+			if strings.HasSuffix(m[1], "is a directory") {
+				return l.errorIn(l.sources.names(m[0])).say(inside(l.sources.dir, m[0])+" is a folder", "name a file")
+			}
 			return (&LoadError{File: inside(l.sources.cwd, m[0])}).
 				say(strings.Join(strings.Fields(m[1]), " "), "write KEY=value on each line")
 		}),
@@ -179,6 +182,16 @@ func explanations() []explanation {
 		x(`^cannot extend service "(.+?)" in (.+?): (no services section|services must be a mapping)`, func(l *loading, m []string) *LoadError {
 			return l.errorAt("services", m[0], "extends").
 				say(inside(l.sources.cwd, m[1])+" has no services", "name a file with services: in it")
+		}),
+		x(`^extends\.(.+)\.service is required$`, func(l *loading, m []string) *LoadError {
+			return l.errorAt("services", m[0], "extends").say("services."+m[0]+".extends has no service", "write service: below it")
+		}),
+		x(`^(\S+)\.\[(\d+)\]: unexpected type`, func(l *loading, m []string) *LoadError {
+			return l.errorAt(append(strings.Split(m[0], "."), m[1])...).say(m[0]+": an item is no text", "write KEY=value after the dash")
+		}),
+		x(`^non-string key (?:in (\S+)|at top level): (.*)$`, func(l *loading, m []string) *LoadError {
+			path := append(strings.FieldsFunc(m[0], func(r rune) bool { return r == '.' }), m[1])
+			return l.errorAt(path...).say(fmt.Sprintf("the name %s is no text", m[1]), fmt.Sprintf("write %q", m[1]))
 		}),
 		x(`^empty compose file$`, func(l *loading, _ []string) *LoadError {
 			return l.errorIn(place{file: l.sources.files[0]}).say("the file is empty", "write services: and the services below it")
@@ -206,8 +219,16 @@ func explanations() []explanation {
 			return (&LoadError{}).say(fmt.Sprintf("%q is no project name", m[0]), remedy)
 		}),
 		x(`^decoding failed due to the following error\(s\):\n\n'(\S+?)' (.*)$`, (*loading).badValue),
-		x(`(?i)^invalid (hostPort|containerPort|IP address|ip|proto|port|range|start or end)\S*:? ?(.*)$`, (*loading).badPort),
-		x(`^(?:no port specified|No port specified|too many colons|strconv\.ParseUint)(.*)$`, (*loading).badPort),
+		x(`(?i)^(?:invalid (?:hostPort|containerPort|IP address|ip|proto|port|range|start or end)\S*|no port specified|too many colons):? ?(.*)$`,
+			(*loading).badPort),
+		x(`^invalid ranges specified .* and (\S+)$`, (*loading).badPort),
+		x(`^invalid empty volume spec$`, func(l *loading, _ []string) *LoadError {
+			at, name, _ := l.sources.item("volumes", func(text string) bool { return text == "" })
+			return l.errorIn(at).say("services."+name+".volumes: an empty entry", "write source:target, or remove it")
+		}),
+		x(`^invalid mount config for type "bind": field Source must not be empty$`, func(l *loading, _ []string) *LoadError {
+			return l.errorIn(l.sources.findText("type: bind")).say("a bind mount has no source", "write source: and a path of this machine")
+		}),
 	}
 }
 

@@ -26,6 +26,9 @@ func (l *loading) schemaError(m []string) *LoadError {
 			return l.errorAt(strings.Split(m[0], ".")...).say(m[0]+" has no "+m[1], "write "+m[1]+": below it")
 		}},
 		{regexp.MustCompile(`^(.*?) must be an? (.*)$`), (*loading).wrongType},
+		{regexp.MustCompile(`^(.*?):? value must be '(.*)'$`), func(l *loading, m []string) *LoadError {
+			return l.wrongChoice(m[0], m[1:])
+		}},
 		{regexp.MustCompile(`^(.*?) value must be one of (.*)$`), func(l *loading, m []string) *LoadError {
 			return l.wrongChoice(m[0], strings.Split(strings.Trim(m[1], "'"), "', '"))
 		}},
@@ -83,11 +86,20 @@ func (l *loading) wrongType(m []string) *LoadError {
 			continue
 		}
 		remedy := r.remedy
+		if known := attributes(path); r.word == "mapping" && len(known) > 0 && len(known) < 12 {
+			remedy = "write one of these below it: " + strings.Join(known, ", ")
+		} else if r.word == "mapping" && len(path) == 2 && path[0] == "services" {
+			remedy = "write image: or build: below it"
+		}
 		n := l.sources.node(path...)
 		if n != nil && n.Kind == yaml.MappingNode && r.word == "string" {
 			remedy = "write one text, or, where a list is meant, a dash before it"
 		}
-		if n != nil && n.Kind == yaml.ScalarNode {
+		switch {
+		case n == nil || n.Kind != yaml.ScalarNode:
+		case n.Value == "" && r.word != "mapping":
+			remedy = "write one, or remove it"
+		default:
 			switch r.word {
 			case "string":
 				remedy = fmt.Sprintf("write %q", n.Value)
@@ -115,8 +127,11 @@ func (l *loading) wrongChoice(path string, choices []string) *LoadError {
 	if n := l.sources.node(parts...); n != nil {
 		said = l.sources.scalar(n)
 	}
-	return l.errorAt(parts...).say(fmt.Sprintf("%s: %q is not known", path, said),
-		orNearest(said, choices, "write one of "+strings.Join(choices, ", ")))
+	otherwise := "write one of " + strings.Join(choices, ", ")
+	if len(choices) == 1 {
+		otherwise = "write " + choices[0]
+	}
+	return l.errorAt(parts...).say(fmt.Sprintf("%s: %q is not known", path, said), orNearest(said, choices, otherwise))
 }
 
 func (l *loading) unsetVariable(m []string) *LoadError {
@@ -138,12 +153,12 @@ func (l *loading) errorUsing(path string, texts ...string) *LoadError {
 }
 
 func (l *loading) badCast(m []string) *LoadError {
-	said := m[1][strings.LastIndex(m[1], ": ")+1:]
 	e := l.errorAt(strings.Split(m[0], ".")...)
-	if n := l.sources.node(strings.Split(m[0], ".")...); n != nil {
-		said = l.sources.scalar(n)
+	m[0] = strings.ReplaceAll(m[0], "."+tree.PathMatchList, "")
+	said := ending(m[1])
+	if parsed := regexp.MustCompile(`parsing "(.*?)"`).FindStringSubmatch(m[1]); parsed != nil {
+		said = parsed[1]
 	}
-	said = strings.TrimSpace(said)
 	if strings.Contains(m[1], "boolean") {
 		return e.say(fmt.Sprintf("%s: %q is neither true nor false", m[0], said), "write true or false")
 	}
@@ -162,29 +177,41 @@ func (l *loading) badValue(m []string) *LoadError {
 	switch {
 	case strings.Contains(reason, "duration"):
 		remedy = "write a time like 1m30s"
-	case strings.Contains(reason, "size"):
+	case strings.Contains(reason, "size"), strings.Contains(reason, "suffix"):
 		remedy = "write a size like 512m"
+	case strings.Contains(reason, "additional host"):
+		remedy = `write "name:10.0.0.1"`
 	}
 	return l.errorAt(parts...).say(strings.Join(parts, ".")+": "+reason, remedy)
 }
 
 // badPort is for the messages about ports, which name no service.
 func (l *loading) badPort(m []string) *LoadError {
-	said := strings.Trim(m[len(m)-1], ` "`)
-	for _, f := range l.sources.files {
+	said := strings.Trim(m[0], ` "`)
+	at, name, text := l.sources.item("ports", func(text string) bool {
+		return text == "" && said == "<empty>" || strings.Contains(text, said)
+	})
+	if name == "" {
+		return nil
+	}
+	return l.errorIn(at).say(fmt.Sprintf("services.%s.ports: %q is no port", name, text), `write "8080:80"`)
+}
+
+// item gives the first plain item of a list attribute of any service that fits, and whose it is; "" when none fits.
+func (s *sources) item(attribute string, fits func(text string) bool) (at place, service, text string) {
+	for _, f := range s.files {
 		for _, doc := range f.docs {
 			services := get(doc, "services")
 			for _, name := range keys(services) {
-				for _, n := range scalars(get(get(services, name), "ports")) {
-					if text := l.sources.scalar(n); strings.Contains(text, said) {
-						return l.errorIn(place{f, n.Line}).
-							say(fmt.Sprintf("services.%s.ports: %q is no port", name, text), `write "8080:80"`)
+				for _, n := range scalars(get(get(services, name), attribute)) {
+					if text := s.scalar(n); fits(text) {
+						return place{f, n.Line}, name, text
 					}
 				}
 			}
 		}
 	}
-	return nil
+	return place{}, "", ""
 }
 
 func (l *loading) badHealthcheck([]string) *LoadError {

@@ -32,7 +32,8 @@ func Load(ctx context.Context, o Options) (p *Project, err error) {
 		defer func() {
 			// compose-go takes the shape of some things for granted once its schema has passed them
 			if r := recover(); r != nil {
-				p, err = nil, fmt.Errorf("compose-go stumbled over the files: %v", r)
+				p, err = nil, &LoadError{Problem: fmt.Sprintf("compose-go stumbled over the files: %.200v", r),
+					Remedy: "take back what was written last"}
 			}
 		}()
 		registerRaw()
