@@ -1,0 +1,167 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"go.yaml.in/yaml/v4"
+
+	"bulkhead/engine"
+)
+
+// openInspect shows everything about the selected service.
+func openInspect(m *Model) tea.Cmd {
+	name := m.svc.sel.service
+	m.over = &textView{title: name, close: []string{m.keyOf("inspect")}, lines: func(m *Model, w int) []string {
+		s := m.service(name)
+		if s == nil {
+			return []string{"The service is not in the project any more."}
+		}
+		return m.inspectLines(s, w)
+	}}
+	return nil
+}
+
+func (m *Model) inspectLines(s *engine.Service, w int) []string {
+	var out []string
+	head := func(t string) {
+		if len(out) > 0 {
+			out = append(out, "")
+		}
+		out = append(out, m.st.titleFocus.s(t))
+	}
+	pair := func(k, v string) {
+		if v != "" {
+			out = append(out, "  "+m.st.dim.s(fit(k, 12))+v)
+		}
+	}
+	head("STATE")
+	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+	pair("state", m.paintOf(t).s(sign+" "+stateText(s))+" since "+s.Since.Local().Format("2006-01-02 15:04:05"))
+	pair("health", s.Health.String())
+	if s.ReadyBy != "" {
+		pair("ready", readyText(s))
+	}
+	pair("waits for", strings.Join(s.WaitsFor, ", "))
+	pair("doing", s.Doing)
+	pair("error", m.st.bad.s(oneLine(s.Err)))
+	pair("remedy", s.Remedy)
+	pair("image", s.Image)
+	pair("restarts", fmt.Sprintf("%d by policy; generation %d", s.Restarts, s.Generation))
+	pair("use", fmt.Sprintf("cpu %s  mem %s  in %s  out %s", percent(s.CPU), bytesText(s.Mem), perSecond(s.NetRx), perSecond(s.NetTx)))
+	pair("depends on", strings.Join(s.DependsOn, ", "))
+	pair("defined at", s.Config.Place)
+	m.inspectReplicas(s, head, pair, func(l string) { out = append(out, l) })
+	if len(s.Rules) > 0 {
+		head("WATCH  " + s.Mode.String())
+		for _, r := range s.Rules {
+			text := fmt.Sprintf("%s -> %s", m.relative(r.Path), r.Target)
+			if r.Target == "" {
+				text = m.relative(r.Path)
+			}
+			if r.Default {
+				text += "  (default rule: the build context)"
+			}
+			if len(r.Ignore) > 0 {
+				text += "  ignore " + strings.Join(r.Ignore, " ")
+			}
+			pair(r.Action.String(), text)
+		}
+		if p := s.Config.Extra.Prepare; p != nil {
+			pair("prepare", p.Run)
+		}
+	}
+	for _, list := range []struct {
+		name  string
+		paths []string
+	}{{"stale", s.Stale}, {"pending", s.Pending}} {
+		for i, p := range list.paths {
+			pair(map[bool]string{true: list.name}[i == 0], m.st.warn.s(m.relative(p)))
+		}
+	}
+	m.inspectChanges(s, head, func(l string) { out = append(out, l) })
+	head("CONFIGURATION  as loaded; what looks secret is masked")
+	return append(out, configLines(s)...)
+}
+
+func (m *Model) inspectReplicas(s *engine.Service, head func(string), pair func(k, v string), add func(string)) {
+	for _, r := range s.Replicas {
+		head(fmt.Sprintf("REPLICA %d", r.Number))
+		pair("container", r.Name)
+		pair("id", r.Identity.ID)
+		if !r.Identity.Started.IsZero() {
+			pair("started", r.Identity.Started.Local().Format("2006-01-02 15:04:05.000"))
+		}
+		pair("state", fmt.Sprintf("%s, %s; generation %d, %s", replicaText(&r), r.Health, r.Generation, plural(r.Identity.Restarts, "restart")))
+		pair("cause", r.Cause)
+		pair("image id", shortID(r.ImageID))
+		for _, p := range r.Ports {
+			if p.Published > 0 {
+				pair("port", fmt.Sprintf("%s:%d -> %d/%s", p.Host, p.Published, p.Target, p.Protocol))
+			}
+		}
+	}
+}
+
+func (m *Model) inspectChanges(s *engine.Service, head func(string), add func(string)) {
+	if len(s.Changes) == 0 {
+		return
+	}
+	head("CHANGES  newest first")
+	for _, c := range slices.Backward(s.Changes) {
+		result := m.st.good.s("ok")
+		if c.Err != "" {
+			result = m.st.bad.s("failed: " + oneLine(c.Err))
+		} else if c.Ended.IsZero() {
+			result = m.st.busy.s("running")
+		}
+		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", m.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, took(ended(c.Ended, m.now).Sub(c.Began)), result, m.st.dim.s(c.Cause)))
+		if st := stagesText(&c); st != "" {
+			add("           " + m.st.dim.s(st))
+		}
+		if c.Note != "" {
+			add("           " + c.Note)
+		}
+	}
+}
+
+// secretWord says whether a variable's name sounds like a secret's.
+func secretWord(name string) bool {
+	name = strings.ToUpper(name)
+	for _, w := range []string{"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"} {
+		if strings.Contains(name, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// configLines is the service's part of the Compose file as it was loaded.
+func configLines(s *engine.Service) []string {
+	c := s.Config.Config
+	if c.Name == "" {
+		c.Name = s.Name
+	}
+	if len(c.Environment) > 0 {
+		masked := make(map[string]*string, len(c.Environment))
+		hidden := "********"
+		for k, v := range c.Environment {
+			if secretWord(k) && v != nil && *v != "" {
+				v = &hidden
+			}
+			masked[k] = v
+		}
+		c.Environment = masked
+	}
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return []string{"  " + oneLine(err.Error())}
+	}
+	var out []string
+	for _, l := range strings.Split(strings.TrimRight(string(b), "\n"), "\n") {
+		out = append(out, "  "+strings.ReplaceAll(l, "\t", "  "))
+	}
+	return out
+}

@@ -1,0 +1,186 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine"
+)
+
+// ledgerPane shows for each fault who suffered and who did not, with the proof: container id, start and restarts
+// before and after.
+type ledgerPane struct{ top int }
+
+func (p *ledgerPane) move(n int)   { p.top = max(min(p.top+n, farAway), 0) }
+func (p *ledgerPane) scroll(n int) { p.move(n) }
+
+// shownLedger is how long the line about a fault that is over stays.
+const shownLedger = 20 * time.Second
+
+// openLedger is the latest fault if it is not over yet, else nil.
+func (m *Model) openLedger() *engine.Ledger {
+	if n := len(m.snap.Ledgers); n > 0 && m.snap.Ledgers[n-1].Closed.IsZero() {
+		return &m.snap.Ledgers[n-1]
+	}
+	return nil
+}
+
+// freshLedger is the latest fault while its line is worth showing.
+func (m *Model) freshLedger() *engine.Ledger {
+	n := len(m.snap.Ledgers)
+	if n == 0 {
+		return nil
+	}
+	l := &m.snap.Ledgers[n-1]
+	if l.Closed.IsZero() || m.now.Sub(l.Closed) < shownLedger {
+		return l
+	}
+	return nil
+}
+
+// suffered sorts the bystanders of a ledger by what happened to them; each service counts once, by its worst row.
+func suffered(l *engine.Ledger) (died, degraded []string, untouched int) {
+	worst := map[string]engine.Outcome{}
+	var names []string
+	for _, r := range l.Rows {
+		if _, ok := worst[r.Service]; !ok {
+			names = append(names, r.Service)
+		}
+		worst[r.Service] = max(worst[r.Service], r.Outcome)
+	}
+	for _, n := range names {
+		switch worst[n] {
+		case engine.Died:
+			died = append(died, n)
+		case engine.Errors, engine.WentUnhealthy:
+			degraded = append(degraded, n)
+		default:
+			untouched++
+		}
+	}
+	return died, degraded, untouched
+}
+
+// ledgerLine says who suffered: "worker died: gw, api degraded; 4 untouched".
+func ledgerLine(l *engine.Ledger) string {
+	name := l.Service
+	if l.Replica > 0 {
+		name = fmt.Sprintf("%s/%d", name, l.Replica)
+	}
+	did := "died"
+	switch {
+	case strings.HasPrefix(l.Fault, "stop"):
+		did = "stopped"
+	case strings.HasPrefix(l.Fault, "pause"):
+		did = "paused"
+	}
+	if !l.Closed.IsZero() && l.BackIn > 0 {
+		did = "is back in " + took(l.BackIn)
+	}
+	died, degraded, untouched := suffered(l)
+	var parts []string
+	if len(died) > 0 {
+		parts = append(parts, strings.Join(died, ", ")+" died too")
+	}
+	if len(degraded) > 0 {
+		parts = append(parts, strings.Join(degraded, ", ")+" degraded")
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("%s %s: all %d others untouched", name, did, untouched)
+	}
+	return fmt.Sprintf("%s %s: %s; %d untouched", name, did, strings.Join(parts, ", "), untouched)
+}
+
+// Render draws the pane into r, the latest fault first.
+func (p *ledgerPane) Render(m *Model, r rect) []string {
+	if r.empty() {
+		return nil
+	}
+	var rows []string
+	for i := len(m.snap.Ledgers) - 1; i >= 0; i-- {
+		rows = append(rows, p.one(m, &m.snap.Ledgers[i], r.w)...)
+		rows = append(rows, "")
+	}
+	if len(rows) == 0 {
+		rows = []string{m.st.dim.s(" no fault yet: " + m.keyOf("kill") + " kills the selected service, " + m.keyOf("fault") + " offers more;"),
+			m.st.dim.s(" what it did to every other service is kept here, with the proof")}
+	}
+	p.top = max(min(p.top, len(rows)-r.h), 0)
+	out := make([]string, 0, r.h)
+	for _, row := range rows[p.top:min(p.top+r.h, len(rows))] {
+		out = append(out, fit(row, r.w))
+	}
+	return fill(out, r)
+}
+
+func (p *ledgerPane) one(m *Model, l *engine.Ledger, w int) []string {
+	head := fmt.Sprintf(" %s  %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
+	state := m.st.busy.s("open, still looking")
+	if !l.Closed.IsZero() {
+		state = m.st.dim.s("closed after " + took(l.Closed.Sub(l.At)))
+	}
+	rows := []string{m.st.bold.s(fit(head, max(w-width(state)-1, 0))) + state}
+	name := 7
+	for _, r := range l.Rows {
+		name = min(max(name, width(ledgerName(l, &r))), 18)
+	}
+	rows = append(rows, m.st.title.s(fit(fmt.Sprintf("   %s %-11s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "FIRST SIGN"), w)))
+	sorted := slices.Clone(l.Rows)
+	slices.SortStableFunc(sorted, func(a, b engine.LedgerRow) int { return int(b.Outcome) - int(a.Outcome) })
+	for _, r := range sorted {
+		rows = append(rows, p.row(m, l, &r, name, w))
+	}
+	return rows
+}
+
+// ledgerName names a row; the replica only where its service has several.
+func ledgerName(l *engine.Ledger, r *engine.LedgerRow) string {
+	n := 0
+	for i := range l.Rows {
+		if l.Rows[i].Service == r.Service {
+			n++
+		}
+	}
+	if n > 1 || r.Service == l.Service {
+		return fmt.Sprintf("%s/%d", r.Service, r.Replica)
+	}
+	return r.Service
+}
+
+func (p *ledgerPane) row(m *Model, l *engine.Ledger, r *engine.LedgerRow, name, w int) string {
+	sign, t := "·", toneGood
+	switch r.Outcome {
+	case engine.Errors:
+		sign, t = "~", toneWarn
+	case engine.WentUnhealthy:
+		sign, t = "!", toneWarn
+	case engine.Died:
+		sign, t = "X", toneBad
+	case engine.OutcomeUnknown:
+		sign, t = "?", toneOff
+	}
+	b, a := r.Before, r.After
+	id, started := shortID(b.ID), clock(b.Started)
+	proof := m.st.dim.s("unchanged")
+	if a.ID != b.ID || !a.Started.Equal(b.Started) || a.Restarts != b.Restarts {
+		proof = m.st.bad.s(fmt.Sprintf("now %s %s RST %d", shortID(a.ID), clock(a.Started), a.Restarts))
+		if a.ID == "" {
+			proof = m.st.bad.s("now gone")
+		}
+	}
+	sign2 := r.Sign
+	if r.Delay > 0 && r.Outcome > engine.Untouched {
+		sign2 = strings.TrimSpace("+" + took(r.Delay) + " " + sign2)
+	}
+	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", m.paintOf(t).s(sign), fit(ledgerName(l, r), name), m.paintOf(t).s(fit(r.Outcome.String(), 11)),
+		id, started, b.Restarts, proof, oneLine(sign2)), w)
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("15:04:05")
+}

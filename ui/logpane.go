@@ -1,0 +1,659 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine/logs"
+)
+
+// times is how the log pane shows when a line was written.
+type times uint8
+
+const (
+	timesAbsolute times = iota
+	timesRelative
+	timesDelta
+	timesNone
+	timesEnd
+)
+
+// String is the word of the config file.
+func (t times) String() string { return [...]string{"absolute", "relative", "delta", "none"}[t] }
+
+// anchor is a line and the ordinal it was last seen under; lines that come late move ordinals.
+type anchor struct {
+	ord  int64
+	line logs.Line
+}
+
+// logPane shows lines of the store through a view of its own, a window of rows at a time.
+type logPane struct {
+	store *logs.Store
+	view  *logs.View
+	have  logs.Filter // what view shows
+	want  logs.Filter // what it is to show; a view for it may be on its way
+	gen   int         // of want
+	shown int         // gen of view
+
+	follow bool
+	wrap   bool
+	pretty bool
+	solo   bool // only the selected service
+	times  times
+	level  logs.Level
+	xoff   int
+
+	top    anchor
+	skip   int // rows of top that are above the window
+	cur    anchor
+	clamp  bool // the window was scrolled: take the cursor along
+	ranged bool
+	from   anchor // other end of the range
+	marks  map[uint64]mark
+	seen   []shownRow // what stands in each row of the window
+	h      int
+
+	re       *regexp.Regexp
+	query    string
+	only     bool
+	invert   bool
+	matches  int   // lines that match
+	total    int64 // of so many
+	counting bool
+	counted_ countKey
+	countAt  time.Time
+
+	cache  map[uint64]formatted
+	format formatKey
+	drawn  *styles // of the last drawing
+}
+
+// mark is a place that the user marked: a line, or the moment after it.
+type mark struct {
+	at   time.Time
+	line logs.Line
+}
+
+// shownRow is one row of the window.
+type shownRow struct {
+	ord  int64
+	line logs.Line
+}
+
+// countKey is what a count of matches was made for.
+type countKey struct {
+	query   string
+	gen     int
+	changed uint64
+}
+
+type (
+	viewMsg struct {
+		gen  int
+		view *logs.View
+	}
+	foundMsg struct {
+		line    logs.Line
+		ok      bool
+		wrapped bool
+		what    string
+	}
+	countMsg struct {
+		key     countKey
+		matches int
+		total   int64
+	}
+)
+
+func newLogPane(store *logs.Store, mode string) logPane {
+	p := logPane{store: store, follow: true, marks: map[uint64]mark{}, cache: map[uint64]formatted{}, times: timesAbsolute}
+	for t := timesAbsolute; t < timesEnd; t++ {
+		if t.String() == mode {
+			p.times = t
+		}
+	}
+	p.view = store.View(logs.Filter{})
+	return p
+}
+
+// scope says which services are to be seen; nil: all.
+func (p *logPane) scope(services []string) {
+	if slices.Equal(p.want.Services, services) && (services == nil) == (p.want.Services == nil) {
+		return
+	}
+	p.want.Services = services
+	p.gen++
+}
+
+// refilter takes up the level and the search.
+func (p *logPane) refilter() {
+	p.want.MinLevel = p.level
+	p.want.Match, p.want.Invert = nil, false
+	if p.re != nil && (p.only || p.invert) {
+		p.want.Match, p.want.Invert = p.re, p.invert
+	}
+	p.gen++
+}
+
+// aside is how many lines a store may hold for its view to be made on the spot.
+const aside = 20_000
+
+// reopen makes the view that is wanted, aside when that may take longer than a frame.
+func (m *Model) reopen() tea.Cmd {
+	p := &m.log
+	if p.gen == p.shown {
+		return nil
+	}
+	first, end := p.view.Bounds()
+	lines := end - first
+	if p.have.Services != nil || p.have.MinLevel != 0 || p.have.Match != nil {
+		lines = aside + 1
+		if st := p.store.Stats(); len(st) < 200 {
+			lines = 0
+			for _, s := range st {
+				lines += s.Lines
+			}
+		}
+	}
+	gen, want, store := p.gen, p.want, p.store
+	p.shown = gen
+	if lines <= aside {
+		p.adopt(store.View(want))
+		return nil
+	}
+	return m.jobs.do("look through the logs", func(context.Context) tea.Msg { return viewMsg{gen: gen, view: store.View(want)} })
+}
+
+// adopt shows another view at the same place.
+func (p *logPane) adopt(v *logs.View) {
+	p.view, p.have = v, p.want
+	p.view.Refresh()
+	p.relocate()
+}
+
+// refresh takes in new lines.
+func (p *logPane) refresh() {
+	if p.view.Refresh() {
+		p.relocate()
+	}
+}
+
+// relocate finds the anchors again after ordinals may have moved.
+func (p *logPane) relocate() {
+	for _, a := range []*anchor{&p.top, &p.cur, &p.from} {
+		p.find(a)
+	}
+}
+
+func (p *logPane) find(a *anchor) {
+	if a.line.Seq == 0 {
+		return
+	}
+	if ord, ok := p.view.Locate(a.line); ok {
+		a.ord = ord
+		return
+	}
+	first, end := p.view.Bounds()
+	a.ord = min(max(p.view.At(a.line.Time), first), max(end-1, first))
+	if l, ok := p.view.Line(a.ord); ok {
+		a.line = l
+	}
+}
+
+// stop ends following with the window where it is.
+func (p *logPane) stop() {
+	if !p.follow {
+		return
+	}
+	p.follow = false
+	first, end := p.view.Bounds()
+	if len(p.seen) == 0 || end == first {
+		p.setTop(max(first, end-int64(max(p.h, 1))), 0)
+		p.setCur(end - 1)
+		return
+	}
+	ord := p.seen[0].ord
+	rows := 0
+	for _, s := range p.seen {
+		if s.ord == ord {
+			rows++
+		}
+	}
+	p.setTop(ord, max(p.heightOf(ord)-rows, 0))
+	p.setCur(p.seen[len(p.seen)-1].ord)
+}
+
+func (p *logPane) setTop(ord int64, skip int) {
+	first, end := p.view.Bounds()
+	ord = min(max(ord, first), max(end-1, first))
+	p.top.ord, p.skip = ord, skip
+	p.top.line, _ = p.view.Line(ord)
+}
+
+func (p *logPane) setCur(ord int64) {
+	first, end := p.view.Bounds()
+	p.cur.ord = min(max(ord, first), max(end-1, first))
+	p.cur.line, _ = p.view.Line(p.cur.ord)
+}
+
+// scroll moves the window by n rows.
+func (p *logPane) scroll(n int) {
+	if p.follow && n >= 0 {
+		return
+	}
+	p.stop()
+	p.clamp = true
+	first, end := p.view.Bounds()
+	ord, skip := p.top.ord, p.skip+n
+	for skip < 0 && ord > first {
+		ord--
+		skip += p.heightOf(ord)
+	}
+	for ord < end-1 && skip >= p.heightOf(ord) {
+		skip -= p.heightOf(ord)
+		ord++
+	}
+	last, lastSkip := p.lastTop()
+	if ord > last || ord == last && skip > lastSkip {
+		ord, skip = last, lastSkip
+	}
+	p.setTop(ord, max(skip, 0))
+}
+
+// lastTop is the furthest that the window goes down: the last row stands at its bottom.
+func (p *logPane) lastTop() (int64, int) { return p.topFor(p.lastOrd()) }
+
+func (p *logPane) lastOrd() int64 {
+	first, end := p.view.Bounds()
+	return max(end-1, first)
+}
+
+// topFor is the top at which the last row of a line is the last one of the window.
+func (p *logPane) topFor(ord int64) (int64, int) {
+	first, _ := p.view.Bounds()
+	rows := p.heightOf(ord)
+	for rows < p.h && ord > first {
+		ord--
+		rows += p.heightOf(ord)
+	}
+	return ord, max(rows-p.h, 0)
+}
+
+// move moves the cursor by n lines; the window follows it.
+func (p *logPane) move(n int) {
+	first, end := p.view.Bounds()
+	if end == first || p.follow && n > 0 {
+		return
+	}
+	if n >= farAway {
+		p.follow, p.ranged = true, false
+		return
+	}
+	was := p.follow
+	p.stop()
+	ord := p.cur.ord
+	if was {
+		ord = end - 1
+	}
+	if n <= -farAway {
+		ord = first
+	} else {
+		ord += int64(n)
+	}
+	p.setCur(ord)
+	p.reveal()
+}
+
+// reveal scrolls just so far that the cursor is seen.
+func (p *logPane) reveal() {
+	if p.cur.ord < p.top.ord || p.cur.ord == p.top.ord && p.skip > 0 {
+		p.setTop(p.cur.ord, 0)
+		return
+	}
+	ord, skip := p.topFor(p.cur.ord)
+	if ord > p.top.ord || ord == p.top.ord && skip > p.skip {
+		p.setTop(ord, skip)
+	}
+}
+
+// show puts the cursor on a line, in the middle of the window.
+func (p *logPane) show(ord int64) {
+	p.stop()
+	p.setCur(ord)
+	rows, at := 0, p.cur.ord
+	first, _ := p.view.Bounds()
+	for rows < p.h/2 && at > first {
+		at--
+		rows += p.heightOf(at)
+	}
+	p.setTop(at, 0)
+	if last, skip := p.lastTop(); p.top.ord > last {
+		p.setTop(last, skip)
+	}
+}
+
+func (p *logPane) clickRow(i int) {
+	if i < 0 || i >= len(p.seen) {
+		return
+	}
+	ord := p.seen[i].ord
+	p.stop()
+	p.setCur(ord)
+}
+
+func (p *logPane) sideways(n int) {
+	if !p.wrap {
+		p.xoff = min(max(p.xoff+n*16, 0), 1<<14)
+	}
+}
+
+// back takes the last thing away that narrows or marks; false when there is nothing.
+func (p *logPane) back() bool {
+	switch {
+	case p.ranged:
+		p.ranged = false
+	case p.re != nil:
+		p.setSearch("", nil)
+	case p.level != logs.LevelUnknown:
+		p.level = logs.LevelUnknown
+		p.refilter()
+	case len(p.marks) > 0:
+		clear(p.marks)
+	case p.xoff > 0:
+		p.xoff = 0
+	default:
+		return false
+	}
+	return true
+}
+
+// setSearch looks for re from now on; nil ends the search.
+func (p *logPane) setSearch(query string, re *regexp.Regexp) {
+	narrowed := p.want.Match != nil
+	p.query, p.re = query, re
+	if re == nil {
+		p.only, p.invert = false, false
+		p.matches, p.total = 0, 0
+	}
+	p.counted_ = countKey{}
+	p.dropCache()
+	if narrowed || p.only || p.invert {
+		p.refilter()
+	}
+}
+
+func searching(m *Model) bool { return m.log.re != nil }
+
+func doFollow(m *Model) tea.Cmd {
+	m.log.follow, m.log.ranged = true, false
+	return nil
+}
+
+func doWrap(m *Model) tea.Cmd {
+	m.log.wrap, m.log.xoff = !m.log.wrap, 0
+	m.log.skip = 0
+	return nil
+}
+
+func doTimes(m *Model) tea.Cmd {
+	m.log.times = (m.log.times + 1) % timesEnd
+	m.say("timestamps: " + m.log.times.String())
+	return nil
+}
+
+func doPretty(m *Model) tea.Cmd {
+	m.log.pretty, m.log.skip = !m.log.pretty, 0
+	return nil
+}
+
+func doLevel(m *Model) tea.Cmd {
+	switch m.log.level {
+	case logs.LevelUnknown:
+		m.log.level = logs.Info
+	case logs.Info:
+		m.log.level = logs.Warn
+	case logs.Warn:
+		m.log.level = logs.Error
+	default:
+		m.log.level = logs.LevelUnknown
+	}
+	m.log.refilter()
+	return nil
+}
+
+func doOnlyMatches(m *Model) tea.Cmd {
+	m.log.only, m.log.invert = !m.log.only || m.log.invert, false
+	m.log.refilter()
+	return nil
+}
+
+func doInvert(m *Model) tea.Cmd {
+	m.log.invert = !m.log.invert
+	m.log.only = m.log.invert
+	m.log.refilter()
+	return nil
+}
+
+// doMarkLine marks the cursor's line, or while following the last one: what comes after it came after this moment.
+func doMarkLine(m *Model) tea.Cmd {
+	p := &m.log
+	line := p.cur.line
+	if p.follow {
+		l, ok := p.view.Line(p.lastOrd())
+		if !ok {
+			return nil
+		}
+		line = l
+	}
+	if line.Seq == 0 {
+		return nil
+	}
+	if _, ok := p.marks[line.Seq]; ok && !p.follow {
+		delete(p.marks, line.Seq)
+		return nil
+	}
+	at := line.Time
+	if p.follow {
+		at = m.opts.Now()
+	}
+	p.marks[line.Seq] = mark{at: at, line: logs.Line{Seq: line.Seq, Time: line.Time}}
+	return nil
+}
+
+func doNextMark(m *Model) tea.Cmd {
+	p := &m.log
+	best, least := int64(-1), int64(-1)
+	for _, mk := range p.marks {
+		ord, ok := p.view.Locate(mk.line)
+		if !ok {
+			continue
+		}
+		if least < 0 || ord < least {
+			least = ord
+		}
+		if (p.follow || ord > p.cur.ord) && !p.follow && (best < 0 || ord < best) {
+			best = ord
+		}
+	}
+	if best < 0 {
+		best = least
+	}
+	if best >= 0 {
+		p.show(best)
+	}
+	return nil
+}
+
+func doRange(m *Model) tea.Cmd {
+	p := &m.log
+	if p.ranged {
+		p.ranged = false
+		return nil
+	}
+	p.stop()
+	p.from, p.ranged = p.cur, true
+	m.say("move to the other end of the range, " + m.keyOf("copy") + " copies it, esc ends")
+	return nil
+}
+
+// findMatch looks for the next match from the cursor, all around.
+func (m *Model) findMatch(forward bool) tea.Cmd {
+	re := m.log.re
+	if re == nil {
+		return nil
+	}
+	return m.find("match of "+m.log.query, forward, func(v *logs.View, from int64, forward bool) (int64, bool) { return v.Find(re, from, forward) })
+}
+
+func (m *Model) findError(forward bool) tea.Cmd {
+	return m.find("error", forward, func(v *logs.View, from int64, forward bool) (int64, bool) { return v.NextError(from, forward) })
+}
+
+// find searches in a view of its own, aside: a store may hold millions of lines.
+func (m *Model) find(what string, forward bool, look func(*logs.View, int64, bool) (int64, bool)) tea.Cmd {
+	p := &m.log
+	store, filter, cur, follow := p.store, p.want, p.cur.line, p.follow
+	return m.jobs.do("search the logs", func(context.Context) tea.Msg {
+		v := store.View(filter)
+		first, end := v.Bounds()
+		from := end - 1
+		if follow {
+			forward = false // what is wanted while following is the latest
+		} else {
+			if ord, ok := v.Locate(cur); ok {
+				from = ord
+			}
+			if forward {
+				from++
+			} else {
+				from--
+			}
+		}
+		ord, ok := look(v, from, forward)
+		wrapped := false
+		if !ok {
+			wrapped = true
+			if forward {
+				ord, ok = look(v, first, true)
+			} else {
+				ord, ok = look(v, end-1, false)
+			}
+		}
+		line, there := v.Line(ord)
+		return foundMsg{line: line, ok: ok && there, wrapped: wrapped && !follow, what: what}
+	})
+}
+
+// found goes to what find found.
+func (p *logPane) found(m *Model, msg foundMsg) {
+	if !msg.ok {
+		m.say("no " + msg.what + " in these lines")
+		return
+	}
+	if ord, ok := p.view.Locate(msg.line); ok {
+		p.show(ord)
+		if msg.wrapped {
+			m.say("went on at the other end")
+		}
+	}
+}
+
+// recount counts the matching lines again when there are new ones, at most once a second.
+func (m *Model) recount() tea.Cmd {
+	p := &m.log
+	key := countKey{query: p.query, gen: p.gen, changed: p.store.Changed()}
+	if p.re == nil || p.counting || key == p.counted_ {
+		return nil
+	}
+	p.counting = true
+	re, store, filter := p.re, p.store, p.want
+	filter.Match, filter.Invert = nil, false
+	pause := time.Duration(0)
+	if p.counted_.query == p.query && p.counted_.gen == p.gen {
+		pause = time.Second
+	}
+	return m.jobs.do("count matches", func(ctx context.Context) tea.Msg {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+		v := store.View(filter)
+		first, end := v.Bounds()
+		n, err := v.Count(ctx, re)
+		if err != nil {
+			return nil // the program is ending
+		}
+		return countMsg{key: key, matches: n, total: end - first}
+	})
+}
+
+func (p *logPane) counted(msg countMsg) {
+	p.counting = false
+	p.counted_ = msg.key
+	if msg.key.query == p.query {
+		p.matches, p.total = msg.matches, msg.total
+	}
+}
+
+// doJump shows the logs of the moment of the chosen event.
+func doJump(m *Model) tea.Cmd {
+	at, service, ok := m.ev.chosen(m)
+	if !ok {
+		return nil
+	}
+	if service != "" {
+		m.svc.selectName(service)
+	}
+	m.focusPane(paneLogs)
+	m.log.show(m.log.view.At(at))
+	m.say("logs at " + at.Format("15:04:05"))
+	return nil
+}
+
+// title says what the pane shows.
+func (p *logPane) title(m *Model) string {
+	var parts []string
+	switch n := len(p.want.Services); {
+	case p.want.Services == nil:
+		parts = append(parts, "all services")
+	case n <= 3:
+		parts = append(parts, strings.Join(p.want.Services, ", "))
+	default:
+		parts = append(parts, fmt.Sprintf("%d services", n))
+	}
+	if p.follow {
+		parts = append(parts, "following")
+	} else {
+		first, end := p.view.Bounds()
+		_ = first
+		parts = append(parts, m.st.warn.s(fmt.Sprintf("paused, %s below", thousands(max(end-1-p.bottomOrd(), 0)))))
+	}
+	if p.level != logs.LevelUnknown {
+		parts = append(parts, "level >= "+p.level.String())
+	}
+	if p.only && !p.invert {
+		parts = append(parts, "only matches")
+	}
+	if p.invert {
+		parts = append(parts, "without matches")
+	}
+	return strings.Join(parts, " · ")
+}
+
+// bottomOrd is the ordinal of the last line that is seen.
+func (p *logPane) bottomOrd() int64 {
+	if len(p.seen) == 0 {
+		return p.lastOrd()
+	}
+	return p.seen[len(p.seen)-1].ord
+}

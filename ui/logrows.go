@@ -1,0 +1,417 @@
+package ui
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"bulkhead/engine/logs"
+)
+
+const (
+	shownBytes  = 16 << 10 // of one line: more than fills any screen, and little enough to clean in a frame
+	wrappedRows = 200      // of one line
+	cachedLines = 2000
+)
+
+// formatted is a line's text as rows, without the time in front.
+type formatted struct{ rows []string }
+
+// formatKey is what formatted rows depend on beside their line.
+type formatKey struct {
+	w, name, xoff int
+	wrap, pretty  bool
+	re            *regexp.Regexp
+}
+
+func (p *logPane) dropCache() { p.cache = map[uint64]formatted{} }
+
+// rowsOf gives the rows of a line's text, mark included.
+func (p *logPane) rowsOf(m *styles, l *logs.Line) []string {
+	if f, ok := p.cache[l.Seq]; ok {
+		return f.rows
+	}
+	if len(p.cache) > cachedLines {
+		p.dropCache()
+	}
+	f := formatted{rows: p.formatLine(m, l)}
+	p.cache[l.Seq] = f
+	return f.rows
+}
+
+// heightOf is how many rows a line takes, its mark included.
+func (p *logPane) heightOf(ord int64) int {
+	l, ok := p.view.Line(ord)
+	if !ok {
+		return 1
+	}
+	n := 1
+	if p.wrap || p.pretty {
+		n = len(p.rowsOf(p.stylesForHeight(), &l))
+	}
+	if _, ok := p.marks[l.Seq]; ok {
+		n++
+	}
+	return n
+}
+
+// stylesForHeight are the styles of the last drawing: rows that are measured first and drawn later look the same.
+func (p *logPane) stylesForHeight() *styles { return p.drawn }
+
+// formatLine lays out the text of one line in rows of the format's width.
+func (p *logPane) formatLine(st *styles, l *logs.Line) []string {
+	w := max(p.format.w, 1)
+	raw := l.Text
+	cutOff := l.Cut
+	if len(raw) > shownBytes+p.xoff {
+		cutOff += len(raw) - shownBytes - p.xoff
+		raw = raw[:shownBytes+p.xoff]
+	}
+	if l.Stream == logs.System {
+		return []string{st.dim.s(ruleAround(string(logs.Plain(nil, raw)), w))}
+	}
+	if p.pretty {
+		if rows, ok := logs.Pretty(raw); ok {
+			out := make([]string, 0, len(rows))
+			for _, r := range rows {
+				out = append(out, p.highlight(st, cut(strings.ReplaceAll(r, "\t", "  "), w)))
+			}
+			return out
+		}
+	}
+	text := string(logs.Clean(nil, raw))
+	if strings.IndexByte(text, 0x1b) < 0 {
+		text = levelPaint(st, l.Level).s(text)
+	}
+	if cutOff > 0 {
+		text += st.dim.s(fmt.Sprintf(" … %s more", bytesText(int64(cutOff))))
+	}
+	text = p.highlight(st, text)
+	if !p.wrap {
+		if p.xoff > 0 {
+			return []string{fit(ansi.Cut(text, p.xoff, p.xoff+w), w)}
+		}
+		return []string{fit(text, w)}
+	}
+	rows := strings.Split(ansi.Hardwrap(text, w, true), "\n")
+	if len(rows) > wrappedRows {
+		rows = append(rows[:wrappedRows-1], st.dim.s("…"))
+	}
+	return carryStyles(rows)
+}
+
+// carryStyles makes every row of a wrapped line begin in the style in which the one before ended.
+func carryStyles(rows []string) []string {
+	open := ""
+	for i, r := range rows {
+		out := open + r
+		for j := strings.IndexByte(r, 0x1b); j >= 0; {
+			end := strings.IndexByte(r[j:], 'm')
+			if end < 0 {
+				break
+			}
+			seq := r[j : j+end+1]
+			if seq == "\x1b[m" || seq == "\x1b[0m" {
+				open = ""
+			} else {
+				open += seq
+			}
+			next := strings.IndexByte(r[j+end+1:], 0x1b)
+			if next < 0 {
+				break
+			}
+			j += end + 1 + next
+		}
+		if open != "" {
+			out += "\x1b[m"
+		}
+		rows[i] = out
+	}
+	return rows
+}
+
+func levelPaint(st *styles, l logs.Level) paint {
+	switch {
+	case l >= logs.Error:
+		return st.fail
+	case l == logs.Warn:
+		return st.warn
+	case l == logs.Debug || l == logs.Trace:
+		return st.dim
+	}
+	return st.plain
+}
+
+// highlight shows where the search matches.
+func (p *logPane) highlight(st *styles, text string) string {
+	if p.re == nil {
+		return text
+	}
+	plain := ansi.Strip(text)
+	found := p.re.FindAllStringIndex(plain, 100)
+	if len(found) == 0 {
+		return text
+	}
+	ranges := make([]lipgloss.Range, 0, len(found))
+	for _, f := range found {
+		if f[0] < f[1] {
+			from := width(plain[:f[0]])
+			ranges = append(ranges, lipgloss.NewRange(from, from+width(plain[f[0]:f[1]]), st.matchStyle))
+		}
+	}
+	return lipgloss.StyleRanges(text, ranges...)
+}
+
+// ruleAround puts a text into the middle of a line.
+func ruleAround(text string, w int) string {
+	text = cut(" "+text+" ", max(w-4, 1))
+	left := min(8, (w-width(text))/2)
+	return strings.Repeat("─", max(left, 0)) + text + strings.Repeat("─", max(w-width(text)-left, 0))
+}
+
+// timeWidth is the width of the times' column with the blank behind it.
+func (p *logPane) timeWidth(w int) int {
+	switch p.times {
+	case timesRelative:
+		return 6
+	case timesDelta:
+		return 8
+	case timesNone:
+		return 0
+	}
+	if w >= 96 {
+		return 13
+	}
+	return 9
+}
+
+// timeText is a line's time in the chosen form.
+func (p *logPane) timeText(l *logs.Line, before time.Time, now time.Time, w int) string {
+	switch p.times {
+	case timesRelative:
+		return right("-"+age(now.Sub(l.Time)), 5) + " "
+	case timesDelta:
+		if before.IsZero() {
+			return spaces(8)
+		}
+		d := l.Time.Sub(before)
+		switch {
+		case d >= 100*time.Second:
+			return right("+"+age(d), 7) + " "
+		case d < 0:
+			d = 0
+		}
+		return right(fmt.Sprintf("+%.3f", d.Seconds()), 7) + " "
+	case timesNone:
+		return ""
+	}
+	if w >= 96 {
+		return l.Time.Local().Format("15:04:05.000 ")
+	}
+	return l.Time.Local().Format("15:04:05 ")
+}
+
+// names is the width of the services' column, 0 where there is one service only.
+func (p *logPane) names(m *Model) int {
+	if len(p.have.Services) == 1 {
+		if s := m.service(p.have.Services[0]); s == nil || len(s.Replicas) < 2 {
+			return 0
+		}
+	}
+	n := 4
+	for i := range m.snap.Services {
+		s := &m.snap.Services[i]
+		if !p.shows(s.Name) {
+			continue
+		}
+		extra := 0
+		if len(s.Replicas) > 1 {
+			extra = 2
+		}
+		n = max(n, width(s.Name)+extra)
+	}
+	return min(n, 16)
+}
+
+func (p *logPane) shows(service string) bool {
+	if p.have.Services == nil {
+		return true
+	}
+	for _, s := range p.have.Services {
+		if s == service {
+			return true
+		}
+	}
+	return false
+}
+
+// Render draws the pane into r.
+func (p *logPane) Render(m *Model, r rect) []string {
+	if r.empty() {
+		return nil
+	}
+	st := &m.st
+	p.drawn = st
+	body := r.h
+	foot := p.foot(m, r.w)
+	if foot != "" && r.h > 2 {
+		body--
+	}
+	p.h = body
+	name := p.names(m)
+	tw := p.timeWidth(r.w)
+	lead := 1 + tw
+	if name > 0 {
+		lead += name + 1
+	}
+	key := formatKey{w: r.w - lead, name: name, xoff: p.xoff, wrap: p.wrap, pretty: p.pretty, re: p.re}
+	if key != p.format {
+		p.format = key
+		p.dropCache()
+	}
+	out := p.window(m, st, r.w, body, name)
+	if len(out) == 0 {
+		out = append(out, st.dim.s(fit(" "+p.emptyText(), r.w)))
+		p.seen = nil
+	}
+	for len(out) < body {
+		out = append(out, spaces(r.w))
+	}
+	if body < r.h {
+		out = append(out, fit(foot, r.w))
+	}
+	return out
+}
+
+func (p *logPane) emptyText() string {
+	switch {
+	case p.want.Match != nil && !p.invert:
+		return "no line matches; x shows all again"
+	case p.level > logs.Info:
+		return "no line of level " + p.level.String() + " or above; l changes that"
+	}
+	return "no log lines yet"
+}
+
+// window draws the rows that fit, from the end while following, else from top on.
+func (p *logPane) window(m *Model, st *styles, w, h, name int) []string {
+	first, end := p.view.Bounds()
+	if end == first || h <= 0 {
+		return nil
+	}
+	from := p.top.ord
+	if p.follow {
+		from = max(first, end-int64(h))
+	}
+	lines := p.view.Lines(from, h)
+	before := time.Time{}
+	if p.times == timesDelta {
+		if l, ok := p.view.Line(from - 1); ok {
+			before = l.Time
+		}
+	}
+	lo, hi := p.rangeOf()
+	rows := make([]string, 0, h+8)
+	seen := make([]shownRow, 0, h+8)
+	for i := range lines {
+		l := &lines[i]
+		if l.Seq == 0 {
+			continue // left the store since the last refresh
+		}
+		ord := from + int64(i)
+		cursor := !p.follow && ord == p.cur.ord && m.focus == paneLogs
+		inRange := p.ranged && ord >= lo && ord <= hi
+		lead := p.lead(m, st, l, before, w, name, cursor, inRange)
+		before = l.Time
+		for j, text := range p.rowsOf(st, l) {
+			if j == 1 {
+				lead = " " + spaces(width(lead)-1)
+			}
+			row := lead + text
+			if inRange {
+				row = st.selected.over(row)
+			}
+			rows = append(rows, fit(row, w))
+			seen = append(seen, shownRow{ord: ord, line: *l})
+		}
+		if mk, ok := p.marks[l.Seq]; ok {
+			rows = append(rows, st.warn.s(fit("─── MARK "+mk.at.Local().Format("15:04:05")+" "+strings.Repeat("─", w), w)))
+			seen = append(seen, shownRow{ord: ord, line: *l})
+		}
+		if !p.follow && len(rows)-p.skip >= h {
+			break
+		}
+	}
+	switch {
+	case p.follow && len(rows) > h:
+		rows, seen = rows[len(rows)-h:], seen[len(seen)-h:]
+	case !p.follow:
+		skip := min(p.skip, max(len(rows)-1, 0))
+		rows, seen = rows[skip:], seen[skip:]
+		rows, seen = rows[:min(len(rows), h)], seen[:min(len(seen), h)]
+	}
+	p.seen = seen
+	if p.clamp && len(seen) > 0 {
+		p.clamp = false
+		p.setCur(min(max(p.cur.ord, seen[0].ord), seen[len(seen)-1].ord))
+	}
+	return rows
+}
+
+func (p *logPane) rangeOf() (lo, hi int64) {
+	return min(p.from.ord, p.cur.ord), max(p.from.ord, p.cur.ord)
+}
+
+// lead is what stands before the text of a line's first row.
+func (p *logPane) lead(m *Model, st *styles, l *logs.Line, before time.Time, w, name int, cursor, inRange bool) string {
+	gutter := " "
+	switch {
+	case cursor:
+		gutter = st.titleFocus.s(">")
+	case inRange:
+		gutter = "|"
+	case l.Level >= logs.Error:
+		gutter = st.fail.s("!")
+	}
+	at := p.timeText(l, before, m.now, w)
+	if cursor {
+		at = st.selected.s(at)
+	} else {
+		at = st.dim.s(at)
+	}
+	if name == 0 {
+		return gutter + at
+	}
+	who := l.Service
+	if s := m.service(who); s != nil && len(s.Replicas) > 1 && l.Replica > 0 {
+		who = fmt.Sprintf("%s/%d", cut(who, name-2), l.Replica)
+	}
+	return gutter + at + st.names[hue(l.Service, len(st.names))].s(fit(who, name)) + " "
+}
+
+// foot is the line about the search, "" without one.
+func (p *logPane) foot(m *Model, w int) string {
+	if m.search.open {
+		return m.search.line(m, w)
+	}
+	if p.re == nil {
+		return ""
+	}
+	count := "counting"
+	if p.counted_.query == p.query {
+		count = fmt.Sprintf("%s of %s lines", thousands(int64(p.matches)), thousands(p.total))
+	}
+	head := " " + m.st.key.s("/"+p.query+"/") + "  " + count
+	for _, hint := range []string{"esc clear", m.keyOf("next-match") + "/" + m.keyOf("previous-match") + " next",
+		m.keyOf("only-matches") + " only matches", m.keyOf("invert") + " invert", m.keyOf("follow") + " follow"} {
+		if width(head)+2+width(hint) > w {
+			break
+		}
+		head += "  " + m.st.dim.s(hint)
+	}
+	return head
+}

@@ -1,0 +1,605 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// order is how services are sorted.
+type order uint8
+
+const (
+	byName order = iota
+	byState
+	byCPU
+	byMem
+	orders
+)
+
+// String is the order's name on the screen.
+func (o order) String() string { return [...]string{"name", "state", "CPU", "memory"}[o] }
+
+// servicesPane lists services, and replicas of those that are opened.
+type servicesPane struct {
+	sel      target
+	marked   map[string]bool
+	expanded map[string]bool
+	order    order
+
+	rows  []target
+	last  int // row of the selection when it was last seen
+	top   int
+	h     int  // rows that were shown last
+	free  bool // the wheel moved the window away from the selection
+	cache servicesCache
+}
+
+// servicesCache is what was drawn last, and what it was drawn of.
+type servicesCache struct {
+	seq      uint64
+	second   int64
+	sel      target
+	r        rect
+	top      int
+	focus    bool
+	marks    int
+	expanded int
+	order    order
+	rows     []string
+}
+
+func newServicesPane() servicesPane {
+	return servicesPane{marked: map[string]bool{}, expanded: map[string]bool{}}
+}
+
+// refresh makes the rows of a snapshot. The selection stays with its service; when that is gone, it stays at its place.
+func (p *servicesPane) refresh(snap *engine.Snapshot) {
+	order := make([]*engine.Service, len(snap.Services))
+	for i := range snap.Services {
+		order[i] = &snap.Services[i]
+	}
+	slices.SortStableFunc(order, func(a, b *engine.Service) int {
+		switch p.order {
+		case byState:
+			return severity(b) - severity(a)
+		case byCPU:
+			return compareDown(a.CPU, b.CPU)
+		case byMem:
+			return compareDown(float64(a.Mem), float64(b.Mem))
+		}
+		return 0
+	})
+	p.rows = p.rows[:0]
+	for _, s := range order {
+		p.rows = append(p.rows, target{service: s.Name})
+		if p.expanded[s.Name] && len(s.Replicas) > 1 {
+			for _, r := range s.Replicas {
+				p.rows = append(p.rows, target{service: s.Name, replica: r.Number})
+			}
+		}
+	}
+	for name := range p.marked {
+		if !slices.ContainsFunc(snap.Services, func(s engine.Service) bool { return s.Name == name }) {
+			delete(p.marked, name)
+		}
+	}
+	p.settle()
+}
+
+// settle finds the selection again among the rows.
+func (p *servicesPane) settle() {
+	if len(p.rows) == 0 {
+		return // keep the name: the services may come back
+	}
+	i := slices.Index(p.rows, p.sel)
+	if i < 0 && p.sel.replica > 0 {
+		i = slices.Index(p.rows, target{service: p.sel.service})
+	}
+	if i < 0 {
+		i = min(p.last, len(p.rows)-1)
+	}
+	p.last, p.sel = i, p.rows[i]
+}
+
+func compareDown(a, b float64) int {
+	switch {
+	case a > b || b != b && a == a:
+		return -1
+	case a < b || a != a && b == b:
+		return 1
+	}
+	return 0
+}
+
+// severity ranks what a person should look at first.
+func severity(s *engine.Service) int {
+	switch {
+	case s.State == engine.StateBroken:
+		return 9
+	case s.State == engine.StateExited && (s.ExitCode != 0 || s.ByHand):
+		return 8
+	case s.State == engine.StateRestarting:
+		return 7
+	case s.Health == engine.Unhealthy:
+		return 6
+	case s.State == engine.StatePaused:
+		return 5
+	case len(s.Stale) > 0:
+		return 4
+	case s.State == engine.StateRunning:
+		return 1
+	case s.State == engine.StateExited:
+		return 0
+	}
+	return 3
+}
+
+func (p *servicesPane) nextOrder() { p.order = (p.order + 1) % orders }
+
+func (p *servicesPane) move(n int) {
+	if len(p.rows) == 0 {
+		return
+	}
+	p.last = min(max(p.last+n, 0), len(p.rows)-1)
+	p.sel, p.free = p.rows[p.last], false
+}
+
+func (p *servicesPane) scroll(n int) { p.top, p.free = p.top+n, true }
+
+func (p *servicesPane) clickRow(i int) {
+	if i += p.top; i >= 0 && i < len(p.rows) {
+		p.last, p.sel = i, p.rows[i]
+	}
+}
+
+func (p *servicesPane) selectName(name string) {
+	if i := slices.Index(p.rows, target{service: name}); i >= 0 {
+		p.last, p.sel, p.free = i, p.rows[i], false
+	}
+}
+
+func (p *servicesPane) marking() bool { return len(p.marked) > 0 }
+func (p *servicesPane) clearMarks()   { clear(p.marked) }
+func (p *servicesPane) toggleMark() {
+	if p.marked[p.sel.service] {
+		delete(p.marked, p.sel.service)
+	} else {
+		p.marked[p.sel.service] = true
+	}
+}
+
+// markedNames are the marked services that exist, by name.
+func (p *servicesPane) markedNames(snap *engine.Snapshot) []string {
+	var out []string
+	for _, s := range snap.Services {
+		if p.marked[s.Name] {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+func (p *servicesPane) toggleExpanded(snap *engine.Snapshot) {
+	name := p.sel.service
+	if p.expanded[name] {
+		delete(p.expanded, name)
+		p.sel = target{service: name}
+	} else {
+		p.expanded[name] = true
+	}
+	p.refresh(snap)
+}
+
+// headRows is how many rows stand above the first service.
+func (p *servicesPane) headRows(f frame) int {
+	if f.wide && !f.one {
+		return 2
+	}
+	return 1
+}
+
+// columns are the widths that fit; 0 leaves a column out.
+type columns struct {
+	name, state, health, up, rst, cpu, mem, port, last int
+}
+
+const (
+	leadW    = 5 // " >●* " and the like
+	leastTxt = 13
+)
+
+// fitColumns gives the widths for w cells. Columns leave in the order MEM, CPU, RST, PORT, UP.
+func fitColumns(w int, name int) columns {
+	c := columns{name: min(max(name, 7), 24), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 4, port: 6}
+	total := func() int {
+		n := leadW
+		for _, x := range []int{c.name, c.state, c.health, c.up, c.rst, c.cpu, c.mem, c.port} {
+			if x > 0 {
+				n += x + 1
+			}
+		}
+		return n
+	}
+	for _, leave := range []*int{&c.mem, &c.cpu, &c.rst, &c.port, &c.up} {
+		if w-total() >= leastTxt {
+			break
+		}
+		*leave = 0
+	}
+	if w-total() < leastTxt {
+		c.name = min(c.name, 14)
+	}
+	if w-total() < 8 {
+		c.health = 0
+	}
+	if w-total() < 0 {
+		c.name, c.state = min(c.name, 10), 10
+	}
+	c.last = max(w-total(), 0)
+	return c
+}
+
+// wideColumns are the widths for the services column of a wide screen, which leaves ports and changes to other parts.
+func wideColumns(w int, name int) columns {
+	c := columns{name: min(max(name, 7), 16), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 5}
+	c.last = max(w-leadW-c.name-c.state-c.health-c.up-c.rst-c.cpu-c.mem-7, 0)
+	return c
+}
+
+// Render draws the pane into r.
+func (p *servicesPane) Render(m *Model, r rect) []string {
+	p.h = max(r.h-p.headRows(m.f), 0)
+	p.window()
+	key := servicesCache{
+		seq: m.snap.Seq, second: m.now.Unix(), sel: p.sel, r: r, top: p.top, focus: m.focus == paneServices,
+		marks: p.markHash(), expanded: len(p.expanded), order: p.order,
+	}
+	old := p.cache
+	old.rows = nil
+	if p.cache.rows != nil && key.same(old) {
+		return p.cache.rows
+	}
+	key.rows = p.draw(m, r)
+	p.cache = key
+	return key.rows
+}
+
+func (a servicesCache) same(b servicesCache) bool {
+	return a.seq == b.seq && a.second == b.second && a.sel == b.sel && a.r == b.r && a.top == b.top && a.focus == b.focus &&
+		a.marks == b.marks && a.expanded == b.expanded && a.order == b.order
+}
+
+// markHash tells sets of marks apart.
+func (p *servicesPane) markHash() int {
+	n := 0
+	for name := range p.marked {
+		n += hue(name, 1<<30) + 1
+	}
+	return n
+}
+
+// window keeps the selection in sight, unless the wheel moved on.
+func (p *servicesPane) window() {
+	if !p.free {
+		p.top = min(max(p.top, p.last-p.h+1), p.last)
+	}
+	p.top = max(min(p.top, len(p.rows)-p.h), 0)
+}
+
+func (p *servicesPane) draw(m *Model, r rect) []string {
+	name := 0
+	for _, t := range p.rows {
+		name = max(name, width(t.service))
+	}
+	cols := fitColumns(r.w, name)
+	var out []string
+	if p.headRows(m.f) == 2 {
+		cols = wideColumns(r.w, name)
+		title := fmt.Sprintf(" %s %d", strings.ToUpper(paneServices.String()), len(m.snap.Services))
+		hint := fmt.Sprintf("sort: %s   space mark   [1] ", p.order)
+		out = append(out, titlePaint(m, m.focus == paneServices).s(fit(title, r.w-width(hint)))+m.st.dim.s(hint))
+	}
+	out = append(out, m.st.title.s(fit(header(cols, m.focus == paneServices || p.headRows(m.f) == 2), r.w)))
+	for i := p.top; i < len(p.rows) && i-p.top < p.h; i++ {
+		out = append(out, p.row(m, p.rows[i], cols, r.w))
+	}
+	if len(p.rows) == 0 {
+		out = append(out, m.st.dim.s(fit("   no services", r.w)))
+	}
+	if more := len(p.rows) - p.top - p.h; more > 0 && len(out) > 1 {
+		hidden := m.st.dim.s(fmt.Sprintf(" %d more ", more))
+		last := out[len(out)-1]
+		out[len(out)-1] = fit(last, r.w-width(hidden)) + hidden
+	}
+	for len(out) < r.h {
+		out = append(out, spaces(r.w))
+	}
+	return out[:min(len(out), max(r.h, 0))]
+}
+
+func titlePaint(m *Model, focus bool) paint {
+	if focus {
+		return m.st.titleFocus
+	}
+	return m.st.title
+}
+
+func header(c columns, focus bool) string {
+	name := "service"
+	if focus {
+		name = "SERVICE"
+	}
+	return rowOf(c, "     ", name, "STATE", "HEALTH", "UP", "RST", "CPU", "MEM", "PORT", "LAST CHANGE")
+}
+
+// rowOf puts cells into columns.
+func rowOf(c columns, lead, name, state, health, up, rst, cpu, mem, port, last string) string {
+	var b strings.Builder
+	b.WriteString(lead)
+	put := func(s string, w int, toRight bool) {
+		if w <= 0 {
+			return
+		}
+		if toRight {
+			b.WriteString(right(s, w))
+		} else {
+			b.WriteString(fit(s, w))
+		}
+		b.WriteByte(' ')
+	}
+	put(name, c.name, false)
+	put(state, c.state, false)
+	put(health, c.health, false)
+	put(up, c.up, true)
+	put(rst, c.rst, true)
+	put(cpu, c.cpu, true)
+	put(mem, c.mem, true)
+	put(port, c.port, false)
+	if c.last > 0 {
+		b.WriteString(fit(last, c.last))
+	}
+	return b.String()
+}
+
+// row draws one service or replica.
+func (p *servicesPane) row(m *Model, t target, c columns, w int) string {
+	s := m.service(t.service)
+	if s == nil {
+		return spaces(w)
+	}
+	sel := t == p.sel
+	cursor, mark := " ", " "
+	if sel {
+		cursor = ">"
+	}
+	if p.marked[t.service] && t.replica == 0 {
+		mark = "*"
+	}
+	var row string
+	if t.replica > 0 {
+		row = p.replicaRow(m, s, t, c, cursor)
+	} else {
+		sign, paint := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+		lead := mark + cursor + " " + m.paintOf(paint).s(sign) + " "
+		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(stateText(s), c.state)), m.healthText(s.Health), upText(s.State, s.Started, m.now),
+			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), m.lastChange(s, c.last))
+	}
+	row = fit(row, w)
+	switch {
+	case sel && m.focus == paneServices:
+		return m.st.selected.over(row)
+	case sel:
+		return m.st.selectedDim.over(row)
+	}
+	return row
+}
+
+func (p *servicesPane) replicaRow(m *Model, s *engine.Service, t target, c columns, cursor string) string {
+	i := slices.IndexFunc(s.Replicas, func(r engine.Replica) bool { return r.Number == t.replica })
+	if i < 0 {
+		return ""
+	}
+	r := &s.Replicas[i]
+	started := r.Since
+	if !r.Identity.Started.IsZero() {
+		started = r.Identity.Started
+	}
+	sign, paint := stateSign(r.State, r.Health, r.ExitCode, s.ByHand)
+	branch := "├"
+	if i == len(s.Replicas)-1 {
+		branch = "└"
+	}
+	return rowOf(c, " "+cursor+" "+m.st.dim.s(branch)+" ", m.paintOf(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
+		m.paintOf(paint).s(replicaText(r)), m.healthText(r.Health), upText(r.State, started, m.now), restarts(r.Restarts, r.State), percent(r.CPU),
+		bytesText(r.Mem), ports(r.Ports, 6), m.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause))))
+}
+
+// tone is how a state is meant: names for paints that exist once the background is known.
+type tone uint8
+
+const (
+	tonePlain tone = iota
+	toneGood
+	toneBusy
+	toneWarn
+	toneBad
+	toneOff
+)
+
+func (m *Model) paintOf(t tone) paint {
+	return [...]paint{m.st.plain, m.st.good, m.st.busy, m.st.warn, m.st.bad, m.st.off}[t]
+}
+
+// stateSign is the one-cell sign of a state.
+func stateSign(s engine.State, h engine.Health, exit int, byHand bool) (string, tone) {
+	switch s {
+	case engine.StateRunning:
+		switch h {
+		case engine.Unhealthy:
+			return "◐", toneWarn
+		case engine.HealthStarting:
+			return "◌", toneBusy
+		}
+		return "●", toneGood
+	case engine.StateStarting, engine.StateCreated:
+		return "◌", toneBusy
+	case engine.StateBuilding, engine.StateRestarting, engine.StateStopping:
+		return "⟳", toneBusy
+	case engine.StatePaused:
+		return "‖", toneWarn
+	case engine.StateExited:
+		if exit == 0 && !byHand {
+			return "✓", toneOff
+		}
+		return "✗", toneBad
+	case engine.StateBroken:
+		return "✗", toneBad
+	}
+	return "○", toneOff
+}
+
+// stateText is the word for the STATE column.
+func stateText(s *engine.Service) string {
+	text := s.State.String()
+	switch s.State {
+	case engine.StateExited:
+		text = fmt.Sprintf("exited %d", s.ExitCode)
+	case engine.StateBuilding:
+		if s.Doing != "" {
+			text = s.Doing
+		}
+	}
+	if n := max(s.Wanted, len(s.Replicas)); n > 1 {
+		up := 0
+		for _, r := range s.Replicas {
+			if r.State == engine.StateRunning {
+				up++
+			}
+		}
+		text = fmt.Sprintf("%s %d/%d", text, up, s.Wanted)
+	}
+	return text
+}
+
+func replicaText(r *engine.Replica) string {
+	switch {
+	case r.State == engine.StateExited && r.OOM:
+		return "out of memory"
+	case r.State == engine.StateExited:
+		return fmt.Sprintf("exited %d", r.ExitCode)
+	}
+	return r.State.String()
+}
+
+func (m *Model) healthText(h engine.Health) string {
+	switch h {
+	case engine.Healthy:
+		return "healthy"
+	case engine.Unhealthy:
+		return m.st.warn.s("unhealthy")
+	case engine.HealthStarting:
+		return m.st.busy.s("starting")
+	}
+	return m.st.dim.s("-")
+}
+
+func upText(s engine.State, started, now time.Time) string {
+	if started.IsZero() || s == engine.StateExited || s == engine.StateBroken || s == engine.StateWaiting || s == engine.StateCreated {
+		return "-"
+	}
+	return age(now.Sub(started))
+}
+
+func restarts(n int, s engine.State) string {
+	if s == engine.StateWaiting {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// ports lists the published ports in w cells, those that do not fit as a number.
+func ports(all []engine.Port, w int) string {
+	out, shown := "", map[int]bool{}
+	for _, p := range all {
+		if p.Published == 0 || shown[p.Published] {
+			continue // the IPv6 twin of one that is listed
+		}
+		shown[p.Published] = true
+		next := fmt.Sprintf(":%d", p.Published)
+		if out != "" {
+			next = out + " " + next
+		}
+		if width(next) > w {
+			return cut(out, w-1) + "+"
+		}
+		out = next
+	}
+	if out == "" {
+		return "-"
+	}
+	return out
+}
+
+// lastChange says what a service is doing, waits for, lacks, or did last, whichever matters most.
+func (m *Model) lastChange(s *engine.Service, w int) string {
+	mode := ""
+	if s.Mode == project.Manual || s.Mode == project.Off {
+		mode = m.st.dim.s(" [" + s.Mode.String() + "]")
+	}
+	text := func() string {
+		c := s.Last
+		switch {
+		case s.State == engine.StateBroken && s.Err != "":
+			return m.st.bad.s(cut(s.Err, w))
+		case c != nil && c.Ended.IsZero() && !c.Began.IsZero():
+			doing := c.Action
+			if s.Doing != "" && s.Doing != c.Action {
+				doing = s.Doing
+			}
+			return m.st.busy.s(fmt.Sprintf("%s %s..", doing, age(m.now.Sub(c.Began))))
+		case s.Doing != "" && s.State != engine.StateBuilding:
+			return m.st.busy.s(s.Doing)
+		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
+			return m.st.busy.s("waits: " + strings.Join(s.WaitsFor, ", "))
+		case len(s.Pending) > 0:
+			return m.st.warn.s(plural(len(s.Pending), "file") + " pending")
+		case len(s.Stale) > 0:
+			return m.st.badge.s("STALE") + m.st.warn.s(" "+plural(len(s.Stale), "file"))
+		case c == nil:
+			return m.st.dim.s("-")
+		case c.Err != "":
+			return m.st.bad.s(cut(c.Action+" failed", w)) + m.st.dim.s("  "+age(m.now.Sub(c.Ended)))
+		case hurt(s):
+			return fmt.Sprintf("%s %s ago", past(c.Action), age(m.now.Sub(c.Ended)))
+		}
+		head := fmt.Sprintf("%-7s %5s", c.Action, took(c.Ended.Sub(c.Began)))
+		if w >= 40 {
+			return head + m.st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
+		}
+		if w >= 23 {
+			return head + m.st.dim.s("  "+c.Ended.Format("15:04:05"))
+		}
+		return head
+	}()
+	return text + mode
+}
+
+// past turns an action into what was done.
+func past(action string) string {
+	switch action {
+	case "kill":
+		return "killed"
+	case "stop":
+		return "stopped"
+	case "pause":
+		return "paused"
+	case "start":
+		return "started"
+	}
+	return action
+}

@@ -1,0 +1,181 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/term"
+	"github.com/muesli/cancelreader"
+
+	"bulkhead/engine"
+)
+
+type (
+	// shellMsg says which shell a service has.
+	shellMsg struct {
+		target target
+		cmd    []string
+		err    error
+	}
+	shellDoneMsg struct {
+		target target
+		err    error
+	}
+)
+
+// shells are tried in this order.
+func (c Config) shells() []string {
+	if len(c.Shells) > 0 {
+		return c.Shells
+	}
+	return []string{"bash", "sh"}
+}
+
+// doShell looks for a shell in the selected service, aside; startShell then goes into it.
+func doShell(m *Model) tea.Cmd {
+	t, tried := m.svc.sel, m.opts.Config.shells()
+	m.say("looking for a shell in " + t.String())
+	return m.jobs.do("look for a shell", func(ctx context.Context) tea.Msg {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		var last error
+		for _, sh := range tried {
+			var out bytes.Buffer
+			code, err := m.backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: &out, Stderr: &out})
+			if err == nil && code == 0 {
+				return shellMsg{target: t, cmd: []string{sh}}
+			}
+			if err != nil {
+				last = err
+			}
+		}
+		if ctx.Err() != nil {
+			return shellMsg{target: t, err: fmt.Errorf("look for a shell in %s: %w", t, ctx.Err())}
+		}
+		_ = last // engines word a missing program each in their own way; that none of the shells starts is what counts
+		return shellMsg{target: t, err: fmt.Errorf("%s has no shell (tried %v): build it from an image that has one, or run a program of its image with bulkhead exec", t, tried)}
+	})
+}
+
+// startShell gives the terminal to the shell.
+func (m *Model) startShell(msg shellMsg) tea.Cmd {
+	if msg.err != nil {
+		m.fail(msg.err.Error())
+		return nil
+	}
+	m.status = statusLine{}
+	t := msg.target
+	env := []string{"TERM=xterm-256color"}
+	if v := envOf(m.opts.Environ, "TERM"); v != "" && v != "dumb" {
+		env[0] = "TERM=" + v
+	}
+	sh := &shell{
+		ctx: m.jobs.ctx, banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t), size: engine.Size{Width: m.w, Height: m.h},
+		run: func(ctx context.Context, o engine.ExecOptions) (int, error) {
+			o.Cmd, o.Env, o.TTY = msg.cmd, env, true
+			return m.backend.Exec(ctx, t.service, t.replica, o)
+		},
+	}
+	return tea.Exec(sh, func(err error) tea.Msg { return shellDoneMsg{target: t, err: err} })
+}
+
+func (m *Model) shellDone(msg shellDoneMsg) {
+	if msg.err != nil && !errors.Is(msg.err, context.Canceled) {
+		m.fail(fmt.Sprintf("shell in %s: %s", msg.target, oneLine(msg.err.Error())))
+		return
+	}
+	m.say("back from " + msg.target.String())
+}
+
+// shell runs a command on the user's own terminal; it implements tea.ExecCommand. Bubble Tea has released the terminal
+// when Run is called and takes it back after.
+type shell struct {
+	ctx    context.Context
+	banner string
+	size   engine.Size // used where the terminal cannot be asked
+	run    func(ctx context.Context, o engine.ExecOptions) (int, error)
+	in     io.Reader
+	out    io.Writer
+}
+
+func (s *shell) SetStdin(r io.Reader)  { s.in = r }
+func (s *shell) SetStdout(w io.Writer) { s.out = w }
+func (s *shell) SetStderr(io.Writer)   {}
+
+// Run implements tea.ExecCommand. Whatever happens in between, it gives the terminal back as it got it.
+func (s *shell) Run() (err error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+
+	in := s.in
+	if f, ok := s.in.(term.File); ok && term.IsTerminal(f.Fd()) {
+		old, err := term.MakeRaw(f.Fd())
+		if err != nil {
+			return fmt.Errorf("set the terminal to raw: %w", err)
+		}
+		defer term.Restore(f.Fd(), old)
+	}
+	// A plain read would sit on the terminal after the shell ended and swallow the next key.
+	reader, err := cancelreader.NewReader(in)
+	if err != nil {
+		return fmt.Errorf("read the terminal: %w", err)
+	}
+	defer reader.Close()
+	defer reader.Cancel()
+
+	resize := make(chan engine.Size, 1)
+	resize <- s.terminalSize()
+	signals := make(chan os.Signal, 1)
+	notifyResize(signals)
+	defer signal.Stop(signals)
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for {
+			select {
+			case <-signals:
+			case <-ctx.Done():
+				return
+			}
+			size := s.terminalSize()
+			select {
+			case resize <- size:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+
+	fmt.Fprint(s.out, "\x1b[2J\x1b[H"+s.banner)
+	code, err := s.run(ctx, engine.ExecOptions{Stdin: reader, Stdout: s.out, Stderr: s.out, Resize: resize})
+	if err == nil && (code == 126 || code == 127) {
+		err = fmt.Errorf("it ended with code %d: the shell does not start", code)
+	}
+	return err
+}
+
+// terminalSize asks the terminal.
+func (s *shell) terminalSize() engine.Size {
+	if f, ok := s.out.(term.File); ok {
+		if w, h, err := term.GetSize(f.Fd()); err == nil {
+			return engine.Size{Width: w, Height: h}
+		}
+	}
+	return s.size
+}

@@ -1,0 +1,229 @@
+package ui
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// width is how many cells s takes. Most of what is shown is plain ASCII, which needs no parser.
+func width(s string) int {
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0x20 || s[i] >= 0x7f {
+			return ansi.StringWidth(s)
+		}
+	}
+	return len(s)
+}
+
+const blanks = "                                                                                                    "
+
+// spaces gives n blanks.
+func spaces(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	if n <= len(blanks) {
+		return blanks[:n]
+	}
+	return strings.Repeat(" ", n)
+}
+
+// cut shortens s to w cells; what is cut off is told by a dot row at the end.
+func cut(s string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	if width(s) <= w {
+		return s
+	}
+	return ansi.Truncate(s, w, "…")
+}
+
+// fit makes s exactly w cells wide.
+func fit(s string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	n := width(s)
+	switch {
+	case n == w:
+		return s
+	case n < w:
+		return s + spaces(w-n)
+	}
+	s = ansi.Truncate(s, w, "…")
+	return s + spaces(w-width(s)) // a wide character that did not fit leaves a cell
+}
+
+// right makes s exactly w cells wide, its end at the right.
+func right(s string, w int) string {
+	if n := width(s); n < w {
+		return spaces(w-n) + s
+	}
+	return fit(s, w)
+}
+
+// ends puts l at the left and r at the right of w cells; l gives way.
+func ends(l, r string, w int) string {
+	rw := width(r)
+	if rw+1 >= w {
+		return fit(l, w)
+	}
+	return fit(l, w-rw) + r
+}
+
+// rule is a line of w cells that begins with a title.
+func rule(title string, w int) string {
+	if title != "" {
+		title = "─ " + title + " "
+	}
+	if n := width(title); n < w {
+		return title + strings.Repeat("─", w-n)
+	}
+	return cut(title, w)
+}
+
+// age says how long ago in at most four cells: "0s", "59s", "14m", "23h", "12d".
+func age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", min(int(d.Hours()/24), 999))
+}
+
+// took says how long something took, in at most five cells: "0.04s", "0.9s", "14.2s", "3m02s".
+func took(d time.Duration) string {
+	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.2fs", max(d, 0).Seconds())
+	case d < 100*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return age(d)
+}
+
+// bytesText says an amount of memory in at most four cells: "88M", "1.1G", "900K".
+func bytesText(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	f, unit := float64(n), 0
+	for f >= 1000 && unit < 4 {
+		f /= 1024
+		unit++
+	}
+	switch {
+	case unit == 0:
+		return fmt.Sprintf("%dB", n)
+	case f < 9.95 && unit >= 3:
+		return fmt.Sprintf("%.1f%c", f, "BKMGT"[unit])
+	}
+	return fmt.Sprintf("%.0f%c", f, "BKMGT"[unit])
+}
+
+// percent says cores as per cent of one core, in at most four cells.
+func percent(cores float64) string {
+	switch {
+	case math.IsNaN(cores):
+		return "-"
+	case cores >= 9.995:
+		return fmt.Sprintf("%.0fx", cores)
+	}
+	return fmt.Sprintf("%.0f%%", cores*100)
+}
+
+// perSecond says a rate of bytes.
+func perSecond(f float64) string {
+	if math.IsNaN(f) {
+		return "-"
+	}
+	return bytesText(int64(f)) + "/s"
+}
+
+// spark draws the last w values between 0 and their greatest.
+func spark(values []float64, w int) string {
+	const bars = "▁▂▃▄▅▆▇█"
+	if len(values) > w {
+		values = values[len(values)-w:]
+	}
+	top := 0.0
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			top = max(top, v)
+		}
+	}
+	var b strings.Builder
+	for range w - len(values) {
+		b.WriteByte(' ')
+	}
+	runes := []rune(bars)
+	for _, v := range values {
+		i := 0
+		if top > 0 && !math.IsNaN(v) {
+			i = min(int(v/top*float64(len(runes)-1)+0.5), len(runes)-1)
+		}
+		b.WriteRune(runes[i])
+	}
+	return b.String()
+}
+
+// plural puts the right form behind a number.
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	if strings.HasSuffix(one, "ss") {
+		return fmt.Sprintf("%d %ses", n, one)
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// thousands writes 12904 as 12,904.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// shortID is the part of a container id that people compare.
+func shortID(id string) string {
+	if i := strings.IndexByte(id, ':'); i >= 0 {
+		id = id[i+1:]
+	}
+	return id[:min(len(id), 12)]
+}
+
+// hue picks one of n colours for a name, always the same.
+func hue(name string, n int) int {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return int(h.Sum32() % uint32(n))
+}
+
+// overlay lays box over rows at x, y; what is behind it stays visible around it.
+func overlay(rows, box []string, x, y, w int) {
+	for i, b := range box {
+		if y+i < 0 || y+i >= len(rows) {
+			continue
+		}
+		row := rows[y+i]
+		bw := width(b)
+		rows[y+i] = fit(ansi.Cut(row, 0, x), x) + "\x1b[m" + b + "\x1b[m" + ansi.Cut(row, x+bw, w)
+	}
+}

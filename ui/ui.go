@@ -1,0 +1,160 @@
+// Package ui is the interactive screen of bulkhead. It reads snapshots and logs, turns keys into commands, and knows
+// no container engine.
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+// Backend is what the screen needs of an engine; *engine.Engine is one. All methods may be called from any goroutine.
+type Backend interface {
+	// Snapshot is the latest state. Nobody writes to it again.
+	Snapshot() *engine.Snapshot
+	// Subscribe gives a channel of capacity one that holds a token whenever state or logs changed since it was last
+	// taken; stop ends that.
+	Subscribe() (changed <-chan struct{}, stop func())
+	Logs() *logs.Store
+	// Do carries out a command and returns when it is done, or taken over by the lanes.
+	Do(context.Context, engine.Command) error
+	// Exec runs a command in a replica (0: the first that runs) and returns its exit code.
+	Exec(ctx context.Context, service string, replica int, o engine.ExecOptions) (int, error)
+	// SetAttention says whether somebody looks; readings are taken less often while nobody does.
+	SetAttention(focused bool)
+}
+
+// Options are the parts and wishes of one screen. Only Backend is required.
+type Options struct {
+	Backend Backend
+	Config  Config
+	Stdin   io.Reader          // nil: os.Stdin
+	Stdout  io.Writer          // nil: os.Stdout
+	Environ []string           // nil: os.Environ(); TERM, NO_COLOR and TMUX are looked at
+	Version string             // shown in the help
+	OpenURL func(string) error // opens a browser; nil: the system's way
+	Now     func() time.Time   // nil: time.Now
+
+	program []tea.ProgramOption // further options of tests
+	started func(*tea.Program)
+}
+
+// Outcome is what the user wants to happen to the project when the screen is left.
+type Outcome uint8
+
+// The outcomes. Leave is also what an error goes with.
+const (
+	Leave       Outcome = iota // the containers go on running
+	Stop                       // stop the project
+	Down                       // remove containers and networks
+	DownVolumes                // and the named volumes
+)
+
+// String gives the word for messages.
+func (o Outcome) String() string {
+	switch o {
+	case Stop:
+		return "stop"
+	case Down:
+		return "down"
+	case DownVolumes:
+		return "down with volumes"
+	}
+	return "leave"
+}
+
+// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was given back. A panic on
+// the screen, in one of its goroutines or in the Backend's methods becomes an error.
+func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
+	if o.Stdin == nil {
+		o.Stdin = os.Stdin
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.OpenURL == nil {
+		o.OpenURL = openURL
+	}
+	work, cancel := context.WithCancel(ctx)
+	changed, unsubscribe := o.Backend.Subscribe()
+	m, err := newModel(work, o, changed)
+	if err != nil {
+		cancel()
+		unsubscribe()
+		return Leave, err
+	}
+	// Bubble Tea does not wait for its commands; ours end with work, and Run waits for them.
+	defer m.jobs.wg.Wait()
+	defer unsubscribe()
+	defer cancel()
+
+	opts := []tea.ProgramOption{
+		tea.WithInput(o.Stdin), tea.WithOutput(o.Stdout), tea.WithEnvironment(o.Environ),
+		tea.WithFPS(30), tea.WithoutSignalHandler(),
+	}
+	p := tea.NewProgram(m, append(opts, o.program...)...)
+	if o.started != nil {
+		o.started(p)
+	}
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
+	_, err = p.Run()
+	switch {
+	case m.failed != nil:
+		return Leave, m.failed
+	case errors.Is(err, tea.ErrProgramPanic):
+		return Leave, fmt.Errorf("show the screen: %w", err)
+	case err != nil && !errors.Is(err, tea.ErrInterrupted):
+		return Leave, fmt.Errorf("show the screen: %w", err)
+	}
+	return m.outcome, nil
+}
+
+// jobs runs work outside of the event loop. Its commands end when ctx does, and a panic in one ends the program.
+type jobs struct {
+	ctx context.Context
+	wg  sync.WaitGroup
+}
+
+// fatalMsg ends the program with an error.
+type fatalMsg struct{ err error }
+
+// do makes a command of f.
+func (j *jobs) do(name string, f func(ctx context.Context) tea.Msg) tea.Cmd {
+	j.wg.Add(1)
+	// Bubble Tea drops a command that is returned after it decided to quit, so the count may not hang on its running:
+	// whichever comes first, its run or the end of ctx, claims it.
+	var once sync.Once
+	stop := context.AfterFunc(j.ctx, func() { once.Do(j.wg.Done) })
+	return func() (msg tea.Msg) {
+		claimed := false
+		once.Do(func() { claimed = true })
+		if !claimed {
+			return nil
+		}
+		stop()
+		defer j.wg.Done()
+		defer func() {
+			if r := recover(); r != nil {
+				msg = fatalMsg{err: fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())}
+			}
+		}()
+		return f(j.ctx)
+	}
+}

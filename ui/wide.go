@@ -1,0 +1,289 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine"
+)
+
+// renderColumns draws the wide screen's upper part and the timeline into rows.
+func (m *Model) renderColumns(rows []string) {
+	f := &m.f
+	left := append(m.svc.Render(m, f.services)[:len(m.svc.cache.rows):len(m.svc.cache.rows)], m.leftPane(f.left)...)
+	mid := append([]string{m.tabLine(f.tabs.w)}, m.mainPane(f.main)...)
+	bar := m.st.line.s("│")
+	var side []string
+	if !f.side.empty() {
+		side = m.sidePane(f.side)
+	}
+	for i := 0; i < f.tabs.h+f.main.h; i++ {
+		row := left[i] + bar + mid[i]
+		if side != nil {
+			row += bar + side[i]
+		}
+		rows[f.tabs.y+i] = row
+	}
+	for i, row := range m.timeline(f.timeline) {
+		rows[f.timeline.y+i] = row
+	}
+}
+
+// leftPane stands below the services: what the last changes took, dependencies, ports, the host.
+func (m *Model) leftPane(r rect) []string {
+	var rows []string
+	section := func(title, hint string, lines []string) {
+		if len(lines) == 0 || len(rows)+3 > r.h {
+			return
+		}
+		rows = append(rows, "", m.st.title.s(ends(" "+title, hint, r.w)))
+		rows = append(rows, lines...)
+	}
+	section("LAST SAVE -> READY", "", m.lastChanges(r.w))
+	var deps []string
+	for _, l := range m.graphLines() {
+		deps = append(deps, "   "+l)
+	}
+	section("DEPENDENCIES", "["+m.keyOf("graph")+"] ", deps)
+	section("PORTS ("+m.keyOf("open")+", then a digit)", "", m.portLines(r.w))
+	s := m.snap
+	host := fmt.Sprintf("   %s %s · context %s", s.Runtime.Name, s.Runtime.Version, s.Runtime.Context)
+	if len(s.Files) > 0 {
+		host += " · " + baseName(s.Files[0])
+	}
+	if s.Runtime.Name != "" {
+		section("HOST", "", []string{host})
+	}
+	for i := range rows {
+		rows[i] = fit(rows[i], r.w)
+	}
+	if len(rows) > r.h && r.h > 0 {
+		rows = rows[:r.h]
+	}
+	return fill(rows, r)
+}
+
+// lastChanges lists per service the last piece of work with its stages.
+func (m *Model) lastChanges(w int) []string {
+	var out []string
+	names := 7
+	for i := range m.snap.Services {
+		names = min(max(names, width(m.snap.Services[i].Name)), 12)
+	}
+	for _, t := range m.svc.rows {
+		s := m.service(t.service)
+		if s == nil || t.replica > 0 {
+			continue
+		}
+		head := "   " + fit(s.Name, names) + " "
+		switch c := s.Last; {
+		case len(s.Stale) > 0 && (c == nil || !c.Ended.IsZero()):
+			out = append(out, head+m.st.badge.s("STALE")+" "+m.st.warn.s(plural(len(s.Stale), "file")+" newer than what runs"))
+		case c == nil:
+		default:
+			text := fmt.Sprintf("%-12s %6s  ", c.Action, took(ended(c.Ended, m.now).Sub(c.Began)))
+			if c.Err != "" {
+				text = m.st.bad.s(fmt.Sprintf("%-12s failed  ", c.Action))
+			} else if c.Ended.IsZero() {
+				text = m.st.busy.s(fmt.Sprintf("%-12s %5s.. ", c.Action, age(m.now.Sub(c.Began))))
+			}
+			out = append(out, head+text+m.st.dim.s(stagesText(c)))
+		}
+	}
+	return out
+}
+
+// stagesText lists the stages of a change: "detect .05 copy .11 restart .7".
+func stagesText(c *engine.Change) string {
+	var parts []string
+	for _, s := range c.Stages {
+		if s.Name == "total" {
+			continue
+		}
+		text := fmt.Sprintf("%.2f", s.Took.Seconds())
+		if s.Took >= 10*time.Second {
+			text = fmt.Sprintf("%.0f", s.Took.Seconds())
+		} else if s.Took >= time.Second {
+			text = fmt.Sprintf("%.1f", s.Took.Seconds())
+		}
+		if slices.Contains(c.Slow, s.Name) {
+			text += "!"
+		}
+		parts = append(parts, s.Name+" "+strings.TrimPrefix(text, "0"))
+	}
+	return strings.Join(parts, " ")
+}
+
+// sidePane shows the selected service in short.
+func (m *Model) sidePane(r rect) []string {
+	s := m.selected()
+	if s == nil {
+		return fill(nil, r)
+	}
+	var rows []string
+	add := func(key, value string) {
+		if value != "" {
+			rows = append(rows, " "+m.st.dim.s(fit(key, 7))+value)
+		}
+	}
+	section := func(title, hint string) {
+		rows = append(rows, "", m.st.title.s(ends(" "+title, hint, r.w)))
+	}
+	gen := ""
+	if s.Generation > 0 {
+		gen = fmt.Sprintf("  gen %d", s.Generation)
+	}
+	rows = append(rows, ends(" "+m.st.bold.s(s.Name)+m.st.dim.s(gen), m.st.dim.s("["+m.keyOf("inspect")+"] inspect "), r.w))
+	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+	add("state", m.paintOf(t).s(sign+" "+stateText(s))+m.st.dim.s(" since "+clock(s.Since)))
+	if s.ReadyBy != "" {
+		add("ready", readyText(s))
+	}
+	add("image", s.Image)
+	if len(s.Replicas) > 0 {
+		add("id", shortID(s.Replicas[0].Identity.ID))
+	}
+	if cmd := s.Config.Config.Command; len(cmd) > 0 {
+		add("cmd", strings.Join(cmd, " "))
+	}
+	if len(s.Replicas) > 0 && s.Replicas[0].Cause != "" {
+		add("why", s.Replicas[0].Cause)
+	}
+	add("needs", strings.Join(s.DependsOn, ", "))
+	if len(s.WaitsFor) > 0 {
+		add("waits", m.st.busy.s(strings.Join(s.WaitsFor, ", ")))
+	}
+	if s.Err != "" {
+		add("error", m.st.bad.s(oneLine(s.Err)))
+		add("do", s.Remedy)
+	}
+	m.sideCharts(s, add, func() { rows = append(rows, "") })
+	if len(s.Rules) > 0 {
+		section("WATCH  "+s.Mode.String(), "["+m.keyOf("watch")+"] cycle ")
+		for _, rule := range s.Rules {
+			text := fmt.Sprintf("   %-12s %s", rule.Action, m.relative(rule.Path))
+			if rule.Target != "" {
+				text += " -> " + rule.Target
+			}
+			rows = append(rows, text)
+		}
+	}
+	m.sideHistory(s, section, func(l string) { rows = append(rows, l) })
+	for i := range rows {
+		rows[i] = fit(rows[i], r.w)
+	}
+	return fill(rows, r)
+}
+
+func readyText(s *engine.Service) string {
+	if s.Ready {
+		return "yes, by " + s.ReadyBy
+	}
+	return "not yet, by " + s.ReadyBy
+}
+
+func (m *Model) sideCharts(s *engine.Service, add func(key, value string), gap func()) {
+	const w = 22
+	if len(s.CPUHistory) > 1 {
+		gap()
+		add("cpu", m.st.good.s(spark(s.CPUHistory, w))+" "+percent(s.CPU))
+	}
+	if len(s.MemHistory) > 1 {
+		mem := make([]float64, len(s.MemHistory))
+		for i, v := range s.MemHistory {
+			mem[i] = float64(v)
+		}
+		add("mem", m.st.good.s(spark(mem, w))+" "+bytesText(s.Mem))
+	}
+	if s.NetRx == s.NetRx && s.NetTx == s.NetTx && len(s.CPUHistory) > 1 {
+		add("net", fmt.Sprintf("in %s  out %s", perSecond(s.NetRx), perSecond(s.NetTx)))
+	}
+	_, errs := m.backend.Logs().Rates(s.Name, m.now, 10*time.Second, w)
+	values, sum := make([]float64, len(errs)), 0
+	for i, n := range errs {
+		values[i] = float64(n)
+		sum += n
+	}
+	if sum > 0 {
+		add("err", m.st.fail.s(spark(values, w))+fmt.Sprintf(" %d", sum))
+	}
+}
+
+func (m *Model) sideHistory(s *engine.Service, section func(title, hint string), add func(string)) {
+	if len(s.Changes) == 0 {
+		return
+	}
+	section("CHANGES", "")
+	for i := len(s.Changes) - 1; i >= 0 && i >= len(s.Changes)-6; i-- {
+		c := &s.Changes[i]
+		result := m.st.good.s("ok  ")
+		if c.Err != "" {
+			result = m.st.bad.s("FAIL")
+		} else if c.Ended.IsZero() {
+			result = m.st.busy.s("..  ")
+		}
+		add(fmt.Sprintf("   %s %-12s %5s %s", m.st.dim.s(c.Began.Local().Format("15:04")), c.Action, took(ended(c.Ended, m.now).Sub(c.Began)), result))
+	}
+}
+
+// relative shortens a path below the project's folder.
+func (m *Model) relative(path string) string {
+	if path == m.snap.Dir {
+		return "."
+	}
+	if rest, ok := strings.CutPrefix(path, m.snap.Dir+"/"); ok && m.snap.Dir != "" {
+		return "./" + rest
+	}
+	return path
+}
+
+// portOf is one published port that can be opened.
+type portOf struct {
+	service string
+	port    engine.Port
+}
+
+// allPorts lists what is published, by service, each port once.
+func (m *Model) allPorts(of []*engine.Service) []portOf {
+	var out []portOf
+	for _, s := range of {
+		seen := map[int]bool{}
+		for _, p := range s.Ports {
+			if p.Published > 0 && p.Protocol != "udp" && !seen[p.Published] {
+				seen[p.Published] = true
+				out = append(out, portOf{service: s.Name, port: p})
+			}
+		}
+	}
+	return out
+}
+
+func (m *Model) everyService() []*engine.Service {
+	out := make([]*engine.Service, len(m.snap.Services))
+	for i := range m.snap.Services {
+		out[i] = &m.snap.Services[i]
+	}
+	return out
+}
+
+func (m *Model) portLines(w int) []string {
+	var out []string
+	line := "  "
+	for i, p := range m.portChoices() {
+		if i == 9 {
+			break
+		}
+		item := fmt.Sprintf(" %d %s :%d ", i+1, p.service, p.port.Published)
+		if width(line)+width(item) > w && line != "  " {
+			out = append(out, line)
+			line = "  "
+		}
+		line += item
+	}
+	if line != "  " {
+		out = append(out, line)
+	}
+	return out
+}
