@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/engine/project"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	var asJSON, hash, quiet bool
+	c := &cobra.Command{
+		Use:               "config [SERVICE…]",
+		Short:             "Print the loaded project",
+		Long:              "Print the loaded project as YAML: merged, interpolated, with compose.bulkhead.yaml. Exit code 2 when it does not load.",
+		ValidArgsFunction: a.completeServices,
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return a.config(cmd.Context(), services, asJSON, hash, quiet)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&hash, "hash", false, "`service hash` lines: what docker compose recreates containers by")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing; the exit code says whether it loads")
+	c.MarkFlagsMutuallyExclusive("json", "hash", "quiet")
+	return c
+}
+
+func (a *app) config(ctx context.Context, services []string, asJSON, hash, quiet bool) error {
+	o := a.options()
+	if !hash {
+		o.Services = services
+	}
+	p, err := project.Load(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := known(p, services); err != nil {
+		return err
+	}
+	a.warn(p)
+	var out []byte
+	switch {
+	case quiet:
+	case hash:
+		for _, s := range p.Services {
+			if len(services) == 0 || slices.Contains(services, s.Name) {
+				out = fmt.Appendf(out, "%s %s\n", s.Name, s.Hash)
+			}
+		}
+	case asJSON:
+		if out, err = p.JSON(); err != nil {
+			return err
+		}
+		out = append(out, '\n')
+	default:
+		if out, err = p.YAML(); err != nil {
+			return err
+		}
+	}
+	_, err = a.parts.Stdout.Write(out)
+	return err
+}
+
+func (a *app) keysCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "keys",
+		Short: "Print the key map in the form of the config file",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			text, err := a.parts.Keys()
+			if err != nil {
+				return &exit{code: exitUsage, err: err}
+			}
+			_, err = fmt.Fprint(a.parts.Stdout, text)
+			return err
+		},
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.parts.Stdout, version())
+			return err
+		},
+	}
+}
+
+// version says what this program was built from.
+func version() string {
+	v, revision, dirty := "(devel)", "", ""
+	if b, ok := debug.ReadBuildInfo(); ok {
+		if b.Main.Version != "" {
+			v = b.Main.Version
+		}
+		for _, s := range b.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				revision = s.Value[:min(12, len(s.Value))]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				dirty = " with changes"
+			}
+		}
+	}
+	out := "bulkhead " + v
+	// A version that the go command makes up of a commit names it already.
+	if revision != "" && !strings.Contains(v, revision) {
+		out += " " + revision + dirty
+	}
+	return fmt.Sprintf("%s %s %s/%s", out, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

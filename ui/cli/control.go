@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"bulkhead/engine"
+)
+
+// The control socket speaks HTTP and JSON:
+//
+//	GET  /v1/                     who this is
+//	POST /v1/do                   an engine.Command; answers when it is done, with the lines it led to
+//	GET  /v1/snapshot             the rows of `ps --json`
+//	GET  /v1/records?since=SEQ    the lines of `up --json` without the logs, from after SEQ on, until either side ends it
+//	GET  /v1/wait?service=NAME    answers when the named services (none: all) are ready, or cannot become it
+//
+// What does not work answers {"error": "…"}.
+
+// hello says who answers on a control socket.
+type hello struct {
+	Project string `json:"project"`
+	Engine  string `json:"engine"` // its id
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+}
+
+// did is the answer to a command.
+type did struct {
+	Lines []string `json:"lines"` // events that came while it was carried out
+	Error string   `json:"error,omitempty"`
+}
+
+// control serves a running engine.
+type control struct {
+	e     *engine.Engine
+	hello hello
+	downs func() // called once `down` of the whole project has worked
+}
+
+// serve answers until ctx ends, and returns after the last request was answered.
+func (c *control) serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: c.handler(), BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: 10 * time.Second}
+	var closing sync.WaitGroup
+	closing.Add(1)
+	stop := context.AfterFunc(ctx, func() {
+		defer closing.Done()
+		grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if srv.Shutdown(grace) != nil {
+			srv.Close() // whoever still waits for an answer gets none
+		}
+	})
+	err := srv.Serve(l)
+	if stop() {
+		closing.Done() // it ended by itself
+	}
+	closing.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve the control socket: %w", err)
+}
+
+func (c *control) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, c.hello) })
+	mux.HandleFunc("GET /v1/snapshot", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, snapshotRows(c.e.Snapshot())) })
+	mux.HandleFunc("POST /v1/do", c.do)
+	mux.HandleFunc("GET /v1/wait", c.wait)
+	mux.HandleFunc("GET /v1/records", c.records)
+	return mux
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(encode(v), '\n')) // who does not wait for the answer does not get it
+}
+
+func (c *control) do(w http.ResponseWriter, r *http.Request) {
+	var cmd engine.Command
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&cmd); err != nil {
+		reply(w, http.StatusBadRequest, did{Error: "read the command: " + err.Error()})
+		return
+	}
+	if cmd.Cause == "" {
+		cmd.Cause = "you asked from another terminal"
+	}
+	var since uint64
+	if recs := c.e.Snapshot().Records; len(recs) > 0 {
+		since = recs[len(recs)-1].Seq
+	}
+	err := c.e.Do(r.Context(), cmd)
+	out, status := did{Lines: []string{}}, http.StatusOK
+	recs, _ := c.e.Records(since)
+	for _, rec := range recs {
+		if rec.Kind != "plan" {
+			out.Lines = append(out.Lines, eventText(rec))
+		}
+	}
+	if err != nil {
+		out.Error, status = err.Error(), http.StatusUnprocessableEntity
+	}
+	reply(w, status, out)
+	if err == nil && cmd.Verb == engine.VerbDown && len(cmd.Services) == 0 {
+		c.downs()
+	}
+}
+
+func (c *control) wait(w http.ResponseWriter, r *http.Request) {
+	if err := c.e.WaitReady(r.Context(), r.URL.Query()["service"]...); err != nil {
+		reply(w, http.StatusUnprocessableEntity, did{Lines: lastWords(c.e, troubled(c.e.Snapshot(), err)), Error: err.Error()})
+		return
+	}
+	reply(w, http.StatusOK, did{Lines: []string{}})
+}
+
+func (c *control) records(w http.ResponseWriter, r *http.Request) {
+	var since uint64
+	if s := r.URL.Query().Get("since"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			reply(w, http.StatusBadRequest, did{Error: fmt.Sprintf("since=%s: it is not the seq of a record", s)})
+			return
+		}
+		since = n
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.WriteHeader(http.StatusOK)
+	flush := http.NewResponseController(w)
+	err := eachRecord(r.Context(), c.e, since, func(recs []engine.Record) error {
+		for _, rec := range recs {
+			if _, err := w.Write(append(encode(recordLine(rec, nil)), '\n')); err != nil {
+				return err
+			}
+		}
+		return flush.Flush()
+	})
+	_ = err // the reader went away, or we do: both are how a stream ends
+}
+
+// eachRecord hands out records after since as they come, until ctx ends or f returns an error. What came before ctx ended is
+// handed out.
+func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]engine.Record) error) error {
+	changed, stop := e.Subscribe()
+	defer stop()
+	for {
+		over := ctx.Err() != nil
+		recs, missed := e.Records(since)
+		if len(recs) > 0 {
+			since = recs[len(recs)-1].Seq
+			if missed > 0 {
+				recs = append([]engine.Record{{Kind: "notice", Notice: "missed", Time: recs[0].Time,
+					Text: fmt.Sprintf("%d events came faster than they could be written, and are left out", missed)}}, recs...)
+			}
+		}
+		if err := f(recs); err != nil || over {
+			return err
+		}
+		// A token comes with every log line too: a pause keeps a flood of them from costing more than a glance.
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (a *app) hello(project string) hello {
+	return hello{Project: project, Engine: a.info.ID, PID: os.Getpid(), Version: version()}
+}

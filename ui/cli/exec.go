@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"strings"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"bulkhead/engine"
+)
+
+func (a *app) execCommand() *cobra.Command {
+	var (
+		o       engine.ExecOptions
+		noTTY   bool
+		replica int
+	)
+	c := &cobra.Command{
+		Use:               "exec SERVICE COMMAND [ARG…]",
+		Short:             "Run a command in a service's container",
+		Long:              "Run a command in a running container, on a terminal where stdin and stdout are one. The exit code is the command's.",
+		Args:              atLeast(2, "a service and a command"),
+		ValidArgsFunction: a.completeOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Cmd = args[1:]
+			return a.exec(cmd.Context(), args[0], replica, noTTY, o)
+		},
+	}
+	fs := c.Flags()
+	fs.SetInterspersed(false) // flags after the service are the command's
+	fs.BoolVarP(&noTTY, "no-tty", "T", false, "no terminal, though stdin is one")
+	fs.StringArrayVarP(&o.Env, "env", "e", nil, "`KEY=value` for the command, repeatable")
+	fs.StringVarP(&o.User, "user", "u", "", "run as this `user`")
+	fs.StringVarP(&o.Dir, "workdir", "w", "", "run in this `folder`")
+	fs.BoolVar(&o.Privileged, "privileged", false, "with all privileges")
+	fs.IntVar(&replica, "index", 0, "`number` of the replica; else the first that runs")
+	return c
+}
+
+func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool, o engine.ExecOptions) error {
+	name, p, err := a.find(ctx)
+	if err != nil {
+		return err
+	}
+	if err := known(p, []string{service}); err != nil {
+		return err
+	}
+	for i, e := range o.Env {
+		if !strings.Contains(e, "=") {
+			o.Env[i] = e + "=" + a.env[e]
+		}
+	}
+	if err := a.connect(ctx); err != nil {
+		return err
+	}
+	in, err := a.running(ctx, name, service, replica)
+	if err != nil {
+		return err
+	}
+	o.Stdin, o.Stdout, o.Stderr = a.parts.Stdin, a.parts.Stdout, a.parts.Stderr
+	inFD, isIn := terminal(a.parts.Stdin)
+	outFD, isOut := terminal(a.parts.Stdout)
+	o.TTY = isIn && isOut && !noTTY
+	var code int
+	if o.TTY {
+		o.Stderr = nil // a terminal has one stream
+		code, err = a.onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
+			o.Resize = sizes
+			return a.rt.Exec(ctx, in.ID, o)
+		})
+	} else {
+		var stop context.CancelFunc
+		ctx, stop = interruptible(ctx)
+		defer stop()
+		code, err = a.rt.Exec(ctx, in.ID, o)
+	}
+	if err != nil {
+		return fmt.Errorf("exec in %s: %w", service, err)
+	}
+	if code != 0 {
+		return &exit{code: code}
+	}
+	return nil
+}
+
+// onTerminal runs f with the terminal raw and its sizes, and gives the terminal back whatever f does.
+func (a *app) onTerminal(ctx context.Context, in, out uintptr, f func(<-chan engine.Size) (int, error)) (int, error) {
+	before, err := term.MakeRaw(in)
+	if err != nil {
+		return 0, fmt.Errorf("make the terminal raw: %w", err)
+	}
+	defer term.Restore(in, before)
+	ctx, cancel := context.WithCancel(ctx)
+	g := &group{ctx: ctx}
+	defer g.Wait()
+	defer cancel()
+	sizes := make(chan engine.Size, 1)
+	g.Go("terminal size", func(ctx context.Context) error {
+		return eachResize(ctx, func() {
+			w, h, err := term.GetSize(out)
+			if err != nil {
+				return // it has none, as a serial line
+			}
+			select {
+			case <-sizes: // nobody has taken the size before; it is old now
+			default:
+			}
+			sizes <- engine.Size{Width: w, Height: h}
+		})
+	})
+	return f(sizes)
+}
+
+// running finds the container to run a command in.
+func (a *app) running(ctx context.Context, name, service string, replica int) (engine.Instance, error) {
+	instances, err := a.rt.Instances(ctx, name)
+	if err != nil {
+		return engine.Instance{}, fmt.Errorf("exec in %s: %w", service, err)
+	}
+	state := ""
+	for _, in := range instances {
+		if in.Service != service || replica != 0 && in.Replica != replica {
+			continue
+		}
+		if in.State == engine.StateRunning {
+			return in, nil
+		}
+		state = in.State.String()
+	}
+	switch state {
+	case "":
+		return engine.Instance{}, fmt.Errorf("exec in %s: it has no container; `bulkhead up %s` makes it", service, service)
+	case engine.StatePaused.String():
+		return engine.Instance{}, fmt.Errorf("exec in %s: it is paused; `bulkhead unpause %s` lets it go on", service, service)
+	}
+	return engine.Instance{}, fmt.Errorf("exec in %s: it is %s; `bulkhead start %s` starts it", service, state, service)
+}

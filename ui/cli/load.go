@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/engine/project"
+)
+
+// options are what the shared flags say about the project.
+func (a *app) options() project.Options {
+	return project.Options{
+		Files: a.shared.files, EnvFiles: a.shared.envFiles, Profiles: a.shared.profiles, Name: a.shared.name, Dir: a.shared.dir,
+		Stdin: a.parts.Stdin, Env: a.parts.Environ,
+	}
+}
+
+// load loads the project that the flags name.
+func (a *app) load(ctx context.Context) (*project.Project, error) {
+	return project.Load(ctx, a.options())
+}
+
+// find loads the project that a verb works on. Where there is no Compose file but a name, the name is enough (p is nil then):
+// containers are found by their labels.
+func (a *app) find(ctx context.Context) (name string, p *project.Project, err error) {
+	p, err = a.load(ctx)
+	if err == nil {
+		return p.Name, p, nil
+	}
+	named := a.shared.name
+	if named == "" {
+		named = a.env["COMPOSE_PROJECT_NAME"]
+	}
+	var load *project.LoadError
+	// A file that was named, or that is there and wrong, is an error: acting on less than it says would be a surprise.
+	if named != "" && len(a.shared.files) == 0 && errors.As(err, &load) && load.File == "" {
+		return named, nil, nil
+	}
+	return "", nil, err
+}
+
+// warn prints what the project's files ask for in vain.
+func (a *app) warn(p *project.Project) {
+	for _, w := range p.Warnings {
+		a.complain("warning: " + w.String())
+	}
+}
+
+// known refuses services that the project does not have.
+func known(p *project.Project, services []string) error {
+	if p == nil {
+		return nil
+	}
+	all := serviceNames(p)
+	for _, s := range services {
+		if slices.Contains(all, s) {
+			continue
+		}
+		hint := "it has " + strings.Join(all, ", ")
+		if near := nearest(s, all); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return usagef("project %s has no service %s; %s", p.Name, s, hint)
+	}
+	return nil
+}
+
+// serviceNames lists all services of a project, disabled ones included.
+func serviceNames(p *project.Project) []string {
+	var all []string
+	for _, s := range p.Services {
+		all = append(all, s.Name)
+	}
+	all = append(append(all, p.Disabled...), p.Unselected...)
+	slices.Sort(all)
+	return all
+}
+
+// nearest gives the name that differs least from a mistyped one, "" when none is near.
+func nearest(name string, all []string) string {
+	// cobra measures the distance between words; a command stands for each name
+	c := &cobra.Command{Use: "x", SuggestionsMinimumDistance: 2}
+	for _, n := range all {
+		c.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
+	}
+	if s := c.SuggestionsFor(name); len(s) > 0 {
+		return s[0]
+	}
+	return ""
+}
+
+// completeServices completes service names from the Compose file.
+func (a *app) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.load(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := slices.DeleteFunc(serviceNames(p), func(s string) bool { return slices.Contains(args, s) })
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeOne completes the first argument only.
+func (a *app) completeOne(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return a.completeServices(cmd, args, typed)
+}
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s: it takes no arguments, and %q is one; see `%s --help`", cmd.Name(), args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// atLeast wants a number of arguments.
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usagef("%s: it needs %s; see `%s --help`", cmd.Name(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// endings are the signals that end the program.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
+// interruptible ends ctx with the first signal; a second one ends the program as if nobody listened.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, endings...)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// notifyEndings gives the signals that end the program to the caller, until stop.
+func notifyEndings() (sigs <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 4)
+	signal.Notify(c, endings...)
+	return c, func() { signal.Stop(c) }
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/gofrs/flock"
+)
+
+// maxSocket is how long the path of a unix socket may be: 104 bytes with the final zero on macOS and the BSDs, 108 on Linux.
+const maxSocket = 103
+
+// stateDir is where generations and sync records are kept, "" where there is no home.
+func (a *app) stateDir() string { return StateDir(a.parts.Environ) }
+
+// StateDir is bulkhead's folder for what outlives a run: $XDG_STATE_HOME/bulkhead, else below the home folder; "" where
+// there is none.
+func StateDir(env []string) string {
+	e := environ(env)
+	switch {
+	case e["XDG_STATE_HOME"] != "":
+		return filepath.Join(e["XDG_STATE_HOME"], "bulkhead")
+	case runtime.GOOS == "windows" && e["LOCALAPPDATA"] != "":
+		return filepath.Join(e["LOCALAPPDATA"], "bulkhead")
+	case e["HOME"] != "":
+		return filepath.Join(e["HOME"], ".local", "state", "bulkhead")
+	}
+	return ""
+}
+
+// socketPath is where the control socket of a project is.
+func (a *app) socketPath(project string) string {
+	temp := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%d", os.Getuid()))
+	dir := temp
+	if run := a.env["XDG_RUNTIME_DIR"]; run != "" {
+		dir = filepath.Join(run, "bulkhead")
+	}
+	sum := sha256.Sum256([]byte(project))
+	short := hex.EncodeToString(sum[:8]) + ".sock"
+	for _, path := range []string{filepath.Join(dir, project+".sock"), filepath.Join(dir, short), filepath.Join(temp, short)} {
+		if len(path) <= maxSocket {
+			return path
+		}
+	}
+	return filepath.Join("/tmp", filepath.Base(temp), short)
+}
+
+// errRunning means that another process holds a project.
+var errRunning = errors.New("another bulkhead runs it already; see it with `bulkhead ps` and `bulkhead logs -f`, or end that one first")
+
+// claim makes this process the one that runs a project: it takes its lock, and listens on its control socket. A socket that a
+// killed process left behind is replaced. release gives both back.
+func (a *app) claim(project string) (l net.Listener, release func(), err error) {
+	path := a.socketPath(project)
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make the folder of the control socket: %w", err)
+	}
+	// In a temporary directory anybody could have made a folder of this name before us.
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look at the folder of the control socket: %w", err)
+	}
+	if !info.IsDir() || !ours(info) {
+		return nil, nil, fmt.Errorf("listen on %s: its folder belongs to somebody else; set XDG_RUNTIME_DIR to a folder of your own", path)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("close the folder of the control socket: %w", err)
+	}
+	// The lock is given up by the system when its holder dies, a socket is not.
+	lock := flock.New(path + ".lock")
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, nil, fmt.Errorf("lock project %s: %w", project, err)
+	}
+	if !held {
+		return nil, nil, errRunning
+	}
+	free := func() { _ = lock.Unlock() } // the lock ends with the process anyway
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		free()
+		return nil, nil, fmt.Errorf("replace the control socket: %w", err)
+	}
+	l, err = net.Listen("unix", path)
+	if err != nil {
+		free()
+		return nil, nil, fmt.Errorf("listen on the control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		free()
+		return nil, nil, fmt.Errorf("close the control socket to others: %w", err)
+	}
+	return l, free, nil
+}

@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+// printer writes what happens as text or as JSON lines. Its methods may be called from any goroutine. The first write that does not
+// work closes broken; what comes later is dropped.
+type printer struct {
+	json   bool
+	colour bool
+	stamps bool // times before log lines
+	width  int  // of the widest name before a log line
+
+	mu     sync.Mutex
+	w      *bufio.Writer
+	err    error
+	broken chan struct{}
+	hues   map[string]int // by service, in order of appearance
+	buf    []byte
+}
+
+func newPrinter(w io.Writer) *printer {
+	return &printer{w: bufio.NewWriterSize(w, 64<<10), broken: make(chan struct{}), hues: map[string]int{}}
+}
+
+// failed is why nothing can be written any more; nil while all is well.
+func (p *printer) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// flush ends a batch. Callers hold mu.
+func (p *printer) flush() {
+	if err := p.w.Flush(); err != nil && p.err == nil {
+		p.err = fmt.Errorf("%w: %w", errStdoutClosed, err)
+		close(p.broken)
+	}
+}
+
+// text prints one line of our own.
+func (p *printer) text(s string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(oneLine(s))
+	p.flush()
+}
+
+func (p *printer) line(s string) {
+	p.w.WriteString(s) // a bufio.Writer keeps its error until Flush
+	p.w.WriteByte('\n')
+}
+
+// records prints events. outputs gives the last words of a build that did not succeed.
+func (p *printer) records(recs []engine.Record, outputs func(engine.Record) []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range recs {
+		var output []string
+		if r.Kind == "build" && r.Err != "" {
+			output = outputs(r)
+		}
+		if p.json {
+			p.line(string(encode(recordLine(r, output))))
+			continue
+		}
+		for _, l := range output {
+			p.prefixed(r.Service, time.Time{}, logs.System, []byte(l), 0)
+		}
+		p.line(eventText(r))
+	}
+	p.flush()
+}
+
+// lines prints log lines.
+func (p *printer) lines(lines []logs.Line, name func(logs.Line) string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range lines {
+		if p.json {
+			// What bulkhead itself puts between the lines of a service comes as records here.
+			if l.Stream != logs.System {
+				p.line(string(encode(logLine(l))))
+			}
+			continue
+		}
+		p.prefixed(name(l), l.Time, l.Stream, l.Text, l.Cut)
+	}
+	p.flush()
+}
+
+// hues are SGR colours that can be read on light and dark grounds.
+var hues = [...]string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
+
+// prefixed prints one log line after the name of its service. Callers hold mu.
+func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []byte, cut int) {
+	if p.colour {
+		hue, known := p.hues[name]
+		if !known {
+			hue = len(p.hues) % len(hues)
+			p.hues[name] = hue
+		}
+		fmt.Fprintf(p.w, "\x1b[%sm%-*s |\x1b[0m ", hues[hue], p.width, name)
+	} else {
+		fmt.Fprintf(p.w, "%-*s | ", p.width, name)
+	}
+	if p.stamps && !t.IsZero() {
+		p.w.WriteString(t.Local().Format("15:04:05.000 "))
+	}
+	if p.colour {
+		p.buf = logs.Clean(p.buf[:0], text)
+	} else {
+		p.buf = logs.Plain(p.buf[:0], text)
+	}
+	if stream == logs.System && p.colour {
+		fmt.Fprintf(p.w, "\x1b[2m%s\x1b[0m", p.buf)
+	} else {
+		p.w.Write(p.buf)
+	}
+	if cut > 0 {
+		fmt.Fprintf(p.w, " … %d bytes more", cut)
+	}
+	p.w.WriteByte('\n')
+}
+
+// eventText is one event as one line.
+func eventText(r engine.Record) string {
+	text := r.Text
+	switch {
+	case text == "" && r.Ledger != nil:
+		text = ledgerText(r.Ledger)
+	case text == "" && r.Err != "":
+		text = r.Service + ": " + r.Err
+	case text == "":
+		text = strings.TrimSpace(fmt.Sprintf("%s: %s %s", r.Service, r.Kind, r.Action))
+	}
+	if r.Kind == "plan" {
+		text = "plan: " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	}
+	return oneLine(text)
+}
+
+// ledgerText says who suffered from a fault and who did not.
+func ledgerText(l *engine.Ledger) string {
+	var suffered []string
+	untouched := 0
+	for _, r := range l.Rows {
+		switch r.Outcome {
+		case engine.Untouched:
+			untouched++
+		case engine.OutcomeUnknown:
+		default:
+			suffered = append(suffered, fmt.Sprintf("%s %s", replicaName(r.Service, r.Replica), r.Outcome))
+		}
+	}
+	return sufferText(replicaName(l.Service, l.Replica), l.Fault, suffered, untouched)
+}
+
+// sufferText is the one line about a fault that people read.
+func sufferText(hit, fault string, suffered []string, untouched int) string {
+	text := fmt.Sprintf("%s hit by %s: ", hit, fault)
+	if len(suffered) > 0 {
+		text += strings.Join(suffered, ", ") + "; "
+	}
+	return text + fmt.Sprintf("%d others untouched (same container id, start time and restart count)", untouched)
+}
+
+// replicaName names a replica as people do: the first one by its service alone.
+func replicaName(service string, replica int) string {
+	if replica > 1 {
+		return fmt.Sprintf("%s/%d", service, replica)
+	}
+	return service
+}
+
+// clean makes text safe for a terminal and takes its colours away.
+func clean(s string) string { return string(logs.Plain(nil, []byte(s))) }

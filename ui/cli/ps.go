@@ -1,0 +1,265 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// psRow is one replica in `ps --json` and on the control socket. Scripts rely on its names.
+type psRow struct {
+	Service     string   `json:"service"`
+	Replica     int      `json:"replica"`
+	Generation  *int     `json:"generation"`   // null where nobody can know
+	ContainerID string   `json:"container_id"` // "" while there is no container
+	Name        string   `json:"name"`
+	State       string   `json:"state"`
+	Health      string   `json:"health"`
+	ExitCode    *int     `json:"exit_code"`  // null while it has not ended
+	StartedAt   *string  `json:"started_at"` // null: it never ran
+	Restarts    int      `json:"restarts"`
+	Image       string   `json:"image"`
+	Ports       []psPort `json:"ports"`
+	Stale       *bool    `json:"stale"` // null where nobody can know
+}
+
+type psPort struct {
+	Host      string `json:"host"` // "" is every address
+	Published int    `json:"published"`
+	Target    int    `json:"target"`
+	Protocol  string `json:"protocol"`
+}
+
+func (a *app) psCommand() *cobra.Command {
+	var asJSON, all, quiet bool
+	c := &cobra.Command{
+		Use:               "ps [SERVICE…]",
+		Short:             "List the project's containers",
+		ValidArgsFunction: a.completeServices,
+		RunE: func(cmd *cobra.Command, services []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			name, p, err := a.find(ctx)
+			if err != nil {
+				return err
+			}
+			if err := known(p, services); err != nil {
+				return err
+			}
+			rows, err := a.rows(ctx, name, p, all)
+			if err != nil {
+				return err
+			}
+			if len(services) > 0 {
+				rows = slices.DeleteFunc(rows, func(r psRow) bool { return !slices.Contains(services, r.Service) })
+			}
+			switch {
+			case asJSON:
+				return a.printJSON(rows)
+			case quiet:
+				for _, r := range rows {
+					if _, err := fmt.Fprintln(a.parts.Stdout, r.ContainerID); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			return printTable(a.parts.Stdout, rows)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON array")
+	c.Flags().BoolVarP(&all, "all", "a", false, "services that have no container too")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "container ids only")
+	c.MarkFlagsMutuallyExclusive("json", "quiet")
+	return c
+}
+
+// rows lists the project's replicas: from a running `up` where there is one, else from the engine.
+func (a *app) rows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
+	if err := a.connect(ctx); err != nil {
+		return nil, err
+	}
+	if c := a.dial(ctx, name); c != nil {
+		rows, err := c.snapshot(ctx)
+		if !all {
+			rows = slices.DeleteFunc(rows, func(r psRow) bool { return r.ContainerID == "" })
+		}
+		return rows, err
+	}
+	return a.directRows(ctx, name, p, all)
+}
+
+// directRows asks the engine. What only bulkhead knows comes from its state folder.
+func (a *app) directRows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
+	instances, err := a.rt.Instances(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("list the containers of %s: %w", name, err)
+	}
+	generations := engine.Generations(a.stateDir(), a.info.ID, name)
+	rows := []psRow{}
+	for _, in := range instances {
+		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name, State: in.State.String(), Health: in.Health.String(),
+			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports)}
+		if g, ok := generations[in.ID]; ok {
+			r.Generation = &g
+		}
+		if ended(in.State, in.Started) {
+			r.ExitCode = &in.ExitCode
+		}
+		rows = append(rows, r)
+	}
+	if all && p != nil {
+		for _, s := range p.Services {
+			if !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == s.Name }) {
+				rows = append(rows, psRow{Service: s.Name, Replica: 1, State: engine.StateWaiting.String(), Health: engine.HealthNone.String(), Image: s.Image, Ports: []psPort{}})
+			}
+		}
+	}
+	sortRows(rows)
+	return rows, nil
+}
+
+// snapshotRows makes rows of what a running engine knows.
+func snapshotRows(s *engine.Snapshot) []psRow {
+	rows := []psRow{}
+	for _, svc := range s.Services {
+		stale := len(svc.Stale) > 0 || len(svc.Pending) > 0
+		if len(svc.Replicas) == 0 {
+			rows = append(rows, psRow{Service: svc.Name, Replica: 1, State: svc.State.String(), Health: engine.HealthNone.String(), Image: svc.Image,
+				Ports: []psPort{}, Stale: &stale})
+		}
+		for _, rep := range svc.Replicas {
+			r := psRow{Service: svc.Name, Replica: rep.Number, ContainerID: rep.Identity.ID, Name: rep.Name, State: rep.State.String(),
+				Health: rep.Health.String(), StartedAt: timeOrNull(rep.Identity.Started), Restarts: rep.Restarts, Image: svc.Image,
+				Ports: psPorts(rep.Ports), Stale: &stale}
+			if rep.Generation > 0 {
+				r.Generation = &rep.Generation
+			}
+			if rep.Identity.ID != "" && ended(rep.State, rep.Identity.Started) {
+				r.ExitCode = &rep.ExitCode
+			}
+			rows = append(rows, r)
+		}
+	}
+	sortRows(rows)
+	return rows
+}
+
+func ended(s engine.State, started time.Time) bool {
+	return (s == engine.StateExited || s == engine.StateRestarting) && !started.IsZero()
+}
+
+func sortRows(rows []psRow) {
+	slices.SortFunc(rows, func(x, y psRow) int {
+		if x.Service != y.Service {
+			return strings.Compare(x.Service, y.Service)
+		}
+		return x.Replica - y.Replica
+	})
+}
+
+func psPorts(ports []engine.Port) []psPort {
+	out := []psPort{}
+	for _, p := range ports {
+		out = append(out, psPort{Host: p.Host, Published: p.Published, Target: p.Target, Protocol: p.Protocol})
+	}
+	return out
+}
+
+// printTable prints rows for people.
+func printTable(w io.Writer, rows []psRow) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SERVICE\tNAME\tSTATE\tHEALTH\tUP\tRST\tGEN\tPORTS") // a tabwriter keeps its error until Flush
+	for _, r := range rows {
+		state, up, gen, health := r.State, "-", "-", r.Health
+		if r.ExitCode != nil {
+			state = fmt.Sprintf("%s %d", r.State, *r.ExitCode)
+		}
+		if r.StartedAt != nil && r.ExitCode == nil {
+			if started, err := time.Parse(stamp, *r.StartedAt); err == nil {
+				up = age(time.Since(started))
+			}
+		}
+		if r.Generation != nil {
+			gen = fmt.Sprint(*r.Generation)
+		}
+		if health == engine.HealthNone.String() || health == engine.HealthUnknown.String() {
+			health = "-"
+		}
+		if r.Stale != nil && *r.Stale {
+			state += " stale"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Service, orDash(r.Name), state, health, up, r.Restarts, gen, orDash(portsText(r.Ports)))
+	}
+	return t.Flush()
+}
+
+func portsText(ports []psPort) string {
+	var out []string
+	for _, p := range ports {
+		text := fmt.Sprintf("%d->%d/%s", p.Published, p.Target, p.Protocol)
+		if p.Published == 0 {
+			continue
+		}
+		if p.Host != "" && p.Host != "0.0.0.0" && p.Host != "::" {
+			text = p.Host + ":" + text
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// age writes how long something is up: the largest unit, as on the screen.
+func age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// took writes how long something took: "850ms", "2.3s", "1m02s".
+func took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// printJSON prints a value, indented.
+func (a *app) printJSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write json: %w", err)
+	}
+	_, err = fmt.Fprintf(a.parts.Stdout, "%s\n", b)
+	return err
+}

@@ -1,0 +1,361 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// The tour's own names.
+const (
+	tourProject = "bulkhead-tour"
+	tourEdits   = "catalog"
+	tourKills   = "orders"
+	tourWatches = 2 * time.Second // how long the others are watched after the kill
+	tourPatient = 10 * time.Minute
+)
+
+// tour shows the main things in a minute or so, in text, and leaves nothing behind.
+func (a *app) tour(ctx context.Context) (err error) {
+	if err := a.connect(ctx); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp("", "bulkhead-tour-")
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer func() {
+		if rm := os.RemoveAll(temp); err == nil && rm != nil {
+			err = fmt.Errorf("demo: %w", rm)
+		}
+	}()
+	say := tourPrinter(a)
+	for _, f := range a.engineFindings(nil) {
+		say(f.what, "%s", f.text)
+	}
+	v, noGo := goVersion(ctx)
+	dir := filepath.Join(temp, "shop")
+	if err := unpack(dir, noGo == nil); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	if noGo == nil {
+		say("go", "%s: the programs are built on this machine", v)
+	} else {
+		say("go", "not on this machine: the programs are built in the golang image")
+	}
+	gateway, err := a.shop(dir, tourProject)
+	if err != nil {
+		return err
+	}
+	p, err := project.Load(ctx, a.options())
+	if err != nil {
+		return err
+	}
+	sigs, stopSignals := notifyEndings()
+	defer stopSignals()
+	// What the tour learns of its containers goes with them.
+	s, err := a.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, a.load, sigs)
+	if err != nil {
+		return fmt.Errorf("demo %s: %w", p.Name, err)
+	}
+	s.whenSignalled, s.images = DownVolumes, true
+	t := &tour{s: s, say: say, dir: dir, home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
+	ended := time.Now()
+	err = s.run(func(ctx context.Context) (Outcome, error) {
+		ctx, cancel := context.WithTimeout(ctx, tourPatient)
+		defer cancel()
+		err := t.walk(ctx)
+		ended = time.Now()
+		return DownVolumes, err
+	})
+	left, look := a.leftovers(context.WithoutCancel(ctx), p.Name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("demo: %w", err)
+	case look != nil:
+		return fmt.Errorf("demo: look for what is left: %w", look)
+	case len(left) > 0:
+		return fmt.Errorf("demo: left behind: %s; `bulkhead -p %s down -v --rmi local` removes it", strings.Join(left, ", "), p.Name)
+	}
+	say("down", "containers, networks, volumes and images removed in %s; nothing is left", took(time.Since(ended)))
+	return nil
+}
+
+func tourPrinter(a *app) func(what, format string, args ...any) {
+	return func(what, format string, args ...any) {
+		fmt.Fprintf(a.parts.Stdout, "%-9s %s\n", what, clean(fmt.Sprintf(format, args...))) // the tour goes on when nobody reads
+	}
+}
+
+// leftovers names what of a project is still on the engine.
+func (a *app) leftovers(ctx context.Context, name string) ([]string, error) {
+	var left []string
+	instances, err := a.rt.Instances(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range instances {
+		left = append(left, "container "+in.Name)
+	}
+	images, err := a.rt.ProjectImages(ctx, name, true)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range images {
+		left = append(left, "image "+id)
+	}
+	return left, nil
+}
+
+// tour is one walk through the shop.
+type tour struct {
+	s    *session
+	say  func(what, format string, args ...any)
+	dir  string
+	home string // URL
+}
+
+func (t *tour) walk(ctx context.Context) error {
+	s := t.s
+	s.tasks.Go("builds", func(context.Context) error {
+		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
+			for _, r := range recs {
+				// What makes the first start slow, so that nobody thinks that it hangs.
+				if r.Kind == "build" && len(r.Stages) > 0 && r.Stages[0].Took > time.Second {
+					t.say("", "%s", eventText(r))
+				}
+			}
+			return nil
+		})
+	})
+	if err := s.e.WaitReady(ctx); err != nil {
+		s.a.quote(lastWords(s.e, troubled(s.e.Snapshot(), err)))
+		return fmt.Errorf("up: %w", err)
+	}
+	snap := s.e.Snapshot()
+	t.say("up", "%d services ready in %s, each in its own container; the gateway is at %s", len(snap.Services), took(snap.ReadyIn), t.home)
+	for _, part := range []func(context.Context) error{t.edit, t.kill} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// home is what the gateway says.
+type home struct {
+	Catalog struct {
+		Data []struct {
+			SKU   string `json:"sku"`
+			Cents int    `json:"cents"`
+		} `json:"data"`
+		Degraded bool `json:"degraded"`
+	} `json:"catalog"`
+	Orders struct {
+		Degraded bool `json:"degraded"`
+	} `json:"orders"`
+	Degraded bool     `json:"degraded"`
+	Down     []string `json:"down"`
+}
+
+func (t *tour) ask(ctx context.Context) (home, error) {
+	var h home
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.home, nil)
+	if err != nil {
+		return h, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return h, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return h, fmt.Errorf("GET %s: %s", t.home, resp.Status)
+	}
+	return h, json.NewDecoder(resp.Body).Decode(&h)
+}
+
+// until asks the gateway again and again until its answer is as wanted, and returns when that was.
+func (t *tour) until(ctx context.Context, what string, patience time.Duration, ok func(home) bool) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		h, err := t.ask(ctx)
+		if err == nil && ok(h) {
+			return time.Now(), nil
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s", what, took(patience)), err)
+		}
+	}
+}
+
+// edit changes a price in the source, and waits until the gateway names the new one.
+func (t *tour) edit(ctx context.Context) error {
+	before, err := t.ask(ctx)
+	if err != nil {
+		return fmt.Errorf("ask the gateway: %w", err)
+	}
+	if len(before.Catalog.Data) == 0 {
+		return errors.New("ask the gateway: its catalog is empty")
+	}
+	item := before.Catalog.Data[0]
+	file := filepath.Join(t.dir, tourEdits, "items.json")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	older, newer := fmt.Sprintf(`"cents": %d}`, item.Cents), fmt.Sprintf(`"cents": %d}`, item.Cents+1)
+	edited := strings.Replace(string(text), older, newer, 1)
+	if edited == string(text) {
+		return fmt.Errorf("edit %s: the price of %s is not in it", file, item.SKU)
+	}
+	bystanders := snapshotRows(t.s.e.Snapshot())
+	saved := time.Now()
+	if err := os.WriteFile(file, []byte(edited), 0o644); err != nil {
+		return err
+	}
+	live, err := t.until(ctx, "edit", 3*time.Minute, func(h home) bool {
+		return slices.ContainsFunc(h.Catalog.Data, func(i struct {
+			SKU   string `json:"sku"`
+			Cents int    `json:"cents"`
+		}) bool {
+			return i.SKU == item.SKU && i.Cents == item.Cents+1 && !h.Catalog.Degraded
+		})
+	})
+	if err != nil {
+		return err
+	}
+	change, err := t.change(ctx, saved)
+	if err != nil {
+		return err
+	}
+	t.say("edit", "%s/items.json saved: %s, ready in %d ms (%s); through the gateway the new price answers after %d ms",
+		tourEdits, change.Action, change.Ended.Sub(saved).Milliseconds(), stages(change.Stages), live.Sub(saved).Milliseconds())
+	t.say("", "%s", compareRows(bystanders, snapshotRows(t.s.e.Snapshot()), []string{tourEdits}, "the change"))
+	return nil
+}
+
+// change waits for the end of the change that a save led to.
+func (t *tour) change(ctx context.Context, since time.Time) (engine.Change, error) {
+	var found *engine.Change
+	err := t.look(ctx, func(s *engine.Snapshot) bool {
+		for _, svc := range s.Services {
+			if svc.Name == tourEdits && svc.Last != nil && svc.Last.Began.After(since.Add(-time.Second)) && !svc.Last.Ended.IsZero() && len(svc.Last.Paths) > 0 {
+				found = svc.Last
+			}
+		}
+		return found != nil
+	})
+	if err != nil {
+		return engine.Change{}, fmt.Errorf("wait for the end of the change: %w", err)
+	}
+	if found.Err != "" {
+		return *found, fmt.Errorf("%s of %s: %s", found.Action, tourEdits, found.Err)
+	}
+	return *found, nil
+}
+
+// look waits until a snapshot is as wanted, for a minute at most.
+func (t *tour) look(ctx context.Context, ok func(*engine.Snapshot) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	changed, stop := t.s.e.Subscribe()
+	defer stop()
+	for !ok(t.s.e.Snapshot()) {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func stages(all []engine.Stage) string {
+	var out []string
+	for _, s := range all {
+		if s.Name != "total" {
+			out = append(out, fmt.Sprintf("%s %d", s.Name, s.Took.Milliseconds()))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// kill kills one service, prints who noticed, and brings it back.
+func (t *tour) kill(ctx context.Context) error {
+	e := t.s.e
+	if _, err := t.until(ctx, "before the kill", 10*time.Second, func(h home) bool { return !h.Degraded }); err != nil {
+		return err
+	}
+	before := snapshotRows(e.Snapshot())
+	if err := e.Do(ctx, engine.Command{Verb: engine.VerbKill, Services: []string{tourKills}, Cause: "the tour"}); err != nil {
+		return err
+	}
+	watched := time.NewTimer(tourWatches)
+	defer watched.Stop()
+	_, err := t.until(ctx, "kill", 10*time.Second, func(h home) bool { return h.Orders.Degraded })
+	if err != nil {
+		return err
+	}
+	select {
+	case <-watched.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	snap := e.Snapshot()
+	after := snapshotRows(snap)
+	t.say("kill", "%s", compareRows(before, after, []string{tourKills}, "SIGKILL"))
+	for _, b := range before {
+		i := slices.IndexFunc(after, func(r psRow) bool { return r.Service == b.Service && r.Replica == b.Replica })
+		if b.Service == tourKills || i < 0 || b.StartedAt == nil || after[i].StartedAt == nil {
+			continue
+		}
+		t.say("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service, after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
+	}
+	t.say("", "the gateway answers all the while: 200, \"degraded\": true, with the last orders it saw")
+
+	began := time.Now()
+	if err := e.Do(ctx, engine.Command{Verb: engine.VerbUp, Services: []string{tourKills}, Cause: "the tour"}); err != nil {
+		return err
+	}
+	if err := e.WaitReady(ctx, tourKills); err != nil {
+		return err
+	}
+	ready := time.Since(began)
+	whole, err := t.until(ctx, "bring back", 20*time.Second, func(h home) bool { return !h.Degraded })
+	if err != nil {
+		return err
+	}
+	t.say("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills, ready.Milliseconds(), whole.Sub(began).Milliseconds())
+	return nil
+}
+
+// outcome is what the engine's ledger says of a bystander of the last fault.
+func (t *tour) outcome(s *engine.Snapshot, b psRow) string {
+	if len(s.Ledgers) > 0 {
+		for _, r := range s.Ledgers[len(s.Ledgers)-1].Rows {
+			if r.Service == b.Service && r.Replica == b.Replica && r.Outcome != engine.OutcomeUnknown {
+				if r.Outcome == engine.Errors {
+					return "the same, with errors in its log"
+				}
+				return r.Outcome.String()
+			}
+		}
+	}
+	return "not known"
+}

@@ -1,0 +1,312 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// upFlags are the flags of up.
+type upFlags struct {
+	plain, json, detach bool
+	noWatch, leave      bool
+	build, noBuild      bool
+	removeOrphans       bool
+	recreate            bool
+	noColor, stamps     bool
+	wait                time.Duration
+	scale               []string
+}
+
+func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
+	fs := c.Flags()
+	fs.BoolVar(&f.plain, "plain", false, "no screen: log lines after the name of their service, and a line for each event")
+	fs.BoolVar(&f.json, "json", false, "no screen: a JSON object a line")
+	fs.BoolVarP(&f.detach, "detach", "d", false, "wait until all is ready, print the table of ps, and leave it running")
+	fs.BoolVar(&f.noWatch, "no-watch", false, "do not watch files")
+	fs.BoolVar(&f.build, "build", false, "build the images even if they are there")
+	fs.BoolVar(&f.noBuild, "no-build", false, "build nothing; a missing image is an error")
+	fs.BoolVar(&f.removeOrphans, "remove-orphans", false, "remove containers of services that the file does not name")
+	fs.BoolVar(&f.recreate, "force-recreate", false, "make all containers anew")
+	fs.BoolVar(&f.leave, "leave", false, "leave the project running when this ends")
+	fs.BoolVar(&f.noColor, "no-color", false, "with --plain: no colours")
+	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "with --plain: the time before each log line")
+	fs.DurationVar(&f.wait, "wait-timeout", 5*time.Minute, "how long to wait for all to be ready; without -d, say so when it takes longer")
+	fs.StringArrayVar(&f.scale, "scale", nil, "`SERVICE=N` replicas, repeatable")
+	c.MarkFlagsMutuallyExclusive("plain", "json", "detach")
+	c.MarkFlagsMutuallyExclusive("build", "no-build")
+	c.MarkFlagsMutuallyExclusive("leave", "detach")
+}
+
+func (a *app) upCommand() *cobra.Command {
+	f := &upFlags{}
+	c := &cobra.Command{
+		Use:   "up [SERVICE…]",
+		Short: "Run the project: on the screen, or as text where there is no terminal",
+		Long: `Run the project, or the named services and what they depend on: on the screen where stdin and stdout are terminals, else
+as with --plain. Ctrl+c, SIGTERM and SIGHUP stop it in reverse dependency order; a second one kills.`,
+		ValidArgsFunction: a.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return a.up(cmd, f, services) },
+	}
+	a.addUpFlags(c, f)
+	return c
+}
+
+// Why a session ends, beside an engine that does.
+var (
+	errSignal = errors.New("a signal came")
+	errDowned = errors.New("the project was taken down from another terminal")
+)
+
+func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
+	// A signal that comes while the files load must not leave half a start behind either.
+	sigs, stopSignals := notifyEndings()
+	defer stopSignals()
+	ctx := cmd.Context()
+
+	opts := a.options()
+	opts.Services = services
+	var err error
+	if opts.Scale, err = scales(f.scale); err != nil {
+		return err
+	}
+	p, err := project.Load(ctx, opts)
+	if err != nil {
+		return err
+	}
+	_, in := terminal(a.parts.Stdin)
+	_, out := terminal(a.parts.Stdout)
+	screen := in && out && !f.plain && !f.json && !f.detach
+	if !screen {
+		a.warn(p)
+	}
+	if err := a.connect(ctx); err != nil {
+		return err
+	}
+	if c := a.dial(ctx, p.Name); c != nil {
+		if f.detach {
+			return a.upThrough(ctx, c, f, services)
+		}
+		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+	}
+	s, err := a.open(ctx, p, f.engineOptions(), func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, sigs)
+	if err != nil {
+		return fmt.Errorf("up %s: %w", p.Name, err)
+	}
+	s.keep = f.leave
+	switch {
+	case screen:
+		return s.run(s.screen)
+	case f.detach:
+		return s.run(func(ctx context.Context) (Outcome, error) { return s.detach(ctx, f.wait) })
+	}
+	s.printer = newPrinter(a.parts.Stdout)
+	s.printer.json, s.printer.stamps = f.json, f.stamps
+	s.printer.colour = a.colours() && !f.noColor
+	s.printer.width = nameWidth(p)
+	return s.run(func(ctx context.Context) (Outcome, error) { return s.stream(ctx, f.wait) })
+}
+
+func (f *upFlags) engineOptions() engine.Options {
+	o := engine.Options{NoWatch: f.noWatch || f.detach, RemoveOrphans: f.removeOrphans, Recreate: f.recreate}
+	switch {
+	case f.build:
+		o.Build = engine.BuildAlways
+	case f.noBuild:
+		o.Build = engine.BuildNever
+	}
+	return o
+}
+
+// scales reads SERVICE=N.
+func scales(list []string) (map[string]int, error) {
+	out := map[string]int{}
+	for _, s := range list {
+		name, count, ok := strings.Cut(s, "=")
+		n, err := strconv.Atoi(count)
+		if !ok || name == "" || err != nil || n < 0 {
+			return nil, usagef("scale %s: write SERVICE=N, as web=2", s)
+		}
+		out[name] = n
+	}
+	return out, nil
+}
+
+// nameWidth is how wide the names before log lines are.
+func nameWidth(p *project.Project) int {
+	w := 0
+	for _, s := range p.Services {
+		n := len(s.Name)
+		if s.Replicas > 1 {
+			n += 1 + len(strconv.Itoa(s.Replicas))
+		}
+		w = max(w, n)
+	}
+	return min(w, 30)
+}
+
+// screen shows the screen until the user leaves it.
+func (s *session) screen(ctx context.Context) (Outcome, error) {
+	o, err := s.a.parts.Screen(ctx, s.e, version())
+	if err == nil && o != Leave {
+		word := map[Outcome]string{Stop: "stopping", Down: "removing", DownVolumes: "removing, with its volumes,"}[o]
+		fmt.Fprintf(s.a.parts.Stdout, "%s %s; ctrl+c kills\n", word, s.p.Name) // for the wait only
+	}
+	return o, err
+}
+
+// stream prints until something ends the session. The printing itself goes on until the engine has ended.
+func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, error) {
+	s.tasks.Go("wait", func(context.Context) error {
+		wctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		if s.e.WaitReady(wctx) != nil && ctx.Err() == nil && errors.Is(wctx.Err(), context.DeadlineExceeded) {
+			s.a.complain(fmt.Sprintf("up %s: not ready after %s: %s", s.p.Name, took(wait), unready(s.e.Snapshot())))
+		}
+		return nil
+	})
+	select {
+	case <-ctx.Done():
+		return Leave, nil // the cause of ctx says what is to happen
+	case <-s.printer.broken:
+		return Stop, s.printer.failed()
+	}
+}
+
+// detach waits until all is ready and prints the table.
+func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, error) {
+	if _, ok := terminal(s.a.parts.Stderr); ok {
+		progress := newPrinter(s.a.parts.Stderr)
+		s.tasks.Go("progress", func(context.Context) error {
+			return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
+				progress.records(recs, func(engine.Record) []string { return nil })
+				return nil
+			})
+		})
+	}
+	wctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := s.e.WaitReady(wctx)
+	switch {
+	case err == nil:
+		return Leave, printTable(s.a.parts.Stdout, snapshotRows(s.e.Snapshot()))
+	case ctx.Err() != nil:
+		return Leave, nil // the cause of ctx says what is to happen
+	case wctx.Err() != nil:
+		snap := s.e.Snapshot()
+		s.a.quote(lastWords(s.e, troubled(snap, nil)))
+		return Leave, fmt.Errorf("up %s: not ready after %s: %s; give it longer with --wait-timeout, or look with `bulkhead logs`", s.p.Name, took(wait), unready(snap))
+	}
+	s.a.quote(lastWords(s.e, troubled(s.e.Snapshot(), err)))
+	return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+}
+
+// upThrough asks the `up` that runs already.
+func (a *app) upThrough(ctx context.Context, c *client, f *upFlags, services []string) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	name := c.hello.Project
+	if _, err := c.do(ctx, engine.Command{Verb: engine.VerbUp, Services: services, Cause: "up -d from another terminal"}); err != nil {
+		return fmt.Errorf("up %s: %w", name, err)
+	}
+	wctx, cancel := context.WithTimeout(ctx, f.wait)
+	defer cancel()
+	lines, err := c.wait(wctx, services)
+	if wctx.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("not ready after %s; `bulkhead ps` shows what is missing", took(f.wait))
+	}
+	if err != nil {
+		a.quote(lines)
+		return fmt.Errorf("up %s: %w", name, err)
+	}
+	rows, err := c.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return printTable(a.parts.Stdout, rows)
+}
+
+// quote prints the last words of a service on stderr.
+func (a *app) quote(lines []string) {
+	for _, l := range lines {
+		fmt.Fprintln(a.parts.Stderr, l) // as complain
+	}
+}
+
+// unready names the services that are not ready and why.
+func unready(s *engine.Snapshot) string {
+	var out []string
+	for _, svc := range s.Services {
+		if svc.Ready {
+			continue
+		}
+		text := svc.Name + " is " + svc.State.String()
+		switch {
+		case svc.Err != "":
+			text += ": " + svc.Err
+		case len(svc.WaitsFor) > 0:
+			text += ", waits for " + strings.Join(svc.WaitsFor, ", ")
+		case svc.Doing != "":
+			text += ", " + svc.Doing
+		case svc.Health > engine.HealthNone:
+			text += ", " + svc.Health.String()
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
+// troubled finds the service that an error of WaitReady is about; nil when there is none.
+func troubled(s *engine.Snapshot, err error) *engine.Service {
+	var found *engine.Service
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if svc.Ready {
+			continue
+		}
+		if err != nil && strings.HasPrefix(err.Error(), svc.Name+":") {
+			return svc
+		}
+		if found == nil || len(svc.WaitsFor) == 0 && len(found.WaitsFor) > 0 {
+			found = svc
+		}
+	}
+	return found
+}
+
+// quoted is how many lines of a service are shown with an error.
+const quoted = 15
+
+// lastWords gives the last lines of a service: of its build when that is what went wrong, else of its log.
+func lastWords(e *engine.Engine, svc *engine.Service) []string {
+	if svc == nil {
+		return nil
+	}
+	out := []string{}
+	builds := e.Snapshot().Builds
+	for i := len(builds) - 1; i >= 0; i-- {
+		b := builds[i]
+		for _, name := range b.Services {
+			if name == svc.Name && b.Err != "" && len(svc.Replicas) == 0 {
+				for _, l := range b.Lines[max(0, len(b.Lines)-quoted):] {
+					out = append(out, svc.Name+" | "+clean(l))
+				}
+				return out
+			}
+		}
+	}
+	v := e.Logs().View(logFilter(svc.Name))
+	first, end := v.Bounds()
+	for _, l := range v.Lines(max(first, end-quoted), quoted) {
+		out = append(out, svc.Name+" | "+clean(string(l.Text)))
+	}
+	return out
+}
