@@ -42,3 +42,39 @@ func TestHashEqualsDockerCompose(t *testing.T) {
 		})
 	}
 }
+
+// The hashes are the config-hash labels that docker compose 5.6.0 put on what it made of this file.
+func TestNetworkAndVolumeHashesEqualDockerCompose(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+name: projpkg-nethash
+services:
+  a: {image: projpkg-scratch:1, command: [x], networks: [front, back], volumes: ["data:/d", "plain:/p"]}
+networks:
+  front: {internal: true, driver_opts: {com.docker.network.bridge.name: projpkg0}, labels: {a: b}}
+  back: {}
+volumes:
+  data: {labels: {c: d}, driver_opts: {type: tmpfs, device: tmpfs, o: size=10m}}
+  plain:
+`)
+	p := load(t, Options{})
+	for name, want := range map[string]string{
+		"front": "a07f3899411a1163d343eb78ada1e0ef4de1dff4f4444c352a415293cc057eca",
+		"back":  "30fa6ff4573258317e6756ecbacfdcd379dddcad4840a114e569468d4e351dbc",
+	} {
+		if got, err := NetworkHash(p.Networks[name]); err != nil || got != want {
+			t.Errorf("network %s: %s, %v", name, got, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"data":  "91d6da132a6b42f80d78452b69f34965baeb8950b6631e4f065463027cec1516",
+		"plain": "a9ea319f8235244765f1f0c121d731eff6a1b7fcbc7e0b790a2e17a7c41bdea2",
+	} {
+		if got, err := VolumeHash(p.Volumes[name]); err != nil || got != want {
+			t.Errorf("volume %s: %s, %v", name, got, err)
+		}
+	}
+	if got := p.Service("a").Hash; got != "ec280db21b048b67b454d3db4ea11b696649f93e07d85853e8ca5d39aed09818" {
+		t.Errorf("service: %s", got)
+	}
+}
