@@ -22,7 +22,8 @@ import (
 //	root PATH [PATTERN…] one more root; patterns are ignored, as in .dockerignore
 //	ready                sets the roots and waits until they are registered;
 //	                     "ready again" replaces them while watching
-//	mkdir, write, append, rm, mv, link, hardlink, chmod, touch, read, exec
+//	none                 nothing must be reported after the commands above
+//	mkdir, write, append, rm, mv, link, hardlink, chmod, touch, age, read, exec
 //	> PATH               must be reported after the commands above
 //	~ PATH               may be reported
 //
@@ -207,7 +208,7 @@ func (s *script) settle(want []string) {
 }
 
 func (s *script) collect(what string, done func() bool) {
-	limit := time.After(5 * time.Second)
+	limit := time.After(10 * time.Second)
 	for !done() {
 		select {
 		case b := <-s.w.Batches():
@@ -222,7 +223,7 @@ func (s *script) collect(what string, done func() bool) {
 				s.seen[rel] = true
 			}
 		case <-limit:
-			s.t.Fatalf("%s: no report of %s in 5 s; seen %v", s.where, what, slices.Sorted(maps.Keys(s.seen)))
+			s.t.Fatalf("%s: no report of %s in 10 s; seen %v", s.where, what, slices.Sorted(maps.Keys(s.seen)))
 		}
 	}
 }
