@@ -11,11 +11,12 @@ import (
 // looks whether memory grows after the first tenth.
 func TestNightInAMinute(t *testing.T) {
 	generations, lines := 5000, 10_000_000
+	o := Options{ServiceBytes: 2 << 20, TotalBytes: 32 << 20}
 	if testing.Short() || raceEnabled {
-		generations, lines = 500, 500_000
+		generations, lines = 500, 100_000
+		o = Options{ServiceBytes: 64 << 10, TotalBytes: 1 << 20}
 	}
 	const services = 20
-	o := Options{ServiceBytes: 2 << 20, TotalBytes: 32 << 20}
 	s := New(o)
 	v := s.View(Filter{})
 	errs := s.View(Filter{MinLevel: Error})

@@ -11,6 +11,8 @@ type Splitter struct {
 	buf []byte // the line that has not ended yet
 	cut int    // bytes dropped from its end
 	now int    // cut of the line being emitted
+
+	last, before int // where the last \r in buf is, and the one before it, plus one; 0: there is none
 }
 
 const (
@@ -56,7 +58,7 @@ func (s *Splitter) Pending() int { return len(s.buf) }
 func (s *Splitter) emit(emit func(line []byte)) {
 	s.now = s.cut
 	emit(trimReturn(s.buf))
-	s.now, s.cut = 0, 0
+	s.now, s.cut, s.last, s.before = 0, 0, 0, 0
 	if s.buf = s.buf[:0]; cap(s.buf) > keepBuffer {
 		s.buf = nil
 	}
@@ -80,25 +82,37 @@ func (s *Splitter) hold(p []byte) {
 				continue
 			}
 			s.buf, s.cut, part = s.buf[:0], 0, part[at:]
+			s.last, s.before = 0, 0
 		}
 		if room := limit - len(s.buf); len(part) > room {
 			keep := cutAt(part, room)
 			s.cut = len(part) - keep
 			part = part[:keep]
 		}
+		s.note(part)
 		s.buf = append(s.buf, part...)
 	}
+}
+
+// note remembers where the last returns are, so that a long line is not searched for them again and again.
+func (s *Splitter) note(part []byte) {
+	if bytes.IndexByte(part, '\r') < 0 {
+		return
+	}
+	last := bytes.LastIndexByte(part, '\r')
+	s.before = s.last
+	if i := bytes.LastIndexByte(part[:last], '\r'); i >= 0 {
+		s.before = len(s.buf) + i + 1
+	}
+	s.last = len(s.buf) + last + 1
 }
 
 // forget drops rewrites that later ones went over: all but the last two, since the newest may not be whole, and
 // may be shorter than the one under it.
 func (s *Splitter) forget() {
-	last := bytes.LastIndexByte(s.buf, '\r')
-	if last <= 0 {
-		return
-	}
-	if last = bytes.LastIndexByte(s.buf[:last], '\r'); last > 0 {
-		s.buf = append(s.buf[:0], s.buf[last:]...)
+	if drop := s.before - 1; drop > 0 {
+		s.buf = append(s.buf[:0], s.buf[drop:]...)
+		s.last, s.before = s.last-drop, 1
 	}
 }
 

@@ -126,8 +126,8 @@ func TestCountedBytesAreWhatTheStoreTakes(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before := measure()
-	s := New(Options{ServiceBytes: 4 << 20, TotalBytes: 32 << 20})
-	for i := range 400_000 {
+	s := New(Options{ServiceBytes: 2 << 20, TotalBytes: 8 << 20})
+	for i := range 100_000 {
 		s.Append([]string{"a", "b", "c", "d", "e"}[i%5], 1, 1, Stdout, at(i), benchLine(i))
 	}
 	v := s.View(Filter{})
