@@ -35,7 +35,7 @@ func (r *Runtime) Image(ctx context.Context, ref, platform string) (engine.Image
 	if err != nil {
 		return engine.Image{}, r.wrap(what, err)
 	}
-	want := platforms.Default()
+	var want platforms.Matcher = platforms.Default()
 	if platform != "" {
 		p, err := platforms.Parse(platform)
 		if err != nil {

@@ -1,0 +1,137 @@
+package docker
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	apibuild "github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"bulkhead/engine/build"
+)
+
+var _ build.Classic = (*Runtime)(nil)
+
+// ClassicBuild implements build.Classic. The error of a build that did not succeed is the engine's own words.
+func (r *Runtime) ClassicBuild(ctx context.Context, b build.Request, tar io.Reader, dockerfile string, out func(line string)) error {
+	what := "build " + b.Service
+	opt, err := buildOptions(b, dockerfile)
+	if err != nil {
+		return err
+	}
+	if opt.AuthConfigs, err = r.allCredentials(); err != nil {
+		// Local base images need none.
+		r.warn(what + " without credentials: " + err.Error())
+	}
+	res, err := r.cli.ImageBuild(ctx, tar, opt)
+	if err != nil {
+		return r.wrap(what, err)
+	}
+	defer res.Body.Close()
+	if err := buildOutput(res.Body, out); err != nil {
+		if ctx.Err() != nil {
+			return r.wrap(what, ctx.Err())
+		}
+		return err
+	}
+	return nil
+}
+
+func buildOptions(b build.Request, dockerfile string) (client.ImageBuildOptions, error) {
+	opt := client.ImageBuildOptions{
+		Version:     apibuild.BuilderV1,
+		Dockerfile:  dockerfile,
+		Tags:        b.Tags,
+		Target:      b.Target,
+		Labels:      b.Labels,
+		BuildArgs:   map[string]*string{},
+		NoCache:     b.NoCache,
+		PullParent:  b.Pull,
+		CacheFrom:   b.CacheFrom,
+		NetworkMode: b.Network,
+		ShmSize:     b.ShmSize,
+		ExtraHosts:  b.ExtraHosts,
+		Remove:      true,
+		ForceRemove: true,
+	}
+	for name, value := range b.Args {
+		opt.BuildArgs[name] = &value
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.Ulimits)) {
+		u := b.Ulimits[name]
+		opt.Ulimits = append(opt.Ulimits, &container.Ulimit{Name: name, Soft: u[0], Hard: u[1]})
+	}
+	for _, text := range b.Platforms {
+		p, err := parsePlatform(text)
+		if err != nil {
+			return opt, err
+		}
+		opt.Platforms = append(opt.Platforms, ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+	}
+	return opt, nil
+}
+
+func (r *Runtime) allCredentials() (map[string]registry.AuthConfig, error) {
+	conf, err := r.dockerConfig()
+	if err != nil {
+		return nil, err
+	}
+	all, err := conf.GetAllCredentials()
+	out := map[string]registry.AuthConfig{}
+	for host, a := range all {
+		out[host] = registry.AuthConfig{
+			Username: a.Username, Password: a.Password, Auth: a.Auth,
+			ServerAddress: a.ServerAddress, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
+		}
+	}
+	return out, err
+}
+
+// buildOutput reads the messages of a build. They end lines where they please.
+func buildOutput(body io.Reader, out func(line string)) error {
+	var rest string
+	emit := func(text string) {
+		lines := strings.Split(rest+text, "\n")
+		rest = lines[len(lines)-1]
+		for _, l := range lines[:len(lines)-1] {
+			out(strings.TrimSuffix(l, "\r"))
+		}
+	}
+	dec := json.NewDecoder(bufio.NewReader(body))
+	for {
+		var m jsonstream.Message
+		err := dec.Decode(&m)
+		switch {
+		case errors.Is(err, io.EOF):
+			if rest != "" {
+				emit("\n")
+			}
+			return nil
+		case err != nil:
+			return err
+		case m.Error != nil:
+			if rest != "" {
+				emit("\n")
+			}
+			return errors.New(m.Error.Message)
+		case m.Stream != "":
+			emit(m.Stream)
+		case m.Status != "" && m.Progress == nil:
+			// of the pull of a base image
+			if m.ID != "" {
+				m.Status = m.ID + ": " + m.Status
+			}
+			emit(m.Status + "\n")
+		}
+	}
+}

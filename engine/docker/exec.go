@@ -1,0 +1,168 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/muesli/cancelreader"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+// Exec implements engine.Runtime. When ctx ends the streams are cut; the engine has no call to end the command itself.
+// A Stdin that is an *os.File is given back at once when the command ends; of another reader one Read may be under way
+// still, which ends by itself.
+func (r *Runtime) Exec(ctx context.Context, id string, o engine.ExecOptions) (int, error) {
+	what := "exec in " + short(id)
+	if len(o.Cmd) > 0 {
+		what = "exec " + o.Cmd[0] + " in " + short(id)
+	}
+	create := client.ExecCreateOptions{
+		User: o.User, Privileged: o.Privileged, TTY: o.TTY, Env: o.Env, WorkingDir: o.Dir, Cmd: o.Cmd,
+		// Output is always attached: its end is the sign that the command ended.
+		AttachStdin: o.Stdin != nil, AttachStdout: true, AttachStderr: true,
+	}
+	made, err := r.cli.ExecCreate(ctx, id, create)
+	if err != nil {
+		return 0, r.wrap(what, err)
+	}
+	conn, err := r.cli.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: o.TTY})
+	if err != nil {
+		return 0, r.wrap(what, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, conn.Close)
+	var wait sync.WaitGroup
+	defer func() {
+		cancel()
+		stop()
+		conn.Close()
+		wait.Wait()
+	}()
+	if o.TTY && o.Resize != nil {
+		wait.Go(func() {
+			_ = guard(func() error { r.resize(ctx, made.ID, o.Resize); return nil })
+		})
+	}
+	if o.Stdin != nil {
+		done := feed(conn, o.Stdin)
+		defer done()
+	}
+	err = output(conn.Reader, o)
+	if ctx.Err() != nil {
+		return 0, r.wrap(what, ctx.Err())
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, r.wrap(what, err)
+	}
+	return r.exitCode(ctx, what, made.ID)
+}
+
+// output copies until the streams end.
+func output(rd io.Reader, o engine.ExecOptions) error {
+	stdout, stderr := o.Stdout, o.Stderr
+	if stdout == nil {
+		stdout = io.Discard
+	}
+	if stderr == nil {
+		stderr = io.Discard
+	}
+	take := func(stream logs.Stream, p []byte) error {
+		w := stdout
+		if stream == logs.Stderr {
+			w = stderr
+		}
+		if _, err := w.Write(p); err != nil {
+			return fmt.Errorf("write its output: %w", err)
+		}
+		return nil
+	}
+	if o.TTY {
+		return raw(rd, take)
+	}
+	return demux(rd, take)
+}
+
+// feed copies stdin until done is called or it ends.
+func feed(conn client.ExecAttachResult, stdin io.Reader) (done func()) {
+	var file cancelreader.CancelReader
+	if f, ok := stdin.(*os.File); ok {
+		// Without it (on a plain file, say) reads end by themselves.
+		if c, err := cancelreader.NewReader(f); err == nil {
+			file, stdin = c, c
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = guard(func() error {
+			// An error here is the connection's, which the output sees too, or the end of stdin.
+			_, _ = io.Copy(conn.Conn, stdin)
+			return conn.CloseWrite()
+		})
+	}()
+	return func() {
+		if file == nil {
+			return
+		}
+		if file.Cancel() {
+			<-ended
+		}
+		_ = file.Close() // the file itself stays open
+	}
+}
+
+func (r *Runtime) resize(ctx context.Context, exec string, sizes <-chan engine.Size) {
+	for {
+		select {
+		case s, ok := <-sizes:
+			if !ok {
+				return
+			}
+			// The command may not have its terminal yet, or have ended: a size that is not taken is no fault.
+			for range 10 {
+				_, err := r.cli.ExecResize(ctx, exec, client.ExecResizeOptions{Width: uint(s.Width), Height: uint(s.Height)})
+				if err == nil || !pause(ctx, 10*time.Millisecond) {
+					break
+				}
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// exitCode waits until the engine has noticed the end, which may be a moment after the streams ended.
+func (r *Runtime) exitCode(ctx context.Context, what, exec string) (int, error) {
+	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
+		res, err := r.cli.ExecInspect(ctx, exec, client.ExecInspectOptions{})
+		if err != nil {
+			return 0, r.wrap(what, err)
+		}
+		if !res.Running {
+			return res.ExitCode, nil
+		}
+		if !pause(ctx, delay) {
+			return 0, r.wrap(what, ctx.Err())
+		}
+	}
+}
+
+// pause waits; it is false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package docker
+
+// Off Linux the engine runs in a virtual machine, whose processes and files cannot be seen from here.
+
+func kernelRelease() string { return "" }
+
+func deleteIn(int, string, []string) error { return errNoAccess }
+
+func ownerIn(int, string, string) (uid, gid int, err error) { return 0, 0, errNoAccess }
+
+func handlesStop(int, string, string) (handles, known bool) { return false, false }
+
+func listener(int) string { return "" }

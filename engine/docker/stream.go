@@ -1,0 +1,282 @@
+package docker
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"bulkhead/engine/logs"
+)
+
+const (
+	// frameHeader is the size of what precedes a piece of output: stream, three zeros, length.
+	frameHeader = 8
+	// readBuffer holds a whole frame of any log: engines cut lines into fragments of 16 KiB.
+	readBuffer = 64 << 10
+	fragment   = 16 << 10
+	// maxLine is where a line without an end is emitted in parts, so that it cannot take all memory.
+	maxLine = 1 << 20
+	// maxFrame is more than any engine sends in a frame; a longer one is not a frame.
+	maxFrame = 256 << 20
+)
+
+// demux reads the engine's multiplexed streams and hands out each frame. The payload is valid during emit only.
+func demux(r io.Reader, emit func(stream logs.Stream, payload []byte) error) error {
+	br := bufio.NewReaderSize(r, readBuffer)
+	var large bytes.Buffer
+	for {
+		h, err := br.Peek(frameHeader)
+		if err != nil {
+			if errors.Is(err, io.EOF) && len(h) > 0 {
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		kind, size := h[0], int(binary.BigEndian.Uint32(h[4:]))
+		if kind > 3 || size > maxFrame {
+			return fmt.Errorf("output is not in frames (kind %d, size %d)", kind, size)
+		}
+		if _, err := br.Discard(frameHeader); err != nil {
+			return err
+		}
+		var payload []byte
+		if size <= br.Size() {
+			if payload, err = br.Peek(size); err != nil {
+				return unexpected(err)
+			}
+		} else {
+			large.Reset()
+			if _, err := io.CopyN(&large, br, int64(size)); err != nil {
+				return unexpected(err)
+			}
+			payload = large.Bytes()
+		}
+		switch kind {
+		case 3:
+			return fmt.Errorf("the engine reports: %s", bytes.TrimSpace(payload))
+		case 2:
+			err = emit(logs.Stderr, payload)
+		default:
+			err = emit(logs.Stdout, payload)
+		}
+		if err != nil {
+			return err
+		}
+		if size <= br.Size() {
+			if _, err := br.Discard(size); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+type emitLine func(stream logs.Stream, t time.Time, line []byte)
+
+// stampedLines makes lines of one stream's stamped messages. A message that does not end in a line end is a fragment;
+// each fragment has a stamp of its own, and the first one's is the line's.
+type stampedLines struct {
+	stream logs.Stream
+	clock  clock
+	buf    []byte // fragments of a line that has not ended
+	at     time.Time
+}
+
+func (s *stampedLines) message(p []byte, emit emitLine) {
+	t, n := s.clock.parse(p)
+	p = p[n:]
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			break
+		}
+		if len(s.buf) == 0 {
+			emit(s.stream, t, trimReturn(p[:i]))
+		} else {
+			s.buf = append(s.buf, p[:i]...)
+			s.flush(emit)
+		}
+		p = p[i+1:]
+	}
+	if len(p) == 0 {
+		return
+	}
+	if len(s.buf) == 0 {
+		s.at = t
+	}
+	if s.buf = append(s.buf, p...); len(s.buf) >= maxLine {
+		s.flush(emit)
+	}
+}
+
+// flush emits the line that has not ended.
+func (s *stampedLines) flush(emit emitLine) {
+	if len(s.buf) > 0 {
+		emit(s.stream, s.at, trimReturn(s.buf))
+		s.buf = s.buf[:0]
+	}
+}
+
+func trimReturn(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
+
+// readStamped reads a log with time stamps, in frames.
+func readStamped(r io.Reader, emit emitLine) error {
+	out, errs := &stampedLines{stream: logs.Stdout}, &stampedLines{stream: logs.Stderr}
+	err := demux(r, func(stream logs.Stream, payload []byte) error {
+		if stream == logs.Stderr {
+			errs.message(payload, emit)
+		} else {
+			out.message(payload, emit)
+		}
+		return nil
+	})
+	out.flush(emit)
+	errs.flush(emit)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// readStampedTTY reads the log of a container with a terminal, which comes without frames: fragments of a long line
+// follow each other with nothing between them but their stamps, so they are told by their size.
+func readStampedTTY(r io.Reader, emit emitLine) error {
+	br := bufio.NewReaderSize(r, readBuffer)
+	s := &stampedLines{stream: logs.Stdout}
+	var long []byte
+	for {
+		p, err := br.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) && len(long) < maxLine {
+			long = append(long, p...)
+			continue
+		}
+		if len(long) > 0 {
+			p = append(long, p...)
+			long = long[:0]
+		}
+		p = s.fragments(p, emit)
+		if len(p) > 0 {
+			s.message(p, emit)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			s.flush(emit)
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			s.flush(emit)
+			return err
+		}
+	}
+}
+
+// fragments takes the fragments off the front of p and returns the last piece.
+func (s *stampedLines) fragments(p []byte, emit emitLine) []byte {
+	for {
+		_, n := s.clock.parse(p)
+		if n == 0 || len(p) <= n+fragment {
+			return p
+		}
+		if _, m := s.clock.parse(p[n+fragment:]); m == 0 {
+			return p
+		}
+		s.message(p[:n+fragment], emit)
+		p = p[n+fragment:]
+	}
+}
+
+// clock reads time stamps. It remembers the second it read last, because lines come in bursts.
+type clock struct {
+	text [19]byte
+	unix int64
+	set  bool
+}
+
+// parse reads an RFC 3339 stamp and the space after it. n is its length, 0 when there is none; then t is now, so that
+// no line is lost for a stamp that nobody can read.
+func (c *clock) parse(p []byte) (t time.Time, n int) {
+	if len(p) < 21 || p[10] != 'T' {
+		return time.Now(), 0
+	}
+	if !c.set || string(c.text[:]) != string(p[:19]) {
+		unix, ok := unixOf(p)
+		if !ok {
+			return time.Now(), 0
+		}
+		copy(c.text[:], p)
+		c.unix, c.set = unix, true
+	}
+	i, nano := 19, 0
+	if p[i] == '.' {
+		i++
+		for scale := 100_000_000; i < len(p) && isDigit(p[i]); i++ {
+			nano += int(p[i]-'0') * scale
+			scale /= 10
+		}
+	}
+	unix := c.unix
+	switch {
+	case i < len(p) && p[i] == 'Z':
+		i++
+	case i+6 <= len(p) && (p[i] == '+' || p[i] == '-') && p[i+3] == ':' && isDigit(p[i+1]) && isDigit(p[i+2]) && isDigit(p[i+4]) && isDigit(p[i+5]):
+		offset := int64(two(p[i+1:]))*3600 + int64(two(p[i+4:]))*60
+		if p[i] == '-' {
+			offset = -offset
+		}
+		unix -= offset
+		i += 6
+	default:
+		return time.Now(), 0
+	}
+	if i >= len(p) || p[i] != ' ' {
+		return time.Now(), 0
+	}
+	return time.Unix(unix, int64(nano)), i + 1
+}
+
+// unixOf reads "2006-01-02T15:04:05" as UTC.
+func unixOf(p []byte) (int64, bool) {
+	for i, c := range p[:19] {
+		switch i {
+		case 4, 7:
+			if c != '-' {
+				return 0, false
+			}
+		case 10:
+			if c != 'T' {
+				return 0, false
+			}
+		case 13, 16:
+			if c != ':' {
+				return 0, false
+			}
+		default:
+			if !isDigit(c) {
+				return 0, false
+			}
+		}
+	}
+	year, month, day := two(p)*100+two(p[2:]), two(p[5:]), two(p[8:])
+	if month < 1 || month > 12 || day < 1 || day > 31 {
+		return 0, false
+	}
+	return time.Date(year, time.Month(month), day, two(p[11:]), two(p[14:]), two(p[17:]), 0, time.UTC).Unix(), true
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func two(p []byte) int { return int(p[0]-'0')*10 + int(p[1]-'0') }
