@@ -279,24 +279,24 @@ func (e *Engine) send(ctx context.Context, s *service, r *replica, id string, ru
 
 // copyIn sends the files of a parcel as one tar stream.
 func (e *Engine) copyIn(ctx context.Context, s *service, id string, p *parcel, sums map[string]string) error {
+	// Owners are asked for before the stream begins: an engine may hold a container's lock while it unpacks.
 	owners := map[string][2]int{}
-	owner := func(at string) (int, int, error) {
+	for _, at := range p.files {
 		// One folder's files belong to one owner: the one whom the target has now.
 		dir := path.Dir(at)
-		if o, ok := owners[dir]; ok {
-			return o[0], o[1], nil
+		if _, ok := owners[dir]; ok {
+			continue
 		}
 		uid, gid, err := e.rt.Owner(ctx, id, at)
 		if err != nil {
-			return 0, 0, err
+			return fmt.Errorf("copy into %s: %w", s.name, err)
 		}
 		owners[dir] = [2]int{uid, gid}
-		return uid, gid, nil
 	}
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := guarded("tar", func() error { return writeTar(pw, p, owner, sums) })
+		err := guarded("tar", func() error { return writeTar(pw, p, owners, sums) })
 		pw.CloseWithError(err)
 		done <- err
 	}()
@@ -311,16 +311,14 @@ func (e *Engine) copyIn(ctx context.Context, s *service, id string, p *parcel, s
 	return nil
 }
 
-func writeTar(w io.Writer, p *parcel, owner func(string) (int, int, error), sums map[string]string) error {
+// writeTar writes the files of a parcel, owned by whom owners says for the folder they go to, and notes what they hold.
+func writeTar(w io.Writer, p *parcel, owners map[string][2]int, sums map[string]string) error {
 	tw := tar.NewWriter(w)
 	for _, file := range slices.Sorted(maps.Keys(p.files)) {
 		at, note := p.files[file], p.notes[file]
-		uid, gid, err := owner(at)
-		if err != nil {
-			return err
-		}
+		owner := owners[path.Dir(at)]
 		mode := fs.FileMode(note.Mode)
-		h := &tar.Header{Name: strings.TrimPrefix(at, "/"), Mode: int64(mode.Perm()), Uid: uid, Gid: gid, Size: note.Size, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+		h := &tar.Header{Name: strings.TrimPrefix(at, "/"), Mode: int64(mode.Perm()), Uid: owner[0], Gid: owner[1], Size: note.Size, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
 		if fi, err := os.Lstat(file); err == nil {
 			h.ModTime = fi.ModTime()
 		}

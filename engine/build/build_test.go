@@ -27,6 +27,7 @@ func mustBuild(t testing.TB, b *build.Builder, r build.Request) build.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
+	made.Store(res.Digest, true)
 	return res
 }
 

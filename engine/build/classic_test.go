@@ -89,7 +89,7 @@ func TestClassicBuilderHonoursIgnoreFilesWhereverTheDockerfileIs(t *testing.T) {
 func TestClassicBuilderShowsStepsAndFailure(t *testing.T) {
 	b := oldEngine(t)
 	dir := write(t, t.TempDir(), "f", unique(), "Dockerfile", "ARG X\nFROM "+base(t)+"\nCOPY f /\nRUN echo one; \\\n    echo two; exit 3\n")
-	r := build.Request{Service: "web", Context: dir}
+	r := build.Request{Service: "web", Context: dir, Tags: []string{prefix + "old-steps"}}
 	_, err := b.Build(t.Context(), r, nil)
 	var be *build.Error
 	if !errors.As(err, &be) {

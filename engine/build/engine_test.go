@@ -114,6 +114,10 @@ func removeImages() {
 	if _, err := ask("GET", "/images/json", &all); err != nil {
 		return // no engine: there is nothing of ours on it
 	}
+	made.Range(func(id, _ any) bool {
+		ask("DELETE", "/images/"+id.(string), nil) // what still has a name of ours goes below
+		return true
+	})
 	for _, img := range all {
 		for _, tag := range img.RepoTags {
 			if strings.HasPrefix(tag, prefix) {
@@ -210,6 +214,7 @@ func base(t testing.TB) string {
 }
 
 var (
+	made     sync.Map // ids of images, some of which have lost their name to a later build
 	makeBase sync.Once
 	baseErr  error
 )
