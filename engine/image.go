@@ -200,7 +200,8 @@ func (e *Engine) closeBuild(b *Build, err error, canceled bool) {
 	case err != nil:
 		b.Err = firstLine(err)
 		r.Err = b.Err
-		r.Text = fmt.Sprintf("%s: %s failed after %s: %s", b.Services[0], b.Kind, brief(took), b.Err)
+		why := strings.TrimPrefix(b.Err, b.Kind+" "+b.Services[0]+": ")
+		r.Text = fmt.Sprintf("%s: %s failed after %s: %s", b.Services[0], b.Kind, brief(took), why)
 	case b.Kind == "build" && b.Cached == b.Total && b.Total > 0:
 		r.Text += ", all cached"
 	}

@@ -315,7 +315,7 @@ func (k *change) close(err error) {
 	took := brief(k.c.Ended.Sub(k.c.Began))
 	if err != nil {
 		k.c.Err = firstLine(err)
-		rec.Err, rec.Text = k.c.Err, fmt.Sprintf("%s: %s not done after %s: %s (%s)", k.s.name, k.c.Action, took, k.c.Err, k.c.Cause)
+		rec.Err, rec.Text = k.c.Err, fmt.Sprintf("%s: %s not done after %s: %s", k.s.name, k.c.Action, took, k.c.Err)
 	} else {
 		k.c.Slow = slow(k.s.changes, k.c)
 		rec.Text = fmt.Sprintf("%s: %s done in %s (%s)", k.s.name, k.c.Action, took, k.c.Cause)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -24,13 +25,20 @@ type PrepareError struct {
 	Err     error
 }
 
-// Error gives one line: the command's last words are in Tail.
+// place finds "file:12" or "file:12:34" at the start of a compiler's line.
+var place = regexp.MustCompile(`^\S*:\d+(:\d+)?:`)
+
+// Error gives one line, with the first line of the output that names a place in a file, or else its last one.
 func (p *PrepareError) Error() string {
-	text := fmt.Sprintf("prepare %s: %q: %v", p.Service, p.Command, p.Err)
-	if len(p.Tail) > 0 {
-		text += ": " + p.Tail[len(p.Tail)-1]
+	text := fmt.Sprintf("prepare %s: %v", p.Service, p.Err)
+	if len(p.Tail) == 0 {
+		return text
 	}
-	return text
+	said := p.Tail[len(p.Tail)-1]
+	if i := slices.IndexFunc(p.Tail, place.MatchString); i >= 0 {
+		said = p.Tail[i]
+	}
+	return text + ": " + said
 }
 
 func (p *PrepareError) Unwrap() error { return p.Err }

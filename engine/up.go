@@ -42,7 +42,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		k = e.begin(s, action, t.cause, nil, time.Now())
 	}
 	began, changed, err := e.converge(ctx, s, t, w, k)
-	if k == nil && changed {
+	if k == nil && (changed || err != nil) {
 		k = e.begin(s, "up", t.cause, nil, e.began)
 	}
 	if err != nil {
@@ -204,7 +204,7 @@ func timed(k *change, name string, f func() error) error {
 	return k.timed(name, f)
 }
 
-// fail shows why a service could not be brought to where it should be. What runs, runs on.
+// fail keeps why a service could not be brought to where it should be; the change that failed has recorded it. What runs, runs on.
 func (e *Engine) fail(s *service, err error) {
 	if errors.Is(err, errAborted) || errors.Is(err, context.Canceled) {
 		return
@@ -216,7 +216,6 @@ func (e *Engine) fail(s *service, err error) {
 		s.err, s.remedy = text, remedy
 	}
 	e.settle(s)
-	e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: firstLine(err), Text: firstLine(err)})
 }
 
 // parentNames lists the services whose containers a service joins or takes volumes from.

@@ -121,8 +121,9 @@ func (r *Runtime) diverged(ctx context.Context, p *project.Project, name, hash s
 	case has == "" || has == hash:
 		return false, nil
 	}
-	// Stopped containers count: they keep the network's id and would not start again.
-	users, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID)})
+	// Stopped containers count: they keep the network's id and would not start again. Those that never started know the
+	// name only.
+	users, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID, name)})
 	if err != nil {
 		return false, r.wrap("list the containers on network "+name, err)
 	}

@@ -1,0 +1,710 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+const sleeper = "services:\n  web:\n    image: IMAGE\n"
+
+func TestContainerLivesAndIsSeen(t *testing.T) {
+	b := open(t, `
+services:
+  web:
+    image: IMAGE
+    init: true
+    command: [sleep, "600"]
+    ports: ["127.0.0.1::80", "53/udp"]
+    volumes: [data:/data]
+    healthcheck: {test: ["CMD", "true"], interval: 300ms, timeout: 2s}
+volumes: {data: }
+`)
+	spec := b.spec("web")
+	spec.Content = "abc"
+	id, err := b.rt.Create(b.ctx, spec)
+	b.ok(err)
+	in := b.inspect(id)
+	if in.State != engine.StateCreated || in.Replica != 1 || in.Number != "1" || in.Service != "web" || in.Name != b.p.Name+"-web-1" {
+		t.Fatalf("created: %+v", in)
+	}
+	if in.Hash != b.p.Service("web").Hash || in.Digest != spec.Image.Digest || in.Content != "abc" || in.ImageRef != testImage("tools") {
+		t.Fatalf("labels: %+v", in)
+	}
+	b.ok(b.rt.Start(b.ctx, spec, id))
+	b.until("it is healthy", func() bool { return b.inspect(id).Health == engine.Healthy })
+	in = b.inspect(id)
+	if in.State != engine.StateRunning || in.Pid == 0 || in.Started.IsZero() || !in.Finished.IsZero() {
+		t.Errorf("running: %+v", in)
+	}
+	if len(in.Ports) != 2 || in.Ports[0].Target != 53 || in.Ports[0].Protocol != "udp" || in.Ports[0].Host != "" || in.Ports[1].Host != "127.0.0.1" || in.Ports[1].Published == 0 {
+		t.Errorf("ports: %+v", in.Ports)
+	}
+	if fmt.Sprint(in.Volumes) != "["+b.p.Name+"_data]" || fmt.Sprint(in.Networks) != "["+b.p.Name+"_default]" {
+		t.Errorf("volumes %v, networks %v", in.Volumes, in.Networks)
+	}
+	if fmt.Sprint(in.HealthTest) != "[CMD true]" || in.HealthTimeout != 2*time.Second || in.LogDriver != "json-file" {
+		t.Errorf("health test %v %v, log driver %q", in.HealthTest, in.HealthTimeout, in.LogDriver)
+	}
+
+	b.ok(b.rt.Pause(b.ctx, id))
+	if s := b.inspect(id).State; s != engine.StatePaused {
+		t.Errorf("paused: %v", s)
+	}
+	b.ok(b.rt.Unpause(b.ctx, id))
+	b.ok(b.rt.Rename(b.ctx, id, b.p.Name+"-other"))
+	if n := b.inspect(id).Name; n != b.p.Name+"-other" {
+		t.Errorf("renamed: %s", n)
+	}
+	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
+	b.until("it is dead", func() bool { return b.inspect(id).State == engine.StateExited })
+	if in = b.inspect(id); in.ExitCode != 137 || in.Finished.IsZero() {
+		t.Errorf("killed: %+v", in)
+	}
+	if err := b.rt.Kill(b.ctx, id, "KILL"); !errors.Is(err, engine.ErrConflict) {
+		t.Errorf("kill of a dead one: %v", err)
+	}
+	b.ok(b.rt.Remove(b.ctx, id, false, true))
+	b.ok(b.rt.Remove(b.ctx, id, false, true))
+	if _, err := b.rt.Inspect(b.ctx, id); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("inspect of a removed one: %v", err)
+	}
+}
+
+func TestInstancesAreSortedAndWithoutOneOffs(t *testing.T) {
+	b := open(t, "services:\n  b: {image: IMAGE}\n  a: {image: IMAGE}\n")
+	second := b.spec("a")
+	second.Replica = 2
+	_, err := b.rt.Create(b.ctx, second)
+	b.ok(err)
+	b.create("b")
+	b.create("a")
+	oneOff := b.spec("a")
+	labels := containerLabels(oneOff, "x")
+	labels[labelOneOff] = "True"
+	opt, _, err := b.rt.createOptions(b.ctx, oneOff, 41)
+	b.ok(err)
+	opt.Config.Labels, opt.Name = labels, b.p.Name+"-a-run-1"
+	_, err = b.rt.cli.ContainerCreate(b.ctx, opt)
+	b.ok(err)
+
+	list, err := b.rt.Instances(b.ctx, b.p.Name)
+	b.ok(err)
+	var names []string
+	for _, in := range list {
+		names = append(names, strings.TrimPrefix(in.Name, b.p.Name+"-"))
+	}
+	if got := strings.Join(names, " "); got != "a-1 a-2 b-1" {
+		t.Errorf("instances: %s", got)
+	}
+}
+
+func TestEventsComeInOrderAndFromSince(t *testing.T) {
+	b := open(t, sleeper)
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	seen := make(chan engine.Event, 100)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- b.rt.Events(ctx, b.p.Name, time.Now(), func(e engine.Event) { seen <- e })
+	}()
+	id := b.start("web")
+	b.run(id, "true") // an exec makes events of its own
+	b.ok(b.rt.Pause(b.ctx, id))
+	b.ok(b.rt.Unpause(b.ctx, id))
+	b.ok(b.rt.Stop(b.ctx, id, 0))
+	b.ok(b.rt.Rename(b.ctx, id, b.p.Name+"-renamed"))
+	b.ok(b.rt.Remove(b.ctx, id, true, true))
+	want := []engine.EventKind{
+		engine.EventCreated, engine.EventStarted, engine.EventPaused, engine.EventUnpaused,
+		engine.EventKilled, engine.EventKilled, engine.EventDied, engine.EventStopped, engine.EventRenamed, engine.EventRemoved,
+	}
+	var all []engine.Event
+	for len(all) < len(want) {
+		select {
+		case e := <-seen:
+			all = append(all, e)
+		case err := <-ended:
+			t.Fatal(err)
+		case <-b.ctx.Done():
+			t.Fatalf("only %+v", all)
+		}
+	}
+	for i, e := range all {
+		if e.Kind != want[i] || e.ID != id || e.Service != "web" || e.Replica != 1 {
+			t.Errorf("event %d: %+v, want kind %v", i, e, want[i])
+		}
+	}
+	if all[4].Signal != "15" || all[5].Signal != "9" || all[6].ExitCode != 137 {
+		t.Errorf("killed %+v, %+v, died %+v", all[4], all[5], all[6])
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended by %v", err)
+	}
+
+	// From the time of one event on, that one is the first.
+	ctx, cancel = context.WithCancel(b.ctx)
+	defer cancel()
+	var again []engine.Event
+	b.rt.Events(ctx, b.p.Name, all[3].Time, func(e engine.Event) {
+		if again = append(again, e); len(again) == len(want)-3 {
+			cancel()
+		}
+	})
+	if len(again) != len(want)-3 || again[0] != all[3] || again[len(again)-1] != all[len(all)-1] {
+		t.Errorf("from %v on: %+v", all[3].Time, again)
+	}
+}
+
+type line struct {
+	stream logs.Stream
+	at     time.Time
+	text   string
+}
+
+func (b *bench) log(id string, o engine.LogOptions) []line {
+	b.Helper()
+	var all []line
+	b.ok(b.rt.Logs(b.ctx, id, o, func(s logs.Stream, at time.Time, text []byte) {
+		all = append(all, line{s, at, string(text)})
+	}))
+	return all
+}
+
+func TestFirstAndLastLogLineAreNeverLost(t *testing.T) {
+	b := open(t, "services:\n  web:\n    image: IMAGE\n    command: [sh, -c, 'echo first; echo bad >&2; echo last']\n    network_mode: none\n")
+	for round := range 20 {
+		id := b.create("web")
+		b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
+		all := b.log(id, engine.LogOptions{Tail: -1, Follow: true})
+		if len(all) != 3 {
+			t.Fatalf("round %d: %+v", round, all)
+		}
+		var out []string
+		for _, l := range all {
+			if l.stream == logs.Stdout {
+				out = append(out, l.text)
+			} else if l.stream != logs.Stderr || l.text != "bad" {
+				t.Errorf("round %d: %+v", round, l)
+			}
+			if time.Since(l.at) > time.Minute || time.Since(l.at) < 0 {
+				t.Errorf("round %d: time %v", round, l.at)
+			}
+		}
+		if strings.Join(out, " ") != "first last" {
+			t.Fatalf("round %d: %q", round, out)
+		}
+		b.ok(b.rt.Remove(b.ctx, id, true, true))
+	}
+}
+
+func TestLogsKeepSinceTailLongLinesAndTerminals(t *testing.T) {
+	b := open(t, `
+services:
+  plain:
+    image: IMAGE
+    command: [sh, -c, 'echo one; echo two; yes 0123456789 | head -n 5000 | tr -d "\n"; echo; echo three; printf four']
+  tty:
+    image: IMAGE
+    tty: true
+    command: [sh, -c, 'echo one; echo two; yes 0123456789 | head -n 5000 | tr -d "\n"; echo; echo three; printf four']
+  silent:
+    image: IMAGE
+    logging: {driver: none}
+    command: [sh, -c, 'echo one; echo two >&2']
+`)
+	long := strings.Repeat("0123456789", 5000)
+	for _, service := range []string{"plain", "tty"} {
+		id := b.start(service)
+		all := b.log(id, engine.LogOptions{Tail: -1, Follow: true})
+		var text []string
+		for _, l := range all {
+			text = append(text, l.text)
+		}
+		if strings.Join(text, " ") != "one two "+long+" three four" {
+			t.Fatalf("%s: %d lines: %.200q", service, len(text), text)
+		}
+		if since := b.log(id, engine.LogOptions{Tail: -1, Since: all[1].at}); len(since) != 4 || since[0] != all[1] {
+			t.Errorf("%s: since the second line: %d lines", service, len(since))
+		}
+		if since := b.log(id, engine.LogOptions{Tail: -1, Since: all[1].at.Add(1)}); len(since) != 3 {
+			t.Errorf("%s: after the second line: %d lines", service, len(since))
+		}
+		if until := b.log(id, engine.LogOptions{Tail: -1, Until: all[1].at}); len(until) != 2 {
+			t.Errorf("%s: until the second line: %d lines", service, len(until))
+		}
+		if tail := b.log(id, engine.LogOptions{Tail: 2}); len(tail) != 2 || tail[1].text != "four" {
+			t.Errorf("%s: tail: %.100v", service, tail)
+		}
+	}
+
+	id := b.create("silent")
+	attached, ended := make(chan struct{}), make(chan error, 1)
+	var all []line
+	go func() {
+		ended <- b.rt.Attach(b.ctx, id, attached, func(s logs.Stream, at time.Time, text []byte) {
+			all = append(all, line{s, at, string(text)})
+		})
+	}()
+	<-attached
+	b.ok(b.rt.Start(b.ctx, b.spec("silent"), id))
+	b.ok(<-ended)
+	if len(all) != 2 || all[0].text+all[1].text != "onetwo" && all[0].text+all[1].text != "twoone" {
+		t.Errorf("attached: %+v", all)
+	}
+	err := b.rt.Logs(b.ctx, id, engine.LogOptions{Tail: -1}, func(logs.Stream, time.Time, []byte) {})
+	if !errors.Is(err, engine.ErrUnsupported) {
+		t.Errorf("log of driver none: %v", err)
+	}
+}
+
+func TestExecGivesStreamsAndExitCodes(t *testing.T) {
+	b := open(t, sleeper)
+	id := b.start("web")
+	var out, errs bytes.Buffer
+	code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{
+		Cmd: []string{"sh", "-c", "cat; echo $A $(id -u) $(pwd) >&2; exit 7"},
+		Env: []string{"A=b"}, User: "1234", Dir: "/tmp",
+		Stdin: strings.NewReader("hello"), Stdout: &out, Stderr: &errs,
+	})
+	if err != nil || code != 7 || out.String() != "hello" || errs.String() != "b 1234 /tmp\n" {
+		t.Errorf("code %d, err %v, out %q, stderr %q", code, err, out.String(), errs.String())
+	}
+	if code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"no-such-program"}}); err != nil || code != 127 && code != 126 {
+		t.Errorf("missing program: %d, %v", code, err)
+	}
+
+	sizes := make(chan engine.Size, 1)
+	sizes <- engine.Size{Width: 101, Height: 33}
+	out.Reset()
+	in, typing := io.Pipe()
+	go func() { // answers once the terminal has its size, so that the shell sees it
+		io.WriteString(typing, "while [ \"$(stty size)\" != '33 101' ]; do true; done; echo si''ze; exit 3\n")
+	}()
+	code, err = b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"sh"}, TTY: true, Stdin: in, Stdout: &out, Resize: sizes})
+	in.Close()
+	if err != nil || code != 3 || !strings.Contains(out.String(), "size\r\n") {
+		t.Errorf("terminal: code %d, err %v, out %q", code, err, out.String())
+	}
+
+	ctx, cancel := context.WithTimeout(b.ctx, 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if _, err := b.rt.Exec(ctx, id, engine.ExecOptions{Cmd: []string{"sleep", "30"}}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+		t.Errorf("canceled after %v: %v", time.Since(began), err)
+	}
+	b.ok(b.rt.Stop(b.ctx, id, 0))
+	if _, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"true"}}); !errors.Is(err, engine.ErrConflict) {
+		t.Errorf("exec in a stopped one: %v", err)
+	}
+}
+
+func tarOf(t *testing.T, headers ...tar.Header) io.Reader {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, h := range headers {
+		h.Typeflag = tar.TypeReg
+		if strings.HasSuffix(h.Name, "/") {
+			h.Typeflag = tar.TypeDir
+		}
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &buf
+}
+
+func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
+	b := open(t, "services:\n  web:\n    image: VOLUME\n    volumes: [/vol]\n    tmpfs: [/scratch]\n")
+	id := b.create("web")
+	pack := func() io.Reader {
+		return tarOf(t,
+			tar.Header{Name: "app/", Mode: 0o755, Uid: 11, Gid: 22},
+			tar.Header{Name: "app/a", Mode: 0o640, Uid: 33, Gid: 44},
+			tar.Header{Name: "app/b", Mode: 0o644, Uid: 33, Gid: 44},
+			tar.Header{Name: "app/deep/er/c", Mode: 0o644},
+			tar.Header{Name: "vol/v", Mode: 0o644},
+		)
+	}
+	owner := func(path string, wantUID, wantGID int) {
+		t.Helper()
+		uid, gid, err := b.rt.Owner(b.ctx, id, path)
+		if err != nil || uid != wantUID || gid != wantGID {
+			t.Errorf("owner of %s: %d:%d, %v; want %d:%d", path, uid, gid, err, wantUID, wantGID)
+		}
+	}
+	b.ok(b.rt.CopyTo(b.ctx, id, pack())) // into a stopped one
+	owner("/app/a", 33, 44)
+	owner("/app/none/at/all", 11, 22)
+	if err := b.rt.Delete(b.ctx, id, []string{"/app/a"}); !errors.Is(err, engine.ErrUnsupported) {
+		t.Errorf("delete in a stopped one: %v", err)
+	}
+	b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
+	b.ok(b.rt.CopyTo(b.ctx, id, pack()))
+	owner("/app/a", 33, 44)
+	owner("/app/none/at/all", 11, 22)
+	owner("/", 0, 0)
+	uid, gid, err := b.rt.archiveOwner(b.ctx, id, "/app/a") // as for an engine elsewhere
+	if err != nil || uid != 33 || gid != 44 {
+		t.Errorf("owner by archive: %d:%d, %v", uid, gid, err)
+	}
+
+	// A link that leads out of the container must not.
+	outside := t.TempDir()
+	root := func(cmd string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"sh", "-c", cmd}, User: "0", Stdout: &out, Stderr: &out}); err != nil || code != 0 {
+			t.Fatalf("%s: %d, %v: %s", cmd, code, err, out.String())
+		}
+		return out.String()
+	}
+	root("ln -s " + outside + " /app/escape; ln -s ../../../../../.. /app/up; touch /scratch/s")
+	keep := outside + "/keep"
+	writeFile(t, keep)
+	b.ok(b.rt.Delete(b.ctx, id, []string{"/app/escape/keep", "/app/up" + keep, "/app/a", "/app/deep", "/app/nothing/here", "/vol/v", "/scratch/s"}))
+	if got := root("ls /app /vol /scratch"); strings.Join(strings.Fields(got), " ") != "/app: b escape up /scratch: /vol:" {
+		t.Errorf("left: %q", got)
+	}
+	mustExist(t, keep)
+	for _, bad := range []string{"/", "relative", "/app/../.."} {
+		if err := b.rt.Delete(b.ctx, id, []string{bad}); err == nil {
+			t.Errorf("delete of %q was done", bad)
+		}
+	}
+}
+
+func TestStatsAreReadWhileRunning(t *testing.T) {
+	b := open(t, "services:\n  web:\n    image: IMAGE\n    command: [sh, -c, 'while true; do true; done']\n    mem_limit: 64m\n")
+	id := b.start("web")
+	first, err := b.rt.Stats(b.ctx, id)
+	b.ok(err)
+	if first.MemLimit != 64<<20 || first.Pids < 1 || first.Mem <= 0 {
+		t.Errorf("stats: %+v", first)
+	}
+	b.until("it has used more CPU time", func() bool {
+		s, err := b.rt.Stats(b.ctx, id)
+		b.ok(err)
+		return s.CPU > first.CPU && s.Read.After(first.Read)
+	})
+	b.ok(b.rt.Stop(b.ctx, id, 0))
+	if _, err := b.rt.Stats(b.ctx, id); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("stats of a stopped one: %v", err)
+	}
+}
+
+func TestAnonymousVolumesAreInherited(t *testing.T) {
+	b := open(t, "services:\n  web:\n    image: VOLUME\n    user: root\n    volumes: [/mine, named:/named]\nvolumes: {named: }\n")
+	old := b.start("web")
+	b.run(old, "sh", "-c", "echo kept >/data/x; echo too >/mine/x")
+	b.ok(b.rt.Stop(b.ctx, old, 0))
+	spec := b.spec("web")
+	spec.Inherit, spec.Name = old, "tmp-"+b.p.Name
+	id, err := b.rt.Create(b.ctx, spec)
+	b.ok(err)
+	b.ok(b.rt.Remove(b.ctx, old, false, false))
+	b.ok(b.rt.Rename(b.ctx, id, b.p.Name+"-web-1"))
+	b.ok(b.rt.Start(b.ctx, spec, id))
+	if out, _ := b.run(id, "cat", "/data/x", "/mine/x"); out != "kept\ntoo\n" {
+		t.Errorf("inherited: %q", out)
+	}
+}
+
+func TestNetworksGiveAliasesAndNames(t *testing.T) {
+	b := open(t, `
+services:
+  web:
+    image: IMAGE
+    networks:
+      front: {aliases: [shop], priority: 1}
+      back: {aliases: [api], priority: 2}
+  db:
+    image: IMAGE
+    networks: {back: {}}
+  beside:
+    image: IMAGE
+    network_mode: service:db
+networks: {front: {}, back: {}}
+`)
+	web, db := b.start("web"), b.start("db")
+	if in := b.inspect(web); fmt.Sprint(in.Networks) != fmt.Sprintf("[%s_back %s_front]", b.p.Name, b.p.Name) {
+		t.Errorf("networks of web: %v", in.Networks)
+	}
+	raw, err := b.rt.cli.ContainerInspect(b.ctx, web, client.ContainerInspectOptions{})
+	b.ok(err)
+	if mode := string(raw.Container.HostConfig.NetworkMode); mode != b.p.Name+"_back" {
+		t.Errorf("primary network: %s", mode)
+	}
+	for _, name := range []string{"web", "api", b.p.Name + "-web-1"} {
+		if out, code := b.run(db, "nslookup", "-type=a", name); code != 0 {
+			t.Errorf("db does not find %s: %s", name, out)
+		}
+	}
+	if _, code := b.run(db, "nslookup", "-type=a", "shop"); code == 0 {
+		t.Error("db finds an alias of a network that it is not on")
+	}
+
+	beside := b.spec("beside")
+	if _, err := b.rt.Create(b.ctx, beside); err == nil || !strings.Contains(err.Error(), "service db has no container yet") {
+		t.Errorf("without its parent: %v", err)
+	}
+	beside.Parents = map[string]string{"db": db}
+	id, err := b.rt.Create(b.ctx, beside)
+	b.ok(err)
+	b.ok(b.rt.Start(b.ctx, beside, id))
+	in := b.inspect(id)
+	if want, err := engine.ConfigHash(beside.Service, beside.Parents); err != nil || in.Hash != want || in.Hash == beside.Service.Hash {
+		t.Errorf("hash %s, want %s, %v", in.Hash, want, err)
+	}
+	_, listen := b.run(id, "sh", "-c", "echo hi | nc -l -p 4000 >/dev/null 2>&1 & true")
+	if listen != 0 {
+		t.Fatal("nc does not listen")
+	}
+	b.until("the port of the shared network answers", func() bool {
+		conn, err := b.rt.DialInstance(b.ctx, id, 4000)
+		if err != nil {
+			var refused *net.OpError
+			if !errors.As(err, &refused) {
+				t.Fatal(err)
+			}
+			return false
+		}
+		conn.Close()
+		return true
+	})
+}
+
+func TestSecretsAndConfigsArriveBeforeTheStart(t *testing.T) {
+	t.Setenv("BHDOCK_TOKEN", "t0ken")
+	b := open(t, `
+services:
+  web:
+    image: VOLUME
+    command: [sh, -c, 'cat /run/secrets/token /run/secrets/dir/named /conf /etc/app.conf; stat -c "%u:%g %a" /run/secrets/dir/named /conf; sleep 600']
+    secrets:
+      - token
+      - {source: token, target: dir/named, uid: "12", gid: "34", mode: 0400}
+    configs:
+      - conf
+      - {source: file, target: /etc/app.conf}
+    user: "12"
+secrets:
+  token: {environment: BHDOCK_TOKEN}
+configs:
+  conf: {content: "a=b\n"}
+  file: {file: ./compose.yaml}
+`)
+	id := b.start("web")
+	text := ""
+	b.until("it has written its output", func() bool {
+		text = ""
+		for _, l := range b.log(id, engine.LogOptions{Tail: -1}) {
+			text += l.text + "\n"
+		}
+		return strings.HasSuffix(text, "0:0 444\n")
+	})
+	if !strings.HasPrefix(text, "t0kent0kena=b\n") || !strings.Contains(text, "configs:") || !strings.Contains(text, "12:34 400\n0:0 444\n") {
+		t.Errorf("output: %q", text)
+	}
+	if out, code := b.run(id, "sh", "-c", "echo x >>/etc/app.conf"); code == 0 {
+		t.Errorf("a config is writable: %s", out)
+	}
+}
+
+func TestTakenPortNamesItsHolder(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	b := open(t, fmt.Sprintf("services:\n  a: {image: IMAGE, ports: ['127.0.0.1:%d:80']}\n  b: {image: IMAGE, ports: ['127.0.0.1:%d:81']}\n", port, port))
+	try := func(service, want string) {
+		t.Helper()
+		id := b.create(service)
+		err := b.rt.Start(b.ctx, b.spec(service), id)
+		if !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("port %d is taken by %s", port, want)) {
+			t.Errorf("start: %v", err)
+		}
+		b.ok(b.rt.Remove(b.ctx, id, true, true))
+	}
+	try("a", "docker.test (process ")
+	l.Close()
+	b.start("a")
+	try("b", "container "+b.p.Name+"-a-1 of project "+b.p.Name)
+}
+
+func TestNameConflictSaysWhoHasIt(t *testing.T) {
+	b := open(t, sleeper)
+	b.create("web")
+	_, err := b.rt.Create(b.ctx, b.spec("web"))
+	if !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "is taken by a container of project "+b.p.Name) {
+		t.Errorf("create: %v", err)
+	}
+}
+
+func TestHandlesStopIsSeenInTheProcess(t *testing.T) {
+	b := open(t, `
+services:
+  deaf: {image: IMAGE, command: [sleep, "600"]}
+  trap: {image: IMAGE, command: [sh, -c, "trap 'exit 0' TERM; echo ready; while true; do sleep 1; done"]}
+  init: {image: IMAGE, init: true, command: [sleep, "600"]}
+  stubborn: {image: IMAGE, init: true, command: [sh, -c, "trap '' TERM; echo ready; while true; do sleep 1; done"]}
+  usr1: {image: IMAGE, stop_signal: USR1, command: [sh, -c, "trap 'exit 0' TERM; echo ready; while true; do sleep 1; done"]}
+`)
+	for service, want := range map[string]bool{"deaf": false, "trap": true, "init": true, "stubborn": false, "usr1": false} {
+		id := b.start(service)
+		if strings.Contains(strings.Join(b.p.Service(service).Config.Command, " "), "ready") {
+			b.until("its traps are set", func() bool { return len(b.log(id, engine.LogOptions{Tail: -1})) > 0 })
+		}
+		got, known := false, false
+		b.until("its process can be judged", func() bool { // tini forks a moment after the start
+			got, known = b.rt.HandlesStop(b.ctx, id)
+			return known
+		})
+		if got != want {
+			t.Errorf("%s: %v, want %v", service, got, want)
+		}
+	}
+}
+
+func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
+	b := open(t, "services:\n  web: {image: IMAGE}\nnetworks: {default: {labels: {a: one}}}\n")
+	ensure := func(compose string) bool {
+		t.Helper()
+		b.load(b.p.Name, compose)
+		made, err := b.rt.EnsureNetwork(b.ctx, b.p, "default")
+		b.ok(err)
+		return made
+	}
+	same := "services:\n  web: {image: IMAGE}\nnetworks: {default: {labels: {a: one}}}\n"
+	other := strings.Replace(same, "one", "two", 1)
+	if ensure(same) {
+		t.Error("the same network is made twice")
+	}
+	if !ensure(other) {
+		t.Error("a diverged network that is free stays")
+	}
+	id := b.create("web")
+	if ensure(same) || len(b.warnings()) != 1 || !strings.Contains(b.warnings()[0], b.p.Name+"-web-1 is on it") {
+		t.Errorf("with %s on it: %q", id, b.warnings())
+	}
+	b.load(b.p.Name, "services:\n  web: {image: IMAGE, networks: [x]}\nnetworks: {x: {external: true, name: bhdock-none}}\n")
+	if _, err := b.rt.EnsureNetwork(b.ctx, b.p, "x"); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
+		t.Errorf("external: %v", err)
+	}
+	b.load(b.p.Name, "services:\n  web: {image: IMAGE, volumes: ['xx:/x']}\nvolumes: {xx: {external: true, name: bhdock-none}}\n")
+	if _, err := b.rt.EnsureVolume(b.ctx, b.p, "xx"); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker volume create bhdock-none") {
+		t.Errorf("external: %v", err)
+	}
+}
+
+func TestVolumesFromKeepsReadOnly(t *testing.T) {
+	b := open(t, "services:\n  a: {image: IMAGE, volumes: ['vv:/v']}\n  b: {image: IMAGE, volumes_from: ['a:ro']}\nvolumes: {vv: }\n")
+	spec := b.spec("b")
+	spec.Parents = map[string]string{"a": b.start("a")}
+	id, err := b.rt.Create(b.ctx, spec)
+	b.ok(err)
+	b.ok(b.rt.Start(b.ctx, spec, id))
+	if out, code := b.run(id, "touch", "/v/x"); code == 0 || !strings.Contains(out, "Read-only") {
+		t.Errorf("touch: %d %q", code, out)
+	}
+}
+
+func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
+	b := open(t, sleeper)
+	img, err := b.rt.Image(b.ctx, testImage("volume"), "")
+	b.ok(err)
+	if img.Stop != "SIGUSR1" || !img.Health || img.User != "adam" || fmt.Sprint(img.Volumes) != "[/data]" || img.Digest != img.ID || img.Created.IsZero() {
+		t.Errorf("image: %+v", img)
+	}
+	if _, err := b.rt.Image(b.ctx, testImage("none"), ""); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("missing: %v", err)
+	}
+	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("other platform: %v", err)
+	}
+	if err := b.rt.RemoveImage(b.ctx, img.ID); err != nil {
+		t.Errorf("remove of an image with another's tag: %v", err)
+	}
+	if _, err := b.rt.Image(b.ctx, testImage("volume"), ""); err != nil {
+		t.Errorf("an image with another's tag is gone: %v", err)
+	}
+}
+
+func TestClassicBuildTellsLinesAndTheEnginesError(t *testing.T) {
+	r := runtimeForTest(t)
+	var lines []string
+	err := classicBuild(r, "broken", "ARG CODE\nRUN echo \"code $CODE\" && exit $CODE\n", func(l string) { lines = append(lines, l) })
+	if err == nil || !strings.Contains(err.Error(), "returned a non-zero code: 9") {
+		t.Errorf("build: %v", err)
+	}
+	if all := strings.Join(lines, "\n"); !strings.Contains(all, "Step 3/5 : RUN echo") || !strings.Contains(all, "\ncode 9\n") {
+		t.Errorf("lines: %q", lines)
+	}
+}
+
+func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
+	r, ctx := runtimeForTest(t), context.Background()
+	build := func(text string) string {
+		t.Helper()
+		if err := classicBuild(r, "rm", "LABEL x="+text+"\n", func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		img, err := r.Image(ctx, testImage("rm"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return img.ID
+	}
+	old := build("one")
+	now := build("two")
+	dangling, err := r.ProjectImages(ctx, testImage("rm"), false)
+	if err != nil || len(dangling) != 1 || dangling[0] != old {
+		t.Errorf("dangling: %v, %v; want %s", dangling, err, old)
+	}
+	for range 2 {
+		if err := r.RemoveImage(ctx, old); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := r.ProjectImages(ctx, testImage("rm"), true); err != nil || len(left) != 1 || left[0] != now {
+		t.Errorf("left: %v, %v; want %s", left, err, now)
+	}
+	// Its tag is not the one that a build of service web would have given it.
+	if err := r.RemoveImage(ctx, now); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Image(ctx, now, ""); err != nil {
+		t.Errorf("a tagged image is gone: %v", err)
+	}
+	own := testImage("rm") + "-web"
+	if _, err := r.cli.ImageTag(ctx, client.ImageTagOptions{Source: now, Target: own}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.cli.ImageRemove(ctx, testImage("rm"), client.ImageRemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemoveImage(ctx, now); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Image(ctx, now, ""); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("the build's own image is still there: %v", err)
+	}
+}
