@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine"
@@ -31,14 +32,13 @@ func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit
 	if !o.Until.IsZero() {
 		opt.Until = stamp(o.Until)
 	}
-	res, err := r.cli.ContainerLogs(ctx, id, opt)
-	if err == nil {
-		defer res.Close()
-		if in.TTY {
-			err = readStampedTTY(res, emit)
-		} else {
-			err = readStamped(res, emit)
-		}
+	seen := tally{emit: emit}
+	rd := newStamped(seen.first)
+	err = r.readLog(ctx, id, opt, rd, in.TTY)
+	if err == nil && o.Follow {
+		err = r.rest(ctx, id, opt, rd, in.TTY, &seen)
+	} else {
+		rd.flush()
 	}
 	if err == nil {
 		return nil
@@ -50,6 +50,76 @@ func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit
 		}
 	}
 	return r.wrap(what, err)
+}
+
+func (r *Runtime) readLog(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool) error {
+	res, err := r.cli.ContainerLogs(ctx, id, opt)
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	return rd.read(res, tty)
+}
+
+// rest reads what a container wrote last, once it has ended: engines end a followed log when the writer is gone, and do
+// not look whether there is more in it. rd may hold a line that has not ended; it is read again.
+func (r *Runtime) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *tally) error {
+	in, err := r.Inspect(ctx, id)
+	if errors.Is(err, engine.ErrNotFound) {
+		rd.flush() // nothing is left to read
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	opt.Follow = false
+	if !seen.last.IsZero() {
+		opt.Since, opt.Tail = stamp(seen.last), "all"
+	}
+	if in.State == engine.StateRunning {
+		// Its next life has begun, whose lines are not asked for. Engines stamp a line up to 2 ms before the start.
+		opt.Until = stamp(in.Started.Add(-5 * time.Millisecond))
+	}
+	more := newStamped(seen.again)
+	err = r.readLog(ctx, id, opt, more, tty)
+	if cerrdefs.IsNotFound(err) {
+		rd.flush()
+		return nil
+	}
+	more.flush()
+	return err
+}
+
+// tally remembers which lines of the newest time were emitted, so that reading on from that time repeats none.
+type tally struct {
+	emit      emitLine
+	last      time.Time
+	out, errs int
+}
+
+func (n *tally) first(stream logs.Stream, t time.Time, line []byte) {
+	if t.After(n.last) {
+		n.last, n.out, n.errs = t, 0, 0
+	}
+	if t.Equal(n.last) {
+		*n.of(stream)++
+	}
+	n.emit(stream, t, line)
+}
+
+func (n *tally) again(stream logs.Stream, t time.Time, line []byte) {
+	if c := n.of(stream); t.Equal(n.last) && *c > 0 {
+		*c--
+		return
+	}
+	n.emit(stream, t, line)
+}
+
+func (n *tally) of(stream logs.Stream) *int {
+	if stream == logs.Stderr {
+		return &n.errs
+	}
+	return &n.out
 }
 
 // Attach implements engine.Runtime.

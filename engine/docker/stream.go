@@ -134,30 +134,47 @@ func trimReturn(line []byte) []byte {
 	return line
 }
 
-// readStamped reads a log with time stamps, in frames.
-func readStamped(r io.Reader, emit emitLine) error {
-	out, errs := &stampedLines{stream: logs.Stdout}, &stampedLines{stream: logs.Stderr}
-	err := demux(r, func(stream logs.Stream, payload []byte) error {
-		if stream == logs.Stderr {
-			errs.message(payload, emit)
-		} else {
-			out.message(payload, emit)
-		}
-		return nil
-	})
-	out.flush(emit)
-	errs.flush(emit)
+// stampedReader makes lines of a log with time stamps.
+type stampedReader struct {
+	out, errs stampedLines
+	emit      emitLine
+}
+
+func newStamped(emit emitLine) *stampedReader {
+	return &stampedReader{out: stampedLines{stream: logs.Stdout}, errs: stampedLines{stream: logs.Stderr}, emit: emit}
+}
+
+// flush emits the lines that have not ended.
+func (s *stampedReader) flush() {
+	s.out.flush(s.emit)
+	s.errs.flush(s.emit)
+}
+
+// read reads to the end of a log.
+func (s *stampedReader) read(r io.Reader, tty bool) error {
+	var err error
+	if tty {
+		err = s.readTTY(r)
+	} else {
+		err = demux(r, func(stream logs.Stream, payload []byte) error {
+			if stream == logs.Stderr {
+				s.errs.message(payload, s.emit)
+			} else {
+				s.out.message(payload, s.emit)
+			}
+			return nil
+		})
+	}
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
 }
 
-// readStampedTTY reads the log of a container with a terminal, which comes without frames: fragments of a long line
-// follow each other with nothing between them but their stamps, so they are told by their size.
-func readStampedTTY(r io.Reader, emit emitLine) error {
+// readTTY reads the log of a container with a terminal, which comes without frames: fragments of a long line follow
+// each other with nothing between them but their stamps, so they are told by their size.
+func (s *stampedReader) readTTY(r io.Reader) error {
 	br := bufio.NewReaderSize(r, readBuffer)
-	s := &stampedLines{stream: logs.Stdout}
 	var long []byte
 	for {
 		p, err := br.ReadSlice('\n')
@@ -166,19 +183,13 @@ func readStampedTTY(r io.Reader, emit emitLine) error {
 			continue
 		}
 		if len(long) > 0 {
-			p = append(long, p...)
-			long = long[:0]
+			long = append(long, p...)
+			p, long = long, long[:0]
 		}
-		p = s.fragments(p, emit)
-		if len(p) > 0 {
-			s.message(p, emit)
+		if p = s.out.fragments(p, s.emit); len(p) > 0 {
+			s.out.message(p, s.emit)
 		}
-		switch {
-		case errors.Is(err, io.EOF):
-			s.flush(emit)
-			return nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			s.flush(emit)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
 	}
