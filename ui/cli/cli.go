@@ -202,9 +202,12 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 			return nil
 		}
 		hint := "`bulkhead --help` lists the verbs"
-		cmd.SuggestionsMinimumDistance = 2 // as cobra's own default, which it sets only in its own message
-		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-			hint = fmt.Sprintf("did you mean %q?", s[0])
+		var verbs []string
+		for _, c := range cmd.Commands() {
+			verbs = append(verbs, c.Name())
+		}
+		if verb := nearest(args[0], verbs); verb != "" {
+			hint = fmt.Sprintf("did you mean %q?", verb)
 		}
 		return usagef("unknown verb %q; %s", args[0], hint)
 	}

@@ -83,17 +83,43 @@ func serviceNames(p *project.Project) []string {
 	return all
 }
 
-// nearest gives the name that differs least from a mistyped one, "" when none is near.
-func nearest(name string, all []string) string {
-	// cobra measures the distance between words; a command stands for each name
-	c := &cobra.Command{Use: "x", SuggestionsMinimumDistance: 2}
-	for _, n := range all {
-		c.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
+// nearest gives the word that a mistyped one most likely stands for, "" when none is near.
+func nearest(typed string, all []string) string {
+	best, near := "", 3 // two slips of the finger are forgiven
+	for _, word := range all {
+		if d := distance(typed, word); d < near && d < len(typed) {
+			best, near = word, d
+		}
 	}
-	if s := c.SuggestionsFor(name); len(s) > 0 {
-		return s[0]
+	if best == "" {
+		for _, word := range all {
+			if typed != "" && strings.HasPrefix(word, typed) {
+				return word
+			}
+		}
 	}
-	return ""
+	return best
+}
+
+// distance counts the letters to insert, remove or replace between two words (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // completeServices completes service names from the Compose file.

@@ -137,7 +137,7 @@ func eventText(r engine.Record) string {
 	text := r.Text
 	switch {
 	case text == "" && r.Ledger != nil:
-		text = ledgerText(r.Ledger)
+		text = r.Ledger.Verdict()
 	case text == "" && r.Err != "":
 		text = r.Service + ": " + r.Err
 	case text == "":
@@ -149,29 +149,13 @@ func eventText(r engine.Record) string {
 	return oneLine(text)
 }
 
-// ledgerText says who suffered from a fault and who did not.
-func ledgerText(l *engine.Ledger) string {
-	var suffered []string
-	untouched := 0
-	for _, r := range l.Rows {
-		switch r.Outcome {
-		case engine.Untouched:
-			untouched++
-		case engine.OutcomeUnknown:
-		default:
-			suffered = append(suffered, fmt.Sprintf("%s %s", replicaName(r.Service, r.Replica), r.Outcome))
-		}
-	}
-	return sufferText(replicaName(l.Service, l.Replica), l.Fault, suffered, untouched)
-}
-
-// sufferText is the one line about a fault that people read.
+// sufferText says who suffered from a fault and who did not, in the words of engine.Ledger.Verdict.
 func sufferText(hit, fault string, suffered []string, untouched int) string {
-	text := fmt.Sprintf("%s hit by %s: ", hit, fault)
+	who := "nobody else suffered"
 	if len(suffered) > 0 {
-		text += strings.Join(suffered, ", ") + "; "
+		who = strings.Join(suffered, ", ")
 	}
-	return text + fmt.Sprintf("%d others untouched (same container id, start time and restart count)", untouched)
+	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit, fault, who, untouched)
 }
 
 // replicaName names a replica as people do: the first one by its service alone.
