@@ -33,8 +33,12 @@ var (
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if rt, err := docker.New(docker.Options{}); err == nil {
-			if img, err := rt.Image(context.Background(), baseImage, ""); err == nil {
-				rt.RemoveImage(context.Background(), img.ID)
+			img, err := rt.Image(context.Background(), baseImage, "")
+			if err == nil {
+				err = rt.RemoveImage(context.Background(), img.ID)
+			}
+			if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrNoEngine) {
+				fmt.Fprintf(os.Stderr, "remove %s: %v\n", baseImage, err)
 			}
 			rt.Close()
 		}
@@ -84,6 +88,8 @@ func base(t *testing.T, b *build.Builder) {
 			return
 		}
 		_, baseErr = b.Build(context.Background(), build.Request{Context: dir, Tags: []string{baseImage},
+			// Only what bears the labels of a service is removed again.
+			Labels: map[string]string{"com.docker.compose.project": "bulkhead-engine", "com.docker.compose.service": "test"},
 			DockerfileInline: "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\nRUN mkdir -p /tmp /www /etc && echo root:x:0:0::/:/bin/sh > /etc/passwd\n"}, nil)
 	})
 	if baseErr != nil {

@@ -32,7 +32,7 @@ func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
 		ID: i.ID, Name: "docker", Version: i.ServerVersion, API: api.String(),
 		Context: r.end.context, Host: r.end.host, OS: i.OSType, Arch: i.Architecture,
 		NCPU: i.NCPU, MemTotal: i.MemTotal,
-		BuildKit: ping.BuilderVersion == build.BuilderBuildKit,
+		BuildKit: ping.BuilderVersion == build.BuilderBuildKit || r.servesBuildKit(ctx),
 		Rootless: slices.ContainsFunc(i.SecurityOptions, func(o string) bool { return strings.Contains(o, "rootless") }),
 		Cgroup:   i.CgroupVersion,
 	}
@@ -50,6 +50,16 @@ func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
 	r.info = info
 	r.mu.Unlock()
 	return info, nil
+}
+
+// servesBuildKit tries the door: engines before 23.0 name the old builder as their choice in a ping, and serve BuildKit all the same.
+func (r *Runtime) servesBuildKit(ctx context.Context) bool {
+	conn, err := r.cli.DialHijack(ctx, "/grpc", "h2c", nil)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // known is the last Info, asked for when there is none yet.
