@@ -68,7 +68,7 @@ const (
 	leastW, leastH = 60, 14  // below: one pane at a time
 	wideW, wideH   = 150, 36 // from here on: three columns and a timeline
 	sideW, sideMin = 41, 184 // the detail column, and the width from which it is shown
-	leftW          = 62      // the services column of a wide screen
+	leftW          = 60      // the services column of a wide screen
 	stripH         = 32      // from here on events have a strip
 )
 

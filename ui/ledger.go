@@ -116,17 +116,17 @@ func (p *ledgerPane) Render(m *Model, r rect) []string {
 }
 
 func (p *ledgerPane) one(m *Model, l *engine.Ledger, w int) []string {
-	head := fmt.Sprintf(" %s  %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
-	state := m.st.busy.s("open, still looking")
+	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
+	state := m.st.busy.s("open ")
 	if !l.Closed.IsZero() {
-		state = m.st.dim.s("closed after " + took(l.Closed.Sub(l.At)))
+		state = m.st.dim.s("over after " + took(l.Closed.Sub(l.At)) + " ")
 	}
 	rows := []string{m.st.bold.s(fit(head, max(w-width(state)-1, 0))) + state}
 	name := 7
 	for _, r := range l.Rows {
 		name = min(max(name, width(ledgerName(l, &r))), 18)
 	}
-	rows = append(rows, m.st.title.s(fit(fmt.Sprintf("   %s %-11s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "FIRST SIGN"), w)))
+	rows = append(rows, m.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
 	sorted := slices.Clone(l.Rows)
 	slices.SortStableFunc(sorted, func(a, b engine.LedgerRow) int { return int(b.Outcome) - int(a.Outcome) })
 	for _, r := range sorted {
@@ -163,7 +163,7 @@ func (p *ledgerPane) row(m *Model, l *engine.Ledger, r *engine.LedgerRow, name, 
 	}
 	b, a := r.Before, r.After
 	id, started := shortID(b.ID), clock(b.Started)
-	proof := m.st.dim.s("unchanged")
+	proof := m.st.dim.s("same")
 	if a.ID != b.ID || !a.Started.Equal(b.Started) || a.Restarts != b.Restarts {
 		proof = m.st.bad.s(fmt.Sprintf("now %s %s RST %d", shortID(a.ID), clock(a.Started), a.Restarts))
 		if a.ID == "" {
@@ -174,7 +174,7 @@ func (p *ledgerPane) row(m *Model, l *engine.Ledger, r *engine.LedgerRow, name, 
 	if r.Delay > 0 && r.Outcome > engine.Untouched {
 		sign2 = strings.TrimSpace("+" + took(r.Delay) + " " + sign2)
 	}
-	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", m.paintOf(t).s(sign), fit(ledgerName(l, r), name), m.paintOf(t).s(fit(r.Outcome.String(), 11)),
+	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", m.paintOf(t).s(sign), fit(ledgerName(l, r), name), m.paintOf(t).s(fit(r.Outcome.String(), 9)),
 		id, started, b.Restarts, proof, oneLine(sign2)), w)
 }
 

@@ -368,6 +368,8 @@ func (p *logPane) back() bool {
 		clear(p.marks)
 	case p.xoff > 0:
 		p.xoff = 0
+	case !p.follow:
+		p.follow = true
 	default:
 		return false
 	}
@@ -634,18 +636,11 @@ func (p *logPane) title(m *Model) string {
 	if p.follow {
 		parts = append(parts, "following")
 	} else {
-		first, end := p.view.Bounds()
-		_ = first
+		_, end := p.view.Bounds()
 		parts = append(parts, m.st.warn.s(fmt.Sprintf("paused, %s below", thousands(max(end-1-p.bottomOrd(), 0)))))
 	}
 	if p.level != logs.LevelUnknown {
 		parts = append(parts, "level >= "+p.level.String())
-	}
-	if p.only && !p.invert {
-		parts = append(parts, "only matches")
-	}
-	if p.invert {
-		parts = append(parts, "without matches")
 	}
 	return strings.Join(parts, " · ")
 }

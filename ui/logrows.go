@@ -274,6 +274,10 @@ func (p *logPane) Render(m *Model, r rect) []string {
 		p.dropCache()
 	}
 	out := p.window(m, st, r.w, body, name)
+	if first, _ := p.view.Bounds(); !p.follow && len(out) < body && (p.top.ord > first || p.skip > 0) {
+		p.setTop(p.lastTop()) // lines went away below: the last one stands at the bottom again
+		out = p.window(m, st, r.w, body, name)
+	}
 	if len(out) == 0 {
 		out = append(out, st.dim.s(fit(" "+p.emptyText(), r.w)))
 		p.seen = nil
@@ -404,6 +408,12 @@ func (p *logPane) foot(m *Model, w int) string {
 	count := "counting"
 	if p.counted_.query == p.query {
 		count = fmt.Sprintf("%s of %s lines", thousands(int64(p.matches)), thousands(p.total))
+	}
+	switch {
+	case p.invert:
+		count += ", " + m.st.warn.s("without these")
+	case p.only:
+		count += ", " + m.st.warn.s("only these")
 	}
 	head := " " + m.st.key.s("/"+p.query+"/") + "  " + count
 	for _, hint := range []string{"esc clear", m.keyOf("next-match") + "/" + m.keyOf("previous-match") + " next",

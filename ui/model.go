@@ -176,6 +176,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.log.found(m, msg)
 	case countMsg:
 		m.log.counted(msg)
+		return m, m.recount()
 	case savedMsg:
 		m.saved(msg)
 	case shellMsg:

@@ -196,6 +196,9 @@ func (m *Model) watchText() string {
 // tabText names a pane with its digit, in capitals when it is the one shown.
 func (m *Model) tabText(p pane, shown bool) string {
 	name := fmt.Sprintf("%d %s", slices.Index(panes(), p)+1, p)
+	if p == paneServices && m.w < 100 {
+		name = "1 svc"
+	}
 	if p == paneBuilds && slices.ContainsFunc(m.snap.Builds, func(b engine.Build) bool { return brokenBuild(m.snap, &b) }) {
 		name += "!"
 	}

@@ -245,9 +245,9 @@ func fitColumns(w int, name int) columns {
 }
 
 // wideColumns are the widths for the services column of a wide screen, which leaves ports and changes to other parts.
-func wideColumns(w int, name int) columns {
-	c := columns{name: min(max(name, 7), 16), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 5}
-	c.last = max(w-leadW-c.name-c.state-c.health-c.up-c.rst-c.cpu-c.mem-7, 0)
+func wideColumns(w int) columns {
+	c := columns{state: 13, health: 10, up: 4, rst: 3, cpu: 4, mem: 5}
+	c.name = max(w-leadW-c.state-c.health-c.up-c.rst-c.cpu-c.mem-7, 7)
 	return c
 }
 
@@ -299,7 +299,7 @@ func (p *servicesPane) draw(m *Model, r rect) []string {
 	cols := fitColumns(r.w, name)
 	var out []string
 	if p.headRows(m.f) == 2 {
-		cols = wideColumns(r.w, name)
+		cols = wideColumns(r.w)
 		title := fmt.Sprintf(" %s %d", strings.ToUpper(paneServices.String()), len(m.snap.Services))
 		hint := fmt.Sprintf("sort: %s   space mark   [1] ", p.order)
 		out = append(out, titlePaint(m, m.focus == paneServices).s(fit(title, r.w-width(hint)))+m.st.dim.s(hint))
@@ -549,7 +549,7 @@ func ports(all []engine.Port, w int) string {
 func (m *Model) lastChange(s *engine.Service, w int) string {
 	mode := ""
 	if s.Mode == project.Manual || s.Mode == project.Off {
-		mode = m.st.dim.s(" [" + s.Mode.String() + "]")
+		mode = "[" + s.Mode.String() + "] "
 	}
 	text := func() string {
 		c := s.Last
@@ -573,7 +573,10 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 		case c == nil:
 			return m.st.dim.s("-")
 		case c.Err != "":
-			return m.st.bad.s(cut(c.Action+" failed", w)) + m.st.dim.s("  "+age(m.now.Sub(c.Ended)))
+			if w < 24 {
+				return m.st.bad.s(cut(c.Action+" failed", w))
+			}
+			return m.st.bad.s(c.Action+" failed") + m.st.dim.s("  "+age(m.now.Sub(c.Ended))+" ago")
 		case hurt(s):
 			return fmt.Sprintf("%s %s ago", past(c.Action), age(m.now.Sub(c.Ended)))
 		}
@@ -586,7 +589,7 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 		}
 		return head
 	}()
-	return text + mode
+	return mode + text
 }
 
 // past turns an action into what was done.

@@ -173,7 +173,7 @@ func (s *shell) Run() (err error) {
 // terminalSize asks the terminal.
 func (s *shell) terminalSize() engine.Size {
 	if f, ok := s.out.(term.File); ok {
-		if w, h, err := term.GetSize(f.Fd()); err == nil {
+		if w, h, err := term.GetSize(f.Fd()); err == nil && w > 0 && h > 0 {
 			return engine.Size{Width: w, Height: h}
 		}
 	}

@@ -151,7 +151,11 @@ func (m *Model) graphLines() []string {
 		}
 		text += m.paintOf(t).s(sign) + " " + label
 		if s.State != engine.StateRunning || s.Health == engine.Unhealthy {
-			text += m.st.dim.s(" " + stateText(s))
+			word := stateText(s)
+			if s.State == engine.StateRunning {
+				word = s.Health.String()
+			}
+			text += m.st.dim.s(" " + word)
 		}
 		if drawn[name] && len(s.DependsOn) > 0 {
 			out = append(out, text+m.st.dim.s(" (+)"))

@@ -86,12 +86,15 @@ func (m *Model) lane(s *engine.Service, records []*engine.Record, w int) string 
 		cells[i] = cell{' ', tonePlain}
 	}
 	at, cur := 0, cell{' ', tonePlain}
+	if !s.Started.IsZero() {
+		at, cur = col(s.Started), cell{'━', toneGood} // its container runs since then
+	}
 	for _, r := range records {
 		if r.Kind != "service" || r.State == engine.StateUnknown {
 			continue
 		}
 		c := col(r.Time)
-		paint(at, c, cur)
+		paint(at, max(c, at), cur)
 		sign, t := laneSign(r.State, r.Health)
 		at, cur = c, cell{sign, t}
 	}

@@ -1,0 +1,427 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+func TestKillTellsWhoSufferedAndOffersToBringBack(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.b.change(func(n *engine.Snapshot) {
+		n.Services[6].State, n.Services[6].ByHand = engine.StateRunning, false
+	})
+	s.wait("● worker")
+	s.keys("G", "K")
+	s.wait("worker died: api, gw degraded; 4 untouched", "[u] bring back", "✗ worker  exited 137", "killed 0s ago")
+	if !s.b.told("kill worker (you pressed K)") {
+		t.Error("the engine did not hear who killed")
+	}
+	s.golden("killed-80x24")
+	s.keys("5")
+	s.wait("5 LEDGER", "unhealthy", "same", "+2.3s healthy -> unhealthy")
+	s.golden("ledger-80x24")
+	s.keys("u")
+	s.wait("worker is back in 1.2s", "● worker  running")
+	s.gone("[u] bring back")
+	s.quit()
+}
+
+func TestRestartKeepsSelection(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("j", "j", "r")
+	s.wait("> ● db")
+	s.b.change(func(n *engine.Snapshot) {
+		n.Services = append([]engine.Service{{Name: "aaa", State: engine.StateWaiting}}, n.Services...)
+	})
+	s.wait("aaa", "> ● db")
+	if !s.b.told("restart db (you pressed r)") {
+		t.Error("the engine did not hear of the restart")
+	}
+	s.b.change(func(n *engine.Snapshot) { n.Services = append(n.Services[:3:3], n.Services[4:]...) })
+	s.wait("> ◐ gw") // what stands in its place now
+	s.quit()
+}
+
+func TestVerbsGoToAllMarkedServices(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("space", "j", "space")
+	s.wait("*  ● api", "*  ● db", "api, db · following")
+	s.gone("rendered /cart")
+	s.keys("r")
+	s.wait("restart api, db")
+	if !s.b.told("restart api,db") {
+		t.Error("not both were restarted")
+	}
+	s.keys("esc")
+	s.wait("all services", "rendered /cart")
+	s.quit()
+}
+
+func TestSearchFindsCountsAndNarrows(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("/", "refused|502")
+	s.wait("/refused|502", "2 of 9 lines")
+	s.keys("enter")
+	s.wait(">12:04:29 gw", "paused")
+	s.keys("x")
+	s.gone("GET /orders")
+	s.wait("connection refused", "502", "2 of 9 lines, only these")
+	s.keys("!")
+	s.gone("connection refused")
+	s.wait("GET /orders", "without these")
+	s.keys("esc")
+	s.wait("GET /orders", "connection refused", "paused")
+	s.keys("esc")
+	s.wait("following")
+	s.quit()
+}
+
+func TestScrollingStopsFollowingUntilAskedAgain(t *testing.T) {
+	b := shop()
+	for i := range 200 {
+		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+	}
+	s := openScreen(t, b, 80, 24)
+	s.wait("line 199 of many", "following")
+	s.keys("2", "k", "k")
+	s.wait("paused, 0 below", ">12:04:31 db     line 197")
+	s.keys("ctrl+u")
+	s.wait(">12:04:31 db     line 191", "paused")
+	b.say("db", "a line that comes later", start.Add(time.Second))
+	s.wait(">12:04:31 db     line 191", "below")
+	s.keys("g")
+	s.wait(">12:04:21 api    INFO  GET /orders 200 14ms")
+	s.keys("f")
+	s.wait("a line that comes later", "following")
+	s.quit()
+}
+
+func TestWheelScrollsThePaneUnderIt(t *testing.T) {
+	b := shop()
+	for i := range 100 {
+		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+	}
+	s := openScreen(t, b, 80, 24)
+	s.wait("line 99 of many")
+	s.p.Send(tea.MouseWheelMsg{X: 40, Y: 18, Button: tea.MouseWheelUp})
+	s.gone("line 99 of many")
+	s.wait("line 96 of many", "paused, 3 below", "> ● api") // the focus stays with the services
+	s.p.Send(tea.MouseClickMsg{X: 10, Y: 5, Button: tea.MouseLeft})
+	s.wait("> ◐ gw")
+	s.p.Send(tea.MouseClickMsg{X: 20, Y: 9, Button: tea.MouseLeft})
+	s.wait("3 EVENTS", "you pressed p")
+	s.quit()
+}
+
+func TestSurvivesEverySizeAndComesBack(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	before := s.wait("GET /orders 200 15ms")
+	for _, size := range [][2]int{{1, 1}, {2, 2}, {5, 3}, {20, 6}, {59, 13}, {300, 10}, {10, 100}} {
+		s.resize(size[0], size[1])
+		s.keys("j", "k", "2", "k", "3", "4", "5", "?", "esc", "i", "esc", "d", "esc", ":", "esc", "X", "esc", "f", "1", "g")
+	}
+	s.resize(59, 13)
+	s.wait("1 SVC", "api")
+	s.keys("2", "f")
+	s.wait("2 LOGS", "GET /orders")
+	s.gone("STATE")
+	s.keys("1")
+	s.resize(80, 24)
+	s.until("the first screen again", func(text string) bool { return text == before })
+	s.quit()
+}
+
+func TestQuitAsksAndSaysWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		keys []string
+		want Outcome
+	}{
+		{[]string{"q", "l"}, Leave}, {[]string{"q", "s"}, Stop}, {[]string{"q", "down", "enter"}, Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop},
+		{[]string{"D", "d"}, Down}, {[]string{"D", "v", "y"}, DownVolumes}, {[]string{"q", "esc", "D", "v", "c", "q", "c", "q", "l"}, Leave},
+	} {
+		t.Run(strings.Join(tt.keys, " "), func(t *testing.T) {
+			s := openScreen(t, shop(), 80, 24)
+			s.wait("api")
+			s.keys(tt.keys...)
+			if o, err := s.end(); o != tt.want || err != nil {
+				t.Errorf("%v, %v; want %v", o, err, tt.want)
+			}
+			if s.IsAltScreen() || s.CursorHidden() {
+				t.Error("the terminal was not given back")
+			}
+		})
+	}
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("q")
+	s.wait("shop has 6 services running", "leave them running", "stop them")
+	s.golden("quit-80x24")
+	s.keys("ctrl+c")
+	s.wait("ctrl+c again stops shop")
+	s.keys("j")
+	s.gone("ctrl+c again")
+}
+
+func TestEndOfContextGivesTheTerminalBack(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.wait("api")
+	s.cancel()
+	if o, err := s.end(); o != Leave || err != nil {
+		t.Errorf("%v, %v", o, err)
+	}
+	if s.IsAltScreen() {
+		t.Error("still on the alternate screen")
+	}
+}
+
+func TestPanicInACommandGivesTheTerminalBack(t *testing.T) {
+	b := shop()
+	b.panik = true
+	s := openScreen(t, b, 80, 24)
+	s.wait("api")
+	s.keys("r")
+	_, err := s.end()
+	if err == nil || !strings.Contains(err.Error(), "restart api: panic: the backend fell over") {
+		t.Errorf("the error is %v", err)
+	}
+	if s.IsAltScreen() {
+		t.Error("still on the alternate screen")
+	}
+}
+
+func TestFailedCommandShowsUntilTheNextKeyAndStaysInEvents(t *testing.T) {
+	b := shop()
+	b.fails = errors.New("restart api: no such container")
+	s := openScreen(t, b, 80, 24)
+	s.wait("api")
+	s.keys("r")
+	s.wait(" restart api: no such container")
+	s.keys("j")
+	s.gone("no such container")
+	s.keys("3")
+	s.wait("restart api: no such container")
+	s.quit()
+}
+
+func TestPaletteFindsActionsForAnyService(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys(":", "pause web")
+	s.wait("> pause web")
+	s.golden("palette-80x24")
+	s.keys("enter")
+	s.wait("> ● web")
+	s.until("the pause", func(string) bool { return b(s, "pause web") })
+	s.quit()
+}
+
+func b(s *screen, what string) bool { return s.b.told(what) }
+
+func TestHelpListsEveryKey(t *testing.T) {
+	s := openScreen(t, shop(), 120, 40)
+	s.keys("?")
+	s.wait("Keys", "restart with all that depend on it")
+	s.golden("help-120x40")
+	s.keys("G")
+	s.wait("ctrl+c twice stops")
+	s.keys("?")
+	s.gone("ctrl+c twice stops")
+	s.quit()
+}
+
+func TestInspectMasksSecrets(t *testing.T) {
+	s := openScreen(t, shop(), 100, 60)
+	s.keys("i")
+	text := s.wait("REPLICA 1", "shop-api-1", "CONFIGURATION", "DB_PASSWORD")
+	if strings.Contains(text, "hunter2") || !strings.Contains(text, "LOG: debug") {
+		t.Error("secrets show, or what is none does not")
+	}
+	s.golden("inspect-100x60")
+	s.keys("esc")
+	s.gone("REPLICA 1")
+	s.keys("d")
+	s.wait("Dependencies", "└─ ✗ worker exited 1")
+	s.keys("d")
+	s.gone("Dependencies ")
+	s.quit()
+}
+
+func TestFailedBuildShowsItsStepAndOutput(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.b.change(func(n *engine.Snapshot) {
+		bld := n.Builds[1]
+		bld.Ended, bld.Err = start, "RUN go vet ./...: exit code 1"
+		bld.Steps = append(bld.Steps[:3:3], engine.BuildStep{Name: "[4/7] RUN go vet ./...", Began: start.Add(-time.Second), Ended: start, Err: "exit code 1"})
+		bld.Lines = []string{"# shop/mail", "mail/main.go:12:2: undefined: smtpp"}
+		n.Builds = []engine.Build{n.Builds[0], bld}
+		n.Services[4].State, n.Services[4].Doing = engine.StateRunning, ""
+		n.Services[4].Last = &engine.Change{Action: "rebuild", Began: start.Add(-6 * time.Second), Ended: start, Err: "[4/7] RUN go vet ./...: exit code 1"}
+	})
+	s.wait("mail: rebuild: [4/7] RUN go vet ./...: exit code 1", "[4] builds", "4 builds!", "rebuild failed")
+	s.keys("4")
+	s.wait("✗ [4/7] RUN go vet ./...", "undefined: smtpp", "what ran before runs on")
+	s.golden("build-failed-80x24")
+	s.quit()
+}
+
+func TestReloadIsOfferedAndApplied(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.b.change(func(n *engine.Snapshot) {
+		n.Reload = &engine.Reload{At: start, Changes: []project.Change{{Service: "web", Kind: project.Recreate}, {Service: "search", Kind: project.Added}}}
+	})
+	s.wait("Compose file changed: web recreated, search added", "[u] apply")
+	s.keys("u")
+	s.until("the apply", func(string) bool { return s.b.told("up  (you pressed u)") })
+	s.b.change(func(n *engine.Snapshot) { n.Reload = &engine.Reload{Err: "compose.yaml:3: no such key"} })
+	s.wait("does not load: compose.yaml:3: no such key")
+	s.quit()
+}
+
+func TestReplicasOpenAndAreKilledOneByOne(t *testing.T) {
+	b := shop()
+	b.snap.Services[5].Wanted = 2
+	r := b.snap.Services[5].Replicas[0]
+	r.Number = 2
+	b.snap.Services[5].Replicas = append(b.snap.Services[5].Replicas, r)
+	s := openScreen(t, b, 80, 24)
+	s.wait("web     running 2/2")
+	s.keys("G", "k", "right", "j", "j")
+	s.wait("● 1", "> └ ● 2")
+	s.keys("left")
+	s.gone("└ ● 2")
+	s.wait("> ● web")
+	s.quit()
+}
+
+func TestWatchModeCyclesForOneAndAll(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("w")
+	s.wait("watch api: manual", "[manual]")
+	s.keys("w")
+	s.wait("[off]")
+	s.keys("w")
+	s.gone("[off]")
+	s.quit()
+}
+
+func TestPortsOpenByDigit(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("o")
+	s.wait("opened http://localhost:8080")
+	s.keys("G", "o") // the worker publishes none
+	s.wait("open 1 api :8080   2 db :5432")
+	s.keys("4")
+	s.wait("opened http://localhost:3000")
+	s.quit()
+	if !s.b.told("open http://localhost:3000") {
+		t.Error("the browser was not asked")
+	}
+}
+
+func TestNoBrowserMeansTheAddressIsCopied(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24, func(o *Options) { o.OpenURL = func(string) error { return errors.New("none") } })
+	s.keys("o")
+	s.wait("no browser here; copied http://localhost:8080")
+	s.quit()
+}
+
+func TestCopyAndSaveTellWhere(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	s := openScreen(t, shop(), 120, 40, func(o *Options) { o.Environ = append(o.Environ, "TMUX=/tmp/x") })
+	s.keys("2", "k", "v", "k", "k", "y")
+	s.wait("copied 3 lines, also in "+dir, "tmux passes it on")
+	s.keys("ctrl+s")
+	s.wait("saved 9 lines to " + dir + "/shop-all-20261123-120431.log")
+	s.quit()
+}
+
+func TestShellGetsTheTerminalAndGivesItBack(t *testing.T) {
+	bk := shop()
+	bk.exec = func(ctx context.Context, o engine.ExecOptions) (int, error) {
+		if !o.TTY {
+			if o.Cmd[0] == "bash" {
+				return 127, nil
+			}
+			return 0, nil
+		}
+		fmt.Fprintf(o.Stdout, "%s at %v$ ", o.Cmd[0], <-o.Resize)
+		for buf, typed := make([]byte, 100), ""; ; {
+			n, err := o.Stdin.Read(buf)
+			typed += string(buf[:n]) // answers of the terminal to questions of before may come first
+			if err != nil || strings.HasSuffix(typed, "x") {
+				bk.note("typed " + typed[max(len(typed)-1, 0):])
+				return 0, err
+			}
+		}
+	}
+	s := openScreen(t, bk, 80, 24)
+	s.wait("api")
+	s.keys("e")
+	s.wait("sh in api; exit or ctrl+d comes back", "sh at {80 24}$")
+	io.WriteString(s.InputPipe(), "x")
+	s.wait("back from api", "SERVICE")
+	if !bk.told("typed x") {
+		t.Error("the shell did not get the key")
+	}
+	s.keys("j")
+	s.wait("> ‖ cache")
+	s.quit()
+}
+
+func TestImageWithoutShellIsToldInOneLine(t *testing.T) {
+	s := openScreen(t, shop(), 100, 24)
+	s.keys("e")
+	s.wait("api has no shell (tried [bash sh])")
+	s.quit()
+}
+
+func TestHealBringsAllBack(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("H")
+	s.until("unpause", func(string) bool { return s.b.told("unpause cache") })
+	s.quit()
+}
+
+func TestMarksAndErrorJumps(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("2", "m")
+	s.wait("─── MARK 12:04:31")
+	s.keys("E")
+	s.wait(">12:04:29 gw     ERROR")
+	s.keys("t")
+	s.wait("timestamps: relative", "-1s gw")
+	s.keys("p", "w")
+	s.wait(`"status": 200`)
+	s.quit()
+}
+
+func TestNoColourStillTellsEverything(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24, func(o *Options) {
+		o.Environ = append(o.Environ, "NO_COLOR=1")
+		o.program = o.program[:1] // the profile is to be found out
+	})
+	s.wait("GET /orders 200 15ms")
+	s.golden("shop-80x24")
+	if raw := s.Render(); strings.Contains(raw, "\x1b[3") || strings.Contains(raw, "\x1b[9") {
+		t.Errorf("colours in %q", raw)
+	}
+	s.quit()
+}
+
+func TestFocusTellsTheEngineWhetherSomebodyLooks(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.p.Send(tea.BlurMsg{})
+	s.until("blur", func(string) bool { return s.b.told("attention false") })
+	s.p.Send(tea.FocusMsg{})
+	s.until("focus", func(string) bool { return s.b.told("attention true") })
+	s.quit()
+}
