@@ -244,18 +244,19 @@ func childHandles(pid int, bit uint64) (handles, known bool) {
 	if err != nil {
 		return false, false
 	}
-	for _, field := range strings.Fields(string(b)) {
-		child, err := strconv.Atoi(field)
-		if err != nil {
-			return false, false
-		}
-		p, err := readProcess(child)
-		if err != nil || p.inner < 0 {
-			return false, false
-		}
-		return p.takes(bit), true // the first one is the command
+	children := strings.Fields(string(b))
+	if len(children) == 0 {
+		return false, false // it has not forked yet, or its child has ended
 	}
-	return false, false
+	child, err := strconv.Atoi(children[0]) // the command; those after it are orphans that it took in
+	if err != nil {
+		return false, false
+	}
+	p, err := readProcess(child)
+	if err != nil || p.inner < 0 {
+		return false, false
+	}
+	return p.takes(bit), true
 }
 
 // listener finds the process that listens on a port of this machine: "nginx (process 1234)", "" when it cannot be found.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -299,4 +300,13 @@ func mustExist(t *testing.T, name string) {
 	if _, err := os.Stat(name); err != nil {
 		t.Error(err)
 	}
+}
+
+func decodeAuth(t *testing.T, header string) string {
+	t.Helper()
+	b, err := base64.URLEncoding.DecodeString(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
