@@ -84,9 +84,14 @@ func pathsText(paths []string) string {
 
 // recordText says in a few words what a record is about; its cause stands elsewhere.
 func recordText(r engine.Record) string {
+	if r.Kind == "plan" {
+		return fmt.Sprintf("plan of %s", plural(strings.Count(r.Text, "\n#")+strings.Count(r.Text[:min(len(r.Text), 1)], "#"), "step"))
+	}
 	if r.Text != "" {
-		text := oneLine(r.Text)
-		text = strings.TrimPrefix(text, r.Service+": ")
+		text := strings.TrimPrefix(oneLine(r.Text), r.Service+": ")
+		if r.Cause != "" {
+			text = strings.TrimSuffix(text, " ("+oneLine(r.Cause)+")")
+		}
 		return text
 	}
 	if r.Err != "" {
