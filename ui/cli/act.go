@@ -287,6 +287,17 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 	if err != nil {
 		return err
 	}
+	if opts.Scale, err = a.replicas(ctx, p); err != nil {
+		return err
+	}
+	for _, cmd := range commands {
+		if cmd.Verb == engine.VerbScale {
+			opts.Scale[cmd.Services[0]] = cmd.Scale
+		}
+	}
+	if p, err = project.Load(ctx, opts); err != nil {
+		return err
+	}
 	s, err := a.open(ctx, p, engine.Options{NoWatch: true, NoStats: true}, nil, nil)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", commands[0].Verb, p.Name, err)
@@ -301,10 +312,25 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 				return Leave, err
 			}
 			if err := s.e.WaitReady(sctx, cmd.Services...); err != nil {
-				a.quote(lastWords(s.e, troubled(s.e.Snapshot(), err)))
+				a.quote(lastWords(ctx, a.rt, s.e, troubled(s.e.Snapshot(), err)))
 				return Leave, fmt.Errorf("%s: %w", cmd.Verb, err)
 			}
 		}
 		return Leave, nil
 	})
+}
+
+// replicas counts the containers of a project's services, so that an engine of our own keeps as many of each as there are.
+func (a *app) replicas(ctx context.Context, p *project.Project) (map[string]int, error) {
+	instances, err := a.rt.Instances(ctx, p.Name)
+	if err != nil {
+		return nil, fmt.Errorf("list the containers of %s: %w", p.Name, err)
+	}
+	counts := map[string]int{}
+	for _, in := range instances {
+		if p.Service(in.Service) != nil {
+			counts[in.Service]++
+		}
+	}
+	return counts, nil
 }

@@ -174,7 +174,10 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd != root {
 			var misplaced error
-			root.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
+			root.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+				if !f.Changed {
+					return
+				}
 				misplaced = usagef("--%s: it belongs after the verb; write bulkhead %s --%s", f.Name, cmd.Name(), f.Name)
 			})
 			if misplaced != nil {

@@ -27,7 +27,7 @@ func (a *app) configCommand() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	c.Flags().BoolVar(&hash, "hash", false, "`service hash` lines: what docker compose recreates containers by")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing; the exit code says whether it loads")
-	c.MarkFlagsMutuallyExclusive("json", "hash", "quiet")
+	exclusive(c, "json", "hash", "quiet")
 	return c
 }
 

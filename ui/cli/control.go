@@ -42,6 +42,7 @@ type did struct {
 // control serves a running engine.
 type control struct {
 	e     *engine.Engine
+	rt    engine.Runtime
 	hello hello
 	downs func() // called once `down` of the whole project has worked
 }
@@ -120,7 +121,7 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 
 func (c *control) wait(w http.ResponseWriter, r *http.Request) {
 	if err := c.e.WaitReady(r.Context(), r.URL.Query()["service"]...); err != nil {
-		reply(w, http.StatusUnprocessableEntity, did{Lines: lastWords(c.e, troubled(c.e.Snapshot(), err)), Error: err.Error()})
+		reply(w, http.StatusUnprocessableEntity, did{Lines: lastWords(r.Context(), c.rt, c.e, troubled(c.e.Snapshot(), err)), Error: err.Error()})
 		return
 	}
 	reply(w, http.StatusOK, did{Lines: []string{}})

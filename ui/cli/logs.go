@@ -44,7 +44,7 @@ func (a *app) logsCommand() *cobra.Command {
 	fs.BoolVar(&f.noColor, "no-color", false, "no colours")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
 	fs.IntVar(&f.replica, "index", 0, "only this replica")
-	c.MarkFlagsMutuallyExclusive("follow", "until")
+	exclusive(c, "follow", "until")
 	return c
 }
 

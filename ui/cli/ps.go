@@ -80,7 +80,7 @@ func (a *app) psCommand() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON array")
 	c.Flags().BoolVarP(&all, "all", "a", false, "services that have no container too")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "container ids only")
-	c.MarkFlagsMutuallyExclusive("json", "quiet")
+	exclusive(c, "json", "quiet")
 	return c
 }
 

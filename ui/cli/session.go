@@ -96,7 +96,7 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, lo
 	s := &session{a: a, e: engine.New(o), p: p, sigs: sigs, tasks: &group{ctx: ectx}, end: end,
 		ran: make(chan struct{}), downed: make(chan struct{}), release: release}
 	var once sync.Once
-	c := &control{e: s.e, hello: a.hello(p.Name), downs: func() { once.Do(func() { close(s.downed) }) }}
+	c := &control{e: s.e, rt: a.rt, hello: a.hello(p.Name), downs: func() { once.Do(func() { close(s.downed) }) }}
 	s.tasks.Go("control socket", func(ctx context.Context) error { return c.serve(ctx, l) })
 	s.tasks.Go("engine", func(ctx context.Context) error {
 		defer close(s.ran)
@@ -262,6 +262,3 @@ func (s *session) buildOutput(r engine.Record) []string {
 	}
 	return nil
 }
-
-// logFilter is the filter for all lines of one service.
-func logFilter(service string) logs.Filter { return logs.Filter{Services: []string{service}} }

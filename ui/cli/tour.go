@@ -139,7 +139,7 @@ func (t *tour) walk(ctx context.Context) error {
 		})
 	})
 	if err := s.e.WaitReady(ctx); err != nil {
-		s.a.quote(lastWords(s.e, troubled(s.e.Snapshot(), err)))
+		s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(s.e.Snapshot(), err)))
 		return fmt.Errorf("up: %w", err)
 	}
 	snap := s.e.Snapshot()

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -41,9 +42,9 @@ func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "with --plain: the time before each log line")
 	fs.DurationVar(&f.wait, "wait-timeout", 5*time.Minute, "how long to wait for all to be ready; without -d, say so when it takes longer")
 	fs.StringArrayVar(&f.scale, "scale", nil, "`SERVICE=N` replicas, repeatable")
-	c.MarkFlagsMutuallyExclusive("plain", "json", "detach")
-	c.MarkFlagsMutuallyExclusive("build", "no-build")
-	c.MarkFlagsMutuallyExclusive("leave", "detach")
+	exclusive(c, "plain", "json", "detach")
+	exclusive(c, "build", "no-build")
+	exclusive(c, "leave", "detach")
 }
 
 func (a *app) upCommand() *cobra.Command {
@@ -202,10 +203,10 @@ func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, erro
 		return Leave, nil // the cause of ctx says what is to happen
 	case wctx.Err() != nil:
 		snap := s.e.Snapshot()
-		s.a.quote(lastWords(s.e, troubled(snap, nil)))
+		s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(snap, nil)))
 		return Leave, fmt.Errorf("up %s: not ready after %s: %s; give it longer with --wait-timeout, or look with `bulkhead logs`", s.p.Name, took(wait), unready(snap))
 	}
-	s.a.quote(lastWords(s.e, troubled(s.e.Snapshot(), err)))
+	s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(s.e.Snapshot(), err)))
 	return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
 }
 
@@ -286,7 +287,7 @@ func troubled(s *engine.Snapshot, err error) *engine.Service {
 const quoted = 15
 
 // lastWords gives the last lines of a service: of its build when that is what went wrong, else of its log.
-func lastWords(e *engine.Engine, svc *engine.Service) []string {
+func lastWords(ctx context.Context, rt engine.Runtime, e *engine.Engine, svc *engine.Service) []string {
 	if svc == nil {
 		return nil
 	}
@@ -303,10 +304,19 @@ func lastWords(e *engine.Engine, svc *engine.Service) []string {
 			}
 		}
 	}
-	v := e.Logs().View(logFilter(svc.Name))
-	first, end := v.Bounds()
-	for _, l := range v.Lines(max(first, end-quoted), quoted) {
-		out = append(out, svc.Name+" | "+clean(string(l.Text)))
+	// From the runtime, not from the log store: what a container wrote just before it ended may be on its way there.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	for _, r := range svc.Replicas {
+		if r.Identity.ID == "" {
+			continue
+		}
+		err := rt.Logs(ctx, r.Identity.ID, engine.LogOptions{Tail: quoted}, func(_ logs.Stream, _ time.Time, line []byte) {
+			out = append(out, replicaName(svc.Name, r.Number)+" | "+clean(string(line)))
+		})
+		if err != nil {
+			out = append(out, fmt.Sprintf("%s | (its log cannot be read: %s)", svc.Name, oneLine(err.Error())))
+		}
 	}
 	return out
 }
