@@ -184,22 +184,37 @@ func (s *session) finish(o Outcome) error {
 	case <-s.ran:
 		return fmt.Errorf("%s %s: the engine ended before it was done; `bulkhead %s` tries again", cmd.Verb, s.p.Name, cmd.Verb)
 	}
-	kctx, stop := context.WithTimeout(s.tasks.ctx, 10*time.Second)
-	defer stop()
-	kill := engine.Command{Verb: engine.VerbKill, Cause: "a second signal came"}
-	for _, svc := range s.e.Snapshot().Services {
-		if slices.ContainsFunc(svc.Replicas, func(r engine.Replica) bool {
-			return r.Identity.ID != "" && r.State != engine.StateExited && r.State != engine.StateCreated
-		}) {
-			kill.Services = append(kill.Services, svc.Name)
-		}
+	if err := s.killAll(); err != nil {
+		return fmt.Errorf("kill %s: %w; `bulkhead kill` tries again", s.p.Name, err)
 	}
-	if len(kill.Services) > 0 {
-		if err := s.e.Do(kctx, kill); err != nil {
-			return fmt.Errorf("kill %s: %w; `bulkhead kill` tries again", s.p.Name, err)
-		}
+	// The stop under way ends with the containers.
+	select {
+	case <-done:
+	case <-s.ran:
+	case <-time.After(10 * time.Second):
 	}
 	return &exit{code: exitFailed, err: fmt.Errorf("stop %s: killed by a second signal", s.p.Name)}
+}
+
+// killAll kills every container of the session, also those that are being stopped: without asking the lanes, which wait for them.
+func (s *session) killAll() error {
+	ctx, cancel := context.WithTimeout(s.tasks.ctx, 10*time.Second)
+	defer cancel()
+	var errs []error
+	for _, svc := range s.e.Snapshot().Services {
+		for _, r := range svc.Replicas {
+			switch r.State {
+			case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping, engine.StateRestarting:
+			default:
+				continue
+			}
+			err := s.a.rt.Kill(ctx, r.Identity.ID, "SIGKILL")
+			if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrConflict) { // it has ended by itself
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // print streams events and logs to the printer, if there is one. The returned function prints the rest, once the engine has ended,
