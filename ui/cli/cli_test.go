@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+func TestSocketPathsFitASocket(t *testing.T) {
+	for _, run := range []string{"/run/user/1000", "/" + strings.Repeat("deep/", 30), ""} {
+		a := &app{env: map[string]string{"XDG_RUNTIME_DIR": run}}
+		seen := map[string]bool{}
+		for _, project := range []string{"shop", strings.Repeat("a", 90), strings.Repeat("a", 91)} {
+			path := a.socketPath(project)
+			if len(path) > maxSocket {
+				t.Errorf("%d bytes in %s", len(path), path)
+			}
+			if seen[path] {
+				t.Errorf("two projects share %s", path)
+			}
+			seen[path] = true
+		}
+	}
+	a := &app{env: map[string]string{"XDG_RUNTIME_DIR": "/run/user/1000"}}
+	if got, want := a.socketPath("shop"), filepath.FromSlash("/run/user/1000/bulkhead/shop.sock"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// brokenPipe takes n bytes.
+type brokenPipe struct{ n int }
+
+func (b *brokenPipe) Write(p []byte) (int, error) {
+	if b.n -= len(p); b.n < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+func TestPrinterTellsThatNobodyReads(t *testing.T) {
+	p := newPrinter(&brokenPipe{n: 10})
+	p.text("hello")
+	select {
+	case <-p.broken:
+		t.Fatal("broken too early")
+	default:
+	}
+	p.text("this is too much")
+	p.text("and this comes later")
+	select {
+	case <-p.broken:
+	default:
+		t.Fatal("nobody is told")
+	}
+	if !stdoutClosed(p.failed()) {
+		t.Errorf("got %v", p.failed())
+	}
+}
+
+func TestWhatServicesWriteCannotSteerTheTerminal(t *testing.T) {
+	hostile := "\x1b]0;title\x07\x1b[2Jred \x1b[31mtext\x9b5A\r\n\u202eevil"
+	for _, json := range []bool{false, true} {
+		for _, colour := range []bool{false, true} {
+			var out bytes.Buffer
+			p := newPrinter(&out)
+			p.json, p.colour = json, colour && !json
+			p.lines([]logs.Line{{Service: "web", Text: []byte(hostile), Stream: logs.Stdout}}, func(l logs.Line) string { return l.Service })
+			p.records([]engine.Record{{Kind: "notice", Text: "web: " + hostile}}, nil)
+			got := out.String()
+			for _, bad := range []string{"\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\r"} {
+				if strings.Contains(got, bad) {
+					t.Errorf("json %v, colour %v: %q comes through in %q", json, colour, bad, got)
+				}
+			}
+			if strings.Count(got, "\n") != 2 {
+				t.Errorf("json %v: a line and a record are %d lines: %q", json, strings.Count(got, "\n"), got)
+			}
+		}
+	}
+}
+
+func TestComparingRowsNamesWhoSuffered(t *testing.T) {
+	at := func(s string) *string { return &s }
+	one := 1
+	row := func(service, id, started string) psRow {
+		return psRow{Service: service, Replica: 1, ContainerID: id, StartedAt: at(started), Health: "healthy"}
+	}
+	before := []psRow{row("a", "1", "10"), row("b", "2", "10"), row("c", "3", "10"), row("d", "4", "10"), row("e", "5", "10"), row("f", "6", "10"), row("g", "7", "10")}
+	after := []psRow{row("b", "2", "10"), row("c", "3", "11"), row("d", "9", "10"), row("e", "5", "10"), row("f", "6", "10")}
+	after[3].ExitCode = &one
+	after[4].Health = "unhealthy"
+	want := "a: SIGKILL; c was restarted, d has another container, e exited 1, f became unhealthy, g is gone; 1 untouched (same container id, start time, restart count)"
+	if got := compareRows(before, after, []string{"a"}, "SIGKILL"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestMistypedWordsFindTheirNearest(t *testing.T) {
+	words := []string{"up", "ps", "restart", "start", "stop", "logs", "web", "db"}
+	for typed, want := range map[string]string{"pz": "ps", "restrat": "restart", "wbe": "web", "log": "logs", "frobnicate": "", "x": "", "rest": "restart"} {
+		if got := nearest(typed, words); got != want {
+			t.Errorf("%s: got %q, want %q", typed, got, want)
+		}
+	}
+}
+
+func TestMomentsAreReadAsPeopleWriteThem(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"10m":                  now.Add(-10 * time.Minute),
+		"2026-11-23T11:00:00Z": now.Add(-time.Hour),
+		"1795435200":           time.Unix(1795435200, 0),
+		"":                     {},
+	} {
+		if got, err := moment("since", text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
+		}
+	}
+	if _, err := moment("since", "soon", now); err == nil {
+		t.Error("soon is no time")
+	}
+}
+
+func TestErrorsGetTheirExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		says string
+	}{
+		{nil, 0, ""},
+		{errors.New("a\nb"), 1, "bulkhead: a b\n"},
+		{usagef("ps: no"), 2, "bulkhead: ps: no\n"},
+		{errors.Join(errors.New("look"), engine.ErrNoEngine), 3, "bulkhead: look no engine answers\n"},
+		{errStdoutClosed, 0, ""},
+		{context.Canceled, 1, "bulkhead: interrupted\n"},
+		{&exit{code: 42}, 42, ""},
+	} {
+		var errs bytes.Buffer
+		a := &app{parts: Parts{Stderr: &errs}}
+		if got := a.code(c.err); got != c.code || errs.String() != c.says {
+			t.Errorf("%v: exit code %d and %q, want %d and %q", c.err, got, errs.String(), c.code, c.says)
+		}
+	}
+}
