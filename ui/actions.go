@@ -109,7 +109,7 @@ func logActions() []action {
 		{name: "level", keys: []string{"l"}, short: "level", help: "least level: all, info, warn, error", group: g, where: paneLogs, rank: 7, run: doLevel},
 		{name: "wrap", keys: []string{"w"}, short: "wrap", help: "wrap long lines", group: g, where: paneLogs, rank: 6, run: doWrap},
 		{name: "timestamps", keys: []string{"t"}, short: "times", help: "timestamps: absolute, relative, delta, none", group: g, where: paneLogs, rank: 6, run: doTimes},
-		{name: "pretty", keys: []string{"p"}, short: "pretty", help: "lay JSON lines out", group: g, where: paneLogs, rank: 9, run: doPretty},
+		{name: "pretty", keys: []string{"p"}, short: "pretty", help: "JSON and logfmt lines: short, laid out, as written", group: g, where: paneLogs, rank: 9, run: doPretty},
 		{name: "mark-line", keys: []string{"m", "enter"}, short: "mark", help: "mark the line, or this moment while following", group: g, where: paneLogs, rank: 9, run: doMarkLine},
 		{name: "next-mark", keys: []string{"M"}, help: "next mark", group: g, where: paneLogs, ok: func(m *Model) bool { return len(m.log.marks) > 0 }, run: doNextMark},
 		{name: "select", keys: []string{"v"}, short: "select", help: "select a range of lines", group: g, where: paneLogs, rank: 9, run: doRange},

@@ -92,7 +92,7 @@ func recordText(r engine.Record) string {
 		if r.Cause != "" {
 			text = strings.TrimSuffix(text, " ("+oneLine(r.Cause)+")")
 		}
-		return text
+		return strings.Replace(text, "starting, starting", "starting", 1) // state and health say the same
 	}
 	if r.Err != "" {
 		return oneLine(strings.TrimSpace(r.Action + " failed: " + r.Err))

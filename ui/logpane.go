@@ -44,7 +44,8 @@ type logPane struct {
 
 	follow bool
 	wrap   bool
-	pretty bool
+	pretty bool // JSON and logfmt laid out in rows
+	raw    bool // as they were written; else in short
 	solo   bool // only the selected service
 	times  times
 	level  logs.Level
@@ -411,7 +412,19 @@ func doTimes(m *Model) tea.Cmd {
 }
 
 func doPretty(m *Model) tea.Cmd {
-	m.log.pretty, m.log.skip = !m.log.pretty, 0
+	p := &m.log
+	p.skip = 0
+	switch {
+	case !p.pretty && !p.raw:
+		p.pretty = true
+		m.say("structured lines: laid out")
+	case p.pretty:
+		p.pretty, p.raw = false, true
+		m.say("structured lines: as they were written")
+	default:
+		p.raw = false
+		m.say("structured lines: short")
+	}
 	return nil
 }
 

@@ -25,6 +25,7 @@ type formatted struct{ rows []string }
 type formatKey struct {
 	w, name, xoff int
 	wrap, pretty  bool
+	raw           bool
 	re            *regexp.Regexp
 }
 
@@ -83,7 +84,7 @@ func (p *logPane) formatLine(st *styles, l *logs.Line) []string {
 			return out
 		}
 	}
-	text := string(logs.Clean(nil, raw))
+	text := string(logs.Clean(nil, p.short(raw)))
 	if strings.IndexByte(text, 0x1b) < 0 {
 		text = levelPaint(st, l.Level).s(text)
 	}
@@ -102,6 +103,19 @@ func (p *logPane) formatLine(st *styles, l *logs.Line) []string {
 		rows = append(rows[:wrappedRows-1], st.dim.s("…"))
 	}
 	return carryStyles(rows)
+}
+
+// short gives a structured line in its short form, unless the user wants lines as they are, or looks for something that the short
+// form does not show.
+func (p *logPane) short(raw []byte) []byte {
+	if p.raw {
+		return raw
+	}
+	text, ok := compact(raw)
+	if !ok || p.re != nil && p.re.Match(raw) && !p.re.MatchString(text) {
+		return raw
+	}
+	return []byte(text)
 }
 
 // carryStyles makes every row of a wrapped line begin in the style in which the one before ended.
@@ -168,8 +182,9 @@ func (p *logPane) highlight(st *styles, text string) string {
 
 // ruleAround puts a text into the middle of a line.
 func ruleAround(text string, w int) string {
-	text = cut(" "+text+" ", max(w-4, 1))
-	left := min(8, (w-width(text))/2)
+	text = cut(" "+text, max(w-2, 1)) + " "
+	left := min(8, max((w-width(text))/2, 1))
+	text = cut(text, max(w-left, 1))
 	return strings.Repeat("─", max(left, 0)) + text + strings.Repeat("─", max(w-width(text)-left, 0))
 }
 
@@ -268,7 +283,7 @@ func (p *logPane) Render(m *Model, r rect) []string {
 	if name > 0 {
 		lead += name + 1
 	}
-	key := formatKey{w: r.w - lead, name: name, xoff: p.xoff, wrap: p.wrap, pretty: p.pretty, re: p.re}
+	key := formatKey{w: r.w - lead, name: name, xoff: p.xoff, wrap: p.wrap, pretty: p.pretty, raw: p.raw, re: p.re}
 	if key != p.format {
 		p.format = key
 		p.dropCache()

@@ -259,3 +259,18 @@ func TestShortWords(t *testing.T) {
 		}
 	}
 }
+
+func TestShortFormOfStructuredLines(t *testing.T) {
+	for raw, want := range map[string]string{
+		`{"time":"2026-11-23T21:58:37.16Z","level":"INFO","msg":"order placed","id":7,"who":{"a":[1]},"note":"two words","x":""}`: `INFO  order placed id=7 who={"a":[1]} note="two words" x=""`,
+		`time=2026-11-23T21:58:37.319Z level=WARN msg="orders is down" service=orders`:                                            `WARN  orders is down service=orders`,
+		`level=info msg=traffic sent=25`: `INFO  traffic sent=25`,
+		`GET /orders 200 a=b`:            "", `{"level":"info"} trailing`: "", `{"a":1,"b":2}`: "", `time=12 half "quote`: "", `{"level":`: "", "": "",
+		`level=info msg="open`: "",
+	} {
+		got, ok := compact([]byte(raw))
+		if got != want || ok != (want != "") {
+			t.Errorf("%s\n gave %q, %v\nwant %q", raw, got, ok, want)
+		}
+	}
+}

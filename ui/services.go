@@ -570,6 +570,8 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 			return m.st.warn.s(plural(len(s.Pending), "file") + " pending")
 		case len(s.Stale) > 0:
 			return m.st.badge.s("STALE") + m.st.warn.s(" "+plural(len(s.Stale), "file"))
+		case hurt(s):
+			return down(s, m.now)
 		case c == nil:
 			return m.st.dim.s("-")
 		case c.Err != "":
@@ -577,8 +579,6 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 				return m.st.bad.s(cut(c.Action+" failed", w))
 			}
 			return m.st.bad.s(c.Action+" failed") + m.st.dim.s("  "+age(m.now.Sub(c.Ended))+" ago")
-		case hurt(s):
-			return fmt.Sprintf("%s %s ago", past(c.Action), age(m.now.Sub(c.Ended)))
 		}
 		head := fmt.Sprintf("%-7s %5s", c.Action, took(c.Ended.Sub(c.Began)))
 		if w >= 40 {
@@ -592,17 +592,16 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 	return mode + text
 }
 
-// past turns an action into what was done.
-func past(action string) string {
-	switch action {
-	case "kill":
-		return "killed"
-	case "stop":
-		return "stopped"
-	case "pause":
-		return "paused"
-	case "start":
-		return "started"
+// down says how the user took a service down, and when.
+func down(s *engine.Service, now time.Time) string {
+	did := "stopped"
+	switch {
+	case s.State == engine.StatePaused:
+		did = "paused"
+	case s.State != engine.StateExited:
+		did = s.State.String()
+	case s.ExitCode > 128:
+		did = "killed"
 	}
-	return action
+	return fmt.Sprintf("%s %s ago", did, age(now.Sub(s.Since)))
 }

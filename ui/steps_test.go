@@ -401,6 +401,10 @@ func TestMarksAndErrorJumps(t *testing.T) {
 	s.wait("timestamps: relative", "-1s gw")
 	s.keys("p", "w")
 	s.wait(`"status": 200`)
+	s.keys("p")
+	s.wait(`{"level":"info","msg":"GET /orders"`)
+	s.keys("p")
+	s.wait("INFO  GET /orders status=200 dur_ms=14")
 	s.quit()
 }
 

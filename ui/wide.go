@@ -42,12 +42,12 @@ func (m *Model) leftPane(r rect) []string {
 		rows = append(rows, lines...)
 	}
 	section("LAST SAVE -> READY", "", m.lastChanges(r.w))
+	section("PORTS ("+m.keyOf("open")+", then a digit)", "", m.portLines(r.w))
 	var deps []string
 	for _, l := range m.graphLines() {
 		deps = append(deps, "   "+l)
 	}
 	section("DEPENDENCIES", "["+m.keyOf("graph")+"] ", deps)
-	section("PORTS ("+m.keyOf("open")+", then a digit)", "", m.portLines(r.w))
 	s := m.snap
 	host := fmt.Sprintf("   %s %s · context %s", s.Runtime.Name, s.Runtime.Version, s.Runtime.Context)
 	if len(s.Files) > 0 {
@@ -61,6 +61,7 @@ func (m *Model) leftPane(r rect) []string {
 	}
 	if len(rows) > r.h && r.h > 0 {
 		rows = rows[:r.h]
+		rows[r.h-1] = m.st.dim.s(fit("   … "+m.keyOf("graph")+" shows the rest", r.w))
 	}
 	return fill(rows, r)
 }
