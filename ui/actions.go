@@ -156,7 +156,7 @@ func screenActions() []action {
 	return []action{
 		{name: "palette", keys: []string{":", "ctrl+p"}, short: "cmd", help: "find any command by its name", group: g, where: paneAny, rank: 9, run: openPalette},
 		{name: "help", keys: []string{"?"}, short: "help", help: "all keys", group: g, where: paneAny, rank: 1, run: openHelp},
-		{name: "quit", keys: []string{"q"}, short: "quit", help: "quit; asks whether to leave all running or to stop it (ctrl+c twice stops)", group: g, where: paneAny, rank: 9, run: askQuit},
+		{name: "quit", keys: []string{"q"}, short: "quit", help: "quit; asks whether to leave all running or to stop it (ctrl+c twice stops)", group: g, where: paneAny, rank: 6, run: askQuit},
 		{name: "back", keys: []string{"esc"}, help: "close, clear the search, drop marks", group: g, where: paneAny, run: doBack},
 	}
 }

@@ -13,7 +13,6 @@ import (
 type eventsPane struct {
 	at    int    // row of the cursor; 0 is the newest
 	seq   uint64 // of the record under the cursor; 0: stays on the newest
-	time  time.Time
 	top   int
 	free  bool
 	h     int

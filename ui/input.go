@@ -44,7 +44,7 @@ type searchBox struct {
 	input input
 	old   string
 	oldRe *regexp.Regexp
-	x, y  int // of the cursor, set while drawing
+	x     int // of the cursor, set while drawing
 }
 
 func newSearchBox() searchBox { return searchBox{input: newInput()} }

@@ -69,7 +69,6 @@ type logPane struct {
 	total    int64 // of so many
 	counting bool
 	counted_ countKey
-	countAt  time.Time
 
 	cache  map[uint64]formatted
 	format formatKey

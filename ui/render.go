@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
@@ -295,7 +296,10 @@ func (m *Model) banners() []string {
 		if m.status.bad {
 			p = m.st.fail
 		}
-		add(p, m.status.text, "")
+		lines := strings.Split(ansi.Wordwrap(m.status.text, max(m.w-2, 1), ""), "\n")
+		for _, l := range lines[:min(len(lines), 2)] {
+			add(p, l, "")
+		}
 	}
 	if m.picking {
 		add(m.st.plain, "open "+m.portMenu(), "")
@@ -393,7 +397,7 @@ func (m *Model) failureBanner(add func(paint, string, string)) {
 		text = s.Last.Action + ": " + s.Last.Err
 	}
 	text = oneLine(text)
-	if !strings.HasPrefix(text, s.Name) {
+	if !strings.Contains(text, s.Name) {
 		text = s.Name + ": " + text
 	}
 	if s.Remedy != "" {
@@ -411,7 +415,6 @@ func (m *Model) failureBanner(add func(paint, string, string)) {
 // footerCache keeps the footer while what it is made of stays.
 type footerCache struct {
 	w     int
-	focus pane
 	items string
 	row   string
 }

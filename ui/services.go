@@ -566,6 +566,8 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 			return m.st.busy.s(s.Doing)
 		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
 			return m.st.busy.s("waits: " + strings.Join(s.WaitsFor, ", "))
+		case c != nil && c.Err != "" && len(s.Stale) > 0:
+			return m.st.bad.s("failed") + ", " + m.st.warn.s("stale "+plural(len(s.Stale), "file"))
 		case len(s.Pending) > 0:
 			return m.st.warn.s(plural(len(s.Pending), "file") + " pending")
 		case len(s.Stale) > 0:
@@ -580,7 +582,11 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 			}
 			return m.st.bad.s(c.Action+" failed") + m.st.dim.s("  "+age(m.now.Sub(c.Ended))+" ago")
 		}
-		head := fmt.Sprintf("%-7s %5s", c.Action, took(c.Ended.Sub(c.Began)))
+		action := c.Action
+		if w < 20 { // sync+restart and sync+exec are the only long ones
+			action = strings.NewReplacer("+restart", "+rst", "+exec", "+ex").Replace(action)
+		}
+		head := fmt.Sprintf("%-7s %5s", action, took(c.Ended.Sub(c.Began)))
 		if w >= 40 {
 			return head + m.st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
 		}

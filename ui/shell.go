@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ func doShell(m *Model) tea.Cmd {
 			return shellMsg{target: t, err: fmt.Errorf("look for a shell in %s: %w", t, ctx.Err())}
 		}
 		_ = last // engines word a missing program each in their own way; that none of the shells starts is what counts
-		return shellMsg{target: t, err: fmt.Errorf("%s has no shell (tried %v): build it from an image that has one, or run a program of its image with bulkhead exec", t, tried)}
+		return shellMsg{target: t, err: fmt.Errorf("%s has no shell (tried %s); use an image that has one, or run a program of its own with bulkhead exec", t, strings.Join(tried, ", "))}
 	})
 }
 

@@ -380,7 +380,7 @@ func TestShellGetsTheTerminalAndGivesItBack(t *testing.T) {
 func TestImageWithoutShellIsToldInOneLine(t *testing.T) {
 	s := openScreen(t, shop(), 100, 24)
 	s.keys("e")
-	s.wait("api has no shell (tried [bash sh])")
+	s.wait("api has no shell (tried bash, sh); use an image")
 	s.quit()
 }
 

@@ -77,17 +77,6 @@ func ends(l, r string, w int) string {
 	return fit(l, w-rw) + r
 }
 
-// rule is a line of w cells that begins with a title.
-func rule(title string, w int) string {
-	if title != "" {
-		title = "─ " + title + " "
-	}
-	if n := width(title); n < w {
-		return title + strings.Repeat("─", w-n)
-	}
-	return cut(title, w)
-}
-
 // age says how long ago in at most four cells: "0s", "59s", "14m", "23h", "12d".
 func age(d time.Duration) string {
 	switch {
