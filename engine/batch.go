@@ -84,12 +84,12 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 		if err == nil || errors.Is(err, errAborted) && ctx.Err() != nil {
 			return err
 		}
-		open("sync")
-		k.end(err)
 		e.mu.Lock()
 		maps.Copy(s.stale, w.paths)
 		e.mu.Unlock()
 		e.fail(s, err)
+		open("sync")
+		k.end(err)
 		return err
 	}
 	e.mu.Lock()
@@ -104,12 +104,12 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 	if missing {
 		// The first up came to nothing; what was saved may have mended that.
 		open("up")
-		began, _, err := e.converge(ctx, s, &task{verb: VerbUp, cause: cause}, w, k)
+		_, err := e.converge(ctx, s, &task{verb: VerbUp, cause: cause}, w, k)
 		if err != nil {
 			return give(err)
 		}
 		e.freshen(s, w)
-		k.endReady(began)
+		k.endReady()
 		return nil
 	}
 	if w.prepare {
@@ -122,13 +122,13 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 	}
 	if w.rebuild {
 		open("rebuild")
-		began, changed, err := e.converge(ctx, s, &task{verb: verbBatch, cause: cause}, w, k)
+		changed, err := e.converge(ctx, s, &task{verb: verbBatch, cause: cause}, w, k)
 		if err != nil {
 			return give(err)
 		}
 		e.freshen(s, w)
 		if changed {
-			k.endReady(began)
+			k.endReady()
 		} else {
 			k.end(nil)
 		}
@@ -181,12 +181,7 @@ func (e *Engine) lookAtAll(s *service, w *work) {
 // syncWork copies, and then restarts or runs what the rules ask for.
 func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string, open func(string), k func() *change) error {
 	e.mu.Lock()
-	var rs []*replica
-	for _, r := range s.sorted() {
-		if r.inst.ID != "" {
-			rs = append(rs, r)
-		}
-	}
+	rs := s.held(0)
 	e.mu.Unlock()
 	if len(rs) == 0 {
 		return nil // the next container gets it all when it is made
@@ -194,8 +189,8 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	restart, execs := w.restart, map[int]bool{}
 	parcels := make([]*parcel, len(rs))
 	any := false
-	for n, r := range rs {
-		have := e.store.files(r.inst.ID)
+	for n, h := range rs {
+		have := e.store.files(h.in.ID)
 		parcels[n] = newParcel()
 		for i, paths := range w.sync {
 			rule := &s.conf.Rules[i]
@@ -239,14 +234,14 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	e.doing(s, "syncing")
 	began := time.Now()
 	index := map[*replica]*parcel{}
-	for i, r := range rs {
-		index[r] = parcels[i]
+	for i, h := range rs {
+		index[h.replica] = parcels[i]
 	}
-	if err := e.each(ctx, rs, func(ctx context.Context, r *replica) error {
-		if index[r].empty() {
+	if err := e.each(ctx, rs, func(ctx context.Context, h held) error {
+		if index[h.replica].empty() {
 			return nil
 		}
-		return e.send(ctx, s, r, r.inst.ID, r.live(), index[r])
+		return e.send(ctx, s, h.replica, h.in.ID, h.in.State == StateRunning, index[h.replica])
 	}); err != nil {
 		return err
 	}
@@ -255,12 +250,12 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	}
 	if restart {
 		e.doing(s, "restarting")
-		up, err := e.restartAll(ctx, s, rs, nil, cause, k())
+		err := e.restartAll(ctx, s, rs, nil, cause, k())
 		if err != nil {
 			return err
 		}
 		e.freshen(s, w)
-		k().endReady(up)
+		k().endReady()
 		return nil
 	}
 	for _, i := range slices.Sorted(maps.Keys(execs)) {
@@ -274,17 +269,17 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 }
 
 // runRuleExec runs the command of a sync+exec rule in every running replica; its output stands in the service's log.
-func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule, rs []*replica) error {
+func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule, rs []held) error {
 	if rule.Exec == nil {
 		return nil
 	}
 	e.doing(s, "running "+strings.Join(rule.Exec.Command, " "))
-	for _, r := range rs {
-		if !r.live() {
+	for _, h := range rs {
+		if h.in.State != StateRunning {
 			continue
 		}
-		out := e.lineWriter(s, r.inst.ID)
-		code, err := e.rt.Exec(ctx, r.inst.ID, ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User, Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
+		out := e.lineWriter(s, h.in.ID)
+		code, err := e.rt.Exec(ctx, h.in.ID, ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User, Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
 			Env: environ(rule.Exec.Environment), Stdout: out, Stderr: out})
 		out.flush()
 		if err != nil {

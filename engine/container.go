@@ -117,11 +117,11 @@ func environ(m types.MappingWithEquals) []string {
 
 // stop stops a replica's container. Without an explicit grace, a service's stop_grace_period holds; without that, a process that
 // cannot react to the stop signal is killed at once, and others get the loop's grace when grace is nil and the change is one.
-func (e *Engine) stop(ctx context.Context, s *service, r *replica, grace *time.Duration, cause string, k *change) error {
+func (e *Engine) stop(ctx context.Context, s *service, h held, grace *time.Duration, cause string, k *change) error {
 	e.mu.Lock()
-	in := r.inst
+	in := h.inst
 	if in.State == StateRunning || in.State == StateRestarting || in.State == StatePaused {
-		r.byUs, r.blame = true, cause
+		h.byUs, h.blame = true, cause
 	}
 	e.mu.Unlock()
 	if err := e.stopInstance(ctx, s, in, grace, k); err != nil {

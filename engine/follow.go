@@ -4,112 +4,147 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/engine/logs"
 )
 
-// followLogs keeps one container's lines coming, over all its lives, until the container is replaced or gone. The first life that
-// began under our eyes is read from its first line; of a container that ran before, the tail is read.
-func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, id string) error {
-	last, same := time.Time{}, 0 // time of the newest line, and how many lines bear it
-	followed := time.Time{}      // start of the life that was read last
-	tail := -1
+// lives is what the follower of one container's log must know of its lives. The ends are guarded by Engine.mu; which generation a
+// line belongs to is read for every line, without a lock.
+type lives struct {
+	id       string
+	ends     []end
+	finished time.Time // start of the last life whose end is known
+	newer    atomic.Pointer[border]
+}
+
+// end is how one life ended.
+type end struct {
+	generation int
+	started    time.Time
+	at         time.Time
+	exit       int
+	oom        bool
+	cause      string
+}
+
+// border divides the lines of two lives of one container.
+type border struct {
+	at         time.Time
+	generation int // from at on; before it the one before
+}
+
+// begin notes a new life; before is when the one before it ended, zero when there was none. A container's first lines may be stamped
+// earlier than its start, so the end before is the border and not the start. Callers hold Engine.mu.
+func (l *lives) begin(generation int, before time.Time) {
+	if b := l.newer.Load(); b != nil && b.generation == generation {
+		return // the end of the life before has drawn the border
+	}
+	l.newer.Store(&border{at: before.Add(time.Microsecond), generation: generation})
+}
+
+// finish notes the end of a life, once. Callers hold Engine.mu.
+func (l *lives) finish(e end) {
+	if e.started.Equal(l.finished) {
+		return
+	}
+	l.finished = e.started
+	l.ends = append(l.ends, e)
+	// What is written from now on belongs to the life that comes next, also before we hear of its start.
+	l.newer.Store(&border{at: e.at.Add(time.Microsecond), generation: e.generation + 1})
+}
+
+// of is the generation of a line. A container's first life that we know has no border before it.
+func (l *lives) of(t time.Time) int {
+	b := l.newer.Load()
+	if b == nil {
+		return 0
+	}
+	if b.generation > 1 && t.Before(b.at) {
+		return b.generation - 1
+	}
+	return b.generation
+}
+
+// followLogs keeps one container's lines coming, over all its lives, until the container is replaced or gone. A life that began under
+// our eyes is read from its first line; of a container that ran before, the tail is read.
+func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *lives) error {
+	var resume logs.Resume
+	followed := time.Time{} // start of the life that was read last
+	tail, over := -1, false
 	for first := true; ; first = false {
 		var in Instance
-		var gen int
 		err := e.await(ctx, func() (bool, error) {
-			in, gen = r.inst, r.generation
-			if in.ID != id {
-				return true, nil
-			}
-			return !in.Started.IsZero() && in.State != StateCreated && (!in.Started.Equal(followed) || in.State == StateRunning || in.State == StatePaused), nil
+			in = r.inst
+			return in.ID != l.id || !in.Started.IsZero() && in.State != StateCreated && (!in.Started.Equal(followed) || r.live() || in.State == StatePaused), nil
 		})
-		if err != nil || in.ID != id {
+		if err != nil {
+			return nil
+		}
+		if in.ID != l.id {
+			if !over {
+				e.separate(ctx, s, r, l)
+			}
 			return nil
 		}
 		if first && in.Started.Before(e.began) {
 			tail = e.opts.LogTail
 		}
 		followed = in.Started
-		skip := same
-		o := LogOptions{Since: last, Tail: tail, Follow: true}
-		err = e.rt.Logs(ctx, id, o, func(stream logs.Stream, t time.Time, line []byte) {
-			switch {
-			case t.Equal(last) && skip > 0:
-				// A stream that was cut is read again from the newest time on: these lines are there already.
-				skip--
-				return
-			case t.Equal(last):
-				same++
-			case t.After(last):
-				last, same, skip = t, 1, 0
-			}
-			e.opts.Logs.Append(s.name, r.number, gen, stream, t, line)
-			e.bell.ring()
-		})
-		tail = -1
-		if ctx.Err() != nil {
-			e.endOfLife(s, r, gen, in)
-			return nil
-		}
-		if errors.Is(err, ErrUnsupported) {
-			e.warn(fmt.Sprintf("%s: its logging driver %s cannot be read; its lines are shown from now on, and those before a reconnection are lost", s.name, in.LogDriver))
-			err = e.rt.Attach(ctx, id, nil, func(stream logs.Stream, t time.Time, line []byte) {
-				e.opts.Logs.Append(s.name, r.number, gen, stream, t, line)
+		resume.Reopened()
+		emit := func(stream logs.Stream, t time.Time, line []byte) {
+			if resume.Fresh(t, stream, line) {
+				e.opts.Logs.Append(s.name, r.number, l.of(t), stream, t, line)
 				e.bell.ring()
-			})
-			if ctx.Err() != nil {
-				return nil
 			}
 		}
-		// The stream ends with the life. The state may hear of that a little later than we do.
-		ended, cancel := context.WithTimeout(ctx, 2*time.Second)
-		gone := e.await(ended, func() (bool, error) {
-			return r.inst.ID != id || !r.inst.Started.Equal(in.Started) || r.inst.State != StateRunning && r.inst.State != StatePaused && r.inst.State != StateStopping, nil
-		})
-		cancel()
-		switch {
-		case ctx.Err() != nil:
+		err = e.rt.Logs(ctx, l.id, LogOptions{Since: resume.Since(), Tail: tail, Follow: true}, emit)
+		tail = -1
+		if errors.Is(err, ErrUnsupported) {
+			e.warn(fmt.Sprintf("%s: its logging driver %s cannot be read; its lines are shown from now on, and what it writes while the connection is gone is lost", s.name, in.LogDriver))
+			err = e.rt.Attach(ctx, l.id, nil, emit)
+		}
+		if ctx.Err() != nil {
 			return nil
-		case gone == nil:
-			e.endOfLife(s, r, gen, in)
-		case err != nil:
+		}
+		if over = e.separate(ctx, s, r, l); !over && err != nil {
 			e.notice("logs", fmt.Sprintf("%s: its log was cut and is read on: %s", s.name, firstLine(err)))
 		}
 	}
 }
 
-// endOfLife writes the separator behind a generation: how it ended, why, and how long it was up.
-func (e *Engine) endOfLife(s *service, r *replica, gen int, life Instance) {
-	e.mu.Lock()
-	in, cause := r.inst, r.cause
-	over := r.generation
-	e.mu.Unlock()
-	text := fmt.Sprintf("gen %d ended", gen)
-	at := time.Now()
-	switch {
-	case in.ID != life.ID:
-		text = fmt.Sprintf("gen %d was replaced by gen %d", gen, over)
-	case in.State == StateExited || in.State == StateRestarting:
-		text += fmt.Sprintf(": exit code %d", in.ExitCode)
-		if in.ExitCode > 128 && in.ExitCode < 128+65 {
-			text += " (signal " + signalName(in.ExitCode-128) + ")"
+// separate writes the separators behind the lives that have ended, after the stream of the newest of them did. The state may hear of an
+// end a little later than the log does. It says whether there was an end.
+func (e *Engine) separate(ctx context.Context, s *service, r *replica, l *lives) bool {
+	wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var ends []end
+	// Without an end in time the connection was cut, and the life goes on.
+	_ = e.await(wait, func() (bool, error) {
+		ends = slices.Clone(l.ends)
+		l.ends = nil
+		return len(ends) > 0, nil
+	})
+	for _, x := range ends {
+		text := fmt.Sprintf("gen %d ended: exit code %d", x.generation, x.exit)
+		if x.exit > 128 && x.exit < 128+65 {
+			text += " (signal " + signalName(x.exit-128) + ")"
 		}
-		if !in.Finished.IsZero() {
-			at = in.Finished
+		if x.oom {
+			text += ", out of memory"
 		}
-	case !in.Started.Equal(life.Started):
-		text += ", and began again"
-	default:
-		return // still the same life: the engine stops following, the container does not
+		if x.cause != "" {
+			text += ", " + x.cause
+		}
+		if !x.started.IsZero() && x.at.After(x.started) {
+			text += ", was up " + brief(x.at.Sub(x.started))
+		}
+		e.opts.Logs.Separator(s.name, r.number, x.generation, x.at, text)
+		e.bell.ring()
 	}
-	if cause != "" {
-		text += ", " + cause
-	}
-	text += ", was up " + brief(at.Sub(life.Started))
-	e.opts.Logs.Separator(s.name, r.number, gen, at, text)
-	e.bell.ring()
+	return len(ends) > 0
 }
 
 // signalName names the signals that end processes in practice; others stay numbers.

@@ -25,7 +25,7 @@ func configHash(conf *project.Service, parents map[string]string) (string, error
 // ConfigHash is the config hash of a service that joins the containers of others: parents gives their container ids by
 // service name, as in CreateSpec.Parents. Without parents it is the service's own Hash.
 func ConfigHash(conf *project.Service, parents map[string]string) (string, error) {
-	if len(parents) == 0 {
+	if len(parents) == 0 && len(conf.Bare.VolumesFrom) == 0 {
 		return conf.Hash, nil
 	}
 	c := conf.Bare
@@ -37,6 +37,10 @@ func ConfigHash(conf *project.Service, parents map[string]string) (string, error
 	c.VolumesFrom = slices.Clone(c.VolumesFrom)
 	for i, v := range c.VolumesFrom {
 		// docker compose leaves out what follows the name (":ro") here, and so must an equal hash.
+		if of, ok := strings.CutPrefix(v, "container:"); ok {
+			c.VolumesFrom[i], _, _ = strings.Cut(of, ":")
+			continue
+		}
 		name, _, _ := strings.Cut(v, ":")
 		if id := parents[name]; id != "" {
 			c.VolumesFrom[i] = id

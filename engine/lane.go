@@ -326,8 +326,9 @@ func (k *change) close(err error) {
 	k.e.record(rec)
 }
 
-// endReady closes a change once the service is ready, or once its new generation has come to nothing. It does not hold the lane.
-func (k *change) endReady(began time.Time) {
+// endReady closes a change whose containers have started, once the service is ready, or once its new generation has come to nothing. It does not hold the lane.
+func (k *change) endReady() {
+	started := time.Now()
 	k.e.launch("ready of "+k.s.name, func(ctx context.Context) error {
 		var failed error
 		overtaken := false
@@ -349,7 +350,7 @@ func (k *change) endReady(began time.Time) {
 			return nil // the engine ends; a change that nobody waits for stays open
 		}
 		if !overtaken {
-			k.add("ready", time.Since(began))
+			k.add("ready", time.Since(started))
 		}
 		k.end(failed)
 		return nil

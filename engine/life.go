@@ -30,6 +30,12 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	defer e.mu.Unlock()
 	r := s.replica(n)
 	prev := r.inst
+	if prev.ID != "" && prev.ID != in.ID && r.lives != nil {
+		s.past[prev.ID] = past{lives: r.lives, generation: r.generation, started: prev.Started, cause: cause}
+	}
+	if in.ID != prev.ID {
+		r.lives = &lives{id: in.ID}
+	}
 	lived := !in.Started.IsZero() && in.State != StateCreated
 	if prev.ID == in.ID && in.Health == HealthUnknown {
 		in.Health = prev.Health
@@ -38,6 +44,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	delete(s.incoming, in.ID)
 	if lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started)) {
 		r.generation = e.store.generation(s.name, n, in.Identity)
+		r.lives.begin(r.generation, in.Finished)
 		r.early, r.last = false, Stats{}
 		r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
 		if in.State == StateRunning {
@@ -47,10 +54,14 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	}
 	if in.ID != prev.ID {
 		r.files, r.owed = e.store.files(in.ID), nil
-		e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, in.ID) })
+		l := r.lives
+		e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, l) })
 	}
 	if cause == "" {
 		cause = r.blame
+	}
+	if in.State == StateExited && prev.ID == in.ID && prev.Started.Equal(in.Started) {
+		r.lives.finish(end{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})
 	}
 	before := r.state
 	e.settle(s)
@@ -205,6 +216,11 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	r := s.byID(ev.ID)
 	if r == nil {
 		busy := s.lane.busy != nil
+		if p, ok := s.past[ev.ID]; ok && ev.Kind == EventDied {
+			delete(s.past, ev.ID)
+			p.lives.finish(end{generation: p.generation, started: p.started, at: ev.Time, exit: ev.ExitCode, cause: p.cause})
+			e.bump()
+		}
 		e.mu.Unlock()
 		// Somebody else made a container for this service: docker compose in another terminal. Once it runs it is the one.
 		if ev.Kind == EventStarted && !busy {
@@ -243,6 +259,14 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 			if ev.ExitCode == 0 && !restarts(s.conf) {
 				e.store.complete(ev.ID)
 			}
+		}
+		why := cause
+		if why == "" {
+			why = r.blame
+		}
+		// The end of a life that the restart policy follows with another at once is seen in this event alone.
+		if started := r.inst.Started; ev.Time.After(started) {
+			r.lives.finish(end{generation: r.generation, started: started, at: ev.Time, exit: ev.ExitCode, oom: r.inst.OOM, cause: why})
 		}
 	case EventStarted, EventRestarted:
 		if s.lane.busy == nil && r.inst.State != StateRunning {

@@ -30,7 +30,8 @@ type service struct {
 	changes  []*Change
 	err      string
 	remedy   string
-	settled  bool // the lane has carried out the first up
+	settled  bool            // the lane has carried out the first up
+	past     map[string]past // containers that were replaced, until their end is seen
 }
 
 // replica is one container slot.
@@ -42,6 +43,7 @@ type replica struct {
 	since      time.Time
 	state      State
 	cause      string
+	lives      *lives              // of the container that inst is; nil while there is none
 	blame      string              // what the next change of state is due to, when we know beforehand
 	byUs       bool                // the end that is seen next was asked for
 	files      table               // what sync rules have put in, or the image held, by path on the host; nil when unknown
@@ -55,13 +57,21 @@ type replica struct {
 	memHist []int64
 }
 
+// past is a container that another one has replaced.
+type past struct {
+	lives      *lives
+	generation int
+	started    time.Time
+	cause      string
+}
+
 func newService(conf *project.Service) *service {
 	mode := conf.Extra.Watch
 	if mode == project.UnknownWatch {
 		mode = project.Auto
 	}
 	return &service{
-		name: conf.Name, conf: conf, mode: mode, reps: map[int]*replica{}, incoming: map[string]bool{},
+		name: conf.Name, conf: conf, mode: mode, reps: map[int]*replica{}, incoming: map[string]bool{}, past: map[string]past{},
 		pending: map[string]struct{}{}, stale: map[string]struct{}{}, since: time.Now(), state: StateWaiting,
 		lane: lane{wake: make(chan struct{}, 1)},
 	}

@@ -41,7 +41,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	if !t.first {
 		k = e.begin(s, action, t.cause, nil, time.Now())
 	}
-	began, changed, err := e.converge(ctx, s, t, w, k)
+	changed, err := e.converge(ctx, s, t, w, k)
 	if k == nil && (changed || err != nil) {
 		k = e.begin(s, "up", t.cause, nil, e.began)
 	}
@@ -60,7 +60,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	}
 	if k != nil {
 		if changed {
-			k.endReady(began)
+			k.endReady()
 		} else {
 			k.end(nil)
 		}
@@ -68,13 +68,13 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	return nil
 }
 
-// converge brings image and containers of a service to what is wanted. began is when its containers began to start.
-func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *change) (began time.Time, changed bool, err error) {
+// converge brings image and containers of a service to what is wanted.
+func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *change) (changed bool, err error) {
 	why := ""
 	switch {
 	case t.verb == VerbRebuild:
 		if !s.conf.Built {
-			return began, false, fmt.Errorf("rebuild %s: it has no build: in the Compose file, so there is nothing to build", s.name)
+			return false, fmt.Errorf("rebuild %s: it has no build: in the Compose file, so there is nothing to build", s.name)
 		}
 		why = t.cause
 	case w.rebuild:
@@ -82,16 +82,16 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	}
 	if w.prepare || t.first || t.verb == VerbRebuild {
 		if err := e.prepare(ctx, s, w, k, t.cause, w.prepare || t.verb == VerbRebuild); err != nil {
-			return began, false, err
+			return false, err
 		}
 	}
 	parents, err := e.parents(ctx, s)
 	if err != nil {
-		return began, false, err
+		return false, err
 	}
 	wanted, err := wantOf(e.project(), s, parents)
 	if err != nil {
-		return began, false, err
+		return false, err
 	}
 	wanted.recreate = t.first && e.opts.Recreate
 	e.mu.Lock()
@@ -105,12 +105,12 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 
 	img, buildWhy, err := e.imageNeed(ctx, s, t, why, len(seen.instances) == 0)
 	if err != nil {
-		return began, false, err
+		return false, err
 	}
 	wanted.image, wanted.build = img, buildWhy
 	if buildWhy != "" || img == nil {
 		if img, err = e.makeImage(ctx, s, w, k, buildWhy, t.cause); err != nil {
-			return began, false, err
+			return false, err
 		}
 		wanted.image, wanted.build = img, ""
 	}
@@ -119,19 +119,19 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	s.image = img
 	e.mu.Unlock()
 	if err := e.ensureParts(ctx, s); err != nil {
-		return began, false, err
+		return false, err
 	}
 
 	steps := decide(wanted, seen)
-	began, changed, err = e.follow(ctx, s, t, steps, *img, wanted.content, parents, k)
+	changed, err = e.walk(ctx, s, t, steps, *img, wanted.content, parents, k)
 	if err == nil && changed {
 		e.dropImages(old, seen.instances)
 	}
-	return began, changed, err
+	return changed, err
 }
 
-// follow carries out the steps of one service.
-func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, img Image, content string, parents map[string]string, k *change) (began time.Time, changed bool, err error) {
+// walk carries out the steps of one service.
+func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
 	p := e.project()
 	spec := func(n int) CreateSpec {
 		return CreateSpec{Project: p, Service: s.conf, Replica: n, Image: img, Parents: parents, Content: content}
@@ -144,11 +144,11 @@ func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, im
 		case opCreate:
 			var id string
 			if err := timed(k, "create", func() (err error) { id, err = e.create(ctx, s, spec(n), ""); return err }); err != nil {
-				return began, changed, err
+				return changed, err
 			}
 			starts[n] = func(ctx context.Context) error { return e.start(ctx, s, spec(n), id, t.cause, k) }
 		case opRecreate:
-			starts[n] = func(ctx context.Context) error {
+			swaps[n] = func(ctx context.Context) error {
 				return e.swap(ctx, s, st.seen, spec(n), t.cause+reasonSuffix(st.reason), k)
 			}
 		case opStart:
@@ -162,31 +162,33 @@ func (e *Engine) follow(ctx context.Context, s *service, t *task, steps plan, im
 			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
 		case opRemove:
 			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason); err != nil {
-				return began, changed, err
+				return changed, err
 			}
 			changed = true
 		}
 	}
 	if len(starts)+len(swaps) == 0 {
-		return began, changed, nil
+		return changed, nil
 	}
-	if err := e.awaitDependencies(ctx, s); err != nil {
-		return began, changed, err
+	// A running service whose files changed is replaced whatever its dependencies are at.
+	if t.verb != verbBatch && t.verb != VerbRebuild || len(starts) > 0 {
+		if err := e.awaitDependencies(ctx, s); err != nil {
+			return changed, err
+		}
 	}
-	began = time.Now()
 	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
 	defer cancel()
 	// Replicas are replaced one after the other, so that the others serve meanwhile; all else starts at once.
 	for _, n := range slices.Sorted(maps.Keys(swaps)) {
 		if err := swaps[n](hold); err != nil {
-			return began, true, err
+			return true, err
 		}
 	}
 	g, hold := errgroup.WithContext(hold)
 	for _, f := range starts {
 		g.Go(func() error { return guarded("start of "+s.name, func() error { return f(hold) }) })
 	}
-	return began, true, g.Wait()
+	return true, g.Wait()
 }
 
 func reasonSuffix(reason string) string {
@@ -348,56 +350,51 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 	k := e.begin(s, "restart", t.cause, nil, time.Now())
 	e.mu.Lock()
 	s.byHand, s.err, s.remedy = false, "", ""
-	var rs []*replica
-	for _, r := range s.sorted() {
-		if r.inst.ID != "" && (t.cmd.Replica == 0 || t.cmd.Replica == r.number) {
-			rs = append(rs, r)
-		}
-	}
+	rs := s.held(t.cmd.Replica)
 	e.mu.Unlock()
 	if len(rs) == 0 {
 		// Nothing to restart in place: there is no container yet, or no more.
 		t.verb = VerbUp
-		_, _, err := e.converge(ctx, s, t, newWork(time.Now()), k)
+		_, err := e.converge(ctx, s, t, newWork(time.Now()), k)
 		k.end(err)
 		if err != nil {
 			e.fail(s, err)
 		}
 		return err
 	}
-	began, err := e.restartAll(ctx, s, rs, t.cmd.Grace, t.cause, k)
+	err := e.restartAll(ctx, s, rs, t.cmd.Grace, t.cause, k)
 	if err != nil {
 		k.end(err)
 		e.fail(s, err)
 		return err
 	}
-	k.endReady(began)
+	k.endReady()
 	return nil
 }
 
 // restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
-func (e *Engine) restartAll(ctx context.Context, s *service, rs []*replica, grace *time.Duration, cause string, k *change) (began time.Time, err error) {
+func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, grace *time.Duration, cause string, k *change) error {
 	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
 	defer cancel()
 	stopping := time.Now()
-	if err := e.each(hold, rs, func(ctx context.Context, r *replica) error {
-		return e.stop(ctx, s, r, grace, cause, k)
+	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
+		return e.stop(ctx, s, h, grace, cause, k)
 	}); err != nil {
-		return began, err
+		return err
 	}
-	began = time.Now()
 	timedSince(k, "stop", stopping)
-	img, parents, content := e.imageOf(s), map[string]string{}, ""
-	if parents, err = e.parents(hold, s); err != nil {
-		return began, err
+	img := e.imageOf(s)
+	parents, err := e.parents(hold, s)
+	if err != nil {
+		return err
 	}
-	if err := e.each(hold, rs, func(ctx context.Context, r *replica) error {
-		return e.start(ctx, s, CreateSpec{Project: e.project(), Service: s.conf, Replica: r.number, Image: img, Parents: parents, Content: content}, r.inst.ID, cause, k)
+	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
+		return e.start(ctx, s, CreateSpec{Project: e.project(), Service: s.conf, Replica: h.number, Image: img, Parents: parents}, h.in.ID, cause, k)
 	}); err != nil {
-		return began, err
+		return err
 	}
 	e.restartDependents(s, s.name+" was restarted")
-	return began, nil
+	return nil
 }
 
 func timedSince(k *change, name string, t time.Time) {
@@ -406,8 +403,25 @@ func timedSince(k *change, name string, t time.Time) {
 	}
 }
 
+// held is a replica with its container as it was when the work on it began.
+type held struct {
+	*replica
+	in Instance
+}
+
+// held lists the replicas that have a container; n is one of them, 0 all. Callers hold mu.
+func (s *service) held(n int) []held {
+	var out []held
+	for _, r := range s.sorted() {
+		if r.inst.ID != "" && (n == 0 || n == r.number) {
+			out = append(out, held{r, r.inst})
+		}
+	}
+	return out
+}
+
 // each calls f for all replicas at the same time.
-func (e *Engine) each(ctx context.Context, rs []*replica, f func(context.Context, *replica) error) error {
+func (e *Engine) each(ctx context.Context, rs []held, f func(context.Context, held) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, r := range rs {
 		g.Go(func() error { return guarded("replica", func() error { return f(ctx, r) }) })
@@ -430,14 +444,13 @@ func (e *Engine) restartDependents(s *service, cause string) {
 func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
 	k := e.begin(s, "stop", t.cause, nil, time.Now())
 	e.mu.Lock()
-	rs := s.sorted()
+	rs := s.held(t.cmd.Replica)
 	s.byHand = true
 	e.mu.Unlock()
 	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
 	defer cancel()
 	began := time.Now()
-	err := e.each(hold, slices.DeleteFunc(rs, func(r *replica) bool { return r.inst.ID == "" || t.cmd.Replica != 0 && r.number != t.cmd.Replica }),
-		func(ctx context.Context, r *replica) error { return e.stop(ctx, s, r, t.cmd.Grace, t.cause, k) })
+	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.cmd.Grace, t.cause, k) })
 	k.add("stop", time.Since(began))
 	k.end(err)
 	return err
@@ -449,13 +462,10 @@ func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
 		return err
 	}
 	e.mu.Lock()
-	rs := s.sorted()
+	rs := s.held(0)
 	e.mu.Unlock()
-	for _, r := range rs {
-		if r.inst.ID == "" {
-			continue
-		}
-		if err := e.removeReplica(context.WithoutCancel(ctx), s, r.inst, t.cause); err != nil {
+	for _, h := range rs {
+		if err := e.removeReplica(context.WithoutCancel(ctx), s, h.in, t.cause); err != nil {
 			return err
 		}
 	}
