@@ -112,7 +112,7 @@ func (s *searchBox) typed(m *Model) tea.Cmd {
 // line draws the box; the cursor's place is kept for View.
 func (s *searchBox) line(m *Model, w int) string {
 	count := ""
-	if m.log.re != nil && m.log.counted_.query == m.log.query {
+	if m.log.re != nil && m.log.countedFor.query == m.log.query {
 		count = fmt.Sprintf("  %s of %s lines", thousands(int64(m.log.matches)), thousands(m.log.total))
 	}
 	hint := m.st.dim.s("enter find  esc cancel ")

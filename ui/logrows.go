@@ -421,7 +421,7 @@ func (p *logPane) foot(m *Model, w int) string {
 		return ""
 	}
 	count := "counting"
-	if p.counted_.query == p.query {
+	if p.countedFor.query == p.query {
 		count = fmt.Sprintf("%s of %s lines", thousands(int64(p.matches)), thousands(p.total))
 	}
 	switch {

@@ -163,7 +163,9 @@ func (s *shell) Run() (err error) {
 		}
 	}()
 
-	fmt.Fprint(s.out, "\x1b[2J\x1b[H"+s.banner)
+	// The alternate screen, so that what stood in the terminal before bulkhead is there again after it.
+	fmt.Fprint(s.out, "\x1b[?1049h\x1b[2J\x1b[H"+s.banner)
+	defer fmt.Fprint(s.out, "\x1b[m\x1b[?1049l")
 	code, err := s.run(ctx, engine.ExecOptions{Stdin: reader, Stdout: s.out, Stderr: s.out, Resize: resize})
 	if err == nil && (code == 126 || code == 127) {
 		err = fmt.Errorf("it ended with code %d: the shell does not start", code)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/vt"
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
@@ -427,5 +428,32 @@ func TestFocusTellsTheEngineWhetherSomebodyLooks(t *testing.T) {
 	s.until("blur", func(string) bool { return s.b.told("attention false") })
 	s.p.Send(tea.FocusMsg{})
 	s.until("focus", func(string) bool { return s.b.told("attention true") })
+	s.quit()
+}
+
+func TestFailureRingsOnlyWhileNobodyLooks(t *testing.T) {
+	bells := make(chan struct{}, 10)
+	s := openScreen(t, shop(), 80, 24, func(o *Options) { o.Config.Notify = "bell" })
+	s.SetCallbacks(vt.Callbacks{Bell: func() { bells <- struct{}{} }})
+	s.wait("api")
+	fail := func(seq uint64) {
+		s.b.change(func(n *engine.Snapshot) {
+			n.Records = append(n.Records[:len(n.Records):len(n.Records)], engine.Record{Seq: seq, Time: start, Kind: "build", Service: "mail", Err: fmt.Sprintf("broken %d", seq)})
+		})
+	}
+	s.keys("3")
+	fail(100)
+	s.wait("broken 100")
+	s.p.Send(tea.BlurMsg{})
+	fail(101)
+	s.wait("broken 101")
+	select {
+	case <-bells:
+	case <-time.After(5 * time.Second):
+		t.Error("no bell while nobody looked")
+	}
+	if len(bells) > 0 {
+		t.Error("it rang for what somebody saw")
+	}
 	s.quit()
 }
