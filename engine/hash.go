@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -49,44 +48,30 @@ func ConfigHash(conf *project.Service, parents map[string]string) (string, error
 	return project.ServiceHash(c)
 }
 
-// contentHash is a hash of the contents that a service gets from its secrets and configs; "" when it uses none. docker compose
-// leaves contents out of its own hash, so a container that it made has none and is left alone by that difference alone.
-func contentHash(p *project.Project, conf *project.Service) (string, error) {
+// contentHash is a hash of the contents that a service gets from inline and environment secrets and configs; "" when it has none. What
+// comes from a file is mounted, and not part of it. docker compose leaves contents out of its own hash.
+func contentHash(p *project.Project, conf *project.Service) string {
 	h := sha256.New()
 	used := false
-	add := func(kind, name string, o types.FileObjectConfig) error {
-		used = true
-		content := []byte(o.Content)
+	add := func(kind, name string, o types.FileObjectConfig) {
+		content := o.Content
 		switch {
-		case o.File != "":
-			// A file is mounted, so the container sees a change by itself; only another file is a difference, and the config hash has that.
-			return nil
-		case o.Environment != "" && o.Content == "":
-			content = []byte(p.Compose.Environment[o.Environment])
-			if v, ok := os.LookupEnv(o.Environment); ok && len(content) == 0 {
-				content = []byte(v)
-			}
+		case o.File != "" || content == "" && o.Environment == "":
+			return
+		case content == "":
+			content = p.Compose.Environment[o.Environment]
 		}
-		fmt.Fprintf(h, "%s %s %d\n", kind, name, len(content))
-		h.Write(content)
-		return nil
+		used = true
+		fmt.Fprintf(h, "%s %s %d\n%s", kind, name, len(content), content)
 	}
 	for _, ref := range conf.Config.Secrets {
-		if o, ok := p.Secrets[ref.Source]; ok {
-			if err := add("secret", ref.Source, types.FileObjectConfig(o)); err != nil {
-				return "", err
-			}
-		}
+		add("secret", ref.Source, types.FileObjectConfig(p.Secrets[ref.Source]))
 	}
 	for _, ref := range conf.Config.Configs {
-		if o, ok := p.Configs[ref.Source]; ok {
-			if err := add("config", ref.Source, types.FileObjectConfig(o)); err != nil {
-				return "", err
-			}
-		}
+		add("config", ref.Source, types.FileObjectConfig(p.Configs[ref.Source]))
 	}
 	if !used {
-		return "", nil
+		return ""
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil))
 }

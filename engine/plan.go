@@ -149,7 +149,7 @@ func diverged(w want, in Instance) string {
 		return "asked for"
 	case in.Hash != w.hash:
 		return "configuration changed"
-	case in.Content != w.content:
+	case in.Content != "" && in.Content != w.content: // "": docker compose made it, and nobody knows
 		return "content of a config or secret changed"
 	case w.image != nil && w.build == "" && in.Digest != w.image.Digest:
 		return "image changed"

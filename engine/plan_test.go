@@ -35,7 +35,7 @@ func TestPlanSaysWhatAndWhy(t *testing.T) {
 		"as wanted":            {seen: []Instance{one}, plan: "#1 web/1: keep (running)"},
 		"other configuration":  {seen: []Instance{with(one, func(i *Instance) { i.Hash = "h0" })}, plan: "#1 web/1: recreate (configuration changed)"},
 		"other image":          {seen: []Instance{with(one, func(i *Instance) { i.Digest = "sha256:0" })}, plan: "#1 web/1: recreate (image changed)"},
-		"other content":        {want: func(w *want) { w.content = "x" }, seen: []Instance{one}, plan: "#1 web/1: recreate (content of a config or secret changed)"},
+		"other content":        {want: func(w *want) { w.content = "x" }, seen: []Instance{with(one, func(i *Instance) { i.Content = "y" })}, plan: "#1 web/1: recreate (content of a config or secret changed)"},
 		"network missing":      {seen: []Instance{with(one, func(i *Instance) { i.Networks = nil })}, plan: "#1 web/1: recreate (not attached to network shop_default)"},
 		"network, not running": {seen: []Instance{with(one, func(i *Instance) { i.Networks, i.State, i.ExitCode = nil, StateExited, 1 })}, plan: "#1 web/1: start (exited 1)"},
 		"volume missing":       {seen: []Instance{with(one, func(i *Instance) { i.Volumes = nil })}, plan: "#1 web/1: recreate (volume shop_data is not mounted)"},

@@ -270,9 +270,7 @@ func wantOf(p *project.Project, s *service, parents map[string]string) (want, er
 		return want{}, err
 	}
 	w := want{name: s.name, replicas: s.conf.Replicas, hash: hash, restarts: restarts(s.conf)}
-	if w.content, err = contentHash(p, s.conf); err != nil {
-		return w, err
-	}
+	w.content = contentHash(p, s.conf)
 	if s.conf.Config.NetworkMode == "" {
 		for key := range s.conf.Config.Networks {
 			if n, ok := p.Networks[key]; ok {
