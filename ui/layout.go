@@ -87,7 +87,7 @@ func layout(w, h int, in wish) frame {
 		f.header = rect{w: f.w, h: 1}
 		body.y, body.h = 1, body.h-1
 	}
-	if n := min(in.banners, max(f.h/12, 0), 3); n > 0 && f.h >= 8 {
+	if n := min(in.banners, max(f.h/12, 1), 3); n > 0 && f.h >= 8 {
 		f.banner = rect{y: body.y + body.h - n, w: f.w, h: n}
 		body.h -= n
 	}

@@ -314,7 +314,7 @@ func (m *Model) banners() []string {
 		if canUp && slices.Contains(up.services, l.Service) && strings.HasPrefix(up.label, "bring back") {
 			offer = upKey + "bring back"
 		}
-		if m.tab != paneLedger {
+		if m.tab != paneLedger && m.w >= 70 {
 			offer = strings.TrimSpace(offer + "  [" + m.keyOf("ledger") + "] ledger")
 		}
 		p := m.st.good

@@ -384,7 +384,7 @@ func (p *servicesPane) row(m *Model, t target, c columns, w int) string {
 	} else {
 		sign, paint := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
 		lead := mark + cursor + " " + m.paintOf(paint).s(sign) + " "
-		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(stateText(s), c.state)), m.healthText(s.Health), upText(s.State, s.Started, m.now),
+		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(stateText(s), c.state)), m.healthText(s.State, s.Health), upText(s.State, s.Started, m.now),
 			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), m.lastChange(s, c.last))
 	}
 	row = fit(row, w)
@@ -413,6 +413,6 @@ func (p *servicesPane) replicaRow(m *Model, s *engine.Service, t target, c colum
 		branch = "└"
 	}
 	return rowOf(c, " "+cursor+" "+m.st.dim.s(branch)+" ", m.paintOf(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
-		m.paintOf(paint).s(replicaText(r)), m.healthText(r.Health), upText(r.State, started, m.now), restarts(r.Restarts, r.State), percent(r.CPU),
+		m.paintOf(paint).s(replicaText(r)), m.healthText(r.State, r.Health), upText(r.State, started, m.now), restarts(r.Restarts, r.State), percent(r.CPU),
 		bytesText(r.Mem), ports(r.Ports, 6), m.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause))))
 }

@@ -86,7 +86,12 @@ func replicaText(r *engine.Replica) string {
 	return r.State.String()
 }
 
-func (m *Model) healthText(h engine.Health) string {
+// healthText is the word for the HEALTH column; what does not run has no health, whatever its last one was.
+func (m *Model) healthText(s engine.State, h engine.Health) string {
+	switch s {
+	case engine.StateExited, engine.StateBroken, engine.StateCreated, engine.StateWaiting:
+		return m.st.dim.s("-")
+	}
 	switch h {
 	case engine.Healthy:
 		return "healthy"
