@@ -88,7 +88,9 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 		maps.Copy(s.stale, w.paths)
 		e.mu.Unlock()
 		e.fail(s, err)
-		open("sync")
+		if k == nil {
+			open("sync")
+		}
 		k.end(err)
 		return err
 	}

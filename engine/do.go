@@ -278,7 +278,7 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 		if in.ID == "" || c.Replica != 0 && c.Replica != r.number {
 			continue
 		}
-		if c.Verb == VerbUnpause && in.State == StatePaused || c.Verb != VerbUnpause && in.State == StateRunning || c.Verb == VerbKill && in.State == StatePaused {
+		if c.Verb == VerbUnpause && in.State == StatePaused || c.Verb != VerbUnpause && in.State == StateRunning || c.Verb == VerbKill && (in.State == StatePaused || in.State == StateStopping) {
 			rs = append(rs, r)
 		}
 	}

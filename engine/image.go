@@ -77,11 +77,15 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 	return every > 0 && time.Since(have.LastTag) > every, nil
 }
 
-// imaging marks that a lane makes or fetches an image, in a way that a newer change can end. done must be called.
-func (e *Engine) imaging(ctx context.Context, s *service, text string) (ictx context.Context, done func()) {
+// imaging marks that a lane makes or fetches an image, in a way that a newer change can end; times is how often that has happened. done
+// must be called.
+func (e *Engine) imaging(ctx context.Context, s *service, text string, times int) (ictx context.Context, done func()) {
 	ictx, cancel := context.WithCancelCause(ctx)
 	e.mu.Lock()
-	s.lane.image, s.lane.imaging, s.doing = cancel, true, text
+	s.lane.imaging, s.doing = true, text
+	if times < supersedings {
+		s.lane.image = cancel
+	}
 	e.settle(s)
 	e.mu.Unlock()
 	return ictx, func() {
@@ -97,10 +101,10 @@ func (e *Engine) imaging(ctx context.Context, s *service, text string) (ictx con
 // begun anew, so that of a burst of changes only the last state is built.
 func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, why, cause string) (*Image, error) {
 	before := e.imageOf(s).ID
-	for {
+	for times := 0; ; times++ {
 		var err error
 		var note imageNote
-		ictx, done := e.imaging(ctx, s, "")
+		ictx, done := e.imaging(ctx, s, "", times)
 		if why == "" {
 			err = timed(k, "pull", func() error { return e.pull(ictx, s, cause) })
 		} else {
@@ -335,7 +339,7 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 	for _, ref := range b.Secrets {
 		sec, ok := p.Compose.Secrets[ref.Source]
 		if !ok {
-			return r, fmt.Errorf("build %s: secret %s is not declared under secrets:", s.name, ref.Source)
+			return r, fmt.Errorf("build %s: secret %s is not declared in the secrets of the file", s.name, ref.Source)
 		}
 		id := ref.Target
 		if id == "" {

@@ -16,6 +16,10 @@ import (
 // errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun anew with the newer paths.
 var errSuperseded = errors.New("superseded by a newer change")
 
+// supersedings is how often a build or a prepare of one task is begun anew because of newer changes; after that it is let through, so
+// that a file that never stops changing does not keep its service from ever coming up. What came meanwhile is done next.
+const supersedings = 3
+
 // errAborted ends a task because the user wants the service stopped.
 var errAborted = errors.New("stopped by you")
 

@@ -73,8 +73,8 @@ func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, ca
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for {
-		pctx, done := e.imaging(ctx, s, "preparing")
+	for times := 0; ; times++ {
+		pctx, done := e.imaging(ctx, s, "preparing", times)
 		err := timed(k, "prepare", func() error { return e.runPrepare(pctx, s, p, cause) })
 		superseded := errors.Is(context.Cause(pctx), errSuperseded)
 		done()

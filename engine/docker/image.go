@@ -252,15 +252,24 @@ func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
 	if res.Config != nil {
 		labels = res.Config.Labels
 	}
-	own := labels[labelProject] + "-" + labels[labelService] + ":latest"
-	if len(res.RepoTags) > 1 || len(res.RepoTags) == 1 && res.RepoTags[0] != own {
+	// Names of the project's own kind go with the image; several services that share a build have one each. Any other name keeps it.
+	own := func(tag string) bool {
+		return labels[labelProject] != "" && strings.HasPrefix(tag, labels[labelProject]+"-") && strings.HasSuffix(tag, ":latest")
+	}
+	if slices.ContainsFunc(res.RepoTags, func(tag string) bool { return !own(tag) }) {
 		return nil
 	}
-	_, err = r.cli.ImageRemove(ctx, id, client.ImageRemoveOptions{PruneChildren: true})
-	if cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
-		return nil
+	names := res.RepoTags
+	if len(names) < 2 {
+		names = []string{id} // also takes an image that has no name
 	}
-	return r.wrap(what, err)
+	for _, name := range names {
+		_, err = r.cli.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+			return r.wrap(what, err)
+		}
+	}
+	return nil
 }
 
 // ProjectImages implements engine.Runtime.

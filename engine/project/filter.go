@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -23,7 +24,10 @@ type filter struct {
 
 // patterns are lines of .dockerignore syntax below a folder. A nil one matches nothing.
 type patterns struct {
-	root    string
+	root string
+
+	// Matchers compile their patterns when they first need them, and a project's rules are asked by the watcher and by every lane.
+	mu      sync.Mutex
 	matcher *patternmatcher.PatternMatcher
 	single  []*patternmatcher.PatternMatcher // of each pattern alone, in the same order; nil for an exception (!)
 }
@@ -88,7 +92,9 @@ func (p *patterns) match(path string) bool {
 		return false
 	}
 	// the patterns are known to compile
+	p.mu.Lock()
 	hit, err := p.matcher.MatchesOrParentMatches(rel)
+	p.mu.Unlock()
 	return err == nil && hit
 }
 
@@ -98,6 +104,8 @@ func (p *patterns) covers(dir string) bool {
 		return false
 	}
 	rel, _ := below(p.root, dir)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	// the last pattern that has a say about a path decides, so an exception counts only after what hides the folder
 	for i, x := range slices.Backward(p.matcher.Patterns()) {
 		if one := p.single[i]; one == nil {
