@@ -1,0 +1,82 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+// overlapping is a service whose new generation takes a moment to become ready.
+func overlapping(more string) map[string]string {
+	files := built()
+	files["a/Dockerfile"] = "FROM " + baseImage + "\nCOPY text /text\nCMD [\"sh\", \"-c\", \"trap 'exit 0' TERM; cat /text; sleep 0.6; touch /tmp/ready; while :; do sleep 0.05; done\"]\n"
+	files["compose.yaml"] = `
+services:
+  a:
+    build: a
+    healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 5s, retries: 3}
+    x-bulkhead: {swap: overlap}
+` + more
+	return files
+}
+
+func TestOverlapStopsTheOldOnlyWhenTheNewIsReady(t *testing.T) {
+	s := open(t, overlapping(""))
+	s.up()
+	s.write(map[string]string{"a/text": "version 2\n"})
+	s.change("a", "rebuild", 0)
+	v := s.logs.View(logs.Filter{Services: []string{"a"}})
+	first, end := v.Bounds()
+	var fresh, over logs.Line
+	for _, l := range v.Lines(first, int(end-first)) {
+		switch text := string(l.Text); {
+		case text == "version 2":
+			fresh = l
+		case strings.HasPrefix(text, "gen 1 ended"):
+			over = l
+		}
+	}
+	if fresh.Time.IsZero() || over.Time.Sub(fresh.Time).Milliseconds() < 500 {
+		t.Errorf("the new generation spoke at %v, the old one ended at %v; want it to end only when the new one was ready, 0.6 s later\n%s", fresh.Time, over.Time, s.dump())
+	}
+	if ids := s.identities(); len(ids) != 1 {
+		t.Errorf("containers %v, want one", ids)
+	}
+}
+
+func TestOverlapIsRefusedWhereTwoCannotBe(t *testing.T) {
+	s := open(t, overlapping("    container_name: bhe-overlap-refused\n"))
+	s.up()
+	before := s.identities()["a/1"]
+	s.write(map[string]string{"a/text": "version 2\n"})
+	n := s.until("refusal", func(n *engine.Snapshot) bool {
+		l := find(n, "a").Last
+		return l != nil && l.Err != ""
+	})
+	if got := find(n, "a").Last.Err; !strings.Contains(got, "container_name") || !strings.Contains(got, "swap: replace") {
+		t.Errorf("refusal %q", got)
+	}
+	if after := s.identities()["a/1"]; after != before {
+		t.Errorf("a refused swap moved the container: %+v, was %+v", after, before)
+	}
+}
+
+func TestStartThatFailsBringsTheOldOneBack(t *testing.T) {
+	files := built()
+	s := open(t, files)
+	s.up()
+	s.write(map[string]string{"a/Dockerfile": "FROM " + baseImage + "\nCMD [\"/no/such/program\"]\n"})
+	n := s.until("failed start", func(n *engine.Snapshot) bool {
+		l := find(n, "a").Last
+		return l != nil && l.Err != ""
+	})
+	if a := find(n, "a"); !strings.Contains(a.Last.Err, "/no/such/program") || a.State != engine.StateRunning {
+		t.Errorf("error %q, state %s", a.Last.Err, a.State)
+	}
+	s.until("old generation running again", func(n *engine.Snapshot) bool { return find(n, "a").Replicas[0].Generation == 2 })
+	if ids := s.identities(); len(ids) != 2 {
+		t.Errorf("containers %v: the one that did not start must be gone", ids)
+	}
+}
