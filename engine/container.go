@@ -14,7 +14,7 @@ import (
 const loopGrace = 2 * time.Second
 
 // create makes a container for a replica and takes it over as the replica's own, unless it is to take another's place (name is set).
-func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name string) (string, error) {
+func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, cause string) (string, error) {
 	release, err := e.slot(ctx)
 	if err != nil {
 		return "", err
@@ -39,7 +39,7 @@ func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name s
 	if err != nil {
 		return "", fmt.Errorf("create %s: %w", s.name, err)
 	}
-	e.adopt(s, spec.Replica, in, "")
+	e.adopt(s, spec.Replica, in, cause)
 	return id, nil
 }
 
@@ -68,6 +68,11 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
+	if r := s.byID(id); r != nil {
+		r.blame = cause // the engine's event may come before we have looked
+	}
+	e.mu.Unlock()
 	began := time.Now()
 	err = e.rt.Start(ctx, spec, id)
 	release()

@@ -27,6 +27,7 @@ type end struct {
 	at         time.Time
 	exit       int
 	oom        bool
+	unseen     bool // nobody was there: exit and oom are not known
 	cause      string
 }
 
@@ -109,7 +110,7 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		if ctx.Err() != nil {
 			return nil
 		}
-		if over = e.separate(ctx, s, r, l); !over && err != nil {
+		if over = e.separate(ctx, s, r, l); !over && err != nil && !e.lost() {
 			e.notice("logs", fmt.Sprintf("%s: its log was cut and is read on: %s", s.name, firstLine(err)))
 		}
 	}
@@ -129,6 +130,9 @@ func (e *Engine) separate(ctx context.Context, s *service, r *replica, l *lives)
 	})
 	for _, x := range ends {
 		text := fmt.Sprintf("gen %d ended: exit code %d", x.generation, x.exit)
+		if x.unseen {
+			text = fmt.Sprintf("gen %d ended unseen", x.generation)
+		}
 		if x.exit > 128 && x.exit < 128+65 {
 			text += " (signal " + signalName(x.exit-128) + ")"
 		}

@@ -294,6 +294,14 @@ func (k *change) note(text string) {
 	k.c.Note = text
 }
 
+// drop takes back a change that turned out to be none.
+func (k *change) drop() {
+	k.e.mu.Lock()
+	defer k.e.mu.Unlock()
+	k.s.changes = slices.DeleteFunc(k.s.changes, func(c *Change) bool { return c == k.c })
+	k.e.bump()
+}
+
 // end closes a change that does not lead to a new generation, or that failed.
 func (k *change) end(err error) {
 	k.e.mu.Lock()
@@ -337,7 +345,7 @@ func (k *change) endReady() {
 		var failed error
 		overtaken := false
 		err := k.e.await(ctx, func() (bool, error) {
-			if k.s.changes[len(k.s.changes)-1] != k.c {
+			if n := len(k.s.changes); n == 0 || k.s.changes[n-1] != k.c {
 				overtaken = true
 				return true, nil
 			}

@@ -30,6 +30,9 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	defer e.mu.Unlock()
 	r := s.replica(n)
 	prev := r.inst
+	if cause == "" {
+		cause = r.blame
+	}
 	if prev.ID != "" && prev.ID != in.ID && r.lives != nil {
 		s.past[prev.ID] = past{lives: r.lives, generation: r.generation, started: prev.Started, cause: cause}
 	}
@@ -43,6 +46,10 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	r.inst = in
 	delete(s.incoming, in.ID)
 	if lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started)) {
+		if prev.ID == in.ID && !prev.Started.IsZero() && prev.State != StateCreated {
+			// The end in between was missed, while the connection was gone.
+			r.lives.finish(end{generation: r.generation, started: prev.Started, at: in.Finished, unseen: true, cause: cause})
+		}
 		r.generation = e.store.generation(s.name, n, in.Identity)
 		r.lives.begin(r.generation, in.Finished)
 		r.early, r.last = false, Stats{}
@@ -56,9 +63,6 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		r.files, r.owed = e.store.files(in.ID), nil
 		l := r.lives
 		e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, l) })
-	}
-	if cause == "" {
-		cause = r.blame
 	}
 	if in.State == StateExited && prev.ID == in.ID && prev.Started.Equal(in.Started) {
 		r.lives.finish(end{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})
@@ -84,6 +88,7 @@ func (e *Engine) recordReplica(s *service, r *replica, cause string) {
 	}
 	rec.Text = fmt.Sprintf("%s: %s", name, r.state)
 	switch {
+	case r.state == StateStarting && r.health() == HealthStarting: // says it once
 	case r.inst.State == StateExited || r.inst.State == StateRestarting:
 		rec.ExitCode, rec.HasExit = r.inst.ExitCode, true
 		rec.Text = fmt.Sprintf("%s: %s with code %d", name, r.state, r.inst.ExitCode)
@@ -169,6 +174,13 @@ func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
 			e.lookAgain(instances)
 		}
 	}
+}
+
+// lost says whether the connection to the engine is known to be gone.
+func (e *Engine) lost() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.phase == PhaseLost
 }
 
 // lookAgain compares the state with what is there, after events may have been missed.

@@ -164,7 +164,7 @@ func (s *service) isReady() bool {
 	if s.conf.Replicas == 0 {
 		return true
 	}
-	if !s.settled || s.lane.busy != nil {
+	if !s.settled {
 		return false
 	}
 	ready := 0

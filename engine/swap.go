@@ -24,7 +24,7 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 	spec.Inherit = old.ID
 	var id string
 	if err := timed(k, "create", func() (err error) {
-		id, err = e.create(ctx, s, spec, old.ID[:min(12, len(old.ID))]+"_"+containerName(spec))
+		id, err = e.create(ctx, s, spec, old.ID[:min(12, len(old.ID))]+"_"+containerName(spec), cause)
 		return err
 	}); err != nil {
 		return err

@@ -36,34 +36,30 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		return e.laneBatch(ctx, s, w)
 	}
 
-	action := string(t.verb)
-	var k *change
-	if !t.first {
-		k = e.begin(s, action, t.cause, nil, time.Now())
+	at := time.Now()
+	if t.first {
+		at = e.began
 	}
+	k := e.begin(s, string(t.verb), t.cause, nil, at)
 	changed, err := e.converge(ctx, s, t, w, k)
-	if k == nil && (changed || err != nil) {
-		k = e.begin(s, "up", t.cause, nil, e.began)
-	}
 	if err != nil {
 		if errors.Is(err, errAborted) {
 			err = errAborted
 		}
-		if k != nil {
-			k.end(err)
-		}
 		e.fail(s, err)
+		k.end(err)
 		return err
 	}
 	if t.first {
 		e.missed(s)
 	}
-	if k != nil {
-		if changed {
-			k.endReady()
-		} else {
-			k.end(nil)
-		}
+	switch {
+	case changed:
+		k.endReady()
+	case t.first:
+		k.drop() // it ran already: nothing worth a line was done
+	default:
+		k.end(nil)
 	}
 	return nil
 }
@@ -143,7 +139,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 		switch st.op {
 		case opCreate:
 			var id string
-			if err := timed(k, "create", func() (err error) { id, err = e.create(ctx, s, spec(n), ""); return err }); err != nil {
+			if err := timed(k, "create", func() (err error) { id, err = e.create(ctx, s, spec(n), "", t.cause); return err }); err != nil {
 				return changed, err
 			}
 			starts[n] = func(ctx context.Context) error { return e.start(ctx, s, spec(n), id, t.cause, k) }
