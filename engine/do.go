@@ -491,7 +491,7 @@ func (e *Engine) applyReload(cause string) error {
 			verbs[c.Service] = VerbRebuild
 		case project.Recreate, project.Rescale:
 			if verbs[c.Service] == "" {
-				verbs[c.Service] = VerbScale // looks at everything, and does what differs
+				verbs[c.Service] = verbRenew
 			}
 		}
 	}

@@ -24,6 +24,16 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 		return nil, "", fmt.Errorf("look for image %s: %w", conf.Image, err)
 	}
 	if !conf.Built {
+		if maker := e.makerOf(conf); maker != "" {
+			if _, err := e.awaitImage(ctx, "create "+s.name+": it runs the image of "+maker, maker); err != nil {
+				return nil, "", err
+			}
+			img, err := e.rt.Image(ctx, conf.Image, conf.Config.Platform)
+			if err != nil {
+				return nil, "", fmt.Errorf("create %s: %w", s.name, err)
+			}
+			return &img, "", nil
+		}
 		pull, err := needsPull(conf, have, t.first)
 		if err != nil || pull {
 			return nil, "", err
@@ -55,6 +65,27 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 		return have, "files changed while nobody watched", nil
 	}
 	return have, "", nil
+}
+
+// makerOf names the service that builds the image which a service without build: only names; "" when there is none.
+func (e *Engine) makerOf(conf *project.Service) string {
+	for _, o := range e.project().Services {
+		if o.Built && o.Image == conf.Image {
+			return o.Name
+		}
+	}
+	return ""
+}
+
+// renew looks again at the services that run the image which s builds, after it was built anew.
+func (e *Engine) renew(s *service) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, o := range e.svcs {
+		if o != s && !o.conf.Built && o.conf.Image == s.conf.Image && o.settled && !o.byHand {
+			o.enqueue(&task{verb: verbRenew, cause: s.name + " has built its image anew", done: make(chan error, 1)})
+		}
+	}
 }
 
 // needsPull applies a service's pull_policy.
@@ -328,7 +359,7 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 	}
 	for name, where := range b.AdditionalContexts {
 		if of, ok := strings.CutPrefix(where, "service:"); ok {
-			img, err := e.awaitImage(ctx, s, of)
+			img, err := e.awaitImage(ctx, "build "+s.name+": additional_contexts names "+of, of)
 			if err != nil {
 				return r, err
 			}
@@ -362,16 +393,16 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 }
 
 // awaitImage waits until another service's image is there, and gives its name.
-func (e *Engine) awaitImage(ctx context.Context, s *service, of string) (string, error) {
+func (e *Engine) awaitImage(ctx context.Context, what, of string) (string, error) {
 	var name string
 	err := e.await(ctx, func() (bool, error) {
 		d := e.svcs[of]
 		if d == nil {
-			return false, fmt.Errorf("build %s: additional_contexts names service %s, which is not enabled; enable its profile", s.name, of)
+			return false, fmt.Errorf("%s, which is not enabled; enable its profile", what)
 		}
 		name = d.conf.Image
 		if d.settled && d.image == nil {
-			return false, fmt.Errorf("build %s: the image of %s, which it is built from, could not be made", s.name, of)
+			return false, fmt.Errorf("%s, whose image could not be made", what)
 		}
 		return d.image != nil, nil
 	})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,6 +49,9 @@ type task struct {
 
 // verbAdopt only takes over a changed configuration that asks for nothing.
 const verbAdopt Verb = "adopt"
+
+// verbRenew looks at everything of a service, and does what differs.
+const verbRenew Verb = "recreate"
 
 // verbBatch is a task that comes from changed files.
 const verbBatch Verb = "batch"
@@ -211,7 +215,7 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 // carryOut does one task.
 func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
 	switch t.verb {
-	case VerbUp, VerbStart, VerbRebuild, VerbScale:
+	case VerbUp, VerbStart, VerbRebuild, VerbScale, verbRenew:
 		return e.laneUp(ctx, s, t)
 	case VerbStop:
 		return e.laneStop(ctx, s, t)
@@ -384,7 +388,11 @@ func (s *service) hopeless() string {
 			}
 			return fmt.Sprintf("%s: exited with code %d", s.name, in.ExitCode)
 		case r.live() && in.Health == Unhealthy:
-			return s.name + ": unhealthy"
+			text := s.name + ": unhealthy"
+			if out := strings.TrimSpace(in.HealthOutput); out != "" {
+				text += ": its check says " + strconv.Quote(out[strings.LastIndexByte(out, '\n')+1:])
+			}
+			return text
 		case r.byUs && s.byHand:
 			return s.name + ": stopped by you"
 		}

@@ -245,19 +245,12 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	cause := ""
 	switch ev.Kind {
 	case EventHealth:
-		if r.inst.Health != ev.Health {
-			from := r.health()
-			r.inst.Health = ev.Health
-			if ev.Health == Healthy || ev.Health == Unhealthy {
-				r.early = r.early && ev.Health == Healthy
-			}
-			e.settle(s)
-			if r.health() != from {
-				e.recordReplica(s, r, fmt.Sprintf("healthcheck: %s -> %s", from, r.health()))
-			}
-			e.updateLedgers()
-		}
+		from := r.health()
 		e.mu.Unlock()
+		// What the check said is not in the event, but in the container.
+		if err := e.refresh(ctx, s, ev.ID, fmt.Sprintf("healthcheck: %s -> %s", from, ev.Health)); err != nil && ctx.Err() == nil {
+			e.warn(err.Error())
+		}
 		return
 	case EventKilled:
 		if !r.byUs && r.blame == "" {

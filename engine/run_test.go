@@ -204,3 +204,45 @@ volumes: {data: {}}
 		t.Errorf("down -v left volumes %v (%v)", gone, err)
 	}
 }
+
+func TestSharedImageIsBuiltOnceAndRebuiltForAll(t *testing.T) {
+	files := built()
+	files["compose.yaml"] = `
+services:
+  a: {build: a, image: "${COMPOSE_PROJECT_NAME}-shared"}
+  b: {image: "${COMPOSE_PROJECT_NAME}-shared"}
+  c: {build: a}
+`
+	s := open(t, files)
+	s.up()
+	for _, b := range s.Snapshot().Builds {
+		if b.Kind == "pull" {
+			t.Errorf("%v pulled an image that a sibling builds", b.Services)
+		}
+	}
+	before := s.identities()
+	s.write(map[string]string{"a/text": "version 2\n"})
+	for _, name := range []string{"a", "b", "c"} {
+		s.line(name, "gen2 stdout version 2")
+	}
+	for name, id := range s.identities() {
+		if id.ID == before[name].ID {
+			t.Errorf("%s still runs its old container", name)
+		}
+	}
+}
+
+func TestUnhealthyServiceFailsTheWaitWithTheWordsOfItsCheck(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": `
+services:
+  a:
+    image: ` + baseImage + `
+    command: ` + loop + `
+    healthcheck: {test: ["CMD-SHELL", "echo no table yet; exit 1"], interval: 200ms, timeout: 1s, retries: 2}
+`})
+	s.run(engine.Options{})
+	err := s.WaitReady(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `a: unhealthy: its check says "no table yet"`) {
+		t.Errorf("the wait says %v", err)
+	}
+}

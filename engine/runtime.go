@@ -157,6 +157,7 @@ type Instance struct {
 	LogDriver     string
 	TTY           bool
 	HealthTest    []string // the test of its healthcheck, from the image or from the file ("CMD", …; "CMD-SHELL", …); empty without one
+	HealthOutput  string   // what its last check printed, raw; "" before the first
 	HealthTimeout time.Duration
 }
 

@@ -56,8 +56,8 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	switch {
 	case changed:
 		k.endReady()
-	case t.first:
-		k.drop() // it ran already: nothing worth a line was done
+	case t.first, t.verb == verbRenew:
+		k.drop() // it was so already: nothing worth a line was done
 	default:
 		k.end(nil)
 	}
@@ -109,6 +109,9 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 			return false, err
 		}
 		wanted.image, wanted.build = img, ""
+		if s.conf.Built {
+			defer e.renew(s)
+		}
 	}
 	e.mu.Lock()
 	old := s.image

@@ -247,3 +247,24 @@ func TestMemoryLeavesTheCacheOut(t *testing.T) {
 		}
 	}
 }
+
+func TestProgramThatCannotBeStartedIsNamed(t *testing.T) {
+	const runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "
+	for text, want := range map[string]string{
+		runc + `"serve": executable file not found in $PATH: unknown`:                        `the image has no program "serve"; correct command or entrypoint`,
+		runc + `"/bin/x": stat /bin/x: no such file or directory: unknown`:                   `the image has no program "/bin/x"; correct command or entrypoint`,
+		runc + `"/run.sh": permission denied: unknown`:                                       "\"/run.sh\" may not be executed in the image; make it executable (`chmod +x`), or correct command or entrypoint",
+		`driver failed programming external connectivity: Bind for 0.0.0.0:80 failed`:        "",
+		"OCI runtime create failed: runc create failed: unable to apply caps: not permitted": "",
+	} {
+		if got := noProgram(text); got != want {
+			t.Errorf("%s\n got %q\nwant %q", text, got, want)
+		}
+	}
+}
+
+func TestHostThatIsNoneIsNoEngine(t *testing.T) {
+	if _, err := New(Options{Host: "bogus"}); !errors.Is(err, engine.ErrNoEngine) || !strings.Contains(err.Error(), "write DOCKER_HOST as") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,7 +143,8 @@ func parsePlatform(text string) (*ocispec.Platform, error) {
 	return &p, nil
 }
 
-// linkedNames gives the container names of the services that links names.
+// linkedNames gives the container names of the services that links names. A container that is yet to be made counts with the
+// name that it will have: services are created in any order, and the engine looks a link up when the container starts.
 func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[string][]string, error) {
 	if len(c.Service.Config.Links) == 0 {
 		return nil, nil
@@ -150,13 +153,23 @@ func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[str
 	if err != nil {
 		return nil, r.wrap("list the containers that "+c.Service.Name+" links to", err)
 	}
+	// On the default bridge the engine looks links up at once, and refuses those that are not there.
+	wanted := c.Service.Config.NetworkMode == ""
 	names := map[string][]string{}
-	for _, s := range list.Items {
-		service := s.Labels[labelService]
-		names[service] = append(names[service], summaryName(s))
-	}
-	for _, n := range names {
-		slices.Sort(n)
+	for _, l := range c.Service.Config.Links {
+		service, _, _ := strings.Cut(l, ":")
+		seen := map[int]string{}
+		for _, s := range list.Items {
+			if n, err := strconv.Atoi(s.Labels[labelNumber]); err == nil && s.Labels[labelService] == service {
+				seen[n] = summaryName(s)
+			}
+		}
+		if svc := c.Project.Service(service); svc != nil && wanted {
+			for n := range svc.Replicas {
+				seen[n+1] = containerName(c.Project, svc, n+1) // the final name, also of one that is being replaced
+			}
+		}
+		names[service] = slices.Sorted(maps.Values(seen))
 	}
 	return names, nil
 }

@@ -47,7 +47,7 @@ type Runtime struct {
 var _ engine.Runtime = (*Runtime)(nil)
 
 // New finds out where the engine is. The error names the file or variable that is wrong. It wraps engine.ErrNoEngine
-// when a context is chosen that does not exist.
+// when a context is chosen that does not exist, or a host that is none.
 func New(o Options) (*Runtime, error) {
 	end, err := findEndpoint(o)
 	if err != nil {
@@ -68,7 +68,8 @@ func New(o Options) (*Runtime, error) {
 	}
 	cli, err := client.New(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("use the docker engine at %s: %w", end.host, err)
+		return nil, fmt.Errorf("%w: use the docker engine at %s: %w; write DOCKER_HOST as unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host",
+			engine.ErrNoEngine, end.host, err)
 	}
 	if o.Log != nil {
 		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))

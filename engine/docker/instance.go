@@ -67,6 +67,9 @@ func instance(c container.InspectResponse) engine.Instance {
 		in.State, in.ExitCode, in.OOM, in.Error, in.Pid = stateOf(s), s.ExitCode, s.OOMKilled, s.Error, s.Pid
 		if s.Health != nil {
 			in.Health = healthOf(string(s.Health.Status))
+			if n := len(s.Health.Log); n > 0 && s.Health.Log[n-1] != nil {
+				in.HealthOutput = s.Health.Log[n-1].Output
+			}
 		}
 	}
 	if conf := c.Config; conf != nil {

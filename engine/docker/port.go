@@ -37,6 +37,9 @@ func portOf(text string) int {
 func (r *Runtime) startError(ctx context.Context, what, id string, err error) error {
 	text := plain(err)
 	if !portTaken(text) {
+		if p := noProgram(text); p != "" {
+			return &apiError{what: what, text: p, err: err}
+		}
 		return r.wrap(what, err)
 	}
 	e := &apiError{what: what, text: text, kind: engine.ErrConflict, err: err}
@@ -59,6 +62,24 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 		e.text = fmt.Sprintf("port %d is taken on the host; %s", port, remedy)
 	}
 	return e
+}
+
+// ociExec is what runc and its like say when the first process cannot be started.
+var ociExec = regexp.MustCompile(`exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found in \$PATH|no such file or directory|permission denied|is a directory)`)
+
+// noProgram says in a person's words that a container's first process cannot be started, "" when that is not the matter.
+func noProgram(text string) string {
+	m := ociExec.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	switch m[2] {
+	case "permission denied":
+		return fmt.Sprintf("%q may not be executed in the image; make it executable (`chmod +x`), or correct command or entrypoint", m[1])
+	case "is a directory":
+		return fmt.Sprintf("%q is a folder in the image; correct command or entrypoint", m[1])
+	}
+	return fmt.Sprintf("the image has no program %q; correct command or entrypoint", m[1])
 }
 
 // portHolder looks for the container that publishes a port. found is false when it is none of this engine's.
