@@ -131,7 +131,7 @@ func (p *buildsPane) line(m *Model, b *engine.Build, chosen bool, w int) string 
 	case b.Canceled:
 		text += m.st.dim.s("superseded")
 	case b.Err != "":
-		text += m.st.bad.s("failed") + "  " + oneLine(b.Err)
+		text += m.st.bad.s("failed") + "  " + shortErr(b)
 	case b.Ended.IsZero():
 		text += m.st.busy.s(progressText(b))
 	default:
@@ -142,6 +142,20 @@ func (p *buildsPane) line(m *Model, b *engine.Build, chosen bool, w int) string 
 		return m.st.selected.over(row)
 	}
 	return row
+}
+
+// shortErr is why a build failed, without the words that its row has said already.
+func shortErr(b *engine.Build) string {
+	text := oneLine(b.Err)
+	if len(b.Services) == 1 {
+		text = strings.TrimPrefix(text, b.Kind+" "+b.Services[0]+": ")
+	}
+	if rest, ok := strings.CutPrefix(text, "exit status "); ok {
+		if _, why, more := strings.Cut(rest, ": "); more {
+			text = why
+		}
+	}
+	return text
 }
 
 func ended(t, now time.Time) time.Time {

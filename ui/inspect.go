@@ -34,7 +34,7 @@ func (m *Model) inspectLines(s *engine.Service, w int) []string {
 	}
 	pair := func(k, v string) {
 		if v != "" {
-			out = append(out, "  "+m.st.dim.s(fit(k, 12))+v)
+			out = append(out, "  "+m.st.dim.s(fit(k, 13))+v)
 		}
 	}
 	head("STATE")

@@ -121,7 +121,7 @@ func (p *ledgerPane) one(m *Model, l *engine.Ledger, w int) []string {
 	if !l.Closed.IsZero() {
 		state = m.st.dim.s("over after " + took(l.Closed.Sub(l.At)) + " ")
 	}
-	rows := []string{m.st.bold.s(fit(head, max(w-width(state)-1, 0))) + state}
+	rows := []string{m.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
 	name := 7
 	for _, r := range l.Rows {
 		name = min(max(name, width(ledgerName(l, &r))), 18)
@@ -171,6 +171,9 @@ func (p *ledgerPane) row(m *Model, l *engine.Ledger, r *engine.LedgerRow, name, 
 		}
 	}
 	sign2 := r.Sign
+	if text, ok := compact([]byte(sign2)); ok {
+		sign2 = text
+	}
 	if r.Delay > 0 && r.Outcome > engine.Untouched {
 		sign2 = strings.TrimSpace("+" + took(r.Delay) + " " + sign2)
 	}

@@ -391,8 +391,15 @@ func (p *logPane) setSearch(query string, re *regexp.Regexp) {
 	}
 }
 
-// title says what the pane shows.
-func (p *logPane) title(m *Model) string {
+// title says what the pane shows, in at most w cells where words can be spared.
+func (p *logPane) title(m *Model, w int) string {
+	if text := p.titleOf(m, "paused, "); width(text) <= w {
+		return text
+	}
+	return p.titleOf(m, "")
+}
+
+func (p *logPane) titleOf(m *Model, paused string) string {
 	var parts []string
 	switch n := len(p.want.Services); {
 	case p.want.Services == nil:
@@ -406,7 +413,7 @@ func (p *logPane) title(m *Model) string {
 		parts = append(parts, "following")
 	} else {
 		_, end := p.view.Bounds()
-		parts = append(parts, m.st.warn.s(fmt.Sprintf("paused, %s below", thousands(max(end-1-p.bottomOrd(), 0)))))
+		parts = append(parts, m.st.warn.s(fmt.Sprintf("%s%s below", paused, thousands(max(end-1-p.bottomOrd(), 0)))))
 	}
 	if p.level != logs.LevelUnknown {
 		parts = append(parts, "level >= "+p.level.String())

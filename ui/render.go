@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
@@ -233,7 +232,7 @@ func (m *Model) tabLine(w int) string {
 	switch {
 	case m.f.one && m.focus == paneServices:
 	case m.tab == paneLogs:
-		title = m.log.title(m)
+		title = m.log.title(m, w-width(line)-4)
 	}
 	if title != "" {
 		line += m.st.line.s("── ") + title + " "
@@ -289,17 +288,24 @@ func (m *Model) banners() []string {
 			offer = "   " + m.st.key.s(offer)
 		}
 		room := max(m.w-width(offer)-2, 0)
-		out = append(out, " "+p.s(cut(text, room))+offer)
+		rows := []string{text}
+		if room > 40 { // else a long text would take the screen
+			rows = wrapped(text, room)
+		}
+		for i, row := range rows[:min(len(rows), 2)] {
+			if i == 1 && len(rows) > 2 {
+				row += " …"
+			}
+			out = append(out, " "+p.s(cut(row, room))+offer)
+			offer = ""
+		}
 	}
 	if m.status.text != "" {
 		p := m.st.plain
 		if m.status.bad {
 			p = m.st.fail
 		}
-		lines := strings.Split(ansi.Wordwrap(m.status.text, max(m.w-2, 1), ""), "\n")
-		for _, l := range lines[:min(len(lines), 2)] {
-			add(p, l, "")
-		}
+		add(p, m.status.text, "")
 	}
 	if m.picking {
 		add(m.st.plain, "open "+m.portMenu(), "")
@@ -343,7 +349,11 @@ func (m *Model) reloadBanner(r *engine.Reload, up upWish, canUp bool, add func(p
 	}
 	var names []string
 	for _, c := range r.Changes {
-		names = append(names, c.Service+" "+changeText(c.Kind))
+		name := c.Service + " " + changeText(c.Kind)
+		if len(r.Changes) == 1 && len(c.Reasons) > 0 {
+			name += " (" + strings.Join(c.Reasons, ", ") + ")"
+		}
+		names = append(names, name)
 	}
 	text := "Compose file changed"
 	if len(names) > 0 {
@@ -359,17 +369,17 @@ func (m *Model) reloadBanner(r *engine.Reload, up upWish, canUp bool, add func(p
 func changeText(k project.ChangeKind) string {
 	switch k {
 	case project.Added:
-		return "added"
+		return "is new"
 	case project.Removed:
-		return "removed"
+		return "is gone"
 	case project.Recreate:
-		return "recreated"
+		return "to be recreated"
 	case project.Rules:
-		return "other rules"
+		return "has other rules"
 	case project.Rescale:
-		return "other scale"
+		return "has another scale"
 	case project.Build:
-		return "rebuilt"
+		return "to be rebuilt"
 	}
 	return "changed"
 }

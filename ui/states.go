@@ -61,7 +61,7 @@ func stateText(s *engine.Service) string {
 		text = fmt.Sprintf("exited %d", s.ExitCode)
 	case engine.StateBuilding:
 		if s.Doing != "" {
-			text = s.Doing
+			text = strings.TrimSuffix(s.Doing, " 0/0") // no step is known yet
 		}
 	}
 	if n := max(s.Wanted, len(s.Replicas)); n > 1 {
@@ -162,6 +162,9 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
 			return m.st.busy.s("waits: " + strings.Join(s.WaitsFor, ", "))
 		case c != nil && c.Err != "" && len(s.Stale) > 0:
+			if w < 23 {
+				return m.st.bad.s("failed") + ", " + m.st.warn.s("stale")
+			}
 			return m.st.bad.s("failed") + ", " + m.st.warn.s("stale "+plural(len(s.Stale), "file"))
 		case len(s.Pending) > 0:
 			return m.st.warn.s(plural(len(s.Pending), "file") + " pending")

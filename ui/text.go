@@ -60,6 +60,15 @@ func fit(s string, w int) string {
 	return s + spaces(w-width(s)) // a wide character that did not fit leaves a cell
 }
 
+// wrapped breaks s between words into rows of at most w cells; there is always one row.
+func wrapped(s string, w int) []string {
+	rows := strings.Split(ansi.Wrap(s, max(w, 1), " "), "\n")
+	for i, r := range rows {
+		rows[i] = strings.TrimSpace(r)
+	}
+	return rows
+}
+
 // right makes s exactly w cells wide, its end at the right.
 func right(s string, w int) string {
 	if n := width(s); n < w {

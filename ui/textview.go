@@ -96,23 +96,35 @@ func helpLines(m *Model, w int) []string {
 		if w < 100 {
 			half, colW = len(byGroup[g]), w
 		}
-		line := func(b key.Binding) string {
-			return fit("  "+m.st.key.s(fit(b.Help().Key, 9))+" "+b.Help().Desc, colW-1) + " "
+		lines := func(b key.Binding) []string {
+			text := wrapped(b.Help().Desc, colW-13)
+			rows := []string{fit("  "+m.st.key.s(fit(b.Help().Key, 9))+" "+text[0], colW)}
+			for _, more := range text[1:] {
+				rows = append(rows, fit(spaces(12)+more, colW))
+			}
+			return rows
 		}
 		for i := range half {
-			row := line(byGroup[g][i])
+			rows := lines(byGroup[g][i])
 			if i+half < len(byGroup[g]) && colW < w {
-				row += line(byGroup[g][i+half])
+				beside := lines(byGroup[g][i+half])
+				for len(rows) < len(beside) {
+					rows = append(rows, spaces(colW))
+				}
+				for j := range beside {
+					rows[j] += beside[j]
+				}
 			}
-			out = append(out, row)
+			out = append(out, rows...)
 		}
 		out = append(out, "")
 	}
-	out = append(out, m.st.dim.s("Keys belong to the focused pane: w, p, left and right mean something else among the logs."),
-		m.st.dim.s("ctrl+c twice stops the project and quits. Mouse: click selects, the wheel scrolls the pane under it."),
-		m.st.dim.s("bulkhead keys prints this map in the form of the config file."))
-	if m.opts.Version != "" {
-		out = append(out, m.st.dim.s("bulkhead "+m.opts.Version))
+	for _, note := range []string{"Keys belong to the focused pane: w, p, left and right mean something else among the logs.",
+		"ctrl+c twice stops the project and quits. Mouse: click selects, the wheel scrolls the pane under it.",
+		"bulkhead keys prints this map in the form of the config file.", m.opts.Version} {
+		for _, row := range wrapped(note, w) {
+			out = append(out, m.st.dim.s(row))
+		}
 	}
 	return out
 }
@@ -121,7 +133,11 @@ func helpLines(m *Model, w int) []string {
 func openGraph(m *Model) tea.Cmd {
 	m.over = &textView{title: "Dependencies", close: []string{m.keyOf("graph")}, lines: func(m *Model, w int) []string {
 		out := append([]string{m.st.dim.s("a service stands above what it needs"), ""}, m.graphLines()...)
-		return append(out, "", m.st.dim.s("● running  ◐ unhealthy  ◌ starting  ⟳ building  ‖ paused  ✗ down  ✓ done  (+) drawn above"))
+		out = append(out, "")
+		for _, row := range wrapped("● running  ◐ unhealthy  ◌ starting  ⟳ building  ‖ paused  ✗ down  ✓ done  (+) drawn above", w) {
+			out = append(out, m.st.dim.s(row))
+		}
+		return out
 	}}
 	return nil
 }
