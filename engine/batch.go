@@ -285,7 +285,7 @@ func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule
 			Env: environ(rule.Exec.Environment), Stdout: out, Stderr: out})
 		out.flush()
 		if err != nil {
-			return fmt.Errorf("sync+exec in %s: %w", s.name, err)
+			return say(err, "sync+exec in %s", s.name)
 		}
 		if code != 0 {
 			return fmt.Errorf("sync+exec in %s: %q exited with %d; its output stands in the log", s.name, strings.Join(rule.Exec.Command, " "), code)

@@ -23,7 +23,7 @@ func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, 
 	spec.Name = name
 	id, err := e.rt.Create(ctx, spec)
 	if err != nil {
-		return "", fmt.Errorf("create %s: %w", s.name, err)
+		return "", say(err, "create %s", s.name)
 	}
 	e.mu.Lock()
 	s.incoming[id] = true
@@ -37,7 +37,7 @@ func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, 
 	}
 	in, err := e.rt.Inspect(ctx, id)
 	if err != nil {
-		return "", fmt.Errorf("create %s: %w", s.name, err)
+		return "", say(err, "create %s", s.name)
 	}
 	e.adopt(s, spec.Replica, in, cause)
 	return id, nil
@@ -77,12 +77,12 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 	err = e.rt.Start(ctx, spec, id)
 	release()
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return say(err, "start %s", s.name)
 	}
 	timedSince(k, "start", began)
 	in, err := e.rt.Inspect(ctx, id)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return say(err, "start %s", s.name)
 	}
 	e.adopt(s, spec.Replica, in, cause)
 	if err := e.settleDeletes(ctx, s, spec.Replica); err != nil {
@@ -98,7 +98,7 @@ func (e *Engine) hooks(ctx context.Context, s *service, id, which string, hooks 
 		code, err := e.rt.Exec(ctx, id, ExecOptions{Cmd: h.Command, User: h.User, Dir: h.WorkingDir, Privileged: h.Privileged, Env: environ(h.Environment), Stdout: out, Stderr: out})
 		out.flush()
 		if err != nil {
-			return fmt.Errorf("%s hook of %s: %w", which, s.name, err)
+			return say(err, "%s hook of %s", which, s.name)
 		}
 		if code != 0 {
 			return fmt.Errorf("%s hook of %s: %q exited with %d", which, s.name, h.Command, code)
@@ -141,7 +141,7 @@ func (e *Engine) stopInstance(ctx context.Context, s *service, in Instance, grac
 	case StateRunning, StateRestarting:
 	case StatePaused:
 		if err := e.rt.Unpause(ctx, in.ID); err != nil && !errors.Is(err, ErrNotFound) {
-			return fmt.Errorf("stop %s: %w", s.name, err)
+			return say(err, "stop %s", s.name)
 		}
 	default:
 		return nil
@@ -175,7 +175,7 @@ func (e *Engine) stopInstance(ctx context.Context, s *service, in Instance, grac
 		}
 	}
 	if err := e.rt.Stop(ctx, in.ID, wait); err != nil && !errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("stop %s: %w", s.name, err)
+		return say(err, "stop %s", s.name)
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func (e *Engine) awaitEnd(ctx context.Context, s *service, id string) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("stop %s: %w", s.name, err)
+			return say(err, "stop %s", s.name)
 		}
 		select {
 		case <-time.After(pause):
@@ -204,7 +204,7 @@ func (e *Engine) unpause(ctx context.Context, s *service, n int, cause string) e
 	id := s.replica(n).inst.ID
 	e.mu.Unlock()
 	if err := e.rt.Unpause(ctx, id); err != nil {
-		return fmt.Errorf("unpause %s: %w", s.name, err)
+		return say(err, "unpause %s", s.name)
 	}
 	return e.refresh(ctx, s, id, cause)
 }
@@ -231,7 +231,7 @@ func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, rea
 	}
 	// Anonymous volumes belong to nobody once their container is gone; a swap inherits them and so does not come here.
 	if err := e.rt.Remove(ctx, in.ID, true, true); err != nil {
-		return fmt.Errorf("remove %s: %w", in.Name, err)
+		return say(err, "remove %s", in.Name)
 	}
 	e.forget(s, in.ID, reason)
 	return nil

@@ -21,7 +21,7 @@ func Direct(ctx context.Context, rt Runtime, name string, p *project.Project, c 
 	}
 	all, err := rt.Instances(ctx, name)
 	if err != nil {
-		return fmt.Errorf("look at project %s: %w", name, err)
+		return say(err, "look at project %s", name)
 	}
 	var mine []Instance
 	for _, in := range all {
@@ -136,7 +136,7 @@ func (d *direct) start(ctx context.Context, in Instance) error {
 		return d.rt.Unpause(ctx, in.ID)
 	}
 	if err := d.rt.Start(ctx, d.spec(in), in.ID); err != nil {
-		return fmt.Errorf("start %s: %w", in.Name, err)
+		return say(err, "start %s", in.Name)
 	}
 	d.say(in, "started")
 	return nil
@@ -146,7 +146,7 @@ func (d *direct) stop(ctx context.Context, in Instance) error {
 	switch in.State {
 	case StatePaused:
 		if err := d.rt.Unpause(ctx, in.ID); err != nil {
-			return fmt.Errorf("stop %s: %w", in.Name, err)
+			return say(err, "stop %s", in.Name)
 		}
 	case StateRunning, StateRestarting:
 	default:
@@ -160,7 +160,7 @@ func (d *direct) stop(ctx context.Context, in Instance) error {
 		grace = 0
 	}
 	if err := d.rt.Stop(ctx, in.ID, grace); err != nil && !errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("stop %s: %w", in.Name, err)
+		return say(err, "stop %s", in.Name)
 	}
 	d.say(in, "stopped")
 	return nil
@@ -171,7 +171,7 @@ func (d *direct) remove(ctx context.Context, in Instance) error {
 		return err
 	}
 	if err := d.rt.Remove(ctx, in.ID, true, true); err != nil {
-		return fmt.Errorf("remove %s: %w", in.Name, err)
+		return say(err, "remove %s", in.Name)
 	}
 	d.say(in, "removed")
 	return nil
@@ -195,7 +195,7 @@ func (d *direct) strike(ctx context.Context, in Instance) error {
 		err = d.rt.Unpause(ctx, in.ID)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", d.c.Verb, in.Name, err)
+		return say(err, "%s %s", d.c.Verb, in.Name)
 	}
 	d.say(in, strings.TrimSuffix(string(d.c.Verb), "e")+"ed")
 	return nil
@@ -204,17 +204,17 @@ func (d *direct) strike(ctx context.Context, in Instance) error {
 // sweep removes what is left of a project once its containers are gone: networks, and if asked volumes and images.
 func sweep(ctx context.Context, rt Runtime, name string, c Command, report func(Record)) error {
 	var errs []error
-	say := func(what string) { report(Record{Time: time.Now(), Kind: "notice", Notice: "removed", Text: what}) }
+	tell := func(what string) { report(Record{Time: time.Now(), Kind: "notice", Notice: "removed", Text: what}) }
 	gone, err := rt.RemoveNetworks(ctx, name)
 	errs = append(errs, err)
 	for _, n := range gone {
-		say("network " + n + " removed")
+		tell("network " + n + " removed")
 	}
 	if c.Volumes {
 		gone, err := rt.RemoveVolumes(ctx, name)
 		errs = append(errs, err)
 		for _, v := range gone {
-			say("volume " + v + " removed")
+			tell("volume " + v + " removed")
 		}
 	}
 	if c.Images {
@@ -222,10 +222,10 @@ func sweep(ctx context.Context, rt Runtime, name string, c Command, report func(
 		errs = append(errs, err)
 		for _, id := range ids {
 			if err := rt.RemoveImage(ctx, id); err != nil {
-				errs = append(errs, fmt.Errorf("remove image %s: %w", short(id), err))
+				errs = append(errs, say(err, "remove image %s", short(id)))
 				continue
 			}
-			say("image " + short(id) + " removed")
+			tell("image " + short(id) + " removed")
 		}
 	}
 	return errors.Join(errs...)

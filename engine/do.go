@@ -136,7 +136,7 @@ func (e *Engine) ensure(ctx context.Context, name string, produce func() (bool, 
 	}
 	made, err := produce()
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return say(err, "%s", name)
 	}
 	p.made = true
 	if made {
@@ -323,7 +323,7 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 			err = e.rt.Unpause(ctx, id)
 		}
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", c.Verb, s.name, err)
+			return say(err, "%s %s", c.Verb, s.name)
 		}
 		if fatal {
 			if err := e.awaitDeath(ctx, s, id); err != nil {

@@ -73,8 +73,11 @@ func New(o Options) *Engine {
 	if o.Logs == nil {
 		o.Logs = logs.New(logs.Options{})
 	}
-	if o.LogTail == 0 {
+	switch {
+	case o.LogTail == 0:
 		o.LogTail = 1000
+	case o.LogTail < 0:
+		o.LogTail = 0
 	}
 	e := &Engine{
 		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir, focused: true,
@@ -119,7 +122,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	seenFrom := time.Now()
 	instances, err := e.rt.Instances(ctx, e.name)
 	if err != nil {
-		return fmt.Errorf("look at project %s: %w", e.name, err)
+		return say(err, "look at project %s", e.name)
 	}
 	e.adoptAll(instances)
 	e.launch("events", func(ctx context.Context) error { return e.followEvents(ctx, seenFrom) })

@@ -248,7 +248,7 @@ func (e *Engine) send(ctx context.Context, s *service, r *replica, id string, ru
 		case errors.Is(err, ErrUnsupported) && !running:
 			owed = gone // done at the next start
 		case err != nil:
-			return fmt.Errorf("delete in %s: %w", s.name, err)
+			return say(err, "delete in %s", s.name)
 		}
 	}
 	e.mu.Lock()
@@ -289,7 +289,7 @@ func (e *Engine) copyIn(ctx context.Context, s *service, id string, p *parcel, s
 		}
 		uid, gid, err := e.rt.Owner(ctx, id, at)
 		if err != nil {
-			return fmt.Errorf("copy into %s: %w", s.name, err)
+			return say(err, "copy into %s", s.name)
 		}
 		owners[dir] = [2]int{uid, gid}
 	}
@@ -306,7 +306,7 @@ func (e *Engine) copyIn(ctx context.Context, s *service, id string, p *parcel, s
 		err = werr
 	}
 	if err != nil {
-		return fmt.Errorf("copy into %s: %w", s.name, err)
+		return say(err, "copy into %s", s.name)
 	}
 	return nil
 }
@@ -438,7 +438,7 @@ func (e *Engine) settleDeletes(ctx context.Context, s *service, n int) error {
 		return nil
 	}
 	if err := e.rt.Delete(ctx, id, owed); err != nil {
-		return fmt.Errorf("delete in %s: %w", s.name, err)
+		return say(err, "delete in %s", s.name)
 	}
 	return nil
 }

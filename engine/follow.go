@@ -17,6 +17,7 @@ type lives struct {
 	id       string
 	ends     []end
 	finished time.Time // start of the last life whose end is known
+	read     time.Time // start of the last life whose log was read to its end
 	newer    atomic.Pointer[border]
 }
 
@@ -90,10 +91,15 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 			}
 			return nil
 		}
-		if first && in.Started.Before(e.began) {
-			tail = e.opts.LogTail
-		}
 		followed = in.Started
+		since := resume.Since()
+		switch {
+		case !first || !in.Created.Before(e.began):
+		case in.Started.Before(e.began):
+			tail = e.opts.LogTail
+		default:
+			since = in.Finished // its earlier lives are history; this one is read from its first line
+		}
 		resume.Reopened()
 		emit := func(stream logs.Stream, t time.Time, line []byte) {
 			if resume.Fresh(t, stream, line) {
@@ -101,7 +107,7 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 				e.bell.ring()
 			}
 		}
-		err = e.rt.Logs(ctx, l.id, LogOptions{Since: resume.Since(), Tail: tail, Follow: true}, emit)
+		err = e.rt.Logs(ctx, l.id, LogOptions{Since: since, Tail: tail, Follow: true}, emit)
 		tail = -1
 		if errors.Is(err, ErrUnsupported) {
 			e.warn(fmt.Sprintf("%s: its logging driver %s cannot be read; its lines are shown from now on, and what it writes while the connection is gone is lost", s.name, in.LogDriver))
@@ -146,9 +152,29 @@ func (e *Engine) separate(ctx context.Context, s *service, r *replica, l *lives)
 			text += ", was up " + brief(x.at.Sub(x.started))
 		}
 		e.opts.Logs.Separator(s.name, r.number, x.generation, x.at, text)
-		e.bell.ring()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(ends) > 0 {
+		l.read = ends[len(ends)-1].started
+		e.bump()
 	}
 	return len(ends) > 0
+}
+
+// awaitLastWords waits a moment until the logs of containers that were stopped are read to their end.
+func (e *Engine) awaitLastWords(ctx context.Context, rs []held) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	// What is late by then is not lost: the next reader of the container's log finds it.
+	_ = e.await(ctx, func() (bool, error) {
+		for _, h := range rs {
+			if l := h.lives; l != nil && l.id == h.in.ID && h.in.State == StateRunning && !l.read.Equal(h.in.Started) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
 }
 
 // signalName names the signals that end processes in practice; others stay numbers.

@@ -21,7 +21,7 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 	case err == nil:
 		have = &img
 	case !errors.Is(err, ErrNotFound):
-		return nil, "", fmt.Errorf("look for image %s: %w", conf.Image, err)
+		return nil, "", say(err, "look for image %s", conf.Image)
 	}
 	if !conf.Built {
 		if maker := e.makerOf(conf); maker != "" {
@@ -30,7 +30,7 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 			}
 			img, err := e.rt.Image(ctx, conf.Image, conf.Config.Platform)
 			if err != nil {
-				return nil, "", fmt.Errorf("create %s: %w", s.name, err)
+				return nil, "", say(err, "create %s", s.name)
 			}
 			return &img, "", nil
 		}
@@ -103,7 +103,7 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 	}
 	_, every, err := conf.Config.GetPullPolicy()
 	if err != nil {
-		return false, fmt.Errorf("pull %s: %w", conf.Name, err)
+		return false, say(err, "pull %s", conf.Name)
 	}
 	return every > 0 && time.Since(have.LastTag) > every, nil
 }
@@ -166,7 +166,7 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 		}
 		img, err := e.rt.Image(ctx, s.conf.Image, s.conf.Config.Platform)
 		if err != nil {
-			return nil, fmt.Errorf("look for image %s, just made: %w", s.conf.Image, err)
+			return nil, say(err, "look for image %s, just made", s.conf.Image)
 		}
 		if why != "" {
 			e.store.setImage(s.name, img.ID, before, note)
@@ -303,7 +303,7 @@ func (e *Engine) pull(ctx context.Context, s *service, cause string) error {
 	})
 	e.closeBuild(b, err, errors.Is(context.Cause(ctx), errAborted))
 	if err != nil {
-		return fmt.Errorf("pull %s for %s: %w", s.conf.Image, s.name, err)
+		return say(err, "pull %s for %s", s.conf.Image, s.name)
 	}
 	return nil
 }

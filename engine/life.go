@@ -112,7 +112,7 @@ func (e *Engine) refresh(ctx context.Context, s *service, id, cause string) erro
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look at %s: %w", s.name, err)
+		return say(err, "look at %s", s.name)
 	}
 	e.mu.Lock()
 	r := s.byID(id)

@@ -43,11 +43,11 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 	}
 	// From here on the new generation serves; what is left is tidying.
 	if err := e.rt.Remove(ctx, old.ID, true, false); err != nil {
-		return fmt.Errorf("remove the old container of %s: %w", s.name, err)
+		return say(err, "remove the old container of %s", s.name)
 	}
 	e.store.drop(old.ID)
 	if err := e.rt.Rename(ctx, id, containerName(spec)); err != nil {
-		return fmt.Errorf("rename the new container of %s: %w", s.name, err)
+		return say(err, "rename the new container of %s", s.name)
 	}
 	if err := e.refresh(ctx, s, id, ""); err != nil {
 		return err

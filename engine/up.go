@@ -450,6 +450,7 @@ func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
 	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.cmd.Grace, t.cause, k) })
 	k.add("stop", time.Since(began))
 	k.end(err)
+	e.awaitLastWords(hold, rs)
 	return err
 }
 

@@ -350,6 +350,24 @@ networks: {front: {}, back: {}}
 	})
 }
 
+// TestLinksReachWhatIsMadeLater: services are created in any order, and only started in that of depends_on.
+func TestLinksReachWhatIsMadeLater(t *testing.T) {
+	b := open(t, `
+services:
+  web:
+    image: IMAGE
+    links: ["db:store"]
+  db:
+    image: IMAGE
+`)
+	web := b.create("web")
+	b.start("db")
+	b.ok(b.rt.Start(b.ctx, b.spec("web"), web))
+	if out, code := b.run(web, "ping", "-c", "1", "store"); code != 0 {
+		t.Errorf("web does not find store: %s", out)
+	}
+}
+
 func TestSecretsAndConfigsArriveBeforeTheStart(t *testing.T) {
 	t.Setenv("BHDOCK_TOKEN", "t0ken")
 	b := open(t, `

@@ -27,6 +27,9 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.what + ": " + e.text }
 
+// Reason gives what went wrong alone, for callers who say in their own words what was being done.
+func (e *apiError) Reason() string { return e.text }
+
 func (e *apiError) Unwrap() []error {
 	if e.kind == nil {
 		return []error{e.err}

@@ -98,7 +98,11 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 		}
 		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
 	}
-	s, err := a.open(ctx, p, f.engineOptions(), func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, sigs)
+	o := f.engineOptions()
+	if !screen {
+		o.LogTail = -1 // what was said before is `bulkhead logs`' matter
+	}
+	s, err := a.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, sigs)
 	if err != nil {
 		return fmt.Errorf("up %s: %w", p.Name, err)
 	}
@@ -196,6 +200,9 @@ func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, erro
 	wctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	err := s.e.WaitReady(wctx)
+	if err == nil && s.settled(wctx) {
+		err = s.e.WaitReady(wctx)
+	}
 	switch {
 	case err == nil:
 		return Leave, printTable(s.a.parts.Stdout, snapshotRows(s.e.Snapshot()))
@@ -208,6 +215,32 @@ func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, erro
 	}
 	s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(s.e.Snapshot(), err)))
 	return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+}
+
+// firstBreath is how long a service that nothing checks is looked at before its start is called good: what dies of a missing
+// file or a wrong flag has died by then. It is short, for it is a part of every such `up -d`.
+const firstBreath = 150 * time.Millisecond
+
+// settled waits until whatever was started without a healthcheck has lived that long, and tells whether there was anything to wait for.
+func (s *session) settled(ctx context.Context) bool {
+	youngest := time.Time{}
+	for _, svc := range s.e.Snapshot().Services {
+		for _, r := range svc.Replicas {
+			if r.State == engine.StateRunning && r.Health <= engine.HealthNone && r.Identity.Started.After(youngest) {
+				youngest = r.Identity.Started
+			}
+		}
+	}
+	// The engine's clock may be another machine's: no wait is longer than the whole of it.
+	left := min(firstBreath-time.Since(youngest), firstBreath)
+	if left <= 0 {
+		return false
+	}
+	select {
+	case <-time.After(left):
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // upThrough asks the `up` that runs already.
