@@ -363,7 +363,7 @@ services:
 	web := b.create("web")
 	b.start("db")
 	b.ok(b.rt.Start(b.ctx, b.spec("web"), web))
-	if out, code := b.run(web, "ping", "-c", "1", "store"); code != 0 {
+	if out, code := b.run(web, "nslookup", "-type=a", "store"); code != 0 {
 		t.Errorf("web does not find store: %s", out)
 	}
 }
