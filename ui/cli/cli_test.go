@@ -105,7 +105,7 @@ func TestComparingRowsNamesWhoSuffered(t *testing.T) {
 
 func TestMistypedWordsFindTheirNearest(t *testing.T) {
 	words := []string{"up", "ps", "restart", "start", "stop", "logs", "web", "db"}
-	for typed, want := range map[string]string{"pz": "ps", "restrat": "restart", "wbe": "web", "log": "logs", "frobnicate": "", "x": "", "rest": "restart"} {
+	for typed, want := range map[string]string{"pz": "ps", "pu": "up", "restrat": "restart", "wbe": "web", "log": "logs", "frobnicate": "", "x": "", "rest": "restart"} {
 		if got := nearest(typed, words); got != want {
 			t.Errorf("%s: got %q, want %q", typed, got, want)
 		}
@@ -148,5 +148,12 @@ func TestErrorsGetTheirExitCodes(t *testing.T) {
 		if got := a.code(c.err); got != c.code || errs.String() != c.says {
 			t.Errorf("%v: exit code %d and %q, want %d and %q", c.err, got, errs.String(), c.code, c.says)
 		}
+	}
+}
+
+func TestPlanKeepsItsLinesInJSON(t *testing.T) {
+	l := recordLine(engine.Record{Kind: "plan", Text: "#1 db: create\n#2 \x1b[31mweb: create\n"}, nil)
+	if want := "#1 db: create\n#2 web: create"; l.Text != want {
+		t.Errorf("got %q, want %q", l.Text, want)
 	}
 }

@@ -120,15 +120,22 @@ func (a *app) running(ctx context.Context, name, service string, replica int) (e
 	if err != nil {
 		return engine.Instance{}, fmt.Errorf("exec in %s: %w", service, err)
 	}
-	state := ""
+	state, others := "", 0
 	for _, in := range instances {
-		if in.Service != service || replica != 0 && in.Replica != replica {
+		if in.Service != service {
+			continue
+		}
+		if replica != 0 && in.Replica != replica {
+			others++
 			continue
 		}
 		if in.State == engine.StateRunning {
 			return in, nil
 		}
 		state = in.State.String()
+	}
+	if state == "" && others > 0 {
+		return engine.Instance{}, fmt.Errorf("exec in %s: it has no replica %d; `bulkhead ps` lists them", service, replica)
 	}
 	switch state {
 	case "":

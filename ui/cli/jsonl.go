@@ -68,7 +68,7 @@ func recordLine(r engine.Record, output []string) jsonLine {
 	l := jsonLine{
 		Time: r.Time.UTC().Format(stamp), Kind: r.Kind, Seq: r.Seq, Service: r.Service, Replica: r.Replica, Generation: r.Generation,
 		ContainerID: r.ID, Cause: r.Cause, Action: r.Action, Paths: r.Paths, MS: milliseconds(r.Stages),
-		Notice: r.Notice, Text: clean(r.Text), Error: r.Err,
+		Notice: r.Notice, Text: cleanLines(r.Text), Error: r.Err,
 	}
 	for _, o := range output {
 		l.Output = append(l.Output, clean(o))

@@ -87,7 +87,9 @@ func serviceNames(p *project.Project) []string {
 func nearest(typed string, all []string) string {
 	best, near := "", 3 // two slips of the finger are forgiven
 	for _, word := range all {
-		if d := distance(typed, word); d < near && d < len(typed) {
+		// Of words equally near, the one with the same letters is what was meant: pu is up, not ps.
+		d := distance(typed, word)
+		if d < len(typed) && (d < near || d == near && best != "" && len(word) == len(typed) && !sameLetters(typed, best) && sameLetters(typed, word)) {
 			best, near = word, d
 		}
 	}
@@ -99,6 +101,13 @@ func nearest(typed string, all []string) string {
 		}
 	}
 	return best
+}
+
+func sameLetters(a, b string) bool {
+	x, y := []rune(a), []rune(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
 }
 
 // distance counts the slips of the finger between two words: a letter too many, missing, wrong, or swapped with its neighbour.

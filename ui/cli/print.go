@@ -168,3 +168,12 @@ func replicaName(service string, replica int) string {
 
 // clean makes text safe for a terminal and takes its colours away.
 func clean(s string) string { return string(logs.Plain(nil, []byte(s))) }
+
+// cleanLines is clean for a text of several lines, which stay so.
+func cleanLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

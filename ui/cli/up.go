@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +104,7 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	if !screen {
 		o.LogTail = -1 // what was said before is `bulkhead logs`' matter
 	}
+	o.Ignore = ownOutput(a.parts.Stdout, a.parts.Stderr)
 	s, err := a.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, sigs)
 	if err != nil {
 		return fmt.Errorf("up %s: %w", p.Name, err)
@@ -129,6 +132,25 @@ func (f *upFlags) engineOptions() engine.Options {
 		o.Build = engine.BuildNever
 	}
 	return o
+}
+
+// ownOutput tells the files that our output is redirected to: in a build context each line of it would be a change.
+func ownOutput(streams ...any) func(path string) bool {
+	var own []os.FileInfo
+	for _, s := range streams {
+		if f, ok := s.(*os.File); ok {
+			if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+				own = append(own, info)
+			}
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	return func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && slices.ContainsFunc(own, func(o os.FileInfo) bool { return os.SameFile(o, info) })
+	}
 }
 
 // scales reads SERVICE=N.
@@ -219,7 +241,7 @@ func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, erro
 
 // firstBreath is how long a service that nothing checks is looked at before its start is called good: what dies of a missing
 // file or a wrong flag has died by then. It is short, for it is a part of every such `up -d`.
-const firstBreath = 150 * time.Millisecond
+const firstBreath = 250 * time.Millisecond
 
 // settled waits until whatever was started without a healthcheck has lived that long, and tells whether there was anything to wait for.
 func (s *session) settled(ctx context.Context) bool {
