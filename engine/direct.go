@@ -178,15 +178,23 @@ func (d *direct) remove(ctx context.Context, in Instance) error {
 }
 
 func (d *direct) strike(ctx context.Context, in Instance) error {
+	if fits := map[Verb]bool{
+		VerbKill:    in.State == StateRunning || in.State == StatePaused,
+		VerbPause:   in.State == StateRunning,
+		VerbUnpause: in.State == StatePaused,
+	}[d.c.Verb]; !fits {
+		return fmt.Errorf("%s %s: it is %s", d.c.Verb, in.Name, in.State)
+	}
 	var err error
+	done := strings.TrimSuffix(string(d.c.Verb), "e") + "ed"
 	switch d.c.Verb {
 	case VerbKill:
-		if in.State != StateRunning && in.State != StatePaused {
-			return fmt.Errorf("kill %s: it is %s", in.Name, in.State)
-		}
 		signal := d.c.Signal
-		if signal == "" {
+		switch signal {
+		case "", "SIGKILL", "KILL", "9":
 			signal = "SIGKILL"
+		default:
+			done = "got signal " + signal
 		}
 		err = d.rt.Kill(ctx, in.ID, signal)
 	case VerbPause:
@@ -197,7 +205,7 @@ func (d *direct) strike(ctx context.Context, in Instance) error {
 	if err != nil {
 		return say(err, "%s %s", d.c.Verb, in.Name)
 	}
-	d.say(in, strings.TrimSuffix(string(d.c.Verb), "e")+"ed")
+	d.say(in, done)
 	return nil
 }
 

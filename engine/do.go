@@ -292,7 +292,10 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 	if c.Verb == VerbPause {
 		fault = "pause"
 	}
-	if c.Verb != VerbUnpause {
+	kind := "fault"
+	if c.Verb == VerbUnpause {
+		kind, fault = "service", "unpause"
+	} else {
 		e.openLedger(s, c.Replica, fault)
 	}
 	for _, r := range rs {
@@ -310,7 +313,7 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 	for i, r := range rs {
 		ids[i] = r.inst.ID
 	}
-	e.record(Record{Kind: "fault", Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", s.name, fault, c.Cause)})
+	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", s.name, fault, c.Cause)})
 	e.mu.Unlock()
 	for _, id := range ids {
 		var err error

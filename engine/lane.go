@@ -181,6 +181,7 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 		if t != nil {
 			tctx, s.lane.cancel = context.WithCancelCause(ctx)
 			s.lane.busy = t
+			e.freezeLedger(s.name)
 			if t.conf != nil {
 				s.conf = t.conf
 			}

@@ -58,6 +58,9 @@ func (e *Engine) updateLedgers() {
 	now := time.Now()
 	for i := range l.Rows {
 		row := &l.Rows[i]
+		if row.frozen {
+			continue
+		}
 		r := e.svcs[row.Service].replicaIfThere(row.Replica)
 		var in Instance
 		if r != nil {
@@ -87,6 +90,17 @@ func (e *Engine) updateLedgers() {
 	if !l.back.IsZero() && s.isReady() && now.Sub(l.At) > time.Second {
 		l.BackIn, l.Closed = now.Sub(l.back), now
 		e.recordLedger(l)
+	}
+}
+
+// freezeLedger leaves a service out of the open ledger from now on, because it is about to be moved on purpose. Callers hold mu.
+func (e *Engine) freezeLedger(service string) {
+	if n := len(e.ledgers); n > 0 && e.ledgers[n-1].Closed.IsZero() {
+		for i := range e.ledgers[n-1].Rows {
+			if row := &e.ledgers[n-1].Rows[i]; row.Service == service {
+				row.frozen = true
+			}
+		}
 	}
 }
 

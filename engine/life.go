@@ -78,14 +78,19 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	e.updateLedgers()
 }
 
+// label names a replica, by its number only where there are several.
+func (s *service) label(r *replica) string {
+	if s.conf.Replicas > 1 || r.number > 1 {
+		return fmt.Sprintf("%s/%d", s.name, r.number)
+	}
+	return s.name
+}
+
 // recordReplica records where a replica is now. Callers hold mu.
 func (e *Engine) recordReplica(s *service, r *replica, cause string) {
 	rec := Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: r.inst.ID, State: r.state,
 		Health: r.health(), Cause: cause}
-	name := s.name
-	if s.conf.Replicas > 1 {
-		name = fmt.Sprintf("%s/%d", s.name, r.number)
-	}
+	name := s.label(r)
 	rec.Text = fmt.Sprintf("%s: %s", name, r.state)
 	switch {
 	case r.state == StateStarting && r.health() == HealthStarting: // says it once
@@ -142,7 +147,7 @@ func (e *Engine) forget(s *service, id, cause string) {
 	e.settle(s)
 	e.updateLedgers()
 	e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateWaiting, Health: HealthNone,
-		Cause: cause, Text: fmt.Sprintf("%s: container removed (%s)", s.name, cause)})
+		Cause: cause, Text: fmt.Sprintf("%s: container removed (%s)", s.label(r), cause)})
 }
 
 // followEvents keeps the state true to the engine's events. When the connection breaks it tries again, and then looks at everything.
@@ -282,8 +287,12 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 			}
 		}
 	case EventRemoved:
+		cause = "removed by another program"
+		if r.byUs {
+			cause = r.blame
+		}
 		e.mu.Unlock()
-		e.forget(s, ev.ID, "removed by another program")
+		e.forget(s, ev.ID, cause)
 		return
 	case EventOOM, EventPaused, EventUnpaused, EventStopped, EventRenamed:
 	default:

@@ -257,6 +257,7 @@ type LedgerRow struct {
 	Sign    string        // the first sign: "healthy -> unhealthy", a log line
 
 	wasHealthy bool
+	frozen     bool // it was moved on purpose after the fault; what became of it since proves nothing
 }
 
 // Outcome is what a fault did to a bystander, worst last.

@@ -99,6 +99,12 @@ func (e *Engine) roots() []watch.Root {
 
 // takeBatch hands a batch to the lanes of the services whose rules match.
 func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
+	if e.opts.Ignore != nil {
+		b.Paths = slices.DeleteFunc(slices.Clone(b.Paths), e.opts.Ignore)
+		if len(b.Paths) == 0 && !b.Lost {
+			return
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(b.Paths) > 0 {
