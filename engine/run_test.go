@@ -225,11 +225,10 @@ services:
 	for _, name := range []string{"a", "b", "c"} {
 		s.line(name, "gen2 stdout version 2")
 	}
-	for name, id := range s.identities() {
-		if id.ID == before[name].ID {
-			t.Errorf("%s still runs its old container", name)
-		}
-	}
+	s.until("the old containers gone", func(*engine.Snapshot) bool {
+		now := s.identities()
+		return len(now) == 3 && now["a/1"].ID != before["a/1"].ID && now["b/1"].ID != before["b/1"].ID && now["c/1"].ID != before["c/1"].ID
+	})
 }
 
 func TestUnhealthyServiceFailsTheWaitWithTheWordsOfItsCheck(t *testing.T) {
