@@ -29,7 +29,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := s.replica(n)
-	prev := r.inst
+	prev, was := r.inst, r.health()
 	if cause == "" {
 		cause = r.blame
 	}
@@ -69,7 +69,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	}
 	before := r.state
 	e.settle(s)
-	if r.state != before || prev.ID != in.ID || prev.Health != in.Health || !prev.Started.Equal(in.Started) {
+	if r.state != before || prev.ID != in.ID || r.health() != was || !prev.Started.Equal(in.Started) {
 		if cause != "" {
 			r.cause = cause
 		}
