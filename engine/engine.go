@@ -139,6 +139,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	close(e.running)
 	<-gctx.Done()
 	err = g.Wait()
+	if e.buildSeq > 0 {
+		// A build that was cancelled may have come to its end in the engine all the same.
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		e.dropImages(tidy)
+		cancel()
+	}
 	e.mu.Lock()
 	e.phase = PhaseStopped
 	e.bump()

@@ -175,30 +175,19 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 	}
 }
 
-// dropImages removes the images that containers of a service ran until now and that no tag names any more, in the background.
-func (e *Engine) dropImages(old *Image, replaced []Instance) {
-	ids := map[string]bool{}
-	if old != nil {
-		ids[old.ID] = true
+// dropImages removes the images that were built for the project and that neither a name nor a container holds any more: the ones that
+// swaps replaced, and those of builds that were overtaken.
+func (e *Engine) dropImages(ctx context.Context) error {
+	dangling, err := e.rt.ProjectImages(ctx, e.name, false)
+	if err != nil {
+		return nil // tidying is tried again at the next swap
 	}
-	for _, in := range replaced {
-		ids[in.ImageID] = true
+	for _, id := range dangling {
+		if err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
+			e.warn(fmt.Sprintf("remove old image %s: %s", short(id), firstLine(err)))
+		}
 	}
-	e.launch("old images", func(ctx context.Context) error {
-		// Another service may have the same image; the runtime keeps what is in use or has a name.
-		dangling, err := e.rt.ProjectImages(ctx, e.name, false)
-		if err != nil {
-			return nil // tidying is tried again at the next swap
-		}
-		for _, id := range dangling {
-			if ids[id] {
-				if err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
-					e.warn(fmt.Sprintf("remove old image %s: %s", short(id), firstLine(err)))
-				}
-			}
-		}
-		return nil
-	})
+	return nil
 }
 
 // short is an id as people write it.

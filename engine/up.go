@@ -114,7 +114,6 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 		}
 	}
 	e.mu.Lock()
-	old := s.image
 	s.image = img
 	e.mu.Unlock()
 	if err := e.ensureParts(ctx, s); err != nil {
@@ -124,7 +123,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	steps := decide(wanted, seen)
 	changed, err = e.walk(ctx, s, t, steps, *img, wanted.content, parents, k)
 	if err == nil && changed {
-		e.dropImages(old, seen.instances)
+		e.launch("old images", e.dropImages)
 	}
 	return changed, err
 }
