@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,5 +159,39 @@ func TestPlanKeepsItsLinesInJSON(t *testing.T) {
 	l := recordLine(engine.Record{Kind: "plan", Text: "#1 db: create\n#2 \x1b[31mweb: create\n"}, nil)
 	if want := "#1 db: create\n#2 web: create"; l.Text != want {
 		t.Errorf("got %q, want %q", l.Text, want)
+	}
+}
+
+func TestLockKeepsOthersOutAndLeavesNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shop.sock.lock")
+	var (
+		holders, most atomic.Int32
+		taken         atomic.Int32
+		all           sync.WaitGroup
+	)
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				free, err := takeLock(path)
+				if errors.Is(err, errRunning) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				most.Store(max(most.Load(), holders.Add(1)))
+				taken.Add(1)
+				holders.Add(-1)
+				free()
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() != 1 || taken.Load() == 0 {
+		t.Errorf("%d had the lock at once, of %d", most.Load(), taken.Load())
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
 	}
 }

@@ -73,16 +73,13 @@ func (a *app) claim(project string) (l net.Listener, release func(), err error) 
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("close the folder of the control socket: %w", err)
 	}
-	// The lock is given up by the system when its holder dies, a socket is not.
-	lock := flock.New(path + ".lock")
-	held, err := lock.TryLock()
+	free, err := takeLock(path + ".lock")
+	if errors.Is(err, errRunning) {
+		return nil, nil, err
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("lock project %s: %w", project, err)
 	}
-	if !held {
-		return nil, nil, errRunning
-	}
-	free := func() { _ = lock.Unlock() } // the lock ends with the process anyway
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		free()
 		return nil, nil, fmt.Errorf("replace the control socket: %w", err)
@@ -98,4 +95,32 @@ func (a *app) claim(project string) (l net.Listener, release func(), err error) 
 		return nil, nil, fmt.Errorf("close the control socket to others: %w", err)
 	}
 	return l, free, nil
+}
+
+// takeLock takes the lock of a project: errRunning when another process has it. The system gives it up when its holder dies, which it
+// does not do with a socket. free removes the file.
+func takeLock(path string) (free func(), err error) {
+	for {
+		lock := flock.New(path)
+		held, err := lock.TryLock()
+		if err != nil {
+			return nil, err
+		}
+		if !held {
+			return nil, errRunning
+		}
+		// Its last holder may have removed the file between our opening and our locking it: that lock keeps nobody out.
+		mine, err := lock.Stat()
+		if err == nil {
+			if now, serr := os.Stat(path); serr == nil && os.SameFile(mine, now) {
+				return func() {
+					_ = os.Remove(path) // an empty file that stays harms nobody
+					_ = lock.Unlock()   // it ends with the process anyway
+				}, nil
+			}
+		}
+		if uerr := lock.Unlock(); uerr != nil || err != nil {
+			return nil, errors.Join(err, uerr)
+		}
+	}
 }
