@@ -229,11 +229,13 @@ func sweep(ctx context.Context, rt Runtime, name string, c Command, report func(
 		ids, err := rt.ProjectImages(ctx, name, true)
 		errs = append(errs, err)
 		for _, id := range ids {
-			if err := rt.RemoveImage(ctx, id); err != nil {
+			removed, err := rt.RemoveImage(ctx, id)
+			if err != nil {
 				errs = append(errs, say(err, "remove image %s", short(id)))
-				continue
 			}
-			tell("image " + short(id) + " removed")
+			if removed {
+				tell("image " + short(id) + " removed")
+			}
 		}
 	}
 	return errors.Join(errs...)

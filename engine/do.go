@@ -552,7 +552,11 @@ func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
 			case len(s.waitsFor) > 0:
 				waits = append(waits, fmt.Sprintf("%s (waits for %s)", name, strings.Join(s.waitsFor, ", ")))
 			default:
-				waits = append(waits, fmt.Sprintf("%s (%s)", name, s.state))
+				at := s.state.String()
+				if s.doing != "" {
+					at = s.doing
+				}
+				waits = append(waits, fmt.Sprintf("%s (%s)", name, at))
 			}
 		}
 		return len(waits) == 0, nil

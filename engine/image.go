@@ -183,7 +183,7 @@ func (e *Engine) dropImages(ctx context.Context) error {
 		return nil // tidying is tried again at the next swap
 	}
 	for _, id := range dangling {
-		if err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
+		if _, err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
 			e.warn(fmt.Sprintf("remove old image %s: %s", short(id), firstLine(err)))
 		}
 	}
@@ -210,17 +210,21 @@ func (e *Engine) openBuild(b Build) *Build {
 	return &b
 }
 
-// closeBuild notes how it ended.
-func (e *Engine) closeBuild(b *Build, err error, canceled bool) {
+// closeBuild notes how it ended; canceled is why it was ended from outside, nil when it was not.
+func (e *Engine) closeBuild(b *Build, err, canceled error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b.Ended, b.Canceled = time.Now(), canceled
+	b.Ended, b.Canceled = time.Now(), canceled != nil
 	took := b.Ended.Sub(b.Began)
 	r := Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, Stages: []Stage{{Name: b.Kind, Took: took}},
 		Text: fmt.Sprintf("%s: %s done in %s", strings.Join(b.Services, ", "), b.Kind, brief(took))}
 	switch {
-	case canceled:
-		r.Text = fmt.Sprintf("%s: %s cancelled after %s, a newer change came", b.Services[0], b.Kind, brief(took))
+	case canceled != nil:
+		why := canceled.Error()
+		if errors.Is(canceled, context.Canceled) {
+			why = "bulkhead ends"
+		}
+		r.Text = fmt.Sprintf("%s: %s cancelled after %s: %s", b.Services[0], b.Kind, brief(took), why)
 	case err != nil:
 		b.Err = firstLine(err)
 		r.Err = b.Err
@@ -265,7 +269,7 @@ func (e *Engine) build(ctx context.Context, s *service, why, cause string) error
 		s.doing = fmt.Sprintf("building %d/%d", p.Done, p.Total)
 		e.bump()
 	})
-	e.closeBuild(b, err, errors.Is(context.Cause(ctx), errSuperseded) || errors.Is(context.Cause(ctx), errAborted))
+	e.closeBuild(b, err, context.Cause(ctx))
 	for _, n := range res.Notices {
 		e.warn(s.name + ": " + n)
 	}
@@ -290,7 +294,7 @@ func (e *Engine) pull(ctx context.Context, s *service, cause string) error {
 		}
 		e.bump()
 	})
-	e.closeBuild(b, err, errors.Is(context.Cause(ctx), errAborted))
+	e.closeBuild(b, err, context.Cause(ctx))
 	if err != nil {
 		return say(err, "pull %s for %s", s.conf.Image, s.name)
 	}

@@ -130,8 +130,8 @@ func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare,
 	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
 	out.flush()
-	canceled := ctx.Err() != nil
-	if err != nil && !canceled {
+	canceled := context.Cause(ctx)
+	if err != nil && canceled == nil {
 		e.mu.Lock()
 		tail := b.Lines[max(0, len(b.Lines)-20):]
 		e.mu.Unlock()

@@ -45,9 +45,9 @@ type Runtime interface {
 	Image(ctx context.Context, ref, platform string) (Image, error)
 	// Pull fetches an image, with the user's stored credentials. progress may be nil.
 	Pull(ctx context.Context, ref, platform string, progress func(PullProgress)) error
-	// RemoveImage removes an image by id when no container uses it and no other tag names it; it is not an error
-	// when it stays for one of these reasons, or is gone already.
-	RemoveImage(ctx context.Context, id string) error
+	// RemoveImage removes an image by id when no container uses it and no name but the project's own names it; it is not an error
+	// when it stays for one of these reasons, or is gone already: removed says whether it went.
+	RemoveImage(ctx context.Context, id string) (removed bool, err error)
 	// ProjectImages lists the ids of images that were built for a project and that no tag names any more
 	// (dangling), or with tagged all that were built for it.
 	ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error)

@@ -531,7 +531,7 @@ func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
 	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err, engine.ErrNotFound) {
 		t.Errorf("other platform: %v", err)
 	}
-	if err := b.rt.RemoveImage(b.ctx, img.ID); err != nil {
+	if _, err := b.rt.RemoveImage(b.ctx, img.ID); err != nil {
 		t.Errorf("remove of an image with another's tag: %v", err)
 	}
 	if _, err := b.rt.Image(b.ctx, testImage("volume"), ""); err != nil {
@@ -571,7 +571,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 		t.Errorf("dangling: %v, %v; want %s", dangling, err, old)
 	}
 	for range 2 {
-		if err := r.RemoveImage(ctx, old); err != nil {
+		if _, err := r.RemoveImage(ctx, old); err != nil {
 			t.Error(err)
 		}
 	}
@@ -579,7 +579,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 		t.Errorf("left: %v, %v; want %s", left, err, now)
 	}
 	// Its tag is not the one that a build of service web would have given it.
-	if err := r.RemoveImage(ctx, now); err != nil {
+	if _, err := r.RemoveImage(ctx, now); err != nil {
 		t.Error(err)
 	}
 	if _, err := r.Image(ctx, now, ""); err != nil {
@@ -592,7 +592,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 	if _, err := r.cli.ImageRemove(ctx, testImage("rm"), client.ImageRemoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.RemoveImage(ctx, now); err != nil {
+	if _, err := r.RemoveImage(ctx, now); err != nil {
 		t.Error(err)
 	}
 	if _, err := r.Image(ctx, now, ""); !errors.Is(err, engine.ErrNotFound) {

@@ -239,14 +239,14 @@ func (l layers) total() engine.PullProgress {
 
 // RemoveImage implements engine.Runtime. An image that has one tag left goes only if that is the name that its build
 // for a project gave it: another tag is somebody's wish to keep it.
-func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
+func (r *Runtime) RemoveImage(ctx context.Context, id string) (removed bool, err error) {
 	what := "remove image " + short(id)
 	res, err := r.cli.ImageInspect(ctx, id)
 	if cerrdefs.IsNotFound(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return r.wrap(what, err)
+		return removed, r.wrap(what, err)
 	}
 	var labels map[string]string
 	if res.Config != nil {
@@ -257,7 +257,7 @@ func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
 		return labels[labelProject] != "" && strings.HasPrefix(tag, labels[labelProject]+"-") && strings.HasSuffix(tag, ":latest")
 	}
 	if slices.ContainsFunc(res.RepoTags, func(tag string) bool { return !own(tag) }) {
-		return nil
+		return false, nil
 	}
 	names := res.RepoTags
 	if len(names) < 2 {
@@ -266,10 +266,11 @@ func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
 	for _, name := range names {
 		_, err = r.cli.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
 		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
-			return r.wrap(what, err)
+			return removed, r.wrap(what, err)
 		}
+		removed = removed || err == nil
 	}
-	return nil
+	return removed, nil
 }
 
 // ProjectImages implements engine.Runtime.
