@@ -60,8 +60,9 @@ type Model struct {
 
 // statusLine is what happened last; it stays until the next key.
 type statusLine struct {
-	text string
-	bad  bool
+	text  string
+	bad   bool
+	offer bool // holds only while a second ctrl+c stops
 }
 
 type (
@@ -146,6 +147,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Batch(alarm, m.waitChanged(frameTime))
 	case tickMsg:
 		m.now = m.opts.Now()
+		if m.status.offer && m.now.Sub(m.lastCtrl) >= secondQuit {
+			m.status = statusLine{} // a second ctrl+c would not stop any more
+		}
 		return m, m.tick()
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
@@ -282,6 +286,7 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 		}
 		m.over, m.search.open = nil, false
 		m.say("ctrl+c again stops " + m.snap.Project + " and quits; " + m.keyOf("quit") + " asks")
+		m.status.offer = true
 		return nil
 	}
 	if m.over != nil {
@@ -353,6 +358,8 @@ func (m *Model) cyclePane(by int) {
 func doBack(m *Model) tea.Cmd {
 	switch {
 	case m.focus == paneLogs && m.log.back():
+	case m.focus == paneEvents && m.ev.at > 0:
+		m.ev.at, m.ev.seq, m.ev.free = 0, 0, false
 	case m.svc.marking():
 		m.svc.clearMarks()
 	case m.log.solo:

@@ -233,6 +233,8 @@ func (m *Model) tabLine(w int) string {
 	case m.f.one && m.focus == paneServices:
 	case m.tab == paneLogs:
 		title = m.log.title(m, w-width(line)-4)
+	case m.tab == paneEvents && m.ev.at > 0:
+		title = strings.TrimSpace(m.newerEvents())
 	}
 	if title != "" {
 		line += m.st.line.s("── ") + title + " "
@@ -269,7 +271,15 @@ func (m *Model) tabAt(x, y int) pane {
 
 // stripLine is the rule above the events where they have a place of their own.
 func (m *Model) stripLine(w int) string {
-	return m.ruled("─ "+m.tabText(paneEvents, true)+" ", w)
+	return m.ruled("─ "+m.tabText(paneEvents, true)+" "+m.newerEvents(), w)
+}
+
+// newerEvents says that the cursor among the events keeps newer ones out of sight.
+func (m *Model) newerEvents() string {
+	if m.ev.at == 0 {
+		return ""
+	}
+	return m.st.warn.s(fmt.Sprintf("%s newer, %s goes to them ", thousands(int64(m.ev.at)), m.keyOf("back")))
 }
 
 // ruled continues a title with a rule.

@@ -457,3 +457,12 @@ func TestFailureRingsOnlyWhileNobodyLooks(t *testing.T) {
 	}
 	s.quit()
 }
+
+func TestEventsTellOfNewerOnesAndEscGoesToThem(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("3", "j", "j")
+	s.wait("2 newer, esc goes to them")
+	s.keys("esc")
+	s.gone("newer")
+	s.quit()
+}
