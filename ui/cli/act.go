@@ -282,7 +282,9 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 		return nil
 	}
 	opts := a.options()
-	opts.Services = services
+	if opts.Services, err = a.withRestarted(ctx, all, services); err != nil {
+		return err
+	}
 	p, err := project.Load(ctx, opts)
 	if err != nil {
 		return err
@@ -318,6 +320,30 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 		}
 		return Leave, nil
 	})
+}
+
+// withRestarted adds to services those that run and want to be restarted with one of them (depends_on.restart), and so on. No services
+// are all of them.
+func (a *app) withRestarted(ctx context.Context, p *project.Project, services []string) ([]string, error) {
+	if len(services) == 0 {
+		return nil, nil
+	}
+	instances, err := a.rt.Instances(ctx, p.Name)
+	if err != nil {
+		return nil, fmt.Errorf("list the containers of %s: %w", p.Name, err)
+	}
+	all := slices.Clone(services)
+	for i := 0; i < len(all); i++ {
+		for _, s := range p.Services {
+			if d, ok := s.DependsOn[all[i]]; !ok || !d.Restart || slices.Contains(all, s.Name) {
+				continue
+			}
+			if slices.ContainsFunc(instances, func(in engine.Instance) bool { return in.Service == s.Name && in.State == engine.StateRunning }) {
+				all = append(all, s.Name)
+			}
+		}
+	}
+	return all, nil
 }
 
 // replicas counts the containers of a project's services, so that an engine of our own keeps as many of each as there are.

@@ -210,7 +210,9 @@ func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, erro
 
 // detach waits until all is ready and prints the table.
 func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, error) {
-	if _, ok := terminal(s.a.parts.Stderr); ok {
+	if _, ok := terminal(s.a.parts.Stderr); !ok {
+		defer s.warnings()
+	} else {
 		progress := newPrinter(s.a.parts.Stderr)
 		s.tasks.Go("progress", func(context.Context) error {
 			return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
@@ -237,6 +239,16 @@ func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, erro
 	}
 	s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(s.e.Snapshot(), err)))
 	return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+}
+
+// warnings prints what the engine had to leave out, where no progress was printed.
+func (s *session) warnings() {
+	recs, _ := s.e.Records(0)
+	for _, r := range recs {
+		if r.Kind == "notice" && r.Notice == "warning" {
+			s.a.complain("warning: " + r.Text)
+		}
+	}
 }
 
 // firstBreath is how long a service that nothing checks is looked at before its start is called good: what dies of a missing
