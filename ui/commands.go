@@ -29,8 +29,9 @@ func (t target) String() string {
 
 // doneMsg is the end of a command that was sent to the engine.
 type doneMsg struct {
-	what string
-	err  error
+	services []string
+	what     string
+	err      error
 }
 
 // targets are what a verb acts on: the marked services, else the selected one.
@@ -80,7 +81,7 @@ func (m *Model) send(what, key string, c engine.Command) tea.Cmd {
 		m.say(what)
 	}
 	return m.jobs.do(what, func(ctx context.Context) tea.Msg {
-		return doneMsg{what: what, err: m.backend.Do(ctx, c)}
+		return doneMsg{services: c.Services, what: what, err: m.backend.Do(ctx, c)}
 	})
 }
 
@@ -384,6 +385,15 @@ func (m *Model) done(msg doneMsg) {
 		text = msg.what + ": " + text
 	}
 	m.fail(text)
+	if len(msg.services) == 1 {
+		m.status.service, m.status.at = msg.services[0], m.opts.Now()
+	}
+}
+
+// mended says whether what the status line complains of was done since.
+func (m *Model) mended() bool {
+	s := m.service(m.status.service)
+	return s != nil && s.Last != nil && s.Last.Err == "" && s.Last.Ended.After(m.status.at)
 }
 
 // note is something that the screen itself has to tell in the events pane.

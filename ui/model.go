@@ -60,8 +60,12 @@ type Model struct {
 
 // statusLine is what happened last; it stays until the next key.
 type statusLine struct {
-	text  string
-	bad   bool
+	text string
+	bad  bool
+
+	service string    // whose failed command it tells of
+	at      time.Time // of that failure
+
 	offer bool // holds only while a second ctrl+c stops
 }
 
@@ -206,6 +210,9 @@ func (m *Model) refresh() tea.Cmd {
 	m.snap = m.backend.Snapshot()
 	m.now = m.opts.Now()
 	m.svc.refresh(m.snap)
+	if m.status.service != "" && m.mended() {
+		m.status = statusLine{}
+	}
 	m.bld.refresh(m.snap)
 	m.log.refresh()
 	return tea.Batch(m.alarm(before), m.settle())

@@ -458,6 +458,19 @@ func TestFailureRingsOnlyWhileNobodyLooks(t *testing.T) {
 	s.quit()
 }
 
+func TestFailureLineGoesWhenTheServiceIsMended(t *testing.T) {
+	b := shop()
+	b.fails = errors.New("rebuild api: the compiler says no")
+	s := openScreen(t, b, 80, 24)
+	s.keys("b")
+	s.wait("the compiler says no")
+	b.change(func(n *engine.Snapshot) {
+		n.Services[0].Last = &engine.Change{Action: "sync", Began: start.Add(time.Hour), Ended: start.Add(2 * time.Hour)}
+	})
+	s.gone("the compiler says no")
+	s.quit()
+}
+
 func TestEventsTellOfNewerOnesAndEscGoesToThem(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.keys("3", "j", "j")
