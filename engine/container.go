@@ -217,8 +217,9 @@ func containerName(spec CreateSpec) string {
 	return fmt.Sprintf("%s-%s-%d", spec.Project.Name, spec.Service.Name, spec.Replica)
 }
 
-// removeReplica stops a container and removes it, and its replica when the project does not want it any more.
-func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, reason string) error {
+// removeReplica stops a container and removes it, and its replica when the project does not want it any more. Its anonymous volumes go
+// along only when the user asked for volumes to be removed.
+func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, reason string, volumes bool) error {
 	ctx, cancel := context.WithTimeout(ctx, critical)
 	defer cancel()
 	if r := e.replicaOf(s, in.ID); r != nil {
@@ -229,8 +230,7 @@ func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, rea
 	if err := e.stopInstance(ctx, s, in, nil, nil); err != nil {
 		return err
 	}
-	// Anonymous volumes belong to nobody once their container is gone; a swap inherits them and so does not come here.
-	if err := e.rt.Remove(ctx, in.ID, true, true); err != nil {
+	if err := e.rt.Remove(ctx, in.ID, true, volumes); err != nil {
 		return say(err, "remove %s", in.Name)
 	}
 	e.forget(s, in.ID, reason)

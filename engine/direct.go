@@ -170,7 +170,7 @@ func (d *direct) remove(ctx context.Context, in Instance) error {
 	if err := d.stop(ctx, in); err != nil {
 		return err
 	}
-	if err := d.rt.Remove(ctx, in.ID, true, true); err != nil {
+	if err := d.rt.Remove(ctx, in.ID, true, d.c.Volumes); err != nil {
 		return say(err, "remove %s", in.Name)
 	}
 	d.say(in, "removed")

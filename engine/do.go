@@ -43,7 +43,7 @@ func (e *Engine) bringUp(instances []Instance) {
 		}
 		e.launch("orphan "+st.seen.Name, func(ctx context.Context) error {
 			s := newService(&project.Service{Name: st.service})
-			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason); err != nil {
+			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason, false); err != nil {
 				e.warn(err.Error())
 			}
 			return nil

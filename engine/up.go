@@ -159,7 +159,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 		case opUnpause:
 			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
 		case opRemove:
-			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason); err != nil {
+			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason, false); err != nil {
 				return changed, err
 			}
 			changed = true
@@ -462,7 +462,7 @@ func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
 	rs := s.held(0)
 	e.mu.Unlock()
 	for _, h := range rs {
-		if err := e.removeReplica(context.WithoutCancel(ctx), s, h.in, t.cause); err != nil {
+		if err := e.removeReplica(context.WithoutCancel(ctx), s, h.in, t.cause, t.cmd.Volumes); err != nil {
 			return err
 		}
 	}

@@ -96,6 +96,9 @@ func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api ap
 	if opt.HostConfig.Binds, opt.HostConfig.Mounts, err = mounts(c, inherit); err != nil {
 		return opt, nil, err
 	}
+	if names := inherited(opt.HostConfig.Mounts, inherit); names != "" {
+		opt.Config.Labels[labelVolumes] = names
+	}
 	nets, err := endpoints(c, links, api)
 	if err != nil {
 		return opt, nil, err

@@ -283,6 +283,15 @@ func TestAnonymousVolumesAreInherited(t *testing.T) {
 	if out, _ := b.run(id, "cat", "/data/x", "/mine/x"); out != "kept\ntoo\n" {
 		t.Errorf("inherited: %q", out)
 	}
+	raw, err := b.rt.cli.ContainerInspect(b.ctx, id, client.ContainerInspectOptions{})
+	b.ok(err)
+	b.ok(b.rt.Remove(b.ctx, id, true, true))
+	for _, m := range raw.Container.Mounts {
+		_, err := b.rt.cli.VolumeInspect(b.ctx, m.Name, client.VolumeInspectOptions{})
+		if named := m.Destination == "/named"; named != (err == nil) {
+			t.Errorf("volume of %s after the removal: %v", m.Destination, err)
+		}
+	}
 }
 
 func TestNetworksGiveAliasesAndNames(t *testing.T) {

@@ -28,6 +28,7 @@ const (
 	labelNetwork     = "com.docker.compose.network"
 	labelVolume      = "com.docker.compose.volume"
 	labelContent     = "bulkhead.content-hash"
+	labelVolumes     = "bulkhead.anonymous-volumes" // those that a container took over, by name, from the one before it
 	version          = "bulkhead" // docker compose shows it and compares it with nothing
 	notOneOff        = "False"    // as Python writes it: docker compose compares the text
 	containerPrefix  = "container:"

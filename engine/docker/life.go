@@ -52,6 +52,26 @@ func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 
 // Remove implements engine.Runtime. It returns once the container is gone, also when somebody else is removing it.
 func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) error {
+	if !volumes {
+		return r.remove(ctx, id, force, false)
+	}
+	var names string
+	if old, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); err == nil && old.Container.Config != nil {
+		names = old.Container.Config.Labels[labelVolumes]
+	}
+	if err := r.remove(ctx, id, force, true); err != nil || names == "" {
+		return err
+	}
+	for _, name := range strings.Split(names, ",") {
+		_, err := r.cli.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // another container may have it
+			return r.wrap("remove volume "+short(name), err)
+		}
+	}
+	return nil
+}
+
+func (r *Runtime) remove(ctx context.Context, id string, force, volumes bool) error {
 	what := "remove " + short(id)
 	_, err := r.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force, RemoveVolumes: volumes})
 	if err == nil || cerrdefs.IsNotFound(err) {

@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,6 +61,21 @@ func mounts(c engine.CreateSpec, inherit []container.MountPoint) (binds []string
 		}
 	}
 	return binds, all, nil
+}
+
+var anonymousName = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// inherited lists the anonymous volumes that are taken over. The engine knows them as named from then on, and would keep them when the
+// container is removed with its volumes.
+func inherited(all []mount.Mount, from []container.MountPoint) string {
+	var names []string
+	for _, m := range all {
+		if m.Type == mount.TypeVolume && anonymousName.MatchString(m.Source) &&
+			slices.ContainsFunc(from, func(old container.MountPoint) bool { return old.Name == m.Source }) {
+			names = append(names, m.Source)
+		}
+	}
+	return strings.Join(names, ",")
 }
 
 // bindString says a volume in the older form. ok is false where that form cannot say it.
