@@ -29,8 +29,8 @@ const (
 	labelVolume      = "com.docker.compose.volume"
 	labelContent     = "bulkhead.content-hash"
 	labelVolumes     = "bulkhead.anonymous-volumes" // those that a container took over, by name, from the one before it
-	version          = "bulkhead" // docker compose shows it and compares it with nothing
-	notOneOff        = "False"    // as Python writes it: docker compose compares the text
+	version          = "bulkhead"                   // docker compose shows it and compares it with nothing
+	notOneOff        = "False"                      // as Python writes it: docker compose compares the text
 	containerPrefix  = "container:"
 	servicePrefix    = "service:"
 	networkKeyOfNone = "default"
