@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (e *Engine) workFor(s *service, paths []string) *work {
 		}
 		for i := range s.conf.Rules {
 			r := &s.conf.Rules[i]
-			if !r.Match(p) {
+			if !matches(s.conf, r, p) {
 				continue
 			}
 			switch {
@@ -32,7 +33,7 @@ func (e *Engine) workFor(s *service, paths []string) *work {
 				w.rebuild = true
 			case r.Action == project.Restart:
 				w.restart = true
-			case mounted(s.conf, r):
+			case bound(s.conf, r.Path):
 				// The file is in the container already; what is left of the action is the restart or the command.
 				switch r.Action {
 				case project.SyncRestart:
@@ -49,6 +50,25 @@ func (e *Engine) workFor(s *service, paths []string) *work {
 		}
 	}
 	return w
+}
+
+// matches says whether a changed path is a rule's. What a bind mount brings into the container anyway does not make the default rule
+// rebuild; the Dockerfile does all the same.
+func matches(conf *project.Service, r *project.Rule, path string) bool {
+	if !r.Match(path) {
+		return false
+	}
+	return !r.Default || filepath.Base(path) == filepath.Base(dockerfile(conf)) || !bound(conf, path)
+}
+
+// bound says whether a path is in the container through a bind mount.
+func bound(conf *project.Service, path string) bool {
+	for _, v := range conf.Config.Volumes {
+		if v.Type == "bind" && under(path, []string{v.Source}) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *work) addSync(rule int, path string) {
@@ -158,7 +178,7 @@ func (e *Engine) lookAtAll(s *service, w *work) {
 		have := e.store.files(id)
 		for i := range s.conf.Rules {
 			r := &s.conf.Rules[i]
-			if !copies(r) || mounted(s.conf, r) {
+			if !copies(r) || bound(s.conf, r.Path) {
 				continue
 			}
 			p := newParcel()
@@ -197,7 +217,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 		for i, paths := range w.sync {
 			rule := &s.conf.Rules[i]
 			one := newParcel()
-			if mounted(s.conf, rule) {
+			if bound(s.conf, rule.Path) {
 				execs[i] = true
 				continue
 			}

@@ -127,10 +127,26 @@ func rebuildPrint(conf *project.Service) string {
 	t := table{}
 	for i := range conf.Rules {
 		if conf.Rules[i].Action == project.Rebuild {
-			maps.Copy(t, scanRule(&conf.Rules[i]))
+			r := &conf.Rules[i]
+			maps.Copy(t, scan(r.Path, func(p string) bool { return matches(conf, r, p) }, r.Ignored))
 		}
 	}
 	return t.print()
+}
+
+// dockerfile is the path of a service's Dockerfile.
+func dockerfile(conf *project.Service) string {
+	if conf.Config.Build == nil {
+		return ""
+	}
+	file := conf.Config.Build.Dockerfile
+	if file == "" {
+		file = "Dockerfile"
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(conf.Config.Build.Context, file)
+	}
+	return file
 }
 
 // contextPrint is a value for a service's whole build context; "" for a context that is not a folder.
@@ -139,13 +155,7 @@ func contextPrint(conf *project.Service) string {
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 		return ""
 	}
-	file := conf.Config.Build.Dockerfile
-	if file == "" {
-		file = "Dockerfile"
-	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(dir, file)
-	}
+	file := dockerfile(conf)
 	patterns, err := watch.ReadIgnoreFile(file + ".dockerignore")
 	if err != nil || len(patterns) == 0 {
 		if patterns, err = watch.ReadIgnoreFile(filepath.Join(dir, ".dockerignore")); err != nil {
@@ -419,7 +429,7 @@ func (e *Engine) catchUp(ctx context.Context, s *service, n int, id string) erro
 func (e *Engine) differences(s *service, have table) *parcel {
 	p := newParcel()
 	for i := range s.conf.Rules {
-		if r := &s.conf.Rules[i]; copies(r) && !mounted(s.conf, r) {
+		if r := &s.conf.Rules[i]; copies(r) && !bound(s.conf, r.Path) {
 			p.addAll(r, have)
 		}
 	}
@@ -441,14 +451,4 @@ func (e *Engine) settleDeletes(ctx context.Context, s *service, n int) error {
 		return say(err, "delete in %s", s.name)
 	}
 	return nil
-}
-
-// mounted says whether what a rule copies is there already, through a bind mount that covers its path.
-func mounted(conf *project.Service, r *project.Rule) bool {
-	for _, v := range conf.Config.Volumes {
-		if v.Type == "bind" && (v.Source == r.Path || strings.HasPrefix(r.Path, v.Source+string(filepath.Separator))) {
-			return true
-		}
-	}
-	return false
 }

@@ -266,7 +266,10 @@ func (e *Engine) build(ctx context.Context, s *service, why, cause string) error
 		if len(p.Output) > 0 {
 			b.addLines(p.Output)
 		}
-		s.doing = fmt.Sprintf("building %d/%d", p.Done, p.Total)
+		s.doing = "building"
+		if p.Total > 0 {
+			s.doing = fmt.Sprintf("building %d/%d", p.Done, p.Total)
+		}
 		e.bump()
 	})
 	e.closeBuild(b, err, context.Cause(ctx))

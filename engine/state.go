@@ -261,10 +261,7 @@ func (e *Engine) checkReady() {
 		return
 	}
 	e.ready = true
-	text := fmt.Sprintf("%d services", len(e.svcs))
-	if len(e.svcs) == 1 {
-		text = "1 service"
-	}
+	text := count(len(e.svcs))
 	if e.readyIn == 0 {
 		e.readyIn = time.Since(e.began)
 		e.record(Record{Kind: "notice", Notice: "ready", Text: fmt.Sprintf("ready: %s in %s", text, brief(e.readyIn)),
@@ -272,6 +269,14 @@ func (e *Engine) checkReady() {
 	} else {
 		e.record(Record{Kind: "notice", Notice: "ready", Text: "ready: " + text})
 	}
+}
+
+// count writes a number of services.
+func count(n int) string {
+	if n == 1 {
+		return "1 service"
+	}
+	return fmt.Sprintf("%d services", n)
 }
 
 // brief writes a duration as people say it: "850ms", "2.3s", "14m02s".
@@ -334,7 +339,10 @@ func (s *service) snapshot() Service {
 		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: s.readyBy(), Ready: s.isReady(), ByHand: s.byHand,
 		Mode: s.mode, Rules: s.conf.Rules, Doing: s.doing, WaitsFor: s.waitsFor, Err: s.err, Remedy: s.remedy, Config: *s.conf,
 		DependsOn: slices.Sorted(maps.Keys(s.conf.DependsOn)),
-		Pending:   slices.Sorted(maps.Keys(s.pending)), Stale: slices.Sorted(maps.Keys(s.stale)),
+		Stale:     slices.Sorted(maps.Keys(s.stale)),
+	}
+	if s.settled { // until then the files that prepare writes are no news
+		out.Pending = slices.Sorted(maps.Keys(s.pending))
 	}
 	for _, r := range s.sorted() {
 		h := r.health()

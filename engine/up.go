@@ -24,7 +24,6 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	s.byHand = false
 	s.err, s.remedy = "", ""
 	w := s.takeWork()
-	maps.DeleteFunc(s.stale, func(string, struct{}) bool { return t.verb == VerbRebuild })
 	stale := slices.Sorted(maps.Keys(s.stale))
 	e.mu.Unlock()
 	if w == nil {
@@ -46,9 +45,17 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		if errors.Is(err, errAborted) {
 			err = errAborted
 		}
+		e.mu.Lock()
+		maps.Copy(s.stale, w.paths) // they are still to be carried out
+		e.mu.Unlock()
 		e.fail(s, err)
 		k.end(err)
 		return err
+	}
+	if t.verb == VerbRebuild {
+		e.mu.Lock()
+		clear(s.stale)
+		e.mu.Unlock()
 	}
 	if t.first {
 		e.missed(s)
@@ -56,7 +63,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	switch {
 	case changed:
 		k.endReady()
-	case t.first, t.verb == verbRenew:
+	case t.first, t.verb == verbRenew, t.verb == VerbUp && len(t.cmd.Services) == 0:
 		k.drop() // it was so already: nothing worth a line was done
 	default:
 		k.end(nil)

@@ -63,7 +63,7 @@ func (e *Engine) startWatching() error {
 				watched++
 			}
 		}
-		e.record(Record{Kind: "notice", Notice: "watching", Text: fmt.Sprintf("watching: files of %d services", watched)})
+		e.record(Record{Kind: "notice", Notice: "watching", Text: "watching: files of " + count(watched)})
 		return nil
 	})
 	return nil

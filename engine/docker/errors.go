@@ -47,8 +47,10 @@ func (r *Runtime) wrap(what string, err error) error {
 	switch {
 	case errors.As(err, &known):
 		return fmt.Errorf("%s: %w", what, err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w", what, err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", what, context.Canceled) // without the client's words and the URL
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	case noConnection(err):
 		e.kind, e.text = engine.ErrNoEngine, r.noEngine(err)
 	case cerrdefs.IsNotFound(err):

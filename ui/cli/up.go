@@ -183,6 +183,9 @@ func nameWidth(p *project.Project) int {
 // screen shows the screen until the user leaves it.
 func (s *session) screen(ctx context.Context) (Outcome, error) {
 	o, err := s.a.parts.Screen(ctx, s.e, version())
+	if err == nil && o == Leave && ctx.Err() == nil {
+		fmt.Fprintf(s.a.parts.Stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
+	}
 	if err == nil && o != Leave {
 		word := map[Outcome]string{Stop: "stopping", Down: "removing", DownVolumes: "removing, with its volumes,"}[o]
 		fmt.Fprintf(s.a.parts.Stdout, "%s %s; ctrl+c kills\n", word, s.p.Name) // for the wait only
@@ -230,8 +233,12 @@ func (s *session) detach(ctx context.Context, wait time.Duration) (Outcome, erro
 	switch {
 	case err == nil:
 		return Leave, printTable(s.a.parts.Stdout, snapshotRows(s.e.Snapshot()))
-	case ctx.Err() != nil:
-		return Leave, nil // the cause of ctx says what is to happen
+	case ctx.Err() != nil: // the cause of ctx says what is to happen
+		why := context.Cause(ctx)
+		if errors.Is(why, errSignal) {
+			why = errors.New("interrupted before all was ready; what was started is stopped again")
+		}
+		return Leave, fmt.Errorf("up %s: %w", s.p.Name, why)
 	case wctx.Err() != nil:
 		snap := s.e.Snapshot()
 		s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(snap, nil)))
