@@ -195,3 +195,23 @@ func TestLockKeepsOthersOutAndLeavesNoFile(t *testing.T) {
 		t.Errorf("the file is still there: %v", err)
 	}
 }
+
+func TestOnlyTheFileThatOutputGoesToIsOurOwn(t *testing.T) {
+	dir := t.TempDir()
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	own := ownOutput(out, io.Discard)
+	if !own(out.Name()) || own(other) || own(filepath.Join(dir, "gone")) {
+		t.Errorf("out %t, other %t", own(out.Name()), own(other))
+	}
+	if ownOutput(io.Discard) != nil {
+		t.Error("a stream that is no file has one")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -120,7 +121,14 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *control) wait(w http.ResponseWriter, r *http.Request) {
-	if err := c.e.WaitReady(r.Context(), r.URL.Query()["service"]...); err != nil {
+	services := r.URL.Query()["service"]
+	for _, name := range services {
+		if !slices.ContainsFunc(c.e.Snapshot().Services, func(s engine.Service) bool { return s.Name == name }) {
+			reply(w, http.StatusUnprocessableEntity, did{Error: "wait for " + name + ": no such service"})
+			return
+		}
+	}
+	if err := c.e.WaitReady(r.Context(), services...); err != nil {
 		reply(w, http.StatusUnprocessableEntity, did{Lines: lastWords(r.Context(), c.rt, c.e, troubled(c.e.Snapshot(), err)), Error: err.Error()})
 		return
 	}

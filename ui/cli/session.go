@@ -140,7 +140,7 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	if s.keep && outcome == Stop {
 		outcome = Leave
 	}
-	if finish := s.finish(outcome); err == nil || stdoutClosed(err) && finish != nil {
+	if finish := s.finish(outcome, errors.Is(cause, errSignal)); err == nil || stdoutClosed(err) && finish != nil {
 		err = finish
 	}
 	s.end()
@@ -156,8 +156,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	return err
 }
 
-// finish does to the project what was asked for. A signal that comes meanwhile kills.
-func (s *session) finish(o Outcome) error {
+// finish does to the project what was asked for. A signal that comes meanwhile kills; signalled says that it is the second one.
+func (s *session) finish(o Outcome, signalled bool) error {
 	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images}
 	switch o {
 	case Leave:
@@ -193,7 +193,11 @@ func (s *session) finish(o Outcome) error {
 	case <-s.ran:
 	case <-time.After(10 * time.Second):
 	}
-	return &exit{code: exitFailed, err: fmt.Errorf("stop %s: killed by a second signal", s.p.Name)}
+	signal := "a signal"
+	if signalled {
+		signal = "a second signal"
+	}
+	return &exit{code: exitFailed, err: fmt.Errorf("%s %s: killed by %s", cmd.Verb, s.p.Name, signal)}
 }
 
 // killAll kills every container of the session, also those that are being stopped: without asking the lanes, which wait for them.
