@@ -133,12 +133,12 @@ func (s *shell) Run() (err error) {
 		defer term.Restore(f.Fd(), old)
 	}
 	// A plain read would sit on the terminal after the shell ended and swallow the next key.
-	reader, err := cancelreader.NewReader(in)
+	cancelable, err := cancelreader.NewReader(in)
 	if err != nil {
 		return fmt.Errorf("read the terminal: %w", err)
 	}
-	defer reader.Close()
-	defer reader.Cancel()
+	reader := &keyboard{reader: cancelable}
+	defer reader.close()
 
 	resize := make(chan engine.Size, 1)
 	resize <- s.terminalSize()
@@ -171,6 +171,33 @@ func (s *shell) Run() (err error) {
 		err = fmt.Errorf("it ended with code %d: the shell does not start", code)
 	}
 	return err
+}
+
+// keyboard is what a shell reads from. Its end waits for the read that is under way: one that outlived it would take the next keys that
+// are typed, and nobody would get them.
+type keyboard struct {
+	mu     sync.Mutex // held while reading
+	reader cancelreader.CancelReader
+	closed bool
+}
+
+func (k *keyboard) Read(p []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return 0, io.EOF
+	}
+	return k.reader.Read(p)
+}
+
+func (k *keyboard) close() {
+	if !k.reader.Cancel() {
+		return // not a terminal or a pipe: reads end by themselves, and nothing is shared
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+	k.reader.Close() // only its own descriptors; the terminal stays open
 }
 
 // terminalSize asks the terminal.
