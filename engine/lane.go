@@ -24,6 +24,9 @@ const supersedings = 3
 // errAborted ends a task because the user wants the service stopped.
 var errAborted = errors.New("stopped by you")
 
+// errEnds ends a task because Run ends.
+var errEnds = errors.New("interrupted, because bulkhead ends")
+
 // lane is the queue of one service. It is guarded by Engine.mu; runLane alone takes from it.
 type lane struct {
 	queue   []*task

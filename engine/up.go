@@ -42,8 +42,11 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	k := e.begin(s, string(t.verb), t.cause, nil, at)
 	changed, err := e.converge(ctx, s, t, w, k)
 	if err != nil {
-		if errors.Is(err, errAborted) {
+		switch {
+		case errors.Is(err, errAborted):
 			err = errAborted
+		case errors.Is(err, context.Canceled):
+			err = errEnds
 		}
 		e.mu.Lock()
 		maps.Copy(s.stale, w.paths) // they are still to be carried out
@@ -213,7 +216,7 @@ func timed(k *change, name string, f func() error) error {
 
 // fail keeps why a service could not be brought to where it should be; the change that failed has recorded it. What runs, runs on.
 func (e *Engine) fail(s *service, err error) {
-	if errors.Is(err, errAborted) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, errAborted) || errors.Is(err, errEnds) || errors.Is(err, context.Canceled) {
 		return
 	}
 	e.mu.Lock()
