@@ -108,6 +108,9 @@ func (a *app) directRows(ctx context.Context, name string, p *project.Project, a
 	generations := engine.Generations(a.stateDir(), a.info.ID, name)
 	rows := []psRow{}
 	for _, in := range instances {
+		if in.State == engine.StateExited || in.State == engine.StateCreated {
+			in.Health = engine.HealthNone // the engine goes on telling what the last check of a container said that runs no more
+		}
 		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name, State: in.State.String(), Health: in.Health.String(),
 			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports)}
 		if g, ok := generations[in.ID]; ok {
