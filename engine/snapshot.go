@@ -97,7 +97,6 @@ const (
 type WatchStatus struct {
 	Mode     project.WatchMode // Auto unless the user paused it for all
 	On       bool              // notices are coming in
-	Held     string            // why batches are held, "" when they are not
 	Notices  []string          // limits reached, polling, with remedies
 	LastPath string
 	LastAt   time.Time

@@ -181,8 +181,6 @@ func (m *Model) counts(w int) []string {
 func (m *Model) watchText() string {
 	ws := m.snap.Watch
 	switch {
-	case ws.Held != "":
-		return m.st.warn.s("watch held: " + ws.Held)
 	case ws.Mode == project.Off:
 		return m.st.warn.s("watch off")
 	case ws.Mode == project.Manual:
@@ -346,7 +344,7 @@ func (m *Model) banners() []string {
 		m.reloadBanner(r, up, canUp, add)
 	}
 	m.failureBanner(add)
-	if m.snap.Watch.Held == "" && len(m.snap.Watch.Notices) > 0 && m.h >= 30 {
+	if len(m.snap.Watch.Notices) > 0 && m.h >= 30 {
 		add(m.st.warn, oneLine(m.snap.Watch.Notices[0]), "")
 	}
 	return out
