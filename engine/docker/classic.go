@@ -53,7 +53,7 @@ func buildOptions(b build.Request, dockerfile string) (client.ImageBuildOptions,
 		Dockerfile:  dockerfile,
 		Tags:        b.Tags,
 		Target:      b.Target,
-		Labels:      map[string]string{labelBuilder: "classic"}, // as docker compose marks them
+		Labels:      b.Labels,
 		BuildArgs:   map[string]*string{},
 		NoCache:     b.NoCache,
 		PullParent:  b.Pull,
@@ -64,7 +64,6 @@ func buildOptions(b build.Request, dockerfile string) (client.ImageBuildOptions,
 		Remove:      true,
 		ForceRemove: true,
 	}
-	maps.Copy(opt.Labels, b.Labels)
 	for name, value := range b.Args {
 		opt.BuildArgs[name] = &value
 	}

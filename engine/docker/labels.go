@@ -27,7 +27,6 @@ const (
 	labelReplace     = "com.docker.compose.replace"
 	labelNetwork     = "com.docker.compose.network"
 	labelVolume      = "com.docker.compose.volume"
-	labelBuilder     = "com.docker.compose.image.builder"
 	labelContent     = "bulkhead.content-hash"
 	labelVolumes     = "bulkhead.anonymous-volumes" // those that a container took over, by name, from the one before it
 	version          = "bulkhead"                   // docker compose shows it and compares it with nothing
