@@ -218,7 +218,22 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 	root.AddCommand(a.upCommand(), a.downCommand(), a.psCommand(), a.logsCommand())
 	root.AddCommand(a.actCommands()...)
 	root.AddCommand(a.execCommand(), a.configCommand(), a.doctorCommand(), a.demoCommand(), a.keysCommand(), a.versionCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = nil, func(_ *cobra.Command, args []string) error {
+				return usagef("completion: %s; write one of bash, zsh, fish, powershell", wrongShell(args))
+			}
+		}
+	}
 	return root
+}
+
+func wrongShell(args []string) string {
+	if len(args) == 0 {
+		return "it needs a shell"
+	}
+	return args[0] + " is not known"
 }
 
 // connect opens the runtime and asks it who it is.
