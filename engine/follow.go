@@ -94,9 +94,11 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		followed = in.Started
 		since := resume.Since()
 		switch {
-		case !first || !in.Created.Before(e.began):
-		case in.Started.Before(e.began):
+		case !since.IsZero() || !in.Created.Before(e.began):
+		case first && in.Started.Before(e.began):
 			tail = e.opts.LogTail
+		case in.Started.Before(e.began):
+			since = e.began // its tail had no lines
 		default:
 			since = in.Finished // its earlier lives are history; this one is read from its first line
 		}

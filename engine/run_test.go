@@ -245,3 +245,28 @@ services:
 		t.Errorf("the wait says %v", err)
 	}
 }
+
+func TestWithoutATailOnlyWhatIsSaidFromNowOnIsRead(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": `
+services:
+  a: {image: ` + baseImage + `, command: ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.05; done"]}
+`})
+	for round := 1; round <= 3; round++ {
+		s.run(engine.Options{LogTail: -1})
+		s.ready()
+		s.line("a", fmt.Sprintf("gen%d stdout hello", round))
+		s.do(engine.Command{Verb: engine.VerbStop})
+		var said []string
+		for _, l := range s.lines("a") {
+			if strings.Contains(l, "stdout") {
+				said = append(said, l)
+			}
+		}
+		if want := []string{fmt.Sprintf("a gen%d stdout hello", round), fmt.Sprintf("a gen%d stdout bye", round)}; !slices.Equal(said, want) {
+			t.Errorf("round %d: %q, want %q", round, said, want)
+		}
+		if err := s.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
