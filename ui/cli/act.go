@@ -318,6 +318,12 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 				return Leave, fmt.Errorf("%s: %w", cmd.Verb, err)
 			}
 		}
+		// Who is restarted with them is not waited for by the commands. What is asked of a lane comes after that restart.
+		if followers := slices.DeleteFunc(slices.Clone(opts.Services), func(name string) bool { return slices.Contains(services, name) }); len(followers) > 0 {
+			if err := s.e.Do(sctx, engine.Command{Verb: engine.VerbStart, Services: followers, Cause: "you asked for it"}); err != nil {
+				return Leave, err
+			}
+		}
 		return Leave, nil
 	})
 }
