@@ -92,6 +92,10 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 			return nil
 		}
 		followed = in.Started
+		if first && e.opts.LogTail == 0 && in.State == StateExited {
+			over = true
+			continue // nobody wants to hear what it said before
+		}
 		since := resume.Since()
 		switch {
 		case !since.IsZero() || !in.Created.Before(e.began):
@@ -117,6 +121,10 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if in.State == StateExited {
+			over = true // it had ended before we came, so no end is going to be told
+			continue
 		}
 		if over = e.separate(ctx, s, r, l); !over && err != nil && !e.lost() {
 			e.notice("logs", fmt.Sprintf("%s: its log was cut and is read on: %s", s.name, firstLine(err)))
