@@ -152,3 +152,23 @@ func TestBindMountedFilesDoNotRebuildByTheDefaultRule(t *testing.T) {
 		}
 	}
 }
+
+func TestContentOfASecretFileCounts(t *testing.T) {
+	f := put(t, t.TempDir(), "token", "one")
+	conf := &project.Service{Name: "a"}
+	conf.Config.Secrets = []types.ServiceSecretConfig{{Source: "token"}}
+	p := &project.Project{Compose: &types.Project{}, Secrets: map[string]types.SecretConfig{"token": {File: f}}}
+	before := contentHash(p, conf)
+	if before == "" || contentHash(p, conf) != before {
+		t.Fatalf("hash %q, then %q", before, contentHash(p, conf))
+	}
+	if err := os.WriteFile(f, []byte("two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if contentHash(p, conf) == before {
+		t.Error("another content has the same hash")
+	}
+	if got := contentHash(p, &project.Service{Name: "b"}); got != "" {
+		t.Errorf("a service without secrets has the hash %q", got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -48,15 +49,21 @@ func ConfigHash(conf *project.Service, parents map[string]string) (string, error
 	return project.ServiceHash(c)
 }
 
-// contentHash is a hash of the contents that a service gets from inline and environment secrets and configs; "" when it has none. What
-// comes from a file is mounted, and not part of it. docker compose leaves contents out of its own hash.
+// contentHash is a hash of the contents that a service gets from secrets and configs; "" when it has none. A file's content counts too: an
+// editor that replaces the file leaves the old one mounted. docker compose leaves contents out of its own hash.
 func contentHash(p *project.Project, conf *project.Service) string {
 	h := sha256.New()
 	used := false
 	add := func(kind, name string, o types.FileObjectConfig) {
 		content := o.Content
 		switch {
-		case o.File != "" || content == "" && o.Environment == "":
+		case o.File != "":
+			b, err := os.ReadFile(o.File)
+			if err != nil {
+				return // a folder, or a file that is not there: the start says what is wrong with it
+			}
+			content = string(b)
+		case content == "" && o.Environment == "":
 			return
 		case content == "":
 			content = p.Compose.Environment[o.Environment]
