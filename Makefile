@@ -7,7 +7,7 @@ GO ?= go
 build:
 	$(GO) build -o bulkhead .
 
-# On a terminal the shop comes up on the screen; without one this is a tour of a minute.
+# On a terminal the shop comes up on the screen; without one this is a tour of some seconds.
 demo:
 	.ci/engine
 	$(GO) run . demo
