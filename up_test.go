@@ -405,7 +405,7 @@ func TestDemoTourLeavesNothingBehind(t *testing.T) {
 	for _, want := range []string{
 		`(?m)^up +7 services ready in `,
 		`(?m)^edit +catalog/items.json saved: .*ready in \d+ ms \(.*\); through the gateway the new price answers after \d+ ms`,
-		`catalog: the change; nobody else suffered; 6 untouched`,
+		`catalog: the change; nobody else moved; 6 untouched`,
 		`(?m)^kill +orders: SIGKILL; .*untouched \(same container id, start time, restart count\)`,
 		`(?m)^ +gateway +container [0-9a-f]{12}, started [\d:.]+, restarts 0: `,
 		`(?m)^back +orders is ready after \d+ ms`,

@@ -149,9 +149,9 @@ func eventText(r engine.Record) string {
 	return oneLine(text)
 }
 
-// sufferText says who suffered from a fault and who did not, in the words of engine.Ledger.Verdict.
+// sufferText says who was moved by a fault and who was not, in the form of engine.Ledger.Verdict.
 func sufferText(hit, fault string, suffered []string, untouched int) string {
-	who := "nobody else suffered"
+	who := "nobody else moved" // logs are not looked at here
 	if len(suffered) > 0 {
 		who = strings.Join(suffered, ", ")
 	}

@@ -319,7 +319,8 @@ func (t *tour) kill(ctx context.Context) error {
 	}
 	snap := e.Snapshot()
 	after := snapshotRows(snap)
-	t.say("kill", "%s", compareRows(before, after, []string{tourKills}, "SIGKILL"))
+	ledger := snap.Ledgers[len(snap.Ledgers)-1] // the kill opened it
+	t.say("kill", "%s", ledger.Verdict())
 	for _, b := range before {
 		i := slices.IndexFunc(after, func(r psRow) bool { return r.Service == b.Service && r.Replica == b.Replica })
 		if b.Service == tourKills || i < 0 || b.StartedAt == nil || after[i].StartedAt == nil {
