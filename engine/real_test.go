@@ -22,8 +22,9 @@ import (
 	"bulkhead/engine/project"
 )
 
-// baseImage holds busybox and nothing else; it is made once for all tests of this package, without a registry.
-const baseImage = "bulkhead-engine-test"
+// baseImage holds busybox and nothing else; it is made once for all tests of this package, without a registry. Its name is this process's
+// own, so that two runs at the same time do not remove each other's.
+var baseImage = fmt.Sprintf("bulkhead-engine-test-%d", os.Getpid())
 
 var (
 	baseOnce sync.Once
