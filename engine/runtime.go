@@ -27,7 +27,7 @@ var (
 // Runtime runs containers for the engine. engine/docker is the first implementation. All methods may be called from
 // any goroutine; all block until done or until ctx ends; errors name the object they were about.
 type Runtime interface {
-	// Info asks the engine who it is. ErrNoEngine when nothing answers.
+	// Info asks the engine who it is; the first answer is kept. ErrNoEngine when nothing answers.
 	Info(ctx context.Context) (Info, error)
 	// Caps says what this runtime can do. It is constant after the first successful Info.
 	Caps() Caps

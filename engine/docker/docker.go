@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine"
@@ -40,8 +41,9 @@ type Runtime struct {
 
 	mu     sync.Mutex
 	warned map[string]bool
-	api    apiVersion  // 0 until negotiated
-	info   engine.Info // zero until the first Info
+	api    apiVersion           // 0 until negotiated
+	picks  build.BuilderVersion // what the engine says that it builds with, in the answer to that
+	info   engine.Info          // zero until the first Info
 }
 
 var _ engine.Runtime = (*Runtime)(nil)
@@ -133,15 +135,16 @@ func (r *Runtime) version(ctx context.Context) (apiVersion, error) {
 	if v != 0 {
 		return v, nil
 	}
-	if _, err := r.cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+	ping, err := r.cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	if err != nil {
 		return 0, r.wrap("ask the engine for its API version", err)
 	}
-	v, err := parseAPI(r.cli.ClientVersion())
+	v, err = parseAPI(r.cli.ClientVersion())
 	if err != nil {
 		return 0, err
 	}
 	r.mu.Lock()
-	r.api = v
+	r.api, r.picks = v, ping.BuilderVersion
 	r.mu.Unlock()
 	return v, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +133,9 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 	for len(all) < len(want) {
 		select {
 		case e := <-seen:
-			all = append(all, e)
+			if !slices.Contains(all, e) { // an engine may replay and stream what falls on the border
+				all = append(all, e)
+			}
 		case err := <-ended:
 			t.Fatal(err)
 		case <-b.ctx.Done():

@@ -15,16 +15,27 @@ import (
 
 // Info implements engine.Runtime.
 func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
+	r.mu.Lock()
+	known := r.info
+	r.mu.Unlock()
+	if known.ID != "" {
+		return known, nil
+	}
 	api, err := r.version(ctx)
 	if err != nil {
 		return engine.Info{}, err
 	}
-	ping, err := r.cli.Ping(ctx, client.PingOptions{})
-	if err != nil {
-		return engine.Info{}, r.wrap("ask the engine who it is", err)
+	r.mu.Lock()
+	buildKit := r.picks == build.BuilderBuildKit
+	r.mu.Unlock()
+	var res client.SystemInfoResult
+	questions := []func(context.Context) error{
+		func(ctx context.Context) (err error) { res, err = r.cli.Info(ctx, client.InfoOptions{}); return err },
 	}
-	res, err := r.cli.Info(ctx, client.InfoOptions{})
-	if err != nil {
+	if !buildKit {
+		questions = append(questions, func(ctx context.Context) error { buildKit = r.servesBuildKit(ctx); return nil })
+	}
+	if err := each(ctx, len(questions), len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) }); err != nil {
 		return engine.Info{}, r.wrap("ask the engine who it is", err)
 	}
 	i := res.Info
@@ -32,7 +43,7 @@ func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
 		ID: i.ID, Name: "docker", Version: i.ServerVersion, API: api.String(),
 		Context: r.end.context, Host: r.end.host, OS: i.OSType, Arch: i.Architecture,
 		NCPU: i.NCPU, MemTotal: i.MemTotal,
-		BuildKit: ping.BuilderVersion == build.BuilderBuildKit || r.servesBuildKit(ctx),
+		BuildKit: buildKit,
 		Rootless: slices.ContainsFunc(i.SecurityOptions, func(o string) bool { return strings.Contains(o, "rootless") }),
 		Cgroup:   i.CgroupVersion,
 	}
@@ -60,17 +71,6 @@ func (r *Runtime) servesBuildKit(ctx context.Context) bool {
 	}
 	conn.Close()
 	return true
-}
-
-// known is the last Info, asked for when there is none yet.
-func (r *Runtime) known(ctx context.Context) (engine.Info, error) {
-	r.mu.Lock()
-	info := r.info
-	r.mu.Unlock()
-	if info.ID != "" {
-		return info, nil
-	}
-	return r.Info(ctx)
 }
 
 // Caps implements engine.Runtime. Before the first Info it is that of a Linux engine.

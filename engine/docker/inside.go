@@ -40,7 +40,7 @@ func (r *Runtime) Delete(ctx context.Context, id string, paths []string) error {
 	if err != nil {
 		return err
 	}
-	if info, err := r.known(ctx); err == nil && info.Local {
+	if info, err := r.Info(ctx); err == nil && info.Local {
 		err := deleteIn(c.State.Pid, c.ID, paths)
 		if err == nil {
 			return nil
@@ -91,7 +91,7 @@ func (r *Runtime) Owner(ctx context.Context, id, name string) (uid, gid int, err
 		return 0, 0, fmt.Errorf("%s: it is not an absolute path", what)
 	}
 	name = path.Clean(name)
-	if info, err := r.known(ctx); err == nil && info.Local {
+	if info, err := r.Info(ctx); err == nil && info.Local {
 		c, err := r.running(ctx, id)
 		if err == nil {
 			uid, gid, err = ownerIn(c.State.Pid, c.ID, name)
@@ -130,7 +130,7 @@ func (r *Runtime) archiveOwner(ctx context.Context, id, name string) (uid, gid i
 
 // HandlesStop implements engine.Runtime. It is known for engines on this machine.
 func (r *Runtime) HandlesStop(ctx context.Context, id string) (handles, known bool) {
-	info, err := r.known(ctx)
+	info, err := r.Info(ctx)
 	if err != nil || !info.Local {
 		return false, false
 	}
@@ -148,7 +148,7 @@ func (r *Runtime) HandlesStop(ctx context.Context, id string) (handles, known bo
 // DialInstance implements engine.Runtime. The host reaches containers by their addresses where a rootful engine runs on it.
 func (r *Runtime) DialInstance(ctx context.Context, id string, port int) (net.Conn, error) {
 	what := fmt.Sprintf("dial port %d of %s", port, short(id))
-	info, err := r.known(ctx)
+	info, err := r.Info(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -54,14 +54,16 @@ func (a *app) actCommands() []*cobra.Command {
 func (a *app) act(ctx context.Context, cmd engine.Command) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	connected := a.connecting(ctx)
 	name, p, err := a.find(ctx)
+	noEngine := connected()
+	if err == nil {
+		err = known(p, cmd.Services)
+	}
+	if err == nil {
+		err = noEngine
+	}
 	if err != nil {
-		return err
-	}
-	if err := known(p, cmd.Services); err != nil {
-		return err
-	}
-	if err := a.connect(ctx); err != nil {
 		return err
 	}
 	if cmd.Verb == engine.VerbKill {

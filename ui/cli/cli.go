@@ -250,6 +250,13 @@ func (a *app) connect(ctx context.Context) error {
 	return err
 }
 
+// connecting opens the runtime while the caller does something else; wait gives the result, and has to be called.
+func (a *app) connecting(ctx context.Context) (wait func() error) {
+	done := make(chan error, 1)
+	go func() { done <- guarded("connect", func() error { return a.connect(ctx) }) }()
+	return func() error { return <-done }
+}
+
 func (a *app) close() {
 	if a.builder != nil {
 		_ = a.builder.Close() // the connection ends with the process anyway

@@ -81,7 +81,9 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	if opts.Scale, err = scales(f.scale); err != nil {
 		return err
 	}
+	connected := a.connecting(ctx)
 	p, err := project.Load(ctx, opts)
+	noEngine := connected()
 	if err != nil {
 		return err
 	}
@@ -91,8 +93,8 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	if !screen {
 		a.warn(p)
 	}
-	if err := a.connect(ctx); err != nil {
-		return err
+	if noEngine != nil {
+		return noEngine
 	}
 	if c := a.dial(ctx, p.Name); c != nil {
 		if f.detach {
