@@ -25,6 +25,7 @@ type Options struct {
 	Recreate      bool   // --force-recreate
 	StateDir      string // base folder, as $XDG_STATE_HOME/bulkhead; generations and sync records go below it, under engine id and project; "" keeps none
 	NoStats       bool   // take no CPU and memory readings
+	NoLogs        bool   // do not follow the containers' logs
 	LogTail       int    // lines of the past to read of containers that run already; 0: 1000; negative: none
 }
 

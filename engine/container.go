@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/project"
 )
 
 // loopGrace is how long a service without a stop_grace_period of its own gets in the inner loop: restart, swap. The engine's
@@ -68,6 +72,16 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 	if err != nil {
 		return err
 	}
+	if picksPort(s.conf) {
+		select {
+		case e.ranges <- struct{}{}:
+			free := release
+			release = func() { <-e.ranges; free() }
+		case <-ctx.Done():
+			release()
+			return context.Cause(ctx)
+		}
+	}
 	e.mu.Lock()
 	if r := s.byID(id); r != nil {
 		r.blame = cause // the engine's event may come before we have looked
@@ -89,6 +103,14 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 		return err
 	}
 	return e.hooks(ctx, s, id, "post_start", s.conf.Config.PostStart)
+}
+
+// picksPort says whether the engine picks the host port of a service: out of a range, or any. Two that start at the same time may both be
+// given the same one, and the later fails.
+func picksPort(conf *project.Service) bool {
+	return slices.ContainsFunc(conf.Config.Ports, func(p types.ServicePortConfig) bool {
+		return p.Published == "" || p.Published == "0" || strings.Contains(p.Published, "-")
+	})
 }
 
 // hooks runs a service's hooks one after the other.

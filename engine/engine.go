@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
@@ -33,6 +34,8 @@ type Engine struct {
 	files *watch.Watcher
 
 	starts   chan struct{} // slots for creating and starting containers
+	ranges   chan struct{} // capacity 1: the turn of those whose host port the engine picks
+	lookUps  singleflight.Group
 	prepares chan struct{} // slots for prepare commands
 	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run before anything needs it.
 	launch  func(name string, f func(context.Context) error)
@@ -83,6 +86,7 @@ func New(o Options) *Engine {
 		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir, focused: true,
 		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
 		starts:   make(chan struct{}, max(2, 2*runtime.NumCPU())),
+		ranges:   make(chan struct{}, 1),
 		prepares: make(chan struct{}, max(2, runtime.NumCPU())),
 		running:  make(chan struct{}),
 		svcs:     map[string]*service{},

@@ -15,7 +15,7 @@ import (
 // imageNeed looks for a service's image and says why it must be built, "" when it need not. A nil image without a reason is to be pulled.
 func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string, fresh bool) (*Image, string, error) {
 	conf := s.conf
-	img, err := e.rt.Image(ctx, conf.Image, conf.Config.Platform)
+	img, err := e.lookUp(ctx, conf)
 	var have *Image
 	switch {
 	case err == nil:
@@ -65,6 +65,24 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 		return have, "files changed while nobody watched", nil
 	}
 	return have, "", nil
+}
+
+// lookUp looks for the image that a service runs. Services that run the same one and begin at the same time share the answer.
+func (e *Engine) lookUp(ctx context.Context, conf *project.Service) (Image, error) {
+	answer := e.lookUps.DoChan(conf.Image+" "+conf.Config.Platform, func() (img any, err error) {
+		// The one who asks first may be aborted, and the others not.
+		err = guarded("image", func() error { img, err = e.rt.Image(context.WithoutCancel(ctx), conf.Image, conf.Config.Platform); return err })
+		return img, err
+	})
+	select {
+	case a := <-answer:
+		if a.Err != nil {
+			return Image{}, a.Err
+		}
+		return a.Val.(Image), nil
+	case <-ctx.Done():
+		return Image{}, context.Cause(ctx)
+	}
 }
 
 // makerOf names the service that builds the image which a service without build: only names; "" when there is none.

@@ -62,7 +62,11 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if in.ID != prev.ID {
 		r.files, r.owed = e.store.files(in.ID), nil
 		l := r.lives
-		e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, l) })
+		if e.opts.NoLogs {
+			l.muted = true
+		} else {
+			e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, l) })
+		}
 	}
 	if in.State == StateExited && prev.ID == in.ID && prev.Started.Equal(in.Started) {
 		r.lives.finish(end{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})

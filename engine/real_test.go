@@ -132,7 +132,7 @@ func open(t *testing.T, files map[string]string) *stage {
 	t.Parallel()
 	rt, b := connect(t)
 	base(t, b)
-	name := "bhe" + strings.ToLower(strings.NewReplacer("Test", "", "/", "").Replace(t.Name()))
+	name := fmt.Sprintf("bhe%d", os.Getpid()) + strings.ToLower(strings.NewReplacer("Test", "", "/", "").Replace(t.Name()))
 	if len(name) > 40 {
 		name = name[:40]
 	}

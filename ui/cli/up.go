@@ -126,7 +126,8 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 }
 
 func (f *upFlags) engineOptions() engine.Options {
-	o := engine.Options{NoWatch: f.noWatch || f.detach, RemoveOrphans: f.removeOrphans, Recreate: f.recreate}
+	// What -d shows of logs it asks for itself, when it comes to that.
+	o := engine.Options{NoWatch: f.noWatch || f.detach, NoStats: f.detach, NoLogs: f.detach, RemoveOrphans: f.removeOrphans, Recreate: f.recreate}
 	switch {
 	case f.build:
 		o.Build = engine.BuildAlways

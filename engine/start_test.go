@@ -1,0 +1,46 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"bulkhead/engine"
+)
+
+// Services whose ports the engine picks out of one range all start, each with its own.
+func TestServicesShareARangeOfPorts(t *testing.T) {
+	const n = 6
+	var file strings.Builder
+	file.WriteString("services:\n")
+	for i := range n {
+		fmt.Fprintf(&file, "  s%d: {image: %s, command: %s, ports: [\"127.0.0.1:23410-23419:80\"]}\n", i, baseImage, loop)
+	}
+	s := open(t, map[string]string{"compose.yaml": file.String()})
+	s.up()
+	taken := map[int]string{}
+	for _, svc := range s.Snapshot().Services {
+		if len(svc.Ports) != 1 {
+			t.Fatalf("%s has the ports %+v", svc.Name, svc.Ports)
+		}
+		p := svc.Ports[0].Published
+		if other := taken[p]; other != "" || p < 23410 || p > 23419 {
+			t.Errorf("%s has port %d, which %q has too, or which is out of the range", svc.Name, p, other)
+		}
+		taken[p] = svc.Name
+	}
+}
+
+// Without logs and readings an engine brings a project up all the same, and stops it without waiting for last words.
+func TestEngineWithoutEars(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": "services:\n  a: {image: " + baseImage + ", command: [sh, -c, \"echo hello; exec sleep 1000\"]}\n"})
+	s.run(engine.Options{NoWatch: true, NoLogs: true, NoStats: true})
+	s.ready()
+	s.do(engine.Command{Verb: engine.VerbStop, Services: []string{"a"}})
+	if got := s.lines(); len(got) != 0 {
+		t.Errorf("lines %q", got)
+	}
+	if c := s.change("a", "stop", 0); len(c.Stages) == 0 {
+		t.Errorf("stages %+v", c.Stages)
+	}
+}
