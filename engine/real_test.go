@@ -90,7 +90,10 @@ func base(t *testing.T, b *build.Builder) {
 		}
 		_, baseErr = b.Build(context.Background(), build.Request{Context: dir, Tags: []string{baseImage},
 			// Only what bears the labels of a service is removed again.
-			Labels:           map[string]string{"com.docker.compose.project": "bulkhead-engine", "com.docker.compose.service": "test"},
+			Labels: map[string]string{
+				"com.docker.compose.project": "bulkhead-engine", "com.docker.compose.service": "test",
+				"run": baseImage, // images of one content are one image, whatever their names
+			},
 			DockerfileInline: "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\nRUN mkdir -p /tmp /www /etc && echo root:x:0:0::/:/bin/sh > /etc/passwd\n"}, nil)
 	})
 	if baseErr != nil {
