@@ -71,7 +71,10 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 func (e *Engine) lookUp(ctx context.Context, conf *project.Service) (Image, error) {
 	answer := e.lookUps.DoChan(conf.Image+" "+conf.Config.Platform, func() (img any, err error) {
 		// The one who asks first may be aborted, and the others not.
-		err = guarded("image", func() error { img, err = e.rt.Image(context.WithoutCancel(ctx), conf.Image, conf.Config.Platform); return err })
+		err = guarded("image", func() error {
+			img, err = e.rt.Image(context.WithoutCancel(ctx), conf.Image, conf.Config.Platform)
+			return err
+		})
 		return img, err
 	})
 	select {
@@ -195,17 +198,16 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 
 // dropImages removes the images that were built for the project and that neither a name nor a container holds any more: the ones that
 // swaps replaced, and those of builds that were overtaken.
-func (e *Engine) dropImages(ctx context.Context) error {
+func (e *Engine) dropImages(ctx context.Context) {
 	dangling, err := e.rt.ProjectImages(ctx, e.name, false)
 	if err != nil {
-		return nil // tidying is tried again at the next swap
+		return // tidying is tried again at the next swap
 	}
 	for _, id := range dangling {
 		if _, err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
 			e.warn(fmt.Sprintf("remove old image %s: %s", short(id), firstLine(err)))
 		}
 	}
-	return nil
 }
 
 // short is an id as people write it.

@@ -288,7 +288,10 @@ func (s *stage) identities() map[string]engine.Identity {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		out[fmt.Sprintf("%s/%d", in.Service, in.Replica)] = full.Identity
+		key := fmt.Sprintf("%s/%d", in.Service, in.Replica)
+		if _, there := out[key]; !there || in.State == engine.StateRunning { // else it was replaced, and waits to be cleared away
+			out[key] = full.Identity
+		}
 	}
 	return out
 }

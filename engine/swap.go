@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/project"
 )
@@ -17,7 +21,7 @@ const overlapWait = time.Minute
 func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec CreateSpec, cause string, k *change) error {
 	overlap := s.conf.Extra.Swap == project.Overlap && old.State == StateRunning
 	if overlap {
-		if err := canOverlap(s.conf); err != nil {
+		if err := canOverlap(s.conf, spec.Image); err != nil {
 			return err
 		}
 	}
@@ -41,11 +45,12 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 	if err := handOver(ctx, s, old, id, spec, cause, k); err != nil {
 		return err
 	}
-	// From here on the new generation serves; what is left is tidying.
-	if err := e.rt.Remove(ctx, old.ID, true, false); err != nil {
-		return say(err, "remove the old container of %s", s.name)
+	// From here on the new generation serves; what is left is tidying, for which the lane does not wait.
+	if old.Name == containerName(spec) {
+		if err := e.rt.Rename(ctx, old.ID, old.Name+"_"+short(old.ID)); err != nil && !errors.Is(err, ErrNotFound) {
+			return say(err, "rename the old container of %s", s.name)
+		}
 	}
-	e.store.drop(old.ID)
 	if err := e.rt.Rename(ctx, id, containerName(spec)); err != nil {
 		return say(err, "rename the new container of %s", s.name)
 	}
@@ -53,7 +58,23 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 		return err
 	}
 	e.restartDependents(s, s.name+" was recreated")
+	e.launch("old container of "+s.name, func(ctx context.Context) error {
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+		defer cancel()
+		e.clearAway(tidy, s, old.ID)
+		return nil
+	})
 	return nil
+}
+
+// clearAway removes a container that another one has replaced, and then the images that nobody runs any more.
+func (e *Engine) clearAway(ctx context.Context, s *service, id string) {
+	if err := e.rt.Remove(ctx, id, true, false); err != nil {
+		e.warn(firstLine(say(err, "remove the old container of %s", s.name))) // the next up finds it and tries again
+		return
+	}
+	e.store.drop(id)
+	e.dropImages(ctx)
 }
 
 // replace stops the old container and starts the new one.
@@ -114,7 +135,7 @@ func (e *Engine) keepOld(ctx context.Context, s *service, old Instance, id strin
 }
 
 // canOverlap refuses what makes two generations at the same time impossible, or unsafe.
-func canOverlap(conf *project.Service) error {
+func canOverlap(conf *project.Service, img Image) error {
 	c := conf.Config
 	refuse := func(why string) error {
 		return fmt.Errorf("swap %s: swap: overlap cannot be, because it has %s; take that away, or write swap: replace", conf.Name, why)
@@ -135,6 +156,12 @@ func canOverlap(conf *project.Service) error {
 	for _, v := range c.Volumes {
 		if (v.Type == "volume" || v.Type == "bind") && !v.ReadOnly {
 			return refuse("the writable volume " + v.Target)
+		}
+	}
+	for _, at := range img.Volumes {
+		covered := func(v types.ServiceVolumeConfig) bool { return path.Clean(v.Target) == path.Clean(at) }
+		if !slices.ContainsFunc(c.Volumes, covered) {
+			return refuse("the volume " + at + " of its image")
 		}
 	}
 	return nil

@@ -80,3 +80,43 @@ func TestStartThatFailsBringsTheOldOneBack(t *testing.T) {
 		t.Errorf("containers %v: the one that did not start must be gone", ids)
 	}
 }
+
+// What an image keeps in a volume of its own is taken over by the next generation, so two at a time would write to it.
+func TestOverlapIsRefusedForAVolumeOfTheImage(t *testing.T) {
+	files := overlapping("")
+	files["a/Dockerfile"] = strings.Replace(files["a/Dockerfile"], "CMD", "VOLUME /data\nCMD", 1)
+	s := open(t, files)
+	s.up()
+	s.write(map[string]string{"a/text": "version 2\n"})
+	n := s.until("refusal", func(n *engine.Snapshot) bool {
+		l := find(n, "a").Last
+		return l != nil && l.Err != ""
+	})
+	if got := find(n, "a").Last.Err; !strings.Contains(got, "the volume /data of its image") {
+		t.Errorf("refusal %q", got)
+	}
+}
+
+// The lane goes on while the container that was replaced is cleared away, and in the end the new one alone is there, by its own name.
+func TestReplacedContainerIsClearedAway(t *testing.T) {
+	s := open(t, built())
+	s.up()
+	old := s.identities()["a/1"]
+	s.write(map[string]string{"a/text": "version 2\n"})
+	s.change("a", "rebuild", 0)
+	s.until("old container gone", func(*engine.Snapshot) bool {
+		all, err := s.rt.Instances(t.Context(), s.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range all {
+			if in.ID == old.ID {
+				return false
+			}
+			if want := s.name + "-" + in.Service + "-1"; in.Name != want {
+				t.Errorf("%s is named %s, want %s", in.Service, in.Name, want)
+			}
+		}
+		return true
+	})
+}

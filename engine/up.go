@@ -132,8 +132,8 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 
 	steps := decide(wanted, seen)
 	changed, err = e.walk(ctx, s, t, steps, *img, wanted.content, parents, k)
-	if err == nil && changed {
-		e.launch("old images", e.dropImages)
+	if err == nil && changed && buildWhy != "" {
+		e.launch("old images", func(ctx context.Context) error { e.dropImages(ctx); return nil })
 	}
 	return changed, err
 }
