@@ -188,16 +188,23 @@ func (e *Engine) stopInstance(ctx context.Context, s *service, in Instance, grac
 		wait = explicit
 	default:
 		if handles, known := e.rt.HandlesStop(ctx, in.ID); known && !handles {
-			if k != nil {
-				k.note("killed at once: its first process does not react to the stop signal")
-			}
 			if err := e.rt.Kill(ctx, in.ID, "SIGKILL"); err == nil {
+				k.stopped(StopKilled, "killed at once: its first process does not react to the stop signal")
 				return e.awaitEnd(ctx, s, in.ID)
 			}
 		}
 	}
+	began := time.Now()
 	if err := e.rt.Stop(ctx, in.ID, wait); err != nil && !errors.Is(err, ErrNotFound) {
 		return say(err, "stop %s", s.name)
+	}
+	switch {
+	case wait < 0 || wait > 0 && time.Since(began) < wait:
+		k.stopped(StopSignal, "")
+	case grace == nil && !has:
+		k.stopped(StopLate, fmt.Sprintf("killed after %s: the stop signal did not end it; stop_grace_period gives it longer", brief(wait)))
+	default:
+		k.stopped(StopLate, fmt.Sprintf("killed after its grace of %s", brief(wait)))
 	}
 	return nil
 }

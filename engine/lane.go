@@ -296,10 +296,16 @@ func (k *change) add(name string, took time.Duration) {
 	k.e.bump()
 }
 
-func (k *change) note(text string) {
+// stopped notes how a container was stopped; of several the harshest way counts. note is a line about it, or "".
+func (k *change) stopped(how Stop, note string) {
+	if k == nil {
+		return
+	}
 	k.e.mu.Lock()
 	defer k.e.mu.Unlock()
-	k.c.Note = text
+	if how >= k.c.Stop {
+		k.c.Stop, k.c.Note = how, note
+	}
 }
 
 // drop takes back a change that turned out to be none.
@@ -328,7 +334,7 @@ func (k *change) close(err error) {
 		k.c.Generation = max(k.c.Generation, r.generation)
 	}
 	rec := Record{Kind: "watch", Service: k.s.name, Generation: k.c.Generation, State: k.s.state, Cause: k.c.Cause, Action: k.c.Action,
-		Paths: k.c.Paths, Stages: slices.Clone(k.c.Stages)}
+		Paths: k.c.Paths, Stages: slices.Clone(k.c.Stages), Stop: k.c.Stop}
 	if len(k.c.Paths) == 0 {
 		rec.Kind = "service"
 	}

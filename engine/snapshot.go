@@ -170,8 +170,29 @@ type Change struct {
 	Stages     []Stage   // in the order in which they began
 	Err        string    // one line, "" when it worked
 	Generation int       // that it led to
-	Note       string    // "killed at once: its process 1 ignores SIGTERM"
+	Note       string    // "killed at once: its first process does not react to the stop signal"
+	Stop       Stop      // how the life before ended, the harshest way of several replicas
 	Slow       []string  // stages that took half as long again as their median
+}
+
+// Stop is how a container that ran was stopped, harsher ways last.
+type Stop uint8
+
+const (
+	StopNone   Stop = iota // nothing was stopped
+	StopSignal             // it ended by its stop signal, within its grace
+	StopKilled             // killed at once: its first process cannot react to the stop signal
+	StopLate               // killed when its grace was over
+)
+
+var stopNames = [...]string{"", "signal", "killed", "grace"}
+
+// String gives the word of the JSON.
+func (s Stop) String() string {
+	if int(s) < len(stopNames) {
+		return stopNames[s]
+	}
+	return stopNames[0]
 }
 
 // Stage is one timed part of a change: detect prepare build copy create stop start ready total.
@@ -226,6 +247,7 @@ type Record struct {
 	Action     string
 	Paths      []string
 	Stages     []Stage
+	Stop       Stop   // of an ended change: how it stopped what ran
 	Notice     string // of kind notice: "ready", "watching", or another word
 	Text       string // one line for people
 	Err        string

@@ -121,6 +121,9 @@ func (b *bench) chain() error {
 					return err
 				}
 				cold[i].add(took)
+				if err := p.healthy(5); err != nil { // for the engine too, which looks every ten seconds
+					return err
+				}
 				for range b.rounds {
 					if took, err = p.run("up", "-d"); err != nil {
 						return err
@@ -137,6 +140,29 @@ func (b *bench) chain() error {
 	b.table.row("chain of five, 10 s health interval: up -d", cold[0], cold[1], 0.10)
 	b.table.row("  up -d with nothing to do", noop[0], noop[1], 0.15)
 	return nil
+}
+
+// healthy waits until the engine itself calls n containers of a project healthy.
+func (p *project) healthy(n int) error {
+	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); {
+		var list []struct{ Status string }
+		if err := p.b.engine.get("/containers/json?filters="+filters("label", "com.docker.compose.project="+p.name), &list); err != nil {
+			return err
+		}
+		good := 0
+		for _, c := range list {
+			if strings.Contains(c.Status, "(healthy)") {
+				good++
+			}
+		}
+		if good == n {
+			return nil
+		}
+		if !settle(p.b, 100*time.Millisecond) {
+			return p.b.ctx.Err()
+		}
+	}
+	return fmt.Errorf("wait for %d healthy containers: %w", n, errLate)
 }
 
 // kill measures from the engine's kill of a container until the tool's output says so.

@@ -28,6 +28,7 @@ type jsonLine struct {
 	Action      string           `json:"action,omitempty"`
 	Paths       []string         `json:"paths,omitempty"`
 	MS          map[string]int64 `json:"ms,omitempty"`
+	Stop        string           `json:"stop,omitempty"` // how a change stopped what ran: signal, killed, grace
 	Notice      string           `json:"notice,omitempty"`
 	Text        string           `json:"text,omitempty"`
 	Error       string           `json:"error,omitempty"`
@@ -67,7 +68,7 @@ type jsonIdentity struct {
 func recordLine(r engine.Record, output []string) jsonLine {
 	l := jsonLine{
 		Time: r.Time.UTC().Format(stamp), Kind: r.Kind, Seq: r.Seq, Service: r.Service, Replica: r.Replica, Generation: r.Generation,
-		ContainerID: r.ID, Cause: r.Cause, Action: r.Action, Paths: r.Paths, MS: milliseconds(r.Stages),
+		ContainerID: r.ID, Cause: r.Cause, Action: r.Action, Paths: r.Paths, MS: milliseconds(r.Stages), Stop: r.Stop.String(),
 		Notice: r.Notice, Text: cleanLines(r.Text), Error: r.Err,
 	}
 	for _, o := range output {
