@@ -38,6 +38,20 @@ const (
 // String gives the spelling in x-bulkhead.
 func (m WatchMode) String() string { return spelling(watchNames(), int(m)) }
 
+// SyncOwner is to whom a file belongs that a sync puts into the container.
+type SyncOwner int
+
+// The owners. A loaded service has TargetOwner or HostOwner.
+const (
+	UnknownOwner SyncOwner = iota
+	TargetOwner            // the user that the service runs as; where that is root, to whom the target belongs
+	HostOwner              // the numbers that the file has on the host
+)
+
+// String gives the spelling in x-bulkhead.
+func (o SyncOwner) String() string { return spelling(ownerNames(), int(o)) }
+
+func ownerNames() []string { return []string{"unknown", "target", "host"} }
 func swapNames() []string  { return []string{"unknown", "replace", "overlap"} }
 func watchNames() []string { return []string{"unknown", "auto", "manual", "off"} }
 
@@ -55,6 +69,7 @@ type Extra struct {
 	MayDegrade []string // services of the project, enabled or not; sorted
 	Swap       Swap
 	Watch      WatchMode
+	SyncOwner  SyncOwner
 }
 
 // Prepare is a command that runs on the host, in the project folder, before a build or a sync.
@@ -73,8 +88,8 @@ type decoder struct {
 
 func (l *loading) extra(p *Project, service string, value any) (Extra, error) {
 	d := &decoder{l: l, service: service}
-	e := Extra{Swap: Replace, Watch: Auto}
-	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "swap", "watch")
+	e := Extra{Swap: Replace, Watch: Auto, SyncOwner: TargetOwner}
+	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "swap", "watch", "sync_owner")
 	if v, ok := m["prepare"]; ok {
 		e.Prepare = d.prepare(v)
 	}
@@ -86,6 +101,9 @@ func (l *loading) extra(p *Project, service string, value any) (Extra, error) {
 	}
 	if v, ok := m["watch"]; ok {
 		e.Watch = WatchMode(d.choice(v, watchNames(), "watch"))
+	}
+	if v, ok := m["sync_owner"]; ok {
+		e.SyncOwner = SyncOwner(d.choice(v, ownerNames(), "sync_owner"))
 	}
 	all := slices.Sorted(maps.Keys(p.Compose.AllServices()))
 	for i, name := range d.texts(m["may_degrade"], "may_degrade") {

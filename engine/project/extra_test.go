@@ -26,6 +26,7 @@ services:
         watch: [./orders]
       probe: http://localhost:8080/health
       may_degrade: [gateway]
+      sync_owner: host
   gateway:
     x-bulkhead: {watch: off, may_degrade: [orders, gateway]}
 `
@@ -62,6 +63,9 @@ func TestExtension(t *testing.T) {
 	e := p.Service("orders").Extra
 	if e.Probe != "http://localhost:8080/health" || e.Swap != Overlap || e.Watch != Auto || !slices.Equal(e.MayDegrade, []string{"gateway"}) {
 		t.Errorf("%+v", e)
+	}
+	if e.SyncOwner != HostOwner || p.Service("gateway").Extra.SyncOwner != TargetOwner || e.SyncOwner.String() != "host" {
+		t.Errorf("sync_owner %v and %v", e.SyncOwner, p.Service("gateway").Extra.SyncOwner)
 	}
 	if pr := e.Prepare; pr.Run != "go build ./orders" || !maps.Equal(pr.Env, map[string]string{"CGO_ENABLED": "0", "N": "5"}) ||
 		!slices.Equal(pr.Watch, []string{filepath.Join(dir, "orders")}) {

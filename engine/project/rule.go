@@ -1,7 +1,6 @@
 package project
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,20 +51,9 @@ func (a Action) String() string {
 // Syncs says whether the action copies files into the container.
 func (a Action) Syncs() bool { return a == Sync || a == SyncRestart || a == SyncExec }
 
-// Match says whether a change of the absolute path is this rule's. A path may exist or not; a symbolic link and all in
-// a .git folder below Path are nobody's. Whether the path belongs to an editor's temporary file is the watcher's matter.
-func (r *Rule) Match(path string) bool {
-	path = filepath.Clean(path)
-	f := r.use()
-	if !r.matches(f, path) {
-		return false
-	}
-	if f.always[path] {
-		return true
-	}
-	fi, err := os.Lstat(path)
-	return err != nil || fi.Mode()&os.ModeSymlink == 0
-}
+// Match says whether a change of the absolute path is this rule's. A path may exist or not; all in a .git folder below
+// Path is nobody's. Whether the path belongs to an editor's temporary file is the watcher's matter.
+func (r *Rule) Match(path string) bool { return r.matches(r.use(), filepath.Clean(path)) }
 
 // matches is Match by the text of the path alone.
 func (r *Rule) matches(f *filter, path string) bool {

@@ -154,14 +154,32 @@ src/secret
 	}
 }
 
-func TestSymbolicLinkIsNobodys(t *testing.T) {
+func TestSymbolicLinkIsAFileLikeOthers(t *testing.T) {
 	dir := write(t, "-- compose.yaml --\nservices: {web: {build: .}}\n-- a --\n")
 	if err := os.Symlink("a", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
 	r := load(t, Options{}).Service("web").Rules[0]
-	if got := matched(&r, dir, "a", "link", "deleted"); got != "a deleted" {
+	if got := matched(&r, dir, "a", "link", "deleted"); got != "a link deleted" {
 		t.Error(got)
+	}
+}
+
+func TestTargetIsAbsolute(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+services:
+  web:
+    image: x
+    develop: {watch: [{path: a, action: sync, target: app/x/}, {path: b, action: sync, target: /app/../etc}, {path: c, action: sync, target: /}]}
+`)
+	p := load(t, Options{})
+	rules := p.Service("web").Rules
+	if rules[0].Target != "/app/x/" || rules[1].Target != "/etc" || rules[2].Target != "/" {
+		t.Errorf("targets %q %q %q", rules[0].Target, rules[1].Target, rules[2].Target)
+	}
+	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0].String(), "compose.yaml:4") || !strings.Contains(p.Warnings[0].Text, "write /app/x/") {
+		t.Errorf("warnings %v", p.Warnings)
 	}
 }
 

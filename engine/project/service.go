@@ -2,6 +2,7 @@ package project
 
 import (
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -114,7 +115,7 @@ func (l *loading) addRules(p *Project) error {
 func (l *loading) rule(s *Service, i int, t types.Trigger) (Rule, error) {
 	r := Rule{
 		Action: Action(max(0, slices.Index(actionNames(), string(t.Action)))),
-		Path:   resolve(t.Path), Target: t.Target,
+		Path:   resolve(t.Path), Target: clean(t.Target),
 		Ignore: t.Ignore, Include: t.Include, InitialSync: t.InitialSync,
 		filter: &filter{},
 	}
@@ -134,6 +135,19 @@ func (l *loading) rule(s *Service, i int, t types.Trigger) (Rule, error) {
 		f.context, f.always, err = l.ignoreOf(s.Config.Build.Context, s.Config.Build)
 	}
 	return r, err
+}
+
+// clean makes a target absolute, as docker compose takes a relative one: from the root folder. A slash at its end stays; it says that the
+// target is a folder.
+func clean(target string) string {
+	if target == "" {
+		return ""
+	}
+	slash := ""
+	if strings.HasSuffix(target, "/") {
+		slash = "/"
+	}
+	return strings.TrimSuffix(path.Clean("/"+target), "/") + slash
 }
 
 // defaultRules adds a rule for the context of a build and for each folder it takes further files from, those of other

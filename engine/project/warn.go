@@ -28,6 +28,7 @@ func (l *loading) warnings(p *Project, logged []string) []Warning {
 	}
 	for _, s := range p.Services {
 		all = append(all, l.deadRules(s)...)
+		all = append(all, l.relativeTargets(s)...)
 	}
 	unset := regexp.MustCompile(`^The "(.+)" variable is not set`)
 	for _, line := range logged {
@@ -78,6 +79,23 @@ func (l *loading) notCarried(p *Project, path tree.Path) (Warning, bool) {
 		w.Text += ": " + reason
 	}
 	return w, true
+}
+
+// relativeTargets warns of targets that are no absolute paths.
+func (l *loading) relativeTargets(s *Service) []Warning {
+	var all []Warning
+	if s.Config.Develop == nil {
+		return nil
+	}
+	for i, t := range s.Config.Develop.Watch {
+		if t.Target == "" || strings.HasPrefix(t.Target, "/") {
+			continue
+		}
+		at := []string{"services", s.Name, "develop", "watch", fmt.Sprint(i), "target"}
+		all = append(all, Warning{Place: l.sources.show(l.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
+			Text: fmt.Sprintf("the target %s is taken from the root folder, and not from working_dir; write %s", t.Target, s.Rules[i].Target)})
+	}
+	return all
 }
 
 // deadRules warns of rules that never match because .dockerignore hides all they could match.
