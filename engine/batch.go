@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bulkhead/engine/project"
@@ -33,7 +34,7 @@ func (e *Engine) workFor(s *service, paths []string) *work {
 				w.rebuild = true
 			case r.Action == project.Restart:
 				w.restart = true
-			case bound(s.conf, r.Path):
+			case bound(s.conf, p):
 				// The file is in the container already; what is left of the action is the restart or the command.
 				switch r.Action {
 				case project.SyncRestart:
@@ -118,7 +119,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 	s.err, s.remedy = "", ""
 	e.mu.Unlock()
 	if w.lost {
-		e.lookAtAll(s, w)
+		e.lookAtAll(ctx, s, w)
 	}
 	e.mu.Lock()
 	missing := !slices.ContainsFunc(s.sorted(), func(r *replica) bool { return r.inst.ID != "" }) && s.conf.Replicas > 0
@@ -140,7 +141,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 			return give(err)
 		}
 		// What prepare wrote is handled now; the notices of it find nothing left to do.
-		e.lookAtAll(s, w)
+		e.lookAtAll(ctx, s, w)
 	}
 	if w.rebuild {
 		open("rebuild")
@@ -160,32 +161,34 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 }
 
 // lookAtAll compares everything that a service's rules name with what was done last, and adds what differs to the work.
-func (e *Engine) lookAtAll(s *service, w *work) {
+func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
 	w.lost = false
 	e.mu.Lock()
-	var ids []string
-	for _, r := range s.sorted() {
-		if r.inst.ID != "" {
-			ids = append(ids, r.inst.ID)
-		}
-	}
+	rs := s.held(0)
 	imageID := ""
 	if s.image != nil {
 		imageID = s.image.ID
 	}
 	e.mu.Unlock()
-	for _, id := range ids {
-		have := e.store.files(id)
+	for _, h := range rs {
+		if !syncs(s.conf) {
+			break
+		}
+		have := e.holds(ctx, s, h.in.ID, h.in.ImageID)
 		for i := range s.conf.Rules {
 			r := &s.conf.Rules[i]
-			if !copies(r) || bound(s.conf, r.Path) {
+			if !copies(r) {
 				continue
 			}
-			p := newParcel()
-			p.addAll(r, have)
+			p := newParcel(s.conf, have)
+			p.addAll(r)
+			p.tidy()
 			for _, f := range p.paths() {
 				w.addSync(i, f)
 				w.paths[f] = struct{}{}
+			}
+			if p.empty() {
+				e.keep(h.in.ID, p)
 			}
 		}
 	}
@@ -212,29 +215,30 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	parcels := make([]*parcel, len(rs))
 	any := false
 	for n, h := range rs {
-		have := e.store.files(h.in.ID)
-		parcels[n] = newParcel()
+		p := newParcel(s.conf, e.holds(ctx, s, h.in.ID, h.in.ImageID))
+		parcels[n] = p
 		for i, paths := range w.sync {
 			rule := &s.conf.Rules[i]
-			one := newParcel()
-			if bound(s.conf, rule.Path) {
-				execs[i] = true
+			before, mounts := p.size(), false
+			for _, f := range slices.Sorted(maps.Keys(paths)) {
+				if bound(s.conf, f) {
+					mounts = true
+					continue
+				}
+				p.add(rule, f)
+			}
+			if p.size() == before && !mounts {
 				continue
 			}
-			for _, p := range slices.Sorted(maps.Keys(paths)) {
-				one.add(rule, p, have)
-			}
-			if one.empty() {
-				continue
-			}
-			any = true
+			any = any || p.size() > before
 			restart = restart || rule.Action == project.SyncRestart
 			if rule.Action == project.SyncExec {
 				execs[i] = true
 			}
-			maps.Copy(parcels[n].files, one.files)
-			maps.Copy(parcels[n].deletes, one.deletes)
-			maps.Copy(parcels[n].notes, one.notes)
+		}
+		p.tidy()
+		if p.empty() {
+			e.keep(h.in.ID, p)
 		}
 	}
 	switch {
@@ -259,14 +263,18 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	for i, h := range rs {
 		index[h.replica] = parcels[i]
 	}
+	var mu sync.Mutex
+	var unread []string
 	if err := e.each(ctx, rs, func(ctx context.Context, h held) error {
-		if index[h.replica].empty() {
-			return nil
-		}
-		return e.send(ctx, s, h.replica, h.in.ID, h.in.State == StateRunning, index[h.replica])
+		left, err := e.send(ctx, s, h.in.ID, index[h.replica])
+		mu.Lock()
+		defer mu.Unlock()
+		unread = append(unread, left...)
+		return err
 	}); err != nil {
 		return err
 	}
+	defer func() { e.mark(s, unread) }() // after what was carried out is taken off the list
 	if any {
 		k().add("copy", time.Since(began))
 	}
@@ -288,6 +296,19 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	e.freshen(s, w)
 	k().end(nil)
 	return nil
+}
+
+// mark notes that the running code lacks what paths hold.
+func (e *Engine) mark(s *service, paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range paths {
+		s.stale[p] = struct{}{}
+	}
+	e.bump()
 }
 
 // runRuleExec runs the command of a sync+exec rule in every running replica; its output stands in the service's log.
@@ -326,21 +347,4 @@ func (e *Engine) freshen(s *service, w *work) {
 	}
 	s.err, s.remedy = "", ""
 	e.settle(s)
-}
-
-// missed looks for what changed while nobody watched a container that is kept, and hands it to the lane, or marks it as stale.
-func (e *Engine) missed(s *service) {
-	w := newWork(time.Now())
-	e.lookAtAll(s, w)
-	if w.empty() {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if s.mode == project.Auto && !e.opts.NoWatch {
-		s.offer(w)
-		return
-	}
-	maps.Copy(s.stale, w.paths)
-	e.bump()
 }

@@ -32,8 +32,8 @@ func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, 
 	e.mu.Lock()
 	s.incoming[id] = true
 	e.mu.Unlock()
-	e.rememberImageFiles(s, spec, id)
-	if err := e.catchUp(ctx, s, spec.Replica, id); err != nil {
+	e.remember(ctx, s, id, spec.Image.ID, true)
+	if err := e.catchUp(ctx, s, id, spec.Image.ID); err != nil {
 		return "", e.discard(ctx, s, id, err)
 	}
 	if name != "" {
@@ -99,7 +99,7 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 		return say(err, "start %s", s.name)
 	}
 	e.adopt(s, spec.Replica, in, cause)
-	if err := e.settleDeletes(ctx, s, spec.Replica); err != nil {
+	if err := e.settleDeletes(ctx, s, id); err != nil {
 		return err
 	}
 	return e.hooks(ctx, s, id, "post_start", s.conf.Config.PostStart)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -41,62 +42,189 @@ func put(t *testing.T, dir, name, text string) string {
 	return p
 }
 
+// parcelOf compares everything below a rule with what a container has.
+func parcelOf(r *project.Rule, have table) *parcel {
+	return differences(&project.Service{Rules: []project.Rule{*r}}, have)
+}
+
+// has is what a container has that was given everything below a rule a while ago.
+func has(r *project.Rule) table {
+	t := scanSync(&project.Service{Rules: []project.Rule{*r}}, nil)
+	for at, n := range t {
+		n.At += int64(time.Hour)
+		t[at] = n
+	}
+	return t
+}
+
+// sends lists what a parcel sends, and with a minus what it deletes.
+func (p *parcel) String() string {
+	all := slices.Collect(maps.Keys(p.files))
+	for at := range p.deletes {
+		all = append(all, "-"+at)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
 func TestParcelHoldsOnlyWhatDiffers(t *testing.T) {
 	dir := t.TempDir()
 	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
-	same, changed, gone := put(t, dir, "same", "x"), put(t, dir, "changed", "x"), filepath.Join(dir, "old/deep")
-	have := scanRule(rule)
-	have[gone] = fileNote{Size: 1}
+	same, changed := put(t, dir, "same", "x"), put(t, dir, "changed", "x")
+	put(t, dir, "old/deep/file", "x")
+	put(t, dir, "kept/file", "x")
+	gone := put(t, dir, "kept/gone", "x")
+	have := has(rule)
+	if p := parcelOf(rule, have); !p.empty() {
+		t.Errorf("nothing changed, and the parcel is %s", p)
+	}
 	put(t, dir, "changed", "longer")
 	fresh := put(t, dir, "sub/fresh", "x")
-
-	p := newParcel()
-	p.addAll(rule, have)
-	if got := strings.Join(slices.Sorted(maps.Values(p.files)), " "); got != "/app/changed /app/sub/fresh" {
-		t.Errorf("files %s", got)
+	for _, f := range []string{filepath.Join(dir, "old"), gone} {
+		if err := os.RemoveAll(f); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got := p.deletes[gone]; got != "/app/old/deep" || len(p.deletes) != 1 {
-		t.Errorf("deletes %v", p.deletes)
+	const want = "-/app/kept/gone -/app/old /app/changed /app/sub /app/sub/fresh"
+	if p := parcelOf(rule, have); p.String() != want {
+		t.Errorf("the parcel is %s, want %s", p, want)
 	}
-
-	p = newParcel()
-	for _, f := range []string{same, changed, fresh, filepath.Join(dir, "sub"), filepath.Join(dir, "old")} {
-		p.add(rule, f, have)
+	p := newParcel(&project.Service{Rules: []project.Rule{*rule}}, have)
+	for _, f := range []string{same, changed, fresh, filepath.Join(dir, "sub"), filepath.Join(dir, "old"), gone, filepath.Join(dir, "never/seen")} {
+		p.add(rule, f)
 	}
-	if _, ok := p.files[same]; ok || len(p.files) != 2 {
-		t.Errorf("files %v; want the changed and the fresh one", p.files)
-	}
-	if p.deletes[gone] == "" {
-		t.Errorf("a folder that is gone must take what was below it along: %v", p.deletes)
+	if p.tidy(); p.String() != want {
+		t.Errorf("by notices the parcel is %s, want %s", p, want)
 	}
 }
 
-func TestTouchedFileWithTheSameContentIsNotSentAgain(t *testing.T) {
+func TestTieOfSizeAndTimeIsDecidedByContent(t *testing.T) {
 	dir := t.TempDir()
 	f := put(t, dir, "bin", "content")
 	rule := &project.Rule{Action: project.SyncRestart, Path: f, Target: "/bin/x"}
-	p := newParcel()
-	p.addAll(rule, nil)
-	sums := map[string]string{}
-	var out strings.Builder
-	if err := writeTar(&out, p, nil, sums); err != nil {
+	old := time.Now().Add(-time.Hour).Truncate(time.Second)
+	set := func(text string, at time.Time) {
+		t.Helper()
+		put(t, dir, "bin", text)
+		if err := os.Chtimes(f, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("content", old)
+	have := has(rule)
+	for _, tt := range []struct {
+		what, text string
+		at         time.Time
+		want       string
+	}{
+		{"touched, with the same content", "content", time.Now().Add(time.Hour), ""},
+		{"written again with the same content and time", "content", old, ""},
+		{"other content of the same size, with the time set back", "CONTENT", old, "/bin/x"},
+		{"another size with the same time", "more content", old, "/bin/x"},
+	} {
+		set(tt.text, tt.at)
+		if p := parcelOf(rule, have); p.String() != tt.want {
+			t.Errorf("%s: the parcel is %q, want %q", tt.what, p, tt.want)
+		}
+	}
+
+	// Noted right after it was written, a file may be written once more in the same tick: then times say nothing.
+	set("content", old)
+	have = has(rule)
+	n := have["/bin/x"]
+	n.At = n.Ctime + int64(time.Millisecond)
+	n.Sum = strings.Repeat("0", 64)
+	if p := parcelOf(rule, table{"/bin/x": n}); p.String() != "/bin/x" {
+		t.Errorf("a file that was noted too soon after its change: the parcel is %q", p)
+	}
+	n.At = n.Ctime + int64(time.Minute)
+	if p := parcelOf(rule, table{"/bin/x": n}); !p.empty() {
+		t.Errorf("a file that had been still for long is read again: %q", p)
+	}
+}
+
+func TestEveryKindOfChangeIsSeen(t *testing.T) {
+	dir := t.TempDir()
+	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, dir, "file", "x")
+	put(t, dir, "dir/in/x", "x")
+	put(t, dir, "other/x", "x")
+	do(os.Symlink("file", at("link")))
+	for _, tt := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"executable bit", func() { do(os.Chmod(at("file"), 0o755)) }, "/app/file"},
+		{"setuid bit", func() { do(os.Chmod(at("file"), 0o755|fs.ModeSetuid)) }, "/app/file"},
+		{"mode of a folder", func() { do(os.Chmod(at("dir"), 0o700)) }, "/app/dir"},
+		{"empty folder", func() { do(os.Mkdir(at("empty"), 0o755)) }, "/app/empty"},
+		{"folder removed", func() { do(os.RemoveAll(at("dir"))) }, "-/app/dir"},
+		{"folder becomes file", func() { do(os.RemoveAll(at("other"))); put(t, dir, "other", "x") }, "/app/other"},
+		{"file becomes folder", func() { do(os.Remove(at("file"))); put(t, dir, "file/in", "x") }, "/app/file /app/file/in"},
+		{"link to elsewhere", func() { do(os.Remove(at("link"))); do(os.Symlink("/no/where", at("link"))) }, "/app/link"},
+		{"link becomes file", func() { do(os.Remove(at("link"))); put(t, dir, "link", "x") }, "/app/link"},
+		{"folder becomes a link to one with the same files", func() {
+			do(os.Rename(at("file"), at("moved")))
+			do(os.Symlink("moved", at("file")))
+		}, "/app/file /app/moved /app/moved/in"},
+		{"link becomes a folder again", func() { do(os.Remove(at("file"))); do(os.Rename(at("moved"), at("file"))) }, "-/app/moved /app/file /app/file/in"},
+	} {
+		// What the container has is brought on from step to step, as a sync does it.
+		have := has(rule)
+		tt.do()
+		p := parcelOf(rule, have)
+		if p.String() != tt.want {
+			t.Errorf("%s: the parcel is %s, want %s", tt.what, p, tt.want)
+		}
+	}
+}
+
+func TestTwoRulesForOnePathGiveItTwice(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "web/index", "x")
+	put(t, dir, "more/index", "y")
+	conf := &project.Service{Rules: []project.Rule{
+		{Action: project.Sync, Path: dir, Target: "/app"},
+		{Action: project.Sync, Path: filepath.Join(dir, "web"), Target: "/www"},
+		{Action: project.Sync, Path: filepath.Join(dir, "more"), Target: "/www/"},
+	}}
+	p := differences(conf, table{})
+	if got, want := p.String(), "/app/more /app/more/index /app/web /app/web/index /www/index"; got != want {
+		t.Errorf("the parcel is %s, want %s", got, want)
+	}
+	// What one rule takes away another may still give.
+	have := scanSync(conf, nil)
+	if err := os.Remove(filepath.Join(dir, "more/index")); err != nil {
 		t.Fatal(err)
 	}
-	note := p.notes[f]
-	note.Sum = sums[f]
-	later := time.Now().Add(time.Hour)
-	if err := os.Chtimes(f, later, later); err != nil {
+	p = differences(conf, have)
+	if got := p.files["/www/index"].file; got != filepath.Join(dir, "web/index") || p.deletes["/www/index"] != "" {
+		t.Errorf("the parcel is %s, /www/index from %q", p, got)
+	}
+}
+
+func TestPathsThatAreNotTextOutliveTheProcess(t *testing.T) {
+	base := t.TempDir()
+	s := openStore(base, "e", "p")
+	odd := "/app/\xff\n"
+	s.change("c1", func(have, owes table) {
+		have[odd] = fileNote{Mode: 1}
+		owes[odd] = fileNote{Link: "\xfe"}
+	})
+	if err := s.flush(); err != nil {
 		t.Fatal(err)
 	}
-	p = newParcel()
-	p.addAll(rule, table{f: note})
-	if !p.empty() {
-		t.Errorf("a touched file is sent again: %v", p.files)
-	}
-	put(t, dir, "bin", "CONTENT")
-	p.addAll(rule, table{f: note})
-	if len(p.files) != 1 {
-		t.Error("a file of the same size with another content is not sent")
+	s = openStore(base, "e", "p")
+	if s.files("c1")[odd].Mode != 1 || s.owes("c1")[odd].Link != "\xfe" {
+		t.Errorf("files %v, owes %v", s.files("c1"), s.owes("c1"))
 	}
 }
 
@@ -112,7 +240,7 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 		t.Errorf("second life is generation %d", g)
 	}
 	s.complete("c9")
-	s.setFiles("c1", table{"/x": {Size: 3}})
+	s.change("c1", func(have, _ table) { have["/x"] = fileNote{Size: 3} })
 	if err := s.flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,8 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 			err = timed(k, "pull", func() error { return e.pull(ictx, s, cause) })
 		} else {
 			// What is read before the build can only be older than what is built: a change in between is built once more, and none is missed.
-			note = imageNote{Context: contextPrint(s.conf), Rebuild: rebuildPrint(s.conf), Files: scanSync(s.conf)}
+			files, _ := e.store.baseline(s.name, before)
+			note = imageNote{Context: contextPrint(s.conf), Rebuild: rebuildPrint(s.conf), Files: scanSync(s.conf, files)}
 			err = timed(k, "build", func() error { return e.build(ictx, s, why, cause) })
 		}
 		superseded := errors.Is(context.Cause(ictx), errSuperseded)

@@ -60,7 +60,6 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		}
 	}
 	if in.ID != prev.ID {
-		r.files, r.owed = e.store.files(in.ID), nil
 		l := r.lives
 		if e.opts.NoLogs {
 			l.muted = true
@@ -142,7 +141,7 @@ func (e *Engine) forget(s *service, id, cause string) {
 	if r == nil {
 		return
 	}
-	r.inst, r.files = Instance{}, nil
+	r.inst = Instance{}
 	r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
 	r.cause = cause
 	if r.number > s.conf.Replicas {
@@ -220,6 +219,7 @@ func (e *Engine) lookAgain(instances []Instance) {
 	for _, k := range all {
 		if in, ok := there[k.id]; ok {
 			e.adopt(k.s, k.n, in, "seen after the connection was lost")
+			e.lookAfter(k.s)
 		} else {
 			e.forget(k.s, k.id, "gone when the connection was back")
 		}
@@ -247,6 +247,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		if ev.Kind == EventStarted && !busy {
 			if in, err := e.rt.Inspect(ctx, ev.ID); err == nil && in.Replica >= 1 {
 				e.adopt(s, in.Replica, in, "started by another program")
+				e.lookAfter(s)
 			}
 		}
 		return
@@ -306,6 +307,22 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	e.mu.Unlock()
 	if err := e.refresh(ctx, s, ev.ID, cause); err != nil && ctx.Err() == nil {
 		e.warn(err.Error())
+	}
+	if (ev.Kind == EventStarted || ev.Kind == EventRestarted) && len(e.store.owes(ev.ID)) > 0 {
+		// Whoever started it: what could not be deleted while it did not run can be now.
+		e.launch("deletions in "+s.name, func(ctx context.Context) error {
+			if err := e.settleDeletes(ctx, s, ev.ID); err != nil && ctx.Err() == nil {
+				e.warn(err.Error())
+			}
+			return nil
+		})
+	}
+}
+
+// lookAfter brings a service up to date in the background after something happened to its containers behind our back.
+func (e *Engine) lookAfter(s *service) {
+	if syncs(s.conf) {
+		e.launch("look at "+s.name, func(ctx context.Context) error { e.missed(ctx, s); return nil })
 	}
 }
 

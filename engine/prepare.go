@@ -47,7 +47,8 @@ func (p *PrepareError) Unwrap() error { return p.Err }
 func preparePrint(p *project.Prepare) string {
 	t := table{}
 	for _, root := range p.Watch {
-		maps.Copy(t, scan(root, nil, nil))
+		found, _ := scan(root, nil, nil)
+		maps.Copy(t, found)
 	}
 	text := p.Run
 	for _, k := range slices.Sorted(maps.Keys(p.Env)) {

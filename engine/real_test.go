@@ -169,7 +169,10 @@ func (s *stage) run(o engine.Options) {
 		s.t.Fatal(err)
 	}
 	s.logs = logs.New(logs.Options{})
-	o.Runtime, o.Builder, o.Project, o.Logs, o.StateDir, o.Load = s.rt, s.b, p, s.logs, s.state, s.load
+	if o.Runtime == nil {
+		o.Runtime = s.rt
+	}
+	o.Builder, o.Project, o.Logs, o.StateDir, o.Load = s.b, p, s.logs, s.state, s.load
 	s.Engine = engine.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -313,6 +316,38 @@ func (s *stage) tryCat(service, path string) (string, error) {
 		err = errors.New(errs.String())
 	}
 	return out.String(), err
+}
+
+// sh runs a shell command as root in a service's first container, and gives what it prints.
+func (s *stage) sh(service, cmd string) string {
+	s.t.Helper()
+	id := s.identities()[service+"/1"].ID
+	var out strings.Builder
+	code, err := s.rt.Exec(s.t.Context(), id, engine.ExecOptions{Cmd: []string{"sh", "-c", cmd}, User: "0", Stdout: &out, Stderr: &out})
+	if err != nil || code != 0 {
+		s.t.Fatalf("%s in %s: code %d, %v: %s", cmd, service, code, err, out.String())
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// path is where a file of the project is.
+func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
+
+// must ends the test with the first error.
+func (s *stage) must(errs ...error) {
+	s.t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// idle waits until a service has carried out all that its files asked for, or failed to.
+func (s *stage) idle(service string) engine.Service {
+	s.t.Helper()
+	return find(s.until(service+" idle", func(n *engine.Snapshot) bool {
+		svc := find(n, service)
+		return len(svc.Pending) == 0 && svc.Doing == ""
+	}), service)
 }
 
 // change waits until the last change of a service is of this action and has ended without an error.

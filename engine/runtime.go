@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"time"
 
@@ -87,11 +88,21 @@ type Runtime interface {
 
 	// Exec runs a command in a running instance and returns its exit code. With o.TTY, resize gives the terminal's sizes.
 	Exec(ctx context.Context, id string, o ExecOptions) (int, error)
-	// CopyTo unpacks a tar stream at / of the container, running or not.
-	CopyTo(ctx context.Context, id string, tar io.Reader) error
-	// Delete removes absolute paths inside a container, and what is below them; it works without any program in the image,
-	// and while the container is stopped where the runtime can (ErrUnsupported where it cannot).
-	Delete(ctx context.Context, id string, paths []string) error
+	// CopyTo unpacks a tar stream at / of the container, running or not. With replace, a file of it may take the place of a folder and all
+	// that is in it, and a folder that of a file or a link; without, these are errors.
+	CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error
+	// Delete removes absolute paths below a folder of the container, and what is below them; it works without any program in the image,
+	// and while the container is stopped where the runtime can (ErrUnsupported where it cannot). Links are followed on the way to the
+	// folder and not below it: what only a link leads to stays.
+	Delete(ctx context.Context, id, below string, paths []string) error
+	// Stat tells what stands at absolute paths in a container, running or not, by path; what is not there is left out. Links are followed
+	// on the way to a path, and not at its end. Order does not matter.
+	Stat(ctx context.Context, id string, paths []string) (map[string]Entry, error)
+	// List tells what is at and below an absolute path in a container, running or not: visit gets each path with its content (empty for what
+	// is no file), and ends the listing with its error. ErrNotFound when there is nothing.
+	List(ctx context.Context, id, path string, visit func(path string, e Entry, content io.Reader) error) error
+	// User tells the numeric user and group that the container's first process is started as.
+	User(ctx context.Context, id string) (uid, gid int, err error)
 	// Owner tells the numeric user and group that a path in the container belongs to (its nearest existing parent's when it does not exist).
 	Owner(ctx context.Context, id, path string) (uid, gid int, err error)
 	// HandlesStop tells whether the process that must react to the stop signal can: known is false when that cannot be found out.
@@ -99,6 +110,13 @@ type Runtime interface {
 	// DialInstance opens a TCP connection to a port inside of the instance's own network. ErrUnsupported where the host cannot reach it.
 	DialInstance(ctx context.Context, id string, port int) (net.Conn, error)
 	Close() error
+}
+
+// Entry is a file, a folder or a link in a container.
+type Entry struct {
+	Mode fs.FileMode
+	Size int64 // bytes, of a file
+	Link string
 }
 
 // Info is who the engine is.

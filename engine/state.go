@@ -43,11 +43,9 @@ type replica struct {
 	since      time.Time
 	state      State
 	cause      string
-	lives      *lives              // of the container that inst is; nil while there is none
-	blame      string              // what the next change of state is due to, when we know beforehand
-	byUs       bool                // the end that is seen next was asked for
-	files      table               // what sync rules have put in, or the image held, by path on the host; nil when unknown
-	owed       map[string]struct{} // paths whose deletion could not be carried out while it was stopped
+	lives      *lives // of the container that inst is; nil while there is none
+	blame      string // what the next change of state is due to, when we know beforehand
+	byUs       bool   // the end that is seen next was asked for
 
 	last    Stats
 	cpu     float64

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,15 +17,24 @@ import (
 type store struct {
 	file string
 
-	mu    sync.Mutex
-	dirty bool
-	data  stored
+	mu     sync.Mutex
+	dirty  bool
+	data   stored
+	owners map[ownerKey][2]int // in memory only
+}
+
+// ownerKey is what a file's owner depends on: one life of a container, and where a rule puts files.
+type ownerKey struct {
+	id      string
+	started int64
+	top     string
 }
 
 type stored struct {
 	Generations map[string]life      `json:"generations"` // by "service/number"
 	Completed   map[string]bool      `json:"completed"`   // container ids
-	Containers  map[string]table     `json:"containers"`  // what sync rules put in or found in, by container id
+	Holds       map[string]table     `json:"holds"`       // what sync rules put in or found in, by container id
+	Owes        map[string]table     `json:"owes"`        // what is still to be deleted at the next start, by container id
 	Images      map[string]imageNote `json:"images"`      // by "service image-id"
 	Prepared    map[string]string    `json:"prepared"`    // fingerprint of what prepare was last run with, by service
 }
@@ -40,22 +50,23 @@ type life struct {
 type imageNote struct {
 	Context string `json:"context"` // fingerprint of the whole build context
 	Rebuild string `json:"rebuild"` // fingerprint of the files that its rebuild rules name
-	Files   table  `json:"files"`   // the files of its sync rules as they were then
+	Files   table  `json:"has"`     // what its sync rules name as it was then, by path in the container
+	Foreign bool   `json:"foreign"` // somebody else built it: Files is what it had when we first saw it, and the rest is not known
 }
 
 // openStore reads the state of a project on one engine. A file that cannot be read is begun anew: it only saves work.
 func openStore(base, engine, project string) *store {
 	s := &store{data: stored{
-		Generations: map[string]life{}, Completed: map[string]bool{}, Containers: map[string]table{},
+		Generations: map[string]life{}, Completed: map[string]bool{}, Holds: map[string]table{}, Owes: map[string]table{},
 		Images: map[string]imageNote{}, Prepared: map[string]string{},
-	}}
+	}, owners: map[ownerKey][2]int{}}
 	if base == "" {
 		return s
 	}
 	s.file = StateFile(base, engine, project)
 	if b, err := os.ReadFile(s.file); err == nil {
 		var d stored
-		if json.Unmarshal(b, &d) == nil && d.Generations != nil && d.Completed != nil && d.Containers != nil && d.Images != nil && d.Prepared != nil {
+		if json.Unmarshal(b, &d) == nil && d.Generations != nil && d.Completed != nil && d.Holds != nil && d.Owes != nil && d.Images != nil && d.Prepared != nil {
 			s.data = d
 		}
 	}
@@ -143,7 +154,9 @@ func (s *store) drop(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.data.Completed, id)
-	delete(s.data.Containers, id)
+	delete(s.data.Holds, id)
+	delete(s.data.Owes, id)
+	maps.DeleteFunc(s.owners, func(k ownerKey, _ [2]int) bool { return k.id == id })
 	s.dirty = true
 }
 
@@ -151,14 +164,46 @@ func (s *store) drop(id string) {
 func (s *store) files(id string) table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.data.Containers[id])
+	return maps.Clone(s.data.Holds[id])
 }
 
-func (s *store) setFiles(id string, t table) {
+// owes is what is to be deleted in a container as soon as it runs.
+func (s *store) owes(id string) table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.data.Containers[id] = maps.Clone(t)
+	return maps.Clone(s.data.Owes[id])
+}
+
+// change lets f alter what is known of a container: what it holds, and what it owes.
+func (s *store) change(id string, f func(have, owes table)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, owes := s.data.Holds[id], s.data.Owes[id]
+	if have == nil {
+		have = table{}
+	}
+	if owes == nil {
+		owes = table{}
+	}
+	f(have, owes)
+	s.data.Holds[id], s.data.Owes[id] = have, owes
+	if len(owes) == 0 {
+		delete(s.data.Owes, id)
+	}
 	s.dirty = true
+}
+
+func (s *store) owner(k ownerKey) (ids [2]int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids, ok = s.owners[k]
+	return ids, ok
+}
+
+func (s *store) setOwner(k ownerKey, ids [2]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owners[k] = ids
 }
 
 // image is what a service's image was built from; ok is false when somebody else built it.
@@ -166,7 +211,24 @@ func (s *store) image(service, id string) (imageNote, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, ok := s.data.Images[service+" "+id]
-	return n, ok
+	return n, ok && !n.Foreign
+}
+
+// baseline is what an image has of the files of a service's sync rules, whoever built it; ok is false when it was never seen before.
+func (s *store) baseline(service, id string) (t table, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.data.Images[service+" "+id]
+	return maps.Clone(n.Files), ok
+}
+
+// setBaseline notes what an image that somebody else built has, and forgets the service's other ones.
+func (s *store) setBaseline(service, id string, t table) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.data.Images, func(key string, n imageNote) bool { return n.Foreign && strings.HasPrefix(key, service+" ") })
+	s.data.Images[service+" "+id] = imageNote{Files: maps.Clone(t), Foreign: true}
+	s.dirty = true
 }
 
 // setImage notes what a service's newest image was built from, and forgets the one before.

@@ -61,7 +61,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		e.mu.Unlock()
 	}
 	if t.first {
-		e.missed(s)
+		e.missed(ctx, s)
 	}
 	switch {
 	case changed:
@@ -161,7 +161,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 			}
 		case opStart:
 			starts[n] = func(ctx context.Context) error {
-				if err := e.catchUp(ctx, s, n, st.seen.ID); err != nil {
+				if err := e.catchUp(ctx, s, st.seen.ID, st.seen.ImageID); err != nil {
 					return err
 				}
 				return e.start(ctx, s, spec(n), st.seen.ID, t.cause, k)

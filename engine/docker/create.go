@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -220,7 +219,7 @@ func (r *Runtime) Start(ctx context.Context, c engine.CreateSpec, id string) err
 			return fmt.Errorf("start %s: %w", name, err)
 		}
 		if pack != nil {
-			if err := r.CopyTo(ctx, id, bytes.NewReader(pack)); err != nil {
+			if err := r.CopyTo(ctx, id, bytes.NewReader(pack), false); err != nil {
 				return fmt.Errorf("start %s: put in secrets and configs: %w", name, err)
 			}
 		}
@@ -229,17 +228,4 @@ func (r *Runtime) Start(ctx context.Context, c engine.CreateSpec, id string) err
 		return r.startError(ctx, "start "+name, id, err)
 	}
 	return nil
-}
-
-// CopyTo implements engine.Runtime. Owners and modes are those of the tar's headers: with its own option for owners the
-// engine would give all files to the container's user.
-func (r *Runtime) CopyTo(ctx context.Context, id string, tar io.Reader) error {
-	_, err := r.cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar})
-	if err != nil && strings.Contains(err.Error(), "read-only") {
-		return &apiError{
-			what: "copy files into " + short(id), kind: engine.ErrUnsupported, err: err,
-			text: "its root file system is read-only; remove read_only from the service, or bind-mount the folder",
-		}
-	}
-	return r.wrap("copy files into "+short(id), err)
 }

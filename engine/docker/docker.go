@@ -44,6 +44,7 @@ type Runtime struct {
 	api    apiVersion           // 0 until negotiated
 	picks  build.BuilderVersion // what the engine says that it builds with, in the answer to that
 	info   engine.Info          // zero until the first Info
+	users  map[string][2]int    // numbers of a user, by image id and name
 }
 
 var _ engine.Runtime = (*Runtime)(nil)
@@ -76,7 +77,7 @@ func New(o Options) (*Runtime, error) {
 	if o.Log != nil {
 		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))
 	}
-	return &Runtime{opt: o, end: end, cli: cli, warned: map[string]bool{}}, nil
+	return &Runtime{opt: o, end: end, cli: cli, warned: map[string]bool{}, users: map[string][2]int{}}, nil
 }
 
 // ConfigDir is the docker command's config folder, for builders that want registry credentials.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/moby/sys/signal"
 	"golang.org/x/sys/unix"
+
+	"bulkhead/engine"
 )
 
 // kernelRelease is the running kernel's, "" when it cannot be asked.
@@ -48,41 +50,53 @@ func openRoot(pid int, container string) (int, error) {
 
 // within opens a path below root. Links are followed as the container's processes would, so none leads out.
 func within(root int, name string, flags int) (int, error) {
-	return unix.Openat2(root, strings.TrimPrefix(name, "/"), &unix.OpenHow{
+	return unix.Openat2(root, path.Join(".", name), &unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
 
-// deleteIn removes clean absolute paths in a running container, and what is below them. errNoAccess when it cannot be
+// deleteIn removes names below a folder of a running container, and what is below them. errNoAccess when it cannot be
 // done from here.
-func deleteIn(pid int, container string, paths []string) error {
+func deleteIn(pid int, container, below string, names []string) error {
 	root, err := openRoot(pid, container)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(root)
-	for _, p := range paths {
-		if err := deleteAt(root, p); err != nil {
+	top, err := within(root, below, unix.O_PATH|unix.O_DIRECTORY)
+	if done, err := way(below, err); done || err != nil {
+		return err
+	}
+	defer unix.Close(top)
+	for _, name := range names {
+		if err := deleteAt(top, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func deleteAt(root int, name string) error {
-	dir := path.Dir(name)
-	if dir == "/" {
-		dir = "."
-	}
-	parent, err := within(root, dir, unix.O_PATH|unix.O_DIRECTORY)
+// way reads the error of opening a folder: done says that there is nothing to delete in it.
+func way(name string, err error) (done bool, _ error) {
 	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return nil // gone already, with its parent
+	case err == nil:
+		return false, nil
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return true, nil // gone already, with its parent; or a link has taken the place of one
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errNoAccess // a kernel before 5.6, or not root
-	case err != nil:
-		return fmt.Errorf("%s: %w", name, err)
+		return false, errNoAccess // a kernel before 5.6, or not root
+	}
+	return false, fmt.Errorf("%s: %w", name, err)
+}
+
+func deleteAt(top int, name string) error {
+	parent, err := unix.Openat2(top, path.Dir(name), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if done, err := way(name, err); done || err != nil {
+		return err
 	}
 	defer unix.Close(parent)
 	// os.Root follows no link on its way down; its own root is the folder that is open already.
@@ -100,6 +114,41 @@ func deleteAt(root int, name string) error {
 	return nil
 }
 
+// statIn looks at absolute paths in a running container. errNoAccess when it cannot be done from here.
+func statIn(pid int, container string, paths []string) (map[string]engine.Entry, error) {
+	root, err := openRoot(pid, container)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	all := make(map[string]engine.Entry, len(paths))
+	for _, p := range paths {
+		fd, err := within(root, p, unix.O_PATH|unix.O_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			continue
+		}
+		if err != nil {
+			return nil, errNoAccess
+		}
+		f := os.NewFile(uintptr(fd), p)
+		fi, err := f.Stat()
+		if err == nil {
+			e := engine.Entry{Mode: fi.Mode(), Size: fi.Size()}
+			if fi.Mode()&fs.ModeSymlink != 0 {
+				b := make([]byte, unix.PathMax)
+				n, _ := unix.Readlinkat(fd, "", b) // without it, it is a link all the same
+				e.Link = string(b[:max(0, n)])
+			}
+			all[p] = e
+		}
+		f.Close()
+		if err != nil {
+			return nil, errNoAccess
+		}
+	}
+	return all, nil
+}
+
 // ownerIn finds the owner of a clean absolute path or of its nearest existing parent, in a running container.
 func ownerIn(pid int, container, name string) (uid, gid int, err error) {
 	if !sameIDs(pid) {
@@ -111,11 +160,7 @@ func ownerIn(pid int, container, name string) (uid, gid int, err error) {
 	}
 	defer unix.Close(root)
 	for ; ; name = path.Dir(name) {
-		at := name
-		if at == "/" {
-			at = "."
-		}
-		fd, err := within(root, at, unix.O_PATH)
+		fd, err := within(root, name, unix.O_PATH)
 		if (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)) && name != "/" {
 			continue
 		}

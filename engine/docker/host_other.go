@@ -2,11 +2,15 @@
 
 package docker
 
+import "bulkhead/engine"
+
 // Off Linux the engine runs in a virtual machine, whose processes and files cannot be seen from here.
 
 func kernelRelease() string { return "" }
 
-func deleteIn(int, string, []string) error { return errNoAccess }
+func deleteIn(int, string, string, []string) error { return errNoAccess }
+
+func statIn(int, string, []string) (map[string]engine.Entry, error) { return nil, errNoAccess }
 
 func ownerIn(int, string, string) (uid, gid int, err error) { return 0, 0, errNoAccess }
 

@@ -1,69 +1,18 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine"
 )
-
-// Delete implements engine.Runtime. In a running container of an engine on this machine, as root, it needs no program;
-// elsewhere it runs the image's rm. A stopped container's files are out of reach: engine.ErrUnsupported.
-func (r *Runtime) Delete(ctx context.Context, id string, paths []string) error {
-	what := "delete files in " + short(id)
-	for i, p := range paths {
-		if !path.IsAbs(p) || path.Clean(p) == "/" {
-			return fmt.Errorf("%s: %q is not an absolute path below /", what, p)
-		}
-		paths = slices.Clone(paths)
-		paths[i] = path.Clean(p)
-	}
-	if len(paths) == 0 {
-		return nil
-	}
-	c, err := r.running(ctx, id)
-	if errors.Is(err, errNotRunning) {
-		return fmt.Errorf("%s: %w: it does not run, and a stopped container's files cannot be deleted", what, engine.ErrUnsupported)
-	}
-	if err != nil {
-		return err
-	}
-	if info, err := r.Info(ctx); err == nil && info.Local {
-		err := deleteIn(c.State.Pid, c.ID, paths)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, errNoAccess) {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-	}
-	// As the image's user rm may have no right to what an earlier sync put in as root.
-	var said bytes.Buffer
-	code, err := r.Exec(ctx, id, engine.ExecOptions{
-		Cmd: append([]string{"rm", "-rf", "--"}, paths...), User: "0", Stdout: &said, Stderr: &said,
-	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", what, err)
-	case code == 126 || code == 127:
-		return fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach; rebuild instead", what, engine.ErrUnsupported)
-	case code != 0:
-		return fmt.Errorf("%s: rm ended with %d: %s", what, code, strings.TrimSpace(said.String()))
-	}
-	return nil
-}
 
 var (
 	errNotRunning = errors.New("it does not run")
@@ -82,50 +31,6 @@ func (r *Runtime) running(ctx context.Context, id string) (container.InspectResp
 		return c, errNotRunning
 	}
 	return c, nil
-}
-
-// Owner implements engine.Runtime.
-func (r *Runtime) Owner(ctx context.Context, id, name string) (uid, gid int, err error) {
-	what := fmt.Sprintf("find the owner of %s in %s", name, short(id))
-	if !path.IsAbs(name) {
-		return 0, 0, fmt.Errorf("%s: it is not an absolute path", what)
-	}
-	name = path.Clean(name)
-	if info, err := r.Info(ctx); err == nil && info.Local {
-		c, err := r.running(ctx, id)
-		if err == nil {
-			uid, gid, err = ownerIn(c.State.Pid, c.ID, name)
-		}
-		if err == nil {
-			return uid, gid, nil
-		}
-	}
-	for {
-		uid, gid, err := r.archiveOwner(ctx, id, name)
-		if err == nil {
-			return uid, gid, nil
-		}
-		if !cerrdefs.IsNotFound(err) || name == "/" {
-			return 0, 0, r.wrap(what, err)
-		}
-		name = path.Dir(name)
-	}
-}
-
-// archiveOwner reads the first header of a path's archive and leaves the rest.
-func (r *Runtime) archiveOwner(ctx context.Context, id, name string) (uid, gid int, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	res, err := r.cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: name})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer res.Content.Close()
-	h, err := tar.NewReader(res.Content).Next()
-	if err != nil {
-		return 0, 0, fmt.Errorf("read the archive of %s: %w", name, err)
-	}
-	return h.Uid, h.Gid, nil
 }
 
 // HandlesStop implements engine.Runtime. It is known for engines on this machine.

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,23 +95,23 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 			t.Errorf("owner of %s: %d:%d, %v; want %d:%d", path, uid, gid, err, wantUID, wantGID)
 		}
 	}
-	b.ok(b.rt.CopyTo(b.ctx, id, pack())) // into a stopped one
+	b.ok(b.rt.CopyTo(b.ctx, id, pack(), false)) // into a stopped one
 	owner("/app/a", 33, 44)
 	owner("/app/none/at/all", 11, 22)
-	if err := b.rt.Delete(b.ctx, id, []string{"/app/a"}); !errors.Is(err, engine.ErrUnsupported) {
+	if err := b.rt.Delete(b.ctx, id, "/app", []string{"/app/a"}); !errors.Is(err, engine.ErrUnsupported) {
 		t.Errorf("delete in a stopped one: %v", err)
 	}
 	b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
-	b.ok(b.rt.CopyTo(b.ctx, id, pack()))
+	b.ok(b.rt.CopyTo(b.ctx, id, pack(), false))
 	owner("/app/a", 33, 44)
 	owner("/app/none/at/all", 11, 22)
 	owner("/", 0, 0)
-	uid, gid, err := b.rt.archiveOwner(b.ctx, id, "/app/a") // as for an engine elsewhere
-	if err != nil || uid != 33 || gid != 44 {
-		t.Errorf("owner by archive: %d:%d, %v", uid, gid, err)
+	h, _, err := b.rt.archived(b.ctx, id, "/app/a") // as for an engine elsewhere
+	if err != nil || h.Uid != 33 || h.Gid != 44 {
+		t.Errorf("owner by archive: %+v, %v", h, err)
 	}
 
-	// A link that leads out of the container must not.
+	// No link leads out: not of the container, and not of the folder that files are deleted in.
 	outside := t.TempDir()
 	root := func(cmd string) string {
 		t.Helper()
@@ -118,17 +121,91 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 		}
 		return out.String()
 	}
-	root("ln -s " + outside + " /app/escape; ln -s ../../../../../.. /app/up; touch /scratch/s")
 	keep := outside + "/keep"
 	writeFile(t, keep)
-	b.ok(b.rt.Delete(b.ctx, id, []string{"/app/escape/keep", "/app/up" + keep, "/app/a", "/app/deep", "/app/nothing/here", "/vol/v", "/scratch/s"}))
-	if got := root("ls /app /vol /scratch"); strings.Join(strings.Fields(got), " ") != "/app: b escape up /scratch: /vol:" {
-		t.Errorf("left: %q", got)
+	for how, del := range map[string]func(below string, names ...string) error{
+		"from outside": func(below string, names ...string) error {
+			paths := make([]string, len(names))
+			for i, n := range names {
+				paths[i] = path.Join(below, n)
+			}
+			return b.rt.Delete(b.ctx, id, below, paths)
+		},
+		"by rm": func(below string, names ...string) error { return b.rt.runRM(b.ctx, id, "delete", below, names) },
+	} {
+		b.ok(b.rt.CopyTo(b.ctx, id, pack(), false))
+		root("cd /app; rm -f a; mkdir -p /else/in odd; touch /else/f /else/in/f; touch 'odd/-rf' 'odd/a b' \"odd/$(printf 'x\\ny')\" \"odd/$(printf '\\377')\" odd/stays;" +
+			"ln -sfn " + outside + " escape; ln -sfn ../../../../../.. up; ln -sfn /else link; touch /scratch/s; ln -sfn /app /way")
+		b.ok(del("/app", "escape/keep", "up"+keep, "a", "deep", "nothing/here", "link/f", "link/in", "odd/-rf", "odd/a b", "odd/x\ny"))
+		if err := del("/app", "odd/\xff"); how == "from outside" {
+			b.ok(err)
+		} else if !errors.Is(err, engine.ErrUnsupported) {
+			t.Errorf("a name that is not UTF-8, by rm: %v", err)
+		}
+		root("rm -f \"/app/odd/$(printf '\\377')\"")
+		b.ok(del("/vol", "v"))
+		b.ok(del("/scratch", "s"))
+		b.ok(del("/way", "b")) // on the way to the folder links are followed
+		b.ok(del("/", "else/in"))
+		if got := root("ls /app /app/odd /vol /scratch /else"); strings.Join(strings.Fields(got), " ") != "/app: escape link odd up /app/odd: stays /else: f /scratch: /vol:" {
+			t.Errorf("%s: left: %q", how, got)
+		}
+		mustExist(t, keep)
 	}
+	b.ok(b.rt.Delete(b.ctx, id, "/app", []string{"/app/escape"}))
 	mustExist(t, keep)
-	for _, bad := range []string{"/", "relative", "/app/../.."} {
-		if err := b.rt.Delete(b.ctx, id, []string{bad}); err == nil {
-			t.Errorf("delete of %q was done", bad)
+	for _, bad := range []string{"/", "relative", "/app", "/app/..", "/app/../..", "/else/f"} {
+		if err := b.rt.Delete(b.ctx, id, "/app", []string{bad}); err == nil {
+			t.Errorf("delete of %q in /app was done", bad)
+		}
+	}
+}
+
+func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
+	b := open(t, sleeper)
+	id := b.create("web")
+	link := tarOf(t, tar.Header{Name: "app/", Mode: 0o750}, tar.Header{Name: "app/d/", Mode: 0o701 | 0o1000}, tar.Header{Name: "app/f", Mode: 0o640})
+	b.ok(b.rt.CopyTo(b.ctx, id, link, false))
+	for range 2 {
+		got, err := b.rt.Stat(b.ctx, id, []string{"/", "/app", "/app/d", "/app/f", "/app/none", "/app/f/below", "/none/at/all"})
+		b.ok(err)
+		want := map[string]fs.FileMode{"/app": fs.ModeDir | 0o750, "/app/d": fs.ModeDir | fs.ModeSticky | 0o701, "/app/f": 0o640}
+		if len(got) != 4 || !got["/"].Mode.IsDir() {
+			t.Errorf("stat: %v", got)
+		}
+		for p, mode := range want {
+			if got[p].Mode != mode {
+				t.Errorf("mode of %s: %v, want %v", p, got[p].Mode, mode)
+			}
+		}
+		var listed []string
+		b.ok(b.rt.List(b.ctx, id, "/app", func(p string, e engine.Entry, _ io.Reader) error {
+			listed = append(listed, p)
+			return nil
+		}))
+		if slices.Sort(listed); strings.Join(listed, " ") != "/app /app/d /app/f" {
+			t.Errorf("list: %q", listed)
+		}
+		if err := b.rt.List(b.ctx, id, "/none", nil); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("list of nothing: %v", err)
+		}
+		b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
+	}
+}
+
+func TestUserIsReadAsTheEngineDoes(t *testing.T) {
+	files := map[string]string{"/etc/passwd": "root:x:0:0::/:/bin/sh\napp:x:1001:1002::/:/bin/sh\n", "/etc/group": "staff:x:50:\n"}
+	for text, want := range map[string][2]int{
+		"": {0, 0}, "0": {0, 0}, "root": {0, 0}, "app": {1001, 1002}, "1001": {1001, 1002}, "1001:7": {1001, 7}, "app:staff": {1001, 50}, "77": {77, 0}, "77:staff": {77, 50},
+	} {
+		got, err := userOf(text, func(f string) []byte { return []byte(files[f]) })
+		if err != nil || got != want {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"nobody", "app:none"} {
+		if got, err := userOf(text, func(f string) []byte { return []byte(files[f]) }); err == nil {
+			t.Errorf("%q: %v, want an error", text, got)
 		}
 	}
 }

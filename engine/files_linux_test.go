@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"bulkhead/engine/project"
+)
+
+// asNobody runs f with the rights to files that an ordinary user has, also where the tests run as root.
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		runtime.LockOSThread() // the rights are those of one thread
+		defer runtime.UnlockOSThread()
+		unix.RawSyscall(unix.SYS_SETFSUID, 65534, 0, 0)
+		defer unix.RawSyscall(unix.SYS_SETFSUID, 0, 0, 0)
+	}
+	f()
+}
+
+func TestWhatCannotBeReadIsSaidAndTheRestGoes(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
+	put(t, dir, "closed/file", "x")
+	put(t, dir, "open", "x")
+	secret := put(t, dir, "secret", "x")
+	have := has(rule)
+	put(t, dir, "open", "new")
+	put(t, dir, "secret", "new")
+	if err := errors.Join(os.Chmod(filepath.Join(dir, "closed"), 0), os.Chmod(secret, 0)); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(filepath.Join(dir, "closed"), 0o755)
+	asNobody(t, func() {
+		p := parcelOf(rule, have)
+		if want := "/app/closed /app/open /app/secret"; p.String() != want || !slices.Contains(p.blind, filepath.Join(dir, "closed")) {
+			t.Errorf("the parcel is %s, want %s; could not look at %v", p, want, p.blind)
+		}
+		l := &load{sent: table{}}
+		for _, at := range []string{"/app/open", "/app/secret"} {
+			l.entries = append(l.entries, entry{at: at, file: p.files[at].file, note: p.files[at].note})
+		}
+		var out bytes.Buffer
+		if err := l.write(&out); err != nil || !slices.Equal(l.unread, []string{secret}) {
+			t.Errorf("error %v, unread %v", err, l.unread)
+		}
+		if _, ok := l.sent["/app/secret"]; ok || len(l.sent) != 1 {
+			t.Errorf("noted as sent: %v", l.sent)
+		}
+		if got := unpacked(t, &out)["app/open"]; got != "new" {
+			t.Errorf("the file that can be read holds %q", got)
+		}
+	})
+}
+
+func unpacked(t *testing.T, r io.Reader) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[h.Name] = string(b)
+	}
+}
+
+func TestFileThatChangesWhileItIsSentCountsAsChanged(t *testing.T) {
+	dir := t.TempDir()
+	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
+	// Three writes of the stream lie between the look and the last byte; in each, something happens to the file.
+	const size = 3 << 20
+	for what, do := range map[string]func(f string) error{
+		"shrinks":  func(f string) error { return os.Truncate(f, 10) },
+		"grows":    func(f string) error { return os.Truncate(f, 2*size) },
+		"vanishes": os.Remove,
+		"stays":    func(string) error { return nil },
+	} {
+		f := put(t, dir, what, string(bytes.Repeat([]byte("x"), size)))
+		put(t, dir, "z after "+what, "after")
+		l := &load{sent: table{}}
+		for at, it := range parcelOf(rule, table{}).files {
+			l.entries = append(l.entries, entry{at: at, file: it.file, note: it.note})
+		}
+		slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare([]byte(a.at), []byte(b.at)) })
+		var out bytes.Buffer
+		w := &meddler{w: &out, after: size / 3, do: func() error { return do(f) }}
+		if err := l.write(w); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		files := unpacked(t, &out)
+		if files["app/z after "+what] != "after" {
+			t.Errorf("%s: the file behind it holds %q", what, files["app/z after "+what])
+		}
+		n, noted := l.sent["/app/"+what]
+		if whole := n.Sum != ""; !noted || whole != (what == "stays") {
+			t.Errorf("%s: noted: %v, as sent whole: %v", what, noted, whole)
+		}
+		if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// meddler does something once so many bytes have been written.
+type meddler struct {
+	w     io.Writer
+	after int
+	do    func() error
+}
+
+func (m *meddler) Write(p []byte) (int, error) {
+	if m.after -= len(p); m.after < 0 && m.do != nil {
+		if err := m.do(); err != nil {
+			return 0, err
+		}
+		m.do = nil
+	}
+	return m.w.Write(p)
+}

@@ -1,0 +1,427 @@
+package engine
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/project"
+)
+
+// send puts a parcel into one container, and notes what it has now. What could not be read on the host is left as it is in the
+// container: unread lists it, and a warning says why.
+func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (unread []string, err error) {
+	l := &load{sent: table{}}
+	l.unread = append(l.unread, p.blind...)
+	if !p.empty() {
+		if err := e.pack(ctx, s, id, p, l); err != nil {
+			return nil, err
+		}
+	}
+	if len(l.entries) > 0 {
+		if err := e.copyIn(ctx, s, id, l); err != nil {
+			return nil, err
+		}
+	}
+	var owed []string
+	if len(p.deletes) > 0 {
+		all := slices.Sorted(maps.Keys(p.deletes))
+		err := e.deleteAll(ctx, s, id, all)
+		switch {
+		case errors.Is(err, ErrUnsupported) && e.halted(ctx, id):
+			owed = all // done at the next start
+		case err != nil:
+			return nil, say(err, "delete in %s", s.name)
+		}
+	}
+	e.store.change(id, func(have, owes table) {
+		for at, n := range l.sent {
+			have[at] = n
+			delete(owes, at)
+			ancestors(at, func(dir string) bool { delete(owes, dir); return true }) // what else was in it is owed by itself
+		}
+		maps.Copy(have, p.renewed)
+		for _, at := range owed {
+			owes[at] = have[at]
+			for _, below := range within(have, at) {
+				owes[below] = have[below]
+			}
+		}
+		for at := range p.deletes {
+			delete(have, at)
+		}
+		for _, at := range p.forgotten {
+			delete(have, at)
+		}
+	})
+	for _, file := range l.unread {
+		e.warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", s.name, relative(e.dir, file)))
+	}
+	return l.unread, nil
+}
+
+// keep notes what was found to be the same when there is nothing to send.
+func (e *Engine) keep(id string, p *parcel) {
+	if len(p.renewed)+len(p.forgotten) == 0 {
+		return
+	}
+	e.store.change(id, func(have, _ table) {
+		maps.Copy(have, p.renewed)
+		for _, at := range p.forgotten {
+			delete(have, at)
+		}
+	})
+}
+
+// within lists the paths of a table below a folder.
+func within(t table, dir string) (all []string) {
+	for at := range t {
+		if _, ok := inside(dir, at); ok {
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
+// halted says whether a container does not run, so that what cannot be deleted now can be at its next start.
+func (e *Engine) halted(ctx context.Context, id string) bool {
+	in, err := e.rt.Inspect(ctx, id)
+	return err == nil && in.State != StateRunning && in.State != StatePaused
+}
+
+// deleteAll deletes paths in a container, each below the target of its rule.
+func (e *Engine) deleteAll(ctx context.Context, s *service, id string, paths []string) error {
+	by := map[string][]string{}
+	for _, at := range paths {
+		if t, ok := topOf(s.conf, at); ok {
+			by[t] = append(by[t], at)
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(by)) {
+		if err := e.rt.Delete(ctx, id, t, by[t]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topOf is the folder below which a path was put by a rule: the rule's target, or the one that the single file of a rule is in. ok is false
+// when no rule puts anything there any more.
+func topOf(conf *project.Service, at string) (dir string, ok bool) {
+	for i := range conf.Rules {
+		r := &conf.Rules[i]
+		if !copies(r) {
+			continue
+		}
+		t := path.Clean(r.Target)
+		if _, in := inside(t, at); in && len(t) > len(dir) {
+			dir, ok = t, true
+		}
+		if at == target(r, r.Path) && !ok {
+			dir, ok = path.Dir(at), true
+		}
+	}
+	return dir, ok
+}
+
+// refusal is a copy that is not done because of what stands in the container. Nothing has been written then.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }
+
+func refuse(service, format string, args ...any) error {
+	return &refusal{"copy into " + service + ": " + fmt.Sprintf(format, args...)}
+}
+
+// load is a parcel on its way as one tar stream.
+type load struct {
+	entries []entry
+	replace bool     // a file takes a folder's place, or the other way round
+	sent    table    // what the container has got, by path there
+	unread  []string // paths on the host
+}
+
+// entry is one header of the stream, and what follows it.
+type entry struct {
+	at       string
+	file     string // on the host; "" for a folder that has to be there for what lies in it
+	note     fileNote
+	uid, gid int
+}
+
+// pack finds out what stands in a parcel's way in the container, and makes the list of what is sent.
+func (e *Engine) pack(ctx context.Context, s *service, id string, p *parcel, l *load) error {
+	ask := map[string]bool{}
+	for at, it := range p.files {
+		ask[it.top] = true
+		for dir := path.Dir(at); at != it.top && dir != it.top && dir != "/"; dir = path.Dir(dir) {
+			ask[dir] = true
+		}
+	}
+	for at := range p.deletes {
+		if t, ok := topOf(s.conf, at); ok {
+			ask[t] = true
+		}
+	}
+	there, err := e.rt.Stat(ctx, id, slices.Sorted(maps.Keys(ask)))
+	if err != nil {
+		return say(err, "copy into %s", s.name)
+	}
+	dirs := map[string]entry{}
+	for at, it := range p.files {
+		stands, ok := there[it.top]
+		switch {
+		case ok && at != it.top && stands.Mode&fs.ModeSymlink != 0:
+			return refuse(s.name, "the target %s is a link to %s in the container; name that as the target", it.top, stands.Link)
+		case ok && at != it.top && !stands.Mode.IsDir():
+			return refuse(s.name, "the target %s is a file in the container; name a folder as the target", it.top)
+		case ok && at == it.top && stands.Mode.IsDir():
+			return refuse(s.name, "the target %s is a folder in the container; write %s/ to put the file into it", at, at)
+		}
+		en := entry{at: at, file: it.file, note: it.note}
+		if en.uid, en.gid, err = e.ownerFor(ctx, s, id, it.top, it.file); err != nil {
+			return say(err, "copy into %s", s.name)
+		}
+		l.entries = append(l.entries, en)
+		if had := p.have[at]; had.isDir() != it.note.isDir() && had != (fileNote{}) {
+			if p.mounted(at) {
+				return refuse(s.name, "a volume is mounted at or below %s, which is no longer a folder here; take the volume away", at)
+			}
+			l.replace = true
+		}
+		for dir := path.Dir(at); at != it.top && dir != "/"; dir = path.Dir(dir) {
+			_, in := p.files[dir]
+			if stands, ok := there[dir]; !in && (!ok || !stands.Mode.IsDir()) {
+				// Not there; or a link or a file stands where this is to be a folder: what is below a link is not written to.
+				dirs[dir] = entry{at: dir, note: fileNote{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid}
+				l.replace = l.replace || ok
+			} else if in && ok && !stands.Mode.IsDir() {
+				l.replace = true
+			}
+			if dir == it.top {
+				break
+			}
+		}
+	}
+	l.entries = slices.AppendSeq(l.entries, maps.Values(dirs))
+	slices.SortFunc(l.entries, func(a, b entry) int { return strings.Compare(a.at, b.at) })
+	if l.replace {
+		return e.guardFolders(ctx, s, id, p, l)
+	}
+	return nil
+}
+
+// guardFolders sees to it that a stream that may put files in the place of folders does so only with folders that came from here.
+func (e *Engine) guardFolders(ctx context.Context, s *service, id string, p *parcel, l *load) error {
+	var files []string
+	for _, en := range l.entries {
+		if !en.note.isDir() && !p.have[en.at].isDir() {
+			files = append(files, en.at)
+		}
+	}
+	there, err := e.rt.Stat(ctx, id, files)
+	if err != nil {
+		return say(err, "copy into %s", s.name)
+	}
+	for _, at := range slices.Sorted(maps.Keys(there)) {
+		if there[at].Mode.IsDir() {
+			return refuse(s.name, "%s is a folder there, with files that are not from here; remove it in the container, or rebuild", at)
+		}
+	}
+	return nil
+}
+
+// ownerFor says whom a file is to belong to in the container: the user that the service runs as; where that is root, whom the target
+// belongs to, or what it will be made in; with sync_owner: host, whom it belongs to on the host.
+func (e *Engine) ownerFor(ctx context.Context, s *service, id, top, file string) (uid, gid int, err error) {
+	if s.conf.Extra.SyncOwner == project.HostOwner {
+		fi, err := os.Lstat(file)
+		if err != nil {
+			return 0, 0, nil // it went away; so nothing is sent of it
+		}
+		h, err := tar.FileInfoHeader(fi, "")
+		if err != nil {
+			return 0, 0, err
+		}
+		return h.Uid, h.Gid, nil
+	}
+	e.mu.Lock()
+	started := time.Time{}
+	if r := s.byID(id); r != nil {
+		started = r.inst.Started
+	}
+	e.mu.Unlock()
+	// An entrypoint may give the target away, so what is known holds for one life.
+	key := ownerKey{id: id, started: started.UnixNano(), top: top}
+	if o, ok := e.store.owner(key); ok {
+		return o[0], o[1], nil
+	}
+	if uid, gid, err = e.rt.User(ctx, id); err != nil {
+		return 0, 0, err
+	}
+	if uid == 0 {
+		if uid, gid, err = e.rt.Owner(ctx, id, top); err != nil {
+			return 0, 0, err
+		}
+	}
+	e.store.setOwner(key, [2]int{uid, gid})
+	return uid, gid, nil
+}
+
+// copyIn sends what is packed as one tar stream.
+func (e *Engine) copyIn(ctx context.Context, s *service, id string, l *load) error {
+	pr, pw := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		buf := bufio.NewWriterSize(pw, 256<<10) // the pipe hands over every write by itself
+		err := guarded("tar", func() error { return l.write(buf) })
+		if err == nil {
+			err = buf.Flush()
+		}
+		pw.CloseWithError(err)
+		done <- err
+	}()
+	err := e.rt.CopyTo(ctx, id, pr, l.replace)
+	pr.CloseWithError(errors.New("nobody reads")) // lets the writer end when the runtime stopped early
+	if werr := <-done; err == nil && werr != nil {
+		err = werr
+	}
+	if err != nil {
+		return say(err, "copy into %s", s.name)
+	}
+	return nil
+}
+
+// write writes the stream, and notes what went into it.
+func (l *load) write(w io.Writer) error {
+	tw := tar.NewWriter(w)
+	for _, en := range l.entries {
+		if err := l.writeEntry(tw, en); err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+func (l *load) writeEntry(tw *tar.Writer, en entry) error {
+	h := &tar.Header{Name: strings.TrimPrefix(en.at, "/"), Uid: en.uid, Gid: en.gid, Format: tar.FormatPAX, ModTime: time.Unix(0, en.note.At)}
+	mode := en.note.mode()
+	h.Mode = int64(mode.Perm())
+	if runtime.GOOS == "windows" && !mode.IsDir() {
+		h.Mode = 0o755 // Windows has no executable bit, and what lacks it cannot be run in the container
+	}
+	for bit, number := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if mode&bit != 0 {
+			h.Mode |= number
+		}
+	}
+	switch {
+	case mode.IsDir():
+		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
+	case mode&fs.ModeSymlink != 0:
+		h.Typeflag, h.Linkname = tar.TypeSymlink, en.note.Link
+	default:
+		h.Typeflag = tar.TypeReg
+		return l.writeFile(tw, h, en)
+	}
+	if en.file != "" {
+		l.sent[en.at] = en.note
+	}
+	return tw.WriteHeader(h)
+}
+
+// writeFile adds one regular file as it is now. One that went away is left out, and one that is written to while it is read is noted so that
+// it counts as changed: the notice of that follows, and then it is sent again.
+func (l *load) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
+	f, err := os.Open(en.file)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		l.unread = append(l.unread, en.file)
+		return nil
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() {
+		l.unread = append(l.unread, en.file)
+		return nil
+	}
+	n, _ := note(en.file, fi)
+	n.Mode = en.note.Mode
+	h.Size, h.ModTime = fi.Size(), fi.ModTime()
+	if err := tw.WriteHeader(h); err != nil {
+		return err
+	}
+	l.sent[en.at] = fileNote{Mode: n.Mode, Size: -1}
+	sum := sha256.New()
+	src := &source{r: io.LimitReader(f, h.Size)}
+	read, err := io.Copy(io.MultiWriter(tw, sum), src)
+	if err != nil && src.err == nil {
+		return err
+	}
+	if src.err != nil {
+		l.unread = append(l.unread, en.file)
+	}
+	if read < h.Size {
+		_, err := io.Copy(tw, io.LimitReader(zeros{}, h.Size-read)) // the header has promised so much
+		return err
+	}
+	if again, err := f.Stat(); err != nil || again.Size() != fi.Size() || !again.ModTime().Equal(fi.ModTime()) || changed(again) != changed(fi) {
+		return nil
+	}
+	n.Sum = hex.EncodeToString(sum.Sum(nil))
+	l.sent[en.at] = n
+	return nil
+}
+
+// source keeps a file's own error apart from that of whom it is copied to.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// zeros fills up what a file lost while it was read.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte{0}, len(p))), nil }
+
+// settleDeletes carries out the deletions that a container still owes from when it did not run.
+func (e *Engine) settleDeletes(ctx context.Context, s *service, id string) error {
+	owes := e.store.owes(id)
+	if len(owes) == 0 {
+		return nil
+	}
+	all := slices.Sorted(maps.Keys(owes))
+	if err := e.deleteAll(ctx, s, id, all); err != nil {
+		return say(err, "delete in %s", s.name)
+	}
+	e.store.change(id, func(_, owes table) {
+		for _, at := range all {
+			delete(owes, at)
+		}
+	})
+	return nil
+}
