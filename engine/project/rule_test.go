@@ -260,6 +260,23 @@ tmp
 	}
 }
 
+func TestDockerfileIsSyncedOnlyWhereDockerignoreLetsIt(t *testing.T) {
+	dir := write(t, `
+-- compose.yaml --
+services:
+  web: {build: ., develop: {watch: [{path: ., action: sync, target: /app}, {path: ., action: rebuild}]}}
+-- .dockerignore --
+Dockerfile
+`)
+	rules := load(t, Options{}).Service("web").Rules
+	if got := matched(&rules[0], dir, "Dockerfile", "x"); got != "x" {
+		t.Errorf("synced: %s", got)
+	}
+	if got := matched(&rules[1], dir, "Dockerfile", "x"); got != "Dockerfile x" {
+		t.Errorf("rebuilt for: %s", got)
+	}
+}
+
 func TestRuleHiddenByDockerignoreIsWarnedAbout(t *testing.T) {
 	write(t, `
 -- compose.yaml --

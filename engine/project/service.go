@@ -132,7 +132,9 @@ func (l *loading) rule(s *Service, i int, t types.Trigger) (Rule, error) {
 	}
 	// what is restarted for need not be part of the image, so .dockerignore has no say
 	if s.Built && r.Action != Restart && isLocal(s.Config.Build.Context) {
-		f.context, f.always, err = l.ignoreOf(s.Config.Build.Context, s.Config.Build)
+		if f.context, f.always, err = l.ignoreOf(s.Config.Build.Context, s.Config.Build); r.Action != Rebuild {
+			f.always = nil // the Dockerfile is the builder's; what .dockerignore hides is not for the container
+		}
 	}
 	return r, err
 }
