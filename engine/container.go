@@ -99,6 +99,9 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 		return say(err, "start %s", s.name)
 	}
 	e.adopt(s, spec.Replica, in, cause)
+	if in.State == StateExited && in.ExitCode == 0 && !restarts(s.conf) {
+		e.store.complete(in.ID) // so soon that the event of its end was told before it was known
+	}
 	if err := e.settleDeletes(ctx, s, id); err != nil {
 		return err
 	}

@@ -54,8 +54,8 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		r.lives.begin(r.generation, in.Finished)
 		r.early, r.last = false, Stats{}
 		r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
+		r.byUs, r.blame = false, "" // what we asked of the life before; a short one may have ended by itself already
 		if in.State == StateRunning {
-			r.byUs, r.blame = false, ""
 			e.probeLife(s, r)
 		}
 	}
