@@ -110,44 +110,6 @@ services:
 	s.line("a", "gen 1 ended: exit code 3, ended by itself")
 }
 
-func TestRestartKeepsTheContainerAndEveryFirstLine(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": `
-services:
-  a: {image: ` + baseImage + `, command: ["sh", "-c", "echo first; echo second; sleep 100"]}
-`})
-	s.up()
-	before := s.identities()["a/1"]
-	const times = 10
-	for range times {
-		began := time.Now()
-		s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}})
-		if d := time.Since(began); d > 5*time.Second {
-			t.Fatalf("a restart of a process without a handler for the stop signal took %v", d)
-		}
-	}
-	s.until("last generation's lines", func(*engine.Snapshot) bool {
-		return slices.Contains(s.lines("a"), fmt.Sprintf("a gen%d stdout second", times+1))
-	})
-	after := s.identities()["a/1"]
-	if after.ID != before.ID || !after.Started.After(before.Started) {
-		t.Errorf("identity %+v, was %+v; want the same container, started later", after, before)
-	}
-	var got []string
-	for _, l := range s.lines("a") {
-		if strings.Contains(l, "stdout") {
-			got = append(got, l)
-		}
-	}
-	for g := 1; g <= times+1; g++ {
-		for _, text := range []string{"first", "second"} {
-			want := fmt.Sprintf("a gen%d stdout %s", g, text)
-			if n := len(slices.DeleteFunc(slices.Clone(got), func(l string) bool { return l != want })); n != 1 {
-				t.Errorf("%q is there %d times", want, n)
-			}
-		}
-	}
-}
-
 func TestStopGoesInReverseOrder(t *testing.T) {
 	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
 services:
