@@ -149,13 +149,14 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 		if err != nil {
 			return give(err)
 		}
-		e.freshen(s, w)
 		if changed {
+			e.freshen(s, w)
 			k.endReady()
-		} else {
-			k.end(nil)
+			return nil
 		}
-		return nil
+		// The image is what it was, so its containers stay, and get what else was saved.
+		w.rebuild = false
+		e.freshen(s, &work{rebuild: true})
 	}
 	return give(e.syncWork(ctx, s, w, cause, open, func() *change { return k }))
 }

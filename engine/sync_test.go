@@ -350,6 +350,21 @@ func TestVolumesInATargetAreLeftAlone(t *testing.T) {
 	}
 }
 
+func TestSyncIsDoneAlsoWhenTheRebuildOfItsBatchChangesNothing(t *testing.T) {
+	files := map[string]string{
+		"a/Dockerfile": "FROM " + baseImage + "\nCMD " + strings.ReplaceAll(loop, "$$", "$") + "\n", "src/f": "1",
+		"compose.yaml": "services:\n  a: {build: a, develop: {watch: [{path: a, action: rebuild}, {path: src, action: sync, target: /app}]}}\n",
+	}
+	s := open(t, files)
+	s.up()
+	before := s.identities()
+	s.write(map[string]string{"a/Dockerfile": "# a remark\n" + files["a/Dockerfile"], "src/f": "2"})
+	s.until("sync", func(*engine.Snapshot) bool { got, err := s.tryCat("a", "/app/f"); return err == nil && got == "2" })
+	if after := s.identities(); after["a/1"] != before["a/1"] {
+		t.Errorf("the container moved: %v, was %v", after, before)
+	}
+}
+
 // counted counts tar streams.
 type counted struct {
 	*docker.Runtime
