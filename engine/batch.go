@@ -188,9 +188,7 @@ func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
 				w.addSync(i, f)
 				w.paths[f] = struct{}{}
 			}
-			if p.empty() {
-				e.keep(h.in.ID, p)
-			}
+			e.keep(h.in.ID, p)
 		}
 	}
 	if !s.conf.Built {
@@ -238,9 +236,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 			}
 		}
 		p.tidy()
-		if p.empty() {
-			e.keep(h.in.ID, p)
-		}
+		e.keep(h.in.ID, p)
 	}
 	switch {
 	case !any && !restart && len(execs) == 0:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"path"
 	"time"
 
 	"bulkhead/engine/project"
@@ -64,12 +65,13 @@ func (e *Engine) ask(ctx context.Context, id string, r *project.Rule, disk table
 	if len(disk) == 0 {
 		return found
 	}
-	left := int64(spared)
-	for _, n := range disk {
+	left, where := int64(spared), ""
+	for file, n := range disk {
 		left += n.Size
+		where = common(where, target(r, file))
 	}
 	// An error leaves something unknown, and what is not known to be there is sent.
-	_ = e.rt.List(ctx, id, top(r, r.Path), func(at string, en Entry, content io.Reader) error {
+	_ = e.rt.List(ctx, id, where, func(at string, en Entry, content io.Reader) error {
 		if left -= en.Size; left < 0 {
 			return errEnough
 		}
@@ -97,6 +99,20 @@ func (e *Engine) ask(ctx context.Context, id string, r *project.Rule, disk table
 	return found
 }
 
+// common is the nearest folder that two paths of the container lie in, or the one that is above the other; "" is above nothing.
+func common(a, b string) string {
+	if a == "" {
+		return b
+	}
+	for a != b && a != "/" {
+		if _, in := inside(a, b); in {
+			break
+		}
+		a = path.Dir(a)
+	}
+	return a
+}
+
 // holds is what a container has of the files of its sync rules.
 func (e *Engine) holds(ctx context.Context, s *service, id, imageID string) table {
 	have := e.store.files(id)
@@ -117,7 +133,7 @@ func (e *Engine) catchUp(ctx context.Context, s *service, id, imageID string) er
 	if no := (*refusal)(nil); errors.As(err, &no) {
 		// That is no reason not to start.
 		e.warn(err.Error())
-		left, err = p.paths(), nil
+		left, err = no.paths, nil
 	}
 	e.mark(s, left)
 	return err

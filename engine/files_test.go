@@ -29,6 +29,17 @@ func TestTargetFollowsTheRule(t *testing.T) {
 	}
 }
 
+func TestCommonFolderOfPaths(t *testing.T) {
+	for _, tt := range []struct{ a, b, want string }{
+		{"", "/app/x", "/app/x"}, {"/app/x", "/app/x", "/app/x"}, {"/app/x", "/app/y/z", "/app"}, {"/app", "/app/y/z", "/app"}, {"/app/y/z", "/app", "/app"},
+		{"/app/x", "/apple", "/"}, {"/", "/x", "/"},
+	} {
+		if got := common(tt.a, tt.b); got != tt.want {
+			t.Errorf("common(%q, %q) = %q, want %q", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
 // put writes a file and gives its path.
 func put(t *testing.T, dir, name, text string) string {
 	t.Helper()

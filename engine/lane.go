@@ -56,6 +56,9 @@ const verbAdopt Verb = "adopt"
 // verbRenew looks at everything of a service, and does what differs.
 const verbRenew Verb = "recreate"
 
+// verbLook compares a service's containers with what its sync rules name, and carries out what they owe.
+const verbLook Verb = "look"
+
 // verbBatch is a task that comes from changed files.
 const verbBatch Verb = "batch"
 
@@ -184,7 +187,9 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 		if t != nil {
 			tctx, s.lane.cancel = context.WithCancelCause(ctx)
 			s.lane.busy = t
-			e.freezeLedger(s.name)
+			if t.verb != verbLook { // which moves nothing
+				e.freezeLedger(s.name)
+			}
 			if t.conf != nil {
 				s.conf = t.conf
 			}
@@ -228,6 +233,9 @@ func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
 	case VerbDown:
 		return e.laneRemove(ctx, s, t)
 	case verbAdopt:
+		return nil
+	case verbLook:
+		e.missed(ctx, s)
 		return nil
 	case verbBatch:
 		return e.laneBatch(ctx, s, t.work)

@@ -309,20 +309,16 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		e.warn(err.Error())
 	}
 	if (ev.Kind == EventStarted || ev.Kind == EventRestarted) && len(e.store.owes(ev.ID)) > 0 {
-		// Whoever started it: what could not be deleted while it did not run can be now.
-		e.launch("deletions in "+s.name, func(ctx context.Context) error {
-			if err := e.settleDeletes(ctx, s, ev.ID); err != nil && ctx.Err() == nil {
-				e.warn(err.Error())
-			}
-			return nil
-		})
+		e.lookAfter(s) // whoever started it: what could not be deleted while it did not run can be now
 	}
 }
 
-// lookAfter brings a service up to date in the background after something happened to its containers behind our back.
+// lookAfter has a service's lane bring it up to date after something happened to its containers behind our back.
 func (e *Engine) lookAfter(s *service) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if syncs(s.conf) {
-		e.launch("look at "+s.name, func(ctx context.Context) error { e.missed(ctx, s); return nil })
+		s.enqueue(&task{verb: verbLook, cause: "its container was started by another program", done: make(chan error, 1)})
 	}
 }
 

@@ -93,7 +93,7 @@ type Runtime interface {
 	CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error
 	// Delete removes absolute paths below a folder of the container, and what is below them; it works without any program in the image,
 	// and while the container is stopped where the runtime can (ErrUnsupported where it cannot). Links are followed on the way to the
-	// folder and not below it: what only a link leads to stays.
+	// folder, but it is none itself, and below it none is followed: what only a link leads to stays.
 	Delete(ctx context.Context, id, below string, paths []string) error
 	// Stat tells what stands at absolute paths in a container, running or not, by path; what is not there is left out. Links are followed
 	// on the way to a path, and not at its end. Order does not matter.

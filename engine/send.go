@@ -22,9 +22,10 @@ import (
 	"bulkhead/engine/project"
 )
 
-// send puts a parcel into one container, and notes what it has now. What could not be read on the host is left as it is in the
-// container: unread lists it, and a warning says why.
-func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (unread []string, err error) {
+// send puts a parcel into one container, and notes what it has now. What cannot be read on the host, or must not be written in the
+// container, is left as it is there: left lists it by path on the host, and a warning says why. When there is nothing else to do, the
+// error is a refusal.
+func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (left []string, err error) {
 	l := &load{sent: table{}}
 	l.unread = append(l.unread, p.blind...)
 	if !p.empty() {
@@ -32,10 +33,21 @@ func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (un
 			return nil, err
 		}
 	}
-	if len(l.entries) > 0 {
-		if err := e.copyIn(ctx, s, id, l); err != nil {
+	err = e.copyIn(ctx, s, id, l)
+	if errors.Is(err, ErrConflict) {
+		// A folder stands where a file is to be. Which one is asked only now, because it hardly ever happens.
+		if err := e.guardFolders(ctx, s, id, p, l); err != nil {
 			return nil, err
 		}
+		l.unread = slices.Clone(p.blind)
+		err = e.copyIn(ctx, s, id, l)
+	}
+	if err != nil {
+		return nil, err
+	}
+	why := slices.Compact(slices.Sorted(maps.Values(l.refused)))
+	if len(why) > 0 && len(l.entries)+len(p.deletes) == 0 {
+		return nil, &refusal{"copy into " + s.name + ": " + why[0], slices.Collect(maps.Keys(l.refused))}
 	}
 	var owed []string
 	if len(p.deletes) > 0 {
@@ -71,17 +83,32 @@ func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (un
 	for _, file := range l.unread {
 		e.warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", s.name, relative(e.dir, file)))
 	}
-	return l.unread, nil
+	for _, text := range why {
+		e.warn("copy into " + s.name + ": " + text)
+	}
+	return slices.AppendSeq(l.unread, maps.Keys(l.refused)), nil
 }
 
-// keep notes what was found to be the same when there is nothing to send.
+// refusal is the error of a copy of which nothing can be done, because of what stands in the container.
+type refusal struct {
+	text  string
+	paths []string // on the host
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// keep notes what comparing a parcel has taught, whether it is sent or not.
 func (e *Engine) keep(id string, p *parcel) {
-	if len(p.renewed)+len(p.forgotten) == 0 {
+	renewed, forgotten := p.renewed, p.forgotten
+	if !p.empty() {
+		forgotten = nil // what is sent makes it so
+	}
+	if len(renewed)+len(forgotten) == 0 {
 		return
 	}
 	e.store.change(id, func(have, _ table) {
-		maps.Copy(have, p.renewed)
-		for _, at := range p.forgotten {
+		maps.Copy(have, renewed)
+		for _, at := range forgotten {
 			delete(have, at)
 		}
 	})
@@ -138,21 +165,21 @@ func topOf(conf *project.Service, at string) (dir string, ok bool) {
 	return dir, ok
 }
 
-// refusal is a copy that is not done because of what stands in the container. Nothing has been written then.
-type refusal struct{ text string }
-
-func (r *refusal) Error() string { return r.text }
-
-func refuse(service, format string, args ...any) error {
-	return &refusal{"copy into " + service + ": " + fmt.Sprintf(format, args...)}
-}
-
 // load is a parcel on its way as one tar stream.
 type load struct {
 	entries []entry
-	replace bool     // a file takes a folder's place, or the other way round
-	sent    table    // what the container has got, by path there
-	unread  []string // paths on the host
+	replace bool              // a file takes a folder's place, or the other way round
+	sent    table             // what the container has got, by path there
+	unread  []string          // paths on the host
+	refused map[string]string // paths on the host: why they are not copied
+}
+
+// refuse leaves an item out, because of what stands in the container. The others go.
+func (l *load) refuse(it item, format string, args ...any) {
+	if l.refused == nil {
+		l.refused = map[string]string{}
+	}
+	l.refused[it.file] = fmt.Sprintf(format, args...)
 }
 
 // entry is one header of the stream, and what follows it.
@@ -168,6 +195,9 @@ func (e *Engine) pack(ctx context.Context, s *service, id string, p *parcel, l *
 	ask := map[string]bool{}
 	for at, it := range p.files {
 		ask[it.top] = true
+		if it.note.isDir() {
+			ask[at] = true
+		}
 		for dir := path.Dir(at); at != it.top && dir != it.top && dir != "/"; dir = path.Dir(dir) {
 			ask[dir] = true
 		}
@@ -185,24 +215,35 @@ func (e *Engine) pack(ctx context.Context, s *service, id string, p *parcel, l *
 	for at, it := range p.files {
 		stands, ok := there[it.top]
 		switch {
+		case inMemory(s.conf, at):
+			l.refuse(it, "%s lies in a tmpfs, which copies through the engine do not reach; mount a volume there instead", at)
+			continue
 		case ok && at != it.top && stands.Mode&fs.ModeSymlink != 0:
-			return refuse(s.name, "the target %s is a link to %s in the container; name that as the target", it.top, stands.Link)
+			l.refuse(it, "the target %s is a link to %s in the container; name that as the target", it.top, stands.Link)
+			continue
 		case ok && at != it.top && !stands.Mode.IsDir():
-			return refuse(s.name, "the target %s is a file in the container; name a folder as the target", it.top)
+			l.refuse(it, "the target %s is a file in the container; name a folder as the target", it.top)
+			continue
 		case ok && at == it.top && stands.Mode.IsDir():
-			return refuse(s.name, "the target %s is a folder in the container; write %s/ to put the file into it", at, at)
+			l.refuse(it, "the target %s is a folder in the container; write %s/ to put the file into it", at, at)
+			continue
+		}
+		if _, known := p.have[at]; !known && it.note.isDir() && there[at].Mode.IsDir() {
+			l.sent[at] = it.note // the container has made it for itself, and keeps it as it is
+			continue
 		}
 		en := entry{at: at, file: it.file, note: it.note}
 		if en.uid, en.gid, err = e.ownerFor(ctx, s, id, it.top, it.file); err != nil {
 			return say(err, "copy into %s", s.name)
 		}
-		l.entries = append(l.entries, en)
 		if had := p.have[at]; had.isDir() != it.note.isDir() && had != (fileNote{}) {
 			if p.mounted(at) {
-				return refuse(s.name, "a volume is mounted at or below %s, which is no longer a folder here; take the volume away", at)
+				l.refuse(it, "a volume is mounted at or below %s, which is no longer a folder here; take the volume away", at)
+				continue
 			}
 			l.replace = true
 		}
+		l.entries = append(l.entries, en)
 		for dir := path.Dir(at); at != it.top && dir != "/"; dir = path.Dir(dir) {
 			_, in := p.files[dir]
 			if stands, ok := there[dir]; !in && (!ok || !stands.Mode.IsDir()) {
@@ -225,7 +266,22 @@ func (e *Engine) pack(ctx context.Context, s *service, id string, p *parcel, l *
 	return nil
 }
 
-// guardFolders sees to it that a stream that may put files in the place of folders does so only with folders that came from here.
+// inMemory says whether a path of the container lies in a tmpfs.
+func inMemory(conf *project.Service, at string) bool {
+	var all []string
+	for _, t := range conf.Config.Tmpfs {
+		where, _, _ := strings.Cut(t, ":")
+		all = append(all, where)
+	}
+	for _, v := range conf.Config.Volumes {
+		if v.Type == "tmpfs" {
+			all = append(all, v.Target)
+		}
+	}
+	return slices.ContainsFunc(all, func(dir string) bool { _, in := inside(path.Clean(dir), at); return in })
+}
+
+// guardFolders takes files out of the stream that would take the place of folders which did not come from here.
 func (e *Engine) guardFolders(ctx context.Context, s *service, id string, p *parcel, l *load) error {
 	var files []string
 	for _, en := range l.entries {
@@ -239,7 +295,9 @@ func (e *Engine) guardFolders(ctx context.Context, s *service, id string, p *par
 	}
 	for _, at := range slices.Sorted(maps.Keys(there)) {
 		if there[at].Mode.IsDir() {
-			return refuse(s.name, "%s is a folder there, with files that are not from here; remove it in the container, or rebuild", at)
+			l.entries = slices.DeleteFunc(l.entries, func(en entry) bool { return en.at == at })
+			delete(l.sent, at)
+			l.refuse(p.files[at], "%s is a folder there, with files that are not from here; remove it in the container, or rebuild", at)
 		}
 	}
 	return nil
@@ -282,8 +340,11 @@ func (e *Engine) ownerFor(ctx context.Context, s *service, id, top, file string)
 	return uid, gid, nil
 }
 
-// copyIn sends what is packed as one tar stream.
+// copyIn sends what is packed, if anything is, as one tar stream.
 func (e *Engine) copyIn(ctx context.Context, s *service, id string, l *load) error {
+	if len(l.entries) == 0 {
+		return nil
+	}
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {

@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -73,6 +75,17 @@ func TestNothingIsWrittenOrDeletedOutsideOfTheTarget(t *testing.T) {
 	if got := s.sh("a", "cat /else/f /else/g"); got != "mine\nmine" {
 		t.Errorf("a deletion below a link: %q", got)
 	}
+	s.sh("a", "mv /app /moved; ln -s /else /app")
+	n = len(s.idle("a").Changes)
+	s.write(map[string]string{"src/f": "x"})
+	s.until("refusal", func(n *engine.Snapshot) bool {
+		return strings.Contains(find(n, "a").Last.Err, "the target /app is a link to /else in the container; name that as the target")
+	})
+	s.must(os.Remove(s.path("src/kept")), os.RemoveAll(s.path("src/data")), os.Remove(s.path("src/f")))
+	s.change("a", "sync", n+1)
+	if got := s.sh("a", "cat /else/f /else/g; rm /app; mv /moved /app"); got != "mine\nmine" {
+		t.Errorf("a deletion in a target that has become a link: %q", got)
+	}
 	for file, want := range map[string]string{
 		"other/x": "the target /way/lib is a link to /else in the container; name that as the target",
 		"one":     "the target /etc is a folder in the container; write /etc/ to put the file into it",
@@ -86,14 +99,19 @@ func TestNothingIsWrittenOrDeletedOutsideOfTheTarget(t *testing.T) {
 	if got := s.sh("a", "ls /else; cat /etc/passwd"); !strings.HasPrefix(got, "f\ng\nroot:") {
 		t.Errorf("after the refusals: %q", got)
 	}
+	s.sh("a", "mkdir -m 1777 /app/theirs; chown 77 /app/theirs")
+	s.write(map[string]string{"src/theirs/x": "1"})
+	s.until("sync into their folder", func(*engine.Snapshot) bool { _, err := s.tryCat("a", "/app/theirs/x"); return err == nil })
+	if got := s.sh("a", "stat -c '%a %u' /app/theirs"); got != "1777 77" {
+		t.Errorf("a folder that the container made for itself is now %s", got)
+	}
 	// A folder with the container's own files does not make room for a file.
 	s.sh("a", "mkdir /app/own; touch /app/own/data")
-	s.write(map[string]string{"src/own": "file"})
+	s.write(map[string]string{"src/own": "file", "src/with-it": "file"})
 	s.until("refusal of own", func(n *engine.Snapshot) bool {
-		a := find(n, "a")
-		return a.Last != nil && strings.Contains(a.Last.Err, "/app/own is a folder there")
+		return strings.Contains(strings.Join(n.Warnings, " "), "/app/own is a folder there") && slices.Contains(find(n, "a").Stale, s.path("src/own"))
 	})
-	s.sh("a", "ls /app/own/data")
+	s.sh("a", "ls /app/own/data /app/with-it")
 }
 
 func TestDeletedWhileStoppedIsGoneWhoeverStartsItNext(t *testing.T) {
@@ -194,8 +212,10 @@ services:
 	}
 	fi, err := os.Stat(s.path("src/f"))
 	s.must(err)
+	h, err := tar.FileInfoHeader(fi, "")
+	s.must(err)
 	s.up()
-	for service, want := range map[string]string{"number": "1234:77", "named": "1001:1002", "root": "33:34", "host": owned(fi)} {
+	for service, want := range map[string]string{"number": "1234:77", "named": "1001:1002", "root": "33:34", "host": fmt.Sprintf("%d:%d", h.Uid, h.Gid)} {
 		if got := s.sh(service, "stat -c %u:%g /www/f"); got != want {
 			t.Errorf("%s: the initial sync gave it to %s, want %s", service, got, want)
 		}
@@ -295,12 +315,12 @@ services:
 
 func TestRulesMayOverlapAndReplicasGetTheSame(t *testing.T) {
 	s := open(t, map[string]string{
-		"src/web/index.html": "1", "src/web/app.js": "1", "src/web/app.test.js": "1", "conf/app.yaml": "1",
+		"src/web/index.html": "1", "src/web/app.js": "1", "src/web/app.test.js": "1", "conf/app.yaml": "1", "root/opt/x": "1",
 		"compose.yaml": syncing(`{path: src, action: sync, target: /app, initial_sync: true}, {path: src/web, action: sync, target: /www/, initial_sync: true, include: ["**/*.js"], ignore: ["**/*.test.js"]}, `+
-			`{path: conf/app.yaml, action: sync, target: /etc/app/, initial_sync: true}`, "scale: 2"),
+			`{path: conf/app.yaml, action: sync, target: /etc/app/, initial_sync: true}, {path: root, action: sync, target: /, initial_sync: true}`, "scale: 2"),
 	})
 	s.up()
-	const want = "/app/web/app.js /app/web/app.test.js /app/web/index.html /etc/app/app.yaml /www/app.js"
+	const want = "/app/web/app.js /app/web/app.test.js /app/web/index.html /etc/app/app.yaml /opt/x /www/app.js"
 	look := func(n int, cmd string) string {
 		var out strings.Builder
 		code, err := s.Exec(t.Context(), "a", n, engine.ExecOptions{Cmd: []string{"sh", "-c", cmd}, Stdout: &out})
@@ -310,7 +330,7 @@ func TestRulesMayOverlapAndReplicasGetTheSame(t *testing.T) {
 		return strings.Join(strings.Fields(out.String()), " ")
 	}
 	for n := 1; n <= 2; n++ {
-		if got := look(n, "find /app /www /etc/app -type f | sort"); got != want {
+		if got := look(n, "find /app /www /etc/app /opt -type f | sort"); got != want {
 			t.Errorf("replica %d has %s, want %s", n, got, want)
 		}
 	}
@@ -320,9 +340,11 @@ func TestRulesMayOverlapAndReplicasGetTheSame(t *testing.T) {
 			return look(n, "cat /app/web/app.js /www/app.js /etc/app/app.yaml") == "222"
 		})
 	}
-	s.must(os.RemoveAll(s.path("src/web")))
+	s.must(os.RemoveAll(s.path("src/web")), os.RemoveAll(s.path("root")))
 	for n := 1; n <= 2; n++ {
-		s.until("deletions", func(*engine.Snapshot) bool { return look(n, "find /app /www -type f | sort; ls -d /www") == "/www" })
+		s.until("deletions", func(*engine.Snapshot) bool {
+			return look(n, "find /app /www /opt -type f | sort; ls -d /www /bin") == "/bin /www"
+		})
 	}
 }
 
@@ -362,6 +384,14 @@ func TestSyncIsDoneAlsoWhenTheRebuildOfItsBatchChangesNothing(t *testing.T) {
 	s.until("sync", func(*engine.Snapshot) bool { got, err := s.tryCat("a", "/app/f"); return err == nil && got == "2" })
 	if after := s.identities(); after["a/1"] != before["a/1"] {
 		t.Errorf("the container moved: %v, was %v", after, before)
+	}
+}
+
+func TestTmpfsIsRefusedBecauseCopiesDoNotReachIt(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": syncing(copyAll, "tmpfs: [/app]"), "src/f": "1"})
+	s.up()
+	if a := find(s.Snapshot(), "a"); len(a.Stale) == 0 || !strings.Contains(strings.Join(s.Snapshot().Warnings, " "), "/app/f lies in a tmpfs") {
+		t.Errorf("stale %v, warnings %v", a.Stale, s.Snapshot().Warnings)
 	}
 }
 

@@ -121,13 +121,17 @@ func (r *Runtime) runRM(ctx context.Context, id, what, below string, names []str
 	return nil
 }
 
-// withoutLinks leaves out the names that a link below the folder leads to.
+// withoutLinks leaves out the names that a link leads to: the folder itself, or one below it.
 func (r *Runtime) withoutLinks(ctx context.Context, id, below string, names []string) ([]string, error) {
-	var dirs []string
-	for _, n := range names {
+	way := func(n string) (dirs []string) {
 		for d := path.Dir(n); d != "."; d = path.Dir(d) {
 			dirs = append(dirs, path.Join(below, d))
 		}
+		return append(dirs, below)
+	}
+	var dirs []string
+	for _, n := range names {
+		dirs = append(dirs, way(n)...)
 	}
 	slices.Sort(dirs)
 	there, err := r.Stat(ctx, id, slices.Compact(dirs))
@@ -135,12 +139,7 @@ func (r *Runtime) withoutLinks(ctx context.Context, id, below string, names []st
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
-		for d := path.Dir(n); d != "."; d = path.Dir(d) {
-			if !there[path.Join(below, d)].Mode.IsDir() {
-				return true // a link, or gone already
-			}
-		}
-		return false
+		return slices.ContainsFunc(way(n), func(d string) bool { return !there[d].Mode.IsDir() }) // a link, or gone already
 	}), nil
 }
 
@@ -216,10 +215,9 @@ func (r *Runtime) List(ctx context.Context, id, name string, visit func(path str
 		if err != nil {
 			return r.wrap(what, err)
 		}
-		// The archive's names begin with the last part of the path that was asked for.
-		_, rel, _ := strings.Cut(strings.TrimSuffix(path.Clean("/"+h.Name), "/")[1:], "/")
-		if name == "/" {
-			rel = path.Clean("/" + h.Name)[1:]
+		rel := path.Clean("/" + h.Name)[1:]
+		if name != "/" {
+			_, rel, _ = strings.Cut(rel, "/") // the archive's names begin with the last part of the path that was asked for
 		}
 		e := engine.Entry{Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname}
 		if h.Typeflag == tar.TypeLink {

@@ -64,7 +64,7 @@ func deleteIn(pid int, container, below string, names []string) error {
 		return err
 	}
 	defer unix.Close(root)
-	top, err := within(root, below, unix.O_PATH|unix.O_DIRECTORY)
+	top, err := within(root, below, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if done, err := way(below, err); done || err != nil {
 		return err
 	}

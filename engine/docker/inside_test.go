@@ -135,7 +135,7 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 	} {
 		b.ok(b.rt.CopyTo(b.ctx, id, pack(), false))
 		root("cd /app; rm -f a; mkdir -p /else/in odd; touch /else/f /else/in/f; touch 'odd/-rf' 'odd/a b' \"odd/$(printf 'x\\ny')\" \"odd/$(printf '\\377')\" odd/stays;" +
-			"ln -sfn " + outside + " escape; ln -sfn ../../../../../.. up; ln -sfn /else link; touch /scratch/s; ln -sfn /app /way")
+			"ln -sfn " + outside + " escape; ln -sfn ../../../../../.. up; ln -sfn /else link; touch /scratch/s; ln -sfn /app /way; ln -sfn / /up")
 		b.ok(del("/app", "escape/keep", "up"+keep, "a", "deep", "nothing/here", "link/f", "link/in", "odd/-rf", "odd/a b", "odd/x\ny"))
 		if err := del("/app", "odd/\xff"); how == "from outside" {
 			b.ok(err)
@@ -145,9 +145,13 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 		root("rm -f \"/app/odd/$(printf '\\377')\"")
 		b.ok(del("/vol", "v"))
 		b.ok(del("/scratch", "s"))
-		b.ok(del("/way", "b")) // on the way to the folder links are followed
+		b.ok(del("/way", "b"))
+		b.ok(del("/up/else", "in/f")) // on the way to the folder links are followed
+		if got := root("ls /else/in"); got != "" {
+			t.Errorf("%s: left in /else/in: %q", how, got)
+		}
 		b.ok(del("/", "else/in"))
-		if got := root("ls /app /app/odd /vol /scratch /else"); strings.Join(strings.Fields(got), " ") != "/app: escape link odd up /app/odd: stays /else: f /scratch: /vol:" {
+		if got := root("ls /app /app/odd /vol /scratch /else"); strings.Join(strings.Fields(got), " ") != "/app: b escape link odd up /app/odd: stays /else: f /scratch: /vol:" {
 			t.Errorf("%s: left: %q", how, got)
 		}
 		mustExist(t, keep)
@@ -185,6 +189,14 @@ func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 		}))
 		if slices.Sort(listed); strings.Join(listed, " ") != "/app /app/d /app/f" {
 			t.Errorf("list: %q", listed)
+		}
+		listed = nil
+		b.ok(b.rt.List(b.ctx, id, "/", func(p string, e engine.Entry, _ io.Reader) error {
+			listed = append(listed, p)
+			return nil
+		}))
+		if !slices.Contains(listed, "/") || !slices.Contains(listed, "/app/f") {
+			t.Errorf("list of all: %q", listed)
 		}
 		if err := b.rt.List(b.ctx, id, "/none", nil); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("list of nothing: %v", err)
