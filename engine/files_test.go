@@ -182,8 +182,9 @@ func TestEveryKindOfChangeIsSeen(t *testing.T) {
 		{"file becomes folder", func() { do(os.Remove(at("file"))); put(t, dir, "file/in", "x") }, "/app/file /app/file/in"},
 		{"link to elsewhere", func() { do(os.Remove(at("link"))); do(os.Symlink("/no/where", at("link"))) }, "/app/link"},
 		{"link becomes file", func() { do(os.Remove(at("link"))); put(t, dir, "link", "x") }, "/app/link"},
-		{"folder becomes a link to one with the same files", func() {
+		{"folder becomes a link to one with a file of that name", func() {
 			do(os.Rename(at("file"), at("moved")))
+			put(t, dir, "moved/in", "other")
 			do(os.Symlink("moved", at("file")))
 		}, "/app/file /app/moved /app/moved/in"},
 		{"link becomes a folder again", func() { do(os.Remove(at("file"))); do(os.Rename(at("moved"), at("file"))) }, "-/app/moved /app/file /app/file/in"},
@@ -194,6 +195,19 @@ func TestEveryKindOfChangeIsSeen(t *testing.T) {
 		p := parcelOf(rule, have)
 		if p.String() != tt.want {
 			t.Errorf("%s: the parcel is %s, want %s", tt.what, p, tt.want)
+		}
+		// Notices name all that is there and all that was.
+		p = newParcel(&project.Service{Rules: []project.Rule{*rule}}, have)
+		disk, _ := scanRule(rule)
+		for at := range have {
+			file, _ := origin(rule, at)
+			disk[file] = fileNote{}
+		}
+		for file := range disk {
+			p.add(rule, file)
+		}
+		if p.tidy(); p.String() != tt.want {
+			t.Errorf("%s: by notices the parcel is %s, want %s", tt.what, p, tt.want)
 		}
 	}
 }
