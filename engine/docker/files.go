@@ -24,15 +24,22 @@ import (
 // asked is how many questions about a container's files are put to the engine at a time.
 const asked = 8
 
-// CopyTo implements engine.Runtime. Owners and modes are those of the tar's headers: with its own option for owners the
+// readOnly is in what the engine says when a container may not be written to, and in what we say.
+const readOnly = "read-only"
+
+// CopyTo implements engine.Runtime. Into a running container of this machine root writes by itself, which takes a tenth of the time that the
+// engine needs to start a helper of its own. Owners and modes are those of the tar's headers: with its own option for owners the
 // engine would give all files to the container's user.
 func (r *Runtime) CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error {
 	what := "copy files into " + short(id)
-	_, err := r.cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar, AllowOverwriteDirWithFile: replace})
+	err := r.unpackHere(ctx, id, tar, replace)
+	if errors.Is(err, errNoAccess) {
+		err = r.sendArchive(ctx, id, tar, replace)
+	}
 	switch {
 	case err == nil:
 		return nil
-	case strings.Contains(err.Error(), "read-only"):
+	case strings.Contains(err.Error(), readOnly):
 		return &apiError{
 			what: what, kind: engine.ErrUnsupported, err: err,
 			text: "its root file system is read-only; remove read_only from the service, or bind-mount the folder",
@@ -46,6 +53,24 @@ func (r *Runtime) CopyTo(ctx context.Context, id string, tar io.Reader, replace 
 		}
 	}
 	return r.wrap(what, err)
+}
+
+// unpackHere writes into a container without the engine. It is errNoAccess, with nothing read, where that cannot be done.
+func (r *Runtime) unpackHere(ctx context.Context, id string, tar io.Reader, replace bool) error {
+	if info, err := r.Info(ctx); err != nil || !info.Local {
+		return errNoAccess
+	}
+	c, err := r.running(ctx, id)
+	if err != nil {
+		return errNoAccess // the engine reaches a stopped one, and says what is wrong with others
+	}
+	return unpackIn(c.State.Pid, c.ID, tar, replace)
+}
+
+// sendArchive lets the engine unpack.
+func (r *Runtime) sendArchive(ctx context.Context, id string, tar io.Reader, replace bool) error {
+	_, err := r.cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar, AllowOverwriteDirWithFile: replace})
+	return err
 }
 
 // Delete implements engine.Runtime. In a running container of an engine on this machine, as root, it needs no program;

@@ -2,7 +2,11 @@
 
 package docker
 
-import "bulkhead/engine"
+import (
+	"io"
+
+	"bulkhead/engine"
+)
 
 // Off Linux the engine runs in a virtual machine, whose processes and files cannot be seen from here.
 
@@ -11,6 +15,8 @@ func kernelRelease() string { return "" }
 func deleteIn(int, string, string, []string) error { return errNoAccess }
 
 func statIn(int, string, []string) (map[string]engine.Entry, error) { return nil, errNoAccess }
+
+func unpackIn(int, string, io.Reader, bool) error { return errNoAccess }
 
 func ownerIn(int, string, string) (uid, gid int, err error) { return 0, 0, errNoAccess }
 
