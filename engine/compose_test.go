@@ -114,7 +114,7 @@ func TestTwentyRebuildsLeaveNoImageBehind(t *testing.T) {
 	for _, name := range names {
 		files[name+"/Dockerfile"] = "FROM " + baseImage + "\nCOPY text /text\nCMD [\"sleep\", \"1000\"]\n"
 		files[name+"/text"] = name + " 0"
-		compose += "  " + name + ": {build: " + name + "}\n"
+		compose += "  " + name + ": {build: " + name + ", network_mode: none}\n"
 	}
 	files["compose.yaml"] = compose
 	s := open(t, files)
