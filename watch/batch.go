@@ -6,6 +6,7 @@ import "time"
 type change struct {
 	path        string // empty: notices were lost
 	first, last time.Time
+	sign        sign // of a git folder, instead of a path; its kind is signUnknown for all else
 }
 
 // waiting is what a batcher knows of a path that has not been handed out.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,15 +17,20 @@ type bench struct {
 	start   time.Time
 	changes *mailbox[change]
 	batches chan Batch
+	late    atomic.Int64 // how late changes may be told of, in nanoseconds
 }
+
+// never is when nothing is polled.
+func never() time.Duration { return 0 }
 
 // inBubble runs f with the usual times: quiet 40 ms, cap 250 ms.
 func inBubble(t *testing.T, f func(b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		opt := Options{Quiet: defaultQuiet, Cap: defaultCap}
+		opt := Options{Quiet: defaultQuiet, Cap: defaultCap, Stale: gitStale}
 		b := &bench{t: t, start: time.Now(), changes: newMailbox[change](), batches: make(chan Batch)}
-		g := newGrouper(opt, b.changes, b.batches, make(chan Notice))
+		g := newGrouper(opt, b.changes, b.batches, make(chan Hold), make(chan Notice),
+			func() time.Duration { return time.Duration(b.late.Load()) })
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = g.run(ctx) }() // ends with ctx, which the bubble waits for
@@ -199,7 +205,7 @@ func TestBurstOfTwoThousandFilesIsOneBatch(t *testing.T) {
 func TestNoticesWaitForTheirReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		notices := make(chan Notice)
-		g := newGrouper(Options{Quiet: defaultQuiet, Cap: defaultCap}, newMailbox[change](), make(chan Batch), notices)
+		g := newGrouper(Options{Quiet: defaultQuiet, Cap: defaultCap, Stale: gitStale}, newMailbox[change](), make(chan Batch), make(chan Hold), notices, never)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = g.run(ctx) }()

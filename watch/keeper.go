@@ -22,8 +22,9 @@ const attribFresh = 2 * time.Second
 type tree struct {
 	Root
 	place place
-	stamp stamp // of the root itself; zero when it is missing
-	dead  bool  // its folder was forgotten: look at the root again
+	stamp stamp  // of the root itself; zero when it is missing
+	git   string // the git folder that the root lies below; empty when there is none
+	dead  bool   // its folder was forgotten: look at the root again
 }
 
 // ignored says whether the root leaves out the real path.
@@ -83,6 +84,9 @@ type keeper struct {
 	told    map[string]bool // notices are said once
 	limited map[*folder]struct{}
 	retry   time.Time // when to try the limited folders again
+
+	gits     map[string]*gitdir // by real path
+	halfGits map[halfGit]struct{}
 }
 
 func newKeeper(opt Options, p *poller, changes *mailbox[change], tell func(Notice)) *keeper {
@@ -93,6 +97,9 @@ func newKeeper(opt Options, p *poller, changes *mailbox[change], tell func(Notic
 		lists:   map[string][]entry{},
 		told:    map[string]bool{},
 		limited: map[*folder]struct{}{},
+
+		gits:     map[string]*gitdir{},
+		halfGits: map[halfGit]struct{}{},
 	}
 }
 
@@ -107,6 +114,7 @@ func (k *keeper) setRoots(ctx context.Context, roots []Root) {
 	}
 	for _, t := range old {
 		k.release(t)
+		k.dropGits(t)
 	}
 	k.finish(ctx, time.Time{})
 }
@@ -133,6 +141,7 @@ func (k *keeper) settle(ctx context.Context, t *tree, at time.Time) {
 			k.release(t)
 			continue
 		}
+		k.seekGit(t)
 		if dir {
 			k.enter(ctx, t, t.place.real, t.place.info, at)
 		}
@@ -219,6 +228,8 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	}
 	if f == nil {
 		f = k.open(real, info)
+	} else {
+		k.link(f)
 	}
 	if !slices.Contains(f.trees, t) {
 		f.trees = append(f.trees, t)
@@ -239,6 +250,9 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	}
 	for _, e := range entries {
 		path := filepath.Join(real, e.name)
+		if e.name == ".git" {
+			k.foundGit(t, path)
+		}
 		if !e.info.IsDir() {
 			f.noteExec(e.name, e.info)
 			if !at.IsZero() && !t.ignored(path, false) {
@@ -285,18 +299,24 @@ func (k *keeper) open(real string, info fs.FileInfo) *folder {
 	f := &folder{real: real}
 	f.id, _ = idOf(info)
 	k.folders[real] = f
-	if parent := k.folders[filepath.Dir(real)]; parent != nil && parent != f {
+	k.link(f)
+	return f
+}
+
+// link makes f known to the folder that it is in. One that is known for its
+// git, or as a root, can be there before the folder above it.
+func (k *keeper) link(f *folder) {
+	if parent := k.folders[filepath.Dir(f.real)]; parent != nil && parent != f {
 		if parent.kids == nil {
 			parent.kids = map[string]*folder{}
 		}
-		parent.kids[filepath.Base(real)] = f
+		parent.kids[filepath.Base(f.real)] = f
 	}
-	return f
 }
 
 // tidy removes a folder that nobody wants any more.
 func (k *keeper) tidy(f *folder) {
-	if len(f.trees) == 0 && len(f.gates) == 0 && k.folders[f.real] == f {
+	if len(f.trees) == 0 && len(f.gates) == 0 && k.gits[f.real] == nil && k.folders[f.real] == f {
 		k.remove(f)
 	} else if len(f.trees) == 0 && f.how == byPoll {
 		// Only a gate is left, and verify looks at those.
@@ -321,6 +341,7 @@ func (k *keeper) forget(f *folder) {
 			k.bury(t)
 		}
 	}
+	k.forgetGit(f.real)
 	k.remove(f)
 }
 
@@ -367,6 +388,9 @@ func (k *keeper) handle(ctx context.Context, e event) {
 // handleIn handles an event about a name in f.
 func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) {
 	real := filepath.Join(f.real, name)
+	if g := k.gits[f.real]; g != nil {
+		k.gitMoved(g, name, e.op)
+	}
 	if len(f.trees) == 0 && f.gates[name] == nil && k.folders[real] == nil {
 		return // somebody else's work in /tmp or the home folder
 	}
@@ -383,6 +407,11 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 	}
 	if e.op == opAttrib {
 		k.attrib(ctx, f, name, real, e)
+	}
+	if name == ".git" && e.op.has(opCreate|opWrite) {
+		for _, t := range f.trees {
+			k.foundGit(t, real)
+		}
 	}
 	waiting := slices.Clone(f.gates[name])
 	for _, t := range waiting {
@@ -520,6 +549,7 @@ func (k *keeper) verify(ctx context.Context, now time.Time) {
 			k.finish(ctx, now)
 		}
 	}
+	k.seekGits()
 	k.retryLimited(now)
 }
 
@@ -541,5 +571,8 @@ func (k *keeper) resync(ctx context.Context, at time.Time) {
 		}
 	}
 	k.finish(ctx, at)
+	for _, g := range k.gits {
+		k.lookAtGit(g, true)
+	}
 	k.changes.put(change{first: at, last: at})
 }

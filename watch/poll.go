@@ -65,6 +65,7 @@ type poller struct {
 
 	mu   sync.Mutex
 	dirs map[string]map[string]stamp
+	took time.Duration // the last look at all of them
 }
 
 func newPoller(pause time.Duration, post *inbox) *poller {
@@ -83,6 +84,18 @@ func (p *poller) add(dir string, known map[string]stamp) {
 	case p.wake <- struct{}{}:
 	default: // a token is waiting already
 	}
+}
+
+// late says how much later than a notice a change may be told of; zero while
+// there is nothing to look at.
+func (p *poller) late() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.dirs) == 0 {
+		return 0
+	}
+	// A look that began before the change is followed by a pause and a whole one; half a pause is for what comes between.
+	return max(p.pause, 10*p.took) + p.took + p.pause/2
 }
 
 func (p *poller) drop(dir string) {
@@ -114,8 +127,12 @@ func (p *poller) run(ctx context.Context) error {
 		}
 		began := time.Now()
 		p.look(ctx)
+		took := time.Since(began)
+		p.mu.Lock()
+		p.took = took
+		p.mu.Unlock()
 		// A large tree must not keep a core busy: a tenth of one at most.
-		timer.Reset(max(p.pause, 10*time.Since(began)))
+		timer.Reset(max(p.pause, 10*took))
 	}
 }
 

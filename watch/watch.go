@@ -7,6 +7,9 @@
 // registers folders and turns notices into paths, and a grouper that waits for
 // quiet and offers batches.
 //
+// While git changes the work tree that a path lies in, its batch waits, so that
+// a checkout or a rebase is one batch: see Hold and Operation.
+//
 // No system tells of writes through a shared memory map, or through another
 // hard link outside of the roots; such a change is seen with the next one that
 // is told of. On Windows a watched folder cannot be renamed by way of the
@@ -52,6 +55,10 @@ type Batch struct {
 	// First and Last are when the first and the last notice of the batch
 	// arrived.
 	First, Last time.Time
+	// Git is what git did while the batch was held back for it. Its name is
+	// empty for all other batches, and for what git does without moving HEAD,
+	// the stash or a merge: add, commit, status, restoring a file.
+	Git Operation
 }
 
 // Root is one tree (or one file) to watch. It need not exist yet, and may be
@@ -81,6 +88,9 @@ type Options struct {
 	Poll time.Duration
 	// ForcePoll looks at all folders instead of asking the kernel.
 	ForcePoll bool
+	// Stale is how long the lock of a git folder may stand with nothing new
+	// below the roots, before changes no longer wait for its end; 30 s when zero.
+	Stale time.Duration
 }
 
 // Notice is something the user should know about the watching itself.
@@ -93,6 +103,7 @@ type Notice struct {
 type Watcher struct {
 	opt     Options
 	batches chan Batch
+	holds   chan Hold
 	notices chan Notice
 	ready   chan struct{}
 	rooted  chan struct{} // capacity 1: roots were set
@@ -108,8 +119,8 @@ type Watcher struct {
 // New makes a Watcher that does nothing before Run. It returns an error when
 // a duration is negative.
 func New(opt Options) (*Watcher, error) {
-	if opt.Quiet < 0 || opt.Cap < 0 || opt.Poll < 0 {
-		return nil, fmt.Errorf("watch options: negative duration in quiet %v, cap %v, poll %v", opt.Quiet, opt.Cap, opt.Poll)
+	if opt.Quiet < 0 || opt.Cap < 0 || opt.Poll < 0 || opt.Stale < 0 {
+		return nil, fmt.Errorf("watch options: negative duration in quiet %v, cap %v, poll %v, stale %v", opt.Quiet, opt.Cap, opt.Poll, opt.Stale)
 	}
 	if opt.Quiet == 0 {
 		opt.Quiet = defaultQuiet
@@ -120,9 +131,13 @@ func New(opt Options) (*Watcher, error) {
 	if opt.Poll == 0 {
 		opt.Poll = defaultPoll
 	}
+	if opt.Stale == 0 {
+		opt.Stale = gitStale
+	}
 	return &Watcher{
 		opt:     opt,
 		batches: make(chan Batch),
+		holds:   make(chan Hold),
 		notices: make(chan Notice),
 		ready:   make(chan struct{}),
 		rooted:  make(chan struct{}, 1),
@@ -160,6 +175,13 @@ func (w *Watcher) SetRoots(roots []Root) {
 // changes are merged into it. It is closed when Run returns.
 func (w *Watcher) Batches() <-chan Batch { return w.batches }
 
+// Holds tells when batches are being held back because git is at work below
+// the roots, and when that ends (the zero value). Only what lasts is told: a
+// hold of less than 300 ms, or of no changes, is not. Reading it is optional,
+// and whoever reads late gets the state as it is then. It is closed when Run
+// returns.
+func (w *Watcher) Holds() <-chan Hold { return w.holds }
+
 // Notices gives what the user should know, each thing once. Reading it is
 // optional. It is closed when Run returns.
 func (w *Watcher) Notices() <-chan Notice { return w.notices }
@@ -180,10 +202,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return errors.New("run watcher: it ran already")
 	}
 	defer close(w.notices)
+	defer close(w.holds)
 	defer close(w.batches)
 
-	out := newGrouper(w.opt, w.changes, w.batches, w.notices)
 	look := newPoller(w.opt.Poll, w.events)
+	out := newGrouper(w.opt, w.changes, w.batches, w.holds, w.notices, look.late)
 	k := newKeeper(w.opt, look, w.changes, out.tell)
 
 	var kernel *fsnotify.Watcher
@@ -244,7 +267,9 @@ func (w *Watcher) keep(ctx context.Context, k *keeper) error {
 				close(w.ready)
 			}
 		case <-w.events.wake:
-			for _, e := range w.events.take() {
+			events := w.events.take()
+			k.lookAtGits(false)
+			for _, e := range events {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -252,6 +277,7 @@ func (w *Watcher) keep(ctx context.Context, k *keeper) error {
 			}
 		case <-tick.C:
 			k.verify(ctx, time.Now())
+			k.lookAtGits(true)
 		}
 	}
 }
