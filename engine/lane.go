@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bulkhead/engine/project"
+	"bulkhead/watch"
 )
 
 // errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun anew with the newer paths.
@@ -71,6 +72,7 @@ type work struct {
 	restart bool
 	sync    map[int]map[string]struct{} // paths by index of the rule
 	lost    bool                        // look at everything
+	git     watch.Operation             // what git did; its name is empty when the files were just saved
 }
 
 func newWork(at time.Time) *work {
@@ -80,6 +82,9 @@ func newWork(at time.Time) *work {
 func (w *work) merge(o *work) {
 	if o.at.Before(w.at) {
 		w.at = o.at
+	}
+	if o.git.Name != "" {
+		w.git = o.git
 	}
 	maps.Copy(w.paths, o.paths)
 	w.prepare, w.rebuild = w.prepare || o.prepare, w.rebuild || o.rebuild
@@ -96,8 +101,11 @@ func (w *work) empty() bool {
 	return !w.prepare && !w.rebuild && !w.restart && !w.lost && len(w.sync) == 0
 }
 
-// cause says what happened in words: "orders/main.go saved", "27 files saved".
+// cause says what happened in words: "orders/main.go saved", "27 files saved", "git checkout: 27 files".
 func (w *work) cause(dir string) string {
+	if w.git.Name != "" {
+		return w.git.Name + ": " + fileCount(len(w.paths))
+	}
 	names := slices.Sorted(maps.Keys(w.paths))
 	switch len(names) {
 	case 0:

@@ -100,6 +100,7 @@ type WatchStatus struct {
 	Notices  []string          // limits reached, polling, with remedies
 	LastPath string
 	LastAt   time.Time
+	Held     string // "git": who is changing many files at this moment, so that they wait until all of it is done; "" mostly
 }
 
 // Service is one Compose service as last seen.

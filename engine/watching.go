@@ -22,7 +22,7 @@ func (e *Engine) startWatching() error {
 	files.SetRoots(e.roots())
 	e.launch("watch", files.Run)
 	e.launch("batches", func(ctx context.Context) error {
-		notices := files.Notices()
+		notices, holds := files.Notices(), files.Holds()
 		for {
 			select {
 			case b, ok := <-files.Batches():
@@ -42,6 +42,15 @@ func (e *Engine) startWatching() error {
 				e.mu.Lock()
 				e.watching.Notices = append(e.watching.Notices, text)
 				e.record(Record{Kind: "notice", Notice: "watch", Text: text})
+				e.mu.Unlock()
+			case h, ok := <-holds:
+				if !ok {
+					holds = nil
+					continue
+				}
+				e.mu.Lock()
+				e.watching.Held = h.By
+				e.bump()
 				e.mu.Unlock()
 			case <-ctx.Done():
 				return nil
@@ -116,14 +125,27 @@ func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
 	if e.opts.Load != nil && (b.Lost || slices.ContainsFunc(b.Paths, func(p string) bool { return slices.Contains(e.p.Inputs, p) })) {
 		e.launch("reload", func(ctx context.Context) error { e.reloadFile(ctx); return nil })
 	}
+	works := map[*service]*work{}
+	for _, s := range e.svcs {
+		w := e.workFor(s, b.Paths)
+		w.at, w.lost, w.git = b.First, b.Lost, b.Git
+		if b.Git.Name != "" {
+			w.at = b.Last // what git itself took is nobody's slowness
+		}
+		if !w.empty() {
+			works[s] = w
+		}
+	}
+	if r := e.outlined(works, b.Git); !b.Lost && (len(works) > 0 && b.Git.Name != "" || len(works) > 1 && len(r.Paths) > 1) {
+		e.record(r)
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
 		s := e.svcs[name]
-		w := e.workFor(s, b.Paths)
-		w.at, w.lost = b.First, b.Lost
-		if w.empty() {
+		w := works[s]
+		if w == nil {
 			continue
 		}
-		if s.mode != project.Auto || e.watching.Mode == project.Off || e.watching.Mode == project.Manual {
+		if !e.automatic(s) {
 			maps.Copy(s.stale, w.paths)
 			if len(w.paths) > 0 {
 				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.paths)), Cause: w.cause(e.dir),
@@ -134,6 +156,26 @@ func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
 		s.offer(w)
 	}
 	e.bump()
+}
+
+// automatic says whether changes of a service's files are carried out without being asked. Callers hold mu.
+func (e *Engine) automatic(s *service) bool {
+	return s.mode == project.Auto && e.watching.Mode != project.Off && e.watching.Mode != project.Manual
+}
+
+// outlined is the record of what one batch leads to. Callers hold mu.
+func (e *Engine) outlined(works map[*service]*work, git watch.Operation) Record {
+	files := map[string]struct{}{}
+	var duties []duty
+	for s, w := range works {
+		maps.Copy(files, w.paths)
+		d := duty{service: s.name, verb: w.verb(s.conf)}
+		if !e.automatic(s) {
+			d.verb = "mark stale"
+		}
+		duties = append(duties, d)
+	}
+	return Record{Kind: "plan", Text: outline(len(files), duties), Paths: slices.Sorted(maps.Keys(files)), Cause: git.String()}
 }
 
 // reloadFile loads the Compose files again after one of them was saved, and shows the difference. Nothing is applied before the
