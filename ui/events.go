@@ -83,7 +83,7 @@ func pathsText(paths []string) string {
 
 // recordText says in a few words what a record is about; its cause stands elsewhere.
 func recordText(r engine.Record) string {
-	if r.Kind == "plan" {
+	if r.Kind == "plan" && (r.Text == "" || r.Text[0] == '#') { // that of a batch is one line of words
 		return fmt.Sprintf("plan of %s", plural(strings.Count(r.Text, "\n#")+strings.Count(r.Text[:min(len(r.Text), 1)], "#"), "step"))
 	}
 	if r.Text != "" {

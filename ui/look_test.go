@@ -1,6 +1,10 @@
 package ui
 
-import "testing"
+import (
+	"testing"
+
+	"bulkhead/engine"
+)
 
 func TestShowsTheProject(t *testing.T) {
 	for _, size := range []struct {
@@ -14,4 +18,20 @@ func TestShowsTheProject(t *testing.T) {
 			s.quit()
 		})
 	}
+}
+
+func TestHeldWatchAndPlanOfACheckoutAreShown(t *testing.T) {
+	b := shop()
+	s := openScreen(t, b, 120, 30)
+	s.wait("watch auto")
+	b.change(func(n *engine.Snapshot) { n.Watch.Held = "git" })
+	s.wait("watch held: git")
+	b.change(func(n *engine.Snapshot) {
+		n.Watch.Held = ""
+		n.Records = append(n.Records[:len(n.Records):len(n.Records)],
+			engine.Record{Seq: 7, Time: start, Kind: "plan", Text: "27 files: rebuild api, sync web", Cause: "git checkout main -> feature"})
+	})
+	s.keys("3")
+	s.wait("watch auto", "27 files: rebuild api, sync web", "git checkout main -> feature")
+	s.quit()
 }

@@ -187,6 +187,8 @@ func (m *Model) watchText() string {
 		return m.st.warn.s("watch manual")
 	case !ws.On:
 		return m.st.dim.s("watch -")
+	case ws.Held != "":
+		return m.st.busy.s("watch held: " + ws.Held)
 	}
 	return "watch auto"
 }

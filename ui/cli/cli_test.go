@@ -162,6 +162,13 @@ func TestPlanKeepsItsLinesInJSON(t *testing.T) {
 	}
 }
 
+func TestPlanOfACheckoutIsOneLineWithItsCause(t *testing.T) {
+	got := eventText(engine.Record{Kind: "plan", Text: "27 files: rebuild api, sync web", Cause: "git checkout main -> feature"})
+	if want := "plan: 27 files: rebuild api, sync web (git checkout main -> feature)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestLockKeepsOthersOutAndLeavesNoFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.sock.lock")
 	var (

@@ -145,6 +145,9 @@ func eventText(r engine.Record) string {
 	}
 	if r.Kind == "plan" {
 		text = "plan: " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+		if r.Cause != "" {
+			text += " (" + r.Cause + ")"
+		}
 	}
 	return oneLine(text)
 }
