@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !windows
 
 package watch
 
@@ -8,8 +8,8 @@ import (
 )
 
 // listenToParents says that a kernel watch on the folder above a root is
-// cheap. kqueue opens every file in a watched folder, and a handle on Windows
-// keeps the folder from being renamed, so the regular look at the roots has to do.
+// cheap. kqueue opens every file in a watched folder, so that the regular look
+// at the roots has to do.
 const listenToParents = false
 
 // silent names the filesystem of path if changes that are made elsewhere cause
