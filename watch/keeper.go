@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // attribFresh is how near to its notice a modification time must be to say
@@ -71,7 +69,8 @@ const (
 // into changes. One goroutine owns it.
 type keeper struct {
 	opt     Options
-	kernel  *fsnotify.Watcher // nil: poll everything
+	kernel  kernel // nil: poll everything
+	parents bool   // whether the folder above a root is listened to as well
 	poller  *poller
 	changes *mailbox[change]
 	tell    func(Notice)
@@ -91,7 +90,7 @@ type keeper struct {
 
 func newKeeper(opt Options, p *poller, changes *mailbox[change], tell func(Notice)) *keeper {
 	return &keeper{
-		opt: opt, poller: p, changes: changes, tell: tell,
+		opt: opt, poller: p, changes: changes, tell: tell, parents: listenToParents,
 		folders: map[string]*folder{},
 		ids:     map[fileID]*folder{},
 		lists:   map[string][]entry{},
@@ -131,7 +130,7 @@ func (k *keeper) settle(ctx context.Context, t *tree, at time.Time) {
 			t.stamp = stampOf(t.place.info)
 			dir = t.place.info.IsDir()
 		}
-		if listenToParents || t.place.info != nil && !dir {
+		if k.parents || t.place.info != nil && !dir {
 			for _, g := range t.place.gates {
 				k.addGate(t, g)
 			}
@@ -204,8 +203,8 @@ func (k *keeper) addGate(t *tree, g gate) {
 
 func (k *keeper) dropGate(t *tree, g gate) {
 	f := k.folders[g.dir]
-	if f == nil {
-		return
+	if f == nil || !slices.Contains(f.gates[g.name], t) {
+		return // the folders above roots are not always listened to
 	}
 	left := slices.DeleteFunc(f.gates[g.name], func(o *tree) bool { return o == t })
 	if f.gates[g.name] = left; len(left) == 0 {
@@ -532,6 +531,7 @@ func (k *keeper) finish(ctx context.Context, at time.Time) {
 		k.resettle(ctx, t, at)
 	}
 	clear(k.lists)
+	k.flush()
 	k.sayLimit()
 }
 
@@ -550,6 +550,7 @@ func (k *keeper) verify(ctx context.Context, now time.Time) {
 		}
 	}
 	k.seekGits()
+	k.flush()
 	k.retryLimited(now)
 }
 

@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // quick are times for tests that wait for many batches.
@@ -26,7 +24,13 @@ func quick() Options {
 // started is a running watcher whose roots are registered.
 func started(t testing.TB, opt Options, roots ...Root) *Watcher {
 	t.Helper()
-	w := run(t, opt)
+	return startedOn(t, opt, newKernel, roots...)
+}
+
+// startedOn does so with another kernel.
+func startedOn(t testing.TB, opt Options, own func() (kernel, error), roots ...Root) *Watcher {
+	t.Helper()
+	w := runOn(t, opt, own)
 	w.SetRoots(roots)
 	select {
 	case <-w.Ready():
@@ -213,7 +217,7 @@ func TestReadingGoesOnWhileNobodyTakesBatches(t *testing.T) {
 
 func TestOverflowIsReportedAndNewFoldersAreFound(t *testing.T) {
 	root := t.TempDir()
-	kernel, err := fsnotify.NewWatcher()
+	kernel, err := newKernel()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +248,7 @@ func TestOverflowIsReportedAndNewFoldersAreFound(t *testing.T) {
 	deep := mustMkdir(t, root, "late/deep")
 
 	ended := make(chan error, 1)
-	go func() { ended <- read(kernel, in) }()
+	go func() { ended <- kernel.read(in) }()
 	wait := func(what string, is func(change) bool) {
 		t.Helper()
 		limit := time.After(10 * time.Second)
@@ -267,7 +271,7 @@ func TestOverflowIsReportedAndNewFoldersAreFound(t *testing.T) {
 	wait("a loss", func(c change) bool { return c.path == "" })
 	file := mustWrite(t, deep, "file")
 	wait("the file in the folder that came unseen", func(c change) bool { return c.path == file })
-	if err := kernel.Close(); err != nil {
+	if err := kernel.close(); err != nil {
 		t.Error(err)
 	}
 	if err := <-ended; err != nil {
@@ -278,8 +282,8 @@ func TestOverflowIsReportedAndNewFoldersAreFound(t *testing.T) {
 // TestRandomWorkLeavesEveryFolderWatched makes, moves and removes folders as
 // fast as it can, and then wants a file in each folder that is left reported.
 func TestRandomWorkLeavesEveryFolderWatched(t *testing.T) {
-	for _, poll := range []bool{false, true} {
-		t.Run(fmt.Sprintf("poll=%v", poll), func(t *testing.T) {
+	for _, mode := range []string{"kernel", "stream", "poll"} {
+		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
@@ -287,8 +291,12 @@ func TestRandomWorkLeavesEveryFolderWatched(t *testing.T) {
 			top := t.TempDir()
 			root := mustMkdir(t, top, "root")
 			opt := quick()
-			opt.ForcePoll = poll
-			w := started(t, opt, Root{Path: root})
+			opt.ForcePoll = mode == "poll"
+			own := newKernel
+			if mode == "stream" {
+				own = func() (kernel, error) { return newStreams(madeUp(t, top), linuxDisk), nil }
+			}
+			w := startedOn(t, opt, own, Root{Path: root})
 			folders := func() (all []string) {
 				err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 					if err == nil && d.IsDir() {

@@ -1,13 +1,8 @@
 package watch
 
 import (
-	"errors"
-	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // mailbox is a queue without a bound: put never blocks.
@@ -103,58 +98,4 @@ func (b *inbox) take() []event {
 	b.items = nil
 	clear(b.writes)
 	return items
-}
-
-// read empties the kernel's queue into the inbox and does nothing else, so
-// that it is never the reason for lost notices. It ends when the kernel side
-// is closed.
-func read(kernel *fsnotify.Watcher, in *inbox) error {
-	events, errs := kernel.Events, kernel.Errors
-	for events != nil || errs != nil {
-		select {
-		case e, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			if o := opOf(e.Op); o != 0 && e.Name != "" {
-				now := time.Now()
-				// Names in the file system's top folder come with two slashes.
-				in.post(event{path: filepath.Clean(e.Name), op: o, first: now, last: now})
-			}
-		case err, ok := <-errs:
-			if !ok {
-				errs = nil
-				continue
-			}
-			if err == nil {
-				continue
-			}
-			now := time.Now()
-			e := event{op: opLost, first: now, last: now}
-			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				// Whatever else broke while reading, a notice may have been in it.
-				e.err = fmt.Errorf("read file notices: %w", err)
-			}
-			in.post(e)
-		}
-	}
-	return nil
-}
-
-func opOf(o fsnotify.Op) op {
-	var r op
-	if o.Has(fsnotify.Create) {
-		r |= opCreate
-	}
-	if o.Has(fsnotify.Remove) || o.Has(fsnotify.Rename) {
-		r |= opGone
-	}
-	if o.Has(fsnotify.Write) {
-		r |= opWrite
-	}
-	if o.Has(fsnotify.Chmod) {
-		r |= opAttrib
-	}
-	return r
 }

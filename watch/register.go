@@ -48,7 +48,7 @@ func (k *keeper) arrange(f *folder, t *tree) {
 		k.poll(f, t)
 		return
 	}
-	err := k.kernel.Add(f.real)
+	err := k.kernel.add(f.real)
 	if err == nil {
 		f.how = byKernel
 		if f.id != (fileID{}) {
@@ -119,7 +119,7 @@ func (k *keeper) disarrange(f *folder) {
 		}
 		// The kernel drops the watch of a deleted folder by itself, so that an
 		// error only says that it was faster.
-		_ = k.kernel.Remove(f.real)
+		_ = k.kernel.remove(f.real)
 		k.inherit(f)
 	}
 }
@@ -145,6 +145,33 @@ func (k *keeper) inherit(f *folder) {
 	}
 }
 
+// flush makes the kernel carry out what it put off. If it cannot, everything
+// is polled.
+func (k *keeper) flush() {
+	if k.kernel == nil {
+		return
+	}
+	err := k.kernel.flush()
+	if err == nil {
+		return
+	}
+	k.kernel = nil
+	k.pollAll(err)
+	clear(k.limited)
+	for _, f := range k.folders {
+		if f.how == byKernel {
+			f.how = byNothing
+			if len(f.trees) > 0 {
+				k.poll(f, f.trees[0])
+			}
+		}
+	}
+	clear(k.lists)
+	// Between the two anything may have happened.
+	now := time.Now()
+	k.changes.put(change{first: now, last: now})
+}
+
 // retryLimited asks the kernel again for the folders that it refused: the user
 // may have raised the limit, or other programs released theirs.
 func (k *keeper) retryLimited(now time.Time) {
@@ -152,7 +179,7 @@ func (k *keeper) retryLimited(now time.Time) {
 		return
 	}
 	for f := range k.limited {
-		if err := k.kernel.Add(f.real); err != nil {
+		if err := k.kernel.add(f.real); err != nil {
 			k.retry = now.Add(retryPolls * k.opt.Poll)
 			return
 		}

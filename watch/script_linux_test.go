@@ -18,7 +18,8 @@ import (
 // A script in testdata is paragraphs of commands with the paths that must be
 // reported below them:
 //
-//	modes kernel poll    run in both modes (default: kernel)
+//	modes kernel poll    run in both modes (default: kernel); what runs with the
+//	                     kernel runs with made-up events of FSEvents as well
 //	root PATH [PATTERN…] one more root; patterns are ignored, as in .dockerignore
 //	ready                sets the roots and waits until they are registered;
 //	                     "ready again" replaces them while watching
@@ -55,23 +56,32 @@ func TestScripts(t *testing.T) {
 				modes = strings.Fields(rest)
 			}
 		}
+		if slices.Contains(modes, "kernel") {
+			modes = append(modes, "stream")
+		}
 		name := strings.TrimSuffix(filepath.Base(file), ".txt")
 		for _, mode := range modes {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				runScript(t, file, text, mode == "poll")
+				runScript(t, file, text, mode)
 			})
 		}
 	}
 }
 
-func runScript(t *testing.T, file, text string, poll bool) {
+func runScript(t *testing.T, file, text, mode string) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &script{t: t, dir: dir, seen: map[string]bool{}}
-	s.w = run(t, Options{Quiet: 15 * time.Millisecond, Cap: 100 * time.Millisecond, Poll: 25 * time.Millisecond, ForcePoll: poll})
+	opt := quick()
+	opt.ForcePoll = mode == "poll"
+	if mode == "stream" {
+		s.w = runOn(t, opt, func() (kernel, error) { return newStreams(madeUp(t, dir), linuxDisk), nil })
+	} else {
+		s.w = run(t, opt)
+	}
 	os.Mkdir(filepath.Join(dir, ".mark"), 0o755)
 	s.roots = []Root{{Path: filepath.Join(dir, ".mark")}}
 
@@ -211,7 +221,10 @@ func (s *script) collect(what string, done func() bool) {
 	limit := time.After(10 * time.Second)
 	for !done() {
 		select {
-		case b := <-s.w.Batches():
+		case b, ok := <-s.w.Batches():
+			if !ok {
+				s.t.Fatalf("%s: the watcher ended", s.where)
+			}
 			if b.Lost {
 				s.seen["LOST"] = true
 			}
@@ -248,10 +261,17 @@ func (s *script) compare(want, may []string) {
 // run starts a watcher and ends it with the test.
 func run(t testing.TB, opt Options) *Watcher {
 	t.Helper()
+	return runOn(t, opt, newKernel)
+}
+
+// runOn does so with another kernel.
+func runOn(t testing.TB, opt Options, own func() (kernel, error)) *Watcher {
+	t.Helper()
 	w, err := New(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.kernel = own
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()

@@ -13,8 +13,9 @@
 // No system tells of writes through a shared memory map, or through another
 // hard link outside of the roots; such a change is seen with the next one that
 // is told of. On Windows a watched folder cannot be renamed by way of the
-// folders above it while the watch lasts, and on macOS each watched file costs
-// a descriptor: what exceeds the limit is polled.
+// folders above it while the watch lasts. On macOS a build without cgo knows
+// no FSEvents, and each watched file costs it a descriptor: what exceeds the
+// limit is polled.
 package watch
 
 import (
@@ -26,7 +27,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -102,6 +102,7 @@ type Notice struct {
 // Watcher watches roots. Make it with New, start it with Run.
 type Watcher struct {
 	opt     Options
+	kernel  func() (kernel, error)
 	batches chan Batch
 	holds   chan Hold
 	notices chan Notice
@@ -136,6 +137,7 @@ func New(opt Options) (*Watcher, error) {
 	}
 	return &Watcher{
 		opt:     opt,
+		kernel:  newKernel,
 		batches: make(chan Batch),
 		holds:   make(chan Hold),
 		notices: make(chan Notice),
@@ -209,14 +211,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 	out := newGrouper(w.opt, w.changes, w.batches, w.holds, w.notices, look.late)
 	k := newKeeper(w.opt, look, w.changes, out.tell)
 
-	var kernel *fsnotify.Watcher
+	var source kernel
 	if w.opt.ForcePoll {
 		k.pollAll(nil)
-	} else if fsw, err := fsnotify.NewWatcher(); err != nil {
+	} else if own, err := w.kernel(); err != nil {
 		k.pollAll(err)
 	} else {
-		kernel = fsw
-		k.kernel = fsw
+		source, k.kernel = own, own
+		k.parents = listenToParents && !own.trees()
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -230,13 +232,13 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return f(ctx)
 		})
 	}
-	if kernel != nil {
-		start("reader", func(context.Context) error { return read(kernel, w.events) })
+	if source != nil {
+		start("reader", func(context.Context) error { return source.read(w.events) })
 		start("closer", func(ctx context.Context) error {
 			// The reader ends when this closes its channels, and must not end
-			// before: fsnotify's own goroutine waits for somebody to read.
+			// before: the kernel's side waits for somebody to read.
 			<-ctx.Done()
-			return kernel.Close()
+			return source.close()
 		})
 	}
 	start("keeper", func(ctx context.Context) error { return w.keep(ctx, k) })

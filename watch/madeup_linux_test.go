@@ -1,0 +1,174 @@
+package watch
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// linuxDisk is what streams look up, on the disk of this system.
+var linuxDisk = disk{
+	lstat: func(path string) (fs.FileInfo, time.Time, error) {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		return info, time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix()), nil
+	},
+	names: func(dir string) (names []string, err error) {
+		entries, err := os.ReadDir(dir)
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names, err
+	},
+}
+
+// events makes up what FSEvents would tell of a folder: it looks at all of it
+// every few milliseconds and tells the differences in FSEvents' manner. Flags
+// of a path pile up, a moved folder is told of without its content, and a
+// stream begins with what happened since the given number.
+type events struct {
+	top string
+
+	mu    sync.Mutex
+	seen  map[string]stamp
+	flags map[string]uint32
+	log   []rawEvent
+	more  chan struct{} // closed and replaced when the log grows
+}
+
+func madeUp(t testing.TB, top string) *events {
+	e := &events{top: top, seen: map[string]stamp{}, flags: map[string]uint32{}, more: make(chan struct{})}
+	e.look()
+	e.log = nil
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(3 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				e.look()
+			}
+		}
+	}()
+	t.Cleanup(func() { close(quit); <-ended })
+	return e
+}
+
+func (e *events) look() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now, ids := map[string]stamp{}, map[fileID]bool{}
+	var order []string
+	// What goes while it is looked at is seen to be gone next time.
+	_ = filepath.WalkDir(e.top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			now[path] = stampOf(info)
+			ids[now[path].id] = true
+			order = append(order, path)
+		}
+		return nil
+	})
+	old := map[fileID]bool{}
+	for _, s := range e.seen {
+		old[s.id] = true
+	}
+	n := len(e.log)
+	tell := func(path string, flags uint32) {
+		e.flags[path] |= flags
+		e.log = append(e.log, rawEvent{path, e.flags[path], uint64(len(e.log)) + 1})
+	}
+	for path, was := range e.seen {
+		if s, ok := now[path]; ok && s.id == was.id {
+			continue
+		}
+		switch up := e.seen[filepath.Dir(path)]; {
+		case up != stamp{} && ids[up.id] && now[filepath.Dir(path)].id != up.id:
+			// It went with the folder, which is told of.
+		case ids[was.id]:
+			tell(path, flagRenamed)
+		default:
+			tell(path, flagRemoved)
+		}
+	}
+	for _, path := range order {
+		s := now[path]
+		was, ok := e.seen[path]
+		up := now[filepath.Dir(path)]
+		switch {
+		case ok && s == was:
+		case (!ok || s.id != was.id) && old[s.id] && old[up.id] && e.seen[filepath.Dir(path)].id != up.id:
+			// It came with the folder.
+		case !ok && old[s.id], ok && s.id != was.id && old[s.id]:
+			tell(path, flagRenamed)
+		case !ok, s.id != was.id:
+			tell(path, flagCreated)
+		case s.time != was.time && s.size == was.size:
+			tell(path, flagInodeMeta|flagModified)
+		case s.time != was.time || s.size != was.size:
+			tell(path, flagModified)
+		default:
+			tell(path, flagInodeMeta)
+		}
+	}
+	e.seen = now
+	if len(e.log) > n {
+		close(e.more)
+		e.more = make(chan struct{})
+	}
+}
+
+func (e *events) latest() uint64 {
+	e.look()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return uint64(len(e.log))
+}
+
+func (e *events) open(paths []string, since uint64, out chan<- []rawEvent) (stop func(), err error) {
+	quit, ended := make(chan struct{}), make(chan struct{})
+	tops := map[string]struct{}{}
+	for _, p := range paths {
+		tops[p] = struct{}{}
+	}
+	go func() {
+		defer close(ended)
+		for {
+			e.mu.Lock()
+			fresh, more := e.log[since:], e.more
+			e.mu.Unlock()
+			since += uint64(len(fresh))
+			var raw []rawEvent
+			for _, r := range fresh {
+				if covers(tops, r.path) {
+					raw = append(raw, r)
+				}
+			}
+			if len(raw) > 0 {
+				select {
+				case out <- append(raw, rawEvent{flags: flagHistoryDone}):
+				case <-quit:
+					return
+				}
+			}
+			select {
+			case <-more:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }, nil
+}
