@@ -13,15 +13,16 @@ import (
 // work is a git work tree of two services and a watcher on their folders. Its
 // main branch and feature differ in half of the files of each.
 type work struct {
-	t    testing.TB
-	dir  string
-	w    *Watcher
-	mark int
+	t     testing.TB
+	dir   string
+	files int // in each service
+	w     *Watcher
+	mark  int
 }
 
-const workFiles = 300 // in each service
+func newWork(t testing.TB) *work { return newWorkOf(t, 100) }
 
-func newWork(t testing.TB) *work {
+func newWorkOf(t testing.TB, files int) *work {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skipf("needs git to make work trees with: %v", err)
@@ -30,12 +31,12 @@ func newWork(t testing.TB) *work {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &work{t: t, dir: dir}
+	k := &work{t: t, dir: dir, files: files}
 	k.git("init", "-q", "-b", "main")
-	k.fill("main", 0, workFiles)
+	k.fill("main", 0, k.files)
 	k.commit("main")
 	k.git("checkout", "-q", "-b", "feature")
-	k.fill("feature", 0, workFiles/2)
+	k.fill("feature", 0, k.files/2)
 	k.commit("feature")
 	k.git("checkout", "-q", "main")
 	return k
@@ -120,26 +121,26 @@ func (k *work) nothing() {
 func first(s []string) []string { return s[:min(3, len(s))] }
 
 func TestCheckoutIsOneBatch(t *testing.T) {
-	k := newWork(t)
+	k := newWorkOf(t, 300)
 	k.watch(Options{})
-	late := k.one(workFiles, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
-	t.Logf("%d files: the batch came %v after git ended", workFiles, late)
+	late := k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
+	t.Logf("%d files: the batch came %v after git ended", k.files, late)
 	if late > time.Second {
 		t.Errorf("the batch came %v after git ended", late)
 	}
-	k.one(workFiles, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
-	k.one(workFiles, "git reset ", func() { k.git("reset", "-q", "--hard", "feature") })
-	k.one(workFiles, "git checkout ", func() { k.git("checkout", "-q", "--detach", "main~0"); k.git("checkout", "-q", "HEAD@{2}") })
+	k.one(k.files, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
+	k.one(k.files, "git reset ", func() { k.git("reset", "-q", "--hard", "feature") })
+	k.one(k.files, "git checkout ", func() { k.git("checkout", "-q", "--detach", "main~0"); k.git("checkout", "-q", "HEAD@{2}") })
 }
 
 func TestRebaseOfFiveCommitsIsOneBatch(t *testing.T) {
 	k := newWork(t)
 	for i := range 5 {
-		k.fill(fmt.Sprint("main ", i), workFiles-10*(i+1), workFiles-10*i)
+		k.fill(fmt.Sprint("main ", i), k.files-10*(i+1), k.files-10*i)
 		k.commit(fmt.Sprint("commit ", i))
 	}
 	k.watch(Options{})
-	late := k.one(workFiles+100, "git rebase ", func() { k.git("rebase", "-q", "feature") })
+	late := k.one(k.files+100, "git rebase ", func() { k.git("rebase", "-q", "feature") })
 	t.Logf("the batch came %v after git ended", late)
 }
 
@@ -147,12 +148,12 @@ func TestMergeAndPullAreOneBatch(t *testing.T) {
 	k := newWork(t)
 	k.git("clone", "-q", "-b", "feature", ".", "../"+filepath.Base(k.dir)+".far")
 	k.git("remote", "add", "far", "../"+filepath.Base(k.dir)+".far")
-	k.fill("more", workFiles, workFiles+1)
+	k.fill("more", k.files, k.files+1)
 	k.commit("more")
 	k.watch(Options{})
-	k.one(workFiles, "git merge ", func() { k.git("merge", "-q", "feature") })
-	k.one(workFiles+2, "git reset ", func() { k.git("reset", "-q", "--hard", "HEAD^1^") })
-	k.one(workFiles, "git pull ", func() { k.git("pull", "-q", "far", "feature") })
+	k.one(k.files, "git merge ", func() { k.git("merge", "-q", "feature") })
+	k.one(k.files+2, "git reset ", func() { k.git("reset", "-q", "--hard", "HEAD^1^") })
+	k.one(k.files, "git pull ", func() { k.git("pull", "-q", "far", "feature") })
 }
 
 // A conflict leaves the rest to the user, whose saves wait for nothing.
@@ -163,7 +164,7 @@ func TestConflictStopsHolding(t *testing.T) {
 			k.fill("conflict", 0, 1)
 			k.commit("conflict")
 			k.watch(Options{})
-			files := workFiles
+			files := k.files
 			k.one(files, "git "+op, func() {
 				if out, err := k.tryGit(op, "feature"); err == nil {
 					t.Fatalf("no conflict: %s", out)
@@ -253,7 +254,7 @@ func TestStaleLockHoldsForItsTimeAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.nothing()
-	k.one(workFiles, "git checkout main -> feature", func() { k.git("checkout", "-q", "-f", "feature") })
+	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "-f", "feature") })
 }
 
 // A lock that was there before the watcher counts from its own time.
@@ -277,15 +278,16 @@ func TestLinkedWorkTreeAndSubmoduleHaveTheirGitElsewhere(t *testing.T) {
 	linked, around := *k, *k
 	linked.dir, around.dir = filepath.Join(top, "linked"), filepath.Join(top, "around")
 	linked.watch(Options{})
-	linked.one(workFiles, "git checkout ", func() { linked.git("checkout", "-q", "--detach", "main") })
-	linked.one(workFiles, "git stash", func() { linked.fill("s", 0, workFiles/2); linked.git("stash", "-q") })
+	linked.one(k.files, "git checkout ", func() { linked.git("checkout", "-q", "--detach", "main") })
+	linked.one(k.files, "", func() { linked.fill("s", 0, k.files/2) })
+	linked.one(k.files, "git stash", func() { linked.git("stash", "-q") })
 
 	around.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", k.dir, "api/sub")
 	around.commit("sub")
 	around.watch(Options{})
 	sub := around
 	sub.dir = filepath.Join(around.dir, "api/sub")
-	sub.one(workFiles, "git checkout ", func() { sub.git("checkout", "-q", "origin/feature") })
+	sub.one(k.files, "git checkout ", func() { sub.git("checkout", "-q", "origin/feature") })
 }
 
 // One project of several work trees: what git does in one holds nobody else.
@@ -312,9 +314,9 @@ func TestNewWorkTreesAreFound(t *testing.T) {
 	clone := *k
 	clone.dir = filepath.Join(top, "clone")
 	k.git("clone", "-q", "-b", "main", k.dir, clone.dir)
-	wantPaths(t, k.w, filepath.Join(clone.dir, "web/299"))
+	wantPaths(t, k.w, filepath.Join(clone.dir, "web/99"))
 	clone.nothing()
-	clone.one(workFiles, "git checkout main -> feature", func() { clone.git("checkout", "-q", "feature") })
+	clone.one(k.files, "git checkout main -> feature", func() { clone.git("checkout", "-q", "feature") })
 	if n := inotifyWatches(t); n != 6 { // the root and the folder above, clone, api, web, and clone's .git
 		t.Errorf("%d kernel watches, want 6", n)
 	}
@@ -332,7 +334,7 @@ func TestGitFolderIsListenedToWhenItsTreeIsNoRootAnyMore(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	k.one(workFiles, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
+	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
 }
 
 // The root may be a folder that one of the branches does not have.
@@ -356,8 +358,8 @@ func TestRootsThatComeAndGoWithTheBranch(t *testing.T) {
 func TestCheckoutIsOneBatchWhenPolled(t *testing.T) {
 	k := newWork(t)
 	k.watch(Options{Quiet: 15 * time.Millisecond, Cap: 100 * time.Millisecond, Poll: 300 * time.Millisecond, ForcePoll: true})
-	k.one(workFiles, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
-	k.one(workFiles, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
+	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
+	k.one(k.files, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
 	// One that lasts from look to look.
 	k.one(20, "", func() {
 		lock := mustWrite(t, k.dir, ".git/index.lock")

@@ -19,9 +19,10 @@ const (
 	// ended. A stash or a pull is several programs, one after the other.
 	gitSettle = 100 * time.Millisecond
 	// gitPause is the same while a rebase, a cherry-pick or a revert is in the
-	// middle of its commits. If it stopped there for the user, it takes no lock,
-	// and what the user saves is reported as always.
-	gitPause = 500 * time.Millisecond
+	// middle of its commits, between which a slow disk keeps it waiting. If it
+	// stopped there for the user, it takes no lock, and what the user saves is
+	// reported as always.
+	gitPause = time.Second
 	// gitStale is how long a lock may stand with nothing new in the work tree.
 	// A live git that is slower than that is on a disk that does not answer.
 	gitStale = 30 * time.Second

@@ -93,12 +93,12 @@ func TestRebaseHoldsFromCommitToCommitButNotForTheUser(t *testing.T) {
 				b.save(fmt.Sprint("/w/src/", i))
 				time.Sleep(20 * time.Millisecond)
 				b.unlock()
-				time.Sleep(380 * time.Millisecond)
+				time.Sleep(880 * time.Millisecond)
 			}
-			time.Sleep(400 * time.Millisecond) // 2000: it stopped for the user
+			time.Sleep(400 * time.Millisecond) // 4000: it stopped for the user
 			b.save("/w/src/edit")
 		}()
-		b.want(b.take(3*time.Second), "1720: /w/src/0 /w/src/1 /w/src/2 /w/src/3\n2040: /w/src/edit")
+		b.want(b.take(5*time.Second), "3720: /w/src/0 /w/src/1 /w/src/2 /w/src/3\n4040: /w/src/edit")
 	})
 }
 

@@ -287,7 +287,10 @@ func TestStreamThatDoesNotStartIsPolled(t *testing.T) {
 	wantNotice(t, w, "no file notices (no stream left)", "")
 	wantPaths(t, w, mustWrite(t, dir, "sub/a"))
 	w.SetRoots([]Root{{Path: filepath.Join(dir, "sub")}})
-	wantPaths(t, w, mustWrite(t, dir, "sub/b"))
+	mustMkdir(t, dir, "sub/new")
+	for range 2 {
+		wantPaths(t, w, mustWrite(t, dir, "sub/new/b"))
+	}
 	select {
 	case n := <-w.Notices():
 		t.Errorf("a second notice: %+v", n)
@@ -299,6 +302,6 @@ func TestCheckoutIsOneBatchFromAStream(t *testing.T) {
 	k := newWork(t)
 	k.w = startedOn(t, quick(), func() (kernel, error) { return newStreams(madeUp(t, k.dir), linuxDisk), nil },
 		Root{Path: filepath.Join(k.dir, "api")}, Root{Path: filepath.Join(k.dir, "web")})
-	k.one(workFiles, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
-	k.one(workFiles, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
+	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
+	k.one(k.files, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
 }
