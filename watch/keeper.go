@@ -70,7 +70,8 @@ const (
 type keeper struct {
 	opt     Options
 	kernel  kernel // nil: poll everything
-	parents bool   // whether the folder above a root is listened to as well
+	silent  func(path string) string
+	parents bool // whether the folder above a root is listened to as well
 	poller  *poller
 	changes *mailbox[change]
 	tell    func(Notice)
@@ -90,7 +91,7 @@ type keeper struct {
 
 func newKeeper(opt Options, p *poller, changes *mailbox[change], tell func(Notice)) *keeper {
 	return &keeper{
-		opt: opt, poller: p, changes: changes, tell: tell, parents: listenToParents,
+		opt: opt, poller: p, changes: changes, tell: tell, silent: silent, parents: listenToParents,
 		folders: map[string]*folder{},
 		ids:     map[fileID]*folder{},
 		lists:   map[string][]entry{},

@@ -93,7 +93,7 @@ func mustWrite(t testing.TB, elem ...string) string {
 }
 
 // inotifyWatches asks the kernel how many watches this process has.
-func inotifyWatches(t *testing.T) (n int) {
+func inotifyWatches(t testing.TB) (n int) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/fdinfo/*")
 	if err != nil {
@@ -116,11 +116,12 @@ func inotifyWatches(t *testing.T) (n int) {
 
 func TestIgnoredFoldersCostNoWatchAndNoTime(t *testing.T) {
 	root := t.TempDir()
-	source := linkSource(t, root)
-	for i := range 500 {
+	// Many names for few files are made faster; a file may have 65,000.
+	sources := []string{mustWrite(t, root, "source0"), mustWrite(t, root, "source1")}
+	for i := range 1000 {
 		dir := mustMkdir(t, root, "node_modules", strconv.Itoa(i%50), strconv.Itoa(i))
 		for j := range 100 {
-			if err := os.Link(source, filepath.Join(dir, strconv.Itoa(j))); err != nil {
+			if err := os.Link(sources[i%2], filepath.Join(dir, strconv.Itoa(j))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -134,7 +135,7 @@ func TestIgnoredFoldersCostNoWatchAndNoTime(t *testing.T) {
 	began := time.Now()
 	w := started(t, Options{}, Root{Path: root, Ignore: ig.Match})
 	took := time.Since(began)
-	t.Logf("50,000 ignored files: ready after %v", took)
+	t.Logf("100,000 ignored files: ready after %v", took)
 	if took > time.Second {
 		t.Errorf("ready after %v; the ignored folders were walked", took)
 	}
@@ -448,6 +449,48 @@ func inNamespace(t *testing.T) bool {
 		t.Errorf("in a namespace of its own: %v\n%s", err, out)
 	}
 	return false
+}
+
+// What sends no notices is found by itself, also where it is mounted in a tree
+// that does.
+func TestSilentFolderInATreeIsPolledAndTold(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	root := t.TempDir()
+	far := mustMkdir(t, root, "far")
+	if err := syscall.Mount("far", far, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(far, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	mustMkdir(t, far, "sub")
+	mustMkdir(t, root, "near")
+	w, err := New(quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// No server is here: this disk in memory plays one.
+	w.silent = func(path string) string {
+		if _, in := below(far, path); in {
+			return "nfs"
+		}
+		return ""
+	}
+	before := inotifyWatches(t)
+	begin(t, w)
+	w.SetRoots([]Root{{Path: root}})
+	<-w.Ready()
+	wantNotice(t, w, far+" is on nfs", "local disk")
+	if n := inotifyWatches(t) - before; n != 3 { // the root, near, and the folder above
+		t.Errorf("%d kernel watches, want 3", n)
+	}
+	wantPaths(t, w, mustWrite(t, far, "sub/a"), mustWrite(t, root, "near/b"))
+	mustMkdir(t, far, "new/deep")
+	wantPaths(t, w, mustWrite(t, far, "new/deep/c"))
 }
 
 func setLimit(t *testing.T, limit string, n int) {

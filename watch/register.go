@@ -99,7 +99,7 @@ func (k *keeper) silentFolder(f *folder) string {
 	if parent != nil && parent != f && parent.how == byKernel && sameDevice(parent.id, f.id) {
 		return ""
 	}
-	return silent(f.real)
+	return k.silent(f.real)
 }
 
 // disarrange ends the notices for f.

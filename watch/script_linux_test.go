@@ -258,7 +258,7 @@ func (s *script) compare(want, may []string) {
 	clear(s.seen)
 }
 
-// run starts a watcher and ends it with the test.
+// run makes a watcher and begins it.
 func run(t testing.TB, opt Options) *Watcher {
 	t.Helper()
 	return runOn(t, opt, newKernel)
@@ -272,6 +272,13 @@ func runOn(t testing.TB, opt Options, own func() (kernel, error)) *Watcher {
 		t.Fatal(err)
 	}
 	w.kernel = own
+	begin(t, w)
+	return w
+}
+
+// begin runs a watcher and ends it with the test.
+func begin(t testing.TB, w *Watcher) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -286,5 +293,4 @@ func runOn(t testing.TB, opt Options, own func() (kernel, error)) *Watcher {
 			t.Error("Run does not return")
 		}
 	})
-	return w
 }

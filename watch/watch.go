@@ -103,6 +103,7 @@ type Notice struct {
 type Watcher struct {
 	opt     Options
 	kernel  func() (kernel, error)
+	silent  func(path string) string
 	batches chan Batch
 	holds   chan Hold
 	notices chan Notice
@@ -138,6 +139,7 @@ func New(opt Options) (*Watcher, error) {
 	return &Watcher{
 		opt:     opt,
 		kernel:  newKernel,
+		silent:  silent,
 		batches: make(chan Batch),
 		holds:   make(chan Hold),
 		notices: make(chan Notice),
@@ -210,6 +212,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	look := newPoller(w.opt.Poll, w.events)
 	out := newGrouper(w.opt, w.changes, w.batches, w.holds, w.notices, look.late)
 	k := newKeeper(w.opt, look, w.changes, out.tell)
+	k.silent = w.silent
 
 	var source kernel
 	if w.opt.ForcePoll {
