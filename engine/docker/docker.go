@@ -7,12 +7,15 @@ package docker
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/client"
@@ -39,12 +42,13 @@ type Runtime struct {
 	end endpoint
 	cli *client.Client
 
-	mu     sync.Mutex
-	warned map[string]bool
-	api    apiVersion           // 0 until negotiated
-	picks  build.BuilderVersion // what the engine says that it builds with, in the answer to that
-	info   engine.Info          // zero until the first Info
-	users  map[string][2]int    // numbers of a user, by image id and name
+	mu        sync.Mutex
+	warned    map[string]bool
+	api       apiVersion           // 0 until negotiated
+	picks     build.BuilderVersion // what the engine says that it builds with, in the answer to that
+	following *client.Client       // see streams
+	info      engine.Info          // zero until the first Info
+	users     map[string][2]int    // numbers of a user, by image id and name
 }
 
 var _ engine.Runtime = (*Runtime)(nil)
@@ -56,20 +60,7 @@ func New(o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []client.Opt{client.WithAPIVersionFromEnv(), client.WithUserAgent("bulkhead")}
-	if end.tls != nil {
-		opts = append(opts, client.WithHTTPClient(&http.Client{
-			Transport:     &http.Transport{TLSClientConfig: end.tls},
-			CheckRedirect: client.CheckRedirect,
-		}))
-	}
-	if end.ssh != nil {
-		// The host only has to parse: every connection is a dial-stdio over ssh.
-		opts = append(opts, client.WithHost("http://docker.example.com"), client.WithDialContext(end.ssh.dial))
-	} else {
-		opts = append(opts, client.WithHost(end.host))
-	}
-	cli, err := client.New(opts...)
+	cli, err := newClient(end)
 	if err != nil {
 		return nil, fmt.Errorf("%w: use the docker engine at %s: %w; write DOCKER_HOST as unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host",
 			engine.ErrNoEngine, end.host, err)
@@ -78,6 +69,49 @@ func New(o Options) (*Runtime, error) {
 		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))
 	}
 	return &Runtime{opt: o, end: end, cli: cli, warned: map[string]bool{}, users: map[string][2]int{}}, nil
+}
+
+func newClient(end endpoint, more ...client.Opt) (*client.Client, error) {
+	opts := []client.Opt{
+		client.WithAPIVersionFromEnv(), client.WithUserAgent("bulkhead"),
+		client.WithHTTPClient(&http.Client{
+			Transport: &http.Transport{
+				TLSClientConfig: end.tls,
+				// Engines speak HTTP/1; and what HTTP/2 would add to the TLS settings makes the client take any engine for one with TLS.
+				TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+				// An engine writes a log line by line, and the usual 4 KiB hold few of them.
+				ReadBufferSize: readBuffer,
+				MaxIdleConns:   6, IdleConnTimeout: 30 * time.Second, // as the client's own has
+			},
+			CheckRedirect: client.CheckRedirect,
+		}),
+	}
+	if end.ssh != nil {
+		// The host only has to parse: every connection is a dial-stdio over ssh.
+		opts = append(opts, client.WithHost("http://docker.example.com"), client.WithDialContext(end.ssh.dial))
+	} else {
+		opts = append(opts, client.WithHost(end.host))
+	}
+	return client.New(append(opts, more...)...)
+}
+
+// streams is the client for logs that are followed. Its connections end with their streams.
+func (r *Runtime) streams(ctx context.Context) (*client.Client, error) {
+	if !r.end.unix() || runtime.GOOS != "linux" {
+		return r.cli, nil
+	}
+	v, err := r.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.following == nil {
+		path := strings.TrimPrefix(r.end.host, "unix://")
+		r.following, err = newClient(r.end, client.WithAPIVersion(v.String()),
+			client.WithDialContext(func(context.Context, string, string) (net.Conn, error) { return dialQuiet(path) }))
+	}
+	return r.following, err
 }
 
 // ConfigDir is the docker command's config folder, for builders that want registry credentials.
@@ -94,6 +128,12 @@ func (r *Runtime) Dial(ctx context.Context, path, proto string, meta map[string]
 
 // Close gives up the idle connections. Calls under way go on.
 func (r *Runtime) Close() error {
+	r.mu.Lock()
+	following := r.following
+	r.mu.Unlock()
+	if following != nil {
+		following.Close() // it keeps idle connections shut, as the other one does, and has no error to give
+	}
 	if err := r.cli.Close(); err != nil {
 		return fmt.Errorf("close the connection to the engine: %w", err)
 	}

@@ -53,11 +53,21 @@ func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit
 }
 
 func (r *Runtime) readLog(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool) error {
-	res, err := r.cli.ContainerLogs(ctx, id, opt)
+	cli := r.cli
+	if opt.Follow {
+		var err error
+		if cli, err = r.streams(ctx); err != nil {
+			return err
+		}
+	}
+	res, err := cli.ContainerLogs(ctx, id, opt)
 	if err != nil {
 		return err
 	}
 	defer res.Close()
+	if opt.Follow {
+		return rd.read(&paced{r: res}, tty)
+	}
 	return rd.read(res, tty)
 }
 

@@ -81,6 +81,44 @@ func unexpected(err error) error {
 	return err
 }
 
+// paced reads a stream that is written in small pieces. While pieces keep coming it waits for the next tick before it reads, so that a
+// flood costs some hundred reads a second and not one for each line. What comes after a pause is read at once.
+type paced struct {
+	r    io.Reader
+	last time.Time     // when the read before ended
+	wait time.Duration // until a multiple of it; 0: not at all
+}
+
+const (
+	// tick is a fraction of a frame of the screen. All streams wait for the same ones: the program wakes once for all of them.
+	tick = 4 * time.Millisecond
+	// shortTick is what a fast stream waits for; below it the timer costs what the reads do.
+	shortTick = time.Millisecond
+)
+
+var ticksFrom = time.Now()
+
+func (p *paced) Read(b []byte) (int, error) {
+	if p.wait > 0 {
+		time.Sleep(p.wait - time.Since(ticksFrom)%p.wait)
+	}
+	n, err := p.r.Read(b)
+	now := time.Now()
+	between := now.Sub(p.last)
+	p.last, p.wait = now, 0
+	if between >= 10*tick {
+		return n, err
+	}
+	for w := tick; w >= shortTick; w /= 2 {
+		// Were more to come in that time than a socket is sure to hold, the wait would hold up the writer.
+		if time.Duration(n)*w <= gathered*between {
+			p.wait = w
+			break
+		}
+	}
+	return n, err
+}
+
 type emitLine func(stream logs.Stream, t time.Time, line []byte)
 
 // stampedLines makes lines of one stream's stamped messages. A message that does not end in a line end is a fragment;
