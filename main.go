@@ -27,7 +27,7 @@ func main() {
 	close := logAside(os.Environ())
 	code := cli.Main(context.Background(), os.Args[1:], cli.Parts{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Connect: connect, Screen: screen, Keys: keys,
+		Connect: connect, Screen: screen, Keys: keys, LogSize: logSize,
 	})
 	close()
 	os.Exit(code)
@@ -73,6 +73,12 @@ func keys() (string, error) {
 		return "", err
 	}
 	return ui.KeysConfig(config), nil
+}
+
+// logSize is the config file's setting.
+func logSize() (string, error) {
+	config, err := ui.LoadConfig(configFile())
+	return config.LogSize, err
 }
 
 // configFile is where a person's settings are: $XDG_CONFIG_HOME/bulkhead/config.yaml, else below ~/.config; "" without a home.

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"bulkhead/engine/logs"
 )
 
 // Config is what a person may set about the screen, in a file of their own. The zero value is the default.
@@ -26,6 +28,7 @@ type Config struct {
 	Mouse      string              `yaml:"mouse"`      // on (default), off
 	Shells     []string            `yaml:"shells"`     // tried in this order; default bash, sh
 	SaveDir    string              `yaml:"save_dir"`   // where saved logs go; default: the temporary directory
+	LogSize    string              `yaml:"log_size"`   // memory for the lines of each service, all together at most 16 times that; default 16MiB
 }
 
 // LoadConfig reads a config file in YAML. A file that does not exist, and "", give the default. The error names the file, the
@@ -67,6 +70,11 @@ func (c Config) check() error {
 	} {
 		if f.value != "" && !slices.Contains(f.allowed, f.value) {
 			return fmt.Errorf("%s: %q is unknown; write one of %s", f.name, f.value, strings.Join(f.allowed, ", "))
+		}
+	}
+	if c.LogSize != "" {
+		if _, err := logs.ParseSize(c.LogSize); err != nil {
+			return fmt.Errorf("log_size: %w", err)
 		}
 	}
 	_, err := newKeymap(c)

@@ -10,8 +10,8 @@
 // [Options], so a store at its bound holds its bound in memory and not a multiple of it. A chunk that leaves
 // the ring is filled again with new lines: a full store under a flood makes no garbage. A view adds 8 bytes
 // for each line it shows; the overhead counts one such view of everything. The store cannot keep the garbage
-// collector from letting the rest of the program grow to the store's size before it collects: a program with
-// a memory ceiling also sets debug.SetMemoryLimit.
+// collector from letting the rest of the program grow to the store's size before it collects: who runs one tells
+// the collector, by [Store.Bytes], how much of the heap never is garbage.
 package logs
 
 import (

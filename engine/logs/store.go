@@ -13,13 +13,13 @@ import (
 // Options bound a Store. A zero field means its default.
 type Options struct {
 	ServiceBytes int64 // held per service; default 16 MiB
-	TotalBytes   int64 // held in all; default 256 MiB; over it, the service that holds most gives up its oldest lines
+	TotalBytes   int64 // held in all; default 16 times ServiceBytes; over it, the service that holds most gives up its oldest lines
 	MaxLine      int   // bytes kept of one line; default 1 MiB; at most a quarter of ServiceBytes
 }
 
 const (
 	defaultServiceBytes = 16 << 20
-	defaultTotalBytes   = 256 << 20
+	defaultServices     = 16 // that may be full at the same time
 	defaultMaxLine      = 1 << 20
 	minMaxLine          = 64
 	// spareBodies is how many chunks pushed out of one ring may wait to be filled by another.
@@ -51,7 +51,7 @@ func New(o Options) *Store {
 		o.ServiceBytes = defaultServiceBytes
 	}
 	if o.TotalBytes <= 0 {
-		o.TotalBytes = defaultTotalBytes
+		o.TotalBytes = defaultServices * o.ServiceBytes
 	}
 	if o.MaxLine <= 0 {
 		o.MaxLine = defaultMaxLine
@@ -276,6 +276,9 @@ type ServiceStats struct {
 	LastLine  time.Time
 	LastError time.Time // zero: there was none
 }
+
+// Bytes is the memory that all lines take now, counted as for the bounds.
+func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
 // Stats gives one entry per service, sorted by name.
 func (s *Store) Stats() []ServiceStats {

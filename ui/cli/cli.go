@@ -29,7 +29,7 @@ const (
 	exitNoEngine = 3 // no engine answers
 )
 
-// Parts is what main builds the verbs from. All fields but Keys are required.
+// Parts is what main builds the verbs from. All fields but Keys and LogSize are required.
 type Parts struct {
 	Stdin  io.Reader
 	Stdout io.Writer
@@ -43,6 +43,8 @@ type Parts struct {
 	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
 	// Keys prints the key map in the form of the config file.
 	Keys func() (string, error)
+	// LogSize is the person's setting of what to keep of each service's log, as "16MiB"; "" and a nil function leave it to us.
+	LogSize func() (string, error)
 }
 
 // Outcome is what shall happen to the project when the screen is left.

@@ -95,6 +95,10 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, lo
 	ectx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &session{a: a, e: engine.New(o), p: p, sigs: sigs, tasks: &group{ctx: ectx}, end: end,
 		ran: make(chan struct{}), downed: make(chan struct{}), release: release}
+	if a.env["GOGC"] == "" && a.env["GOMEMLIMIT"] == "" {
+		stop := keepGarbageLow(s.e.Logs().Bytes)
+		s.release = func() { stop(); release() }
+	}
 	var once sync.Once
 	c := &control{e: s.e, rt: a.rt, hello: a.hello(p.Name), downs: func() { once.Do(func() { close(s.downed) }) }}
 	s.tasks.Go("control socket", func(ctx context.Context) error { return c.serve(ctx, l) })

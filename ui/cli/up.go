@@ -27,6 +27,7 @@ type upFlags struct {
 	noColor, stamps     bool
 	wait                time.Duration
 	scale               []string
+	logSize             string
 }
 
 func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
@@ -44,6 +45,7 @@ func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "with --plain: the time before each log line")
 	fs.DurationVar(&f.wait, "wait-timeout", 5*time.Minute, "how long to wait for all to be ready; without -d, say so when it takes longer")
 	fs.StringArrayVar(&f.scale, "scale", nil, "`SERVICE=N` replicas, repeatable")
+	fs.StringVar(&f.logSize, "log-size", "", "keep this `size` of each service's log in memory, 16 times that in all (default 16MiB, or log_size of the config file)")
 	exclusive(c, "plain", "json", "detach")
 	exclusive(c, "build", "no-build")
 	exclusive(c, "leave", "detach")
@@ -81,6 +83,10 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	if opts.Scale, err = scales(f.scale); err != nil {
 		return err
 	}
+	keep, err := a.logSize(f.logSize)
+	if err != nil {
+		return err
+	}
 	connected := a.connecting(ctx)
 	p, err := project.Load(ctx, opts)
 	noEngine := connected()
@@ -103,6 +109,7 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
 	}
 	o := f.engineOptions()
+	o.Logs = logs.New(logs.Options{ServiceBytes: keep})
 	if !screen {
 		o.LogTail = -1 // what was said before is `bulkhead logs`' matter
 	}
@@ -135,6 +142,26 @@ func (f *upFlags) engineOptions() engine.Options {
 		o.Build = engine.BuildNever
 	}
 	return o
+}
+
+// logSize is how many bytes of each service's log are kept: the flag's, else the person's setting, else 0 for the default.
+func (a *app) logSize(flag string) (int64, error) {
+	text, what := flag, "--log-size"
+	if text == "" && a.parts.LogSize != nil {
+		var err error
+		if text, err = a.parts.LogSize(); err != nil {
+			return 0, &exit{code: exitUsage, err: err}
+		}
+		what = "log_size"
+	}
+	if text == "" {
+		return 0, nil
+	}
+	n, err := logs.ParseSize(text)
+	if err != nil {
+		return 0, usagef("%s: %w", what, err)
+	}
+	return n, nil
 }
 
 // ownOutput tells the files that our output is redirected to: in a build context each line of it would be a change.
