@@ -20,7 +20,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the scripts' golden files")
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"bulkhead": main}) }
+// commands are the programs that tests run, all of them this one under other names.
+var commands = map[string]func(){"bulkhead": main}
+
+func TestMain(m *testing.M) { testscript.Main(m, commands) }
 
 // needEngine ends a test that cannot run without an engine: it fails where one is promised, and else says why it is skipped.
 func needEngine(t testing.TB) {
