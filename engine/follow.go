@@ -4,84 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	"bulkhead/engine/logs"
 )
 
-// lives is what the follower of one container's log must know of its lives. The ends are guarded by Engine.mu; which generation a
-// line belongs to is read for every line, without a lock.
-type lives struct {
-	id       string
-	ends     []end
-	finished time.Time // start of the last life whose end is known
-	read     time.Time // start of the last life whose log was read to its end
-	muted    bool      // nobody reads its log
-	newer    atomic.Pointer[border]
-}
-
-// end is how one life ended.
-type end struct {
-	generation int
-	started    time.Time
-	at         time.Time
-	exit       int
-	oom        bool
-	unseen     bool // nobody was there: exit and oom are not known
-	cause      string
-}
-
-// border divides the lines of two lives of one container.
-type border struct {
-	at         time.Time
-	generation int // from at on; before it the one before
-}
-
-// begin notes a new life; before is when the one before it ended, zero when there was none. A container's first lines may be stamped
-// earlier than its start, so the end before is the border and not the start. Callers hold Engine.mu.
-func (l *lives) begin(generation int, before time.Time) {
-	if b := l.newer.Load(); b != nil && b.generation == generation {
-		return // the end of the life before has drawn the border
-	}
-	l.newer.Store(&border{at: before.Add(time.Microsecond), generation: generation})
-}
-
-// finish notes the end of a life, once. Callers hold Engine.mu.
-func (l *lives) finish(e end) {
-	if e.started.Equal(l.finished) {
-		return
-	}
-	l.finished = e.started
-	l.ends = append(l.ends, e)
-	// What is written from now on belongs to the life that comes next, also before we hear of its start.
-	l.newer.Store(&border{at: e.at.Add(time.Microsecond), generation: e.generation + 1})
-}
-
-// of is the generation of a line. A container's first life that we know has no border before it.
-func (l *lives) of(t time.Time) int {
-	b := l.newer.Load()
-	if b == nil {
-		return 0
-	}
-	if b.generation > 1 && t.Before(b.at) {
-		return b.generation - 1
-	}
-	return b.generation
-}
-
 // followLogs keeps one container's lines coming, over all its lives, until the container is replaced or gone. A life that began under
 // our eyes is read from its first line; of a container that ran before, the tail is read.
 func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *lives) error {
+	defer close(l.said)
 	var resume logs.Resume
 	followed := time.Time{} // start of the life that was read last
-	tail, over := -1, false
+	tail, over, deaf := -1, false, false
 	for first := true; ; first = false {
 		var in Instance
 		err := e.await(ctx, func() (bool, error) {
 			in = r.inst
-			return in.ID != l.id || !in.Started.IsZero() && in.State != StateCreated && (!in.Started.Equal(followed) || r.live() || in.State == StatePaused), nil
+			if in.ID != l.id {
+				return true, nil
+			}
+			if deaf || in.LogDriver == "none" {
+				return true, nil // what it writes is heard only by who listens beforehand
+			}
+			return !in.Started.IsZero() && in.State != StateCreated && (!in.Started.Equal(followed) || r.live() || in.State == StatePaused), nil
 		})
 		if err != nil {
 			return nil
@@ -99,7 +44,10 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		}
 		since := resume.Since()
 		switch {
-		case !since.IsZero() || !in.Created.Before(e.began):
+		case !since.IsZero():
+		case l.again:
+			since = in.Finished // its earlier lives were read
+		case !in.Created.Before(e.began):
 		case first && in.Started.Before(e.began):
 			tail = e.opts.LogTail
 		case in.Started.Before(e.began):
@@ -107,23 +55,28 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		default:
 			since = in.Finished // its earlier lives are history; this one is read from its first line
 		}
+		e.announce(ctx, s, r, l)
 		resume.Reopened()
-		emit := func(stream logs.Stream, t time.Time, line []byte) {
-			if resume.Fresh(t, stream, line) {
-				e.opts.Logs.Append(s.name, r.number, l.of(t), stream, t, line)
+		emit := func(line logs.Line) {
+			if resume.Fresh(line.Time, line.Stream, line.Text) {
+				e.opts.Logs.AppendCut(s.name, r.number, l.of(line.Time), line.Stream, line.Time, line.Text, line.Cut)
 				e.bell.ring()
 			}
 		}
-		err = e.rt.Logs(ctx, l.id, LogOptions{Since: since, Tail: tail, Follow: true}, emit)
-		tail = -1
-		if errors.Is(err, ErrUnsupported) {
-			e.warn(fmt.Sprintf("%s: its logging driver %s cannot be read; its lines are shown from now on, and what it writes while the connection is gone is lost", s.name, in.LogDriver))
-			err = e.rt.Attach(ctx, l.id, nil, emit)
+		if !deaf {
+			err = e.rt.Logs(ctx, l.id, LogOptions{Since: since, Tail: tail, Follow: true}, emit)
+			tail = -1
+			if deaf = errors.Is(err, ErrUnsupported); deaf {
+				e.warn(fmt.Sprintf("%s: its logging driver %s keeps nothing to read: its lines are shown from now on, and what it writes while the connection to the engine is gone is lost", s.name, in.LogDriver))
+			}
+		}
+		if deaf {
+			err = e.attach(ctx, s, r, l, emit)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		if in.State == StateExited {
+		if in.State == StateExited && !deaf {
 			over = true // it had ended before we came, so no end is going to be told
 			continue
 		}
@@ -133,44 +86,21 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 	}
 }
 
-// separate writes the separators behind the lives that have ended, after the stream of the newest of them did. The state may hear of an
-// end a little later than the log does. It says whether there was an end.
-func (e *Engine) separate(ctx context.Context, s *service, r *replica, l *lives) bool {
-	wait, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	var ends []end
-	// Without an end in time the connection was cut, and the life goes on.
-	_ = e.await(wait, func() (bool, error) {
-		ends = slices.Clone(l.ends)
-		l.ends = nil
-		return len(ends) > 0, nil
-	})
-	for _, x := range ends {
-		text := fmt.Sprintf("gen %d ended: exit code %d", x.generation, x.exit)
-		if x.unseen {
-			text = fmt.Sprintf("gen %d ended unseen", x.generation)
-		}
-		if x.exit > 128 && x.exit < 128+65 {
-			text += " (signal " + signalName(x.exit-128) + ")"
-		}
-		if x.oom {
-			text += ", out of memory"
-		}
-		if x.cause != "" {
-			text += ", " + x.cause
-		}
-		if !x.started.IsZero() && x.at.After(x.started) {
-			text += ", was up " + brief(x.at.Sub(x.started))
-		}
-		e.opts.Logs.Separator(s.name, r.number, x.generation, x.at, text)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(ends) > 0 {
-		l.read = ends[len(ends)-1].started
-		e.bump()
-	}
-	return len(ends) > 0
+// attach hears a container whose log cannot be read: from now on, also over a start, until it ends.
+func (e *Engine) attach(ctx context.Context, s *service, r *replica, l *lives, emit func(logs.Line)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	announced := make(chan error, 1)
+	go func() {
+		announced <- guarded("separators of "+s.name, func() error {
+			if e.await(ctx, func() (bool, error) { return len(l.turns) > 0 && l.turns[0].began, nil }) == nil {
+				e.announce(ctx, s, r, l)
+			}
+			return nil
+		})
+	}()
+	err := e.rt.Attach(ctx, l.id, nil, emit)
+	cancel()
+	return errors.Join(err, <-announced)
 }
 
 // awaitLastWords waits a moment until the logs of containers that were stopped are read to their end.
@@ -186,33 +116,6 @@ func (e *Engine) awaitLastWords(ctx context.Context, rs []held) {
 		}
 		return true, nil
 	})
-}
-
-// signalName names the signals that end processes in practice; others stay numbers.
-func signalName(n int) string {
-	switch n {
-	case 1:
-		return "SIGHUP"
-	case 2:
-		return "SIGINT"
-	case 3:
-		return "SIGQUIT"
-	case 6:
-		return "SIGABRT"
-	case 7:
-		return "SIGBUS"
-	case 8:
-		return "SIGFPE"
-	case 9:
-		return "SIGKILL"
-	case 11:
-		return "SIGSEGV"
-	case 13:
-		return "SIGPIPE"
-	case 15:
-		return "SIGTERM"
-	}
-	return fmt.Sprint(n)
 }
 
 // lineWriter gives a writer whose lines stand in the service's log as System lines.

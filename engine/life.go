@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -33,11 +34,19 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if cause == "" {
 		cause = r.blame
 	}
-	if prev.ID != "" && prev.ID != in.ID && r.lives != nil {
-		s.past[prev.ID] = past{lives: r.lives, generation: r.generation, started: prev.Started, cause: cause}
+	before := r.lives
+	if prev.ID != "" && prev.ID != in.ID && before != nil && !prev.Started.Equal(before.finished) {
+		s.past[prev.ID] = past{lives: before, generation: r.generation, started: prev.Started, cause: cause}
 	}
-	if in.ID != prev.ID {
-		r.lives = &lives{id: in.ID}
+	back, follows := s.past[in.ID]
+	switch {
+	case in.ID == prev.ID:
+	case follows: // the new generation came to nothing, and this one has been followed all the time
+		r.lives = back.lives
+		delete(s.past, in.ID)
+	default:
+		r.lives = newLives(in.ID, before)
+		r.lives.again = prev.ID != "" && in.Created.Before(prev.Created)
 	}
 	lived := !in.Started.IsZero() && in.State != StateCreated
 	if prev.ID == in.ID && in.Health == HealthUnknown {
@@ -48,10 +57,14 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started)) {
 		if prev.ID == in.ID && !prev.Started.IsZero() && prev.State != StateCreated {
 			// The end in between was missed, while the connection was gone.
-			r.lives.finish(end{generation: r.generation, started: prev.Started, at: in.Finished, unseen: true, cause: cause})
+			r.lives.finish(turn{generation: r.generation, started: prev.Started, at: in.Finished, unseen: true, cause: cause})
 		}
-		r.generation = e.store.generation(s.name, n, in.Identity)
-		r.lives.begin(r.generation, in.Finished)
+		if follows {
+			r.generation = back.generation
+		} else {
+			r.generation = e.store.generation(s.name, n, in.Identity)
+			r.lives.begin(turn{began: true, beside: prev.ID != in.ID && prev.State == StateRunning, generation: r.generation, started: in.Started, cause: cause}, in.Finished)
+		}
 		r.early, r.last = false, Stats{}
 		r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
 		r.byUs, r.blame = false, "" // what we asked of the life before; a short one may have ended by itself already
@@ -59,7 +72,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 			e.probeLife(s, r)
 		}
 	}
-	if in.ID != prev.ID {
+	if in.ID != prev.ID && !follows {
 		l := r.lives
 		if e.opts.NoLogs {
 			l.muted = true
@@ -68,11 +81,11 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		}
 	}
 	if in.State == StateExited && prev.ID == in.ID && prev.Started.Equal(in.Started) {
-		r.lives.finish(end{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})
+		r.lives.finish(turn{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})
 	}
-	before := r.state
+	state := r.state
 	e.settle(s)
-	if r.state != before || prev.ID != in.ID || r.health() != was || !prev.Started.Equal(in.Started) {
+	if r.state != state || prev.ID != in.ID || r.health() != was || !prev.Started.Equal(in.Started) {
 		if cause != "" {
 			r.cause = cause
 		}
@@ -224,6 +237,11 @@ func (e *Engine) lookAgain(instances []Instance) {
 			e.forget(k.s, k.id, "gone when the connection was back")
 		}
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.svcs {
+		maps.DeleteFunc(s.past, func(id string, _ past) bool { _, ok := there[id]; return !ok }) // their ends were missed
+	}
 }
 
 // handle takes in one event.
@@ -239,7 +257,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		busy := s.lane.busy != nil
 		if p, ok := s.past[ev.ID]; ok && ev.Kind == EventDied {
 			delete(s.past, ev.ID)
-			p.lives.finish(end{generation: p.generation, started: p.started, at: ev.Time, exit: ev.ExitCode, cause: p.cause})
+			p.lives.finish(turn{generation: p.generation, started: p.started, at: ev.Time, exit: ev.ExitCode, cause: p.cause})
 			e.bump()
 		}
 		e.mu.Unlock()
@@ -281,7 +299,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		}
 		// The end of a life that the restart policy follows with another at once is seen in this event alone.
 		if started := r.inst.Started; ev.Time.After(started) {
-			r.lives.finish(end{generation: r.generation, started: started, at: ev.Time, exit: ev.ExitCode, oom: r.inst.OOM, cause: why})
+			r.lives.finish(turn{generation: r.generation, started: started, at: ev.Time, exit: ev.ExitCode, oom: r.inst.OOM, cause: why})
 		}
 	case EventStarted, EventRestarted:
 		if s.lane.busy == nil && r.inst.State != StateRunning {

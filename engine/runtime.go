@@ -78,11 +78,12 @@ type Runtime interface {
 	// and returns why it ended. Events that came twice are harmless.
 	Events(ctx context.Context, project string, since time.Time, emit func(Event)) error
 	// Logs reads an instance's lines: from since on (zero: all), at most tail lines of the past (negative: all), and goes on until the
-	// instance ends when follow is set. emit must not keep line. ErrUnsupported when the logging driver cannot be read.
-	Logs(ctx context.Context, id string, o LogOptions, emit func(stream logs.Stream, t time.Time, line []byte)) error
-	// Attach streams the output of a container that has not started yet, for logging drivers that cannot be read; attached is
-	// closed once nothing can be missed. Times are those of arrival.
-	Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(stream logs.Stream, t time.Time, line []byte)) error
+	// instance ends when follow is set. emit gets a line's Stream, Time, Text and Cut, and must not keep Text. ErrUnsupported when the
+	// logging driver cannot be read.
+	Logs(ctx context.Context, id string, o LogOptions, emit func(logs.Line)) error
+	// Attach streams the output of a container from now on until it ends, for logging drivers that cannot be read. attached is closed
+	// once nothing can be missed: a container that starts after that is heard from its first line. It may be nil. Times are those of arrival.
+	Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error
 	// Stats takes one reading.
 	Stats(ctx context.Context, id string) (Stats, error)
 

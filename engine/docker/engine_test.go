@@ -178,8 +178,8 @@ type line struct {
 func (b *bench) log(id string, o engine.LogOptions) []line {
 	b.Helper()
 	var all []line
-	b.ok(b.rt.Logs(b.ctx, id, o, func(s logs.Stream, at time.Time, text []byte) {
-		all = append(all, line{s, at, string(text)})
+	b.ok(b.rt.Logs(b.ctx, id, o, func(l logs.Line) {
+		all = append(all, line{l.Stream, l.Time, string(l.Text)})
 	}))
 	return all
 }
@@ -255,8 +255,8 @@ services:
 	attached, ended := make(chan struct{}), make(chan error, 1)
 	var all []line
 	go func() {
-		ended <- b.rt.Attach(b.ctx, id, attached, func(s logs.Stream, at time.Time, text []byte) {
-			all = append(all, line{s, at, string(text)})
+		ended <- b.rt.Attach(b.ctx, id, attached, func(l logs.Line) {
+			all = append(all, line{l.Stream, l.Time, string(l.Text)})
 		})
 	}()
 	<-attached
@@ -265,7 +265,7 @@ services:
 	if len(all) != 2 || all[0].text+all[1].text != "onetwo" && all[0].text+all[1].text != "twoone" {
 		t.Errorf("attached: %+v", all)
 	}
-	err := b.rt.Logs(b.ctx, id, engine.LogOptions{Tail: -1}, func(logs.Stream, time.Time, []byte) {})
+	err := b.rt.Logs(b.ctx, id, engine.LogOptions{Tail: -1}, func(logs.Line) {})
 	if !errors.Is(err, engine.ErrUnsupported) {
 		t.Errorf("log of driver none: %v", err)
 	}

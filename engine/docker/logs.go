@@ -15,8 +15,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// Logs implements engine.Runtime. A line of more than 1 MiB comes in parts.
-func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit func(stream logs.Stream, t time.Time, line []byte)) error {
+// Logs implements engine.Runtime. Of a line that comes in fragments 1 MiB is kept.
+func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit func(logs.Line)) error {
 	what := "read the log of " + short(id)
 	in, err := r.Inspect(ctx, id)
 	if err != nil {
@@ -107,22 +107,22 @@ type tally struct {
 	out, errs int
 }
 
-func (n *tally) first(stream logs.Stream, t time.Time, line []byte) {
-	if t.After(n.last) {
-		n.last, n.out, n.errs = t, 0, 0
+func (n *tally) first(l logs.Line) {
+	if l.Time.After(n.last) {
+		n.last, n.out, n.errs = l.Time, 0, 0
 	}
-	if t.Equal(n.last) {
-		*n.of(stream)++
+	if l.Time.Equal(n.last) {
+		*n.of(l.Stream)++
 	}
-	n.emit(stream, t, line)
+	n.emit(l)
 }
 
-func (n *tally) again(stream logs.Stream, t time.Time, line []byte) {
-	if c := n.of(stream); t.Equal(n.last) && *c > 0 {
+func (n *tally) again(l logs.Line) {
+	if c := n.of(l.Stream); l.Time.Equal(n.last) && *c > 0 {
 		*c--
 		return
 	}
-	n.emit(stream, t, line)
+	n.emit(l)
 }
 
 func (n *tally) of(stream logs.Stream) *int {
@@ -133,7 +133,7 @@ func (n *tally) of(stream logs.Stream) *int {
 }
 
 // Attach implements engine.Runtime.
-func (r *Runtime) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(stream logs.Stream, t time.Time, line []byte)) error {
+func (r *Runtime) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error {
 	what := "attach to " + short(id)
 	in, err := r.Inspect(ctx, id)
 	if err != nil {
@@ -148,13 +148,15 @@ func (r *Runtime) Attach(ctx context.Context, id string, attached chan<- struct{
 		stop()
 		res.Close()
 	}()
-	close(attached)
+	if attached != nil {
+		close(attached)
+	}
 
 	var out, errs logs.Splitter
-	now := func(stream logs.Stream) func([]byte) {
-		return func(line []byte) { emit(stream, time.Now(), line) }
+	now := func(stream logs.Stream, s *logs.Splitter) func([]byte) {
+		return func(line []byte) { emit(logs.Line{Stream: stream, Time: time.Now(), Text: line, Cut: s.Cut()}) }
 	}
-	toOut, toErr := now(logs.Stdout), now(logs.Stderr)
+	toOut, toErr := now(logs.Stdout, &out), now(logs.Stderr, &errs)
 	take := func(stream logs.Stream, p []byte) error {
 		if stream == logs.Stderr {
 			errs.Write(p, toErr)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"bulkhead/engine/logs"
 )
@@ -18,7 +19,7 @@ const (
 	// readBuffer holds a whole frame of any log: engines cut lines into fragments of 16 KiB.
 	readBuffer = 64 << 10
 	fragment   = 16 << 10
-	// maxLine is where a line without an end is emitted in parts, so that it cannot take all memory.
+	// maxLine is what is kept of a line that comes in fragments, so that one without an end cannot take all memory.
 	maxLine = 1 << 20
 	// maxFrame is more than any engine sends in a frame; a longer one is not a frame.
 	maxFrame = 256 << 20
@@ -119,14 +120,16 @@ func (p *paced) Read(b []byte) (int, error) {
 	return n, err
 }
 
-type emitLine func(stream logs.Stream, t time.Time, line []byte)
+// emitLine takes a line: its Stream, Time, Text and Cut. Text is valid during the call only.
+type emitLine func(logs.Line)
 
 // stampedLines makes lines of one stream's stamped messages. A message that does not end in a line end is a fragment;
 // each fragment has a stamp of its own, and the first one's is the line's.
 type stampedLines struct {
 	stream logs.Stream
 	clock  clock
-	buf    []byte // fragments of a line that has not ended
+	buf    []byte // fragments of a line that has not ended, up to maxLine
+	cut    int    // bytes of it beyond that
 	at     time.Time
 }
 
@@ -139,9 +142,9 @@ func (s *stampedLines) message(p []byte, emit emitLine) {
 			break
 		}
 		if len(s.buf) == 0 {
-			emit(s.stream, t, trimReturn(p[:i]))
+			emit(logs.Line{Stream: s.stream, Time: t, Text: trimReturn(p[:i])})
 		} else {
-			s.buf = append(s.buf, p[:i]...)
+			s.hold(p[:i])
 			s.flush(emit)
 		}
 		p = p[i+1:]
@@ -152,16 +155,37 @@ func (s *stampedLines) message(p []byte, emit emitLine) {
 	if len(s.buf) == 0 {
 		s.at = t
 	}
-	if s.buf = append(s.buf, p...); len(s.buf) >= maxLine {
-		s.flush(emit)
+	s.hold(p)
+}
+
+// hold keeps what a line has so far. What is beyond maxLine is counted; the cut leaves characters whole.
+func (s *stampedLines) hold(p []byte) {
+	if s.cut > 0 {
+		s.cut += len(p)
+		return
 	}
+	room := maxLine - len(s.buf)
+	if len(p) <= room {
+		s.buf = append(s.buf, p...)
+		return
+	}
+	s.buf = append(s.buf, p[:room]...)
+	end := len(s.buf)
+	if !utf8.RuneStart(p[room]) { // the limit is inside of a character
+		for end > maxLine-utf8.UTFMax && !utf8.RuneStart(s.buf[end-1]) {
+			end--
+		}
+		end--
+	}
+	s.cut = len(p) - room + len(s.buf) - end
+	s.buf = s.buf[:end]
 }
 
 // flush emits the line that has not ended.
 func (s *stampedLines) flush(emit emitLine) {
 	if len(s.buf) > 0 {
-		emit(s.stream, s.at, trimReturn(s.buf))
-		s.buf = s.buf[:0]
+		emit(logs.Line{Stream: s.stream, Time: s.at, Text: trimReturn(s.buf), Cut: s.cut})
+		s.buf, s.cut = s.buf[:0], 0
 	}
 }
 

@@ -23,7 +23,7 @@ func frame(kind byte, text string) string {
 func readAll(t *testing.T, r io.Reader, tty bool) ([]line, error) {
 	t.Helper()
 	var all []line
-	rd := newStamped(func(s logs.Stream, at time.Time, text []byte) { all = append(all, line{s, at, string(text)}) })
+	rd := newStamped(func(l logs.Line) { all = append(all, line{l.Stream, l.Time, string(l.Text)}) })
 	err := rd.read(r, tty)
 	rd.flush()
 	return all, err
@@ -128,10 +128,63 @@ func BenchmarkLogs(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
 		r.Reset(text.String())
-		rd := newStamped(func(logs.Stream, time.Time, []byte) { n++ })
+		rd := newStamped(func(logs.Line) { n++ })
 		if err := rd.read(r, false); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "lines/s")
+}
+
+func TestLongLinesAreOneLineAndCutWithACount(t *testing.T) {
+	const stamp = "2026-11-23T21:00:00.000000001Z "
+	fragmented := func(text, end string, tty bool) string {
+		var b strings.Builder
+		for len(text) > 0 {
+			part := text[:min(fragment, len(text))]
+			if text = text[len(part):]; text == "" {
+				part += end
+			}
+			if tty {
+				b.WriteString(stamp + part)
+			} else {
+				b.WriteString(frame(1, stamp+part))
+			}
+		}
+		return b.String()
+	}
+	umlauts := strings.Repeat("ä", maxLine/2-1) + "x" // a character lies across the border of each fragment but the first, and across the limit
+	for _, tty := range []bool{false, true} {
+		for name, c := range map[string]struct {
+			text, end string
+			keep      int
+		}{
+			"90,000 characters":          {strings.Repeat("0123456789", 9000), "\n", 90_000},
+			"ends with the container":    {strings.Repeat("0123456789", 9000), "", 90_000},
+			"a return at a border":       {strings.Repeat("x", 2*fragment), "\r\n", 2 * fragment},
+			"characters across borders":  {"x" + strings.Repeat("ä", 20_000), "\n", 40_001},
+			"just at the limit":          {strings.Repeat("x", maxLine), "\n", maxLine},
+			"over the limit":             {strings.Repeat("x", maxLine+50_000), "\n", maxLine},
+			"a character over the limit": {umlauts + "ää", "\n", maxLine - 1},
+		} {
+			var got []logs.Line
+			rd := newStamped(func(l logs.Line) { l.Text = bytes.Clone(l.Text); got = append(got, l) })
+			err := rd.read(strings.NewReader(fragmented(c.text, c.end, tty)+fragmented("next", "\n", tty)), tty)
+			rd.flush()
+			if c.end == "" { // what follows is the rest of it
+				c.text, c.keep = c.text+"next", c.keep+len("next")
+				got = append(got, logs.Line{Text: []byte("next")})
+			}
+			if tty && c.end == "" {
+				continue // the stamp of what follows cannot be told from text; nothing follows the end of a container
+			}
+			if err != nil || len(got) != 2 || string(got[1].Text) != "next" || string(got[0].Text) != c.text[:c.keep] {
+				t.Errorf("%s, tty %v: %d lines, %v", name, tty, len(got), err)
+				continue
+			}
+			if cut := got[0].Cut; c.keep == len(c.text) && cut != 0 || c.keep < len(c.text) && (cut < len(c.text)-c.keep || !tty && cut != len(c.text)-c.keep) {
+				t.Errorf("%s, tty %v: %d bytes cut, want %d", name, tty, cut, len(c.text)-c.keep)
+			}
+		}
+	}
 }

@@ -193,9 +193,9 @@ func (r *reading) history(ctx context.Context, instances []engine.Instance) erro
 		heads[i] = make(chan logs.Line, 256)
 		g.Go("logs of "+in.Name, func(ctx context.Context) error {
 			defer close(heads[i])
-			err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: r.since, Until: r.until, Tail: r.tail}, func(stream logs.Stream, t time.Time, text []byte) {
+			err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: r.since, Until: r.until, Tail: r.tail}, func(l logs.Line) {
 				select {
-				case heads[i] <- r.line(in, stream, t, text):
+				case heads[i] <- r.line(in, l):
 				case <-ctx.Done():
 				}
 			})
@@ -240,8 +240,9 @@ func (r *reading) history(ctx context.Context, instances []engine.Instance) erro
 }
 
 // line copies what emit must not keep.
-func (r *reading) line(in engine.Instance, stream logs.Stream, t time.Time, text []byte) logs.Line {
-	return logs.Line{Time: t, Service: in.Service, Replica: in.Replica, Generation: r.generations[in.ID], Stream: stream, Text: slices.Clone(text)}
+func (r *reading) line(in engine.Instance, l logs.Line) logs.Line {
+	l.Service, l.Replica, l.Generation, l.Text = in.Service, in.Replica, r.generations[in.ID], slices.Clone(l.Text)
+	return l
 }
 
 func (r *reading) print(lines []logs.Line) {
@@ -299,14 +300,14 @@ func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
 	if seen.IsZero() {
 		since = r.since
 	}
-	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(stream logs.Stream, t time.Time, text []byte) {
-		if !t.After(seen) {
+	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(l logs.Line) {
+		if !l.Time.After(seen) {
 			return // since is inclusive
 		}
 		r.mu.Lock()
-		r.last[in.ID] = t
+		r.last[in.ID] = l.Time
 		r.mu.Unlock()
-		r.print([]logs.Line{r.line(in, stream, t, text)})
+		r.print([]logs.Line{r.line(in, l)})
 	})
 	if ctx.Err() != nil || errors.Is(err, engine.ErrNotFound) {
 		return nil

@@ -415,8 +415,8 @@ func lastWords(ctx context.Context, rt engine.Runtime, e *engine.Engine, svc *en
 		if r.Identity.ID == "" {
 			continue
 		}
-		err := rt.Logs(ctx, r.Identity.ID, engine.LogOptions{Tail: quoted}, func(_ logs.Stream, _ time.Time, line []byte) {
-			out = append(out, replicaName(svc.Name, r.Number)+" | "+clean(string(line)))
+		err := rt.Logs(ctx, r.Identity.ID, engine.LogOptions{Tail: quoted}, func(l logs.Line) {
+			out = append(out, replicaName(svc.Name, r.Number)+" | "+clean(string(l.Text)))
 		})
 		if err != nil {
 			out = append(out, fmt.Sprintf("%s | (its log cannot be read: %s)", svc.Name, oneLine(err.Error())))
