@@ -55,10 +55,15 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		default:
 			since = in.Finished // its earlier lives are history; this one is read from its first line
 		}
+		if first && since.IsZero() && tail < 0 {
+			l.edge.whole.Store(true) // it is read from its first line
+		}
 		e.announce(ctx, s, r, l)
 		resume.Reopened()
 		emit := func(line logs.Line) {
 			if resume.Fresh(line.Time, line.Stream, line.Text) {
+				l.edge.note(line)
+				l.count.Add(1)
 				e.opts.Logs.AppendCut(s.name, r.number, l.of(line.Time), line.Stream, line.Time, line.Text, line.Cut)
 				e.bell.ring()
 			}

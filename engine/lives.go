@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// lives is what the follower of one container's log must know of its lives. All of it is guarded by Engine.mu, but for newer, which is
-// read for every line without a lock: it tells the generation that a line belongs to.
+// lives is what the follower of one container's log must know of its lives. All of it is guarded by Engine.mu, but for what every line
+// needs without a lock: newer, which tells the generation that a line belongs to, edge and count.
 type lives struct {
 	id       string
 	before   *lives        // of the container that this one replaced, until its separator is written
@@ -19,12 +19,15 @@ type lives struct {
 	ended    time.Time     // when that was
 	read     time.Time     // start of the last life whose log was read to its end
 	muted    bool          // nobody reads its log
+	edge     *edge         // where what was read of its log begins
+	count    atomic.Int64  // lines that were read
+	loading  bool          // older lines are on their way
 	said     chan struct{} // closed when the follower has written all it had to
 	newer    atomic.Pointer[border]
 }
 
 func newLives(id string, before *lives) *lives {
-	return &lives{id: id, before: before, said: make(chan struct{})}
+	return &lives{id: id, before: before, edge: newEdge(), said: make(chan struct{})}
 }
 
 // turn is how one life ended, or that one began after another.

@@ -168,7 +168,9 @@ func (s *stage) run(o engine.Options) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.logs = logs.New(logs.Options{})
+	if s.logs = o.Logs; s.logs == nil {
+		s.logs = logs.New(logs.Options{})
+	}
 	if o.Runtime == nil {
 		o.Runtime = s.rt
 	}
