@@ -30,11 +30,22 @@ type fake struct {
 	heard []string
 	fails error
 	panik bool
+	older func() engine.Older // what LoadOlder does; nil: nothing is older
 	exec  func(ctx context.Context, o engine.ExecOptions) (int, error)
 }
 
 func (f *fake) Snapshot() *engine.Snapshot { f.mu.Lock(); defer f.mu.Unlock(); s := f.snap; return &s }
 func (f *fake) Logs() *logs.Store          { return f.store }
+func (f *fake) LoadOlder(_ context.Context, services []string, from time.Time) (engine.Older, error) {
+	f.note(fmt.Sprint("older of ", services, " from ", from.UTC().Format("15:04:05")))
+	f.mu.Lock()
+	load := f.older
+	f.mu.Unlock()
+	if load == nil {
+		return engine.Older{}, nil
+	}
+	return load(), nil
+}
 func (f *fake) SetAttention(on bool)       { f.note(fmt.Sprint("attention ", on)) }
 func (f *fake) clock() time.Time           { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
 func (f *fake) note(s string)              { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }

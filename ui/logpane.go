@@ -70,6 +70,8 @@ type logPane struct {
 	counting   bool
 	countedFor countKey
 
+	older olderLines
+
 	cache  map[uint64]formatted
 	format formatKey
 	drawn  *styles // of the last drawing
@@ -408,6 +410,9 @@ func (p *logPane) titleOf(m *Model, paused string) string {
 		parts = append(parts, strings.Join(p.want.Services, ", "))
 	default:
 		parts = append(parts, fmt.Sprintf("%d services", n))
+	}
+	if text := p.olderText(); text != "" {
+		parts = append(parts, text)
 	}
 	if p.follow {
 		parts = append(parts, "following")

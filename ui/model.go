@@ -185,6 +185,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case countMsg:
 		m.log.counted(msg)
 		return m, m.recount()
+	case olderMsg:
+		return m, m.foundOlder(msg)
 	case savedMsg:
 		m.saved(msg)
 	case shellMsg:
@@ -221,7 +223,7 @@ func (m *Model) refresh() tea.Cmd {
 // settle brings the log pane in line with the selection, the marks and the search.
 func (m *Model) settle() tea.Cmd {
 	m.rescope()
-	return tea.Batch(m.reopen(), m.recount())
+	return tea.Batch(m.reopen(), m.recount(), m.lookOlder())
 }
 
 // rescope tells the log pane which services it shows.
@@ -460,6 +462,7 @@ func (m *Model) wheel(e tea.Mouse) tea.Cmd {
 		m.svc.scroll(by)
 	case paneLogs:
 		m.log.scroll(by)
+		return m.lookOlder()
 	case paneEvents:
 		m.ev.scroll(by)
 	case paneBuilds:

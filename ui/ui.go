@@ -30,6 +30,8 @@ type Backend interface {
 	Do(context.Context, engine.Command) error
 	// Exec runs a command in a replica (0: the first that runs) and returns its exit code.
 	Exec(ctx context.Context, service string, replica int, o engine.ExecOptions) (int, error)
+	// LoadOlder reads older lines of services (nil: all) into Logs, where they begin at or after a time that is seen.
+	LoadOlder(ctx context.Context, services []string, from time.Time) (engine.Older, error)
 	// SetAttention says whether somebody looks; readings are taken less often while nobody does.
 	SetAttention(focused bool)
 }

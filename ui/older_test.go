@@ -1,0 +1,60 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+)
+
+func TestScrollingToTheTopLoadsOlderLinesAndStays(t *testing.T) {
+	b := shop()
+	wait, calls := make(chan struct{}), 0
+	b.older = func() engine.Older {
+		<-wait
+		if calls++; calls > 2 {
+			return engine.Older{}
+		}
+		for i := range 100 {
+			b.store.Append("db", 1, 1, logs.Stdout, start.Add(-time.Duration(calls)*time.Minute+time.Duration(i)*time.Millisecond), fmt.Appendf(nil, "page %d line %d", calls, i))
+		}
+		b.change(func(*engine.Snapshot) {})
+		return engine.Older{Lines: 100}
+	}
+	s := openScreen(t, b, 100, 24)
+	s.wait("following")
+	s.keys("2", "g")
+	s.wait(">12:04:21.000 api    INFO  GET /orders 200 14ms", "loading older lines")
+	s.keys("j") // a key is answered meanwhile
+	s.wait(">12:04:24.000 web")
+	s.keys("k")
+	close(wait)
+	s.gone("loading older lines")
+	s.wait(">12:04:21.000 api    INFO  GET /orders 200 14ms")
+	s.keys("k")
+	s.wait(">12:03:31.099 db     page 1 line 99")
+	s.wait("page 1 line 99") // the next page is on its way before its place is reached
+	s.until("page 2", func(string) bool { return b.told("older of [] from 12:03:31") })
+	s.keys("g")
+	s.wait(">12:02:31.000 db     page 2 line 0")
+	s.quit()
+}
+
+func TestTopTellsWhatWasDropped(t *testing.T) {
+	b := shop()
+	b.store = logs.New(logs.Options{ServiceBytes: 64 << 10})
+	for i := range 5000 {
+		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+	}
+	s := openScreen(t, b, 120, 30)
+	s.wait("line 4999 of many")
+	if text := s.text(); strings.Contains(text, "dropped") {
+		t.Errorf("who follows is told of what was dropped:\n%s", text)
+	}
+	s.keys("2", "g")
+	s.wait(fmt.Sprintf("… %s older lines dropped", thousands(b.store.Dropped("db"))))
+	s.quit()
+}
