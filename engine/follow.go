@@ -15,7 +15,7 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 	defer close(l.said)
 	var resume logs.Resume
 	followed := time.Time{} // start of the life that was read last
-	tail, over, deaf := -1, false, false
+	tail, over, deaf, pause := -1, false, false, shortPause
 	for first := true; ; first = false {
 		var in Instance
 		err := e.await(ctx, func() (bool, error) {
@@ -60,6 +60,7 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		}
 		e.announce(ctx, s, r, l)
 		resume.Reopened()
+		opened := time.Now()
 		emit := func(line logs.Line) {
 			if resume.Fresh(line.Time, line.Stream, line.Text) {
 				l.edge.note(line)
@@ -81,14 +82,39 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		if ctx.Err() != nil {
 			return nil
 		}
+		if err != nil && e.goesOn(ctx, in) {
+			// The stream was cut and the life was not: there is no end to wait for.
+			if time.Since(opened) > longRead {
+				pause = shortPause
+			}
+			if pause == shortPause {
+				e.notice("logs", fmt.Sprintf("%s: its log was cut and is read on: %s", s.name, firstLine(err)))
+			}
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil
+			}
+			pause = min(2*pause, patience)
+			continue
+		}
 		if in.State == StateExited && !deaf {
 			over = true // it had ended before we came, so no end is going to be told
 			continue
 		}
-		if over = e.separate(ctx, s, r, l); !over && err != nil && !e.lost() {
-			e.notice("logs", fmt.Sprintf("%s: its log was cut and is read on: %s", s.name, firstLine(err)))
-		}
+		over = e.separate(ctx, s, r, l)
 	}
+}
+
+const (
+	shortPause = 50 * time.Millisecond
+	longRead   = 5 * time.Second // after which a cut is a new one
+)
+
+// goesOn says whether an instance still lives the life in which it was seen.
+func (e *Engine) goesOn(ctx context.Context, seen Instance) bool {
+	in, err := e.rt.Inspect(ctx, seen.ID)
+	return err == nil && (in.State == StateRunning || in.State == StatePaused) && in.Started.Equal(seen.Started)
 }
 
 // attach hears a container whose log cannot be read: from now on, also over a start, until it ends.

@@ -197,13 +197,6 @@ func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
 	}
 }
 
-// lost says whether the connection to the engine is known to be gone.
-func (e *Engine) lost() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.phase == PhaseLost
-}
-
 // lookAgain compares the state with what is there, after events may have been missed.
 func (e *Engine) lookAgain(instances []Instance) {
 	there := map[string]Instance{}

@@ -46,9 +46,9 @@ func (f *fake) LoadOlder(_ context.Context, services []string, from time.Time) (
 	}
 	return load(), nil
 }
-func (f *fake) SetAttention(on bool)       { f.note(fmt.Sprint("attention ", on)) }
-func (f *fake) clock() time.Time           { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
-func (f *fake) note(s string)              { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }
+func (f *fake) SetAttention(on bool) { f.note(fmt.Sprint("attention ", on)) }
+func (f *fake) clock() time.Time     { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
+func (f *fake) note(s string)        { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }
 
 // told says whether the fake heard something.
 func (f *fake) told(what string) bool {

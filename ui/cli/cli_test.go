@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -220,5 +221,33 @@ func TestOnlyTheFileThatOutputGoesToIsOurOwn(t *testing.T) {
 	}
 	if ownOutput(io.Discard) != nil {
 		t.Error("a stream that is no file has one")
+	}
+}
+
+func TestLogLinesThatWereMissedAreCounted(t *testing.T) {
+	store := logs.New(logs.Options{ServiceBytes: 64 << 10})
+	f := store.Follow(logs.Filter{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // what is there, and no waiting
+	store.Append("web", 1, 1, logs.Stdout, time.Now(), []byte("first"))
+	printLogs(ctx, f, newPrinter(io.Discard), func(l logs.Line) string { return l.Service })
+	for _, json := range []bool{false, true} {
+		var out bytes.Buffer
+		p := newPrinter(&out)
+		p.json = json
+		before := store.Dropped("web")
+		for i := range 5000 {
+			store.Append("web", 1, 1, logs.Stdout, time.Now(), fmt.Appendf(nil, "line %d", i))
+		}
+		printLogs(ctx, f, p, func(l logs.Line) string { return l.Service })
+		first, rest, _ := strings.Cut(out.String(), "\n")
+		var missed, printed int64
+		if i := strings.Index(first, " log lines came faster"); i >= 0 {
+			fmt.Sscan(first[strings.LastIndexAny(first[:i], "\n\"")+1:i], &missed)
+		}
+		printed = int64(strings.Count(rest, "\n"))
+		if json && !strings.Contains(first, `"notice":"missed"`) || missed == 0 || missed+printed != 5000 {
+			t.Errorf("json %v: %s\nand %d lines; %d were dropped", json, first, printed, store.Dropped("web")-before)
+		}
 	}
 }

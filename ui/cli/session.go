@@ -262,17 +262,29 @@ func (s *session) print() (rest func()) {
 	}
 	follower := s.e.Logs().Follow(logs.Filter{})
 	streams.Go("print logs", func(ctx context.Context) error {
-		var buf []logs.Line
-		for {
-			var err error
-			buf, err = follower.Next(ctx, buf)
-			s.printer.lines(buf, name)
-			if err != nil {
-				return nil // ctx has ended, and no line is left
-			}
-		}
+		printLogs(ctx, follower, s.printer, name)
+		return nil
 	})
 	return rest
+}
+
+// printLogs prints lines until ctx ends and none is left, and says how many left the store before they could be written.
+func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs.Line) string) {
+	var buf []logs.Line
+	missed := f.Missed()
+	for {
+		var err error
+		buf, err = f.Next(ctx, buf)
+		if n := f.Missed() - missed; n > 0 {
+			missed += n
+			p.records([]engine.Record{{Kind: "notice", Notice: "missed", Time: time.Now(),
+				Text: fmt.Sprintf("%d log lines came faster than they could be written, and are left out", n)}}, nil)
+		}
+		p.lines(buf, name)
+		if err != nil {
+			return // ctx has ended, and no line is left
+		}
+	}
 }
 
 // buildOutput gives the last words of the build that a record is about.
