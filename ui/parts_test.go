@@ -223,6 +223,7 @@ func TestBadConfigSaysWhatToWrite(t *testing.T) {
 		"keys: {restrat: [x]}": `no action "restrat"; ` + "`bulkhead keys` lists them",
 		"keys: {restart: [s]}": `"s" is both restart and stop-start`,
 		"colour: red":          "colour",
+		"log_size: much":       `log_size: "much" is no size of a service's log; write one from 64KiB to 1GiB, as 16MiB`,
 		"keys: [":              "line 1",
 	} {
 		path := filepath.Join(t.TempDir(), "config.yaml")
