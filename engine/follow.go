@@ -53,7 +53,10 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		case in.Started.Before(e.began):
 			since = e.began // its tail had no lines
 		default:
-			since = in.Finished // its earlier lives are history; this one is read from its first line
+			// Its earlier lives are history; this one is read from its first line. A last word may be stamped after the end.
+			if since = in.Started.Add(-early); since.Before(in.Finished) {
+				since = in.Finished
+			}
 		}
 		if first && since.IsZero() && tail < 0 {
 			l.edge.whole.Store(true) // it is read from its first line

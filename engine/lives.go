@@ -87,6 +87,9 @@ func (l *lives) of(t time.Time) int {
 	return b.generation
 }
 
+// early is by how much a busy engine may say too late when a life began: its first lines are stamped up to so much before.
+const early = 500 * time.Millisecond
+
 // patience is how long a separator waits for what it has to tell, or to come after.
 const patience = 2 * time.Second
 
@@ -155,8 +158,8 @@ func (e *Engine) say(ctx context.Context, s *service, r *replica, l *lives, turn
 			t.at = before.ended
 			e.mu.Unlock()
 		}
-		// Behind the end of the life before and ahead of the first line, which may be stamped up to 2 ms before the start.
-		at := t.started.Add(-5 * time.Millisecond)
+		// Behind the end of the life before and ahead of the first line.
+		at := t.started.Add(-early)
 		if edge := t.at.Add(time.Microsecond); at.Before(edge) && !t.beside {
 			at = edge
 		}
