@@ -54,6 +54,21 @@ func recognise(text []byte) (l Level, carries bool) {
 	return l, l == LevelUnknown && (carries || more)
 }
 
+// Levels recognises the levels of lines that are in no store: those of one container, in their order, since the lines of a stack
+// trace take over the level of the line that they belong to. The zero value is ready.
+type Levels struct{ last [4]Level }
+
+// Of gives the level of the next line.
+func (s *Levels) Of(stream Stream, text []byte) Level {
+	level, carries := recognise(text)
+	last := &s.last[stream&3]
+	if carries && level == LevelUnknown {
+		level = *last
+	}
+	*last = level
+	return level
+}
+
 func hasPrefix(text []byte, prefix string) bool {
 	return len(text) >= len(prefix) && string(text[:len(prefix)]) == prefix
 }
@@ -92,6 +107,10 @@ func phraseLevel(text []byte) Level {
 		if hasPrefix(text, "npm warn ") {
 			return Warn
 		}
+	case 'P':
+		if hasPrefix(text, "PHP Fatal error: ") {
+			return Fatal
+		}
 	case 'S':
 		if hasPrefix(text, "Segmentation fault") {
 			return Fatal
@@ -100,15 +119,14 @@ func phraseLevel(text []byte) Level {
 	return LevelUnknown
 }
 
-// klogLevel reads the head of klog and glog: I1123 20:46:48.123456.
+// klogLevel reads the head of klog and glog: I1123 20:46:48.123456, and I20261123 where glog writes the year.
 func klogLevel(text []byte) Level {
-	if len(text) < 14 || text[5] != ' ' || text[8] != ':' || text[11] != ':' {
-		return LevelUnknown
+	day := 1
+	for day < len(text) && day < 10 && isDigit(text[day]) {
+		day++
 	}
-	for _, c := range text[1:5] {
-		if c < '0' || c > '9' {
-			return LevelUnknown
-		}
+	if day != 5 && day != 9 || len(text) < day+9 || text[day] != ' ' || text[day+3] != ':' || text[day+6] != ':' {
+		return LevelUnknown
 	}
 	return letterLevel(text[0])
 }
@@ -334,8 +352,9 @@ func judge(word []byte, before, after byte, first, upper bool) (l Level, carries
 	if len(word) < 3 {
 		return LevelUnknown, false
 	}
-	if isDigit(before) || before == '_' || before == '-' || before == '/' || before == '\'' || after == '_' || after == '/' ||
-		after == '=' || isDigit(after) || after == '-' {
+	path := after == '/' && !(upper && before == ' ') // Celery writes INFO/MainProcess
+	if isDigit(before) || before == '_' || before == '-' || before == '/' || before == '\'' || path || after == '_' || after == '=' ||
+		isDigit(after) || after == '-' {
 		return LevelUnknown, false
 	}
 	colon := after == ':'
@@ -357,6 +376,8 @@ func judge(word []byte, before, after byte, first, upper bool) (l Level, carries
 		(after == ']' || after == '>' || after == ')' || after == '|' || after == ' ')
 	switch {
 	case bracket, upper, colon:
+		return l, false
+	case before == '\t' && after == '\t': // a column of its own
 		return l, false
 	case first && l >= Warn && after == ' ':
 		return l, false
