@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 )
 
 // AppendText appends a line as FormatText has it: time, service (with the replica from the second one on) and
@@ -26,12 +25,13 @@ func AppendText(dst []byte, l Line) []byte {
 // jsonLine is a line of FormatJSON. Its names are those of the JSON that other verbs write.
 type jsonLine struct {
 	Time       string `json:"time"` // RFC 3339, nanoseconds, UTC
+	Kind       string `json:"kind"` // "log"
 	Service    string `json:"service"`
 	Replica    int    `json:"replica"`
 	Generation int    `json:"generation"`
 	Stream     string `json:"stream"`
+	Level      string `json:"level,omitempty"` // where the line says one
 	Line       string `json:"line"`
-	Level      string `json:"level"`
 	Cut        int    `json:"cut,omitempty"`
 }
 
@@ -51,14 +51,19 @@ func (v *View) Export(w io.Writer, format Format) error {
 			var err error
 			if format == FormatJSON {
 				row = Plain(row[:0], l.Text)
+				level := l.Level.String()
+				if l.Level == LevelUnknown {
+					level = ""
+				}
 				err = enc.Encode(jsonLine{
-					Time:       l.Time.UTC().Format(time.RFC3339Nano),
+					Time:       l.Time.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"), // all nine digits: lines sort as text
+					Kind:       "log",
 					Service:    l.Service,
 					Replica:    l.Replica,
 					Generation: l.Generation,
 					Stream:     l.Stream.String(),
+					Level:      level,
 					Line:       string(row),
-					Level:      l.Level.String(),
 					Cut:        l.Cut,
 				})
 			} else {

@@ -23,6 +23,15 @@ type block struct {
 	from   key   // no line of this block is before it, all lines of the block before are
 	to     int64 // no line of this block is later
 	errors int
+	shared bool // a fork looks at refs: nothing that is there may be overwritten
+}
+
+// own makes refs the block's own before some of them are moved.
+func (b *block) own() {
+	if b.shared {
+		b.refs = append(make([]ref, 0, max(len(b.refs), blockSize)), b.refs...)
+		b.shared = false
+	}
 }
 
 // index is the merged order of lines: a list of blocks, so that a late line, or lines that left, cost a block
@@ -32,6 +41,20 @@ type index struct {
 	count  int64
 	end    int64 // ordinal after the last line; grows with each line put in
 	last   key   // the greatest ever put in
+}
+
+// fork gives an index of the same lines. Both share the references until one of them moves some; what is pushed goes behind them.
+func (x *index) fork() index {
+	twins := make([]block, len(x.blocks))
+	twin := *x
+	twin.blocks = make([]*block, len(x.blocks))
+	for i, b := range x.blocks {
+		b.shared = true
+		twins[i] = *b
+		twins[i].refs = b.refs[:len(b.refs):len(b.refs)]
+		twin.blocks[i] = &twins[i]
+	}
+	return twin
 }
 
 // first is the ordinal of the first line. Lines that leave make it grow: the ordinals of those behind them stay.
@@ -70,6 +93,7 @@ func (x *index) insert(r ref, k key, keyOf func(ref) (key, bool)) {
 		at = 0
 	}
 	b := x.blocks[at]
+	b.own()
 	i := b.search(k, keyOf)
 	b.refs = slices.Insert(b.refs, i, r)
 	b.to = max(b.to, k.time)
@@ -134,6 +158,7 @@ func (x *index) remove(from, to int64, n int64, gone func(ref) bool) {
 	empty := false
 	for ; at < len(x.blocks) && n > 0 && x.blocks[at].from.time <= to; at++ {
 		b := x.blocks[at]
+		b.own()
 		before := len(b.refs)
 		kept := b.refs[:0]
 		for _, r := range b.refs {

@@ -72,26 +72,33 @@ func (f *Filter) wants(service string) bool {
 	return !f.Mute[service] && (f.Services == nil || slices.Contains(f.Services, service))
 }
 
-// admits tells whether a line passes, its text aside.
-func (src *source) admits(rec *record) bool {
-	f := &src.filter
-	if rec.time < src.since || rec.time >= src.until {
+// Passes tells whether a line passes, for readers of lines that are in no store.
+func (f *Filter) Passes(l *Line) bool {
+	return f.wants(l.Service) && f.admits(l.Stream, l.Replica, l.Level) &&
+		!l.Time.Before(f.Since) && (f.Until.IsZero() || l.Time.Before(f.Until)) &&
+		(f.Match == nil || f.Match.Match(Plain(nil, l.Text)) != f.Invert)
+}
+
+// admits tells whether a line passes, its service, time and text aside.
+func (f *Filter) admits(stream Stream, replica int, level Level) bool {
+	if f.Stream != StreamUnknown && stream != f.Stream {
 		return false
 	}
-	if f.Stream != StreamUnknown && rec.stream != f.Stream {
+	if f.Replica != 0 && replica != 0 && replica != f.Replica {
 		return false
 	}
-	if f.Replica != 0 && rec.replica != 0 && int(rec.replica) != f.Replica {
-		return false
-	}
-	if f.MinLevel == LevelUnknown || rec.stream == System {
+	if f.MinLevel == LevelUnknown || stream == System {
 		return true
 	}
-	level := rec.level
 	if level == LevelUnknown {
 		level = Info
 	}
 	return level >= f.MinLevel
+}
+
+// admits tells whether a line passes, its text aside.
+func (src *source) admits(rec *record) bool {
+	return rec.time >= src.since && rec.time < src.until && src.filter.admits(rec.stream, int(rec.replica), rec.level)
 }
 
 // passes tells whether a line passes.

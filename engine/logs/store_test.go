@@ -321,7 +321,7 @@ func TestExportWritesTextAndJSONLines(t *testing.T) {
 	if text.String() != want {
 		t.Errorf("text is\n%s\nwant\n%s", text.String(), want)
 	}
-	if want := `{"time":"2026-11-23T12:00:00.001Z","service":"web","replica":1,"generation":3,"stream":"stderr","line":"ERROR <b>       x","level":"error"}`; !strings.HasPrefix(lines.String(), want+"\n") {
+	if want := `{"time":"2026-11-23T12:00:00.001000000Z","kind":"log","service":"web","replica":1,"generation":3,"stream":"stderr","level":"error","line":"ERROR <b>       x"}`; !strings.HasPrefix(lines.String(), want+"\n") {
 		t.Errorf("JSON is\n%s\nwant\n%s", lines.String(), want)
 	}
 	for line := range strings.Lines(lines.String()) {
