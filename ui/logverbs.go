@@ -141,18 +141,22 @@ func (m *Model) findMatch(forward bool) tea.Cmd {
 	if re == nil {
 		return nil
 	}
-	return m.find("match of "+m.log.query, forward, func(v *logs.View, from int64, forward bool) (int64, bool) { return v.Find(re, from, forward) })
+	return m.find("match of "+m.log.query, forward, func(ctx context.Context, v *logs.View, from int64, forward bool) (int64, bool) {
+		return v.Find(ctx, re, from, forward)
+	})
 }
 
 func (m *Model) findError(forward bool) tea.Cmd {
-	return m.find("error", forward, func(v *logs.View, from int64, forward bool) (int64, bool) { return v.NextError(from, forward) })
+	return m.find("error", forward, func(_ context.Context, v *logs.View, from int64, forward bool) (int64, bool) {
+		return v.NextError(from, forward)
+	})
 }
 
 // find searches in a view of its own, aside: a store may hold millions of lines.
-func (m *Model) find(what string, forward bool, look func(*logs.View, int64, bool) (int64, bool)) tea.Cmd {
+func (m *Model) find(what string, forward bool, look func(context.Context, *logs.View, int64, bool) (int64, bool)) tea.Cmd {
 	p := &m.log
 	store, filter, cur, follow := p.store, p.want, p.cur.line, p.follow
-	return m.jobs.do("search the logs", func(context.Context) tea.Msg {
+	return m.jobs.do("search the logs", func(ctx context.Context) tea.Msg {
 		v := store.View(filter)
 		first, end := v.Bounds()
 		from := end - 1
@@ -168,14 +172,14 @@ func (m *Model) find(what string, forward bool, look func(*logs.View, int64, boo
 				from--
 			}
 		}
-		ord, ok := look(v, from, forward)
+		ord, ok := look(ctx, v, from, forward)
 		wrapped := false
 		if !ok {
 			wrapped = true
 			if forward {
-				ord, ok = look(v, first, true)
+				ord, ok = look(ctx, v, first, true)
 			} else {
-				ord, ok = look(v, end-1, false)
+				ord, ok = look(ctx, v, end-1, false)
 			}
 		}
 		line, there := v.Line(ord)

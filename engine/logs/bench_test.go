@@ -156,18 +156,48 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
+// What one search of a million lines costs: none is found, so that all are looked at, or the nearest is close by.
 func BenchmarkFind(b *testing.B) {
 	v := filledStore(1_000_000, 30, benchLine).View(Filter{})
-	first, _ := v.Bounds()
-	re := regexp.MustCompile("(?i)nowhere")
-	b.Run("lines=1e6/none", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, ok := v.Find(re, first, true); ok {
-				b.Fatal("found")
+	first, end := v.Bounds()
+	for _, c := range []struct{ name, re string }{{"none/literal", "(?i)nowhere"}, {"none/expression", `\d{9}`}, {"near/expression", `7 in \d+ ms`}} {
+		re := regexp.MustCompile(c.re)
+		b.Run("lines=1e6/"+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := v.Fork().Find(context.Background(), re, first+(end-first)/2, true); ok == (c.name[:4] == "none") {
+					b.Fatal(ok)
+				}
 			}
-		}
-	})
+		})
+	}
+}
+
+// A counter that is made anew for each key, and one that goes on over a thousand new lines.
+func BenchmarkCounter(b *testing.B) {
+	s := filledStore(1_000_000, 30, benchLine)
+	for _, p := range []string{"(?i)refused", "ERROR", `\d{5} accepted`, `[0-9]+ms$`} {
+		re := regexp.MustCompile(p)
+		b.Run("lines=1e6/anew/"+p, func(b *testing.B) {
+			for b.Loop() {
+				if _, n, err := s.Counter(Filter{}, re).Count(context.Background()); n < 1_000_000 || err != nil {
+					b.Fatal(n, err)
+				}
+			}
+		})
+		b.Run("lines=1e6/1000 more/"+p, func(b *testing.B) {
+			c := s.Counter(Filter{}, re)
+			c.Count(context.Background())
+			for b.Loop() {
+				b.StopTimer()
+				for i := range 1000 {
+					s.Append("service-03", 1, 1, Stdout, benchStart, benchLine(i))
+				}
+				b.StartTimer()
+				c.Count(context.Background())
+			}
+		})
+	}
 }
 
 func BenchmarkClean(b *testing.B) {

@@ -97,7 +97,7 @@ func TestForkStaysAsItIsWhileTheViewGoesOn(t *testing.T) {
 		fork := v.Fork()
 		done := make(chan []uint64)
 		go func() {
-			fork.Find(regexp.MustCompile("nowhere"), 0, true)
+			fork.Find(context.Background(), regexp.MustCompile("nowhere"), 0, true)
 			done <- seqs(fork)
 		}()
 		write(r.IntN(400), round*300) // late, so that lines are put in between

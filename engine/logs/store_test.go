@@ -292,7 +292,7 @@ func TestReadersSeeWholeLinesWhileWritersWrite(t *testing.T) {
 				if _, err := v.Count(ctx, re); err != nil && ctx.Err() == nil {
 					t.Error(err)
 				}
-				v.Find(re, first, true)
+				v.Find(t.Context(), re, first, true)
 				v.At(at(5000))
 				s.Stats()
 			}

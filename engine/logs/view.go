@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"regexp"
@@ -241,29 +242,84 @@ func (v *View) walk(from int64, forward bool, look func(*block) bool, found func
 	return 0, false
 }
 
-// Find gives the nearest line that matches at or after an ordinal, or, going backward, at or before it. It
-// searches chunk by chunk as it comes to them; for the list of all matches make a second View with Match, and Locate its lines in this
-// one.
-func (v *View) Find(re *regexp.Regexp, from int64, forward bool) (ord int64, ok bool) {
+// Find gives the nearest line that matches at or after an ordinal, or, going backward, at or before it; ok is also false when ctx
+// ended. It searches chunk by chunk as it comes to them, and on the way, on all processors, more and more of those that it will
+// come to next. For the list of all matches make a second View with Match, and Locate its lines in this one.
+func (v *View) Find(ctx context.Context, re *regexp.Regexp, from int64, forward bool) (ord int64, ok bool) {
 	m := newMatcher(re)
-	var tmp scratch
-	known := map[*chunk][]uint64{} // by record: does it match
+	ahead := v.inOrder(forward)
+	known := make(map[*chunk][]uint64, len(ahead)) // by record: does it match
+	search := func(wanted []*heldChunk) {
+		found := make([][]uint64, len(wanted))
+		err := parallel(ctx, len(wanted), func(i int, tmp *scratch) { found[i] = m.bits(wanted[i], tmp) })
+		if err != nil && ctx.Err() == nil {
+			panic(err) // on the caller's goroutine, whose owner gives the terminal back
+		}
+		for i, c := range wanted {
+			known[c.chunk] = found[i]
+		}
+	}
 	var last *chunk
 	var bits []uint64
-	all := func(*block) bool { return true }
-	return v.walk(from, forward, all, func(r ref) bool {
+	step := 1
+	all := func(*block) bool { return ctx.Err() == nil }
+	ord, ok = v.walk(from, forward, all, func(r ref) bool {
 		_, c := v.held(r)
 		if c.chunk != last {
 			last = c.chunk
-			var seen bool
-			if bits, seen = known[last]; !seen {
-				bits = m.bits(c, &tmp)
-				known[last] = bits
+			if _, seen := known[last]; !seen {
+				wanted := []*heldChunk{c}
+				for _, next := range ahead[slices.Index(ahead, c)+1:] {
+					if len(wanted) == step {
+						break
+					}
+					if _, seen := known[next.chunk]; !seen {
+						wanted = append(wanted, next)
+					}
+				}
+				step = min(2*step, 256)
+				search(wanted)
 			}
+			bits = known[last]
 		}
 		i := r.record()
 		return bits != nil && bits[i/64]&(1<<(i%64)) != 0
 	})
+	return ord, ok && ctx.Err() == nil
+}
+
+// inOrder gives the chunks that show lines, about as a walk from either end comes to them.
+func (v *View) inOrder(forward bool) []*heldChunk {
+	type placed struct {
+		at   int64
+		held *heldChunk
+	}
+	var all []placed
+	for _, h := range v.rings {
+		if h == nil {
+			continue
+		}
+		for i := range h.chunks {
+			c := &h.chunks[i]
+			if c.shown == 0 {
+				continue
+			}
+			if b := c.pin(); b != nil {
+				at := b.records[0].time
+				if !forward {
+					at = -b.records[c.taken-1].time
+				}
+				all = append(all, placed{at, c})
+				c.unpin()
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
+	out := make([]*heldChunk, len(all))
+	for i := range all {
+		out[i] = all[i].held
+	}
+	return out
 }
 
 // bits searches a whole chunk; nil: it is gone.

@@ -190,7 +190,7 @@ func checkNearest(t *testing.T, v *View, lines []Line, from int) {
 			if name == "error" {
 				ord, ok = v.NextError(first+int64(from), forward)
 			} else {
-				ord, ok = v.Find(re, first+int64(from), forward)
+				ord, ok = v.Find(t.Context(), re, first+int64(from), forward)
 			}
 			if ok != (want >= 0) || ok && ord != first+int64(want) {
 				t.Fatalf("next %s from %d (forward %v) is %d %v, want %d", name, from, forward, ord-first, ok, want)
