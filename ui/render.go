@@ -40,10 +40,10 @@ func (m *Model) render() string {
 		m.renderColumns(rows)
 	} else {
 		put(f.services, m.svc.Render(m, f.services))
+		put(f.main, m.mainPane(f.main)) // before the rule above it, which says what is seen
 		if !f.tabs.empty() {
 			put(f.tabs, []string{m.tabLine(f.tabs.w)})
 		}
-		put(f.main, m.mainPane(f.main))
 	}
 	if f.strip {
 		put(f.stripRule, []string{m.stripLine(f.stripRule.w)})

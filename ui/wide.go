@@ -13,7 +13,8 @@ import (
 func (m *Model) renderColumns(rows []string) {
 	f := &m.f
 	left := append(m.svc.Render(m, f.services)[:len(m.svc.cache.rows):len(m.svc.cache.rows)], m.leftPane(f.left)...)
-	mid := append([]string{m.tabLine(f.tabs.w)}, m.mainPane(f.main)...)
+	shown := m.mainPane(f.main) // before the rule above it, which says what is seen
+	mid := append([]string{m.tabLine(f.tabs.w)}, shown...)
 	bar := m.st.line.s("│")
 	var side []string
 	if !f.side.empty() {
