@@ -1,9 +1,11 @@
 package ui
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
-	"strings"
+	"regexp/syntax"
+	"slices"
+	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -44,35 +46,60 @@ type searchBox struct {
 	input input
 	old   string
 	oldRe *regexp.Regexp
-	x     int // of the cursor, set while drawing
+	fault string // why what is typed is no regular expression
+	x     int    // of the cursor, set while drawing
+
+	history []string // searches of before, the latest last
+	back    int      // how far up the history the box is; 0 is what was typed
+	draft   string   // what was typed before going up
 }
+
+// keptSearches is how far back the history goes.
+const keptSearches = 100
 
 func newSearchBox() searchBox { return searchBox{input: newInput()} }
 
 // doSearch opens the search box in the log pane.
 func doSearch(m *Model) tea.Cmd {
 	m.focusPane(paneLogs)
-	m.search.open = true
-	m.search.old, m.search.oldRe = m.log.query, m.log.re
-	m.search.input.set("")
+	s := &m.search
+	s.open, s.back, s.fault = true, 0, ""
+	s.old, s.oldRe = m.log.query, m.log.re
+	s.input.set("")
 	return nil
 }
 
-// compileSearch reads a query: a regular expression, without regard to case as long as it has no capital; what is none is
-// looked for as it stands.
-func compileSearch(q string) *regexp.Regexp {
+// compileSearch reads a query: a regular expression, without regard to case as long as it asks for no capital. What is none, as it
+// happens on the way to one, is looked for as it stands; fault then says why.
+func compileSearch(q string) (re *regexp.Regexp, fault string) {
 	if q == "" {
-		return nil
+		return nil, ""
 	}
 	flags := ""
-	if q == strings.ToLower(q) {
+	if !hasCapital(q) {
 		flags = "(?i)"
 	}
 	re, err := regexp.Compile(flags + q)
-	if err != nil {
-		return regexp.MustCompile(flags + regexp.QuoteMeta(q))
+	if err == nil {
+		return re, ""
 	}
-	return re
+	var e *syntax.Error
+	if errors.As(err, &e) {
+		fault = string(e.Code)
+	}
+	return regexp.MustCompile(flags + regexp.QuoteMeta(q)), fault
+}
+
+// hasCapital tells whether a query asks for an upper-case letter; the letter of a class such as \S is none.
+func hasCapital(q string) bool {
+	escaped := false
+	for _, r := range q {
+		if !escaped && unicode.IsUpper(r) {
+			return true
+		}
+		escaped = !escaped && r == '\\'
+	}
+	return false
 }
 
 func (s *searchBox) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
@@ -83,10 +110,18 @@ func (s *searchBox) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 		return m.settle()
 	case "enter":
 		s.open = false
-		if s.input.value() == "" {
+		q := s.input.value()
+		if q == "" {
 			m.log.setSearch(s.old, s.oldRe) // an empty search goes on with the one before
+		} else {
+			s.history = append(slices.DeleteFunc(s.history, func(h string) bool { return h == q }), q)
+			s.history = s.history[max(len(s.history)-keptSearches, 0):]
 		}
 		return tea.Batch(m.settle(), m.findMatch(false))
+	case "up":
+		return s.recall(m, s.back+1)
+	case "down":
+		return s.recall(m, s.back-1)
 	case "backspace":
 		if s.input.value() == "" {
 			s.open = false
@@ -99,23 +134,53 @@ func (s *searchBox) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 	if s.input.value() == before {
 		return nil
 	}
+	s.back = 0
+	return s.typed(m)
+}
+
+// recall puts an earlier search into the box; 0 steps back is what was typed.
+func (s *searchBox) recall(m *Model, back int) tea.Cmd {
+	if back < 0 || back > len(s.history) {
+		return nil
+	}
+	if s.back == 0 {
+		s.draft = s.input.value()
+	}
+	s.back = back
+	if back == 0 {
+		s.input.set(s.draft)
+	} else {
+		s.input.set(s.history[len(s.history)-back])
+	}
 	return s.typed(m)
 }
 
 // typed takes the query up as it stands.
 func (s *searchBox) typed(m *Model) tea.Cmd {
 	q := s.input.value()
-	m.log.setSearch(q, compileSearch(q))
+	re, fault := compileSearch(q)
+	s.fault = fault
+	m.log.setSearch(q, re)
 	return m.settle()
 }
 
 // line draws the box; the cursor's place is kept for View.
 func (s *searchBox) line(m *Model, w int) string {
-	count := ""
+	note := ""
 	if m.log.re != nil && m.log.countedFor.query == m.log.query {
-		count = fmt.Sprintf("  %s of %s lines", thousands(int64(m.log.matches)), thousands(m.log.total))
+		note = m.st.dim.s("    " + m.log.countText())
+	}
+	if s.fault != "" {
+		note = "    " + m.st.warn.s("as text: "+s.fault) + note
 	}
 	hint := m.st.dim.s("enter find  esc cancel ")
+	if len(s.history) > 0 {
+		hint = m.st.dim.s("↑ earlier  ") + hint
+	}
 	s.x = min(2+s.input.cursorCell(), max(w-1, 0))
-	return ends(" /"+s.input.text(w-3)+m.st.dim.s("  "+count), hint, w)
+	head := " /" + s.input.text(w-3) + note
+	if width(head)+width(hint) > w {
+		hint = "" // what is found is worth more
+	}
+	return ends(head, hint, w)
 }

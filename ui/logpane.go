@@ -35,12 +35,13 @@ type anchor struct {
 
 // logPane shows lines of the store through a view of its own, a window of rows at a time.
 type logPane struct {
-	store *logs.Store
-	view  *logs.View
-	have  logs.Filter // what view shows
-	want  logs.Filter // what it is to show; a view for it may be on its way
-	gen   int         // of want
-	shown int         // gen of view
+	store   *logs.Store
+	view    *logs.View
+	have    logs.Filter // what view shows
+	want    logs.Filter // what it is to show; a view for it may be on its way
+	gen     int         // of want
+	shown   int         // gen of view
+	opening bool        // the view that is wanted is being made aside
 
 	follow bool
 	wrap   bool
@@ -61,14 +62,20 @@ type logPane struct {
 	seen   []shownRow // what stands in each row of the window
 	h      int
 
-	re         *regexp.Regexp
-	query      string
-	only       bool
-	invert     bool
-	matches    int   // lines that match
-	total      int64 // of so many
-	counting   bool
-	countedFor countKey
+	re          *regexp.Regexp
+	query       string
+	only        bool
+	invert      bool
+	matches     int64 // lines that match
+	total       int64 // of so many
+	counter     *logs.Counter
+	counting    bool // it is being asked
+	counted     bool // it had searched all there was
+	countedFor  countKey
+	countingFor countKey
+	endCount    func() // ends the one that runs
+	finding     int    // number of the last search for a line
+	endFind     func()
 
 	older olderLines
 
@@ -102,20 +109,25 @@ type (
 		view *logs.View
 	}
 	foundMsg struct {
+		number  int // of the search
 		line    logs.Line
 		ok      bool
 		wrapped bool
 		what    string
 	}
 	countMsg struct {
+		counter *logs.Counter
 		key     countKey
-		matches int
+		matches int64
 		total   int64
+		more    bool // there are lines that were not searched yet
+		ended   bool // it was told to end
 	}
 )
 
 func newLogPane(store *logs.Store, mode string) logPane {
-	p := logPane{store: store, follow: true, marks: map[uint64]mark{}, cache: map[uint64]formatted{}, times: timesAbsolute}
+	p := logPane{store: store, follow: true, marks: map[uint64]mark{}, cache: map[uint64]formatted{},
+		endCount: func() {}, endFind: func() {}}
 	for t := timesAbsolute; t < timesEnd; t++ {
 		if t.String() == mode {
 			p.times = t
@@ -170,12 +182,13 @@ func (m *Model) reopen() tea.Cmd {
 		p.adopt(store.View(want))
 		return nil
 	}
+	p.opening = true
 	return m.jobs.do("look through the logs", func(context.Context) tea.Msg { return viewMsg{gen: gen, view: store.View(want)} })
 }
 
 // adopt shows another view at the same place.
 func (p *logPane) adopt(v *logs.View) {
-	p.view, p.have = v, p.want
+	p.view, p.have, p.opening = v, p.want, false
 	p.view.Refresh()
 	p.relocate()
 }
@@ -387,6 +400,8 @@ func (p *logPane) setSearch(query string, re *regexp.Regexp) {
 		p.matches, p.total = 0, 0
 	}
 	p.countedFor = countKey{}
+	p.endFind()
+	p.finding++
 	p.dropCache()
 	if narrowed || p.only || p.invert {
 		p.refilter()

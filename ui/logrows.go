@@ -422,7 +422,7 @@ func (p *logPane) foot(m *Model, w int) string {
 	}
 	count := "counting"
 	if p.countedFor.query == p.query {
-		count = fmt.Sprintf("%s of %s lines", thousands(int64(p.matches)), thousands(p.total))
+		count = p.countText()
 	}
 	switch {
 	case p.invert:

@@ -2,6 +2,8 @@ package ui
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -152,12 +154,23 @@ func (m *Model) findError(forward bool) tea.Cmd {
 	})
 }
 
-// find searches in a view of its own, aside: a store may hold millions of lines.
+// find searches aside, in a fork of the view: a store may hold millions of lines. Another search ends it.
 func (m *Model) find(what string, forward bool, look func(context.Context, *logs.View, int64, bool) (int64, bool)) tea.Cmd {
 	p := &m.log
-	store, filter, cur, follow := p.store, p.want, p.cur.line, p.follow
-	return m.jobs.do("search the logs", func(ctx context.Context) tea.Msg {
-		v := store.View(filter)
+	p.endFind()
+	p.finding++
+	number, store, filter, cur, follow := p.finding, p.store, p.want, p.cur.line, p.follow
+	var v *logs.View
+	if !p.opening {
+		v = p.view.Fork()
+	}
+	ctx, cancel := context.WithCancel(m.jobs.ctx)
+	p.endFind = cancel
+	return m.jobs.do("search the logs", func(context.Context) tea.Msg {
+		defer cancel()
+		if v == nil {
+			v = store.View(filter) // the one that is wanted is not there yet
+		}
 		first, end := v.Bounds()
 		from := end - 1
 		if follow {
@@ -174,7 +187,7 @@ func (m *Model) find(what string, forward bool, look func(context.Context, *logs
 		}
 		ord, ok := look(ctx, v, from, forward)
 		wrapped := false
-		if !ok {
+		if !ok && !follow { // while following, all of it was searched
 			wrapped = true
 			if forward {
 				ord, ok = look(ctx, v, first, true)
@@ -183,12 +196,15 @@ func (m *Model) find(what string, forward bool, look func(context.Context, *logs
 			}
 		}
 		line, there := v.Line(ord)
-		return foundMsg{line: line, ok: ok && there, wrapped: wrapped && !follow, what: what}
+		return foundMsg{number: number, line: line, ok: ok && there, wrapped: wrapped, what: what}
 	})
 }
 
 // found goes to what find found.
 func (p *logPane) found(m *Model, msg foundMsg) {
+	if msg.number != p.finding {
+		return // it was for another search
+	}
 	if !msg.ok {
 		m.say("no " + msg.what + " in these lines")
 		return
@@ -201,44 +217,72 @@ func (p *logPane) found(m *Model, msg foundMsg) {
 	}
 }
 
-// recount counts the matching lines again when there are new ones, at most once a second.
+// countSlice is how long a count runs before what it has is shown.
+const countSlice = 60 * time.Millisecond
+
+// recount counts the matching lines: at once for another search, then again when there are new ones, at most once a second. What
+// takes long is shown as it grows.
 func (m *Model) recount() tea.Cmd {
 	p := &m.log
 	key := countKey{query: p.query, gen: p.gen, changed: p.store.Changed()}
-	if p.re == nil || p.counting || key == p.countedFor {
+	same := p.re != nil && p.countingFor.query == key.query && p.countingFor.gen == key.gen
+	if !same {
+		p.endCount() // whoever counts for another search has come to its end
+		p.counter = nil
+	}
+	if p.re == nil || p.counting || same && p.counted && key == p.countedFor {
 		return nil
 	}
-	p.counting = true
-	re, store, filter := p.re, p.store, p.want
-	filter.Match, filter.Invert = nil, false
 	pause := time.Duration(0)
-	if p.countedFor.query == p.query && p.countedFor.gen == p.gen {
+	if p.counter == nil {
+		filter := p.want
+		filter.Match, filter.Invert = nil, false
+		p.counter = p.store.Counter(filter, p.re)
+	} else if p.counted {
 		pause = time.Second
 	}
-	return m.jobs.do("count matches", func(ctx context.Context) tea.Msg {
+	ctx, cancel := context.WithCancel(m.jobs.ctx)
+	p.counting, p.countingFor, p.endCount = true, key, cancel
+	counter := p.counter
+	return m.jobs.do("count matches", func(context.Context) tea.Msg {
+		defer cancel()
 		t := time.NewTimer(pause)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return nil
+			return countMsg{counter: counter, ended: true}
 		}
-		v := store.View(filter)
-		first, end := v.Bounds()
-		n, err := v.Count(ctx, re)
-		if err != nil {
-			return nil // the program is ending
+		slice, done := context.WithTimeout(ctx, countSlice)
+		defer done()
+		n, total, err := counter.Count(slice)
+		switch {
+		case err == nil, errors.Is(err, context.DeadlineExceeded):
+			return countMsg{counter: counter, key: key, matches: n, total: total, more: err != nil}
+		case ctx.Err() != nil:
+			return countMsg{counter: counter, ended: true}
 		}
-		return countMsg{key: key, matches: n, total: end - first}
+		return fatalMsg{err: err}
 	})
 }
 
-func (p *logPane) counted(msg countMsg) {
+// tally takes up what was counted.
+func (p *logPane) tally(msg countMsg) {
 	p.counting = false
-	p.countedFor = msg.key
-	if msg.key.query == p.query {
-		p.matches, p.total = msg.matches, msg.total
+	if msg.ended || msg.counter != p.counter {
+		return
 	}
+	p.countedFor, p.counted = msg.key, !msg.more
+	p.matches, p.total = msg.matches, msg.total
+}
+
+// countText says how many lines match.
+func (p *logPane) countText() string {
+	text := fmt.Sprintf("%s of %s lines", thousands(p.matches), thousands(p.total))
+	if !p.counted {
+		text += " so far"
+	}
+	return text
 }
 
 // doJump shows the logs of the moment of the chosen event.

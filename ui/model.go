@@ -183,7 +183,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case foundMsg:
 		m.log.found(m, msg)
 	case countMsg:
-		m.log.counted(msg)
+		m.log.tally(msg)
 		return m, m.recount()
 	case olderMsg:
 		return m, m.foundOlder(msg)

@@ -1,0 +1,177 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine/logs"
+)
+
+func TestSearchShowsMatchesWhileTypedAndWhileFollowing(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("/", "refu")
+	s.wait("/refu", "1 of 9 lines", "following")
+	s.b.say("db", "one more is refused", start)
+	s.wait("2 of 10 lines", "one more is refused", "following")
+	s.keys("s[e")
+	s.wait("as text: missing closing ]", "/refus[e", "0 of 10 lines")
+	s.keys("]")
+	s.wait("2 of 10 lines")
+	s.gone("as text")
+	s.keys("esc")
+	s.gone("of 10 lines")
+	s.wait("following")
+	s.quit()
+}
+
+func TestSearchesOfBeforeComeBack(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	s.keys("/", "refused", "enter")
+	s.wait("/refused/")
+	s.keys("/", "502", "enter")
+	s.wait("/502/  1 of 9")
+	s.keys("/", "half", "up")
+	s.wait("/502 ", "↑ earlier", "1 of 9 lines")
+	s.keys("up")
+	s.wait("/refused ", "1 of 9 lines")
+	s.keys("up") // there is none before it
+	s.wait("/refused ")
+	s.keys("down", "down")
+	s.wait("/half ", "0 of 9 lines") // what was typed is not lost
+	s.keys("up", "up", "enter")
+	s.wait(">12:04:28 api    WARN  queue worker: connection refused")
+	s.keys("/", "up")
+	s.wait("/refused ") // the latest now, and once only
+	s.keys("up", "up")
+	s.wait("/502 ")
+	s.keys("esc")
+	s.quit()
+}
+
+func TestSearchMindsCaseOnlyWhereItIsAskedFor(t *testing.T) {
+	for q, want := range map[string]string{
+		"get": `(?i)get`, "GET": `GET`, `\S+x`: `(?i)\S+x`, `\\S`: `\\S`, `Über`: `Über`, `über`: `(?i)über`, `a(`: `(?i)a\(`, `A[`: `A\[`, `*`: `(?i)\*`,
+	} {
+		if re, _ := compileSearch(q); re.String() != want {
+			t.Errorf("%s is read as %s, want %s", q, re, want)
+		}
+	}
+	if re, fault := compileSearch(""); re != nil || fault != "" {
+		t.Error("nothing is a search")
+	}
+	if _, fault := compileSearch("a("); fault != "missing closing )" {
+		t.Errorf("the fault is %q", fault)
+	}
+}
+
+// aMillion is a shop whose store holds a million lines more.
+func aMillion() *fake {
+	b := shop()
+	b.store = logs.New(logs.Options{ServiceBytes: 1 << 30, TotalBytes: 2 << 30})
+	for i := range 1_000_000 {
+		b.store.Append([]string{"api", "db", "gw", "web"}[i%4], 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond),
+			fmt.Appendf(nil, "2026-11-23T12:04:31Z INFO  [worker-%d] order %d accepted for customer %d in %d ms", i%16, i, i*7%99991, i%250))
+	}
+	return b
+}
+
+// From the key press to the figure on the screen, and to the match under the cursor. The bounds are wide, for machines that do
+// other things as well; BenchmarkSearchAMillionLines gives the figures.
+func TestSearchOverAMillionLinesAnswersAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million lines take a quarter of a gigabyte; left out with -short")
+	}
+	const bound = time.Second
+	s := openScreen(t, aMillion(), 120, 40)
+	s.wait("1,000,000 lines")
+	s.keys("/")
+	s.wait("enter find")
+	took := func(want string, keys ...string) {
+		t.Helper()
+		began := time.Now()
+		s.keys(keys...)
+		s.wait(want)
+		if d := time.Since(began); d > bound {
+			t.Errorf("%s after %v took %v", want, keys, d)
+		} else {
+			t.Logf("%-24s %v", strings.Join(keys, " "), d)
+		}
+	}
+	took("1 of 1,000,000 lines", "order 777777 ")
+	took("order 777777 accepted for customer 44", "enter")
+	took("of 1,000,000 lines", "/", "777")
+	took("lines so far", "/", `[0-9]+ms|\d{9}`) // no literal to go by: it is shown as it grows
+	// While that goes on, keys are answered, and another search takes its place.
+	took("refused$", "esc", "/", "refused$")
+	took("0 of 1,000,000 lines", "esc", "/", "refused")
+	s.keys("esc", "esc", "esc")
+	s.quit()
+}
+
+func BenchmarkSearchAMillionLines(b *testing.B) {
+	f := aMillion()
+	m, err := newModel(b.Context(), Options{Backend: f, Now: f.clock}, make(chan struct{}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Update(tea.WindowSizeMsg{Width: 200, Height: 60})
+	m.View()
+	// pump carries out what commands ask for, as the event loop does.
+	var queue []tea.Cmd
+	pump := func(done func() bool) {
+		for len(queue) > 0 && !done() {
+			cmd := queue[0]
+			queue = queue[1:]
+			if cmd == nil {
+				continue
+			}
+			switch msg := cmd().(type) {
+			case nil:
+			case tea.BatchMsg:
+				queue = append(queue, msg...)
+			default:
+				_, next := m.Update(msg)
+				m.View()
+				queue = append(queue, next)
+			}
+		}
+	}
+	never := func() bool { return false }
+	search := func(q string) {
+		re, _ := compileSearch(q)
+		m.log.setSearch(q, re)
+		queue = append(queue, m.settle())
+	}
+	for _, q := range []string{"refused", "ERROR", "order 77.*ms", `\d{5} accepted`} {
+		for name, done := range map[string]func() bool{
+			"first": func() bool { return m.log.countedFor.query == q },
+			"whole": func() bool { return m.log.countedFor.query == q && m.log.counted },
+		} {
+			b.Run(name+" count/"+q, func(b *testing.B) {
+				for b.Loop() {
+					search(q)
+					pump(done)
+					b.StopTimer()
+					search("")
+					pump(never)
+					b.StartTimer()
+				}
+			})
+		}
+	}
+	for _, q := range []string{"refused", "order 7 ", "accepted"} {
+		b.Run("latest match/"+q, func(b *testing.B) {
+			search(q)
+			pump(never)
+			for b.Loop() {
+				doFollow(m)
+				queue = append(queue, m.findMatch(false))
+				pump(never)
+			}
+		})
+	}
+}
