@@ -2,10 +2,7 @@ package ui
 
 import (
 	"context"
-	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -50,6 +47,11 @@ type logPane struct {
 	solo   bool // only the selected service
 	times  times
 	level  logs.Level
+	stream logs.Stream     // StreamUnknown: both
+	since  time.Time       // zero: from the first line on
+	until  time.Time       // zero: up to the last one
+	muted  map[string]bool // services that are left out where all are shown; they need not exist yet
+	open   map[uint64]bool // lines that are laid out in place, by Seq
 	xoff   int
 
 	top    anchor
@@ -126,7 +128,7 @@ type (
 )
 
 func newLogPane(store *logs.Store, mode string) logPane {
-	p := logPane{store: store, follow: true, marks: map[uint64]mark{}, cache: map[uint64]formatted{},
+	p := logPane{store: store, follow: true, marks: map[uint64]mark{}, cache: map[uint64]formatted{}, muted: map[string]bool{}, open: map[uint64]bool{},
 		endCount: func() {}, endFind: func() {}}
 	for t := timesAbsolute; t < timesEnd; t++ {
 		if t.String() == mode {
@@ -135,25 +137,6 @@ func newLogPane(store *logs.Store, mode string) logPane {
 	}
 	p.view = store.View(logs.Filter{})
 	return p
-}
-
-// scope says which services are to be seen; nil: all.
-func (p *logPane) scope(services []string) {
-	if slices.Equal(p.want.Services, services) && (services == nil) == (p.want.Services == nil) {
-		return
-	}
-	p.want.Services = services
-	p.gen++
-}
-
-// refilter takes up the level and the search.
-func (p *logPane) refilter() {
-	p.want.MinLevel = p.level
-	p.want.Match, p.want.Invert = nil, false
-	if p.re != nil && (p.only || p.invert) {
-		p.want.Match, p.want.Invert = p.re, p.invert
-	}
-	p.gen++
 }
 
 // aside is how many lines a store may hold for its view to be made on the spot.
@@ -167,7 +150,7 @@ func (m *Model) reopen() tea.Cmd {
 	}
 	first, end := p.view.Bounds()
 	lines := end - first
-	if p.have.Services != nil || p.have.MinLevel != 0 || p.have.Match != nil {
+	if h := &p.have; h.Services != nil || len(h.Mute) > 0 || h.MinLevel != 0 || h.Stream != 0 || h.Match != nil || !h.Since.IsZero() || !h.Until.IsZero() {
 		lines = aside + 1
 		if st := p.store.Stats(); len(st) < 200 {
 			lines = 0
@@ -374,8 +357,18 @@ func (p *logPane) back() bool {
 	switch {
 	case p.ranged:
 		p.ranged = false
+	case len(p.open) > 0:
+		clear(p.open)
+		p.dropCache()
+		p.skip = 0
 	case p.re != nil:
 		p.setSearch("", nil)
+	case !p.since.IsZero() || !p.until.IsZero():
+		p.since, p.until = time.Time{}, time.Time{}
+		p.refilter()
+	case p.stream != logs.StreamUnknown:
+		p.stream = logs.StreamUnknown
+		p.refilter()
 	case p.level != logs.LevelUnknown:
 		p.level = logs.LevelUnknown
 		p.refilter()
@@ -406,45 +399,4 @@ func (p *logPane) setSearch(query string, re *regexp.Regexp) {
 	if narrowed || p.only || p.invert {
 		p.refilter()
 	}
-}
-
-// title says what the pane shows, in at most w cells where words can be spared.
-func (p *logPane) title(m *Model, w int) string {
-	if text := p.titleOf(m, "paused, "); width(text) <= w {
-		return text
-	}
-	return p.titleOf(m, "")
-}
-
-func (p *logPane) titleOf(m *Model, paused string) string {
-	var parts []string
-	switch n := len(p.want.Services); {
-	case p.want.Services == nil:
-		parts = append(parts, "all services")
-	case n <= 3:
-		parts = append(parts, strings.Join(p.want.Services, ", "))
-	default:
-		parts = append(parts, fmt.Sprintf("%d services", n))
-	}
-	if text := p.olderText(); text != "" {
-		parts = append(parts, text)
-	}
-	if p.follow {
-		parts = append(parts, "following")
-	} else {
-		_, end := p.view.Bounds()
-		parts = append(parts, m.st.warn.s(fmt.Sprintf("%s%s below", paused, thousands(max(end-1-p.bottomOrd(), 0)))))
-	}
-	if p.level != logs.LevelUnknown {
-		parts = append(parts, "level >= "+p.level.String())
-	}
-	return strings.Join(parts, " · ")
-}
-
-// bottomOrd is the ordinal of the last line that is seen.
-func (p *logPane) bottomOrd() int64 {
-	if len(p.seen) == 0 {
-		return p.lastOrd()
-	}
-	return p.seen[len(p.seen)-1].ord
 }

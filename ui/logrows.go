@@ -39,7 +39,7 @@ func (p *logPane) rowsOf(m *styles, l *logs.Line) []string {
 	if len(p.cache) > cachedLines {
 		p.dropCache()
 	}
-	f := formatted{rows: p.formatLine(m, l)}
+	f := formatted{rows: p.formatLine(m, l, p.open[l.Seq])}
 	p.cache[l.Seq] = f
 	return f.rows
 }
@@ -51,7 +51,7 @@ func (p *logPane) heightOf(ord int64) int {
 		return 1
 	}
 	n := 1
-	if p.wrap || p.pretty {
+	if p.wrap || p.pretty || p.open[l.Seq] {
 		n = len(p.rowsOf(p.stylesForHeight(), &l))
 	}
 	if _, ok := p.marks[l.Seq]; ok {
@@ -63,8 +63,9 @@ func (p *logPane) heightOf(ord int64) int {
 // stylesForHeight are the styles of the last drawing: rows that are measured first and drawn later look the same.
 func (p *logPane) stylesForHeight() *styles { return p.drawn }
 
-// formatLine lays out the text of one line in rows of the format's width.
-func (p *logPane) formatLine(st *styles, l *logs.Line) []string {
+// formatLine lays out the text of one line in rows of the format's width. An open line shows all that there is of it: below its
+// head what a structured one holds, of another one the rest.
+func (p *logPane) formatLine(st *styles, l *logs.Line, open bool) []string {
 	w := max(p.format.w, 1)
 	raw := l.Text
 	cutOff := l.Cut
@@ -92,17 +93,37 @@ func (p *logPane) formatLine(st *styles, l *logs.Line) []string {
 		text += st.dim.s(fmt.Sprintf(" … %s more", bytesText(int64(cutOff))))
 	}
 	text = p.highlight(st, text)
-	if !p.wrap {
+	var below []string
+	if open {
+		below = p.laidOut(st, raw, w)
+	}
+	if !p.wrap && (!open || below != nil) {
 		if p.xoff > 0 {
-			return []string{fit(ansi.Cut(text, p.xoff, p.xoff+w), w)}
+			text = ansi.Cut(text, p.xoff, p.xoff+w)
 		}
-		return []string{fit(text, w)}
+		return append([]string{fit(text, w)}, below...)
 	}
 	rows := strings.Split(ansi.Hardwrap(text, w, true), "\n")
 	if len(rows) > wrappedRows {
 		rows = append(rows[:wrappedRows-1], st.dim.s("…"))
 	}
-	return carryStyles(rows)
+	return append(carryStyles(rows), below...)
+}
+
+// laidOut is what stands below the head of an open line, nil for a line that is not structured. Nothing is cut off to the right.
+func (p *logPane) laidOut(st *styles, raw []byte, w int) []string {
+	rows, ok := logs.Pretty(raw)
+	if !ok {
+		return nil
+	}
+	const indent = 2
+	var out []string
+	for _, r := range rows {
+		for _, part := range strings.Split(ansi.Hardwrap(strings.ReplaceAll(r, "\t", "  "), max(w-indent, 1), true), "\n") {
+			out = append(out, cut(spaces(indent)+p.highlight(st, part), w))
+		}
+	}
+	return out
 }
 
 // short gives a structured line in its short form, unless the user wants lines as they are, or looks for something that the short
@@ -188,6 +209,12 @@ func ruleAround(text string, w int) string {
 	return strings.Repeat("─", max(left, 0)) + text + strings.Repeat("─", max(w-width(text)-left, 0))
 }
 
+// markRule is the rule of a mark, w cells wide.
+func markRule(at time.Time, w int) string {
+	text := cut("─── MARK "+at.Local().Format(time.TimeOnly)+" ", w)
+	return text + strings.Repeat("─", w-width(text))
+}
+
 // timeWidth is the width of the times' column with the blank behind it.
 func (p *logPane) timeWidth(w int) int {
 	switch p.times {
@@ -254,7 +281,7 @@ func (p *logPane) names(m *Model) int {
 
 func (p *logPane) shows(service string) bool {
 	if p.have.Services == nil {
-		return true
+		return !p.have.Mute[service]
 	}
 	for _, s := range p.have.Services {
 		if s == service {
@@ -294,7 +321,7 @@ func (p *logPane) Render(m *Model, r rect) []string {
 		out = p.window(m, st, r.w, body, name)
 	}
 	if len(out) == 0 {
-		out = append(out, st.dim.s(fit(" "+p.emptyText(), r.w)))
+		out = append(out, st.dim.s(fit(" "+p.emptyText(m), r.w)))
 		p.seen = nil
 	}
 	for len(out) < body {
@@ -304,16 +331,6 @@ func (p *logPane) Render(m *Model, r rect) []string {
 		out = append(out, fit(foot, r.w))
 	}
 	return out
-}
-
-func (p *logPane) emptyText() string {
-	switch {
-	case p.want.Match != nil && !p.invert:
-		return "no line matches; x shows all again"
-	case p.level > logs.Info:
-		return "no line of level " + p.level.String() + " or above; l changes that"
-	}
-	return "no log lines yet"
 }
 
 // window draws the rows that fit, from the end while following, else from top on.
@@ -358,7 +375,7 @@ func (p *logPane) window(m *Model, st *styles, w, h, name int) []string {
 			seen = append(seen, shownRow{ord: ord, line: *l})
 		}
 		if mk, ok := p.marks[l.Seq]; ok {
-			rows = append(rows, st.warn.s(fit("─── MARK "+mk.at.Local().Format("15:04:05")+" "+strings.Repeat("─", w), w)))
+			rows = append(rows, st.warn.s(markRule(mk.at, w)))
 			seen = append(seen, shownRow{ord: ord, line: *l})
 		}
 		if !p.follow && len(rows)-p.skip >= h {
@@ -396,20 +413,33 @@ func (p *logPane) lead(m *Model, st *styles, l *logs.Line, before time.Time, w, 
 	case l.Level >= logs.Error:
 		gutter = st.fail.s("!")
 	}
-	at := p.timeText(l, before, m.now, w)
+	at, sep := p.timeText(l, before, m.now, w), " "
+	if l.Stream == logs.Stderr && p.have.Stream != logs.Stderr {
+		sep = st.dim.s("┊") // colour says the level; this says the stream, also where there is no colour
+	}
+	if at == "" && name == 0 {
+		if sep != " " && gutter == " " {
+			gutter = sep
+		}
+		return gutter
+	}
+	at = strings.TrimSuffix(at, " ")
 	if cursor {
 		at = st.selected.s(at)
 	} else {
 		at = st.dim.s(at)
 	}
 	if name == 0 {
-		return gutter + at
+		return gutter + at + sep
+	}
+	if at != "" {
+		at += " "
 	}
 	who := l.Service
 	if s := m.service(who); s != nil && len(s.Replicas) > 1 && l.Replica > 0 {
 		who = fmt.Sprintf("%s/%d", cut(who, name-2), l.Replica)
 	}
-	return gutter + at + st.names[hue(l.Service, len(st.names))].s(fit(who, name)) + " "
+	return gutter + at + st.names[hue(l.Service, len(st.names))].s(fit(who, name)) + sep
 }
 
 // foot is the line about the search, "" without one.

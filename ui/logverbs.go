@@ -47,6 +47,42 @@ func doPretty(m *Model) tea.Cmd {
 	return nil
 }
 
+// doOpenLine lays out the cursor's line in place, or puts it together again.
+func doOpenLine(m *Model) tea.Cmd {
+	p := &m.log
+	p.stop()
+	l := p.cur.line
+	if l.Seq == 0 {
+		return nil
+	}
+	before := p.heightOf(p.cur.ord)
+	if p.open[l.Seq] {
+		delete(p.open, l.Seq)
+	} else {
+		p.open[l.Seq] = true
+	}
+	delete(p.cache, l.Seq)
+	rows := p.heightOf(p.cur.ord)
+	if p.open[l.Seq] && rows <= before {
+		delete(p.open, l.Seq)
+		m.say("there is no more to this line")
+		return nil
+	}
+	if p.reveal(); rows > p.h {
+		p.setTop(p.cur.ord, 0) // its head first
+	}
+	return nil
+}
+
+func lineOpen(m *Model) bool { return !m.log.follow && m.log.open[m.log.cur.line.Seq] }
+
+func openLabel(m *Model) string {
+	if lineOpen(m) {
+		return "close"
+	}
+	return "open"
+}
+
 func doLevel(m *Model) tea.Cmd {
 	switch m.log.level {
 	case logs.LevelUnknown:

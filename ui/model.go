@@ -89,6 +89,7 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 	m.st = newStyles(m.dark)
 	m.svc = newServicesPane()
 	m.log = newLogPane(o.Backend.Logs(), o.Config.Timestamps)
+	m.log.drawn = &m.st // a key may come before the first drawing
 	m.search = newSearchBox()
 	m.refresh()
 	return m, nil
@@ -230,11 +231,11 @@ func (m *Model) settle() tea.Cmd {
 func (m *Model) rescope() {
 	switch {
 	case m.svc.marking():
-		m.log.scope(m.svc.markedNames(m.snap))
+		m.log.scope(m.svc.markedNames(m.snap), 0)
 	case m.log.solo && m.svc.sel.service != "":
-		m.log.scope([]string{m.svc.sel.service})
+		m.log.scope([]string{m.svc.sel.service}, m.svc.sel.replica)
 	default:
-		m.log.scope(nil)
+		m.log.scope(nil, 0)
 	}
 }
 
@@ -333,6 +334,8 @@ func (m *Model) paste(text string) tea.Cmd {
 	case *palette:
 		p.input.insert(text)
 		p.filter()
+	case *windowPrompt:
+		p.paste(text)
 	case nil:
 		if m.search.open {
 			m.search.input.insert(text)

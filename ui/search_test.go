@@ -68,6 +68,19 @@ func TestSearchMindsCaseOnlyWhereItIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestPreviousErrorHasAShiftedKey(t *testing.T) {
+	b := shop()
+	b.store.Append("db", 1, 1, logs.Stdout, start, []byte("ERROR another"))
+	s := openScreen(t, b, 80, 24)
+	s.keys("2", "P")
+	s.wait(">12:04:31 db     ERROR another")
+	s.keys("P")
+	s.wait(">12:04:29 gw     ERROR")
+	s.keys("E")
+	s.wait(">12:04:31 db     ERROR another")
+	s.quit()
+}
+
 // aMillion is a shop whose store holds a million lines more.
 func aMillion() *fake {
 	b := shop()

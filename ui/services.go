@@ -46,6 +46,7 @@ type servicesCache struct {
 	top      int
 	focus    bool
 	marks    int
+	muted    int
 	expanded int
 	order    order
 	rows     []string
@@ -255,7 +256,7 @@ func (p *servicesPane) Render(m *Model, r rect) []string {
 	p.window()
 	key := servicesCache{
 		seq: m.snap.Seq, second: m.now.Unix(), sel: p.sel, r: r, top: p.top, focus: m.focus == paneServices,
-		marks: p.markHash(), expanded: len(p.expanded), order: p.order,
+		marks: markHash(p.marked), muted: markHash(m.log.muted), expanded: len(p.expanded), order: p.order,
 	}
 	old := p.cache
 	old.rows = nil
@@ -269,13 +270,13 @@ func (p *servicesPane) Render(m *Model, r rect) []string {
 
 func (a servicesCache) same(b servicesCache) bool {
 	return a.seq == b.seq && a.second == b.second && a.sel == b.sel && a.r == b.r && a.top == b.top && a.focus == b.focus &&
-		a.marks == b.marks && a.expanded == b.expanded && a.order == b.order
+		a.marks == b.marks && a.muted == b.muted && a.expanded == b.expanded && a.order == b.order
 }
 
-// markHash tells sets of marks apart.
-func (p *servicesPane) markHash() int {
+// markHash tells sets of names apart.
+func markHash(names map[string]bool) int {
 	n := 0
-	for name := range p.marked {
+	for name := range names {
 		n += hue(name, 1<<30) + 1
 	}
 	return n
@@ -383,7 +384,11 @@ func (p *servicesPane) row(m *Model, t target, c columns, w int) string {
 		row = p.replicaRow(m, s, t, c, cursor)
 	} else {
 		sign, paint := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
-		lead := mark + cursor + " " + m.paintOf(paint).s(sign) + " "
+		muted := " "
+		if m.log.muted[s.Name] {
+			muted = m.st.dim.s("m")
+		}
+		lead := mark + cursor + muted + m.paintOf(paint).s(sign) + " "
 		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(stateText(s), c.state)), m.healthText(s.State, s.Health), upText(s.State, s.Started, m.now),
 			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), m.lastChange(s, c.last))
 	}
