@@ -60,6 +60,7 @@ type logPane struct {
 	clamp  bool // the window was scrolled: take the cursor along
 	ranged bool
 	from   anchor // other end of the range
+	drag   drag
 	marks  map[uint64]mark
 	seen   []shownRow // what stands in each row of the window
 	h      int
@@ -185,7 +186,7 @@ func (p *logPane) refresh() {
 
 // relocate finds the anchors again after ordinals may have moved.
 func (p *logPane) relocate() {
-	for _, a := range []*anchor{&p.top, &p.cur, &p.from} {
+	for _, a := range []*anchor{&p.top, &p.cur, &p.from, &p.drag.from} {
 		p.find(a)
 	}
 }
@@ -247,7 +248,7 @@ func (p *logPane) scroll(n int) {
 		return
 	}
 	p.stop()
-	p.clamp = true
+	p.clamp = !p.ranged // the cursor is the end of the range: it stays where it was put
 	first, end := p.view.Bounds()
 	ord, skip := p.top.ord, p.skip+n
 	for skip < 0 && ord > first {

@@ -166,6 +166,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.click(msg.Mouse())
 	case tea.MouseWheelMsg:
 		return m, m.wheel(msg.Mouse())
+	case tea.MouseMotionMsg:
+		return m, m.motion(msg.Mouse())
+	case tea.MouseReleaseMsg:
+		m.release()
+	case dragMsg:
+		return m, m.dragStep()
 	case tea.BackgroundColorMsg:
 		m.dark = msg.IsDark()
 		m.restyle()
@@ -431,7 +437,7 @@ func (m *Model) click(e tea.Mouse) tea.Cmd {
 	case paneServices:
 		m.svc.clickRow(e.Y - r.y - m.svc.headRows(m.f))
 	case paneLogs:
-		m.log.clickRow(e.Y - r.y)
+		m.log.grab(e.Y - r.y)
 	case paneEvents:
 		m.ev.clickRow(e.Y - r.y)
 	case paneBuilds:
