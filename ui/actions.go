@@ -119,7 +119,7 @@ func logActions() []action {
 		{name: "next-mark", keys: []string{"M"}, help: "next mark", group: g, where: paneLogs, ok: func(m *Model) bool { return len(m.log.marks) > 0 }, run: doNextMark},
 		{name: "select", keys: []string{"v"}, short: "select", help: "select a range of lines", group: g, where: paneLogs, rank: 9, run: doRange},
 		{name: "copy", keys: []string{"y"}, short: "copy", help: "copy the selected lines, else the marked ones, else this one", group: g, where: paneLogs, rank: 5, run: doCopy},
-		{name: "save", keys: []string{"ctrl+s"}, short: "save", help: "save what the pane shows to a file", group: g, where: paneLogs, rank: 9, run: doSave},
+		{name: "save", keys: []string{"ctrl+s"}, short: "save", help: "save what is shown, or all: text, JSON lines", group: g, where: paneLogs, rank: 9, run: askSave},
 		{name: "jump", keys: []string{"enter"}, short: "logs then", help: "show the logs of that moment", group: "events", where: paneEvents, rank: 1, run: doJump},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type fake struct {
 	fails error
 	panik bool
 	older func() engine.Older // what LoadOlder does; nil: nothing is older
+	has   map[string]string   // commands of this machine, and what they answer
 	exec  func(ctx context.Context, o engine.ExecOptions) (int, error)
 }
 
@@ -49,6 +51,16 @@ func (f *fake) LoadOlder(_ context.Context, services []string, from time.Time) (
 func (f *fake) SetAttention(on bool) { f.note(fmt.Sprint("attention ", on)) }
 func (f *fake) clock() time.Time     { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
 func (f *fake) note(s string)        { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }
+
+// command is another program's command.
+func (f *fake) command(input, line string) (string, error) {
+	answer, ok := f.has[line]
+	if !ok {
+		return "", exec.ErrNotFound
+	}
+	f.note(fmt.Sprintf("ran %s with %q", line, input))
+	return answer, nil
+}
 
 // told says whether the fake heard something.
 func (f *fake) told(what string) bool {

@@ -194,6 +194,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.recount()
 	case olderMsg:
 		return m, m.foundOlder(msg)
+	case copiedMsg:
+		return m, m.copied(msg)
 	case savedMsg:
 		m.saved(msg)
 	case shellMsg:

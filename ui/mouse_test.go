@@ -44,7 +44,7 @@ func TestDraggingSelectsLines(t *testing.T) {
 	s.p.Send(tea.MouseWheelMsg{X: 40, Y: y, Button: tea.MouseWheelUp}) // the range stays where it is
 	s.wait("line 87")
 	s.keys("y")
-	s.wait("copied 3 lines")
+	s.wait("copied 3 lines to the terminal (OSC 52)")
 
 	// Past the upper edge it scrolls on its own for as long as the pointer is held there.
 	s.keys("f")

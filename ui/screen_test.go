@@ -64,6 +64,9 @@ func openScreen(t *testing.T, b *fake, w, h int, change ...func(*Options)) *scre
 	o := Options{
 		Backend: b, Stdin: in, Stdout: s, Environ: []string{"TERM=xterm-256color"}, Version: "test", Now: b.clock,
 		OpenURL: func(url string) error { b.note("open " + url); return nil },
+		run: func(_ context.Context, _ []string, input, name string, args ...string) (string, error) {
+			return b.command(input, strings.Join(append([]string{name}, args...), " "))
+		},
 		program: []tea.ProgramOption{tea.WithWindowSize(w, h), tea.WithColorProfile(colorprofile.TrueColor)},
 	}
 	for _, c := range change {
@@ -154,7 +157,7 @@ func (s *screen) keys(keys ...string) {
 	special := map[string]uv.KeyPressEvent{
 		"enter": {Code: uv.KeyEnter}, "esc": {Code: uv.KeyEscape}, "tab": {Code: uv.KeyTab}, "up": {Code: uv.KeyUp}, "down": {Code: uv.KeyDown},
 		"left": {Code: uv.KeyLeft}, "right": {Code: uv.KeyRight}, "space": {Code: uv.KeySpace, Text: " "}, "end": {Code: uv.KeyEnd},
-		"backspace": {Code: uv.KeyBackspace}, "pgup": {Code: uv.KeyPgUp},
+		"backspace": {Code: uv.KeyBackspace}, "pgdown": {Code: uv.KeyPgDown}, "pgup": {Code: uv.KeyPgUp},
 	}
 	for _, k := range keys {
 		if e, ok := special[k]; ok {

@@ -334,17 +334,6 @@ func TestNoBrowserMeansTheAddressIsCopied(t *testing.T) {
 	s.quit()
 }
 
-func TestCopyAndSaveTellWhere(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
-	s := openScreen(t, shop(), 120, 40, func(o *Options) { o.Environ = append(o.Environ, "TMUX=/tmp/x") })
-	s.keys("2", "k", "v", "k", "k", "y")
-	s.wait("copied 3 lines, also in "+dir, "tmux passes it on")
-	s.keys("ctrl+s")
-	s.wait("saved 9 lines to " + dir + "/shop-all-20261123-120431.log")
-	s.quit()
-}
-
 func TestShellGetsTheTerminalAndGivesItBack(t *testing.T) {
 	bk := shop()
 	bk.exec = func(ctx context.Context, o engine.ExecOptions) (int, error) {

@@ -47,6 +47,7 @@ type Options struct {
 	OpenURL func(string) error // opens a browser; nil: the system's way
 	Now     func() time.Time   // nil: time.Now
 
+	run     run                 // runs clipboard commands; nil: really
 	program []tea.ProgramOption // further options of tests
 	started func(*tea.Program)
 }
@@ -92,6 +93,9 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	}
 	if o.OpenURL == nil {
 		o.OpenURL = openURL
+	}
+	if o.run == nil {
+		o.run = runCommand
 	}
 	work, cancel := context.WithCancel(ctx)
 	changed, unsubscribe := o.Backend.Subscribe()

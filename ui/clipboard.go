@@ -1,0 +1,192 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+const (
+	// copyLimit is what goes to the clipboard through the terminal at most: many drop a longer OSC 52.
+	copyLimit = 74_000
+	// screenChunk is how much GNU screen passes on at once.
+	screenChunk = 768
+	// commandTime is what a clipboard command may take; one that waits for a display that does not answer is ended.
+	commandTime = 2 * time.Second
+)
+
+// copiedMsg is a copy that is all but done: what is left to be written to the terminal.
+type copiedMsg struct {
+	text   string   // to be sent by OSC 52; "" for none
+	screen bool     // packed for GNU screen
+	done   string   // what was copied: "copied 3 lines"
+	ways   []string // where it went
+	hint   string
+	err    error // no way worked
+}
+
+// run carries out a command of another program. With an input it is given that; without one its output is read.
+type run func(ctx context.Context, environ []string, input, name string, args ...string) (string, error)
+
+func runCommand(ctx context.Context, environ []string, input, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env, c.WaitDelay = environ, commandTime/4
+	if input != "" {
+		// No pipe for the output: xclip and wl-copy stay behind to serve the clipboard, and would hold it open.
+		c.Stdin = strings.NewReader(input)
+		return "", c.Run()
+	}
+	out, err := c.Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+// copyText copies a text by every way there is, aside, and says which it took; gather gives the text and what it is ("copied 3
+// lines"). The ways: OSC 52 through the terminal, which may be on another
+// machine; the command of this one's desktop; and for lines a file, since neither of the first two tells whether it worked.
+func (m *Model) copyText(gather func() (text, done string), file string) tea.Cmd {
+	environ, run := m.opts.Environ, m.opts.run
+	return m.jobs.do("copy", func(ctx context.Context) tea.Msg {
+		text, done := gather()
+		msg := copiedMsg{done: done}
+		if text == "" {
+			return msg
+		}
+		env := func(name string) string { return envOf(environ, name) }
+		if env("TMUX") != "" {
+			msg.throughTmux(ctx, environ, run, text)
+		} else if len(text) <= copyLimit {
+			msg.text, msg.screen = text, env("STY") != ""
+			msg.ways = append(msg.ways, "the terminal (OSC 52)")
+			if msg.screen {
+				msg.ways[0] = "the terminal (OSC 52 through screen)"
+			}
+		} else {
+			msg.hint = "too long for the terminal's OSC 52"
+		}
+		for _, c := range clipboardCommands(env) {
+			if _, err := run(ctx, environ, text, c[0], c[1:]...); err == nil {
+				msg.ways = append(msg.ways, c[0])
+				break
+			}
+		}
+		if file != "" {
+			if err := writeFresh(file, text); err == nil {
+				msg.ways = append(msg.ways, file)
+			} else if msg.err = err; len(msg.ways) > 0 {
+				msg.hint = strings.TrimPrefix(msg.hint+"; "+err.Error(), "; ")
+			}
+		}
+		if len(msg.ways) > 0 {
+			msg.err = nil
+		} else if msg.err == nil {
+			msg.err = errors.New("no way to copy here")
+		}
+		return msg
+	})
+}
+
+// throughTmux copies inside of tmux, which takes OSC 52 from programs only when it is told to.
+func (msg *copiedMsg) throughTmux(ctx context.Context, environ []string, run run, text string) {
+	setting, err := run(ctx, environ, "", "tmux", "show", "-gv", "set-clipboard")
+	switch {
+	case err == nil && setting == "on" && len(text) <= copyLimit:
+		msg.text = text
+		msg.ways = append(msg.ways, "tmux and the terminal (OSC 52)")
+		return
+	case err != nil:
+		setting = "unknown"
+	}
+	if _, err := run(ctx, environ, text, "tmux", "load-buffer", "-w", "-"); err == nil { // passed on to the terminal, from tmux 3.2 on
+		msg.ways = append(msg.ways, "tmux and the terminal")
+		return
+	}
+	if _, err := run(ctx, environ, text, "tmux", "load-buffer", "-"); err == nil {
+		msg.ways = append(msg.ways, "tmux's buffer")
+	}
+	msg.hint = fmt.Sprintf("tmux's set-clipboard is %s; it passes copies on with: tmux set -g set-clipboard on", setting)
+}
+
+// clipboardCommands are the commands that may reach the clipboard of the desktop that this terminal is on, the likeliest first.
+func clipboardCommands(env func(string) string) [][]string {
+	var out [][]string
+	if env("WAYLAND_DISPLAY") != "" {
+		out = append(out, []string{"wl-copy"})
+	}
+	if env("DISPLAY") != "" {
+		out = append(out, []string{"xclip", "-selection", "clipboard"}, []string{"xsel", "--clipboard", "--input"})
+	}
+	if env("SSH_CONNECTION") != "" {
+		return out // what follows is the clipboard of the machine that nobody sits at
+	}
+	switch {
+	case runtime.GOOS == "darwin":
+		out = append(out, []string{"pbcopy"})
+	case runtime.GOOS == "windows" || env("WSL_DISTRO_NAME") != "":
+		out = append(out, []string{"clip.exe"})
+	}
+	return out
+}
+
+// copied sends what goes through the terminal, and says where all went.
+func (m *Model) copied(msg copiedMsg) tea.Cmd {
+	switch {
+	case msg.err != nil:
+		m.fail("copy: " + msg.err.Error())
+		return nil
+	case len(msg.ways) == 0:
+		m.say("nothing to copy")
+		return nil
+	}
+	text := msg.done + " to " + strings.Join(msg.ways, ", ")
+	if msg.hint != "" {
+		text += "; " + msg.hint
+	}
+	m.say(text)
+	switch {
+	case msg.text == "":
+		return nil
+	case msg.screen:
+		return tea.Raw(ansi.ScreenPassthrough(ansi.SetSystemClipboard(msg.text), screenChunk))
+	}
+	return tea.SetClipboard(msg.text)
+}
+
+// writeFresh writes a new file in place of the one that is there: in a folder that others write to, that may be a link.
+func writeFresh(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the first error says more
+	}
+	return err
+}
+
+func envOf(environ []string, name string) string {
+	for _, e := range slices.Backward(environ) {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
