@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
@@ -114,23 +113,6 @@ func TestMistypedWordsFindTheirNearest(t *testing.T) {
 		if got := nearest(typed, words); got != want {
 			t.Errorf("%s: got %q, want %q", typed, got, want)
 		}
-	}
-}
-
-func TestMomentsAreReadAsPeopleWriteThem(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Time{
-		"10m":                  now.Add(-10 * time.Minute),
-		"2026-11-23T11:00:00Z": now.Add(-time.Hour),
-		"1795435200":           time.Unix(1795435200, 0),
-		"":                     {},
-	} {
-		if got, err := moment("since", text, now); err != nil || !got.Equal(want) {
-			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
-		}
-	}
-	if _, err := moment("since", "soon", now); err == nil {
-		t.Error("soon is no time")
 	}
 }
 

@@ -18,10 +18,10 @@ import (
 
 // logFlags are the flags of logs.
 type logFlags struct {
-	follow, json, noColor, stamps bool
-	since, until, grep            string
-	tail                          string
-	replica                       int
+	follow, json, noColor, stamps, invert   bool
+	since, until, grep, level, stream, tail string
+	mute                                    []string
+	replica                                 int
 }
 
 func (a *app) logsCommand() *cobra.Command {
@@ -36,14 +36,27 @@ func (a *app) logsCommand() *cobra.Command {
 	// -f of logs is --follow, as everywhere else; --file has its long name only here.
 	fs.StringArrayVar(&a.shared.files, "file", nil, "Compose `file`, repeatable; - is stdin")
 	fs.BoolVarP(&f.follow, "follow", "f", false, "go on as lines come, over restarts and rebuilds")
-	fs.StringVar(&f.since, "since", "", "only lines since a `time`: 2026-11-23T12:00:00Z, or 10m for ten minutes ago")
+	fs.StringVar(&f.since, "since", "", "only lines since a `time`: 10m ago, 15:04, or 2026-11-23T12:00:00Z")
 	fs.StringVar(&f.until, "until", "", "only lines before a `time`")
-	fs.StringVarP(&f.tail, "tail", "n", "all", "only the last `N` lines of each container")
-	fs.StringVar(&f.grep, "grep", "", "only lines that match a regular `expression`")
+	fs.StringVarP(&f.tail, "tail", "n", "all", "only the last `N` lines of each container, of those that pass the other filters")
+	fs.StringVar(&f.grep, "grep", "", "only lines that match a regular `expression`; (?i) in front of it ignores case")
+	fs.BoolVarP(&f.invert, "invert-match", "v", false, "with --grep: only lines that do not match")
+	fs.StringVar(&f.level, "level", "", "only lines of this `level` or above: trace, debug, info, warn, error, fatal; lines of none count as info")
+	fs.StringVar(&f.stream, "stream", "", "only lines of this `stream`: stdout or stderr")
+	fs.StringSliceVar(&f.mute, "mute", nil, "all services but this `service`, repeatable")
 	fs.BoolVar(&f.json, "json", false, "a JSON object a line")
 	fs.BoolVar(&f.noColor, "no-color", false, "no colours")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
-	fs.IntVar(&f.replica, "index", 0, "only this replica")
+	fs.IntVar(&f.replica, "index", 0, "only the replica of this `number`")
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"mute":   a.completeServices,
+		"level":  cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"}, cobra.ShellCompDirectiveNoFileComp),
+		"stream": cobra.FixedCompletions([]string{"stdout", "stderr"}, cobra.ShellCompDirectiveNoFileComp),
+	} {
+		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // the flag stands a few lines above
+		}
+	}
 	exclusive(c, "follow", "until")
 	return c
 }
@@ -51,7 +64,7 @@ func (a *app) logsCommand() *cobra.Command {
 func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	r, err := f.reading(time.Now())
+	r, err := f.reading(time.Now(), services)
 	if err != nil {
 		return err
 	}
@@ -59,13 +72,13 @@ func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
 	if err != nil {
 		return err
 	}
-	if err := known(p, services); err != nil {
+	if err := known(p, slices.Concat(services, f.mute)); err != nil {
 		return err
 	}
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
-	r.rt, r.project, r.services = a.rt, name, services
+	r.rt, r.project = a.rt, name
 	r.out = newPrinter(a.parts.Stdout)
 	r.out.json, r.out.stamps = f.json, f.stamps
 	r.out.colour = a.colours() && !f.noColor
@@ -80,68 +93,94 @@ func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
 }
 
 // reading reads the flags that say which lines.
-func (f *logFlags) reading(now time.Time) (*reading, error) {
-	r := &reading{tail: -1, replica: f.replica, last: map[string]time.Time{}}
+func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
+	r := &reading{tail: -1, last: map[string]time.Time{}, levels: map[string]*logs.Levels{}}
+	r.filter = logs.Filter{Replica: f.replica, Invert: f.invert, Mute: map[string]bool{}}
+	if len(services) > 0 {
+		r.filter.Services = services
+	}
+	for _, name := range f.mute {
+		if slices.Contains(services, name) {
+			return nil, usagef("logs: %s is asked for and muted; leave one of the two out", name)
+		}
+		r.filter.Mute[name] = true
+	}
 	var err error
-	if r.since, err = moment("since", f.since, now); err != nil {
+	if r.filter.Since, err = moment("since", f.since, now); err != nil {
 		return nil, err
 	}
-	if r.until, err = moment("until", f.until, now); err != nil {
+	if r.filter.Until, err = moment("until", f.until, now); err != nil {
 		return nil, err
+	}
+	if f := &r.filter; !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return nil, usagef("logs: --since is not before --until; nothing is between them")
 	}
 	if f.tail != "all" && f.tail != "" {
 		if r.tail, err = strconv.Atoi(f.tail); err != nil || r.tail < 0 {
 			return nil, usagef("logs: --tail %s: write a number of lines, or all", f.tail)
 		}
 	}
-	if f.grep != "" {
-		if r.match, err = regexp.Compile(f.grep); err != nil {
+	switch {
+	case f.grep != "":
+		if r.filter.Match, err = regexp.Compile(f.grep); err != nil {
 			return nil, usagef("logs: --grep %s: %w; see https://pkg.go.dev/regexp/syntax", f.grep, err)
 		}
+	case f.invert:
+		return nil, usagef("logs: --invert-match: it needs an expression; write --grep as well")
+	}
+	if f.level != "" {
+		level, ok := logs.ParseLevel(f.level)
+		if !ok || level == logs.LevelUnknown {
+			return nil, usagef("logs: --level %s: write trace, debug, info, warn, error or fatal", f.level)
+		}
+		r.filter.MinLevel = level
+	}
+	switch f.stream {
+	case "":
+	case logs.Stdout.String():
+		r.filter.Stream = logs.Stdout
+	case logs.Stderr.String():
+		r.filter.Stream = logs.Stderr
+	default:
+		return nil, usagef("logs: --stream %s: write stdout or stderr", f.stream)
+	}
+	if f.replica < 0 {
+		return nil, usagef("logs: --index %d: write a replica's number, from 1 on", f.replica)
 	}
 	return r, nil
 }
 
-// moment reads a time, or a duration before now.
+// moment reads the time of a flag; without one it is zero.
 func moment(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return now.Add(-d), nil
+	t, err := logs.Moment(s, now)
+	if err != nil {
+		return time.Time{}, usagef("logs: --%s %s: %w", flag, s, err)
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	if n, err := strconv.ParseFloat(s, 64); err == nil {
-		return time.Unix(0, int64(n*float64(time.Second))), nil
-	}
-	return time.Time{}, usagef("logs: --%s %s: write a duration as 10m, or a time as 2026-11-23T12:00:00Z", flag, s)
+	return t, nil
 }
 
 // reading reads the logs of a project's containers from the engine.
 type reading struct {
 	rt          engine.Runtime
 	project     string
-	services    []string // none: all
-	replica     int      // 0: all
-	since       time.Time
-	until       time.Time
+	filter      logs.Filter
 	tail        int // negative: all
-	match       *regexp.Regexp
 	out         *printer
 	generations map[string]int // by container id
 
-	mu   sync.Mutex
-	last map[string]time.Time // of the last line printed, by container id
-	busy map[string]bool      // containers that are being followed
+	mu     sync.Mutex
+	last   map[string]time.Time    // of the last line read, by container id
+	busy   map[string]bool         // containers that are being followed
+	levels map[string]*logs.Levels // by container id; who reads a container has its own for that long
 }
 
 // wants says whether an instance's lines are asked for.
 func (r *reading) wants(service string, replica int) bool {
-	return (len(r.services) == 0 || slices.Contains(r.services, service)) && (r.replica == 0 || r.replica == replica)
+	f := &r.filter
+	return !f.Mute[service] && (f.Services == nil || slices.Contains(f.Services, service)) && (f.Replica == 0 || f.Replica == replica)
 }
 
 func (r *reading) run(ctx context.Context, follow bool) error {
@@ -157,7 +196,11 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 			r.out.width = max(r.out.width, len(replicaName(in.Service, in.Replica)))
 		}
 	}
-	if len(instances) == 0 && !follow {
+	switch {
+	case len(instances) > 0 || follow:
+	case len(all) > 0:
+		return errors.New("none of its containers is asked for; `bulkhead ps` lists them")
+	default:
 		return errors.New("no containers; `bulkhead up` makes them")
 	}
 	// A closed pipe has to end a reading that waits for lines.
@@ -189,16 +232,41 @@ func (r *reading) history(ctx context.Context, instances []engine.Instance) erro
 	defer cancel()
 	g := &group{ctx: ctx}
 	heads := make([]chan logs.Line, len(instances))
+	// The engine knows nothing of texts: the last lines of those that pass are found here.
+	f, tail := &r.filter, r.tail
+	chosen := tail >= 0 && (f.Match != nil || f.MinLevel != logs.LevelUnknown || f.Stream != logs.StreamUnknown)
+	if chosen {
+		tail = -1
+	}
 	for i, in := range instances {
 		heads[i] = make(chan logs.Line, 256)
 		g.Go("logs of "+in.Name, func(ctx context.Context) error {
 			defer close(heads[i])
-			err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: r.since, Until: r.until, Tail: r.tail}, func(l logs.Line) {
+			put := func(l logs.Line) {
 				select {
-				case heads[i] <- r.line(in, l):
+				case heads[i] <- l:
 				case <-ctx.Done():
 				}
+			}
+			var kept []logs.Line
+			line := r.lines(in)
+			err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail}, func(l logs.Line) {
+				l, ok := line(l)
+				switch {
+				case !ok:
+				case !chosen:
+					put(l)
+				case r.tail > 0:
+					if kept = append(kept, l); len(kept) >= 2*r.tail {
+						kept = append(kept[:0], kept[len(kept)-r.tail:]...)
+					}
+				}
 			})
+			if chosen {
+				for _, l := range kept[max(len(kept)-r.tail, 0):] {
+					put(l)
+				}
+			}
 			if errors.Is(err, engine.ErrUnsupported) {
 				return fmt.Errorf("%s: its logging driver %s cannot be read", in.Service, in.LogDriver)
 			}
@@ -227,7 +295,6 @@ func (r *reading) history(ctx context.Context, instances []engine.Instance) erro
 		if oldest < 0 {
 			break
 		}
-		r.last[instances[oldest].ID] = current[oldest].Time
 		batch = append(batch, *current[oldest])
 		if len(batch) == 512 {
 			r.print(batch)
@@ -239,16 +306,31 @@ func (r *reading) history(ctx context.Context, instances []engine.Instance) erro
 	return g.Wait()
 }
 
-// line copies what emit must not keep.
-func (r *reading) line(in engine.Instance, l logs.Line) logs.Line {
-	l.Service, l.Replica, l.Generation, l.Text = in.Service, in.Replica, r.generations[in.ID], slices.Clone(l.Text)
-	return l
+// lines gives what makes complete lines of those that one container wrote, in its order; ok says whether a line passes the filter. It notes
+// how far it came, and copies what must not be kept.
+func (r *reading) lines(in engine.Instance) func(logs.Line) (l logs.Line, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	levels := r.levels[in.ID]
+	if levels == nil {
+		levels = &logs.Levels{}
+		r.levels[in.ID] = levels
+	}
+	return func(l logs.Line) (logs.Line, bool) {
+		r.mu.Lock()
+		r.last[in.ID] = l.Time
+		r.mu.Unlock()
+		l.Service, l.Replica, l.Generation = in.Service, in.Replica, r.generations[in.ID]
+		l.Level = levels.Of(l.Stream, l.Text)
+		ok := r.filter.Passes(&l)
+		if ok {
+			l.Text = slices.Clone(l.Text)
+		}
+		return l, ok
+	}
 }
 
 func (r *reading) print(lines []logs.Line) {
-	if r.match != nil {
-		lines = slices.DeleteFunc(slices.Clone(lines), func(l logs.Line) bool { return !r.match.Match(logs.Plain(nil, l.Text)) })
-	}
 	if len(lines) > 0 {
 		r.out.lines(lines, func(l logs.Line) string { return replicaName(l.Service, l.Replica) })
 	}
@@ -298,16 +380,16 @@ func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
 	r.mu.Unlock()
 	since := seen
 	if seen.IsZero() {
-		since = r.since
+		since = r.filter.Since
 	}
+	line := r.lines(in)
 	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(l logs.Line) {
 		if !l.Time.After(seen) {
 			return // since is inclusive
 		}
-		r.mu.Lock()
-		r.last[in.ID] = l.Time
-		r.mu.Unlock()
-		r.print([]logs.Line{r.line(in, l)})
+		if l, ok := line(l); ok {
+			r.print([]logs.Line{l})
+		}
 	})
 	if ctx.Err() != nil || errors.Is(err, engine.ErrNotFound) {
 		return nil
