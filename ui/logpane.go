@@ -175,6 +175,9 @@ func (p *logPane) adopt(v *logs.View) {
 	p.view, p.have, p.opening = v, p.want, false
 	p.view.Refresh()
 	p.relocate()
+	if !p.follow && !p.ranged {
+		p.reveal() // lines that came or went above it moved the cursor
+	}
 }
 
 // refresh takes in new lines.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,20 @@ func TestMuteInTheLogsIsForTheLinesService(t *testing.T) {
 	s.wait("GET /orders 200 15ms", "m● db")
 	s.keys("=")
 	s.wait("checkpoint complete")
+	s.quit()
+}
+
+func TestCursorStaysInSightWhenLinesComeBackAboveIt(t *testing.T) {
+	b := shop()
+	for i := range 30 {
+		b.say("db", fmt.Sprintf("line %d between", i), start.Add(-2*time.Second))
+	}
+	s := openScreen(t, b, 80, 24)
+	s.wait("line 29 between")
+	s.keys("j", "j", "-", "2", "k") // db
+	s.wait("all but db", ">12:04:30 web    INFO  GET /cart")
+	s.keys("=")
+	s.wait("line 29 between", ">12:04:30 web    INFO  GET /cart")
 	s.quit()
 }
 

@@ -303,7 +303,7 @@ func (p *logPane) Render(m *Model, r rect) []string {
 	if foot != "" && r.h > 2 {
 		body--
 	}
-	p.h = body
+	p.resize(body)
 	name := p.names(m)
 	tw := p.timeWidth(r.w)
 	lead := 1 + tw
@@ -331,6 +331,22 @@ func (p *logPane) Render(m *Model, r rect) []string {
 		out = append(out, fit(foot, r.w))
 	}
 	return out
+}
+
+// resize gives the window another height. A line of news below takes a row away: not the one with the cursor in it.
+func (p *logPane) resize(h int) {
+	seen := !p.follow && h < p.h && p.cur.ord >= p.top.ord && p.cur.ord-p.top.ord < int64(p.h)
+	if seen {
+		rows := -p.skip
+		for ord := p.top.ord; ord <= p.cur.ord; ord++ {
+			rows += p.heightOf(ord)
+		}
+		seen = rows <= p.h
+	}
+	p.h = h
+	if seen {
+		p.reveal()
+	}
 }
 
 // window draws the rows that fit, from the end while following, else from top on.
