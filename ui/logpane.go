@@ -396,7 +396,7 @@ func (p *logPane) setSearch(query string, re *regexp.Regexp) {
 		p.only, p.invert = false, false
 		p.matches, p.total = 0, 0
 	}
-	p.countedFor = countKey{}
+	p.countedFor, p.counted = countKey{}, false
 	p.endFind()
 	p.finding++
 	p.dropCache()

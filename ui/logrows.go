@@ -3,10 +3,11 @@ package ui
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine/logs"
@@ -15,6 +16,7 @@ import (
 const (
 	shownBytes  = 16 << 10 // of one line: more than fills any screen, and little enough to clean in a frame
 	wrappedRows = 200      // of one line
+	cellBytes   = 40       // that one cell may take: a character with all its accents, and a colour of its own
 	cachedLines = 2000
 )
 
@@ -86,6 +88,9 @@ func (p *logPane) formatLine(st *styles, l *logs.Line, open bool) []string {
 		}
 	}
 	text := string(logs.Clean(nil, p.short(raw)))
+	if !p.wrap && !open {
+		text = head(text, cellBytes*(p.xoff+w+1))
+	}
 	if strings.IndexByte(text, 0x1b) < 0 {
 		text = levelPaint(st, l.Level).s(text)
 	}
@@ -126,6 +131,21 @@ func (p *logPane) laidOut(st *styles, raw []byte, w int) []string {
 	return out
 }
 
+// head is the first n bytes of a clean text, or a few less: no character and no colour is cut in two.
+func head(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	text = text[:n]
+	if at := strings.LastIndexByte(text, 0x1b); at >= 0 && strings.IndexByte(text[at:], 'm') < 0 {
+		text = text[:at]
+	}
+	return text
+}
+
 // short gives a structured line in its short form, unless the user wants lines as they are, or looks for something that the short
 // form does not show.
 func (p *logPane) short(raw []byte) []byte {
@@ -141,32 +161,36 @@ func (p *logPane) short(raw []byte) []byte {
 
 // carryStyles makes every row of a wrapped line begin in the style in which the one before ended.
 func carryStyles(rows []string) []string {
-	open := ""
+	var pen logs.Pen
 	for i, r := range rows {
-		out := open + r
-		for j := strings.IndexByte(r, 0x1b); j >= 0; {
-			end := strings.IndexByte(r[j:], 'm')
-			if end < 0 {
+		open := pen.String()
+		for rest := r; ; {
+			sgr, after, ok := nextSGR(rest)
+			if !ok {
 				break
 			}
-			seq := r[j : j+end+1]
-			if seq == "\x1b[m" || seq == "\x1b[0m" {
-				open = ""
-			} else {
-				open += seq
-			}
-			next := strings.IndexByte(r[j+end+1:], 0x1b)
-			if next < 0 {
-				break
-			}
-			j += end + 1 + next
+			pen.Apply(sgr)
+			rest = after
 		}
-		if open != "" {
-			out += "\x1b[m"
+		rows[i] = open + r
+		if !pen.Plain() {
+			rows[i] += "\x1b[m"
 		}
-		rows[i] = out
 	}
 	return rows
+}
+
+// nextSGR finds the first sequence in a clean text, and what stands behind it.
+func nextSGR(text string) (sgr, after string, ok bool) {
+	at := strings.IndexByte(text, 0x1b)
+	if at < 0 {
+		return "", "", false
+	}
+	end := strings.IndexByte(text[at:], 'm')
+	if end < 0 {
+		return "", "", false
+	}
+	return text[at : at+end+1], text[at+end+1:], true
 }
 
 func levelPaint(st *styles, l logs.Level) paint {
@@ -181,24 +205,58 @@ func levelPaint(st *styles, l logs.Level) paint {
 	return st.plain
 }
 
-// highlight shows where the search matches.
+// shownMatches is how many matches are shown in one line.
+const shownMatches = 1000
+
+// highlight shows where the search matches a clean text.
 func (p *logPane) highlight(st *styles, text string) string {
 	if p.re == nil {
 		return text
 	}
-	plain := ansi.Strip(text)
-	found := p.re.FindAllStringIndex(plain, 100)
+	found := p.re.FindAllStringIndex(ansi.Strip(text), shownMatches)
+	found = slices.DeleteFunc(found, func(f []int) bool { return f[0] == f[1] })
 	if len(found) == 0 {
 		return text
 	}
-	ranges := make([]lipgloss.Range, 0, len(found))
-	for _, f := range found {
-		if f[0] < f[1] {
-			from := width(plain[:f[0]])
-			ranges = append(ranges, lipgloss.NewRange(from, from+width(plain[f[0]:f[1]]), st.matchStyle))
+	var b strings.Builder
+	var pen logs.Pen
+	match := string(of(st.matchStyle))
+	at, inside := 0, false // of the plain text
+	for text != "" {
+		if text[0] == 0x1b {
+			sgr, after, ok := nextSGR(text)
+			if !ok {
+				break
+			}
+			pen.Apply(sgr)
+			if !inside {
+				b.WriteString(sgr)
+			}
+			text = after
+			continue
+		}
+		n := strings.IndexByte(text, 0x1b) // up to the next change of colour
+		if n < 0 {
+			n = len(text)
+		}
+		switch {
+		case inside:
+			n = min(n, found[0][1]-at)
+		case len(found) > 0 && found[0][0] == at:
+			b.WriteString("\x1b[m" + match)
+			inside = true
+			continue
+		case len(found) > 0:
+			n = min(n, found[0][0]-at)
+		}
+		b.WriteString(text[:n])
+		text, at = text[n:], at+n
+		if inside && at == found[0][1] {
+			b.WriteString("\x1b[m" + pen.String())
+			found, inside = found[1:], false
 		}
 	}
-	return lipgloss.StyleRanges(text, ranges...)
+	return b.String()
 }
 
 // ruleAround puts a text into the middle of a line.

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
@@ -131,41 +135,126 @@ func FuzzLayout(f *testing.F) {
 
 func abs(n int) int { return max(n, -n) }
 
-// FuzzScreen draws hostile text at any size: no row is wider than the screen, and nothing but colours comes through.
+// FuzzScreen draws hostile text at any size and in every way: no row is wider than the screen, and nothing but colours comes through.
 func FuzzScreen(f *testing.F) {
 	f.Add(80, 24, "plain", uint8(0))
 	f.Add(1, 1, "\x1b]0;title\x07\x1b[2J\x9b31m\ttab\r", uint8(1))
 	f.Add(61, 15, "日本語日本語日本語日本語日本語日本語\u202e", uint8(2))
 	f.Add(200, 50, strings.Repeat("\x1b[31m語", 300), uint8(4))
-	f.Fuzz(func(t *testing.T, w, h int, text string, focus uint8) {
+	f.Add(40, 20, `{"a":"\x1b[31m語\u202e","b":["`+strings.Repeat("é語", 40)+`"]}`, uint8(0x21))
+	f.Fuzz(func(t *testing.T, w, h int, text string, how uint8) {
 		w, h = abs(w%260), abs(h%80)
 		m, b := load(t, 7, w, h)
 		b.store.Append("svc-01", 1, 1, logs.Stderr, start.Add(time.Hour), []byte(text))
-		m.log.wrap, m.log.pretty = focus&8 != 0, focus&16 != 0
-		m.focusPane(panes()[focus%5])
+		m.log.wrap, m.log.pretty = how&8 != 0, how&16 != 0
+		m.focusPane(panes()[how%5])
 		m.refresh()
-		v := m.View().Content
-		rows := strings.Split(v, "\n")
-		if h > 0 && w > 0 && len(rows) != h {
-			t.Errorf("%d rows at %dx%d", len(rows), w, h)
+		if how&32 != 0 {
+			m.View()
+			doOpenLine(m)
 		}
-		for i, r := range rows {
-			if width(r) > w {
-				t.Errorf("row %d is %d wide at %dx%d: %q", i, width(r), w, h, r)
-			}
-			for rest := r; ; {
-				at := strings.IndexByte(rest, 0x1b)
-				if at < 0 {
-					break
-				}
-				end := strings.IndexAny(rest[at+1:], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz]_^P")
-				if end < 1 || rest[at+1] != '[' || rest[at+1+end] != 'm' {
-					t.Fatalf("row %d holds an escape that is no colour: %q", i, rest[at:])
-				}
-				rest = rest[at+1+end:]
-			}
+		if how&64 != 0 {
+			m.log.setSearch(".", regexp.MustCompile("."))
 		}
+		m.dirty = true
+		checkRows(t, m.View().Content, w, h)
 	})
+}
+
+// checkRows fails where drawn rows are not what a terminal of w by h may be given.
+func checkRows(t *testing.T, content string, w, h int) {
+	t.Helper()
+	rows := strings.Split(content, "\n")
+	if h > 0 && w > 0 && len(rows) != h {
+		t.Errorf("%d rows at %dx%d", len(rows), w, h)
+	}
+	for i, r := range rows {
+		if width(r) > w {
+			t.Errorf("row %d is %d wide at %dx%d: %q", i, width(r), w, h, r)
+		}
+		if !utf8.ValidString(r) {
+			t.Errorf("row %d is not UTF-8: %q", i, r)
+		}
+		for rest := r; ; {
+			at := strings.IndexFunc(rest, unicode.IsControl)
+			if at < 0 {
+				break
+			}
+			sgr := ansiSGR.FindString(rest[at:])
+			if sgr == "" {
+				t.Fatalf("row %d holds a control character that begins no colour: %q", i, rest[at:])
+			}
+			rest = rest[at+len(sgr):]
+		}
+	}
+}
+
+var ansiSGR = regexp.MustCompile("^\x1b\\[[0-9;:]*m")
+
+// Each kind of hostile text, in each way of showing a line: it stays within its rows, and what can be read of it is there.
+func TestHostileLinesStayWithinTheirRows(t *testing.T) {
+	for name, c := range map[string]struct{ raw, want string }{
+		"colour left open":     {"\x1b[1;31mred from here", "red from here"},
+		"cursor and screen":    {"one\x1b[2J\x1b[H\x1b[10;20H\x1b[5A\x1b[?1049l\x1b[?25hthing", "onething"},
+		"title, clipboard":     {"a\x1b]0;owned\x07b\x1b]52;c;ZXZpbA==\x1b\\\x1b]8;;http://x\x07c", "abc"},
+		"DCS, APC, PM, SOS":    {"a\x1bPq#0;1\x1b\\b\x1b_Gf=1\x1b\\c\x1b^x\x1b\\d\x1bXy\x1b\\e", "abcde"},
+		"a string with no end": {"seen\x1bPand never the rest", "seen"},
+		"C0, C1, DEL":          {"a\x00\x05\x07\x0e\x7fb\u0085\u0090c\u009c", "ab"},
+		"raw C1 bytes":         {"a\x9b2J\x90qb", "a�2J�qb"},
+		"tabs":                 {"a\tb\tc", "a       b       c"},
+		"progress bar":         {" 10%\r 50%\r\x1b[K100% done\r", "100% done"},
+		"backspaces":           {"passwort\b\b\b\b\b\b\b\bhidden  ", "hidden"},
+		"wide":                 {strings.Repeat("日本語", 200), "日本語"},
+		"combining":            {strings.Repeat("e\u0301\u0302\u0303", 300), "e\u0301"},
+		"zalgo at the start":   {strings.Repeat("\u0301", 50) + "x", "x"},
+		"emoji":                {strings.Repeat("👩\u200d👩\u200d👧🏽🇩🇪", 60), "👩"},
+		"direction":            {"\u202ednim s'rekcah\u2066\u2028end", "dnim s'rekcahend"},
+		"invalid UTF-8":        {"a\xff\xfe\xc3(\xe2\x82", "a�(�"},
+		"90,000 characters":    {strings.Repeat("0123456789", 9000), "0123456789"},
+		"90,000 wide":          {strings.Repeat("語", 90000), "語語"},
+		"90,000 colours":       {strings.Repeat("\x1b[3"+"1mx", 18000), "xxx"},
+		"binary": {string(func() (b []byte) {
+			for i := range 4096 {
+				b = append(b, byte(i*7))
+			}
+			return
+		}()), ""},
+		"JSON with escapes":     {`{"level":"error","msg":"a\u001b[2Jb\u0007\u202ec","long":"` + strings.Repeat("語", 300) + `"}`, "error"},
+		"an object of newlines": {`{"msg":"x","stack":"one\ntwo\r\n\u001b]0;t\u0007three"}`, "x"},
+		"logfmt with escapes":   {"level=error msg=\"a\\x1b[2J\\n\" key=\x1b[2J\x1b]0;t\x07v", "level"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, size := range [][2]int{{80, 24}, {61, 15}, {7, 5}} {
+				m, b := load(t, 3, size[0], size[1])
+				for _, stream := range []logs.Stream{logs.Stdout, logs.Stderr} {
+					b.store.Append("svc-01", 1, 1, stream, start.Add(time.Hour), []byte(c.raw))
+				}
+				m.focusPane(paneLogs)
+				m.refresh()
+				for how := range 32 {
+					p := &m.log
+					p.wrap, p.pretty, p.raw = how&1 != 0, how&2 != 0, how&4 != 0
+					p.follow, p.skip = true, 0
+					clear(p.open)
+					p.setSearch("", nil)
+					m.View()
+					if how&8 != 0 {
+						doOpenLine(m)
+					}
+					if how&16 != 0 {
+						p.setSearch("[a-z語]+", regexp.MustCompile("[a-z語]+"))
+					}
+					m.dirty = true
+					content := m.View().Content
+					checkRows(t, content, size[0], size[1])
+					headSeen := how&(1|2|8) == 0 // else it may be above the window
+					if text := ansi.Strip(content); size[0] >= 80 && headSeen && !strings.Contains(strings.ToLower(text), strings.ToLower(c.want)) {
+						t.Errorf("%q is not seen in way %b:\n%s", c.want, how, text)
+					}
+				}
+			}
+		})
+	}
 }
 
 func TestColumnsLeaveInTheirOrder(t *testing.T) {

@@ -2,6 +2,8 @@ package ui
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +186,60 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 				doFollow(m)
 				queue = append(queue, m.findMatch(false))
 				pump(never)
+			}
+		})
+	}
+}
+
+func TestMatchesAreShownAcrossColours(t *testing.T) {
+	st := newStyles(true)
+	on := string(of(st.matchStyle))
+	for text, want := range map[string]string{
+		"an order here":                       "an \x1b[m" + on + "order\x1b[m here",
+		"\x1b[31man ord\x1b[32mer here\x1b[m": "\x1b[31man \x1b[m" + on + "order\x1b[m\x1b[0;32m here\x1b[m",
+		"日本 order日":                           "日本 \x1b[m" + on + "order\x1b[m日",
+		"orderorder":                          "\x1b[m" + on + "order\x1b[m\x1b[m" + on + "order\x1b[m",
+		"\x1b[1mnone\x1b[m":                   "\x1b[1mnone\x1b[m",
+	} {
+		p := &logPane{re: regexp.MustCompile("order|x*")}
+		if got := p.highlight(&st, text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestWrappedRowsGoOnInTheirColour(t *testing.T) {
+	got := carryStyles([]string{"\x1b[1;31mone", "two\x1b[22m", "three\x1b[m", "four"})
+	want := []string{"\x1b[1;31mone\x1b[m", "\x1b[0;1;31mtwo\x1b[22m\x1b[m", "\x1b[0;31mthree\x1b[m", "four"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// A colour for each character does not pile up from row to row.
+	rows := make([]string, 200)
+	for i := range rows {
+		rows[i] = strings.Repeat("\x1b[31mx\x1b[32my", 30)
+	}
+	if n := len(strings.Join(carryStyles(rows), "")); n > 200*30*14 {
+		t.Errorf("%d bytes for 200 rows", n)
+	}
+}
+
+// A screen full of the worst lines is drawn anew.
+func BenchmarkHostileScreen(b *testing.B) {
+	for name, line := range map[string]string{
+		"colours": strings.Repeat("\x1b[31mx", 18000), "wide": strings.Repeat("語", 90000), "json": `{"msg":"` + strings.Repeat("order ", 15000) + `"}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			m, f := load(b, 1, 80, 40)
+			for range 40 {
+				f.store.Append("svc-00", 1, 1, logs.Stdout, start.Add(time.Hour), []byte(line))
+			}
+			m.log.re = regexp.MustCompile("x|語|order")
+			m.refresh()
+			for b.Loop() {
+				m.log.dropCache()
+				m.dirty = true
+				m.View()
 			}
 		})
 	}

@@ -311,7 +311,7 @@ func (p *servicesPane) draw(m *Model, r rect) []string {
 		out = append(out, m.st.dim.s(fit("   no services", r.w)))
 	}
 	if more := len(p.rows) - p.top - p.h; more > 0 && len(out) > 1 {
-		hidden := m.st.dim.s(fmt.Sprintf(" %d more ", more))
+		hidden := m.st.dim.s(cut(fmt.Sprintf(" %d more ", more), r.w))
 		last := out[len(out)-1]
 		out[len(out)-1] = fit(last, r.w-width(hidden)) + hidden
 	}

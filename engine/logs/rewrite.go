@@ -263,3 +263,26 @@ func number(p []byte) int {
 	}
 	return n
 }
+
+// Pen is what the SGR sequences of a clean text add up to, for those who cut such a text or write into it. The zero value is plain.
+type Pen struct{ style style }
+
+// Apply takes up a sequence, "\x1b[1;31m".
+func (p *Pen) Apply(sgr string) {
+	if len(sgr) > 3 {
+		p.style = p.style.apply([]byte(sgr[2 : len(sgr)-1]))
+		return
+	}
+	p.style = style{} // "\x1b[m"
+}
+
+// Plain tells whether nothing is on.
+func (p *Pen) Plain() bool { return p.style.none() }
+
+// String gives one sequence that leads to the same look whatever was before; "" for a plain pen.
+func (p *Pen) String() string {
+	if p.style.none() {
+		return ""
+	}
+	return string(p.style.appendTo(nil))
+}
