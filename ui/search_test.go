@@ -97,8 +97,8 @@ func aMillion() *fake {
 // From the key press to the figure on the screen, and to the match under the cursor. The bounds are wide, for machines that do
 // other things as well; BenchmarkSearchAMillionLines gives the figures.
 func TestSearchOverAMillionLinesAnswersAtOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a million lines take a quarter of a gigabyte; left out with -short")
+	if testing.Short() || raceEnabled {
+		t.Skip("left out with -short and under the race detector: a million lines are to be searched in time")
 	}
 	const bound = time.Second
 	s := openScreen(t, aMillion(), 120, 40)
