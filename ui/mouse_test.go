@@ -41,8 +41,11 @@ func TestDraggingSelectsLines(t *testing.T) {
 	s.wait("|12:04:31 db     line 95", "|12:04:31 db     line 94", ">12:04:31 db     line 93")
 	s.drop(40, y-2)
 	s.wait("3 lines selected, y copies")
-	s.p.Send(tea.MouseWheelMsg{X: 40, Y: y, Button: tea.MouseWheelUp}) // the range stays where it is
-	s.wait("line 87")
+	for range 6 {
+		s.p.Send(tea.MouseWheelMsg{X: 40, Y: y, Button: tea.MouseWheelUp}) // the range stays where it is, out of sight
+	}
+	s.wait("line 75")
+	s.gone("line 93")
 	s.keys("y")
 	s.wait("copied 3 lines to the terminal (OSC 52)")
 

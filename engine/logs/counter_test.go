@@ -103,18 +103,36 @@ func TestForkStaysAsItIsWhileTheViewGoesOn(t *testing.T) {
 		write(r.IntN(400), round*300) // late, so that lines are put in between
 		v.Refresh()
 		// What the fork shows may drop out of the store, but nothing else may happen to it.
-		got := <-done
-		at := 0
-		for _, seq := range got {
-			for at < len(before) && before[at] != seq {
-				at++
-			}
-			if at == len(before) {
-				t.Fatalf("round %d: the fork shows line %d out of its place or that was not there", round, seq)
-			}
-		}
+		unmoved(t, before, <-done)
 		same(t, slices.DeleteFunc(all(v), func(l Line) bool { return l.Seq == 0 }), held(s, Filter{}))
 		fork.Refresh() // a fork can go on as well
 		same(t, slices.DeleteFunc(all(fork), func(l Line) bool { return l.Seq == 0 }), held(s, Filter{}))
+		// What both put at their ends is each one's own.
+		twin := fork.Fork()
+		later := func(service string, from int) {
+			for i := range 10 {
+				s.Append(service, 1, 1, Stdout, at(1_000_000+round*1000+from+i), []byte("x"))
+			}
+		}
+		later("y", 500)
+		twin.Refresh()
+		went := seqs(twin)
+		later("z", 0) // before those, so that the fork takes them in another order
+		fork.Refresh()
+		unmoved(t, went, seqs(twin))
+	}
+}
+
+// unmoved fails where lines came to those of before, or stand in another order.
+func unmoved(t *testing.T, before, after []uint64) {
+	t.Helper()
+	at := 0
+	for _, seq := range after {
+		for at < len(before) && before[at] != seq {
+			at++
+		}
+		if at == len(before) {
+			t.Fatalf("line %d is out of its place or was not there", seq)
+		}
 	}
 }
