@@ -162,7 +162,7 @@ func screenActions() []action {
 		{name: "palette", keys: []string{":", "ctrl+p"}, short: "cmd", help: "find any command by its name", group: g, where: paneAny, rank: 9, run: openPalette},
 		{name: "help", keys: []string{"?"}, short: "help", help: "all keys", group: g, where: paneAny, rank: 1, run: openHelp},
 		{name: "quit", keys: []string{"q"}, short: "quit", help: "quit; asks whether to leave all running or to stop it (ctrl+c twice stops)", group: g, where: paneAny, rank: 6, run: askQuit},
-		{name: "back", keys: []string{"esc"}, help: "close, clear the search, drop marks", group: g, where: paneAny, run: doBack},
+		{name: "back", keys: []string{"esc"}, help: "close; then clear range, search, time, stream, level, marks, one after the other", group: g, where: paneAny, run: doBack},
 	}
 }
 

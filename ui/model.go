@@ -374,7 +374,8 @@ func (m *Model) cyclePane(by int) {
 	m.focusPane(all[(i+by+len(all))%len(all)])
 }
 
-// doBack undoes what stands out: range, search, marks, level, single service, zoom, in this order.
+// doBack undoes what stands out: among the logs range, open lines, search, time, stream, level, marks; then the single service and
+// the zoom, in this order. What is muted stays so: it has a key of its own.
 func doBack(m *Model) tea.Cmd {
 	switch {
 	case m.focus == paneLogs && m.log.back():
