@@ -39,8 +39,8 @@ func TestCopySaysTheWaysItTook(t *testing.T) {
 			s := openScreen(t, b, 140, 40, func(o *Options) { o.Environ = append(o.Environ, c.env...) })
 			s.keys("2", "k", "v", "k", "k", "y")
 			s.wait(c.want...)
-			if c.ran != "" && !b.told(c.ran+`"ERROR upstream worker 502\n`) && !b.told(c.ran) {
-				t.Errorf("%s: the command was not run: %q", name, b.heard)
+			if c.ran != "" && !b.told(c.ran) {
+				t.Error("the command was not run")
 			}
 			s.quit()
 			if text, err := os.ReadFile(file); err != nil || strings.Count(string(text), "\n") != 3 {
