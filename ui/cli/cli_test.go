@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
