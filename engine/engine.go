@@ -44,31 +44,32 @@ type Engine struct {
 	name string // of the project
 	dir  string
 
-	mu       sync.Mutex
-	p        *project.Project // replaced whole when a changed file is applied
-	info     Info
-	svcs     map[string]*service
-	parts    map[string]*part // networks and volumes, by kind and key
-	records  []Record
-	recSeq   uint64
-	builds   []*Build
-	buildSeq int
-	ledgers  []*Ledger
-	watching WatchStatus
-	plan     string
-	phase    Phase
-	began    time.Time
-	readyIn  time.Duration
-	ready    bool
-	reload   *Reload
-	loaded   *project.Project // the project that Reload would apply; nil when it does not load
-	orphaned []string
-	warnings []string
-	focused  bool
-	seq      uint64
-	snap     *Snapshot
-	moved    chan struct{} // closed and replaced at every change of state
-	bell     bell
+	mu        sync.Mutex
+	p         *project.Project // replaced whole when a changed file is applied
+	info      Info
+	svcs      map[string]*service
+	parts     map[string]*part // networks and volumes, by kind and key
+	records   []Record
+	recSeq    uint64
+	builds    []*Build
+	buildSeq  int
+	ledgers   []*Ledger
+	watching  WatchStatus
+	plan      string
+	phase     Phase
+	began     time.Time
+	readyIn   time.Duration
+	ready     bool
+	reload    *Reload
+	loaded    *project.Project // the project that Reload would apply; nil when it does not load
+	orphaned  []string
+	warnings  []string
+	attention Attention
+	look      chan struct{} // capacity 1: attention changed
+	seq       uint64
+	snap      *Snapshot
+	moved     chan struct{} // closed and replaced at every change of state
+	bell      bell
 }
 
 // New makes an engine; it asks the runtime nothing yet. A nil Logs gets a store of the default size.
@@ -83,12 +84,13 @@ func New(o Options) *Engine {
 		o.LogTail = 0
 	}
 	e := &Engine{
-		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir, focused: true,
+		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir,
 		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
 		starts:   make(chan struct{}, max(2, 2*runtime.NumCPU())),
 		ranges:   make(chan struct{}, 1),
 		prepares: make(chan struct{}, max(2, runtime.NumCPU())),
 		running:  make(chan struct{}),
+		look:     make(chan struct{}, 1),
 		svcs:     map[string]*service{},
 		parts:    map[string]*part{},
 		moved:    make(chan struct{}),
@@ -249,12 +251,21 @@ func (e *Engine) Records(since uint64) (recs []Record, missed int) {
 // Logs is the project's log store.
 func (e *Engine) Logs() *logs.Store { return e.opts.Logs }
 
-// SetAttention tells the engine how closely somebody looks: with false (terminal unfocused) readings of CPU and memory are taken
-// less often.
-func (e *Engine) SetAttention(focused bool) {
+// Attention is how closely somebody looks at the readings of CPU, memory and network. The zero value wants all of them often.
+type Attention struct {
+	Away     bool     // the terminal has no focus
+	Services []string // those whose readings are seen; nil: all
+}
+
+// SetAttention tells the engine whose readings to take often; those of the others are taken now and then, for the sums.
+func (e *Engine) SetAttention(a Attention) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.focused = focused
+	e.attention = a
+	e.mu.Unlock()
+	select {
+	case e.look <- struct{}{}:
+	default: // it is going to look anyway
+	}
 }
 
 // Exec runs a command in a replica of a service (0: the first that runs) and returns its exit code.

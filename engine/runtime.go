@@ -238,7 +238,6 @@ type Stats struct {
 	MemLimit int64
 	NetRx    int64 // bytes so far
 	NetTx    int64
-	Pids     int
 }
 
 // ExecOptions says what to run and with which streams. Nil streams are not attached.

@@ -118,10 +118,12 @@ type Service struct {
 	ExitCode   int     // of the last replica that ended
 	CPU        float64 // cores; NaN before the second sample
 	Mem        int64   // bytes; -1 before the first sample
+	MemLimit   int64   // bytes over all replicas; 0 without a limit
 	NetRx      float64 // bytes per second; NaN before the second sample
 	NetTx      float64
 	CPUHistory []float64 // cores, one a sample, oldest first; at most 60
 	MemHistory []int64
+	NetHistory []float64 // bytes per second, in and out together
 	Ports      []Port
 	DependsOn  []string
 	WaitsFor   []string // "db healthy": what keeps it from starting

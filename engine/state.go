@@ -47,12 +47,16 @@ type replica struct {
 	blame      string // what the next change of state is due to, when we know beforehand
 	byUs       bool   // the end that is seen next was asked for
 
+	read    time.Time // when its use was asked for last
 	last    Stats
 	cpu     float64
 	mem     int64
 	rx, tx  float64
 	cpuHist []float64
 	memHist []int64
+	netHist []float64
+
+	memLimit int64
 }
 
 // past is a container that another one has replaced.
@@ -325,13 +329,14 @@ func (e *Engine) Snapshot() *Snapshot {
 		n.Ledgers = append(n.Ledgers, c)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
-		n.Services = append(n.Services, e.svcs[name].snapshot())
+		n.Services = append(n.Services, e.svcs[name].snapshot(e.info.MemTotal))
 	}
 	e.snap = n
 	return n
 }
 
-func (s *service) snapshot() Service {
+// snapshot is a service as readers see it; memTotal is the machine's memory, a limit of which is none.
+func (s *service) snapshot(memTotal int64) Service {
 	out := Service{
 		Name: s.name, State: s.state, Health: HealthNone, Since: s.since, Wanted: s.conf.Replicas, Image: s.conf.Image,
 		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: s.readyBy(), Ready: s.isReady(), ByHand: s.byHand,
@@ -365,12 +370,15 @@ func (s *service) snapshot() Service {
 			out.Started = r.inst.Started
 		}
 		out.CPU, out.Mem = plus(out.CPU, r.cpu), max(out.Mem, 0)+max(r.mem, 0)
+		if r.memLimit > 0 && r.memLimit < memTotal {
+			out.MemLimit += r.memLimit
+		}
 		if r.mem < 0 {
 			out.Mem = -1
 		}
 		out.NetRx, out.NetTx = plus(out.NetRx, r.rx), plus(out.NetTx, r.tx)
 		if r.number == 1 || out.CPUHistory == nil {
-			out.CPUHistory, out.MemHistory = slices.Clone(r.cpuHist), slices.Clone(r.memHist)
+			out.CPUHistory, out.MemHistory, out.NetHistory = slices.Clone(r.cpuHist), slices.Clone(r.memHist), slices.Clone(r.netHist)
 		}
 	}
 	if len(out.Ports) == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -50,11 +51,12 @@ func (m *Model) selected() *engine.Service { return m.service(m.svc.sel.service)
 
 // service finds a service by its name.
 func (m *Model) service(name string) *engine.Service {
-	i, ok := slices.BinarySearchFunc(m.snap.Services, name, func(s engine.Service, n string) int { return strings.Compare(s.Name, n) })
+	all := m.snap.Services
+	i, ok := sort.Find(len(all), func(i int) int { return strings.Compare(name, all[i].Name) })
 	if !ok {
 		return nil
 	}
-	return &m.snap.Services[i]
+	return &all[i]
 }
 
 // eachTarget are the services that a verb acts on.

@@ -48,9 +48,11 @@ func (f *fake) LoadOlder(_ context.Context, services []string, from time.Time) (
 	}
 	return load(), nil
 }
-func (f *fake) SetAttention(on bool) { f.note(fmt.Sprint("attention ", on)) }
-func (f *fake) clock() time.Time     { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
-func (f *fake) note(s string)        { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }
+func (f *fake) SetAttention(a engine.Attention) {
+	f.note(fmt.Sprintf("attention %v %s", !a.Away, strings.Join(a.Services, ",")))
+}
+func (f *fake) clock() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
+func (f *fake) note(s string)    { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }
 
 // command is another program's command.
 func (f *fake) command(input, line string) (string, error) {

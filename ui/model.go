@@ -3,19 +3,15 @@ package ui
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
 )
 
-const (
-	frameTime  = 33 * time.Millisecond // between two looks at a busy engine
-	secondQuit = 2 * time.Second       // within which a second ctrl+c stops
-)
+// secondQuit is within which a second ctrl+c stops.
+const secondQuit = 2 * time.Second
 
 // Model is the root: it routes messages to the parts and puts their rows together.
 type Model struct {
@@ -35,6 +31,9 @@ type Model struct {
 	tab     pane // what main shows: logs, events, builds or ledger
 	zoom    bool
 	blurred bool
+	moved   time.Time        // when something happened last: a key, a token of the engine
+	seen    engine.Attention // what the engine was told last
+	pacer   pacer
 
 	svc    servicesPane
 	log    logPane
@@ -84,7 +83,7 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 	}
 	m := &Model{
 		opts: o, jobs: &jobs{ctx: ctx}, backend: o.Backend, changed: changed, keys: km,
-		snap: &engine.Snapshot{}, now: o.Now(), focus: paneServices, tab: paneLogs, dark: o.Config.Theme != "light", dirty: true,
+		snap: &engine.Snapshot{}, now: o.Now(), moved: o.Now(), focus: paneServices, tab: paneLogs, dark: o.Config.Theme != "light", dirty: true,
 	}
 	m.st = newStyles(m.dark)
 	m.svc = newServicesPane()
@@ -104,58 +103,21 @@ func (m *Model) Init() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// waitChanged waits for the next token, not before pause is over: a busy engine costs 30 draws a second at most.
-func (m *Model) waitChanged(pause time.Duration) tea.Cmd {
-	return m.jobs.do("wait for changes", func(ctx context.Context) tea.Msg {
-		if pause > 0 {
-			t := time.NewTimer(pause)
-			defer t.Stop()
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				return nil
-			}
-		}
-		select {
-		case <-m.changed:
-			return changedMsg{}
-		case <-ctx.Done():
-			return nil
-		}
-	})
-}
-
-// tick brings the clock and the uptimes on, once a second, and less often while nobody looks.
-func (m *Model) tick() tea.Cmd {
-	wait := time.Second - time.Duration(m.opts.Now().Nanosecond())
-	if m.blurred {
-		wait += 4 * time.Second
-	}
-	return m.jobs.do("clock", func(ctx context.Context) tea.Msg {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case now := <-t.C:
-			return tickMsg(now)
-		case <-ctx.Done():
-			return nil
-		}
-	})
-}
-
 // Update implements tea.Model. It routes; the parts do the work.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.dirty = true
+	m.stir(msg)
+	defer m.keepPace()
 	switch msg := msg.(type) {
 	case changedMsg:
 		alarm := m.refresh()
 		return m, tea.Batch(alarm, m.waitChanged(frameTime))
 	case tickMsg:
-		m.now = m.opts.Now()
+		alarm := m.refresh() // readings of CPU and memory leave no token
 		if m.status.offer && m.now.Sub(m.lastCtrl) >= secondQuit {
 			m.status = statusLine{} // a second ctrl+c would not stop any more
 		}
-		return m, m.tick()
+		return m, tea.Batch(alarm, m.tick(), m.attend())
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 	case tea.KeyPressMsg:
@@ -177,10 +139,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.restyle()
 	case tea.FocusMsg:
 		m.blurred = false
-		return m, m.attention(true)
+		return m, m.attend()
 	case tea.BlurMsg:
 		m.blurred = true
-		return m, m.attention(false)
+		return m, m.attend()
 	case viewMsg:
 		if msg.gen == m.log.gen {
 			m.log.adopt(msg.view)
@@ -253,32 +215,6 @@ func (m *Model) restyle() {
 	m.log.dropCache()
 	m.svc.cache = servicesCache{}
 	m.footer = footerCache{}
-}
-
-// alarm rings when something broke since before and nobody looks.
-func (m *Model) alarm(before *engine.Snapshot) tea.Cmd {
-	if m.opts.Config.Notify == "" || m.opts.Config.Notify == "none" || !m.blurred || len(before.Records) == 0 {
-		return nil
-	}
-	last := before.Records[len(before.Records)-1].Seq
-	for _, r := range m.snap.Records {
-		if r.Seq <= last || r.Err == "" && r.State != engine.StateBroken {
-			continue
-		}
-		text := oneLine(ansi.Strip(strings.TrimSpace(r.Service + " " + recordText(r))))
-		if m.opts.Config.Notify == "desktop" {
-			return tea.Raw("\x1b]9;bulkhead: " + text + "\x07")
-		}
-		return tea.Raw("\x07")
-	}
-	return nil
-}
-
-func (m *Model) attention(on bool) tea.Cmd {
-	return m.jobs.do("set attention", func(context.Context) tea.Msg {
-		m.backend.SetAttention(on)
-		return nil
-	})
 }
 
 // say puts a line into the status line.

@@ -337,6 +337,16 @@ func TestRemappedKeyIsShownAndWorks(t *testing.T) {
 	s.quit()
 }
 
+// The quick way to a width is the parser's.
+func TestWidthIsThatOfTheParser(t *testing.T) {
+	for _, s := range []string{"", "plain", "\x1b[32mok\x1b[m", "\x1b[1;38;5;3mx\x1b[0m y", "─│┄━▁▂█▓░▒●◐◌○", "a…b ‖ ·", "日本", "e\u0301", "●\ufe0f", "\x1b", "\x1b[", "\x1b[3",
+		"\x1b]0;title\x07x", "\x1b[2Jx", "a\tb", "⟳ ✗ ✓", "◽◾◿◰", "✗ worker", "\xff\xfe", "\x1bmx"} {
+		if got, want := width(s), ansi.StringWidth(s); got != want {
+			t.Errorf("width of %q is %d, want %d", s, got, want)
+		}
+	}
+}
+
 func TestShortWords(t *testing.T) {
 	for got, want := range map[string]string{
 		age(59 * time.Second): "59s", age(14 * time.Minute): "14m", age(47 * time.Hour): "47h", age(50 * 24 * time.Hour): "50d",
@@ -362,5 +372,16 @@ func TestShortFormOfStructuredLines(t *testing.T) {
 		if got != want || ok != (want != "") {
 			t.Errorf("%s\n gave %q, %v\nwant %q", raw, got, ok, want)
 		}
+	}
+}
+
+// BenchmarkViewAfterASecond is what a screen at rest costs: the clock goes on, and nothing else happened.
+func BenchmarkViewAfterASecond(b *testing.B) {
+	m, f := load(b, 20, 200, 50)
+	b.ReportAllocs()
+	for b.Loop() {
+		f.now = f.now.Add(time.Second)
+		m.Update(tickMsg{})
+		m.View()
 	}
 }

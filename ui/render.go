@@ -139,7 +139,7 @@ func (m *Model) header(w int) string {
 	if s.ReadyIn > 0 && w >= 100 {
 		parts = append(parts, m.st.dim.s("ready in "+took(s.ReadyIn)))
 	}
-	return ends(strings.Join(parts, "   "), m.st.dim.s(m.now.Local().Format("15:04:05"))+" ", w)
+	return ends(strings.Join(parts, "   "), m.st.dim.s(m.clockText())+" ", w)
 }
 
 // counts says how many services are in which kind of state.

@@ -10,14 +10,38 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// width is how many cells s takes. Most of what is shown is plain ASCII, which needs no parser.
+// width is how many cells s takes. Nearly all that is shown is ASCII, colours, and signs of one cell each, which need no parser.
 func width(s string) int {
-	for i := 0; i < len(s); i++ {
-		if s[i] < 0x20 || s[i] >= 0x7f {
+	n := 0
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c >= 0x20 && c < 0x7f:
+			n++
+			i++
+		case c == 0x1b:
+			j := i + 1
+			if j < len(s) && s[j] == '[' {
+				for j++; j < len(s) && (s[j] >= '0' && s[j] <= '9' || s[j] == ';'); j++ {
+				}
+			}
+			if j >= len(s) || s[j] != 'm' || s[j-1] == 0x1b {
+				return ansi.StringWidth(s)
+			}
+			i = j + 1
+		case c == 0xe2 && i+2 < len(s) && s[i+1] >= 0x94 && s[i+1] <= 0x97 && (s[i+1] < 0x97 || s[i+2] < 0xb0): // rules, blocks, dots
+			n++
+			i += 3
+		case strings.HasPrefix(s[i:], "…"), strings.HasPrefix(s[i:], "‖"), strings.HasPrefix(s[i:], "⟳"), strings.HasPrefix(s[i:], "✗"), strings.HasPrefix(s[i:], "✓"):
+			n++
+			i += 3
+		case strings.HasPrefix(s[i:], "·"):
+			n++
+			i += 2
+		default:
 			return ansi.StringWidth(s)
 		}
 	}
-	return len(s)
+	return n
 }
 
 const blanks = "                                                                                                    "

@@ -32,8 +32,8 @@ type Backend interface {
 	Exec(ctx context.Context, service string, replica int, o engine.ExecOptions) (int, error)
 	// LoadOlder reads older lines of services (nil: all) into Logs, where they begin at or after a time that is seen.
 	LoadOlder(ctx context.Context, services []string, from time.Time) (engine.Older, error)
-	// SetAttention says whether somebody looks; readings are taken less often while nobody does.
-	SetAttention(focused bool)
+	// SetAttention says whose readings are seen; those of others are taken less often.
+	SetAttention(engine.Attention)
 }
 
 // Options are the parts and wishes of one screen. Only Backend is required.
@@ -112,9 +112,10 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 
 	opts := []tea.ProgramOption{
 		tea.WithInput(o.Stdin), tea.WithOutput(o.Stdout), tea.WithEnvironment(o.Environ),
-		tea.WithFPS(30), tea.WithoutSignalHandler(),
+		tea.WithFPS(frames), tea.WithoutSignalHandler(),
 	}
 	p := tea.NewProgram(m, append(opts, o.program...)...)
+	m.pacer.program = p
 	if o.started != nil {
 		o.started(p)
 	}

@@ -49,6 +49,7 @@ type Runtime struct {
 	following *client.Client       // see streams
 	info      engine.Info          // zero until the first Info
 	users     map[string][2]int    // numbers of a user, by image id and name
+	gauges    map[string]*gauge    // of containers whose use was read, by id; see localStats
 }
 
 var _ engine.Runtime = (*Runtime)(nil)

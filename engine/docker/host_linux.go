@@ -30,7 +30,7 @@ func kernelRelease() string {
 // isOf tells whether a process belongs to a container: a pid may be another process's by now, and if bulkhead runs in
 // a container itself, then the engine's pids are not ours.
 func isOf(pid int, container string) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	b, err := readSmall(fmt.Sprintf("/proc/%d/cgroup", pid))
 	return err == nil && len(container) == 64 && bytes.Contains(b, []byte(container))
 }
 

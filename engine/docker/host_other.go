@@ -23,3 +23,9 @@ func ownerIn(int, string, string) (uid, gid int, err error) { return 0, 0, errNo
 func handlesStop(int, string, string) (handles, known bool) { return false, false }
 
 func listener(int) string { return "" }
+
+type gauge struct{}
+
+func findGauge(int, string, bool) (*gauge, error) { return nil, errNoAccess }
+
+func (*gauge) read(string) (engine.Stats, error) { return engine.Stats{}, errNotRunning }

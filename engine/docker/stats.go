@@ -12,8 +12,17 @@ import (
 	"bulkhead/engine"
 )
 
-// Stats implements engine.Runtime. It is engine.ErrNotFound for a container that does not run.
+// Stats implements engine.Runtime. Of a container on this machine it reads the kernel's own counters, which costs the engine nothing; of
+// others it asks the engine. It is engine.ErrNotFound for a container that does not run.
 func (r *Runtime) Stats(ctx context.Context, id string) (engine.Stats, error) {
+	if s, ok := r.localStats(ctx, id); ok {
+		return s, nil
+	}
+	return r.askStats(ctx, id)
+}
+
+// askStats asks the engine for one reading.
+func (r *Runtime) askStats(ctx context.Context, id string) (engine.Stats, error) {
 	what := "read the use of " + short(id)
 	res, err := r.cli.ContainerStats(ctx, id, client.ContainerStatsOptions{})
 	if err != nil {
@@ -30,18 +39,60 @@ func (r *Runtime) Stats(ctx context.Context, id string) (engine.Stats, error) {
 	return stats(s), nil
 }
 
+// localStats reads the counters of a container of this machine. What it found out about the container's present life is kept; nil stands
+// for one that cannot be seen from here.
+func (r *Runtime) localStats(ctx context.Context, id string) (engine.Stats, bool) {
+	if info, err := r.Info(ctx); err != nil || !info.Local {
+		return engine.Stats{}, false
+	}
+	r.mu.Lock()
+	g, found := r.gauges[id]
+	r.mu.Unlock()
+	if found && g == nil {
+		return engine.Stats{}, false
+	}
+	if found {
+		if s, err := g.read(id); err == nil {
+			return s, true
+		}
+		r.mu.Lock()
+		delete(r.gauges, id) // this life is over
+		r.mu.Unlock()
+	}
+	c, err := r.running(ctx, id)
+	if err != nil {
+		return engine.Stats{}, false // the engine tells why
+	}
+	mode := container.NetworkMode("")
+	if c.HostConfig != nil {
+		mode = c.HostConfig.NetworkMode
+	}
+	if g, err = findGauge(c.State.Pid, c.ID, !mode.IsHost() && !mode.IsContainer()); err != nil {
+		g = nil
+	}
+	r.mu.Lock()
+	if r.gauges == nil {
+		r.gauges = map[string]*gauge{}
+	}
+	r.gauges[id] = g
+	r.mu.Unlock()
+	if g == nil {
+		return engine.Stats{}, false
+	}
+	s, err := g.read(id)
+	return s, err == nil
+}
+
 func stats(s container.StatsResponse) engine.Stats {
 	out := engine.Stats{
 		Read:     s.Read,
 		CPU:      time.Duration(s.CPUStats.CPUUsage.TotalUsage),
 		Mem:      memory(s.MemoryStats),
 		MemLimit: int64(s.MemoryStats.Limit),
-		Pids:     int(s.PidsStats.Current),
 	}
 	if s.OSType == "windows" {
 		out.CPU *= 100 // counted in 100 ns
 		out.Mem = int64(s.MemoryStats.PrivateWorkingSet)
-		out.Pids = int(s.NumProcs)
 	}
 	for _, n := range s.Networks {
 		out.NetRx += int64(n.RxBytes)
