@@ -94,6 +94,9 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	e.updateLedgers()
 }
 
+// endedByItself is the cause of an end that nobody asked for.
+const endedByItself = "ended by itself"
+
 // label names a replica, by its number only where there are several.
 func (s *service) label(r *replica) string {
 	if s.conf.Replicas > 1 || r.number > 1 {
@@ -121,6 +124,16 @@ func (e *Engine) recordReplica(s *service, r *replica, cause string) {
 	}
 	if cause != "" {
 		rec.Text += " (" + cause + ")"
+	}
+	rec.Time = time.Now()
+	rec.Likely = likely(&rec, e.records[max(0, len(e.records)-shownEvents):], func(name string) []string {
+		if s := e.svcs[name]; s != nil {
+			return slices.Sorted(maps.Keys(s.conf.DependsOn))
+		}
+		return nil
+	})
+	if rec.Likely != nil {
+		rec.Text += "; likely cause: " + rec.Likely.String()
 	}
 	e.record(rec)
 }
@@ -281,7 +294,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		return
 	case EventDied:
 		if !r.byUs && r.blame == "" {
-			cause = "ended by itself"
+			cause = endedByItself
 			if ev.ExitCode == 0 && !restarts(s.conf) {
 				e.store.complete(ev.ID)
 			}

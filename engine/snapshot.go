@@ -255,6 +255,7 @@ type Record struct {
 	Text       string // one line for people
 	Err        string
 	Ledger     *Ledger
+	Likely     *Likely // of a service's trouble or recovery, where one is known
 }
 
 // Ledger is the proof of who was touched by one fault and who was not.

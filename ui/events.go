@@ -47,6 +47,9 @@ func (p *eventsPane) list(m *Model) []event {
 		if r.Replica > 1 || r.Replica == 1 && m.replicas(r.Service) > 1 {
 			e.service = fmt.Sprintf("%s/%d", r.Service, r.Replica)
 		}
+		if r.Likely != nil {
+			e.cause = "likely cause: " + r.Likely.String()
+		}
 		if len(r.Paths) > 0 && !strings.Contains(e.cause, baseName(r.Paths[0])) {
 			e.cause = strings.TrimSpace(e.cause + " " + pathsText(r.Paths))
 		}
@@ -88,6 +91,9 @@ func recordText(r engine.Record) string {
 	}
 	if r.Text != "" {
 		text := strings.TrimPrefix(oneLine(r.Text), r.Service+": ")
+		if r.Likely != nil {
+			text = strings.TrimSuffix(text, "; likely cause: "+r.Likely.String())
+		}
 		if r.Cause != "" {
 			text = strings.TrimSuffix(text, " ("+oneLine(r.Cause)+")")
 		}
@@ -125,6 +131,39 @@ func recordText(r engine.Record) string {
 		}
 	}
 	return text
+}
+
+// shownCause is how long the line about a likely cause stays.
+const shownCause = 30 * time.Second
+
+// causeLine tells of the latest trouble that has a likely cause, while it is fresh and lasts: "gateway unhealthy 2.3 s after orders was
+// killed". Who needs whom is left out where it does not fit into w cells.
+func (m *Model) causeLine(w int) string {
+	for _, r := range slices.Backward(m.snap.Records) {
+		if m.now.Sub(r.Time) > shownCause {
+			break
+		}
+		s := m.service(r.Service)
+		if s == nil || r.Likely == nil {
+			continue
+		}
+		sign := "healthy again"
+		switch {
+		case r.HasExit:
+			sign = fmt.Sprintf("died (exit code %d)", r.ExitCode)
+		case r.Health == engine.Unhealthy:
+			sign = r.Health.String()
+		}
+		if r.HasExit && s.State == engine.StateRunning || r.Health == engine.Unhealthy && s.Health != engine.Unhealthy {
+			return "" // it is over
+		}
+		text := fmt.Sprintf("%s %s %.1f s after %s %s", r.Service, sign, r.Likely.Before.Seconds(), r.Likely.Service, r.Likely.What)
+		if full := text + " (likely cause: " + strings.Join(r.Likely.Path, " needs ") + ")"; width(full) <= w {
+			return full
+		}
+		return text + " (likely)"
+	}
+	return ""
 }
 
 func recordTone(r *engine.Record) tone {

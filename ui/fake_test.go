@@ -215,7 +215,8 @@ func shop() *fake {
 			{Seq: 3, Time: at(29), Kind: "service", Service: "cache", State: engine.StatePaused, Cause: "you pressed p"},
 			{Seq: 4, Time: at(6), Kind: "build", Service: "mail", State: engine.StateBuilding, Cause: "go.mod saved", Text: "rebuild started"},
 			{Seq: 5, Time: at(3), Kind: "service", Service: "worker", State: engine.StateExited, HasExit: true, ExitCode: 1, Cause: "it ended by itself"},
-			{Seq: 6, Time: at(1), Kind: "service", Service: "gw", State: engine.StateRunning, Health: engine.Unhealthy, Cause: "3 failing probes"},
+			{Seq: 6, Time: at(1), Kind: "service", Service: "gw", State: engine.StateRunning, Health: engine.Unhealthy, Cause: "3 failing probes",
+				Likely: &engine.Likely{Service: "worker", What: "died with code 1", Before: 2310 * time.Millisecond, Path: []string{"gw", "worker"}}},
 		},
 		Builds: []engine.Build{
 			{ID: 1, Services: []string{"api"}, Kind: "build", Image: "shop-api:dev", Cause: "you pressed b", Began: at(700), Ended: at(682), Total: 7, Done: 7, Cached: 4},

@@ -346,6 +346,9 @@ func (m *Model) banners() []string {
 		m.reloadBanner(r, up, canUp, add)
 	}
 	m.failureBanner(add)
+	if text := m.causeLine(m.w - 2); text != "" {
+		add(m.st.warn, text, "")
+	}
 	if len(m.snap.Watch.Notices) > 0 && m.h >= 30 {
 		add(m.st.warn, oneLine(m.snap.Watch.Notices[0]), "")
 	}

@@ -468,3 +468,11 @@ func TestEventsTellOfNewerOnesAndEscGoesToThem(t *testing.T) {
 	s.gone("newer")
 	s.quit()
 }
+
+func TestCauseLineStaysWhileTheTroubleLasts(t *testing.T) {
+	s := openScreen(t, shop(), 120, 40)
+	s.wait("gw unhealthy 2.3 s after worker died with code 1 (likely cause: gw needs worker)", "likely cause: worker died with code 1, 2.3 s")
+	s.b.change(func(n *engine.Snapshot) { n.Services[3].Health = engine.Healthy })
+	s.gone("gw unhealthy 2.3 s after")
+	s.quit()
+}

@@ -25,6 +25,7 @@ type jsonLine struct {
 	Health      string           `json:"health,omitempty"`
 	ExitCode    *int             `json:"exit_code,omitempty"`
 	Cause       string           `json:"cause,omitempty"`
+	Likely      string           `json:"likely_cause,omitempty"` // what another service has to do with it
 	Action      string           `json:"action,omitempty"`
 	Paths       []string         `json:"paths,omitempty"`
 	MS          map[string]int64 `json:"ms,omitempty"`
@@ -82,6 +83,9 @@ func recordLine(r engine.Record, output []string) jsonLine {
 	}
 	if r.HasExit {
 		l.ExitCode = &r.ExitCode
+	}
+	if r.Likely != nil {
+		l.Likely = r.Likely.String()
 	}
 	if r.Ledger != nil {
 		l.Ledger = ledgerLine(r.Ledger)
