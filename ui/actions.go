@@ -121,6 +121,10 @@ func logActions() []action {
 		{name: "copy", keys: []string{"y"}, short: "copy", help: "copy the selected lines, else the marked ones, else this one", group: g, where: paneLogs, rank: 5, run: doCopy},
 		{name: "save", keys: []string{"ctrl+s"}, short: "save", help: "save what is shown, or all: text, JSON lines", group: g, where: paneLogs, rank: 9, run: askSave},
 		{name: "jump", keys: []string{"enter"}, short: "logs then", help: "show the logs of that moment", group: "events", where: paneEvents, rank: 1, run: doJump},
+		{name: "timeline-left", keys: []string{"left"}, short: "earlier", help: "timeline cursor: moves the logs to that moment", group: "events", where: paneEvents, rank: 2, ok: hasTimeline, run: func(m *Model) tea.Cmd { return doTimeline(m, -1) }},
+		{name: "timeline-right", keys: []string{"right"}, short: "later", help: "timeline cursor: to a later moment", group: "events", where: paneEvents, rank: 2, ok: hasTimeline, run: func(m *Model) tea.Cmd { return doTimeline(m, 1) }},
+		{name: "timeline-far-left", keys: []string{"shift+left", "<"}, help: "timeline cursor: ten cells back", group: "events", where: paneEvents, ok: hasTimeline, run: func(m *Model) tea.Cmd { return doTimeline(m, -10) }},
+		{name: "timeline-far-right", keys: []string{"shift+right", ">"}, help: "timeline cursor: ten cells on", group: "events", where: paneEvents, ok: hasTimeline, run: func(m *Model) tea.Cmd { return doTimeline(m, 10) }},
 	}
 }
 

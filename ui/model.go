@@ -40,6 +40,7 @@ type Model struct {
 	ev     eventsPane
 	bld    buildsPane
 	led    ledgerPane
+	line   timeline
 	over   overlayer
 	search searchBox
 	footer footerCache
@@ -214,6 +215,7 @@ func (m *Model) restyle() {
 	m.st = newStyles(m.dark)
 	m.log.dropCache()
 	m.svc.cache = servicesCache{}
+	m.line.cache = timelineCache{}
 	m.footer = footerCache{}
 }
 
@@ -315,6 +317,9 @@ func (m *Model) cyclePane(by int) {
 func doBack(m *Model) tea.Cmd {
 	switch {
 	case m.focus == paneLogs && m.log.back():
+	case m.focus == paneEvents && !m.line.cursor.IsZero():
+		m.line.cursor = time.Time{}
+		m.log.follow, m.log.ranged = true, false
 	case m.focus == paneEvents && m.ev.at > 0:
 		m.ev.at, m.ev.seq, m.ev.free = 0, 0, false
 	case m.svc.marking():

@@ -476,3 +476,29 @@ func TestCauseLineStaysWhileTheTroubleLasts(t *testing.T) {
 	s.gone("gw unhealthy 2.3 s after")
 	s.quit()
 }
+
+func TestTimelineCursorMovesTheLogs(t *testing.T) {
+	b := shop()
+	for i := range 300 {
+		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(-time.Duration(300-i)*time.Second))
+	}
+	s := openScreen(t, b, 200, 50)
+	s.wait("GET /orders 200 15ms")
+	s.keys("3")
+	s.wait("←/→ moves the logs there")
+	s.keys("<", "<", "left")
+	text := s.wait("TIMELINE  logs at 12:03:58", "▼", "esc follows again", "line 26")
+	if strings.Contains(text, "GET /orders 200 15ms") {
+		t.Error("the logs stayed at the end")
+	}
+	s.golden("timeline-cursor-200x50")
+	s.keys("right")
+	s.wait("logs at 12:03:59")
+	s.keys("esc")
+	s.wait("GET /orders 200 15ms", "following")
+	s.gone("▼")
+	s.keys("left", "right", "right")
+	s.gone("▼")
+	s.wait("following")
+	s.quit()
+}

@@ -1,17 +1,75 @@
 package ui
 
 import (
+	"fmt"
 	"strings"
 	"time"
+
+	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
 )
 
 const timelineSpan = 5 * time.Minute
 
-// timeline draws one lane per service from the records of the last minutes. Where no record says anything, and the
-// state of now was entered later, the lane is blank: it shows what is known.
-func (m *Model) timeline(r rect) []string {
+// timeline is the part of a wide screen that shows what each service was when.
+type timeline struct {
+	cursor time.Time // the moment that the logs are moved to; zero: none
+	cells  int       // of a lane, when it was drawn last
+	cache  timelineCache
+}
+
+// timelineCache is what was drawn last, and what it was drawn of.
+type timelineCache struct {
+	seq    uint64
+	start  time.Time
+	r      rect
+	sel    string
+	cursor time.Time
+	order  order
+	focus  bool
+	rows   []string
+}
+
+// start is the moment of a lane's first cell. It goes on by whole cells, so that lanes stand still in between.
+func (t *timeline) start(now time.Time) time.Time {
+	cell := timelineSpan / time.Duration(max(t.cells, 1))
+	return now.Truncate(cell).Add(cell - timelineSpan)
+}
+
+// move moves the cursor by n cells. Beyond the last one there is no cursor.
+func (t *timeline) move(n int, now time.Time) {
+	cell := timelineSpan / time.Duration(max(t.cells, 1))
+	if t.cursor.IsZero() {
+		t.cursor = now.Truncate(cell).Add(cell)
+	}
+	t.cursor = t.cursor.Add(time.Duration(n) * cell)
+	if first := t.start(now); t.cursor.Before(first) {
+		t.cursor = first
+	}
+	if t.cursor.After(now) {
+		t.cursor = time.Time{}
+	}
+}
+
+// hasTimeline says whether the timeline is seen.
+func hasTimeline(m *Model) bool { return !m.f.timeline.empty() }
+
+// doTimeline moves the timeline's cursor, and the logs to that moment. Past the end the logs follow again.
+func doTimeline(m *Model, n int) tea.Cmd {
+	m.line.move(n, m.now)
+	if m.line.cursor.IsZero() {
+		m.log.follow, m.log.ranged = true, false
+		return nil
+	}
+	m.tab = paneLogs
+	m.log.show(m.log.view.At(m.line.cursor))
+	return nil
+}
+
+// Render draws one lane per service from the records of the last minutes. Where no record says anything, and the state of now was
+// entered later, the lane is blank: it shows what is known.
+func (t *timeline) Render(m *Model, r rect) []string {
 	if r.empty() {
 		return nil
 	}
@@ -19,30 +77,69 @@ func (m *Model) timeline(r rect) []string {
 	for i := range m.snap.Services {
 		name = min(max(name, width(m.snap.Services[i].Name)), 16)
 	}
-	w := max(r.w-2-name-1-5, 1)
-	legend := "last 5 min   ━ running  ┄ starting  ▒ unhealthy  ░ down  ‖ paused  ▓ building  K fault  s change"
-	out := []string{m.ruled("─ "+m.st.bold.s("TIMELINE")+"  "+m.st.dim.s(legend)+" ", r.w)}
+	t.cells = max(r.w-2-name-1-5, 1)
+	start := t.start(m.now)
+	if t.cursor.Before(start) {
+		t.cursor = time.Time{} // time has gone on
+	}
+	key := timelineCache{seq: m.snap.Seq, start: start, r: r, sel: m.svc.sel.service, cursor: t.cursor, order: m.svc.order, focus: m.focus == paneEvents}
+	if c := t.cache; c.rows != nil && c.seq == key.seq && c.start.Equal(start) && c.r == r && c.sel == key.sel && c.cursor.Equal(key.cursor) && c.order == key.order && c.focus == key.focus {
+		return c.rows
+	}
+	key.rows = t.draw(m, r, name, start)
+	t.cache = key
+	return key.rows
+}
+
+func (t *timeline) draw(m *Model, r rect, name int, start time.Time) []string {
+	at := -1
+	text := "last 5 min   ━ running  ┄ starting  ▒ unhealthy  ░ down  ╳ died  ‖ paused  ▓ building  K fault  s change"
+	if m.focus == paneEvents {
+		text += "   " + m.keyOf("timeline-left") + "/" + m.keyOf("timeline-right") + " moves the logs there"
+	}
+	if !t.cursor.IsZero() {
+		at = cellOf(t.cursor, start, t.cells)
+		text = fmt.Sprintf("logs at %s, %s ago   %s follows again", t.cursor.Local().Format("15:04:05"), age(m.now.Sub(t.cursor)), m.keyOf("back"))
+	}
+	title := m.st.bold.s("TIMELINE") + "  " + m.st.dim.s(text) + " "
+	out := []string{m.ruled("─ "+title, r.w)}
+	if x := 2 + name + 1 + at; at >= 0 {
+		if x < width(title)+2 { // the mark goes before the text
+			out[0] = m.st.line.s(strings.Repeat("─", max(r.w-width(title)-2, 0))) + " " + title + "─"
+		}
+		overlay(out, []string{m.st.badge.s("▼")}, x, 0, r.w)
+	}
 	byService := map[string][]*engine.Record{}
 	for i := range m.snap.Records {
 		rec := &m.snap.Records[i]
 		byService[rec.Service] = append(byService[rec.Service], rec)
 	}
-	for _, t := range m.svc.rows {
+	rows := m.svc.rows
+	// The lane of the selection is among those that fit.
+	for sel := m.svc.last; len(rows) > 0 && sel >= r.h-1 && len(rows) > r.h-1; sel-- {
+		rows = rows[1:]
+	}
+	for _, row := range rows {
 		if len(out) >= r.h {
 			break
 		}
-		s := m.service(t.service)
-		if s == nil || t.replica > 0 {
+		s := m.service(row.service)
+		if s == nil || row.replica > 0 {
 			continue
 		}
 		lead := "  "
-		if t.service == m.svc.sel.service {
+		if row.service == m.svc.sel.service {
 			lead = " >"
 		}
-		row := lead + m.st.names[hue(s.Name, len(m.st.names))].s(fit(s.Name, name)) + " " + m.lane(s, byService[s.Name], w) + m.st.dim.s(" now")
-		out = append(out, fit(row, r.w))
+		text := lead + m.st.names[hue(s.Name, len(m.st.names))].s(fit(s.Name, name)) + " " + m.lane(s, byService[s.Name], start, t.cells, at) + m.st.dim.s(" now")
+		out = append(out, fit(text, r.w))
 	}
 	return fill(out, r)
+}
+
+// cellOf is the cell of a moment on a lane of w cells.
+func cellOf(t, start time.Time, w int) int {
+	return int(int64(t.Sub(start)) * int64(w) / int64(timelineSpan))
 }
 
 // laneSign is how a lane shows a state.
@@ -68,15 +165,14 @@ func laneSign(s engine.State, h engine.Health) (rune, tone) {
 	return ' ', tonePlain
 }
 
-// lane is one service's row of w cells.
-func (m *Model) lane(s *engine.Service, records []*engine.Record, w int) string {
+// lane is one service's row of w cells from start on; the cell at cursor stands out.
+func (m *Model) lane(s *engine.Service, records []*engine.Record, start time.Time, w, cursor int) string {
 	type cell struct {
 		sign rune
 		tone tone
 	}
 	cells := make([]cell, w)
-	start := m.now.Add(-timelineSpan)
-	col := func(t time.Time) int { return int(int64(t.Sub(start)) * int64(w) / int64(timelineSpan)) }
+	col := func(t time.Time) int { return cellOf(t, start, w) }
 	paint := func(from, to int, c cell) {
 		for i := max(from, 0); i < min(to, w); i++ {
 			cells[i] = c
@@ -108,6 +204,8 @@ func (m *Model) lane(s *engine.Service, records []*engine.Record, w int) string 
 		switch {
 		case r.Kind == "fault":
 			paint(col(r.Time), col(r.Time)+1, cell{'K', toneBad})
+		case r.HasExit && (r.State == engine.StateExited || r.State == engine.StateRestarting) && (col(r.Time) >= w || col(r.Time) < 0 || cells[col(r.Time)].sign != 'K'):
+			paint(col(r.Time), col(r.Time)+1, cell{'╳', toneBad})
 		case r.Action != "" && r.Kind != "build" && strings.HasPrefix(r.Action, "sync"):
 			paint(col(r.Time), col(r.Time)+1, cell{'s', toneBusy})
 		}
@@ -116,10 +214,14 @@ func (m *Model) lane(s *engine.Service, records []*engine.Record, w int) string 
 	for i := 0; i < w; {
 		j := i
 		var run strings.Builder
-		for ; j < w && cells[j].tone == cells[i].tone; j++ {
+		for ; j < w && cells[j].tone == cells[i].tone && (j == i || i != cursor && j != cursor); j++ {
 			run.WriteRune(cells[j].sign)
 		}
-		b.WriteString(m.paintOf(cells[i].tone).s(run.String()))
+		if i == cursor {
+			b.WriteString(m.st.selected.s(run.String()))
+		} else {
+			b.WriteString(m.paintOf(cells[i].tone).s(run.String()))
+		}
 		i = j
 	}
 	return b.String()

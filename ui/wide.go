@@ -27,7 +27,7 @@ func (m *Model) renderColumns(rows []string) {
 		}
 		rows[f.tabs.y+i] = row
 	}
-	for i, row := range m.timeline(f.timeline) {
+	for i, row := range m.line.Render(m, f.timeline) {
 		rows[f.timeline.y+i] = row
 	}
 }
