@@ -54,7 +54,7 @@ func screen(ctx context.Context, e *engine.Engine, version string) (cli.Outcome,
 	if err != nil {
 		return cli.Stop, err
 	}
-	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version})
+	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, StateDir: cli.StateDir(os.Environ())})
 	switch outcome {
 	case ui.Stop:
 		return cli.Stop, err
@@ -72,7 +72,7 @@ func keys() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return ui.KeysConfig(config), nil
+	return ui.KeysConfig(config, configFile()), nil
 }
 
 // logSize is the config file's setting.
@@ -81,17 +81,18 @@ func logSize() (string, error) {
 	return config.LogSize, err
 }
 
-// configFile is where a person's settings are: $XDG_CONFIG_HOME/bulkhead/config.yaml, else below ~/.config; "" without a home.
+// configFile is where a person's settings are: $XDG_CONFIG_HOME/bulkhead/config.yaml, else below ~/.config, on Windows below %APPDATA%;
+// "" without a home.
 func configFile() string {
 	dir := os.Getenv("XDG_CONFIG_HOME")
-	if dir == "" {
+	if !filepath.IsAbs(dir) { // the XDG specification has relative ones ignored
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return ""
 		}
 		dir = filepath.Join(home, ".config")
-		if runtime.GOOS == "windows" {
-			dir = os.Getenv("APPDATA")
+		if data := os.Getenv("APPDATA"); runtime.GOOS == "windows" && data != "" {
+			dir = data
 		}
 	}
 	return filepath.Join(dir, "bulkhead", "config.yaml")

@@ -94,8 +94,8 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	e.updateLedgers()
 }
 
-// endedByItself is the cause of an end that nobody asked for.
-const endedByItself = "ended by itself"
+// EndedByItself is the Record.Cause of an end that nobody asked for.
+const EndedByItself = "ended by itself"
 
 // label names a replica, by its number only where there are several.
 func (s *service) label(r *replica) string {
@@ -294,7 +294,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		return
 	case EventDied:
 		if !r.byUs && r.blame == "" {
-			cause = endedByItself
+			cause = EndedByItself
 			if ev.ExitCode == 0 && !restarts(s.conf) {
 				e.store.complete(ev.ID)
 			}

@@ -70,7 +70,7 @@ func bad(r *Record) string {
 	case r.Kind != "service":
 	case r.Health == Unhealthy:
 		return "unhealthy"
-	case r.HasExit && r.ExitCode != 0 && r.Cause == endedByItself:
+	case r.HasExit && r.ExitCode != 0 && r.Cause == EndedByItself:
 		return "died"
 	}
 	return ""
@@ -84,9 +84,9 @@ func befell(r *Record, past []Record) string {
 	case r.Kind != "service":
 	case r.Health == Unhealthy:
 		return "became unhealthy"
-	case r.HasExit && r.Cause == endedByItself && r.ExitCode == 0:
+	case r.HasExit && r.Cause == EndedByItself && r.ExitCode == 0:
 		return "ended"
-	case r.HasExit && r.Cause == endedByItself:
+	case r.HasExit && r.Cause == EndedByItself:
 		return fmt.Sprintf("died with code %d", r.ExitCode)
 	case r.HasExit:
 		return "was stopped"

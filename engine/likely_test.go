@@ -32,19 +32,19 @@ func TestTroubleIsPutDownToWhatIsNeeded(t *testing.T) {
 		want string
 	}{
 		"killed":             {[]Record{kill(1, "orders"), ended(1.1, "orders", "you pressed K", 137)}, sick(3.3, "gateway"), "orders was killed, 2.3 s earlier (gateway needs orders)"},
-		"through others":     {[]Record{ended(1, "db", endedByItself, 1)}, ended(2.5, "gateway", endedByItself, 2), "db died with code 1, 1.5 s earlier (gateway needs orders needs db)"},
+		"through others":     {[]Record{ended(1, "db", EndedByItself, 1)}, ended(2.5, "gateway", EndedByItself, 2), "db died with code 1, 1.5 s earlier (gateway needs orders needs db)"},
 		"stopped":            {[]Record{ended(1, "catalog", "you pressed s", 0)}, sick(2, "gateway"), "catalog was stopped, 1.0 s earlier (gateway needs catalog)"},
 		"paused":             {[]Record{{Time: at(1), Kind: "fault", Service: "orders", Action: "pause"}}, sick(9, "gateway"), "orders was paused, 8.0 s earlier (gateway needs orders)"},
 		"replaced":           {[]Record{running(1, "orders", "a"), running(2, "orders", "b")}, sick(3, "gateway"), "orders was replaced, 1.0 s earlier (gateway needs orders)"},
 		"sick first":         {[]Record{sick(1, "orders")}, sick(4, "gateway"), "orders became unhealthy, 3.0 s earlier (gateway needs orders)"},
-		"the latest":         {[]Record{ended(1, "catalog", endedByItself, 1), ended(2, "orders", endedByItself, 1)}, sick(4, "gateway"), "orders died with code 1, 2.0 s earlier (gateway needs orders)"},
+		"the latest":         {[]Record{ended(1, "catalog", EndedByItself, 1), ended(2, "orders", EndedByItself, 1)}, sick(4, "gateway"), "orders died with code 1, 2.0 s earlier (gateway needs orders)"},
 		"back":               {[]Record{kill(1, "orders"), ended(1.1, "orders", "you pressed K", 137), running(15, "orders", "orders")}, well, "orders came back, 5.0 s earlier (gateway needs orders)"},
 		"not needed":         {[]Record{kill(1, "gateway"), ended(1.1, "gateway", "you pressed K", 137)}, sick(2, "orders"), ""},
-		"too long ago":       {[]Record{ended(1, "orders", endedByItself, 1)}, sick(32, "gateway"), ""},
-		"itself":             {[]Record{ended(1, "gateway", endedByItself, 1)}, sick(2, "gateway"), ""},
-		"on purpose":         {[]Record{ended(1, "orders", endedByItself, 1)}, ended(2, "gateway", "you pressed s", 143), ""},
+		"too long ago":       {[]Record{ended(1, "orders", EndedByItself, 1)}, sick(32, "gateway"), ""},
+		"itself":             {[]Record{ended(1, "gateway", EndedByItself, 1)}, sick(2, "gateway"), ""},
+		"on purpose":         {[]Record{ended(1, "orders", EndedByItself, 1)}, ended(2, "gateway", "you pressed s", 143), ""},
 		"nothing happened":   {[]Record{running(1, "orders", "orders")}, sick(2, "gateway"), ""},
-		"back, but not that": {[]Record{running(15, "orders", "orders"), ended(16, "orders", endedByItself, 1)}, well, ""},
+		"back, but not that": {[]Record{running(15, "orders", "orders"), ended(16, "orders", EndedByItself, 1)}, well, ""},
 	} {
 		if name == "not needed" {
 			needs := func(s string) []string { return slices.DeleteFunc(needs(s), func(n string) bool { return n == "web" }) }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -21,14 +22,39 @@ type Config struct {
 	// Keys gives actions other keys than their own, by the action's name as `bulkhead keys` prints it. An empty list
 	// leaves the action to the palette.
 	Keys       map[string][]string `yaml:"keys"`
-	Theme      string              `yaml:"theme"`      // auto (default), dark, light
-	Confirm    string              `yaml:"confirm"`    // data (default): ask before down; all: before kill, stop and restart too; none
-	Notify     string              `yaml:"notify"`     // none (default), bell, desktop: when something breaks while the terminal has no focus
-	Timestamps string              `yaml:"timestamps"` // absolute (default), relative, delta, none
-	Mouse      string              `yaml:"mouse"`      // on (default), off
-	Shells     []string            `yaml:"shells"`     // tried in this order; default bash, sh
-	SaveDir    string              `yaml:"save_dir"`   // where saved logs go; default: the temporary directory
-	LogSize    string              `yaml:"log_size"`   // memory for the lines of each service, all together at most 16 times that; default 16MiB
+	Theme      string              `yaml:"theme"`
+	Confirm    string              `yaml:"confirm"`
+	Notify     string              `yaml:"notify"`
+	Title      string              `yaml:"title"`
+	Progress   string              `yaml:"progress"`
+	Timestamps string              `yaml:"timestamps"`
+	Mouse      string              `yaml:"mouse"`
+	Shells     []string            `yaml:"shells"`   // tried in this order; default bash, sh
+	SaveDir    string              `yaml:"save_dir"` // where saved logs go; default: the temporary directory
+	LogSize    string              `yaml:"log_size"` // memory for the lines of each service, all together at most 16 times that; default 16MiB
+}
+
+// setting is one line of the config file that takes one of a few words; the first is the default.
+type setting struct {
+	name    string
+	value   string
+	allowed []string
+	help    string
+}
+
+// settings are those of c.
+func (c *Config) settings() []setting {
+	return []setting{
+		{"theme", c.Theme, []string{"auto", "dark", "light", "contrast", "ansi", "none"},
+			"auto asks the terminal for its background; contrast uses no faint text; ansi uses the terminal's own sixteen colours; none has no colours, as with NO_COLOR"},
+		{"confirm", c.Confirm, []string{"data", "all", "none"}, "data asks before down; all before kill, stop and restart too"},
+		{"notify", c.Notify, []string{"bell", "osc9", "osc777", "none"},
+			"when something crashes or a build does not succeed while the terminal has no focus: its bell, or a note on the desktop by OSC 9 (iTerm2, WezTerm, Ghostty, kitty) or OSC 777 (foot, urxvt, GNOME's); tmux wants focus-events and allow-passthrough on"},
+		{"title", c.Title, []string{"on", "off"}, "the window's title tells the worst state"},
+		{"progress", c.Progress, []string{"auto", "on", "off"}, "builds in the task bar or the tab (OSC 9;4); auto: in terminals that are known to show it"},
+		{"timestamps", c.Timestamps, []string{"absolute", "relative", "delta", "none"}, "before log lines"},
+		{"mouse", c.Mouse, []string{"on", "off"}, "off leaves the mouse to the terminal"},
+	}
 }
 
 // LoadConfig reads a config file in YAML. A file that does not exist, and "", give the default. The error names the file, the
@@ -48,59 +74,113 @@ func LoadConfig(path string) (Config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("%s: %s", path, oneLine(err.Error()))
+		text := oneLine(err.Error())
+		if m := unknownField.FindStringSubmatch(text); m != nil {
+			return Config{}, fmt.Errorf("%s:%s: there is no setting %q; `bulkhead keys` prints all of them", path, m[1], m[2])
+		}
+		return Config{}, fmt.Errorf("%s: %s", path, text)
 	}
 	if err := c.check(); err != nil {
+		var bad *settingError
+		if errors.As(err, &bad) {
+			if n := lineOf(b, bad.name); n > 0 {
+				return Config{}, fmt.Errorf("%s:%d: %w", path, n, err)
+			}
+		}
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
 
+// unknownField is how the YAML library words a key that Config does not have.
+var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type`)
+
+// settingError is what is wrong with one key of the config file.
+type settingError struct{ name, text string }
+
+func (e *settingError) Error() string { return e.text }
+
+// lineOf is the line on which a key stands, 0 when it is not found.
+func lineOf(file []byte, key string) int {
+	for i, l := range strings.Split(string(file), "\n") {
+		if name, _, ok := strings.Cut(strings.TrimSpace(l), ":"); ok && strings.Trim(name, `"'`) == key {
+			return i + 1
+		}
+	}
+	return 0
+}
+
 // check says what is wrong with a config, in one line.
 func (c Config) check() error {
-	for _, f := range []struct {
-		name, value string
-		allowed     []string
-	}{
-		{"theme", c.Theme, []string{"auto", "dark", "light"}},
-		{"confirm", c.Confirm, []string{"data", "all", "none"}},
-		{"notify", c.Notify, []string{"none", "bell", "desktop"}},
-		{"timestamps", c.Timestamps, []string{"absolute", "relative", "delta", "none"}},
-		{"mouse", c.Mouse, []string{"on", "off"}},
-	} {
-		if f.value != "" && !slices.Contains(f.allowed, f.value) {
-			return fmt.Errorf("%s: %q is unknown; write one of %s", f.name, f.value, strings.Join(f.allowed, ", "))
+	for _, s := range c.settings() {
+		if s.value != "" && !slices.Contains(s.allowed, s.value) {
+			return &settingError{s.name, fmt.Sprintf("%s: %q is unknown; write one of %s", s.name, s.value, strings.Join(s.allowed, ", "))}
 		}
 	}
 	if c.LogSize != "" {
 		if _, err := logs.ParseSize(c.LogSize); err != nil {
-			return fmt.Errorf("log_size: %w", err)
+			return &settingError{"log_size", "log_size: " + err.Error()}
 		}
 	}
 	_, err := newKeymap(c)
 	return err
 }
 
-// KeysConfig prints the key map in the form of the config file: every action with its keys, those of c where it sets
-// them. It is YAML that LoadConfig reads.
-func KeysConfig(c Config) string {
+// KeysConfig prints all settings and the key map in the form of the config file: every action with its keys, those of c where it sets
+// them. It is YAML that LoadConfig reads. path is where the file belongs.
+func KeysConfig(c Config, path string) string {
 	km, err := newKeymap(c)
 	if err != nil {
 		km, _ = newKeymap(Config{}) // the default map is checked by a test
 	}
+	if path == "" {
+		path = "bulkhead/config.yaml in $XDG_CONFIG_HOME"
+	}
 	var b strings.Builder
-	b.WriteString("# Save as the config file and change what you like; an empty list leaves an action to the palette.\nkeys:\n")
+	fmt.Fprintf(&b, "# Save as %s\n# and keep what you change. Lines that begin with # show defaults.\n\n", path)
+	for _, s := range c.settings() {
+		for _, l := range wrapped(s.help, 90) {
+			fmt.Fprintf(&b, "# %s\n", l)
+		}
+		mark, value := "", s.value
+		if value == "" || value == s.allowed[0] {
+			mark, value = "# ", s.allowed[0]
+		}
+		fmt.Fprintf(&b, "%-24s # %s\n\n", mark+s.name+": "+value, strings.Join(s.allowed, ", "))
+	}
+	list := func(help, name string, set bool, value string) {
+		mark := "# "
+		if set {
+			mark = ""
+		}
+		fmt.Fprintf(&b, "# %s\n%s%s: %s\n\n", help, mark, name, value)
+	}
+	quoted := func(words []string) string {
+		out := make([]string, len(words))
+		for i, w := range words {
+			out[i] = fmt.Sprintf("%q", w)
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
+	list("shells that are tried, in this order", "shells", len(c.Shells) > 0, quoted(c.shells()))
+	dir := c.SaveDir
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	list("where saved logs go; in the project's folder they would start rebuilds", "save_dir", c.SaveDir != "", fmt.Sprintf("%q", dir))
+	size := c.LogSize
+	if size == "" {
+		size = "16MiB"
+	}
+	list("memory for the log lines of each service; all together take at most 16 times that", "log_size", c.LogSize != "", size)
+	b.WriteString("# Keys as a list; an empty one leaves an action to the palette.\nkeys:\n")
 	group := ""
 	for _, a := range km.actions {
 		if a.group != group {
 			group = a.group
 			fmt.Fprintf(&b, "  # %s\n", group)
 		}
-		quoted := make([]string, len(a.keys))
-		for i, k := range a.keys {
-			quoted[i] = fmt.Sprintf("%q", k)
-		}
-		fmt.Fprintf(&b, "  %-24s %-28s # %s\n", a.name+":", "["+strings.Join(quoted, ", ")+"]", a.help)
+		fmt.Fprintf(&b, "  %-24s %-28s # %s\n", a.name+":", quoted(a.keys), a.help)
 	}
 	return b.String()
 }
@@ -125,7 +205,11 @@ func newKeymap(c Config) (*keymap, error) {
 		for _, k := range a.keys {
 			for _, j := range km.byKey[k] {
 				if other := km.actions[j]; other.where == a.where {
-					return nil, fmt.Errorf("keys: %q is both %s and %s; give one of them another key", k, other.name, a.name)
+					at := a.name
+					if _, set := c.Keys[at]; !set {
+						at = other.name
+					}
+					return nil, &settingError{at, fmt.Sprintf("keys: %q is both %s and %s; give one of them another key", k, other.name, a.name)}
 				}
 			}
 			km.byKey[k] = append(km.byKey[k], i)
@@ -138,7 +222,7 @@ func newKeymap(c Config) (*keymap, error) {
 	sort.Strings(names)
 	for _, name := range names {
 		if !known[name] {
-			return nil, fmt.Errorf("keys: no action %q; `bulkhead keys` lists them", name)
+			return nil, &settingError{name, fmt.Sprintf("keys: no action %q; `bulkhead keys` lists them", name)}
 		}
 	}
 	return km, nil

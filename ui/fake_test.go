@@ -214,7 +214,7 @@ func shop() *fake {
 			{Seq: 2, Time: at(139), Kind: "watch", Service: "api", Action: "sync+restart", Cause: "src/orders.go saved", Text: "sync+restart, ready in 0.9s"},
 			{Seq: 3, Time: at(29), Kind: "service", Service: "cache", State: engine.StatePaused, Cause: "you pressed p"},
 			{Seq: 4, Time: at(6), Kind: "build", Service: "mail", State: engine.StateBuilding, Cause: "go.mod saved", Text: "rebuild started"},
-			{Seq: 5, Time: at(3), Kind: "service", Service: "worker", State: engine.StateExited, HasExit: true, ExitCode: 1, Cause: "it ended by itself"},
+			{Seq: 5, Time: at(3), Kind: "service", Service: "worker", State: engine.StateExited, HasExit: true, ExitCode: 1, Cause: engine.EndedByItself},
 			{Seq: 6, Time: at(1), Kind: "service", Service: "gw", State: engine.StateRunning, Health: engine.Unhealthy, Cause: "3 failing probes",
 				Likely: &engine.Likely{Service: "worker", What: "died with code 1", Before: 2310 * time.Millisecond, Path: []string{"gw", "worker"}}},
 		},

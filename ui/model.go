@@ -21,7 +21,8 @@ type Model struct {
 	changed <-chan struct{}
 	keys    *keymap
 	st      styles
-	dark    bool
+	theme   string // in effect
+	dark    bool   // the terminal's background
 
 	w, h    int
 	f       frame
@@ -84,9 +85,10 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 	}
 	m := &Model{
 		opts: o, jobs: &jobs{ctx: ctx}, backend: o.Backend, changed: changed, keys: km,
-		snap: &engine.Snapshot{}, now: o.Now(), moved: o.Now(), focus: paneServices, tab: paneLogs, dark: o.Config.Theme != "light", dirty: true,
+		snap: &engine.Snapshot{}, now: o.Now(), moved: o.Now(), focus: paneServices, tab: paneLogs, theme: themeOf(o.Config.Theme, o.Environ), dirty: true,
 	}
-	m.st = newStyles(m.dark)
+	m.dark = m.theme != "light"
+	m.st = newStyles(m.theme, m.dark)
 	m.svc = newServicesPane()
 	m.log = newLogPane(o.Backend.Logs(), o.Config.Timestamps)
 	m.log.drawn = &m.st // a key may come before the first drawing
@@ -98,7 +100,7 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.waitChanged(0), m.tick()}
-	if m.opts.Config.Theme == "" || m.opts.Config.Theme == "auto" {
+	if m.theme == "auto" || m.theme == "contrast" || m.theme == "ansi" {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	return tea.Batch(cmds...)
@@ -212,7 +214,7 @@ func (m *Model) rescope() {
 
 // restyle remakes what is drawn in the old colours.
 func (m *Model) restyle() {
-	m.st = newStyles(m.dark)
+	m.st = newStyles(m.theme, m.dark)
 	m.log.dropCache()
 	m.svc.cache = servicesCache{}
 	m.line.cache = timelineCache{}
@@ -434,10 +436,7 @@ func (m *Model) View() tea.View {
 	}
 	v := tea.NewView(m.content)
 	v.AltScreen, v.ReportFocus, v.Cursor = true, true, m.cursor
-	v.WindowTitle = "bulkhead"
-	if m.snap.Project != "" {
-		v.WindowTitle = m.snap.Project + " · bulkhead"
-	}
+	v.WindowTitle, v.ProgressBar = m.title(), m.progress()
 	if m.opts.Config.Mouse != "off" {
 		v.MouseMode = tea.MouseModeCellMotion
 	}

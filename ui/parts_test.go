@@ -294,26 +294,26 @@ func TestFooterKeepsWholeItems(t *testing.T) {
 
 func TestKeysConfigIsReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(path, []byte(KeysConfig(Config{Keys: map[string][]string{"kill": {"ctrl+x"}}})), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(KeysConfig(Config{Theme: "light", Keys: map[string][]string{"kill": {"ctrl+x"}}}, path)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, err := LoadConfig(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.Keys["kill"], []string{"ctrl+x"}) || !slices.Equal(c.Keys["restart"], []string{"r"}) || len(c.Keys) != len(allActions()) {
+	if !slices.Equal(c.Keys["kill"], []string{"ctrl+x"}) || !slices.Equal(c.Keys["restart"], []string{"r"}) || len(c.Keys) != len(allActions()) || c.Theme != "light" || c.Notify != "" || c.SaveDir != "" {
 		t.Errorf("read back: %v", c.Keys)
 	}
 }
 
 func TestBadConfigSaysWhatToWrite(t *testing.T) {
 	for text, want := range map[string]string{
-		"theme: pink":          `theme: "pink" is unknown; write one of auto, dark, light`,
-		"keys: {restrat: [x]}": `no action "restrat"; ` + "`bulkhead keys` lists them",
-		"keys: {restart: [s]}": `"s" is both restart and stop-start`,
-		"colour: red":          "colour",
-		"log_size: much":       `log_size: "much" is no size of a service's log; write one from 64KiB to 1GiB, as 16MiB`,
-		"keys: [":              "line 1",
+		"mouse: on\ntheme: pink":  `:2: theme: "pink" is unknown; write one of auto, dark, light, contrast, ansi, none`,
+		"keys: {restrat: [x]}":    `no action "restrat"; ` + "`bulkhead keys` lists them",
+		"keys:\n\n  restart: [s]": `:3: keys: "s" is both restart and stop-start`,
+		"# mine\ncolour: red":     ":2: there is no setting \"colour\"; `bulkhead keys` prints all of them",
+		"log_size: much":          `:1: log_size: "much" is no size of a service's log; write one from 64KiB to 1GiB, as 16MiB`,
+		"keys: [":                 "line 1",
 	} {
 		path := filepath.Join(t.TempDir(), "config.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

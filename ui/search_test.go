@@ -192,7 +192,7 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 }
 
 func TestMatchesAreShownAcrossColours(t *testing.T) {
-	st := newStyles(true)
+	st := newStyles("dark", true)
 	on := string(of(st.matchStyle))
 	for text, want := range map[string]string{
 		"an order here":                       "an \x1b[m" + on + "order\x1b[m here",

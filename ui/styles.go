@@ -35,62 +35,115 @@ func (p paint) over(row string) string {
 	return string(p) + strings.ReplaceAll(row, "\x1b[m", "\x1b[m"+string(p)) + "\x1b[m"
 }
 
-// styles are all looks of the screen. Sixteen colours are enough; the terminal's own theme decides what they are.
+// styles are all looks of the screen.
 type styles struct {
-	plain, dim, bold       paint
-	good, busy, bad, off   paint // what states look like
-	title, titleFocus      paint // of panes
-	line                   paint // rules and borders
-	selected, selectedDim  paint // a row, in the focused pane and elsewhere
-	key, keyHint           paint // footer
-	match, matchNow        paint // search
-	warn, fail             paint // log text, banners
-	badge                  paint
-	names                  []paint // log prefixes
-	matchStyle, markedText lipgloss.Style
+	plain, dim, bold      paint
+	good, busy, bad, off  paint // what states look like
+	title, titleFocus     paint // of panes
+	line                  paint // rules and borders
+	selected, selectedDim paint // a row, in the focused pane and elsewhere
+	key, keyHint          paint // footer
+	warn, fail            paint // log text, banners
+	badge                 paint
+	names                 []paint // log prefixes
+	matchStyle            lipgloss.Style
 }
 
-// newStyles makes the looks for a dark or a light background.
-func newStyles(dark bool) styles {
+// colours are what themes differ in. nil is the terminal's own.
+type colours struct {
+	dim, line, good, busy, bad, warn color.Color
+	names                            []color.Color
+	strong                           bool // nothing is faint, what matters is bold
+}
+
+// themeOf is the theme in effect: what the config says, where the terminal takes colours at all.
+func themeOf(config string, environ []string) string {
+	if envOf(environ, "NO_COLOR") != "" || envOf(environ, "TERM") == "dumb" {
+		return "none"
+	}
+	if config == "" {
+		return "auto"
+	}
+	return config
+}
+
+func hexes(values ...string) []color.Color {
+	out := make([]color.Color, len(values))
+	for i, v := range values {
+		out[i] = lipgloss.Color(v)
+	}
+	return out
+}
+
+// coloursOf gives a theme's colours for a dark or a light background. Those of dark and light have a contrast of at least 4.5 to 1 on
+// backgrounds up to #262626 and down to #f4f1e8, those of contrast of 7 to 1 on black and white.
+func coloursOf(theme string, dark bool) colours {
+	c := lipgloss.Color
+	switch {
+	case theme == "none":
+		return colours{strong: true}
+	case theme == "contrast" && dark:
+		return colours{good: c("#5fff5f"), busy: c("#5fffff"), bad: c("#ff9c9c"), warn: c("#ffff5f"), strong: true,
+			names: hexes("#5fffff", "#5fff5f", "#ffafff", "#afd7ff", "#ffff87", "#ffd7af")}
+	case theme == "contrast":
+		return colours{good: c("#005500"), busy: c("#00308f"), bad: c("#8f0000"), warn: c("#5c4000"), strong: true,
+			names: hexes("#00505a", "#005500", "#6a006a", "#00308f", "#5c4000", "#6a2c00")}
+	case theme == "ansi" && dark:
+		return colours{dim: lipgloss.BrightBlack, line: lipgloss.BrightBlack, good: lipgloss.BrightGreen, busy: lipgloss.BrightCyan, bad: lipgloss.BrightRed,
+			warn: lipgloss.BrightYellow, names: []color.Color{lipgloss.BrightCyan, lipgloss.BrightGreen, lipgloss.BrightMagenta, lipgloss.BrightBlue, lipgloss.Cyan,
+				lipgloss.Magenta, lipgloss.Green, lipgloss.Blue}}
+	case theme == "ansi":
+		return colours{line: lipgloss.BrightBlack, good: lipgloss.Green, busy: lipgloss.Blue, bad: lipgloss.Red, warn: lipgloss.Yellow,
+			names: []color.Color{lipgloss.Cyan, lipgloss.Green, lipgloss.Magenta, lipgloss.Blue}}
+	case dark:
+		return colours{dim: c("#9a9a9a"), line: c("#6c6c6c"), good: c("#87d787"), busy: c("#5fd7ff"), bad: c("#ff8787"), warn: c("#ffd75f"),
+			names: hexes("#5fd7d7", "#afd787", "#d7afff", "#87afff", "#ffaf87", "#ff87d7", "#87d7af", "#d7d787")}
+	}
+	return colours{dim: c("#5f5f5f"), line: c("#9e9e9e"), good: c("#006b00"), busy: c("#005faf"), bad: c("#af0000"), warn: c("#7a4f00"),
+		names: hexes("#00616b", "#3f6212", "#7b1fa2", "#1d4ed8", "#9a3412", "#ad1457", "#00664a", "#5d4b00")}
+}
+
+// newStyles makes the looks of a theme for a dark or a light background.
+func newStyles(theme string, dark bool) styles {
 	n := lipgloss.NewStyle
-	c := func(bright, normal color.Color) lipgloss.Style {
-		return n().Foreground(lipgloss.LightDark(dark)(normal, bright))
+	c := coloursOf(theme, dark)
+	fg := func(x color.Color) lipgloss.Style {
+		if x == nil {
+			return n()
+		}
+		return n().Foreground(x)
 	}
-	dim := n().Foreground(lipgloss.BrightBlack)
-	line := n().Foreground(lipgloss.BrightBlack)
-	if !dark {
-		dim = n().Faint(true)
+	dim := fg(c.dim)
+	if theme == "ansi" && !dark {
+		dim = n().Faint(true) // bright black is too light for some, and black is the text's own
 	}
+	busy, good := fg(c.busy), fg(c.good)
 	s := styles{
 		dim:  of(dim),
 		bold: of(n().Bold(true)),
-		good: of(c(lipgloss.BrightGreen, lipgloss.Green)),
-		busy: of(c(lipgloss.BrightCyan, lipgloss.Blue)),
-		bad:  of(c(lipgloss.BrightRed, lipgloss.Red).Bold(true)),
+		good: of(good),
+		busy: of(busy),
+		bad:  of(fg(c.bad).Bold(true)),
 		off:  of(dim),
 
 		title:       of(dim),
-		titleFocus:  of(c(lipgloss.BrightCyan, lipgloss.Blue).Bold(true)),
-		line:        of(line),
+		titleFocus:  of(busy.Bold(true)),
+		line:        of(fg(c.line)),
 		selected:    of(n().Reverse(true)),
 		selectedDim: of(n().Bold(true)),
 		key:         of(n().Bold(true)),
 		keyHint:     of(dim),
-		match:       of(n().Underline(true).Bold(true).Foreground(lipgloss.Yellow)),
-		matchNow:    of(n().Reverse(true).Bold(true)),
-		warn:        of(c(lipgloss.BrightYellow, lipgloss.Yellow)),
-		fail:        of(c(lipgloss.BrightRed, lipgloss.Red)),
+		warn:        of(fg(c.warn).Bold(c.strong)),
+		fail:        of(fg(c.bad).Bold(c.strong)),
 		badge:       of(n().Reverse(true).Bold(true)),
 
 		matchStyle: n().Reverse(true).Bold(true),
-		markedText: n().Underline(true),
 	}
-	for _, pair := range [][2]color.Color{
-		{lipgloss.BrightCyan, lipgloss.Cyan}, {lipgloss.BrightGreen, lipgloss.Green}, {lipgloss.BrightMagenta, lipgloss.Magenta},
-		{lipgloss.BrightBlue, lipgloss.Blue}, {lipgloss.Cyan, lipgloss.Cyan}, {lipgloss.Magenta, lipgloss.Magenta},
-		{lipgloss.Green, lipgloss.Green}, {lipgloss.Blue, lipgloss.Blue},
-	} {
-		s.names = append(s.names, of(c(pair[0], pair[1])))
+	for _, x := range c.names {
+		s.names = append(s.names, of(fg(x).Bold(c.strong)))
+	}
+	if len(s.names) == 0 {
+		s.names = []paint{s.plain}
 	}
 	return s
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
@@ -40,12 +41,14 @@ type Backend interface {
 type Options struct {
 	Backend Backend
 	Config  Config
-	Stdin   io.Reader          // nil: os.Stdin
-	Stdout  io.Writer          // nil: os.Stdout
-	Environ []string           // nil: os.Environ(); TERM, NO_COLOR and TMUX are looked at
-	Version string             // shown in the help
-	OpenURL func(string) error // opens a browser; nil: the system's way
-	Now     func() time.Time   // nil: time.Now
+	Stdin   io.Reader // nil: os.Stdin
+	Stdout  io.Writer // nil: os.Stdout
+	Environ []string  // nil: os.Environ(); TERM, NO_COLOR and TMUX are looked at
+	Version string    // shown in the help
+	// StateDir is where it is kept that the first-run hint was shown; "": it is not shown.
+	StateDir string
+	OpenURL  func(string) error // opens a browser; nil: the system's way
+	Now      func() time.Time   // nil: time.Now
 
 	run     run                 // runs clipboard commands; nil: really
 	program []tea.ProgramOption // further options of tests
@@ -110,9 +113,15 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	defer unsubscribe()
 	defer cancel()
 
+	if firstRun(o.StateDir) {
+		m.hint()
+	}
 	opts := []tea.ProgramOption{
 		tea.WithInput(o.Stdin), tea.WithOutput(o.Stdout), tea.WithEnvironment(o.Environ),
 		tea.WithFPS(frames), tea.WithoutSignalHandler(),
+	}
+	if m.theme == "none" {
+		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII)) // colours in log lines too
 	}
 	p := tea.NewProgram(m, append(opts, o.program...)...)
 	m.pacer.program = p

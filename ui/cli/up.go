@@ -95,7 +95,7 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	}
 	_, in := terminal(a.parts.Stdin)
 	_, out := terminal(a.parts.Stdout)
-	screen := in && out && !f.plain && !f.json && !f.detach
+	screen := in && out && a.env["TERM"] != "dumb" && !f.plain && !f.json && !f.detach
 	if !screen {
 		a.warn(p)
 	}
