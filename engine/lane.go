@@ -426,33 +426,6 @@ func (s *service) hopeless() string {
 	return ""
 }
 
-// slow names the stages of a change that took half as long again as their median over the earlier ones of its kind; at least three
-// of those are needed, and 20 ms are noise.
-func slow(all []*Change, c *Change) []string {
-	var out []string
-	for _, st := range c.Stages {
-		var took []time.Duration
-		for _, o := range all {
-			if o == c || o.Action != c.Action || o.Err != "" {
-				continue
-			}
-			for _, os := range o.Stages {
-				if os.Name == st.Name {
-					took = append(took, os.Took)
-				}
-			}
-		}
-		if len(took) < 3 {
-			continue
-		}
-		slices.Sort(took)
-		if m := took[len(took)/2]; st.Took > m*3/2 && st.Took-m > 20*time.Millisecond {
-			out = append(out, st.Name)
-		}
-	}
-	return out
-}
-
 // firstLine keeps the first line of an error: what the screen and the JSON show in one row.
 func firstLine(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")

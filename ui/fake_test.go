@@ -185,7 +185,19 @@ func shop() *fake {
 	api := svc("api", 2*time.Minute, .03, 88, 8080, "db", "cache", "worker")
 	api.Last = &engine.Change{Service: "api", Action: "sync", Cause: "src/orders.go saved", Began: start.Add(-139900 * time.Millisecond), Ended: start.Add(-139 * time.Second),
 		Stages: []engine.Stage{{Name: "detect", Took: 50 * time.Millisecond}, {Name: "copy", Took: 110 * time.Millisecond}, {Name: "restart", Took: 700 * time.Millisecond}}}
-	api.Changes = []engine.Change{*api.Last}
+	for i, took := range []int{910, 870, 890, 2900} {
+		began := start.Add(time.Duration(i-40) * time.Minute)
+		c := engine.Change{Service: "api", Action: "sync", Cause: "src/orders.go saved", Paths: []string{"/home/me/shop/api/src/orders.go"}, Began: began,
+			Ended: began.Add(time.Duration(took) * time.Millisecond), Stages: []engine.Stage{{Name: "detect", Took: 50 * time.Millisecond},
+				{Name: "copy", Took: time.Duration(took-50) * time.Millisecond}, {Name: "total", Took: time.Duration(took) * time.Millisecond}}}
+		if took > 2000 {
+			c.Slow = []string{"copy", "total"}
+		}
+		api.Changes = append(api.Changes, c)
+	}
+	api.Changes = append(api.Changes, engine.Change{Service: "api", Action: "rebuild", Cause: "go.mod saved", Paths: []string{"/home/me/shop/api/go.mod"},
+		Began: start.Add(-5 * time.Minute), Ended: start.Add(-296 * time.Second), Err: "[4/7] RUN go vet: exit code 1"}, *api.Last)
+	api.MemLimit, api.NetHistory = 512<<20, []float64{100, 900, 1200, 400, 2000}
 	web := svc("web", 14*time.Minute, .01, 61, 3000, "api")
 	web.Last = &engine.Change{Service: "web", Action: "sync", Cause: "app/cart.tsx saved", Began: start.Add(-400 * time.Second), Ended: start.Add(-400*time.Second + 400*time.Millisecond)}
 	gw := svc("gw", 14*time.Minute, .01, 22, 80, "web", "api", "worker")

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -44,13 +43,18 @@ func (m *Model) inspectLines(s *engine.Service, w int) []string {
 	if s.ReadyBy != "" {
 		pair("ready", readyText(s))
 	}
+	m.inspectFiles(s, pair)
 	pair("waits for", strings.Join(s.WaitsFor, ", "))
 	pair("doing", s.Doing)
 	pair("error", m.st.bad.s(oneLine(s.Err)))
 	pair("remedy", s.Remedy)
 	pair("image", s.Image)
 	pair("restarts", fmt.Sprintf("%d by policy; generation %d", s.Restarts, s.Generation))
-	pair("use", fmt.Sprintf("cpu %s  mem %s  in %s  out %s", percent(s.CPU), bytesText(s.Mem), perSecond(s.NetRx), perSecond(s.NetTx)))
+	limit := ""
+	if s.MemLimit > 0 {
+		limit = " of " + bytesText(s.MemLimit)
+	}
+	pair("use", fmt.Sprintf("cpu %s  mem %s%s  in %s  out %s", percent(s.CPU), bytesText(s.Mem), limit, perSecond(s.NetRx), perSecond(s.NetTx)))
 	pair("depends on", strings.Join(s.DependsOn, ", "))
 	pair("defined at", s.Config.Place)
 	m.inspectReplicas(s, head, pair, func(l string) { out = append(out, l) })
@@ -73,17 +77,25 @@ func (m *Model) inspectLines(s *engine.Service, w int) []string {
 			pair("prepare", p.Run)
 		}
 	}
-	for _, list := range []struct {
-		name  string
-		paths []string
-	}{{"stale", s.Stale}, {"pending", s.Pending}} {
-		for i, p := range list.paths {
-			pair(map[bool]string{true: list.name}[i == 0], m.st.warn.s(m.relative(p)))
-		}
-	}
 	m.inspectChanges(s, head, func(l string) { out = append(out, l) })
 	head("CONFIGURATION  as loaded; what looks secret is masked")
 	return append(out, configLines(s)...)
+}
+
+// inspectFiles lists the files that the running code does not have, and who brings them in.
+func (m *Model) inspectFiles(s *engine.Service, pair func(k, v string)) {
+	for _, list := range []struct {
+		name, hint string
+		paths      []string
+	}{{"stale", "[" + m.keyOf("rebuild") + "] applies them, [" + m.keyOf("rebuild-stale") + "] all that is stale", s.Stale}, {"pending", "[" + m.keyOf("up") + "] applies them", s.Pending}} {
+		for i, p := range list.paths {
+			if i == 0 {
+				pair(list.name, m.st.warn.s(m.relative(p))+"   "+m.st.dim.s(list.hint))
+			} else {
+				pair(" ", m.st.warn.s(m.relative(p)))
+			}
+		}
+	}
 }
 
 func (m *Model) inspectReplicas(s *engine.Service, head func(string), pair func(k, v string), add func(string)) {
@@ -101,28 +113,6 @@ func (m *Model) inspectReplicas(s *engine.Service, head func(string), pair func(
 			if p.Published > 0 {
 				pair("port", fmt.Sprintf("%s:%d -> %d/%s", p.Host, p.Published, p.Target, p.Protocol))
 			}
-		}
-	}
-}
-
-func (m *Model) inspectChanges(s *engine.Service, head func(string), add func(string)) {
-	if len(s.Changes) == 0 {
-		return
-	}
-	head("CHANGES  newest first")
-	for _, c := range slices.Backward(s.Changes) {
-		result := m.st.good.s("ok")
-		if c.Err != "" {
-			result = m.st.bad.s("failed: " + oneLine(c.Err))
-		} else if c.Ended.IsZero() {
-			result = m.st.busy.s("running")
-		}
-		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", m.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, took(ended(c.Ended, m.now).Sub(c.Began)), result, m.st.dim.s(c.Cause)))
-		if st := stagesText(&c); st != "" {
-			add("           " + m.st.dim.s(st))
-		}
-		if c.Note != "" {
-			add("           " + c.Note)
 		}
 	}
 }

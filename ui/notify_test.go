@@ -55,7 +55,11 @@ func TestAlarmIsForCrashesAndFailedBuilds(t *testing.T) {
 
 func TestTitleTellsTheWorst(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
-	s.until("the title", func(string) bool { s.mu.Lock(); defer s.mu.Unlock(); return s.title == "! worker exited 1 · shop · bulkhead" })
+	s.until("the title", func(string) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.title == "! worker exited 1 · shop · bulkhead"
+	})
 	s.b.change(func(n *engine.Snapshot) {
 		for i := range n.Services {
 			n.Services[i].State, n.Services[i].Health = engine.StateRunning, engine.Healthy

@@ -139,7 +139,13 @@ func (m *Model) header(w int) string {
 	if s.ReadyIn > 0 && w >= 100 {
 		parts = append(parts, m.st.dim.s("ready in "+took(s.ReadyIn)))
 	}
-	return ends(strings.Join(parts, "   "), m.st.dim.s(m.clockText())+" ", w)
+	clock := m.st.dim.s(m.clockText()) + " "
+	line := strings.Join(parts, "   ")
+	for len(parts) > 2 && width(line)+1+width(clock) > w { // whole items leave, the last first
+		parts = parts[:len(parts)-1]
+		line = strings.Join(parts, "   ")
+	}
+	return ends(line, clock, w)
 }
 
 // counts says how many services are in which kind of state.

@@ -185,6 +185,9 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 			action = strings.NewReplacer("+restart", "+rst", "+exec", "+ex").Replace(action)
 		}
 		head := fmt.Sprintf("%-7s %5s", action, took(c.Ended.Sub(c.Began)))
+		if len(c.Slow) > 0 {
+			head += m.st.warn.s("!") // inspect says which stage
+		}
 		if w >= 40 {
 			return head + m.st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
 		}

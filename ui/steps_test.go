@@ -502,3 +502,13 @@ func TestTimelineCursorMovesTheLogs(t *testing.T) {
 	s.wait("following")
 	s.quit()
 }
+
+func TestChangesAreComparedWithTheirMedian(t *testing.T) {
+	s := openScreen(t, shop(), 100, 60)
+	s.keys("i")
+	s.wait("ok +1.99 slow copy", "rule sync ./api/src -> /app/src", "median   sync", "of 5", "failed: [4/7] RUN go vet")
+	s.keys("esc", "j", "j", "j", "i")
+	s.wait("stale        ./gw/main.go   [b] applies them, [B] all that is stale", "./gw/route.go")
+	s.keys("esc")
+	s.quit()
+}

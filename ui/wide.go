@@ -172,7 +172,8 @@ func (m *Model) sidePane(r rect) []string {
 			rows = append(rows, text)
 		}
 	}
-	m.sideHistory(s, section, func(l string) { rows = append(rows, l) })
+	m.sideFiles(s, section, func(l string) { rows = append(rows, l) })
+	m.sideHistory(s, section, func(l string) { rows = append(rows, l) }, r.w)
 	for i := range rows {
 		rows[i] = fit(rows[i], r.w)
 	}
@@ -184,50 +185,6 @@ func readyText(s *engine.Service) string {
 		return "yes, by " + s.ReadyBy
 	}
 	return "not yet, by " + s.ReadyBy
-}
-
-func (m *Model) sideCharts(s *engine.Service, add func(key, value string), gap func()) {
-	const w = 22
-	if len(s.CPUHistory) > 1 {
-		gap()
-		add("cpu", m.st.good.s(spark(s.CPUHistory, w))+" "+percent(s.CPU))
-	}
-	if len(s.MemHistory) > 1 {
-		mem := make([]float64, len(s.MemHistory))
-		for i, v := range s.MemHistory {
-			mem[i] = float64(v)
-		}
-		add("mem", m.st.good.s(spark(mem, w))+" "+bytesText(s.Mem))
-	}
-	if s.NetRx == s.NetRx && s.NetTx == s.NetTx && len(s.CPUHistory) > 1 {
-		add("net", fmt.Sprintf("in %s  out %s", perSecond(s.NetRx), perSecond(s.NetTx)))
-	}
-	_, errs := m.backend.Logs().Rates(s.Name, m.now, 10*time.Second, w)
-	values, sum := make([]float64, len(errs)), 0
-	for i, n := range errs {
-		values[i] = float64(n)
-		sum += n
-	}
-	if sum > 0 {
-		add("err", m.st.fail.s(spark(values, w))+fmt.Sprintf(" %d", sum))
-	}
-}
-
-func (m *Model) sideHistory(s *engine.Service, section func(title, hint string), add func(string)) {
-	if len(s.Changes) == 0 {
-		return
-	}
-	section("CHANGES", "")
-	for i := len(s.Changes) - 1; i >= 0 && i >= len(s.Changes)-6; i-- {
-		c := &s.Changes[i]
-		result := m.st.good.s("ok  ")
-		if c.Err != "" {
-			result = m.st.bad.s("FAIL")
-		} else if c.Ended.IsZero() {
-			result = m.st.busy.s("..  ")
-		}
-		add(fmt.Sprintf("   %s %-12s %5s %s", m.st.dim.s(c.Began.Local().Format("15:04")), c.Action, took(ended(c.Ended, m.now).Sub(c.Began)), result))
-	}
 }
 
 // relative shortens a path below the project's folder.
