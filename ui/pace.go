@@ -17,7 +17,7 @@ type pacer struct {
 }
 
 const (
-	frames   = 30                     // a second, while something moves
+	frames   = 60                     // a second, while something moves: half of one is what a key waits on average
 	restPace = 500 * time.Millisecond // between two looks at rest, and while the terminal has no focus
 )
 

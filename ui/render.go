@@ -175,7 +175,7 @@ func (m *Model) counts(w int) []string {
 			continue
 		}
 		text := fmt.Sprintf("%s %d", m.paintOf(g.tone).s(g.sign), g.n)
-		if i == 0 || w >= 100 {
+		if i == 0 && w >= 60 || w >= 110 {
 			text += " " + g.word
 		}
 		out = append(out, text)
