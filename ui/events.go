@@ -233,7 +233,7 @@ func (p *eventsPane) Render(m *Model, r rect) []string {
 		if i == p.at && m.focus == paneEvents {
 			cursor = m.st.titleFocus.s(">")
 		}
-		row := cursor + m.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + m.st.names[hue(e.service, len(m.st.names))].s(fit(e.service, names)) + " "
+		row := cursor + m.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + m.namePaint(e.service).s(fit(e.service, names)) + " "
 		if e.cause == "" {
 			row += m.paintOf(e.tone).s(fit(e.what, rest))
 		} else {

@@ -513,7 +513,7 @@ func (p *logPane) lead(m *Model, st *styles, l *logs.Line, before time.Time, w, 
 	if s := m.service(who); s != nil && len(s.Replicas) > 1 && l.Replica > 0 {
 		who = fmt.Sprintf("%s/%d", cut(who, name-2), l.Replica)
 	}
-	return gutter + at + st.names[hue(l.Service, len(st.names))].s(fit(who, name)) + sep
+	return gutter + at + m.namePaint(l.Service).s(fit(who, name)) + sep
 }
 
 // foot is the line about the search, "" without one.

@@ -234,24 +234,29 @@ func (m *Model) tabLine(w int) string {
 		shown := p == m.tab && (!m.f.one || m.focus == p) || m.f.one && m.focus == p
 		line += " " + m.tabText(p, shown) + " "
 	}
-	title := ""
-	switch {
-	case m.f.one && m.focus == paneServices:
-	case m.tab == paneLogs:
-		title = m.log.title(m, w-width(line)-4)
-	case m.tab == paneEvents && m.ev.at > 0:
-		title = strings.TrimSpace(m.newerEvents())
-	}
-	if title != "" {
-		line += m.st.line.s("── ") + title + " "
-	}
 	tail := ""
 	if m.tab == paneLogs && w >= 100 {
 		first, end := m.log.view.Bounds()
 		tail = m.st.dim.s(" "+thousands(end-first)+" lines ") + m.st.line.s("─")
 	}
 	if m.zoom {
-		tail += m.st.dim.s(" zoomed, " + m.keyOf("zoom") + " for all ")
+		text := " zoomed, " + m.keyOf("zoom") + " for all "
+		if w < 100 {
+			text = " zoomed "
+		}
+		tail += m.st.dim.s(text)
+	}
+	title := ""
+	room := w - width(line) - width(tail) - 4
+	switch {
+	case m.f.one && m.focus == paneServices:
+	case m.tab == paneLogs:
+		title = m.log.title(m, room)
+	case m.tab == paneEvents && m.ev.at > 0:
+		title = strings.TrimSpace(m.newerEvents())
+	}
+	if title = cut(title, room); title != "" {
+		line += m.st.line.s("── ") + title + " "
 	}
 	if n := w - width(line) - width(tail); n > 0 {
 		line += m.st.line.s(strings.Repeat("─", n))

@@ -183,30 +183,7 @@ func (s *screen) resize(w, h int) {
 // golden compares the screen with a file, once nothing moves any more.
 func (s *screen) golden(name string) {
 	s.t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		last := ""
-		s.until("a quiet screen", func(text string) bool {
-			same := text == last
-			last = text
-			time.Sleep(50 * time.Millisecond)
-			return same
-		})
-		if err := os.WriteFile(path, []byte(last+"\n"), 0o644); err != nil {
-			s.t.Fatal(err)
-		}
-		return
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	want := strings.TrimSuffix(string(b), "\n")
-	for end := time.Now().Add(3 * time.Second); s.text() != want; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("%s differs; -update rewrites it. The screen:\n%s\nwanted:\n%s", path, s.text(), want)
-		}
-	}
+	s.compare(filepath.Join("testdata", name+".golden"), s.text)
 }
 
 // quit ends the screen as a person does.

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 
@@ -23,6 +24,13 @@ const (
 
 func (m *Model) paintOf(t tone) paint {
 	return [...]paint{m.st.plain, m.st.good, m.st.busy, m.st.warn, m.st.bad, m.st.off}[t]
+}
+
+// namePaint is the colour of a service's name before log lines: neighbours in the list have different ones.
+func (m *Model) namePaint(service string) paint {
+	name, _, _ := strings.Cut(service, "/")
+	i, _ := sort.Find(len(m.snap.Services), func(i int) int { return strings.Compare(name, m.snap.Services[i].Name) })
+	return m.st.names[i%len(m.st.names)]
 }
 
 // stateSign is the one-cell sign of a state.

@@ -131,7 +131,7 @@ func (t *timeline) draw(m *Model, r rect, name int, start time.Time) []string {
 		if row.service == m.svc.sel.service {
 			lead = " >"
 		}
-		text := lead + m.st.names[hue(s.Name, len(m.st.names))].s(fit(s.Name, name)) + " " + m.lane(s, byService[s.Name], start, t.cells, at) + m.st.dim.s(" now")
+		text := lead + m.namePaint(s.Name).s(fit(s.Name, name)) + " " + m.lane(s, byService[s.Name], start, t.cells, at) + m.st.dim.s(" now")
 		out = append(out, fit(text, r.w))
 	}
 	return fill(out, r)
