@@ -232,3 +232,33 @@ services:
 		}
 	}
 }
+
+func TestUnhealthyServiceNamesTheOneItNeeds(t *testing.T) {
+	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
+services:
+  a: {image: %[1]s, command: %[2]s}
+  b:
+    image: %[1]s
+    command: %[2]s
+    depends_on: [a]
+    healthcheck: {test: [CMD, ping, -c1, -W1, a], interval: 500ms, timeout: 2s, retries: 1}
+  c: {image: %[1]s, command: %[2]s}
+`, baseImage, loop)})
+	s.up()
+	s.until("b healthy", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Healthy })
+	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"c"}, Cause: "you pressed K"})
+	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}, Cause: "you pressed K"})
+	n := s.until("b unhealthy", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Unhealthy })
+	i := slices.IndexFunc(n.Records, func(r engine.Record) bool { return r.Service == "b" && r.Health == engine.Unhealthy })
+	if l := n.Records[i].Likely; l == nil || l.Service != "a" || l.What != "was killed" || !slices.Equal(l.Path, []string{"b", "a"}) || l.Before <= 0 || l.Before > 10*time.Second {
+		t.Errorf("b is unhealthy because of %v", l)
+	}
+	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})
+	n = s.until("b healthy again", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Healthy })
+	r := n.Records[slices.IndexFunc(n.Records, func(r engine.Record) bool {
+		return r.Service == "b" && r.Health == engine.Healthy && strings.Contains(r.Cause, "unhealthy ->")
+	})]
+	if r.Likely == nil || r.Likely.Service != "a" || r.Likely.What != "came back" {
+		t.Errorf("b is healthy again because of %v", r.Likely)
+	}
+}
