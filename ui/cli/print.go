@@ -127,7 +127,7 @@ func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []
 		p.w.Write(p.buf)
 	}
 	if cut > 0 {
-		fmt.Fprintf(p.w, " … %d bytes more", cut)
+		fmt.Fprintf(p.w, " ... (%d bytes more)", cut)
 	}
 	p.w.WriteByte('\n')
 }
