@@ -91,10 +91,28 @@ func (m *Model) lastChanges(w int) []string {
 			} else if c.Ended.IsZero() {
 				text = m.st.busy.s(fmt.Sprintf("%-12s %5s.. ", c.Action, age(m.now.Sub(c.Began))))
 			}
-			out = append(out, head+text+m.st.dim.s(stagesText(c)))
+			out = append(out, head+text+m.st.dim.s(stagesIn(c, w-width(head)-width(text))))
 		}
 	}
 	return out
+}
+
+// stagesIn lists the stages that fit into w cells: the shortest leave first, but never a slow one.
+func stagesIn(c *engine.Change, w int) string {
+	short := *c
+	short.Stages = slices.DeleteFunc(slices.Clone(c.Stages), func(s engine.Stage) bool { return s.Name == "total" })
+	for text := stagesText(&short); ; text = stagesText(&short) {
+		least := -1
+		for i, s := range short.Stages {
+			if !slices.Contains(c.Slow, s.Name) && (least < 0 || s.Took < short.Stages[least].Took) {
+				least = i
+			}
+		}
+		if width(text) <= w || least < 0 {
+			return text
+		}
+		short.Stages = slices.Delete(short.Stages, least, least+1)
+	}
 }
 
 // stagesText lists the stages of a change: "detect .05 copy .11 restart .7".
