@@ -53,7 +53,7 @@ func TestKeysAreAnsweredUnderFlood(t *testing.T) {
 	defer stop()
 	s.wait("GET /orders/5") // it is running
 	selected := func(row int) bool {
-		c := s.CellAt(1, row)
+		c := s.cells().CellAt(1, row)
 		return c != nil && c.Content == ">"
 	}
 	var took []time.Duration
@@ -77,10 +77,12 @@ func TestKeysAreAnsweredUnderFlood(t *testing.T) {
 	slices.Sort(took)
 	median, worst := took[len(took)/2], took[len(took)-1]
 	t.Logf("%.0f lines/s; a key is answered in %s (median), %s (worst)", float64(n)/time.Since(began).Seconds(), median, worst)
-	if median > 50*time.Millisecond {
+	switch {
+	case raceEnabled:
+		t.Log("times are not judged under the race detector")
+	case median > 50*time.Millisecond:
 		t.Errorf("the median key takes %s", median)
-	}
-	if worst > time.Second {
+	case worst > time.Second:
 		t.Errorf("the worst key takes %s", worst)
 	}
 	s.quit()

@@ -82,10 +82,11 @@ func TestEveryViewInEveryTheme(t *testing.T) {
 // styled is the screen with its styles as tags, where they change.
 func (s *screen) styled() string {
 	var b strings.Builder
-	for y := range s.Height() {
+	cells := s.cells()
+	for y := range cells.Height() {
 		row, last := "", ""
-		for x := 0; x < s.Width(); {
-			c := s.CellAt(x, y)
+		for x := 0; x < cells.Width(); {
+			c := cells.CellAt(x, y)
 			tag, content, w := "", " ", 1
 			if c != nil && c.Content != "" {
 				tag, content, w = tagOf(c), c.Content, max(c.Width, 1)
@@ -106,6 +107,13 @@ func (s *screen) styled() string {
 		b.WriteString(strings.TrimRight(strings.TrimSuffix(strings.TrimRight(row, " "), "{}"), " ") + "\n")
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// cells is a copy of the screen: what the emulator's CellAt returns goes on changing.
+func (s *screen) cells() uv.ScreenBuffer {
+	out := uv.NewScreenBuffer(s.Width(), s.Height())
+	s.Draw(out, out.Bounds())
+	return out
 }
 
 func tagOf(c *uv.Cell) string {
