@@ -147,7 +147,7 @@ func TestLineOpensInItsPlace(t *testing.T) {
 	s.keys("space")
 	s.gone(" its end")
 	s.keys("k", "k", "k", "k", "space") // the line in JSON
-	s.wait("4 below", `>12:04:29 api    INFO  GET /orders status=200 dur_ms=14`, `"status": 200`, `"dur_ms": 14`, "GET /cart")
+	s.wait("5 below", `>12:04:29 api    INFO  GET /orders status=200 dur_ms=14`, `"status": 200`, `"dur_ms": 14`)
 	s.golden("open-line-80x24")
 	s.keys("j")
 	s.wait(">12:04:30 web", `"status": 200`) // it stays open behind the cursor

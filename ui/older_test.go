@@ -38,8 +38,10 @@ func TestScrollingToTheTopLoadsOlderLinesAndStays(t *testing.T) {
 	s.wait(">12:03:31.099 db     page 1 line 99")
 	s.wait("page 1 line 99") // the next page is on its way before its place is reached
 	s.until("page 2", func(string) bool { return b.told("older of [] from 12:03:31") })
-	s.keys("g")
-	s.wait(">12:02:31.000 db     page 2 line 0")
+	s.until("the top of page 2", func(text string) bool {
+		s.keys("g") // which is the top of page 1 until page 2 is there
+		return strings.Contains(text, ">12:02:31.000 db     page 2 line 0")
+	})
 	s.quit()
 }
 
