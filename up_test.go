@@ -180,6 +180,7 @@ type line struct {
 	Action      string           `json:"action"`
 	Paths       []string         `json:"paths"`
 	MS          map[string]int64 `json:"ms"`
+	Stop        string           `json:"stop"`
 	Notice      string           `json:"notice"`
 	Text        string           `json:"text"`
 	Error       string           `json:"error"`

@@ -132,7 +132,7 @@ func TestTwentyRebuildsLeaveNoImageBehind(t *testing.T) {
 			t.Errorf("%s runs %q", name, got)
 		}
 	}
-	s.until("no old image", func(*engine.Snapshot) bool {
+	s.eventually("no old image", func() bool {
 		left, err := s.rt.ProjectImages(t.Context(), s.name, false)
 		return err == nil && len(left) == 0
 	})

@@ -233,6 +233,16 @@ func (s *stage) until(what string, ok func(*engine.Snapshot) bool) *engine.Snaps
 	}
 }
 
+// eventually waits for something that no change of state tells of.
+func (s *stage) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	for limit := time.Now().Add(40 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(limit) {
+			s.t.Fatalf("no %s\n%s", what, s.dump())
+		}
+	}
+}
+
 // dump shows records and logs, for a failed wait.
 func (s *stage) dump() string {
 	var b strings.Builder

@@ -104,7 +104,7 @@ func TestReplacedContainerIsClearedAway(t *testing.T) {
 	old := s.identities()["a/1"]
 	s.write(map[string]string{"a/text": "version 2\n"})
 	s.change("a", "rebuild", 0)
-	s.until("old container gone", func(*engine.Snapshot) bool {
+	s.eventually("old container gone", func() bool {
 		all, err := s.rt.Instances(t.Context(), s.name)
 		if err != nil {
 			t.Fatal(err)

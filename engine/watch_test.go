@@ -152,7 +152,7 @@ func TestSaveRebuildsThatServiceAloneAndLeavesNoImageBehind(t *testing.T) {
 	if err != nil || in.Name != s.name+"-a-1" {
 		t.Errorf("the new container is called %q (%v)", in.Name, err)
 	}
-	s.until("old images gone", func(*engine.Snapshot) bool {
+	s.eventually("old images gone", func() bool {
 		left, err := s.rt.ProjectImages(t.Context(), s.name, false)
 		return err == nil && len(left) == 0
 	})

@@ -69,6 +69,7 @@ const (
 	wideW, wideH   = 150, 36 // from here on: three columns and a timeline
 	sideW, sideMin = 41, 184 // the detail column, and the width from which it is shown
 	leftW          = 60      // the services column of a wide screen
+	leftLeast      = 8       // rows below the services, however many there are
 	stripH         = 32      // from here on events have a strip
 )
 
@@ -150,7 +151,7 @@ func (f *frame) columns(body rect, in wish) {
 		mid -= sideW + 1
 		f.side = rect{x: body.w - sideW, y: body.y, w: sideW, h: top}
 	}
-	rows := min(in.rows+2, max(top*3/5, 5))
+	rows := min(in.rows+2, max(top-leftLeast, 5)) // what is below says less than a service's own row
 	f.services = rect{y: body.y, w: leftW, h: rows}
 	f.left = rect{y: body.y + rows, w: leftW, h: top - rows}
 	f.tabs = rect{x: leftW + 1, y: body.y, w: mid, h: 1}

@@ -37,7 +37,9 @@ func quietPair(t *testing.T) (ours, theirs net.Conn) {
 
 func TestQuietConnectionCarriesWhatIsWritten(t *testing.T) {
 	ours, theirs := quietPair(t)
+	wrote := make(chan struct{})
 	go func() {
+		defer close(wrote)
 		for _, text := range []string{"at once", "later", strings.Repeat("much ", 1<<16)} {
 			time.Sleep(5 * time.Millisecond) // so that the reader waits for it
 			io.WriteString(theirs, text)
@@ -48,6 +50,7 @@ func TestQuietConnectionCarriesWhatIsWritten(t *testing.T) {
 	if want := "at oncelater" + strings.Repeat("much ", 1<<16); err != nil || string(got) != want {
 		t.Errorf("%d bytes, %v; want %d", len(got), err, len(want))
 	}
+	<-wrote
 	ours, theirs = quietPair(t)
 	go func() { ours.Write([]byte("ask")); ours.Close() }()
 	if got, err := io.ReadAll(theirs); err != nil || string(got) != "ask" {
