@@ -306,6 +306,15 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		// The end of a life that the restart policy follows with another at once is seen in this event alone.
 		if started := r.inst.Started; ev.Time.After(started) {
 			r.lives.finish(turn{generation: r.generation, started: started, at: ev.Time, exit: ev.ExitCode, oom: r.inst.OOM, cause: why})
+			// While an engine clears a container away it answers nothing about it, for 100 ms or so. What is told by the event is shown at
+			// once, unless the policy may start it again, or the kernel killed it for want of memory, which only the answer says.
+			if r.live() && staysDown(s.conf) && (ev.ExitCode != 128+9 || why != EndedByItself) {
+				in := r.inst
+				in.State, in.ExitCode, in.Finished = StateExited, ev.ExitCode, ev.Time
+				e.mu.Unlock()
+				e.adopt(s, in.Replica, in, cause)
+				e.mu.Lock()
+			}
 		}
 	case EventStarted, EventRestarted:
 		if s.lane.busy == nil && r.inst.State != StateRunning {

@@ -296,14 +296,24 @@ func brief(d time.Duration) string {
 
 // restarts says whether the restart policy brings a container back after exit code 0.
 func restarts(conf *project.Service) bool {
-	policy := conf.Config.Restart
-	if d := conf.Config.Deploy; d != nil && d.RestartPolicy != nil {
-		policy = d.RestartPolicy.Condition
-		if policy == "" {
-			policy = "any"
-		}
-	}
+	policy := restartPolicy(conf)
 	return policy == "always" || policy == "unless-stopped" || policy == "any"
+}
+
+// staysDown says whether no policy brings a container back.
+func staysDown(conf *project.Service) bool {
+	policy := restartPolicy(conf)
+	return policy == "" || policy == "no" || policy == "none"
+}
+
+func restartPolicy(conf *project.Service) string {
+	if d := conf.Config.Deploy; d != nil && d.RestartPolicy != nil {
+		if d.RestartPolicy.Condition == "" {
+			return "any"
+		}
+		return d.RestartPolicy.Condition
+	}
+	return conf.Config.Restart
 }
 
 // Snapshot is the state now. It never blocks on work in progress.

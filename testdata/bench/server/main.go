@@ -1,6 +1,7 @@
 // Server is what the measured services run: a small HTTP server that tells which version of its program answers.
 //
-//	server          serves / (its version) and /data/ (files); ends by SIGTERM, after the requests under way
+//	server          serves / (its version), /data/ (files) and /holding?text= (how many of them hold just that text); ends by SIGTERM,
+//	                after the requests under way
 //	server -deaf    the same, and ignores SIGTERM
 //	server -check   asks the server beside it once; for healthchecks
 //	server -client URL   asks URL over and over, and serves what became of it at /
@@ -40,6 +41,7 @@ func main() {
 		text := version()
 		http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
 		http.Handle("/data/", http.FileServer(http.Dir("/")))
+		http.HandleFunc("/holding", holding)
 		err = serve(mode == "-deaf")
 	}
 	if err != nil {
@@ -80,6 +82,21 @@ func version() string {
 	}
 	i := bytes.LastIndex(program, []byte("version:"))
 	return string(program[i+len("version:"):])
+}
+
+func holding(w http.ResponseWriter, r *http.Request) {
+	files, err := os.ReadDir("/data")
+	n := 0
+	for _, f := range files {
+		if text, err := os.ReadFile("/data/" + f.Name()); err == nil && string(text) == r.FormValue("text") {
+			n++
+		}
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprint(w, n)
 }
 
 func check() error {
