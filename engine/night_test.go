@@ -190,6 +190,19 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 			}
 		}
 	}
+	// noticed waits until the engine knows that its container is gone: before that, up finds nothing to do.
+	noticed := func() {
+		t.Helper()
+		changed, stop := e.Subscribe()
+		defer stop()
+		for limit := time.After(20 * time.Second); find(e.Snapshot(), "a").State == engine.StateRunning; {
+			select {
+			case <-changed:
+			case <-limit:
+				t.Fatal("a container that is gone is taken to run")
+			}
+		}
+	}
 	measure := func() (heap uint64, goroutines int) {
 		// Followers of containers that are gone wait a moment for ends that are told late.
 		for limit := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > 25 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
@@ -213,6 +226,7 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 		switch {
 		case g%4 == 0: // another program takes it away
 			_ = f.Remove(ctx, id, true, false)
+			noticed()
 			if err := e.Do(ctx, engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"}); err != nil {
 				t.Fatal(err)
 			}
