@@ -365,3 +365,37 @@ services:
 		t.Errorf("a generation ended or began:\n%s", strings.Join(slices.DeleteFunc(all, func(l string) bool { return !strings.Contains(l, " system ") }), "\n"))
 	}
 }
+
+// The follower of the old generation gives up when its log is cut while the new one holds the place; the old one comes back all the same.
+func TestOldGenerationThatComesBackIsFollowedAgain(t *testing.T) {
+	files := built()
+	files["compose.yaml"] = `
+services:
+  a:
+    build: a
+    healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 20s}
+    x-bulkhead: {swap: overlap}
+`
+	files["a/run.sh"] = "cat /text; if grep -q bad /text; then sleep 5; exit 3; fi; touch /tmp/ready; i=0; while :; do echo n $i; i=$((i+1)); sleep 0.05; done\n"
+	files["a/Dockerfile"] = "FROM " + baseImage + "\nCOPY text run.sh /\nCMD [\"sh\", \"/run.sh\"]\n"
+	s := open(t, files)
+	p := openProxy(t, engineSocket(t))
+	p.calm.Store(true)
+	rt, err := docker.New(docker.Options{Host: "unix://" + p.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close() })
+	s.run(engine.Options{Runtime: rt, NoStats: true})
+	s.ready()
+	s.line("a", "n 3")
+	s.write(map[string]string{"a/text": "bad\n"})
+	s.line("a", "stdout bad")
+	p.cutAll()
+	s.until("the failed rebuild", func(n *engine.Snapshot) bool { l := find(n, "a").Last; return l != nil && l.Err != "" && !l.Ended.IsZero() })
+	n := len(s.everyNumber("a"))
+	s.until("more lines", func(*engine.Snapshot) bool { return len(s.everyNumber("a")) > n+100 })
+	if got := s.everyNumber("a"); !slices.Equal(got, upTo(len(got))) {
+		t.Errorf("of the generation that came back: %s", differences(got, len(got)))
+	}
+}

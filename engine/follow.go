@@ -12,8 +12,7 @@ import (
 // followLogs keeps one container's lines coming, over all its lives, until the container is replaced or gone. A life that began under
 // our eyes is read from its first line; of a container that ran before, the tail is read.
 func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *lives) error {
-	defer close(l.said)
-	var resume logs.Resume
+	resume := &l.resume     // goes on where the follower before ended, if there was one
 	followed := time.Time{} // start of the life that was read last
 	tail, over, deaf, pause := -1, false, false, shortPause
 	for first := true; ; first = false {
@@ -34,6 +33,9 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		if in.ID != l.id {
 			if !over {
 				e.separate(ctx, s, r, l)
+			}
+			if !e.leave(r, l) {
+				continue
 			}
 			return nil
 		}
@@ -66,9 +68,13 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 		opened := time.Now()
 		emit := func(line logs.Line) {
 			if resume.Fresh(line.Time, line.Stream, line.Text) {
+				generation := l.of(line.Time)
+				if l.pending.Load() {
+					e.pass(ctx, s, r, l, generation)
+				}
 				l.edge.note(line)
 				l.count.Add(1)
-				e.opts.Logs.AppendCut(s.name, r.number, l.of(line.Time), line.Stream, line.Time, line.Text, line.Cut)
+				e.opts.Logs.AppendCut(s.name, r.number, generation, line.Stream, line.Time, line.Text, line.Cut)
 				e.bell.ring()
 			}
 		}

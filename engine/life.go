@@ -41,7 +41,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	back, follows := s.past[in.ID]
 	switch {
 	case in.ID == prev.ID:
-	case follows: // the new generation came to nothing, and this one has been followed all the time
+	case follows: // the new generation came to nothing
 		r.lives = back.lives
 		delete(s.past, in.ID)
 	default:
@@ -72,8 +72,11 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 			e.probeLife(s, r)
 		}
 	}
-	if in.ID != prev.ID && !follows {
+	if in.ID != prev.ID && (!follows || r.lives.over()) {
 		l := r.lives
+		if follows {
+			l.said = make(chan struct{})
+		}
 		if e.opts.NoLogs {
 			l.muted = true
 		} else {

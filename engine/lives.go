@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"bulkhead/engine/logs"
 )
 
 // lives is what the follower of one container's log must know of its lives. All of it is guarded by Engine.mu, but for what every line
@@ -15,6 +17,7 @@ type lives struct {
 	before   *lives        // of the container that this one replaced, until its separator is written
 	again    bool          // it was followed before, and another one after it
 	turns    []turn        // whose separators are to be written, in order
+	pending  atomic.Bool   // there are some
 	finished time.Time     // start of the last life whose end is known
 	ended    time.Time     // when that was
 	read     time.Time     // start of the last life whose log was read to its end
@@ -22,12 +25,34 @@ type lives struct {
 	edge     *edge         // where what was read of its log begins
 	count    atomic.Int64  // lines that were read
 	loading  bool          // older lines are on their way
+	resume   logs.Resume   // the follower's own
 	said     chan struct{} // closed when the follower has written all it had to
 	newer    atomic.Pointer[border]
 }
 
 func newLives(id string, before *lives) *lives {
 	return &lives{id: id, before: before, edge: newEdge(), said: make(chan struct{})}
+}
+
+// over says that nobody follows the container any more. Callers hold Engine.mu.
+func (l *lives) over() bool {
+	select {
+	case <-l.said:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave ends the following of a container that is not the replica's any more. It is false when the container has come back.
+func (e *Engine) leave(r *replica, l *lives) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r.inst.ID == l.id {
+		return false
+	}
+	close(l.said)
+	return true
 }
 
 // turn is how one life ended, or that one began after another.
@@ -57,6 +82,7 @@ func (l *lives) begin(t turn, before time.Time) {
 	}
 	if t.at = l.ended; !t.at.IsZero() || l.before != nil {
 		l.turns = append(l.turns, t)
+		l.pending.Store(true)
 	}
 	if b := l.newer.Load(); b != nil && b.generation == t.generation {
 		return // the end of the life before has drawn the border
@@ -71,6 +97,7 @@ func (l *lives) finish(t turn) {
 	}
 	l.finished, l.ended = t.started, t.at
 	l.turns = append(l.turns, t)
+	l.pending.Store(true)
 	// What is written from now on belongs to the life that comes next, also before we hear of its start.
 	l.newer.Store(&border{at: t.at.Add(time.Microsecond), generation: t.generation + 1})
 }
@@ -119,6 +146,27 @@ func (e *Engine) separate(ctx context.Context, s *service, r *replica, l *lives)
 	return len(turns) > 0
 }
 
+// pass writes the separators that stand before a line of a generation. Where one life follows another quickly, the engine's stream goes on
+// from one to the next.
+func (e *Engine) pass(ctx context.Context, s *service, r *replica, l *lives, generation int) {
+	e.mu.Lock()
+	n := 0
+	for n < len(l.turns) && (l.turns[n].generation < generation || l.turns[n].began && l.turns[n].generation == generation) {
+		if !l.turns[n].began {
+			l.read = l.turns[n].started
+		}
+		n++
+	}
+	turns := slices.Clone(l.turns[:n])
+	l.turns = slices.Clone(l.turns[n:])
+	l.pending.Store(len(l.turns) > 0)
+	if n > 0 {
+		e.bump()
+	}
+	e.mu.Unlock()
+	e.say(ctx, s, r, l, turns)
+}
+
 // announce writes that the life that is going to be read began, when there was one before it.
 func (e *Engine) announce(ctx context.Context, s *service, r *replica, l *lives) {
 	e.mu.Lock()
@@ -142,12 +190,16 @@ func (e *Engine) say(ctx context.Context, s *service, r *replica, l *lives, turn
 		e.mu.Lock()
 		before := l.before
 		l.before = nil
+		var said <-chan struct{}
+		if before != nil {
+			said = before.said
+		}
 		e.mu.Unlock()
 		if before != nil && !t.beside {
 			// Its end is said first. A container that vanished while nobody looked has none to say.
 			late := time.NewTimer(patience)
 			select {
-			case <-before.said:
+			case <-said:
 			case <-late.C:
 			case <-ctx.Done():
 			}
