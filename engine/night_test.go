@@ -205,7 +205,7 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 	}
 	measure := func() (heap uint64, goroutines int) {
 		// Followers of containers that are gone wait a moment for ends that are told late.
-		for limit := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > 25 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+		for limit := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > 10 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		}
 		runtime.GC()
 		var m runtime.MemStats
