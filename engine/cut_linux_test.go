@@ -288,6 +288,12 @@ func TestRestartOfTheEngineLosesAndDoublesNothing(t *testing.T) {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
+		groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir))
+		for _, group := range append(groups, filepath.Join("/sys/fs/cgroup", filepath.Base(dir))) {
+			if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Error(err)
+			}
+		}
 	})
 	rt, err := docker.New(docker.Options{Host: d.host()})
 	if err != nil {
