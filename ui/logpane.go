@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"regexp"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -187,11 +188,24 @@ func (p *logPane) refresh() {
 	}
 }
 
-// relocate finds the anchors again after ordinals may have moved.
+// relocate finds the anchors again after ordinals may have moved. Lines that came late between the top and the cursor push up what is
+// above it: the cursor, where it is seen, stays in its row.
 func (p *logPane) relocate() {
+	apart := p.cur.ord - p.top.ord
+	row := slices.IndexFunc(p.seen, func(r shownRow) bool { return r.line.Seq == p.cur.line.Seq })
 	for _, a := range []*anchor{&p.top, &p.cur, &p.from, &p.drag.from} {
 		p.find(a)
 	}
+	if p.follow || row < 0 || p.cur.line.Seq == 0 || p.cur.ord-p.top.ord <= apart {
+		return
+	}
+	first, _ := p.view.Bounds()
+	ord, above := p.cur.ord, 0
+	for above < row && ord > first {
+		ord--
+		above += p.heightOf(ord)
+	}
+	p.setTop(ord, max(above-row, 0))
 }
 
 func (p *logPane) find(a *anchor) {

@@ -60,3 +60,24 @@ func TestTopTellsWhatWasDropped(t *testing.T) {
 	s.wait(fmt.Sprintf("… %s older lines dropped", thousands(b.store.Dropped("db"))))
 	s.quit()
 }
+
+func TestLinesThatComeLateLeaveTheCursorOnItsLine(t *testing.T) {
+	b := shop()
+	for i := range 50 {
+		b.say("db", fmt.Sprintf("line %d of db", i), start.Add(time.Duration(i)*100*time.Millisecond))
+	}
+	s := openScreen(t, b, 100, 24)
+	s.wait("line 49 of db")
+	s.keys("2", "k", "k", "k")
+	s.wait(">12:04:35.600 db     line 46 of db")
+	for i := range 25 { // from a source that lags by two seconds
+		b.say("web", fmt.Sprintf("late %d", i), start.Add(time.Duration(i)*100*time.Millisecond+2550*time.Millisecond))
+	}
+	text := s.wait(">12:04:35.600 db     line 46 of db", "12:04:35.650 web    late 21")
+	for _, pair := range [][2]string{{"late 19", "line 45 of db"}, {"line 45 of db", "late 20"}, {"late 20", "line 46 of db"}, {"line 46 of db", "late 21"}} {
+		if a, z := strings.Index(text, pair[0]), strings.Index(text, pair[1]); a < 0 || z < 0 || a > z {
+			t.Errorf("%s is not above %s:\n%s", pair[0], pair[1], text)
+		}
+	}
+	s.quit()
+}
