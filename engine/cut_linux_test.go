@@ -398,7 +398,10 @@ services:
 	s.write(map[string]string{"a/text": "bad\n"})
 	s.line("a", "stdout bad")
 	p.cutAll()
-	s.until("the failed rebuild", func(n *engine.Snapshot) bool { l := find(n, "a").Last; return l != nil && l.Err != "" && !l.Ended.IsZero() })
+	s.until("the failed rebuild", func(n *engine.Snapshot) bool {
+		l := find(n, "a").Last
+		return l != nil && l.Err != "" && !l.Ended.IsZero()
+	})
 	n := len(s.everyNumber("a"))
 	s.until("more lines", func(*engine.Snapshot) bool { return len(s.everyNumber("a")) > n+100 })
 	if got := s.everyNumber("a"); !slices.Equal(got, upTo(len(got))) {
