@@ -91,7 +91,7 @@ func under(path string, roots []string) bool {
 
 // laneBatch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
 // paths as stale, and is tried again with the next save.
-func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
+func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) error {
 	cause := w.cause(e.dir)
 	var k *change
 	open := func(action string) {
@@ -127,7 +127,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 	if missing {
 		// The first up came to nothing; what was saved may have mended that.
 		open("up")
-		_, err := e.converge(ctx, s, &task{verb: VerbUp, cause: cause}, w, k)
+		_, err := e.converge(ctx, s, &task{verb: VerbUp, cmd: t.cmd, cause: cause}, w, k)
 		if err != nil {
 			return give(err)
 		}
@@ -145,7 +145,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 	}
 	if w.rebuild {
 		open("rebuild")
-		changed, err := e.converge(ctx, s, &task{verb: verbBatch, cause: cause}, w, k)
+		changed, err := e.converge(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: cause, asked: t.asked}, w, k)
 		if err != nil {
 			return give(err)
 		}
@@ -158,7 +158,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, w *work) error {
 		w.rebuild = false
 		e.freshen(s, &work{rebuild: true})
 	}
-	return give(e.syncWork(ctx, s, w, cause, open, func() *change { return k }))
+	return give(e.syncWork(ctx, s, w, t.stopMode(), cause, open, func() *change { return k }))
 }
 
 // lookAtAll compares everything that a service's rules name with what was done last, and adds what differs to the work.
@@ -203,7 +203,7 @@ func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
 }
 
 // syncWork copies, and then restarts or runs what the rules ask for.
-func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string, open func(string), k func() *change) error {
+func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, cause string, open func(string), k func() *change) error {
 	e.mu.Lock()
 	rs := s.held(0)
 	e.mu.Unlock()
@@ -277,7 +277,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, cause string
 	}
 	if restart {
 		e.doing(s, "restarting")
-		err := e.restartAll(ctx, s, rs, nil, cause, k())
+		err := e.restartAll(ctx, s, rs, m, cause, k())
 		if err != nil {
 			return err
 		}

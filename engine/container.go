@@ -13,10 +13,6 @@ import (
 	"bulkhead/engine/project"
 )
 
-// loopGrace is how long a service without a stop_grace_period of its own gets in the inner loop: restart, swap. The engine's
-// ten seconds are for stops that the user asks for.
-const loopGrace = 2 * time.Second
-
 // create makes a container for a replica and takes it over as the replica's own, unless it is to take another's place (name is set).
 func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, cause string) (string, error) {
 	release, err := e.slot(ctx)
@@ -145,73 +141,6 @@ func environ(m types.MappingWithEquals) []string {
 	return out
 }
 
-// stop stops a replica's container. Without an explicit grace, a service's stop_grace_period holds; without that, a process that
-// cannot react to the stop signal is killed at once, and others get the loop's grace when grace is nil and the change is one.
-func (e *Engine) stop(ctx context.Context, s *service, h held, grace *time.Duration, cause string, k *change) error {
-	e.mu.Lock()
-	in := h.inst
-	if in.State == StateRunning || in.State == StateRestarting || in.State == StatePaused {
-		h.byUs, h.blame = true, cause
-	}
-	e.mu.Unlock()
-	if err := e.stopInstance(ctx, s, in, grace, k); err != nil {
-		return err
-	}
-	return e.refresh(ctx, s, in.ID, cause)
-}
-
-// stopInstance ends one container, gently where it can be.
-func (e *Engine) stopInstance(ctx context.Context, s *service, in Instance, grace *time.Duration, k *change) error {
-	switch in.State {
-	case StateRunning, StateRestarting:
-	case StatePaused:
-		if err := e.rt.Unpause(ctx, in.ID); err != nil && !errors.Is(err, ErrNotFound) {
-			return say(err, "stop %s", s.name)
-		}
-	default:
-		return nil
-	}
-	e.mu.Lock()
-	if r := s.byID(in.ID); r != nil && r.inst.State != StateStopping {
-		r.inst.State = StateStopping
-		e.settle(s)
-	}
-	e.mu.Unlock()
-	if in.State == StateRunning {
-		if err := e.hooks(ctx, s, in.ID, "pre_stop", s.conf.Config.PreStop); err != nil {
-			e.warn(err.Error())
-		}
-	}
-	wait := loopGrace
-	explicit, has := stopGrace(s.conf)
-	switch {
-	case grace != nil:
-		wait = *grace
-	case has:
-		wait = explicit
-	default:
-		if handles, known := e.rt.HandlesStop(ctx, in.ID); known && !handles {
-			if err := e.rt.Kill(ctx, in.ID, "SIGKILL"); err == nil {
-				k.stopped(StopKilled, "killed at once: its first process does not react to the stop signal")
-				return e.awaitEnd(ctx, s, in.ID)
-			}
-		}
-	}
-	began := time.Now()
-	if err := e.rt.Stop(ctx, in.ID, wait); err != nil && !errors.Is(err, ErrNotFound) {
-		return say(err, "stop %s", s.name)
-	}
-	switch {
-	case wait < 0 || wait > 0 && time.Since(began) < wait:
-		k.stopped(StopSignal, "")
-	case grace == nil && !has:
-		k.stopped(StopLate, fmt.Sprintf("killed after %s: the stop signal did not end it; stop_grace_period gives it longer", brief(wait)))
-	default:
-		k.stopped(StopLate, fmt.Sprintf("killed after its grace of %s", brief(wait)))
-	}
-	return nil
-}
-
 // awaitEnd asks until a container that was killed has ended: the kill returns before the engine has noticed.
 func (e *Engine) awaitEnd(ctx context.Context, s *service, id string) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -252,14 +181,14 @@ func containerName(spec CreateSpec) string {
 // removeReplica stops a container and removes it, and its replica when the project does not want it any more. Its anonymous volumes go
 // along only when the user asked for volumes to be removed.
 func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, reason string, volumes bool) error {
-	ctx, cancel := context.WithTimeout(ctx, critical)
+	ctx, cancel := uncancelled(ctx, s.conf, asked)
 	defer cancel()
 	if r := e.replicaOf(s, in.ID); r != nil {
 		e.mu.Lock()
 		r.byUs, r.blame = true, reason
 		e.mu.Unlock()
 	}
-	if err := e.stopInstance(ctx, s, in, nil, nil); err != nil {
+	if _, err := e.stopInstance(ctx, s, in, asked, reason); err != nil {
 		return err
 	}
 	if err := e.rt.Remove(ctx, in.ID, true, volumes); err != nil {

@@ -46,9 +46,15 @@ type task struct {
 	cause string
 	work  *work            // of verb "batch"
 	first bool             // the first up of this service
+	asked bool             // of verb "batch": a person had it carried out
 	conf  *project.Service // takes effect when the task begins; nil: as it is
 
 	done chan error // capacity 1
+}
+
+// stopMode is how the task stops what it has to stop.
+func (t *task) stopMode() stopMode {
+	return stopMode{grace: t.cmd.Grace, loop: t.verb == verbBatch && !t.asked}
 }
 
 // verbAdopt only takes over a changed configuration that asks for nothing.
@@ -246,7 +252,7 @@ func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
 		e.missed(ctx, s)
 		return nil
 	case verbBatch:
-		return e.laneBatch(ctx, s, t.work)
+		return e.laneBatch(ctx, s, t, t.work)
 	}
 	return fmt.Errorf("%s %s: a lane cannot do that", t.verb, s.name)
 }
@@ -430,12 +436,4 @@ func (s *service) hopeless() string {
 func firstLine(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return text
-}
-
-// stopGrace is how long a service gets between its stop signal and the kill, and whether its file says so.
-func stopGrace(conf *project.Service) (time.Duration, bool) {
-	if g := conf.Config.StopGracePeriod; g != nil {
-		return time.Duration(*g), true
-	}
-	return 0, false
 }

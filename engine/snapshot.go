@@ -160,6 +160,7 @@ type Replica struct {
 	CPU        float64
 	Mem        int64
 	Finished   time.Time
+	StopBy     time.Time // when the engine kills it unless it has ended by then; zero unless State is StateStopping
 }
 
 // Change is one piece of work that a lane did for a cause, timed by stage.

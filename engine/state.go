@@ -43,9 +43,10 @@ type replica struct {
 	since      time.Time
 	state      State
 	cause      string
-	lives      *lives // of the container that inst is; nil while there is none
-	blame      string // what the next change of state is due to, when we know beforehand
-	byUs       bool   // the end that is seen next was asked for
+	lives      *lives    // of the container that inst is; nil while there is none
+	blame      string    // what the next change of state is due to, when we know beforehand
+	byUs       bool      // the end that is seen next was asked for
+	stopBy     time.Time // when the engine kills it unless it has ended; valid while it is being stopped
 
 	read    time.Time // when its use was asked for last
 	last    Stats
@@ -362,7 +363,7 @@ func (s *service) snapshot(memTotal int64) Service {
 		out.Replicas = append(out.Replicas, Replica{
 			Number: r.number, Generation: r.generation, Identity: r.inst.Identity, Name: r.inst.Name, State: r.state, Health: h, Since: r.since,
 			ExitCode: r.inst.ExitCode, OOM: r.inst.OOM, Restarts: r.inst.Restarts, Cause: r.cause, ImageID: r.inst.ImageID, Ports: r.inst.Ports,
-			CPU: r.cpu, Mem: r.mem, Finished: r.inst.Finished,
+			CPU: r.cpu, Mem: r.mem, Finished: r.inst.Finished, StopBy: r.deadline(),
 		})
 		out.Restarts += r.inst.Restarts
 		out.Generation = max(out.Generation, r.generation)

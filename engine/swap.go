@@ -18,7 +18,7 @@ const overlapWait = time.Minute
 
 // swap puts a new container in the place of one that is there. The new one is made, and given its files, while the old one still
 // serves; when it does not start, it goes and the old one comes back.
-func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec CreateSpec, cause string, k *change) error {
+func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec CreateSpec, m stopMode, cause string, k *change) error {
 	overlap := s.conf.Extra.Swap == project.Overlap && old.State == StateRunning
 	if overlap {
 		if err := canOverlap(s.conf, spec.Image); err != nil {
@@ -42,7 +42,12 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 	if overlap {
 		handOver = e.overlap
 	}
-	if err := handOver(ctx, s, old, id, spec, cause, k); err != nil {
+	end, err := handOver(ctx, s, old, id, spec, m, cause, k)
+	if err != nil {
+		return err
+	}
+	// Asked only now, because each request between stop and start makes the gap longer.
+	if err := e.noteStop(ctx, s, end, k); err != nil {
 		return err
 	}
 	// From here on the new generation serves; what is left is tidying, for which the lane does not wait.
@@ -78,28 +83,29 @@ func (e *Engine) clearAway(ctx context.Context, s *service, id string) {
 }
 
 // replace stops the old container and starts the new one.
-func (e *Engine) replace(ctx context.Context, s *service, old Instance, id string, spec CreateSpec, cause string, k *change) error {
+func (e *Engine) replace(ctx context.Context, s *service, old Instance, id string, spec CreateSpec, m stopMode, cause string, k *change) (stopped, error) {
 	began := time.Now()
-	if err := e.stopInstance(ctx, s, old, nil, k); err != nil {
-		return e.discard(ctx, s, id, err)
+	end, err := e.stopInstance(ctx, s, old, m, cause)
+	if err != nil {
+		return end, e.discard(ctx, s, id, err)
 	}
 	timedSince(k, "stop", began)
 	if err := e.start(ctx, s, spec, id, cause, k); err != nil {
 		err = e.discard(ctx, s, id, err)
 		if old.State != StateRunning {
-			return err
+			return end, err
 		}
 		spec.Inherit = ""
-		return errors.Join(err, e.start(ctx, s, spec, old.ID, "the new generation did not start", nil))
+		return end, errors.Join(err, e.start(ctx, s, spec, old.ID, "the new generation did not start", nil))
 	}
-	return nil
+	return end, nil
 }
 
 // overlap starts the new container beside the old one, and stops the old one only once the new one is ready. One that does not become
 // ready goes again, and the old one stays.
-func (e *Engine) overlap(ctx context.Context, s *service, old Instance, id string, spec CreateSpec, cause string, k *change) error {
+func (e *Engine) overlap(ctx context.Context, s *service, old Instance, id string, spec CreateSpec, m stopMode, cause string, k *change) (stopped, error) {
 	if err := e.start(ctx, s, spec, id, cause, k); err != nil {
-		return e.keepOld(ctx, s, old, id, spec, err)
+		return stopped{}, e.keepOld(ctx, s, old, id, spec, err)
 	}
 	began := time.Now()
 	wait, cancel := context.WithTimeout(ctx, overlapWait)
@@ -116,12 +122,12 @@ func (e *Engine) overlap(ctx context.Context, s *service, old Instance, id strin
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%s: the new generation was not ready within %s", s.name, brief(overlapWait))
 		}
-		return e.keepOld(ctx, s, old, id, spec, err)
+		return stopped{}, e.keepOld(ctx, s, old, id, spec, err)
 	}
 	began = time.Now()
-	err = e.stopInstance(ctx, s, old, nil, k)
+	end, err := e.stopInstance(ctx, s, old, m, cause)
 	timedSince(k, "stop", began)
-	return err
+	return end, err
 }
 
 // keepOld undoes the start of a new generation that came to nothing.

@@ -14,7 +14,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// critical is the longest that the part of a task may take that is finished even when the task is aborted: stop, start, rename, remove.
+// critical is the longest that the part of a task may take that is finished even when the task is aborted (stop, start, rename,
+// remove), beside the time that its containers have to stop.
 const critical = 2 * time.Minute
 
 // laneUp makes a service run as the project wants it: image, containers, start. It serves up, start, rebuild and scale.
@@ -32,7 +33,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	if t.verb == VerbUp && !t.first && !wasByHand && len(stale) > 0 {
 		// u applies what is pending: the same work as if the files had just been saved.
 		w.merge(e.workFor(s, stale))
-		return e.laneBatch(ctx, s, w)
+		return e.laneBatch(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: t.cause, asked: true}, w)
 	}
 
 	at := time.Now()
@@ -157,7 +158,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 			starts[n] = func(ctx context.Context) error { return e.start(ctx, s, spec(n), id, t.cause, k) }
 		case opRecreate:
 			swaps[n] = func(ctx context.Context) error {
-				return e.swap(ctx, s, st.seen, spec(n), t.cause+reasonSuffix(st.reason), k)
+				return e.swap(ctx, s, st.seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.reason), k)
 			}
 		case opStart:
 			starts[n] = func(ctx context.Context) error {
@@ -184,7 +185,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 			return changed, err
 		}
 	}
-	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+	hold, cancel := uncancelled(ctx, s.conf, t.stopMode())
 	defer cancel()
 	// Replicas are replaced one after the other, so that the others serve meanwhile; all else starts at once.
 	for _, n := range slices.Sorted(maps.Keys(swaps)) {
@@ -368,7 +369,7 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 		}
 		return err
 	}
-	err := e.restartAll(ctx, s, rs, t.cmd.Grace, t.cause, k)
+	err := e.restartAll(ctx, s, rs, t.stopMode(), t.cause, k)
 	if err != nil {
 		k.end(err)
 		e.fail(s, err)
@@ -379,12 +380,12 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 }
 
 // restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
-func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, grace *time.Duration, cause string, k *change) error {
-	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMode, cause string, k *change) error {
+	hold, cancel := uncancelled(ctx, s.conf, m)
 	defer cancel()
 	stopping := time.Now()
 	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
-		return e.stop(ctx, s, h, grace, cause, k)
+		return e.stop(ctx, s, h, m, cause, k)
 	}); err != nil {
 		return err
 	}
@@ -453,10 +454,10 @@ func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
 	rs := s.held(t.cmd.Replica)
 	s.byHand = true
 	e.mu.Unlock()
-	hold, cancel := context.WithTimeout(context.WithoutCancel(ctx), critical)
+	hold, cancel := uncancelled(ctx, s.conf, t.stopMode())
 	defer cancel()
 	began := time.Now()
-	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.cmd.Grace, t.cause, k) })
+	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.stopMode(), t.cause, k) })
 	k.add("stop", time.Since(began))
 	k.end(err)
 	e.awaitLastWords(hold, rs)
