@@ -229,7 +229,7 @@ func sweep(ctx context.Context, rt Runtime, name string, c Command, report func(
 		ids, err := rt.ProjectImages(ctx, name, true)
 		errs = append(errs, err)
 		for _, id := range ids {
-			removed, err := rt.RemoveImage(ctx, id)
+			removed, err := rt.RemoveImage(ctx, id, true)
 			if err != nil {
 				errs = append(errs, say(err, "remove image %s", short(id)))
 			}

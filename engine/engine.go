@@ -37,6 +37,7 @@ type Engine struct {
 	ranges   chan struct{} // capacity 1: the turn of those whose host port the engine picks
 	lookUps  singleflight.Group
 	prepares chan struct{} // slots for prepare commands
+	images   imageUse
 	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run before anything needs it.
 	launch  func(name string, f func(context.Context) error)
 	running chan struct{} // closed once lanes take work

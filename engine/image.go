@@ -129,6 +129,31 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 	return every > 0 && time.Since(have.LastTag) > every, nil
 }
 
+// provideImage finds, builds or pulls the image of a service. It is not removed until release is called, which is never nil. buildWhy
+// is why it was built, "" when it was not.
+func (e *Engine) provideImage(ctx context.Context, s *service, t *task, w *work, k *change, why string, fresh bool) (img *Image, buildWhy string, release func(), err error) {
+	release = func() {}
+	if err := e.images.make(ctx); err != nil {
+		return nil, "", release, err
+	}
+	defer func() {
+		id := ""
+		if err == nil && img != nil {
+			id = img.ID
+			release = func() { e.images.release(id) }
+		}
+		if e.images.made(id) {
+			e.launch("old images", func(ctx context.Context) error { e.dropImages(ctx); return nil })
+		}
+	}()
+	img, buildWhy, err = e.imageNeed(ctx, s, t, why, fresh)
+	if err != nil || buildWhy == "" && img != nil {
+		return img, buildWhy, release, err
+	}
+	img, err = e.makeImage(ctx, s, w, k, buildWhy, t.cause)
+	return img, buildWhy, release, err
+}
+
 // imaging marks that a lane makes or fetches an image, in a way that a newer change can end; times is how often that has happened. done
 // must be called.
 func (e *Engine) imaging(ctx context.Context, s *service, text string, times int) (ictx context.Context, done func()) {
@@ -200,12 +225,20 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 // dropImages removes the images that were built for the project and that neither a name nor a container holds any more: the ones that
 // swaps replaced, and those of builds that were overtaken.
 func (e *Engine) dropImages(ctx context.Context) {
+	kept, ok := e.images.beginCleaning()
+	if !ok {
+		return // the last of those that make images now does it
+	}
+	defer e.images.endCleaning()
 	dangling, err := e.rt.ProjectImages(ctx, e.name, false)
 	if err != nil {
 		return // tidying is tried again at the next swap
 	}
 	for _, id := range dangling {
-		if _, err := e.rt.RemoveImage(ctx, id); err != nil && ctx.Err() == nil {
+		if kept[id] > 0 {
+			continue
+		}
+		if _, err := e.rt.RemoveImage(ctx, id, false); err != nil && ctx.Err() == nil {
 			e.warn(fmt.Sprintf("remove old image %s: %s", short(id), firstLine(err)))
 		}
 	}

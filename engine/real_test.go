@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		if rt, err := docker.New(docker.Options{}); err == nil {
 			img, err := rt.Image(context.Background(), baseImage, "")
 			if err == nil {
-				_, err = rt.RemoveImage(context.Background(), img.ID)
+				_, err = rt.RemoveImage(context.Background(), img.ID, true)
 			}
 			if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrNoEngine) {
 				fmt.Fprintf(os.Stderr, "remove %s: %v\n", baseImage, err)

@@ -46,9 +46,10 @@ type Runtime interface {
 	Image(ctx context.Context, ref, platform string) (Image, error)
 	// Pull fetches an image, with the user's stored credentials. progress may be nil.
 	Pull(ctx context.Context, ref, platform string, progress func(PullProgress)) error
-	// RemoveImage removes an image by id when no container uses it and no name but the project's own names it; it is not an error
-	// when it stays for one of these reasons, or is gone already: removed says whether it went.
-	RemoveImage(ctx context.Context, id string) (removed bool, err error)
+	// RemoveImage removes an image by id when no container uses it and nothing names it; with named, the names that builds for its
+	// project gave it do not keep it. It is not an error when it stays for one of these reasons, or is gone already: removed says
+	// whether it went.
+	RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error)
 	// ProjectImages lists the ids of images that were built for a project and that no tag names any more
 	// (dangling), or with tagged all that were built for it.
 	ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error)

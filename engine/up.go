@@ -110,19 +110,14 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	}
 	e.mu.Unlock()
 
-	img, buildWhy, err := e.imageNeed(ctx, s, t, why, len(seen.instances) == 0)
+	img, buildWhy, release, err := e.provideImage(ctx, s, t, w, k, why, len(seen.instances) == 0)
+	defer release()
 	if err != nil {
 		return false, err
 	}
-	wanted.image, wanted.build = img, buildWhy
-	if buildWhy != "" || img == nil {
-		if img, err = e.makeImage(ctx, s, w, k, buildWhy, t.cause); err != nil {
-			return false, err
-		}
-		wanted.image, wanted.build = img, ""
-		if s.conf.Built {
-			defer e.renew(s)
-		}
+	wanted.image = img
+	if buildWhy != "" {
+		defer e.renew(s)
 	}
 	e.mu.Lock()
 	s.image = img

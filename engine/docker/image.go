@@ -239,7 +239,7 @@ func (l layers) total() engine.PullProgress {
 
 // RemoveImage implements engine.Runtime. An image that has one tag left goes only if that is the name that its build
 // for a project gave it: another tag is somebody's wish to keep it.
-func (r *Runtime) RemoveImage(ctx context.Context, id string) (removed bool, err error) {
+func (r *Runtime) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
 	what := "remove image " + short(id)
 	res, err := r.cli.ImageInspect(ctx, id)
 	if cerrdefs.IsNotFound(err) {
@@ -256,7 +256,7 @@ func (r *Runtime) RemoveImage(ctx context.Context, id string) (removed bool, err
 	own := func(tag string) bool {
 		return labels[labelProject] != "" && strings.HasPrefix(tag, labels[labelProject]+"-") && strings.HasSuffix(tag, ":latest")
 	}
-	if slices.ContainsFunc(res.RepoTags, func(tag string) bool { return !own(tag) }) {
+	if slices.ContainsFunc(res.RepoTags, func(tag string) bool { return !named || !own(tag) }) {
 		return false, nil
 	}
 	names := res.RepoTags

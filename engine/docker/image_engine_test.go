@@ -25,7 +25,7 @@ func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
 	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err, engine.ErrNotFound) {
 		t.Errorf("other platform: %v", err)
 	}
-	if _, err := b.rt.RemoveImage(b.ctx, img.ID); err != nil {
+	if _, err := b.rt.RemoveImage(b.ctx, img.ID, true); err != nil {
 		t.Errorf("remove of an image with another's tag: %v", err)
 	}
 	if _, err := b.rt.Image(b.ctx, testImage("volume"), ""); err != nil {
@@ -65,7 +65,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 		t.Errorf("dangling: %v, %v; want %s", dangling, err, old)
 	}
 	for range 2 {
-		if _, err := r.RemoveImage(ctx, old); err != nil {
+		if _, err := r.RemoveImage(ctx, old, true); err != nil {
 			t.Error(err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 		t.Errorf("left: %v, %v; want %s", left, err, now)
 	}
 	// Its tag is not the one that a build of service web would have given it.
-	if _, err := r.RemoveImage(ctx, now); err != nil {
+	if _, err := r.RemoveImage(ctx, now, true); err != nil {
 		t.Error(err)
 	}
 	if _, err := r.Image(ctx, now, ""); err != nil {
@@ -86,7 +86,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 	if _, err := r.cli.ImageRemove(ctx, testImage("rm"), client.ImageRemoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.RemoveImage(ctx, now); err != nil {
+	if _, err := r.RemoveImage(ctx, now, true); err != nil {
 		t.Error(err)
 	}
 	if _, err := r.Image(ctx, now, ""); !errors.Is(err, engine.ErrNotFound) {
