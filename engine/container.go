@@ -181,7 +181,7 @@ func containerName(spec CreateSpec) string {
 // removeReplica stops a container and removes it, and its replica when the project does not want it any more. Its anonymous volumes go
 // along only when the user asked for volumes to be removed.
 func (e *Engine) removeReplica(ctx context.Context, s *service, in Instance, reason string, volumes bool) error {
-	ctx, cancel := uncancelled(ctx, s.conf, asked)
+	ctx, cancel := uncancelled(ctx, s.conf, asked, in)
 	defer cancel()
 	if r := e.replicaOf(s, in.ID); r != nil {
 		e.mu.Lock()

@@ -7,19 +7,19 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bulkhead/engine/project"
 )
 
-// part is a network or a volume of the project.
-type part struct {
-	turn chan struct{} // capacity 1: holds the right to make it
-	made bool          // or found; guarded by turn
-}
-
 // bringUp gives every service its lane and its first task, and removes or names orphans.
-func (e *Engine) bringUp(instances []Instance) {
+func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
+	strays := orphans(e.project(), instances)
+	if e.opts.RemoveOrphans {
+		// First of all: they may have names, ports and networks that the services need.
+		e.removeOrphans(ctx, strays)
+	}
 	e.mu.Lock()
 	e.phase = PhaseRunning
 	e.watching.Mode = project.Auto
@@ -33,25 +33,30 @@ func (e *Engine) bringUp(instances []Instance) {
 	}
 	e.mu.Unlock()
 
-	strays := orphans(e.project(), instances)
-	for _, st := range strays {
-		if !e.opts.RemoveOrphans {
-			e.mu.Lock()
-			e.orphaned = append(e.orphaned, st.seen.Name)
-			e.mu.Unlock()
-			continue
-		}
-		e.launch("orphan "+st.seen.Name, func(ctx context.Context) error {
-			s := newService(&project.Service{Name: st.service})
-			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason, false); err != nil {
-				e.warn(err.Error())
-			}
-			return nil
-		})
-	}
 	if len(strays) > 0 && !e.opts.RemoveOrphans {
+		e.mu.Lock()
+		for _, st := range strays {
+			e.orphaned = append(e.orphaned, st.seen.Name)
+		}
+		e.mu.Unlock()
 		e.warn(fmt.Sprintf("%d containers belong to services that the file does not name (%s); --remove-orphans removes them", len(strays), strings.Join(e.orphaned, ", ")))
 	}
+}
+
+// removeOrphans stops and removes containers whose service the file does not name, all at the same time, and warns of those that
+// stay.
+func (e *Engine) removeOrphans(ctx context.Context, strays plan) {
+	var wg sync.WaitGroup
+	for _, st := range strays {
+		wg.Go(func() {
+			s := newService(&project.Service{Name: st.service})
+			err := guarded("orphan "+st.seen.Name, func() error { return e.removeReplica(ctx, s, st.seen, st.reason, false) })
+			if err != nil {
+				e.warn(err.Error())
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // openLane starts a service's lane.
@@ -90,59 +95,6 @@ func firstHash(seen []Instance, otherwise string) string {
 		return seen[0].Hash
 	}
 	return otherwise
-}
-
-// ensureParts makes the networks and volumes that a service uses, each once.
-func (e *Engine) ensureParts(ctx context.Context, s *service) error {
-	p := e.project()
-	if s.conf.Config.NetworkMode == "" {
-		for _, key := range slices.Sorted(maps.Keys(s.conf.Config.Networks)) {
-			if _, ok := p.Networks[key]; !ok {
-				continue
-			}
-			if err := e.ensure(ctx, "network "+key, func() (bool, error) { return e.rt.EnsureNetwork(ctx, p, key) }); err != nil {
-				return err
-			}
-		}
-	}
-	for _, v := range s.conf.Config.Volumes {
-		if _, ok := p.Volumes[v.Source]; !ok || v.Type != "volume" {
-			continue
-		}
-		if err := e.ensure(ctx, "volume "+v.Source, func() (bool, error) { return e.rt.EnsureVolume(ctx, p, v.Source) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ensure makes one network or volume unless that was done before.
-func (e *Engine) ensure(ctx context.Context, name string, produce func() (bool, error)) error {
-	e.mu.Lock()
-	p := e.parts[name]
-	if p == nil {
-		p = &part{turn: make(chan struct{}, 1)}
-		e.parts[name] = p
-	}
-	e.mu.Unlock()
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	if p.made {
-		return nil
-	}
-	made, err := produce()
-	if err != nil {
-		return say(err, "%s", name)
-	}
-	p.made = true
-	if made {
-		e.notice("created", name+" created")
-	}
-	return nil
 }
 
 // Do carries out a command and returns when that is done: after restart or up of a service when it runs again (not when
@@ -232,24 +184,42 @@ func (e *Engine) targets(c Command) ([]*service, error) {
 			return nil, fmt.Errorf("%s: name a service", c.Verb)
 		case VerbRebuild:
 			for name, s := range e.svcs {
-				if s.conf.Built {
+				if s.conf.Built && !s.leaving {
 					names = append(names, name)
 				}
 			}
 			slices.Sort(names)
 		default:
-			names = slices.Sorted(maps.Keys(e.svcs))
+			for name, s := range e.svcs {
+				// What is on its way out is stopped with the rest, and nothing else is done to it.
+				if !s.leaving || c.Verb == VerbStop || c.Verb == VerbDown {
+					names = append(names, name)
+				}
+			}
+			slices.Sort(names)
 		}
 	}
 	var out []*service
 	for _, name := range names {
 		s := e.svcs[name]
-		if s == nil {
-			return nil, fmt.Errorf("%s %s: no such service; there are %s", c.Verb, name, strings.Join(slices.Sorted(maps.Keys(e.svcs)), ", "))
+		if s == nil || s.leaving && len(c.Services) > 0 {
+			return nil, fmt.Errorf("%s %s: no such service; there are %s", c.Verb, name, strings.Join(e.serviceNames(), ", "))
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// serviceNames lists the services of the project as it is now. Callers hold mu.
+func (e *Engine) serviceNames() []string {
+	var out []string
+	for name, s := range e.svcs {
+		if !s.leaving {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // all calls f for each service at the same time, and gives all errors.
@@ -472,59 +442,6 @@ func (e *Engine) down(ctx context.Context, targets []*service, c Command) error 
 	})
 }
 
-// applyReload takes over the project of a changed Compose file: services that are new, gone or changed get their task, others none.
-func (e *Engine) applyReload(cause string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.loaded == nil {
-		return nil
-	}
-	if e.loaded.Name != e.name {
-		return fmt.Errorf("apply the changed Compose file: the project's name changed from %s to %s; take it down and start anew", e.name, e.loaded.Name)
-	}
-	changes := e.reload.Changes
-	e.p, e.loaded, e.reload = e.loaded, nil, nil
-	clear(e.parts)
-	verbs := map[string]Verb{}
-	for _, c := range changes {
-		switch c.Kind {
-		case project.Removed:
-			verbs[c.Service] = VerbDown
-		case project.Build:
-			verbs[c.Service] = VerbRebuild
-		case project.Recreate, project.Rescale:
-			if verbs[c.Service] == "" {
-				verbs[c.Service] = verbRenew
-			}
-		}
-	}
-	for _, conf := range e.p.Services {
-		s := e.svcs[conf.Name]
-		if s == nil {
-			s = newService(conf)
-			e.svcs[conf.Name] = s
-			s.enqueue(&task{verb: VerbUp, first: true, cause: cause, done: make(chan error, 1)})
-			e.openLane(s)
-			continue
-		}
-		verb := verbs[conf.Name]
-		if verb == "" {
-			verb = verbAdopt
-		}
-		s.enqueue(&task{verb: verb, conf: conf, cause: "the Compose file changed", done: make(chan error, 1)})
-	}
-	for name, s := range e.svcs {
-		if e.p.Service(name) == nil {
-			s.enqueue(&task{verb: VerbDown, cause: "no longer in the Compose file", done: make(chan error, 1)})
-		}
-	}
-	if e.files != nil {
-		e.launch("roots", func(context.Context) error { e.files.SetRoots(e.roots()); return nil })
-	}
-	e.record(Record{Kind: "notice", Notice: "reloaded", Text: fmt.Sprintf("the changed Compose file is applied: %d changes", len(changes)), Cause: cause})
-	return nil
-}
-
 // WaitReady waits until the named services (none: all) are ready; it returns an error that names the service and the reason as soon as
 // one of them cannot become ready any more (exited with an error and no restart, broken, unhealthy), and one that says what is missing
 // when ctx ends first.
@@ -535,7 +452,7 @@ func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
 			return false, nil
 		}
 		waits = waits[:0]
-		for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
+		for _, name := range e.serviceNames() {
 			s := e.svcs[name]
 			if len(services) > 0 && !slices.Contains(services, name) {
 				continue

@@ -49,7 +49,7 @@ type Engine struct {
 	p         *project.Project // replaced whole when a changed file is applied
 	info      Info
 	svcs      map[string]*service
-	parts     map[string]*part // networks and volumes, by kind and key
+	resources map[string]*resource // networks and volumes, by kind and key
 	records   []Record
 	recSeq    uint64
 	builds    []*Build
@@ -87,16 +87,16 @@ func New(o Options) *Engine {
 	e := &Engine{
 		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir,
 		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
-		starts:   make(chan struct{}, max(2, 2*runtime.NumCPU())),
-		ranges:   make(chan struct{}, 1),
-		prepares: make(chan struct{}, max(2, runtime.NumCPU())),
-		running:  make(chan struct{}),
-		look:     make(chan struct{}, 1),
-		svcs:     map[string]*service{},
-		parts:    map[string]*part{},
-		moved:    make(chan struct{}),
-		phase:    PhaseStarting,
-		began:    time.Now(),
+		starts:    make(chan struct{}, max(2, 2*runtime.NumCPU())),
+		ranges:    make(chan struct{}, 1),
+		prepares:  make(chan struct{}, max(2, runtime.NumCPU())),
+		running:   make(chan struct{}),
+		look:      make(chan struct{}, 1),
+		svcs:      map[string]*service{},
+		resources: map[string]*resource{},
+		moved:     make(chan struct{}),
+		phase:     PhaseStarting,
+		began:     time.Now(),
 	}
 	for _, s := range e.p.Services {
 		e.svcs[s.Name] = newService(s)
@@ -142,7 +142,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return fmt.Errorf("watch files: %w", err)
 		}
 	}
-	e.bringUp(instances)
+	e.bringUp(gctx, instances)
 	close(e.running)
 	<-gctx.Done()
 	err = g.Wait()

@@ -47,6 +47,7 @@ type task struct {
 	work  *work            // of verb "batch"
 	first bool             // the first up of this service
 	asked bool             // of verb "batch": a person had it carried out
+	after <-chan struct{}  // closed when the task may begin; nil: at once
 	conf  *project.Service // takes effect when the task begins; nil: as it is
 
 	done chan error // capacity 1
@@ -132,6 +133,10 @@ func relative(dir, path string) string {
 
 // enqueue puts a task at the end of a lane. Callers hold mu.
 func (s *service) enqueue(t *task) {
+	if s.gone {
+		t.done <- errGone
+		return
+	}
 	s.lane.queue = append(s.lane.queue, t)
 	s.nudge()
 }
@@ -232,11 +237,21 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 		e.settle(s)
 		e.mu.Unlock()
 		t.done <- err
+		if e.dismiss(s) {
+			return nil
+		}
 	}
 }
 
 // carryOut does one task.
 func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
+	if t.after != nil {
+		select {
+		case <-t.after:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	switch t.verb {
 	case VerbUp, VerbStart, VerbRebuild, VerbScale, verbRenew:
 		return e.laneUp(ctx, s, t)

@@ -15,10 +15,12 @@ func (e *Engine) adoptAll(instances []Instance) {
 	for _, in := range slices.SortedFunc(slices.Values(instances), byNumberThenAge) {
 		e.mu.Lock()
 		s := e.svcs[in.Service]
-		known := s != nil && s.reps[in.Replica] == nil
+		first := s != nil && s.reps[in.Replica] == nil
+		if s != nil && !first {
+			s.extra = append(s.extra, in)
+		}
 		e.mu.Unlock()
-		// A second container of one number stays out of the state; the plan removes it.
-		if known {
+		if first {
 			e.adopt(s, in.Replica, in, "")
 		}
 	}

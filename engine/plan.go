@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -66,16 +67,16 @@ func (p plan) String() string {
 type want struct {
 	name     string
 	replicas int
-	hash     string   // config hash with resolved references
-	content  string   // hash of inline secrets and configs; "" when it has none
-	image    *Image   // nil: not there yet
-	build    string   // why its image must be built first; "" when it need not
-	pull     string   // why its image must be pulled first
-	networks []string // names that each replica must be attached to
-	volumes  []string // names that each replica must mount
-	recreate bool     // make new containers whatever is there
-	oneShot  bool     // somebody waits for it to complete
-	restarts bool     // its restart policy brings it back after an exit with 0
+	hash     string            // config hash with resolved references
+	content  string            // hash of inline secrets and configs; "" when it has none
+	image    *Image            // nil: not there yet
+	build    string            // why its image must be built first; "" when it need not
+	pull     string            // why its image must be pulled first
+	networks map[string]string // names that each replica must be attached to, and their ids where they are known
+	volumes  []string          // names that each replica must mount
+	recreate bool              // make new containers whatever is there
+	oneShot  bool              // somebody waits for it to complete
+	restarts bool              // its restart policy brings it back after an exit with 0
 }
 
 // seenService is what the runtime shows of one service.
@@ -98,15 +99,7 @@ func decide(w want, seen seenService) plan {
 		p = append(p, step{service: w.name, op: opPull, reason: w.pull})
 	}
 
-	have := map[int]Instance{}
-	extra := []Instance{}
-	for _, in := range slices.SortedFunc(slices.Values(seen.instances), byNumberThenAge) {
-		if _, twice := have[in.Replica]; twice || in.Replica < 1 || in.Replica > w.replicas {
-			extra = append(extra, in)
-			continue
-		}
-		have[in.Replica] = in
-	}
+	have, extra := onePerNumber(w, seen.instances)
 	for n := 1; n <= w.replicas; n++ {
 		in, there := have[n]
 		if !there {
@@ -134,6 +127,29 @@ func decide(w want, seen seenService) plan {
 	return p
 }
 
+// onePerNumber chooses the container that each wanted number keeps: the newest of those that fit, or the newest when none does. The
+// others, and those of numbers that are not wanted, are too many.
+func onePerNumber(w want, all []Instance) (have map[int]Instance, extra []Instance) {
+	have = map[int]Instance{}
+	for _, in := range slices.SortedFunc(slices.Values(all), byNumberThenAge) {
+		if in.Replica < 1 || in.Replica > w.replicas {
+			extra = append(extra, in)
+			continue
+		}
+		first, twice := have[in.Replica]
+		switch {
+		case !twice:
+			have[in.Replica] = in
+		case diverged(w, first) != "" && diverged(w, in) == "":
+			have[in.Replica] = in
+			extra = append(extra, first)
+		default:
+			extra = append(extra, in)
+		}
+	}
+	return have, extra
+}
+
 // byNumberThenAge puts the newest container of a number first.
 func byNumberThenAge(a, b Instance) int {
 	if c := cmp.Compare(a.Replica, b.Replica); c != 0 {
@@ -159,12 +175,14 @@ func diverged(w want, in Instance) string {
 			return "volume " + v + " is not mounted"
 		}
 	}
-	if in.State != StateRunning && in.State != StatePaused {
-		return ""
-	}
-	for _, n := range w.networks {
-		if !slices.Contains(in.Networks, n) {
+	for _, n := range slices.Sorted(maps.Keys(w.networks)) {
+		id, attached := in.Networks[n]
+		switch {
+		// One that was stopped may have been taken off; it is put back when it starts.
+		case !attached && (in.State == StateRunning || in.State == StatePaused):
 			return "not attached to network " + n
+		case attached && id != "" && w.networks[n] != "" && id != w.networks[n]:
+			return "network " + n + " was made again"
 		}
 	}
 	return ""

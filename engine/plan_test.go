@@ -10,12 +10,12 @@ import (
 func container(service string, n int) Instance {
 	return Instance{
 		Identity: Identity{ID: "c" + service, Started: time.Unix(100, 0)}, Service: service, Replica: n, State: StateRunning,
-		Hash: "h1", Digest: "sha256:1", Networks: []string{"shop_default"}, Volumes: []string{"shop_data"}, Created: time.Unix(90, 0),
+		Hash: "h1", Digest: "sha256:1", Networks: map[string]string{"shop_default": "n1"}, Volumes: []string{"shop_data"}, Created: time.Unix(90, 0),
 	}
 }
 
 func wanted() want {
-	return want{name: "web", replicas: 1, hash: "h1", image: &Image{ID: "sha256:1", Digest: "sha256:1"}, networks: []string{"shop_default"}, volumes: []string{"shop_data"}}
+	return want{name: "web", replicas: 1, hash: "h1", image: &Image{ID: "sha256:1", Digest: "sha256:1"}, networks: map[string]string{"shop_default": "n1"}, volumes: []string{"shop_data"}}
 }
 
 func with(in Instance, f func(*Instance)) Instance {
@@ -53,7 +53,15 @@ func TestPlanSaysWhatAndWhy(t *testing.T) {
 		"one replica too many": {seen: []Instance{one, container("web", 2)}, plan: "#1 web/1: keep (running)\n#2 web/2: remove (1 wanted)"},
 		"scaled to nothing":    {want: func(w *want) { w.replicas = 0 }, seen: []Instance{one}, plan: "#1 web/1: remove (0 wanted)"},
 		"two for one number":   {seen: []Instance{with(one, func(i *Instance) { i.ID, i.Created = "old", time.Unix(1, 0) }), one}, plan: "#1 web/1: keep (running)\n#2 web/1: remove (second container for this number)"},
-		"scaled up":            {want: func(w *want) { w.replicas = 3 }, seen: []Instance{one}, plan: "#1 web/1: keep (running)\n#2 web/2: create (no container)\n#3 web/3: create (no container)"},
+		"newest that fits": {seen: []Instance{one, with(one, func(i *Instance) { i.ID, i.Hash, i.Created = "new", "h2", time.Unix(99, 0) })},
+			plan: "#1 web/1: keep (running)\n#2 web/1: remove (second container for this number)"},
+		"none of two fits": {seen: []Instance{with(one, func(i *Instance) { i.Hash = "h0" }), with(one, func(i *Instance) { i.ID, i.Hash, i.Created = "new", "h2", time.Unix(99, 0) })},
+			plan: "#1 web/1: recreate (configuration changed)\n#2 web/1: remove (second container for this number)"},
+		"network made again": {want: func(w *want) { w.networks = map[string]string{"shop_default": "n2"} }, seen: []Instance{with(one, func(i *Instance) { i.State, i.ExitCode = StateExited, 1 })},
+			plan: "#1 web/1: recreate (network shop_default was made again)"},
+		"never started": {want: func(w *want) { w.networks = map[string]string{"shop_default": "n2"} },
+			seen: []Instance{with(one, func(i *Instance) { i.State, i.Networks = StateCreated, map[string]string{"shop_default": ""} })}, plan: "#1 web/1: start (created)"},
+		"scaled up": {want: func(w *want) { w.replicas = 3 }, seen: []Instance{one}, plan: "#1 web/1: keep (running)\n#2 web/2: create (no container)\n#3 web/3: create (no container)"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,8 @@ type Runtime interface {
 	// Caps says what this runtime can do. It is constant after the first successful Info.
 	Caps() Caps
 
-	// EnsureNetwork makes the network of this key of p, or accepts the one that is there. made says which it was.
-	EnsureNetwork(ctx context.Context, p *project.Project, key string) (made bool, err error)
+	// EnsureNetwork makes the network of this key of p, or accepts the one that is there, and returns its id. made says which it was.
+	EnsureNetwork(ctx context.Context, p *project.Project, key string) (id string, made bool, err error)
 	// EnsureVolume does the same for a named volume.
 	EnsureVolume(ctx context.Context, p *project.Project, key string) (made bool, err error)
 	// RemoveNetworks removes the project's networks, and RemoveVolumes its named volumes; they return the names.
@@ -171,14 +171,15 @@ type Instance struct {
 	Digest        string    // image label, compared with Image.Digest
 	Ports         []Port
 	Pid           int
-	Number        string   // container-number label as written; "" when missing
-	Networks      []string // names of the attached networks
-	Volumes       []string // names of the mounted named volumes
+	Number        string            // container-number label as written; "" when missing
+	Networks      map[string]string // names and ids of the attached networks; an id is empty before the first start
+	Volumes       []string          // names of the mounted named volumes
 	LogDriver     string
 	TTY           bool
 	HealthTest    []string // the test of its healthcheck, from the image or from the file ("CMD", …; "CMD-SHELL", …); empty without one
 	HealthOutput  string   // what its last check printed, raw; "" before the first
 	HealthTimeout time.Duration
+	StopGrace     time.Duration // between its stop signal and SIGKILL, as it was made with; 0: the engine's ten seconds
 }
 
 // Port is one published port.

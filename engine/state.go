@@ -17,6 +17,9 @@ type service struct {
 	reps map[int]*replica
 	lane lane
 	mode project.WatchMode
+	// extra are containers beside the ones that the replicas hold, for numbers that have one already: what a swap that was cut short
+	// left. The next up removes them, or takes one of them instead.
+	extra []Instance
 
 	image    *Image
 	byHand   bool            // only the user brings it back
@@ -31,6 +34,8 @@ type service struct {
 	err      string
 	remedy   string
 	settled  bool            // the lane has carried out the first up
+	leaving  bool            // the Compose file does not name it any more: its containers are being removed
+	gone     bool            // they are removed, and its lane takes no more tasks
 	past     map[string]past // containers that were replaced, until their end is seen
 }
 

@@ -36,6 +36,9 @@ func (m stopMode) graceOf(conf *project.Service, in Instance, img Image) time.Du
 	if g := conf.Config.StopGracePeriod; g != nil {
 		return time.Duration(*g)
 	}
+	if in.StopGrace > 0 { // of an orphan, or of a file that has changed since
+		return in.StopGrace
+	}
 	workedOn := conf.Built || len(conf.Rules) > 0
 	if m.loop && workedOn && !keepsData(conf, in, img) {
 		return loopGrace
@@ -59,8 +62,8 @@ func keepsData(conf *project.Service, in Instance, img Image) bool {
 
 // uncancelled is a context for the part of a task that is finished even when the task is aborted: it lasts as long as the stops
 // of the service may take, and critical more.
-func uncancelled(ctx context.Context, conf *project.Service, m stopMode) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), critical+m.graceOf(conf, Instance{}, Image{}))
+func uncancelled(ctx context.Context, conf *project.Service, m stopMode, in Instance) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), critical+m.graceOf(conf, in, Image{}))
 }
 
 // stop stops a replica's container, and takes in what became of it. m says how long that may take; a process that cannot react

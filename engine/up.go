@@ -108,6 +108,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 			seen.instances = append(seen.instances, r.inst)
 		}
 	}
+	seen.instances = append(seen.instances, s.extra...)
 	e.mu.Unlock()
 
 	img, buildWhy, release, err := e.provideImage(ctx, s, t, w, k, why, len(seen.instances) == 0)
@@ -122,9 +123,11 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	e.mu.Lock()
 	s.image = img
 	e.mu.Unlock()
-	if err := e.ensureParts(ctx, s); err != nil {
+	ids, err := e.ensureResources(ctx, s, t.first)
+	if err != nil {
 		return false, err
 	}
+	maps.Copy(wanted.networks, ids)
 
 	steps := decide(wanted, seen)
 	changed, err = e.walk(ctx, s, t, steps, *img, wanted.content, parents, k)
@@ -144,6 +147,10 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
 	for _, st := range steps {
 		n := st.replica
+		if st.op != opRemove && st.seen.ID != "" && e.replicaOf(s, st.seen.ID) == nil {
+			// Of several containers for this number it is the one that stays.
+			e.takeExtra(s, st.seen)
+		}
 		switch st.op {
 		case opCreate:
 			var id string
@@ -168,8 +175,12 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason, false); err != nil {
 				return changed, err
 			}
+			e.dropExtra(s, st.seen.ID)
 			changed = true
 		}
+	}
+	if err := e.restoreNames(ctx, s, steps, spec); err != nil {
+		return changed, err
 	}
 	if len(starts)+len(swaps) == 0 {
 		return changed, nil
@@ -180,7 +191,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 			return changed, err
 		}
 	}
-	hold, cancel := uncancelled(ctx, s.conf, t.stopMode())
+	hold, cancel := uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
 	// Replicas are replaced one after the other, so that the others serve meanwhile; all else starts at once.
 	for _, n := range slices.Sorted(maps.Keys(swaps)) {
@@ -275,10 +286,11 @@ func wantOf(p *project.Project, s *service, parents map[string]string) (want, er
 	}
 	w := want{name: s.name, replicas: s.conf.Replicas, hash: hash, restarts: restarts(s.conf)}
 	w.content = contentHash(p, s.conf)
+	w.networks = map[string]string{}
 	if s.conf.Config.NetworkMode == "" {
 		for key := range s.conf.Config.Networks {
 			if n, ok := p.Networks[key]; ok {
-				w.networks = append(w.networks, n.Name)
+				w.networks[n.Name] = ""
 			}
 		}
 	}
@@ -376,7 +388,7 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 
 // restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
 func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMode, cause string, k *change) error {
-	hold, cancel := uncancelled(ctx, s.conf, m)
+	hold, cancel := uncancelled(ctx, s.conf, m, Instance{})
 	defer cancel()
 	stopping := time.Now()
 	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
@@ -449,7 +461,7 @@ func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
 	rs := s.held(t.cmd.Replica)
 	s.byHand = true
 	e.mu.Unlock()
-	hold, cancel := uncancelled(ctx, s.conf, t.stopMode())
+	hold, cancel := uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
 	began := time.Now()
 	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.stopMode(), t.cause, k) })
@@ -474,8 +486,10 @@ func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.p.Service(s.name) == nil {
+	if s.leaving {
+		s.gone = true
 		delete(e.svcs, s.name)
+		e.bump()
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ volumes: {data: }
 	if len(in.Ports) != 2 || in.Ports[0].Target != 53 || in.Ports[0].Protocol != "udp" || in.Ports[0].Host != "" || in.Ports[1].Host != "127.0.0.1" || in.Ports[1].Published == 0 {
 		t.Errorf("ports: %+v", in.Ports)
 	}
-	if fmt.Sprint(in.Volumes) != "["+b.p.Name+"_data]" || fmt.Sprint(in.Networks) != "["+b.p.Name+"_default]" {
+	if _, on := in.Networks[b.p.Name+"_default"]; !on || len(in.Networks) != 1 || fmt.Sprint(in.Volumes) != "["+b.p.Name+"_data]" {
 		t.Errorf("volumes %v, networks %v", in.Volumes, in.Networks)
 	}
 	if fmt.Sprint(in.HealthTest) != "[CMD true]" || in.HealthTimeout != 2*time.Second || in.LogDriver != "json-file" {
@@ -315,7 +316,7 @@ services:
 networks: {front: {}, back: {}}
 `)
 	web, db := b.start("web"), b.start("db")
-	if in := b.inspect(web); fmt.Sprint(in.Networks) != fmt.Sprintf("[%s_back %s_front]", b.p.Name, b.p.Name) {
+	if in := b.inspect(web); fmt.Sprint(slices.Sorted(maps.Keys(in.Networks))) != fmt.Sprintf("[%s_back %s_front]", b.p.Name, b.p.Name) {
 		t.Errorf("networks of web: %v", in.Networks)
 	}
 	raw, err := b.rt.cli.ContainerInspect(b.ctx, web, client.ContainerInspectOptions{})
@@ -492,7 +493,7 @@ func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
 	ensure := func(compose string) bool {
 		t.Helper()
 		b.load(b.p.Name, compose)
-		made, err := b.rt.EnsureNetwork(b.ctx, b.p, "default")
+		_, made, err := b.rt.EnsureNetwork(b.ctx, b.p, "default")
 		b.ok(err)
 		return made
 	}
@@ -509,7 +510,7 @@ func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
 		t.Errorf("with %s on it: %q", id, b.warnings())
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, networks: [x]}\nnetworks: {x: {external: true, name: bhdock-none}}\n")
-	if _, err := b.rt.EnsureNetwork(b.ctx, b.p, "x"); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
+	if _, _, err := b.rt.EnsureNetwork(b.ctx, b.p, "x"); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
 		t.Errorf("external: %v", err)
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, volumes: ['xx:/x']}\nvolumes: {xx: {external: true, name: bhdock-none}}\n")

@@ -17,41 +17,41 @@ import (
 
 // EnsureNetwork implements engine.Runtime. One that diverged from the file is made anew when no container is on it;
 // else it stays, and Options.Warn says so.
-func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key string) (bool, error) {
+func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key string) (id string, made bool, err error) {
 	n, ok := p.Networks[key]
 	if !ok {
-		return false, fmt.Errorf("network %s: %w in the Compose file", key, engine.ErrNotFound)
+		return "", false, fmt.Errorf("network %s: %w in the Compose file", key, engine.ErrNotFound)
 	}
 	what := "network " + n.Name
 	found, err := r.findNetwork(ctx, n.Name)
 	if err != nil {
-		return false, r.wrap("look up "+what, err)
+		return "", false, r.wrap("look up "+what, err)
 	}
 	if n.External {
 		if found == nil {
-			return false, &apiError{
+			return "", false, &apiError{
 				what: what, kind: engine.ErrNotFound, err: cerrdefs.ErrNotFound,
 				text: fmt.Sprintf("it is external and does not exist; make it with `docker network create %s`, or remove `external`", n.Name),
 			}
 		}
-		return false, nil
+		return found.ID, false, nil
 	}
 	hash, err := project.NetworkHash(n)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
 	if found != nil {
 		again, err := r.diverged(ctx, p, n.Name, hash, found)
 		if err != nil || !again {
-			return false, err
+			return found.ID, false, err
 		}
 		if _, err := r.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
-			return false, r.wrap("remove the outdated "+what, err)
+			return "", false, r.wrap("remove the outdated "+what, err)
 		}
 	}
 	opt, err := networkOptions(p, key, n, hash)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", what, err)
+		return "", false, fmt.Errorf("%s: %w", what, err)
 	}
 	if n.EnableIPv4 != nil {
 		if api, err := r.version(ctx); err == nil && api < 48 {
@@ -60,15 +60,19 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key str
 	}
 	res, err := r.cli.NetworkCreate(ctx, n.Name, opt)
 	if cerrdefs.IsConflict(err) {
-		return false, nil // somebody else was quicker
+		// Somebody else was quicker.
+		if found, err = r.findNetwork(ctx, n.Name); err != nil || found == nil {
+			return "", false, r.wrap("look up "+what, err)
+		}
+		return found.ID, false, nil
 	}
 	if err != nil {
-		return false, r.wrap("make "+what, err)
+		return "", false, r.wrap("make "+what, err)
 	}
 	for _, w := range res.Warning {
 		r.warn(what + ": " + w)
 	}
-	return true, nil
+	return res.ID, true, nil
 }
 
 func networkOptions(p *project.Project, key string, n types.NetworkConfig, hash string) (client.NetworkCreateOptions, error) {

@@ -77,6 +77,9 @@ func instance(c container.InspectResponse) engine.Instance {
 		in.Replica, _ = strconv.Atoi(in.Number) // 0 for one that has no number
 		in.Hash, in.Digest, in.Content = conf.Labels[labelHash], conf.Labels[labelImage], conf.Labels[labelContent]
 		in.ImageRef, in.TTY = conf.Image, conf.Tty
+		if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
+			in.StopGrace = time.Duration(*conf.StopTimeout) * time.Second
+		}
 		if h := conf.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
 			in.HealthTest, in.HealthTimeout = h.Test, h.Timeout
 		}
@@ -91,10 +94,13 @@ func instance(c container.InspectResponse) engine.Instance {
 	}
 	slices.Sort(in.Volumes)
 	if n := c.NetworkSettings; n != nil {
-		for name := range n.Networks {
-			in.Networks = append(in.Networks, name)
+		in.Networks = map[string]string{}
+		for name, at := range n.Networks {
+			in.Networks[name] = ""
+			if at != nil {
+				in.Networks[name] = at.NetworkID
+			}
 		}
-		slices.Sort(in.Networks)
 		in.Ports = ports(n.Ports)
 	}
 	return in

@@ -195,7 +195,7 @@ func open(t *testing.T, compose string) *bench {
 		rt.Close()
 	})
 	for key := range b.p.Networks {
-		if _, err := b.rt.EnsureNetwork(ctx, b.p, key); err != nil {
+		if _, _, err := b.rt.EnsureNetwork(ctx, b.p, key); err != nil {
 			t.Fatal(err)
 		}
 	}
