@@ -44,14 +44,16 @@ func Direct(ctx context.Context, rt Runtime, name string, p *project.Project, c 
 	d := direct{rt: rt, p: p, c: c, report: report}
 	switch c.Verb {
 	case VerbStart:
+		joiners := joining(mine, all)
 		err = d.levels(ctx, mine, false, d.start)
+		if err == nil {
+			// What lived in a namespace that ended does not notice that there is a new one.
+			err = d.restart(ctx, joiners)
+		}
 	case VerbStop:
 		err = d.levels(ctx, mine, true, d.stop)
 	case VerbRestart:
-		err = d.levels(ctx, mine, true, d.stop)
-		if err == nil {
-			err = d.levels(ctx, mine, false, d.start)
-		}
+		err = d.restart(ctx, withFollowers(p, mine, all))
 	case VerbKill, VerbPause, VerbUnpause:
 		err = d.each(ctx, mine, d.strike)
 	case VerbDown:
@@ -62,6 +64,48 @@ func Direct(ctx context.Context, rt Runtime, name string, p *project.Project, c 
 		return fmt.Errorf("%s: it needs a running `bulkhead up`", c.Verb)
 	}
 	return err
+}
+
+// joining lists the running containers that share a namespace with one of those that do not run, and are not among them.
+func joining(mine, all []Instance) []Instance {
+	var out []Instance
+	for _, in := range all {
+		joins := func(m Instance) bool { return m.State != StateRunning && slices.Contains(in.Joins, m.ID) }
+		if in.State == StateRunning && slices.ContainsFunc(mine, joins) && !slices.ContainsFunc(mine, func(m Instance) bool { return m.ID == in.ID }) {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// withFollowers adds the running containers that restart with those that are restarted: the ones that share their namespaces, and
+// those whose service says depends_on.restart.
+func withFollowers(p *project.Project, mine, all []Instance) []Instance {
+	out := slices.Clone(mine)
+	for i := 0; i < len(out); i++ {
+		for _, in := range all {
+			follows := slices.Contains(in.Joins, out[i].ID)
+			if p != nil && p.Service(in.Service) != nil {
+				follows = follows || p.Service(in.Service).DependsOn[out[i].Service].Restart
+			}
+			if follows && in.State == StateRunning && !slices.ContainsFunc(out, func(m Instance) bool { return m.ID == in.ID }) {
+				out = append(out, in)
+			}
+		}
+	}
+	return out
+}
+
+// restart stops containers in the reverse order of their dependencies and starts them in that order.
+func (d *direct) restart(ctx context.Context, all []Instance) error {
+	if err := d.levels(ctx, all, true, d.stop); err != nil {
+		return err
+	}
+	down := slices.Clone(all)
+	for i := range down {
+		down[i].State = StateExited
+	}
+	return d.levels(ctx, down, false, d.start)
 }
 
 // direct is one command on its way.
@@ -83,7 +127,15 @@ func (d *direct) say(in Instance, what string) {
 // levels does something to containers level by level of the dependencies, within a level to all at the same time.
 func (d *direct) levels(ctx context.Context, all []Instance, reverse bool, f func(context.Context, Instance) error) error {
 	if d.p == nil {
-		return d.each(ctx, all, f)
+		levels := byNamespace(all)
+		if reverse {
+			slices.Reverse(levels)
+		}
+		var errs []error
+		for _, level := range levels {
+			errs = append(errs, d.each(ctx, level, f))
+		}
+		return errors.Join(errs...)
 	}
 	order := d.p.Order()
 	var strays []Instance
@@ -106,6 +158,26 @@ func (d *direct) levels(ctx context.Context, all []Instance, reverse bool, f fun
 		errs = append(errs, d.each(ctx, now, f))
 	}
 	return errors.Join(errs...)
+}
+
+// byNamespace puts containers behind those whose namespaces they share.
+func byNamespace(all []Instance) [][]Instance {
+	var levels [][]Instance
+	for rest := all; len(rest) > 0; {
+		var now, later []Instance
+		for _, in := range rest {
+			if slices.ContainsFunc(rest, func(o Instance) bool { return o.ID != in.ID && slices.Contains(in.Joins, o.ID) }) {
+				later = append(later, in)
+			} else {
+				now = append(now, in)
+			}
+		}
+		if len(now) == 0 { // the engine would not have made a circle
+			return append(levels, later)
+		}
+		levels, rest = append(levels, now), later
+	}
+	return levels
 }
 
 func (d *direct) each(ctx context.Context, all []Instance, f func(context.Context, Instance) error) error {

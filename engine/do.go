@@ -67,6 +67,7 @@ func (e *Engine) openLane(s *service) {
 // firstPlan is what up is going to do as far as it can be told before images are looked at. Callers hold mu.
 func (e *Engine) firstPlan(instances []Instance) plan {
 	var p plan
+	fresh := map[string]bool{} // services whose first container is going to be another one
 	for _, level := range e.p.Order() {
 		for _, name := range level {
 			s := e.svcs[name]
@@ -83,8 +84,20 @@ func (e *Engine) firstPlan(instances []Instance) plan {
 			if len(parentNames(s.conf)) > 0 {
 				// Its hash has the ids of containers in it, which may be made anew first.
 				w.hash = firstHash(seen.instances, w.hash)
+				w.joined, w.joinedWhy = e.joinedLocked(s)
 			}
-			p = append(p, decide(w, seen)...)
+			for _, name := range parentNames(s.conf) {
+				if fresh[name] {
+					w.rejoins = "it joins " + name + ", which gets a new container"
+				}
+			}
+			steps := decide(w, seen)
+			for _, st := range steps {
+				if st.replica == 1 && (st.op == opCreate || st.op == opRecreate) {
+					fresh[name] = true
+				}
+			}
+			p = append(p, steps...)
 		}
 	}
 	return append(p, orphans(e.p, instances)...)

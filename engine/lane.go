@@ -44,11 +44,13 @@ type task struct {
 	verb  Verb
 	cmd   Command
 	cause string
-	work  *work            // of verb "batch"
-	first bool             // the first up of this service
-	asked bool             // of verb "batch": a person had it carried out
-	after <-chan struct{}  // closed when the task may begin; nil: at once
-	conf  *project.Service // takes effect when the task begins; nil: as it is
+	work  *work // of verb "batch"
+	first bool  // the first up of this service
+	// follows says that the service is moved because one that it joins was: that is what its fault did, and no move on purpose.
+	follows bool
+	asked   bool             // of verb "batch": a person had it carried out
+	after   <-chan struct{}  // closed when the task may begin; nil: at once
+	conf    *project.Service // takes effect when the task begins; nil: as it is
 
 	done chan error // capacity 1
 }
@@ -206,7 +208,7 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 		if t != nil {
 			tctx, s.lane.cancel = context.WithCancelCause(ctx)
 			s.lane.busy = t
-			if t.verb != verbLook { // which moves nothing
+			if t.verb != verbLook && !t.follows { // a look moves nothing
 				e.freezeLedger(s.name)
 			}
 			if t.conf != nil {
@@ -422,6 +424,9 @@ func (k *change) endReady() {
 
 // hopeless says why a service will not become ready by itself, "" while it may. Callers hold mu.
 func (s *service) hopeless() string {
+	if len(s.waitsOn) > 0 {
+		return "" // it is the other one's matter
+	}
 	if s.err != "" && s.state == StateBroken {
 		return s.err
 	}

@@ -30,12 +30,16 @@ func (e *Engine) openLedger(s *service, n int, fault string) {
 			if o == nil {
 				continue
 			}
+			what := shared(o.conf, s.name)
+			if n > 1 {
+				what = "" // of another replica than the one that is hit
+			}
 			for _, r := range o.sorted() {
 				if o == s && (n == 0 || r.number == n) || !r.live() {
 					continue
 				}
 				l.Rows = append(l.Rows, LedgerRow{Service: name, Replica: r.number, Before: r.inst.Identity, After: r.inst.Identity, Outcome: Untouched,
-					wasHealthy: r.health() != Unhealthy})
+					wasHealthy: r.health() != Unhealthy, shares: what})
 			}
 		}
 	}
@@ -67,6 +71,9 @@ func (e *Engine) updateLedgers() {
 			in = r.inst
 		}
 		row.After = in.Identity
+		if hit := e.svcs[l.Service]; row.shares != "" && (hit == nil || !hit.hosting()) {
+			row.worsen(Died, now.Sub(l.At), fmt.Sprintf("shares the %s of %s, which is down", row.shares, l.Service))
+		}
 		switch {
 		case in.ID != row.Before.ID, !in.Started.Equal(row.Before.Started), in.Restarts != row.Before.Restarts, !r.live():
 			sign := "restarted"

@@ -51,12 +51,13 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		r.lives.again = prev.ID != "" && in.Created.Before(prev.Created)
 	}
 	lived := !in.Started.IsZero() && in.State != StateCreated
+	newLife := lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started))
 	if prev.ID == in.ID && in.Health == HealthUnknown {
 		in.Health = prev.Health
 	}
 	r.inst = in
 	delete(s.incoming, in.ID)
-	if lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started)) {
+	if newLife {
 		if prev.ID == in.ID && !prev.Started.IsZero() && prev.State != StateCreated {
 			// The end in between was missed, while the connection was gone.
 			r.lives.finish(turn{generation: r.generation, started: prev.Started, at: in.Finished, unseen: true, cause: cause})
@@ -88,8 +89,18 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if in.State == StateExited && prev.ID == in.ID && prev.Started.Equal(in.Started) {
 		r.lives.finish(turn{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})
 	}
+	if newLife && n == 1 {
+		ended := in.Finished
+		if prev.ID != in.ID {
+			ended = in.Created // the old one ended after the new one was made
+		}
+		e.rejoinLocked(s, prev.ID == in.ID, ended)
+	}
 	state := r.state
 	e.settle(s)
+	for _, o := range e.joinersLocked(s) {
+		e.settle(o)
+	}
 	if r.state != state || prev.ID != in.ID || r.health() != was || !prev.Started.Equal(in.Started) {
 		if cause != "" {
 			r.cause = cause
@@ -179,6 +190,9 @@ func (e *Engine) forget(s *service, id, cause string) {
 		delete(s.reps, r.number)
 	}
 	e.settle(s)
+	for _, o := range e.joinersLocked(s) {
+		e.settle(o)
+	}
 	e.updateLedgers()
 	e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateWaiting, Health: HealthNone,
 		Cause: cause, Text: fmt.Sprintf("%s: container removed (%s)", s.label(r), cause)})

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"bulkhead/engine/project"
 )
@@ -20,12 +21,13 @@ const (
 	opCreate      // a container where there is none
 	opRecreate    // another container in place of the one that is there
 	opStart       // one that is there
+	opRestart     // one that runs, in place
 	opUnpause     // likewise
 	opKeep        // nothing
 	opRemove      // a replica too many, or an orphan
 )
 
-var opNames = [...]string{"unknown", "pull", "build", "create", "recreate", "start", "unpause", "keep", "remove"}
+var opNames = [...]string{"unknown", "pull", "build", "create", "recreate", "start", "restart", "unpause", "keep", "remove"}
 
 func (o op) String() string { return opNames[o] }
 
@@ -77,6 +79,10 @@ type want struct {
 	recreate bool              // make new containers whatever is there
 	oneShot  bool              // somebody waits for it to complete
 	restarts bool              // its restart policy brings it back after an exit with 0
+
+	rejoins   string    // why its containers cannot stay, when those of the services that it joins do not
+	joined    time.Time // since when the namespaces of other containers that it shares exist; zero when it shares none
+	joinedWhy string    // why a container that is older must be started again
 }
 
 // seenService is what the runtime shows of one service.
@@ -163,6 +169,8 @@ func diverged(w want, in Instance) string {
 	switch {
 	case w.recreate:
 		return "asked for"
+	case w.rejoins != "":
+		return w.rejoins
 	case in.Hash != w.hash:
 		return "configuration changed"
 	case in.Content != "" && in.Content != w.content: // "": docker compose made it, and nobody knows
@@ -192,6 +200,9 @@ func diverged(w want, in Instance) string {
 func revive(w want, in Instance, completed bool) (op, string) {
 	switch in.State {
 	case StateRunning, StateRestarting:
+		if in.State == StateRunning && in.Started.Before(w.joined) {
+			return opRestart, w.joinedWhy
+		}
 		return opKeep, "running"
 	case StatePaused:
 		return opUnpause, "paused"

@@ -174,6 +174,7 @@ type Instance struct {
 	Number        string            // container-number label as written; "" when missing
 	Networks      map[string]string // names and ids of the attached networks; an id is empty before the first start
 	Volumes       []string          // names of the mounted named volumes
+	Joins         []string          // ids of the containers whose network, ipc or pid namespace it shares
 	LogDriver     string
 	TTY           bool
 	HealthTest    []string // the test of its healthcheck, from the image or from the file ("CMD", …; "CMD-SHELL", …); empty without one

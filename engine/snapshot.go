@@ -283,7 +283,8 @@ type LedgerRow struct {
 	Sign    string        // the first sign: "healthy -> unhealthy", a log line
 
 	wasHealthy bool
-	frozen     bool // it was moved on purpose after the fault; what became of it since proves nothing
+	shares     string // "network": what it shares with the container that was hit
+	frozen     bool   // it was moved on purpose after the fault; what became of it since proves nothing
 }
 
 // Outcome is what a fault did to a bystander, worst last.

@@ -34,6 +34,8 @@ type service struct {
 	err      string
 	remedy   string
 	settled  bool            // the lane has carried out the first up
+	follow   bool            // it is to run as soon as the service that it joins does
+	waitsOn  []string        // "a running": the services that are down whose namespaces it shares
 	leaving  bool            // the Compose file does not name it any more: its containers are being removed
 	gone     bool            // they are removed, and its lane takes no more tasks
 	past     map[string]past // containers that were replaced, until their end is seen
@@ -172,7 +174,7 @@ func (s *service) isReady() bool {
 	if s.conf.Replicas == 0 {
 		return true
 	}
-	if !s.settled {
+	if !s.settled || len(s.waitsOn) > 0 {
 		return false
 	}
 	ready := 0
@@ -222,7 +224,10 @@ func (e *Engine) settle(s *service) {
 			state = st
 		}
 	}
+	s.waitsOn = e.waitsForLocked(s)
 	switch {
+	case len(s.waitsOn) > 0 && s.lane.busy == nil:
+		state = StateWaiting
 	case s.err != "" && state != StateRunning && state != StatePaused:
 		state = StateBroken
 	case state == StateUnknown && s.conf.Replicas == 0:
@@ -356,7 +361,7 @@ func (s *service) snapshot(memTotal int64) Service {
 	out := Service{
 		Name: s.name, State: s.state, Health: HealthNone, Since: s.since, Wanted: s.conf.Replicas, Image: s.conf.Image,
 		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: s.readyBy(), Ready: s.isReady(), ByHand: s.byHand,
-		Mode: s.mode, Rules: s.conf.Rules, Doing: s.doing, WaitsFor: s.waitsFor, Err: s.err, Remedy: s.remedy, Config: *s.conf,
+		Mode: s.mode, Rules: s.conf.Rules, Doing: s.doing, WaitsFor: append(s.waitsFor[:len(s.waitsFor):len(s.waitsFor)], s.waitsOn...), Err: s.err, Remedy: s.remedy, Config: *s.conf,
 		DependsOn: slices.Sorted(maps.Keys(s.conf.DependsOn)),
 		Stale:     slices.Sorted(maps.Keys(s.stale)),
 	}

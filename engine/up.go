@@ -92,7 +92,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 			return false, err
 		}
 	}
-	parents, err := e.parents(ctx, s)
+	parents, err := e.parents(ctx, s, t.verb != verbBatch)
 	if err != nil {
 		return false, err
 	}
@@ -103,6 +103,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	wanted.recreate = t.first && e.opts.Recreate
 	e.mu.Lock()
 	seen := seenService{completed: e.store.completed()}
+	wanted.joined, wanted.joinedWhy = e.joinedLocked(s)
 	for _, r := range s.sorted() {
 		if r.inst.ID != "" {
 			seen.instances = append(seen.instances, r.inst)
@@ -169,6 +170,8 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 				}
 				return e.start(ctx, s, spec(n), st.seen.ID, t.cause, k)
 			}
+		case opRestart:
+			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, s, spec(n), st.seen.ID, st.reason, k) }
 		case opUnpause:
 			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
 		case opRemove:
@@ -190,6 +193,9 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 		if err := e.awaitDependencies(ctx, s); err != nil {
 			return changed, err
 		}
+	}
+	if err := e.awaitNamespaces(ctx, s); err != nil {
+		return changed, err
 	}
 	hold, cancel := uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
@@ -233,49 +239,6 @@ func (e *Engine) fail(s *service, err error) {
 		s.err, s.remedy = text, remedy
 	}
 	e.settle(s)
-}
-
-// parentNames lists the services whose containers a service joins or takes volumes from.
-func parentNames(conf *project.Service) []string {
-	var out []string
-	c := conf.Config
-	for _, mode := range []string{c.NetworkMode, c.Ipc, c.Pid} {
-		if name, ok := strings.CutPrefix(mode, "service:"); ok {
-			out = append(out, name)
-		}
-	}
-	for _, v := range c.VolumesFrom {
-		name, _, _ := strings.Cut(v, ":")
-		if name != "container" {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// parents waits until the services that a service joins have a container, and gives the ids of their first ones.
-func (e *Engine) parents(ctx context.Context, s *service) (map[string]string, error) {
-	names := parentNames(s.conf)
-	if len(names) == 0 {
-		return nil, nil
-	}
-	out := map[string]string{}
-	err := e.await(ctx, func() (bool, error) {
-		for _, name := range names {
-			d := e.svcs[name]
-			if d == nil {
-				return false, fmt.Errorf("create %s: it joins the container of %s, which is not enabled; enable its profile", s.name, name)
-			}
-			if rs := d.sorted(); len(rs) == 0 || rs[0].inst.ID == "" || !d.settled && !rs[0].live() {
-				return false, nil
-			} else {
-				out[name] = rs[0].inst.ID
-			}
-		}
-		return true, nil
-	})
-	return out, err
 }
 
 // wantOf gathers what the project asks of a service.
@@ -398,7 +361,7 @@ func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMo
 	}
 	timedSince(k, "stop", stopping)
 	img := e.imageOf(s)
-	parents, err := e.parents(hold, s)
+	parents, err := e.parents(hold, s, false)
 	if err != nil {
 		return err
 	}
@@ -448,7 +411,8 @@ func (e *Engine) restartDependents(s *service, cause string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, o := range e.svcs {
-		if d, ok := o.conf.DependsOn[s.name]; ok && d.Restart && !o.byHand && o.settled {
+		// Those that join its container follow that by themselves.
+		if d, ok := o.conf.DependsOn[s.name]; ok && d.Restart && !o.byHand && o.settled && !slices.Contains(parentNames(o.conf), s.name) {
 			o.enqueue(&task{verb: VerbRestart, cause: cause, done: make(chan error, 1)})
 		}
 	}

@@ -86,6 +86,11 @@ func instance(c container.InspectResponse) engine.Instance {
 	}
 	if c.HostConfig != nil {
 		in.LogDriver = c.HostConfig.LogConfig.Type
+		for _, mode := range []string{string(c.HostConfig.NetworkMode), string(c.HostConfig.IpcMode), string(c.HostConfig.PidMode)} {
+			if of, ok := strings.CutPrefix(mode, "container:"); ok && !slices.Contains(in.Joins, of) {
+				in.Joins = append(in.Joins, of)
+			}
+		}
 	}
 	for _, m := range c.Mounts {
 		if m.Type == mount.TypeVolume && m.Name != "" {

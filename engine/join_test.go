@@ -1,0 +1,213 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// joiners are services that live in the namespaces of parent, or use its volumes, and one that has nothing to do with it.
+func joiners(parent string) map[string]string {
+	return composed(`
+  parent: {image: IMAGE, command: LOOP, stop_grace_period: 0s, ipc: shareable, volumes: [/shared], ` + parent + `}
+  net: {image: IMAGE, command: LOOP, stop_grace_period: 0s, network_mode: "service:parent"}
+  ns: {image: IMAGE, command: LOOP, stop_grace_period: 0s, pid: "service:parent", ipc: "service:parent"}
+  vol: {image: IMAGE, command: LOOP, stop_grace_period: 0s, volumes_from: [parent]}
+  other: {image: IMAGE, command: LOOP, stop_grace_period: 0s}
+`)
+}
+
+// joined looks at what the engine itself says: everybody runs, and whoever joins parent joins the container that runs now, since
+// it runs.
+func (s *stage) joined() map[string]engine.Instance {
+	s.t.Helper()
+	var all []engine.Instance
+	s.eventually("one container of each service", func() bool { // an old one is cleared away after the new one serves
+		var err error
+		all, err = s.rt.Instances(s.t.Context(), s.name)
+		s.must(err)
+		return len(all) == len(s.Snapshot().Services)
+	})
+	by := map[string]engine.Instance{}
+	for _, in := range all {
+		by[in.Service] = in
+		if in.State != engine.StateRunning {
+			s.t.Errorf("%s is %s\n%s", in.Service, in.State, s.dump())
+		}
+	}
+	for _, name := range []string{"net", "ns"} {
+		if in := by[name]; len(in.Joins) != 1 || in.Joins[0] != by["parent"].ID || in.Started.Before(by["parent"].Started) {
+			s.t.Errorf("%s joins %v since %v; parent is %s since %v\n%s", name, in.Joins, in.Started, by["parent"].ID, by["parent"].Started, s.dump())
+		}
+	}
+	return by
+}
+
+// settled waits until nobody has anything left to do.
+func (s *stage) settled() {
+	s.t.Helper()
+	s.until("rest", func(n *engine.Snapshot) bool {
+		for _, svc := range n.Services {
+			if !svc.Ready || svc.Doing != "" {
+				return false
+			}
+		}
+		return n.Ready
+	})
+}
+
+func TestThoseThatJoinAContainerFollowIt(t *testing.T) {
+	needDocker(t)
+	s := open(t, joiners("environment: {V: \"1\"}"))
+	s.up()
+	before := s.joined()
+	same := func(what string, names ...string) {
+		t.Helper()
+		now := s.joined()
+		for _, name := range names {
+			if now[name].Identity != before[name].Identity {
+				t.Errorf("%s moved %s: %+v, was %+v", what, name, now[name].Identity, before[name].Identity)
+			}
+		}
+		before = now
+	}
+
+	s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}})
+	s.until("followers after the restart", s.after("net", "ns"))
+	same("restart of parent", "vol", "other")
+
+	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"parent"}})
+	n := s.until("followers that wait", func(n *engine.Snapshot) bool {
+		return strings.Join(find(n, "net").WaitsFor, ",") == "parent running" && strings.Join(find(n, "ns").WaitsFor, ",") == "parent running"
+	})
+	for _, name := range []string{"net", "ns"} {
+		if svc := find(n, name); svc.State != engine.StateWaiting || svc.Ready {
+			t.Errorf("%s is %s, ready %t, while the service that it lives in is down", name, svc.State, svc.Ready)
+		}
+	}
+	l := n.Ledgers[len(n.Ledgers)-1]
+	for _, row := range l.Rows {
+		lost := row.Service == "net" || row.Service == "ns"
+		if (row.Outcome == engine.Died) != lost {
+			t.Errorf("ledger: %s %s (%s)", row.Service, row.Outcome, row.Sign)
+		}
+		if lost && !strings.Contains(row.Sign, "of parent, which is down") {
+			t.Errorf("ledger: the reason for %s is %q", row.Service, row.Sign)
+		}
+	}
+	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"parent"}})
+	s.until("followers after it came back", s.after("net", "ns"))
+	same("kill and return of parent", "vol", "other")
+
+	s.docker("restart", "-t", "0", s.name+"-parent-1") // by another hand
+	s.until("followers after a restart by another program", s.after("net", "ns"))
+	same("restart by another program", "vol", "other")
+
+	s.write(joiners("environment: {V: \"2\"}"))
+	s.until("reload", func(n *engine.Snapshot) bool { return n.Reload != nil && len(n.Reload.Changes) > 0 })
+	s.do(engine.Command{Verb: engine.VerbUp})
+	s.until("a new container of all that join", s.renewed(before, "parent", "net", "ns", "vol"))
+	same("change of parent", "other")
+
+	// The same again without a running up.
+	s.must(s.stop())
+	s.write(joiners("environment: {V: \"3\"}"))
+	s.run(engine.Options{NoWatch: true})
+	s.ready()
+	s.settled()
+	if plan := s.Snapshot().Plan; !strings.Contains(plan, "net/1: recreate (it joins parent, which gets a new container)") || !strings.Contains(plan, "other/1: keep") {
+		t.Errorf("plan:\n%s", plan)
+	}
+	now := s.joined()
+	for _, name := range []string{"parent", "net", "ns", "vol"} {
+		if now[name].ID == before[name].ID {
+			t.Errorf("%s was not made again", name)
+		}
+	}
+	same("change of parent before up", "other")
+	s.must(s.stop())
+
+	// And by the verbs that work alone, with the file and by the labels.
+	p, err := s.load(t.Context())
+	s.must(err)
+	for _, file := range []*project.Project{p, nil} {
+		s.must(engine.Direct(t.Context(), s.rt, s.name, file, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}, nil))
+		same("restart without a running up", "vol", "other")
+	}
+	s.docker("kill", s.name+"-parent-1")
+	s.docker("start", s.name+"-parent-1")
+	s.run(engine.Options{NoWatch: true}) // which finds the network of a life that is over
+	s.ready()
+	s.settled()
+	same("start of parent while nobody looked", "vol", "other")
+}
+
+// after says whether services run, are ready, and began after parent did.
+func (s *stage) after(names ...string) func(*engine.Snapshot) bool {
+	return func(n *engine.Snapshot) bool {
+		parent := find(n, "parent")
+		for _, name := range names {
+			if svc := find(n, name); !svc.Ready || svc.Started.Before(parent.Started) {
+				return false
+			}
+		}
+		return parent.Ready
+	}
+}
+
+// renewed says whether services are ready in other containers than before, and nobody works on them.
+func (s *stage) renewed(before map[string]engine.Instance, names ...string) func(*engine.Snapshot) bool {
+	return func(n *engine.Snapshot) bool {
+		for _, name := range names {
+			if svc := find(n, name); !svc.Ready || svc.Doing != "" || svc.Replicas[0].Identity.ID == before[name].ID {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// A save that rebuilds the parent takes those that live in it along, again and again.
+func TestThoseThatJoinARebuiltContainerFollowIt(t *testing.T) {
+	files := composed(`
+  parent: {build: a, stop_grace_period: 0s, ipc: shareable}
+  net: {image: IMAGE, command: LOOP, stop_grace_period: 0s, network_mode: "service:parent"}
+  ns: {image: IMAGE, command: LOOP, stop_grace_period: 0s, pid: "service:parent", ipc: "service:parent"}
+`)
+	files["a/Dockerfile"] = "FROM " + baseImage + "\nCOPY f /f\nCMD " + strings.ReplaceAll(loop, "$$", "$") + "\n"
+	files["a/f"] = "0"
+	s := open(t, files)
+	s.up()
+	for _, text := range []string{"1", "2", "3"} {
+		before := s.joined()
+		s.write(map[string]string{"a/f": text})
+		s.until("a new container of all that join, save "+text, s.renewed(before, "parent", "net", "ns"))
+	}
+	s.joined()
+}
+
+func TestRestartTakesThoseAlongThatAskForIt(t *testing.T) {
+	s := open(t, composed(`
+  parent: {image: IMAGE, command: LOOP, stop_grace_period: 0s}
+  dep: {image: IMAGE, command: LOOP, stop_grace_period: 0s, depends_on: {parent: {condition: service_started, restart: true}}}
+  plain: {image: IMAGE, command: LOOP, stop_grace_period: 0s, depends_on: [parent]}
+`))
+	s.up()
+	before := s.identities()
+	s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}})
+	s.until("restart of dep", s.after("dep"))
+	now := s.identities()
+	if now["plain/1"] != before["plain/1"] {
+		t.Error("plain was restarted, and did not ask for it")
+	}
+	s.must(s.stop())
+	p, err := s.load(t.Context())
+	s.must(err)
+	s.must(engine.Direct(t.Context(), s.rt, s.name, p, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}, nil))
+	last := s.identities()
+	if last["plain/1"] != now["plain/1"] || !last["dep/1"].Started.After(now["dep/1"].Started) {
+		t.Errorf("without a running up: %v, was %v", last, now)
+	}
+}
