@@ -442,8 +442,32 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 	return r, nil
 }
 
-// awaitImage waits until another service's image is there, and gives its name.
+// buildOnly builds the image of a service that is not enabled, because the build of another one needs it; ok is false when it is
+// enabled, or not known. Those who need it at the same time share the build.
+func (e *Engine) buildOnly(ctx context.Context, of, cause string) (name string, ok bool, err error) {
+	all := e.project().BuildOnly
+	i := slices.IndexFunc(all, func(s *project.Service) bool { return s.Name == of })
+	if i < 0 {
+		return "", false, nil
+	}
+	conf := all[i]
+	built := e.lookUps.DoChan("build "+of, func() (any, error) {
+		// The one who asks first may be aborted, and the others not.
+		return nil, guarded("build of "+of, func() error { return e.build(context.WithoutCancel(ctx), newService(conf), cause, cause) })
+	})
+	select {
+	case b := <-built:
+		return conf.Image, true, b.Err
+	case <-ctx.Done():
+		return "", true, context.Cause(ctx)
+	}
+}
+
+// awaitImage waits until another service's image is there, and returns its name. One that is not enabled is built for it.
 func (e *Engine) awaitImage(ctx context.Context, what, of string) (string, error) {
+	if name, ok, err := e.buildOnly(ctx, of, what); ok {
+		return name, err
+	}
 	var name string
 	err := e.await(ctx, func() (bool, error) {
 		d := e.svcs[of]

@@ -12,8 +12,9 @@ import (
 )
 
 // contents makes the tar of what a service gets by content: secrets and configs from the environment or written in the
-// file. nil when there is none. Missing parents of a target are made by the engine.
-func contents(p *project.Project, s *project.Service, now time.Time) ([]byte, error) {
+// file. nil when there is none. Missing parents of a target are made by the engine. user returns the ids that the container's
+// process has: a mode that only the owner can use is meant for that process.
+func contents(p *project.Project, s *project.Service, now time.Time, user func() (uid, gid int, err error)) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	used := false
@@ -40,10 +41,13 @@ func contents(p *project.Project, s *project.Service, now time.Time) ([]byte, er
 			h.Mode = int64(*f.ref.Mode)
 		}
 		var err error
-		if h.Uid, err = numericID(f.ref.UID); err != nil {
+		if f.ref.UID == "" && f.ref.GID == "" && f.ref.Mode != nil && *f.ref.Mode&0o004 == 0 {
+			if h.Uid, h.Gid, err = user(); err != nil {
+				return nil, fmt.Errorf("%s %s: the user who is to own it: %w", f.kind, f.key, err)
+			}
+		} else if h.Uid, err = numericID(f.ref.UID); err != nil {
 			return nil, fmt.Errorf("%s %s: uid %w", f.kind, f.key, err)
-		}
-		if h.Gid, err = numericID(f.ref.GID); err != nil {
+		} else if h.Gid, err = numericID(f.ref.GID); err != nil {
 			return nil, fmt.Errorf("%s %s: gid %w", f.kind, f.key, err)
 		}
 		if err := w.WriteHeader(h); err != nil {

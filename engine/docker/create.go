@@ -214,7 +214,7 @@ func (r *Runtime) Start(ctx context.Context, c engine.CreateSpec, id string) err
 	name := short(id)
 	if c.Service != nil && c.Project != nil {
 		name = containerName(c.Project, c.Service, c.Replica)
-		pack, err := contents(c.Project, c.Service, time.Now())
+		pack, err := contents(c.Project, c.Service, time.Now(), func() (int, int, error) { return r.User(ctx, id) })
 		if err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
 		}

@@ -186,7 +186,7 @@ func TestSecretsOfSwarmAreRefusedAndReadOnlyIsSaid(t *testing.T) {
 		_, errs[2] = hostConfig(spec)
 		_, errs[3] = endpoints(spec, nil, 41)
 		_, _, errs[4] = mounts(spec, nil)
-		_, errs[5] = contents(b.p, s, time.Time{})
+		_, errs[5] = contents(b.p, s, time.Time{}, nil)
 		said := ""
 		for _, err := range errs {
 			if err != nil {

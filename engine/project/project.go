@@ -42,6 +42,7 @@ type Project struct {
 	Inputs     []string
 	Profiles   []string   // the active ones
 	Services   []*Service // the enabled ones, sorted by name
+	BuildOnly  []*Service // not enabled, but named by the build of one that is (additional_contexts); sorted by name, never run
 	Disabled   []string   // disabled by their profiles, sorted
 	Unselected []string   // enabled by the profiles, but not asked for by Options.Services, sorted
 

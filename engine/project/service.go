@@ -30,6 +30,9 @@ func (l *loading) fill(p *Project, bare, full *types.Project) error {
 		}
 		p.Services = append(p.Services, s)
 	}
+	if err := l.buildOnly(p, bare, full); err != nil {
+		return err
+	}
 	if err := l.addRules(p); err != nil {
 		return err
 	}
@@ -41,6 +44,33 @@ func (l *loading) fill(p *Project, bare, full *types.Project) error {
 		}
 	}
 	p.Inputs = slices.Sorted(maps.Keys(inputs))
+	return nil
+}
+
+// buildOnly adds the services whose images the builds of others begin with or copy from, and that are not enabled themselves.
+func (l *loading) buildOnly(p *Project, bare, full *types.Project) error {
+	found := map[string]*Service{}
+	for open := slices.Clone(p.Services); len(open) > 0; open = open[1:] {
+		if !open[0].Built {
+			continue
+		}
+		for _, where := range open[0].Config.Build.AdditionalContexts {
+			name, ok := strings.CutPrefix(where, types.ServicePrefix)
+			of, disabled := full.DisabledServices[name]
+			if !ok || !disabled || found[name] != nil {
+				continue
+			}
+			s, err := l.service(p, name, bare.DisabledServices[name], of)
+			if err != nil {
+				return err
+			}
+			s.Replicas, found[name] = 0, s
+			open = append(open, s)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		p.BuildOnly = append(p.BuildOnly, found[name])
+	}
 	return nil
 }
 

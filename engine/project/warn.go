@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/tree"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // warnings gives what is not carried out of what the loaded services use, and what compose-go logged, each with its
@@ -29,6 +30,7 @@ func (l *loading) warnings(p *Project, logged []string) []Warning {
 	for _, s := range p.Services {
 		all = append(all, l.deadRules(s)...)
 		all = append(all, l.relativeTargets(s)...)
+		all = append(all, l.fileModes(p, s)...)
 	}
 	unset := regexp.MustCompile(`^The "(.+)" variable is not set`)
 	for _, line := range logged {
@@ -94,6 +96,36 @@ func (l *loading) relativeTargets(s *Service) []Warning {
 		at := []string{"services", s.Name, "develop", "watch", fmt.Sprint(i), "target"}
 		all = append(all, Warning{Place: l.sources.show(l.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
 			Text: fmt.Sprintf("the target %s is taken from the root folder, and not from working_dir; write %s", t.Target, s.Rules[i].Target)})
+	}
+	return all
+}
+
+// fileModes warns of an owner or a mode for a secret or config that is a file: it is mounted as it is on the host.
+func (l *loading) fileModes(p *Project, s *Service) []Warning {
+	var all []Warning
+	check := func(kind string, i int, ref types.FileReferenceConfig, file string) {
+		var has []string
+		for _, x := range []struct {
+			key string
+			set bool
+		}{{"uid", ref.UID != ""}, {"gid", ref.GID != ""}, {"mode", ref.Mode != nil}} {
+			if x.set {
+				has = append(has, x.key)
+			}
+		}
+		if len(has) == 0 || file == "" {
+			return
+		}
+		at := []string{"services", s.Name, kind + "s", fmt.Sprint(i)}
+		all = append(all, Warning{Place: l.sources.show(l.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
+			Text: fmt.Sprintf("the %s of %s %s cannot be applied, because the file is mounted as it is on the host; change the file, or give the %s by environment or content",
+				strings.Join(has, ", "), kind, ref.Source, kind)})
+	}
+	for i, ref := range s.Config.Secrets {
+		check("secret", i, types.FileReferenceConfig(ref), p.Secrets[ref.Source].File)
+	}
+	for i, ref := range s.Config.Configs {
+		check("config", i, types.FileReferenceConfig(ref), p.Configs[ref.Source].File)
 	}
 	return all
 }
