@@ -175,7 +175,7 @@ func containerName(spec CreateSpec) string {
 	if n := spec.Service.Config.ContainerName; n != "" {
 		return n
 	}
-	return fmt.Sprintf("%s-%s-%d", spec.Project.Name, spec.Service.Name, spec.Replica)
+	return fmt.Sprintf("%s-%s-%d", spec.App.Name, spec.Service.Name, spec.Replica)
 }
 
 // removeReplica stops a container and removes it, and its replica when the project does not want it any more. Its anonymous volumes go

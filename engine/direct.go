@@ -9,16 +9,18 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
 // Direct carries out a command on a project that no running engine holds: it finds the containers by their labels and acts at once,
 // in dependency order where p is given. Verbs: start, stop, restart, kill, pause, unpause, down.
 // report gets a line for each thing done and may be nil. The error names what did not work; the rest is done all the same.
-func Direct(ctx context.Context, rt Runtime, name string, p *project.Project, c Command, report func(Record)) error {
+func Direct(ctx context.Context, runtime Runtime, name string, p *project.Project, c Command, report func(Record)) error {
 	if report == nil {
 		report = func(Record) {}
 	}
+	rt := container.Completed(runtime)
 	all, err := rt.Instances(ctx, name)
 	if err != nil {
 		return say(err, "look at project %s", name)
@@ -110,7 +112,7 @@ func (d *direct) restart(ctx context.Context, all []Instance) error {
 
 // direct is one command on its way.
 type direct struct {
-	rt Runtime
+	rt *container.Complete
 	p  *project.Project // may be nil
 	c  Command
 
@@ -193,9 +195,11 @@ func (d *direct) each(ctx context.Context, all []Instance, f func(context.Contex
 }
 
 func (d *direct) spec(in Instance) CreateSpec {
-	s := CreateSpec{Project: d.p, Replica: in.Replica}
+	s := CreateSpec{Replica: in.Replica}
 	if d.p != nil {
-		s.Service = d.p.Service(in.Service)
+		if conf := d.p.Service(in.Service); conf != nil {
+			s.App, s.Service = App(d.p), Wanted(conf)
+		}
 	}
 	return s
 }
@@ -282,7 +286,7 @@ func (d *direct) strike(ctx context.Context, in Instance) error {
 }
 
 // sweep removes what is left of a project once its containers are gone: networks, and if asked volumes and images.
-func sweep(ctx context.Context, rt Runtime, name string, c Command, report func(Record)) error {
+func sweep(ctx context.Context, rt *container.Complete, name string, c Command, report func(Record)) error {
 	var errs []error
 	tell := func(what string) { report(Record{Time: time.Now(), Kind: "notice", Notice: "removed", Text: what}) }
 	gone, err := rt.RemoveNetworks(ctx, name)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
@@ -29,7 +30,7 @@ const (
 // Engine runs one project. Make it with New, give Run a goroutine, and use the other methods from any goroutine.
 type Engine struct {
 	opts  Options
-	rt    Runtime
+	rt    *container.Complete
 	store *store // what outlives the process; set before lanes start
 	files *watch.Watcher
 
@@ -85,7 +86,7 @@ func New(o Options) *Engine {
 		o.LogTail = 0
 	}
 	e := &Engine{
-		opts: o, rt: o.Runtime, p: o.Project, name: o.Project.Name, dir: o.Project.Dir,
+		opts: o, rt: container.Completed(o.Runtime), p: o.Project, name: o.Project.Name, dir: o.Project.Dir,
 		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
 		starts:    make(chan struct{}, max(2, 2*runtime.NumCPU())),
 		ranges:    make(chan struct{}, 1),

@@ -7,7 +7,7 @@ import (
 )
 
 // container is a running container that is exactly as wanted; tests change what they are about.
-func container(service string, n int) Instance {
+func containerOf(service string, n int) Instance {
 	return Instance{
 		Identity: Identity{ID: "c" + service, Started: time.Unix(100, 0)}, Service: service, Replica: n, State: StateRunning,
 		Hash: "h1", Digest: "sha256:1", Networks: map[string]string{"shop_default": "n1"}, Volumes: []string{"shop_data"}, Created: time.Unix(90, 0),
@@ -24,7 +24,7 @@ func with(in Instance, f func(*Instance)) Instance {
 }
 
 func TestPlanSaysWhatAndWhy(t *testing.T) {
-	one := container("web", 1)
+	one := containerOf("web", 1)
 	tests := map[string]struct {
 		want func(*want)
 		seen []Instance
@@ -50,7 +50,7 @@ func TestPlanSaysWhatAndWhy(t *testing.T) {
 		"one-shot, done":       {want: func(w *want) { w.oneShot = true }, seen: []Instance{with(one, func(i *Instance) { i.State = StateExited })}, plan: "#1 web/1: keep (completed)"},
 		"one-shot, changed":    {want: func(w *want) { w.oneShot = true }, seen: []Instance{with(one, func(i *Instance) { i.State, i.Hash = StateExited, "h0" })}, plan: "#1 web/1: recreate (configuration changed)"},
 		"restarts always":      {want: func(w *want) { w.restarts = true }, seen: []Instance{with(one, func(i *Instance) { i.State = StateExited })}, done: map[string]bool{"cweb": true}, plan: "#1 web/1: start (exited 0)"},
-		"one replica too many": {seen: []Instance{one, container("web", 2)}, plan: "#1 web/1: keep (running)\n#2 web/2: remove (1 wanted)"},
+		"one replica too many": {seen: []Instance{one, containerOf("web", 2)}, plan: "#1 web/1: keep (running)\n#2 web/2: remove (1 wanted)"},
 		"scaled to nothing":    {want: func(w *want) { w.replicas = 0 }, seen: []Instance{one}, plan: "#1 web/1: remove (0 wanted)"},
 		"two for one number":   {seen: []Instance{with(one, func(i *Instance) { i.ID, i.Created = "old", time.Unix(1, 0) }), one}, plan: "#1 web/1: keep (running)\n#2 web/1: remove (second container for this number)"},
 		"newest that fits": {seen: []Instance{one, with(one, func(i *Instance) { i.ID, i.Hash, i.Created = "new", "h2", time.Unix(99, 0) })},

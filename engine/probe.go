@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"bulkhead/engine/container"
 )
 
 const (
@@ -83,7 +85,7 @@ func testCommand(test []string) []string {
 
 // Probe asks an x-bulkhead.probe address once, inside the container's own network: http, https or tcp. Any HTTP answer
 // below 500 counts, because what answers is up.
-func Probe(ctx context.Context, rt Runtime, id, address string) error {
+func Probe(ctx context.Context, rt container.Dialer, id, address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return fmt.Errorf("probe %s: %w", address, err)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"maps"
 	"slices"
+
+	"bulkhead/engine/container"
+	"bulkhead/engine/project"
 )
 
 // resource is a network or a volume of the project.
@@ -24,7 +27,13 @@ func (e *Engine) ensureResources(ctx context.Context, s *service, cached bool) (
 			if !ok {
 				continue
 			}
-			id, err := e.ensure(ctx, "network "+key, cached, func() (string, bool, error) { return e.rt.EnsureNetwork(ctx, p, key) })
+			id, err := e.ensure(ctx, "network "+key, cached, func() (string, bool, error) {
+				hash, err := project.NetworkHash(n)
+				if err != nil {
+					return "", false, err
+				}
+				return e.rt.EnsureNetwork(ctx, container.NetworkSpec{Project: p.Name, Key: key, Config: n, Hash: hash})
+			})
 			if err != nil {
 				return nil, err
 			}
@@ -32,11 +41,16 @@ func (e *Engine) ensureResources(ctx context.Context, s *service, cached bool) (
 		}
 	}
 	for _, v := range s.conf.Config.Volumes {
-		if _, ok := p.Volumes[v.Source]; !ok || v.Type != "volume" {
+		vol, ok := p.Volumes[v.Source]
+		if !ok || v.Type != "volume" {
 			continue
 		}
 		if _, err := e.ensure(ctx, "volume "+v.Source, cached, func() (string, bool, error) {
-			made, err := e.rt.EnsureVolume(ctx, p, v.Source)
+			hash, err := project.VolumeHash(vol)
+			if err != nil {
+				return "", false, err
+			}
+			made, err := e.rt.EnsureVolume(ctx, container.VolumeSpec{Project: p.Name, Key: v.Source, Config: vol, Hash: hash})
 			return "", made, err
 		}); err != nil {
 			return nil, err

@@ -336,7 +336,7 @@ func (e *Engine) Snapshot() *Snapshot {
 	}
 	n := &Snapshot{
 		Seq: e.seq, Time: time.Now(), Project: e.name, Dir: e.dir, Files: e.p.Files, Profiles: e.p.Profiles,
-		Runtime: e.info, Caps: e.rt.Caps(), Disabled: e.p.Disabled, Watch: e.watching, Plan: e.plan, Ready: e.ready, ReadyIn: e.readyIn,
+		Runtime: e.info, Caps: e.rt.Caps, Disabled: e.p.Disabled, Watch: e.watching, Plan: e.plan, Ready: e.ready, ReadyIn: e.readyIn,
 		Phase: e.phase, Reload: e.reload, Orphans: e.orphaned, Warnings: slices.Clone(e.warnings),
 		Records: slices.Clone(e.records[max(0, len(e.records)-shownEvents):]),
 	}

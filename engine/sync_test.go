@@ -264,7 +264,7 @@ func TestContainerIsBroughtUpToDateWhateverHappenedToIt(t *testing.T) {
 	s.must(err)
 	again := func() { // somebody else makes it anew
 		s.must(s.rt.Remove(t.Context(), s.identities()["a/1"].ID, true, true))
-		spec := engine.CreateSpec{Project: p, Service: p.Service("a"), Replica: 1, Image: img}
+		spec := engine.CreateSpec{App: engine.App(p), Service: engine.Wanted(p.Service("a")), Hash: p.Service("a").Hash, Replica: 1, Image: img}
 		id, err := s.rt.Create(t.Context(), spec)
 		s.must(err, s.rt.Start(t.Context(), spec, id))
 	}

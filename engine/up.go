@@ -141,8 +141,15 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 // walk carries out the steps of one service.
 func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
 	p := e.project()
+	hash, err := configHash(s.conf, parents)
+	if err != nil {
+		return false, err
+	}
+	base := CreateSpec{App: App(p), Service: Wanted(s.conf), Image: img, Parents: parents, Content: content, Hash: hash}
 	spec := func(n int) CreateSpec {
-		return CreateSpec{Project: p, Service: s.conf, Replica: n, Image: img, Parents: parents, Content: content}
+		one := base
+		one.Replica = n
+		return one
 	}
 	// Containers are made before their dependencies are ready, so that only the start is left to wait for.
 	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
@@ -366,7 +373,7 @@ func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMo
 		return err
 	}
 	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
-		return e.start(ctx, s, CreateSpec{Project: e.project(), Service: s.conf, Replica: h.number, Image: img, Parents: parents}, h.in.ID, cause, k)
+		return e.start(ctx, s, CreateSpec{App: App(e.project()), Service: Wanted(s.conf), Replica: h.number, Image: img, Parents: parents}, h.in.ID, cause, k)
 	}); err != nil {
 		return err
 	}

@@ -2,19 +2,18 @@ package docker
 
 import (
 	"archive/tar"
+	port "bulkhead/engine/container"
 	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"bulkhead/engine/project"
 )
 
 // contents makes the tar of what a service gets by content: secrets and configs from the environment or written in the
 // file. nil when there is none. Missing parents of a target are made by the engine. user returns the ids that the container's
 // process has: a mode that only the owner can use is meant for that process.
-func contents(p *project.Project, s *project.Service, now time.Time, user func() (uid, gid int, err error)) ([]byte, error) {
+func contents(p *port.App, s *port.Service, now time.Time, user func() (uid, gid int, err error)) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	used := false
@@ -24,7 +23,7 @@ func contents(p *project.Project, s *project.Service, now time.Time, user func()
 		}
 		content := f.object.Content
 		if content == "" {
-			value, ok := p.Compose.Environment[f.object.Environment]
+			value, ok := p.Environment[f.object.Environment]
 			if !ok {
 				return nil, fmt.Errorf("%s %s: the environment variable %s is not set; set it, or put it into .env", f.kind, f.key, f.object.Environment)
 			}

@@ -63,10 +63,6 @@ func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api ap
 	if err != nil {
 		return opt, nil, err
 	}
-	hash, err := engine.ConfigHash(c.Service, c.Parents)
-	if err != nil {
-		return opt, nil, err
-	}
 	conf, err := r.dockerConfig()
 	if err != nil {
 		return opt, nil, err
@@ -83,9 +79,9 @@ func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api ap
 	if err != nil {
 		return opt, nil, err
 	}
-	links := linkNames(c.Project, c.Service.Config, c.Replica, linked)
+	links := linkNames(c.App, c.Service.Config, c.Replica, linked)
 
-	if opt.Config, err = containerConfig(c, hash, conf.ParseProxyConfig(r.end.host, nil)); err != nil {
+	if opt.Config, err = containerConfig(c, c.Hash, conf.ParseProxyConfig(r.end.host, nil)); err != nil {
 		return opt, nil, err
 	}
 	if opt.HostConfig, err = hostConfig(c); err != nil {
@@ -112,7 +108,7 @@ func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api ap
 		return opt, nil, err
 	}
 	if opt.Name = c.Name; opt.Name == "" {
-		opt.Name = containerName(c.Project, c.Service, c.Replica)
+		opt.Name = containerName(c.App, c.Service, c.Replica)
 	}
 	return opt, nets.later, nil
 }
@@ -129,7 +125,7 @@ func (r *Runtime) dockerConfig() (*configfile.ConfigFile, error) {
 func platformOf(c engine.CreateSpec) (*ocispec.Platform, error) {
 	text := c.Service.Config.Platform
 	if text == "" {
-		text = c.Project.Compose.Environment["DOCKER_DEFAULT_PLATFORM"]
+		text = c.App.Environment["DOCKER_DEFAULT_PLATFORM"]
 	}
 	return parsePlatform(text)
 }
@@ -151,7 +147,7 @@ func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[str
 	if len(c.Service.Config.Links) == 0 {
 		return nil, nil
 	}
-	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(c.Project.Name)})
+	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(c.App.Name)})
 	if err != nil {
 		return nil, r.wrap("list the containers that "+c.Service.Name+" links to", err)
 	}
@@ -166,9 +162,9 @@ func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[str
 				seen[n] = summaryName(s)
 			}
 		}
-		if svc := c.Project.Service(service); svc != nil && wanted {
+		if svc := c.App.Services[service]; svc != nil && wanted {
 			for n := range svc.Replicas {
-				seen[n+1] = containerName(c.Project, svc, n+1) // the final name, also of one that is being replaced
+				seen[n+1] = containerName(c.App, svc, n+1) // the final name, also of one that is being replaced
 			}
 		}
 		names[service] = slices.Sorted(maps.Values(seen))
@@ -212,9 +208,9 @@ func (r *Runtime) createError(ctx context.Context, what, name string, err error)
 // Start implements engine.Runtime.
 func (r *Runtime) Start(ctx context.Context, c engine.CreateSpec, id string) error {
 	name := short(id)
-	if c.Service != nil && c.Project != nil {
-		name = containerName(c.Project, c.Service, c.Replica)
-		pack, err := contents(c.Project, c.Service, time.Now(), func() (int, int, error) { return r.User(ctx, id) })
+	if c.Service != nil && c.App != nil {
+		name = containerName(c.App, c.Service, c.Replica)
+		pack, err := contents(c.App, c.Service, time.Now(), func() (int, int, error) { return r.User(ctx, id) })
 		if err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
 		}

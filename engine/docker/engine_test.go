@@ -338,12 +338,15 @@ networks: {front: {}, back: {}}
 		t.Errorf("without its parent: %v", err)
 	}
 	beside.Parents = map[string]string{"db": db}
+	hash, err := engine.ConfigHash(b.p.Service("beside"), beside.Parents)
+	b.ok(err)
+	beside.Hash = hash
 	id, err := b.rt.Create(b.ctx, beside)
 	b.ok(err)
 	b.ok(b.rt.Start(b.ctx, beside, id))
 	in := b.inspect(id)
-	if want, err := engine.ConfigHash(beside.Service, beside.Parents); err != nil || in.Hash != want || in.Hash == beside.Service.Hash {
-		t.Errorf("hash %s, want %s, %v", in.Hash, want, err)
+	if in.Hash != beside.Hash || in.Hash == b.p.Service("beside").Hash {
+		t.Errorf("hash %s, want %s", in.Hash, beside.Hash)
 	}
 	_, listen := b.run(id, "sh", "-c", "echo hi | nc -l -p 4000 >/dev/null 2>&1 & true")
 	if listen != 0 {
@@ -493,7 +496,7 @@ func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
 	ensure := func(compose string) bool {
 		t.Helper()
 		b.load(b.p.Name, compose)
-		_, made, err := b.rt.EnsureNetwork(b.ctx, b.p, "default")
+		_, made, err := b.rt.EnsureNetwork(b.ctx, b.network("default"))
 		b.ok(err)
 		return made
 	}
@@ -510,11 +513,11 @@ func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
 		t.Errorf("with %s on it: %q", id, b.warnings())
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, networks: [x]}\nnetworks: {x: {external: true, name: bhdock-none}}\n")
-	if _, _, err := b.rt.EnsureNetwork(b.ctx, b.p, "x"); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
+	if _, _, err := b.rt.EnsureNetwork(b.ctx, b.network("x")); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
 		t.Errorf("external: %v", err)
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, volumes: ['xx:/x']}\nvolumes: {xx: {external: true, name: bhdock-none}}\n")
-	if _, err := b.rt.EnsureVolume(b.ctx, b.p, "xx"); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker volume create bhdock-none") {
+	if _, err := b.rt.EnsureVolume(b.ctx, b.volume("xx")); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker volume create bhdock-none") {
 		t.Errorf("external: %v", err)
 	}
 }

@@ -1,27 +1,23 @@
 package docker
 
 import (
+	port "bulkhead/engine/container"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/types"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 // EnsureNetwork implements engine.Runtime. One that diverged from the file is made anew when no container is on it;
 // else it stays, and Options.Warn says so.
-func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key string) (id string, made bool, err error) {
-	n, ok := p.Networks[key]
-	if !ok {
-		return "", false, fmt.Errorf("network %s: %w in the Compose file", key, engine.ErrNotFound)
-	}
+func (r *Runtime) EnsureNetwork(ctx context.Context, spec port.NetworkSpec) (id string, made bool, err error) {
+	n := spec.Config
 	what := "network " + n.Name
 	found, err := r.findNetwork(ctx, n.Name)
 	if err != nil {
@@ -36,12 +32,8 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key str
 		}
 		return found.ID, false, nil
 	}
-	hash, err := project.NetworkHash(n)
-	if err != nil {
-		return "", false, err
-	}
 	if found != nil {
-		again, err := r.diverged(ctx, p, n.Name, hash, found)
+		again, err := r.diverged(ctx, spec, found)
 		if err != nil || !again {
 			return found.ID, false, err
 		}
@@ -49,13 +41,13 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key str
 			return "", false, r.wrap("remove the outdated "+what, err)
 		}
 	}
-	opt, err := networkOptions(p, key, n, hash)
+	opt, err := networkOptions(spec)
 	if err != nil {
 		return "", false, fmt.Errorf("%s: %w", what, err)
 	}
 	if n.EnableIPv4 != nil {
 		if api, err := r.version(ctx); err == nil && api < 48 {
-			r.warn(fmt.Sprintf("network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", key, api))
+			r.warn(fmt.Sprintf("network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", spec.Key, api))
 		}
 	}
 	res, err := r.cli.NetworkCreate(ctx, n.Name, opt)
@@ -75,7 +67,8 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, p *project.Project, key str
 	return res.ID, true, nil
 }
 
-func networkOptions(p *project.Project, key string, n types.NetworkConfig, hash string) (client.NetworkCreateOptions, error) {
+func networkOptions(spec port.NetworkSpec) (client.NetworkCreateOptions, error) {
+	n := spec.Config
 	pools, err := ipam(n.Ipam)
 	return client.NetworkCreateOptions{
 		Driver:     n.Driver,
@@ -85,7 +78,7 @@ func networkOptions(p *project.Project, key string, n types.NetworkConfig, hash 
 		Internal:   n.Internal,
 		Attachable: n.Attachable,
 		Options:    n.DriverOpts,
-		Labels:     ownLabels(n.Labels, p.Name, labelNetwork, key, hash),
+		Labels:     ownLabels(n.Labels, spec.Project, labelNetwork, spec.Key, spec.Hash),
 	}, err
 }
 
@@ -113,16 +106,17 @@ func (r *Runtime) findNetwork(ctx context.Context, name string) (*network.Summar
 }
 
 // diverged tells whether a network is to be made again, and warns where it should be and cannot.
-func (r *Runtime) diverged(ctx context.Context, p *project.Project, name, hash string, found *network.Summary) (bool, error) {
+func (r *Runtime) diverged(ctx context.Context, spec port.NetworkSpec, found *network.Summary) (bool, error) {
+	name := spec.Config.Name
 	owner, has := found.Labels[labelProject], found.Labels[labelHash]
 	switch {
 	case owner == "":
 		r.warn(fmt.Sprintf("network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
 		return false, nil
-	case owner != p.Name:
+	case owner != spec.Project:
 		r.warn(fmt.Sprintf("network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
 		return false, nil
-	case has == "" || has == hash:
+	case has == "" || has == spec.Hash:
 		return false, nil
 	}
 	// Stopped containers count: they keep the network's id and would not start again. Those that never started know the
@@ -139,18 +133,15 @@ func (r *Runtime) diverged(ctx context.Context, p *project.Project, name, hash s
 		names = append(names, summaryName(s))
 	}
 	slices.Sort(names)
-	r.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it; run `bulkhead down` once to make it anew",
+	r.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it; run `bulkhead down` once to make it again",
 		name, strings.Join(names, ", ")))
 	return false, nil
 }
 
 // EnsureVolume implements engine.Runtime. One that diverged from the file stays, because making it anew would lose data;
 // Options.Warn says so.
-func (r *Runtime) EnsureVolume(ctx context.Context, p *project.Project, key string) (bool, error) {
-	v, ok := p.Volumes[key]
-	if !ok {
-		return false, fmt.Errorf("volume %s: %w in the Compose file", key, engine.ErrNotFound)
-	}
+func (r *Runtime) EnsureVolume(ctx context.Context, spec port.VolumeSpec) (bool, error) {
+	v := spec.Config
 	what := "volume " + v.Name
 	found, err := r.cli.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
 	if err != nil && !cerrdefs.IsNotFound(err) {
@@ -166,25 +157,21 @@ func (r *Runtime) EnsureVolume(ctx context.Context, p *project.Project, key stri
 		}
 		return false, nil
 	}
-	hash, err := project.VolumeHash(v)
-	if err != nil {
-		return false, err
-	}
 	if exists {
 		owner, has := found.Volume.Labels[labelProject], found.Volume.Labels[labelHash]
 		switch {
 		case owner == "":
 			r.warn(fmt.Sprintf("%s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", what))
-		case owner != p.Name:
+		case owner != spec.Project:
 			r.warn(fmt.Sprintf("%s belongs to project %s; it is used as it is (`external: true` says that this is meant)", what, owner))
-		case has != "" && has != hash:
+		case has != "" && has != spec.Hash:
 			r.warn(fmt.Sprintf("%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
 		}
 		return false, nil
 	}
 	_, err = r.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts,
-		Labels: ownLabels(v.Labels, p.Name, labelVolume, key, hash),
+		Labels: ownLabels(v.Labels, spec.Project, labelVolume, spec.Key, spec.Hash),
 	})
 	return err == nil, r.wrap("make "+what, err)
 }

@@ -31,7 +31,7 @@ func hostConfig(c engine.CreateSpec) (*container.HostConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	security, bare, err := securityOptions(c.Project.Dir, s.SecurityOpt)
+	security, bare, err := securityOptions(c.App.Dir, s.SecurityOpt)
 	if err != nil {
 		return nil, err
 	}

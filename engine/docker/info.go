@@ -72,11 +72,3 @@ func (r *Runtime) servesBuildKit(ctx context.Context) bool {
 	conn.Close()
 	return true
 }
-
-// Caps implements engine.Runtime. Before the first Info it is that of a Linux engine.
-func (r *Runtime) Caps() engine.Caps {
-	r.mu.Lock()
-	windows := r.info.OS == "windows"
-	r.mu.Unlock()
-	return engine.Caps{Pause: !windows, RestartInPlace: true, AttachBeforeStart: true, Sync: true}
-}

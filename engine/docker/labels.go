@@ -1,6 +1,7 @@
 package docker
 
 import (
+	port "bulkhead/engine/container"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 // Labels of docker compose. Its own `up`, `ps` and `down` find and judge containers by them, so they are a contract.
@@ -37,7 +37,7 @@ const (
 )
 
 // containerName is the final name of a replica's container.
-func containerName(p *project.Project, s *project.Service, replica int) string {
+func containerName(p *port.App, s *port.Service, replica int) string {
 	if s.Config.ContainerName != "" {
 		return s.Config.ContainerName
 	}
@@ -46,7 +46,7 @@ func containerName(p *project.Project, s *project.Service, replica int) string {
 
 // containerLabels are the user's labels and, over them, docker compose's.
 func containerLabels(c engine.CreateSpec, hash string) map[string]string {
-	p, s := c.Project, c.Service
+	p, s := c.App, c.Service
 	labels := map[string]string{}
 	maps.Copy(labels, s.Config.Labels)
 	maps.Copy(labels, map[string]string{
@@ -76,7 +76,7 @@ func containerLabels(c engine.CreateSpec, hash string) map[string]string {
 	return labels
 }
 
-func dependsOn(s *project.Service) string {
+func dependsOn(s *port.Service) string {
 	var deps []string
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d := s.DependsOn[name]

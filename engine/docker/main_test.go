@@ -20,6 +20,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/build"
+	port "bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -195,12 +196,12 @@ func open(t *testing.T, compose string) *bench {
 		rt.Close()
 	})
 	for key := range b.p.Networks {
-		if _, _, err := b.rt.EnsureNetwork(ctx, b.p, key); err != nil {
+		if _, _, err := b.rt.EnsureNetwork(ctx, b.network(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for key := range b.p.Volumes {
-		if _, err := b.rt.EnsureVolume(ctx, b.p, key); err != nil {
+		if _, err := b.rt.EnsureVolume(ctx, b.volume(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -220,6 +221,20 @@ func (b *bench) load(name, compose string) {
 	}
 }
 
+func (b *bench) network(key string) port.NetworkSpec {
+	b.Helper()
+	hash, err := project.NetworkHash(b.p.Networks[key])
+	b.ok(err)
+	return port.NetworkSpec{Project: b.p.Name, Key: key, Config: b.p.Networks[key], Hash: hash}
+}
+
+func (b *bench) volume(key string) port.VolumeSpec {
+	b.Helper()
+	hash, err := project.VolumeHash(b.p.Volumes[key])
+	b.ok(err)
+	return port.VolumeSpec{Project: b.p.Name, Key: key, Config: b.p.Volumes[key], Hash: hash}
+}
+
 func (b *bench) spec(service string) engine.CreateSpec {
 	b.Helper()
 	s := b.p.Service(service)
@@ -230,7 +245,7 @@ func (b *bench) spec(service string) engine.CreateSpec {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return engine.CreateSpec{Project: b.p, Service: s, Replica: 1, Image: img}
+	return engine.CreateSpec{App: engine.App(b.p), Service: engine.Wanted(s), Replica: 1, Image: img, Hash: s.Hash}
 }
 
 func (b *bench) create(service string) string {

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	port "bulkhead/engine/container"
 	"context"
 	"encoding/json"
 	"flag"
@@ -58,7 +59,7 @@ func golden(t *testing.T, name, dir string, got any) {
 
 func specOf(p *project.Project, s *project.Service) engine.CreateSpec {
 	return engine.CreateSpec{
-		Project: p, Service: s, Replica: 2,
+		App: engine.App(p), Service: engine.Wanted(s), Replica: 2,
 		Image:   engine.Image{Digest: "sha256:abc", Volumes: []string{"/declared", "/data"}},
 		Parents: map[string]string{"db": "0123456789ab"},
 	}
@@ -125,10 +126,10 @@ func TestNetworksMapByPriorityAndAPI(t *testing.T) {
 		for _, api := range []apiVersion{41, 49} {
 			m := mapped{}
 			var err error
-			if m.Warnings, err = limits(s, api); err != nil {
+			if m.Warnings, err = limits(engine.Wanted(s), api); err != nil {
 				m.Error = err.Error()
 			}
-			j, err := endpoints(specOf(p, s), linkNames(p, s.Config, 2, names), api)
+			j, err := endpoints(specOf(p, s), linkNames(engine.App(p), s.Config, 2, names), api)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +141,7 @@ func TestNetworksMapByPriorityAndAPI(t *testing.T) {
 		}
 	}
 	for key, n := range p.Networks {
-		opt, err := networkOptions(p, key, n, "the-hash")
+		opt, err := networkOptions(port.NetworkSpec{Project: p.Name, Key: key, Config: n, Hash: "the-hash"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,12 +182,12 @@ func TestSecretsOfSwarmAreRefusedAndReadOnlyIsSaid(t *testing.T) {
 		s := b.p.Service("a")
 		spec := specOf(b.p, s)
 		errs := make([]error, 6)
-		_, errs[0] = limits(s, 41)
+		_, errs[0] = limits(engine.Wanted(s), 41)
 		_, errs[1] = containerConfig(spec, "", nil)
 		_, errs[2] = hostConfig(spec)
 		_, errs[3] = endpoints(spec, nil, 41)
 		_, _, errs[4] = mounts(spec, nil)
-		_, errs[5] = contents(b.p, s, time.Time{}, nil)
+		_, errs[5] = contents(engine.App(b.p), engine.Wanted(s), time.Time{}, nil)
 		said := ""
 		for _, err := range errs {
 			if err != nil {

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	port "bulkhead/engine/container"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -12,7 +13,6 @@ import (
 	"github.com/moby/moby/api/types/mount"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 const secretDir = "/run/secrets/"
@@ -21,7 +21,7 @@ const secretDir = "/run/secrets/"
 // missing host path. inherit are the mounts of the container that this one follows: its anonymous volumes are taken
 // over where the image or the service declares one at the same place.
 func mounts(c engine.CreateSpec, inherit []container.MountPoint) (binds []string, all []mount.Mount, err error) {
-	p, s := c.Project, c.Service.Config
+	p, s := c.App, c.Service.Config
 	taken := map[string]bool{} // targets
 	declared := map[string]bool{}
 	for _, v := range s.Volumes {
@@ -79,7 +79,7 @@ func inherited(all []mount.Mount, from []container.MountPoint) string {
 }
 
 // bindString says a volume in the older form. ok is false where that form cannot say it.
-func bindString(p *project.Project, v types.ServiceVolumeConfig) (string, bool) {
+func bindString(p *port.App, v types.ServiceVolumeConfig) (string, bool) {
 	source := v.Source
 	options := []string{"rw"}
 	if v.ReadOnly {
@@ -107,7 +107,7 @@ func bindString(p *project.Project, v types.ServiceVolumeConfig) (string, bool) 
 	return source + ":" + v.Target + ":" + strings.Join(options, ","), true
 }
 
-func mountOf(p *project.Project, v types.ServiceVolumeConfig) mount.Mount {
+func mountOf(p *port.App, v types.ServiceVolumeConfig) mount.Mount {
 	m := mount.Mount{
 		Type: mount.Type(v.Type), Source: v.Source, Target: v.Target,
 		ReadOnly: v.ReadOnly, Consistency: mount.Consistency(v.Consistency),
@@ -135,7 +135,7 @@ func mountOf(p *project.Project, v types.ServiceVolumeConfig) mount.Mount {
 }
 
 // fileMounts are the secrets and configs that are files on the host.
-func fileMounts(p *project.Project, s types.ServiceConfig) ([]mount.Mount, error) {
+func fileMounts(p *port.App, s types.ServiceConfig) ([]mount.Mount, error) {
 	var all []mount.Mount
 	for _, f := range fileReferences(p, s) {
 		if err := f.supported(); err != nil {
@@ -173,7 +173,7 @@ func (f fileReference) supported() error {
 	return nil
 }
 
-func fileReferences(p *project.Project, s types.ServiceConfig) []fileReference {
+func fileReferences(p *port.App, s types.ServiceConfig) []fileReference {
 	var list []fileReference
 	for _, ref := range s.Secrets {
 		list = append(list, fileReference{

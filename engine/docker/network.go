@@ -1,6 +1,7 @@
 package docker
 
 import (
+	port "bulkhead/engine/container"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,7 +13,6 @@ import (
 	"github.com/moby/moby/api/types/network"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 // joined is how a container joins its networks.
@@ -31,7 +31,7 @@ type namedEndpoint struct {
 // endpoints maps section N of the attributes. The primary network is the one of the highest priority. links are those
 // of links and external_links, as "container:alias".
 func endpoints(c engine.CreateSpec, links []string, api apiVersion) (joined, error) {
-	p, s := c.Project, c.Service.Config
+	p, s := c.App, c.Service.Config
 	if s.NetworkMode != "" {
 		return joined{}, nil // hostConfig has it
 	}
@@ -70,7 +70,7 @@ func endpoints(c engine.CreateSpec, links []string, api apiVersion) (joined, err
 func endpointSettings(c engine.CreateSpec, key string, links []string) (*network.EndpointSettings, error) {
 	conf := c.Service.Config.Networks[key]
 	// The final name, even while the container still has another one.
-	aliases := []string{containerName(c.Project, c.Service, c.Replica)}
+	aliases := []string{containerName(c.App, c.Service, c.Replica)}
 	if conf == nil || conf.UseServiceNameAlias == nil || *conf.UseServiceNameAlias {
 		aliases = append(aliases, c.Service.Name)
 	}
@@ -139,7 +139,7 @@ func hardwareAddr(text string) (network.HardwareAddr, error) {
 
 // linkNames makes the engine's links: for each container of a linked service its alias and docker compose's two
 // further names; then the external ones. containers gives the names of a service's containers.
-func linkNames(p *project.Project, s types.ServiceConfig, replica int, containers map[string][]string) []string {
+func linkNames(p *port.App, s types.ServiceConfig, replica int, containers map[string][]string) []string {
 	var links []string
 	n := strconv.Itoa(replica)
 	for _, l := range s.Links {

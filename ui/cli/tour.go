@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -107,7 +108,7 @@ func (a *app) leftovers(ctx context.Context, name string) ([]string, error) {
 	for _, in := range instances {
 		left = append(left, "container "+in.Name)
 	}
-	images, err := a.rt.ProjectImages(ctx, name, true)
+	images, err := container.Completed(a.rt).ProjectImages(ctx, name, true)
 	if err != nil {
 		return nil, err
 	}

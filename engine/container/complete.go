@@ -1,0 +1,121 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+
+	"bulkhead/engine/logs"
+)
+
+// Complete is a runtime with all optional interfaces. Those that it lacks answer with an error wrapping ErrUnsupported, or, where
+// there is a harmless answer, with that.
+type Complete struct {
+	Runtime
+	Pauser
+	Renamer
+	Provisioner
+	ImageStore
+	Attacher
+	Meter
+	FileWriter
+	FileReader
+	SignalReader
+	Dialer
+
+	Caps Caps
+}
+
+// Caps says which of the optional interfaces a runtime has itself: what it lacks is grey on the screen.
+type Caps struct {
+	Pause, Rename, Provision, Images, Attach, Meter, Sync, Dial bool
+}
+
+// Completed finds the optional interfaces of a runtime.
+func Completed(rt Runtime) *Complete {
+	if c, ok := rt.(*Complete); ok {
+		return c
+	}
+	l := lacking{}
+	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Meter: l, FileWriter: l, FileReader: l, SignalReader: l, Dialer: l}
+	if x, ok := rt.(Pauser); ok {
+		c.Pauser, c.Caps.Pause = x, true
+	}
+	if x, ok := rt.(Renamer); ok {
+		c.Renamer, c.Caps.Rename = x, true
+	}
+	if x, ok := rt.(Provisioner); ok {
+		c.Provisioner, c.Caps.Provision = x, true
+	}
+	if x, ok := rt.(ImageStore); ok {
+		c.ImageStore, c.Caps.Images = x, true
+	}
+	if x, ok := rt.(Attacher); ok {
+		c.Attacher, c.Caps.Attach = x, true
+	}
+	if x, ok := rt.(Meter); ok {
+		c.Meter, c.Caps.Meter = x, true
+	}
+	if x, ok := rt.(FileWriter); ok {
+		c.FileWriter, c.Caps.Sync = x, true
+	}
+	if x, ok := rt.(FileReader); ok {
+		c.FileReader = x
+	}
+	if x, ok := rt.(SignalReader); ok {
+		c.SignalReader = x
+	}
+	if x, ok := rt.(Dialer); ok {
+		c.Dialer, c.Caps.Dial = x, true
+	}
+	return c
+}
+
+// lacking answers for the optional interfaces that a runtime does not have.
+type lacking struct{}
+
+func lacks(what string) error { return fmt.Errorf("%s: %w", what, ErrUnsupported) }
+
+func (lacking) Pause(context.Context, string) error          { return lacks("pause") }
+func (lacking) Unpause(context.Context, string) error        { return lacks("unpause") }
+func (lacking) Rename(context.Context, string, string) error { return nil }
+
+func (lacking) EnsureNetwork(context.Context, NetworkSpec) (string, bool, error) {
+	return "", false, nil
+}
+func (lacking) EnsureVolume(context.Context, VolumeSpec) (bool, error)        { return false, nil }
+func (lacking) RemoveNetworks(context.Context, string) ([]string, error)      { return nil, nil }
+func (lacking) RemoveVolumes(context.Context, string) ([]string, error)       { return nil, nil }
+func (lacking) RemoveImage(context.Context, string, bool) (bool, error)       { return false, nil }
+func (lacking) ProjectImages(context.Context, string, bool) ([]string, error) { return nil, nil }
+func (lacking) HandlesStop(context.Context, string) (handles, known bool)     { return false, false }
+func (lacking) Stats(context.Context, string) (Stats, error)                  { return Stats{}, lacks("readings") }
+func (lacking) CopyTo(context.Context, string, io.Reader, bool) error {
+	return lacks("copy into a container")
+}
+func (lacking) Delete(context.Context, string, string, []string) error {
+	return lacks("delete in a container")
+}
+func (lacking) User(context.Context, string) (uid, gid int, err error) {
+	return 0, 0, lacks("find a user")
+}
+func (lacking) Owner(context.Context, string, string) (uid, gid int, err error) {
+	return 0, 0, lacks("find an owner")
+}
+func (lacking) DialInstance(context.Context, string, int) (net.Conn, error) {
+	return nil, lacks("dial")
+}
+func (lacking) Image(_ context.Context, ref, _ string) (Image, error) {
+	return Image{ID: ref, Digest: ref}, nil
+}
+func (lacking) Pull(context.Context, string, string, func(PullProgress)) error { return nil }
+func (lacking) Stat(context.Context, string, []string) (map[string]Entry, error) {
+	return nil, lacks("look at files")
+}
+func (lacking) List(context.Context, string, string, func(string, Entry, io.Reader) error) error {
+	return lacks("list files")
+}
+func (lacking) Attach(context.Context, string, chan<- struct{}, func(logs.Line)) error {
+	return lacks("attach")
+}
