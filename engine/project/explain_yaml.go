@@ -2,10 +2,11 @@ package project
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"bulkhead/engine/hostfile"
 )
 
 // yamlError is for a file that is no YAML. The parser speaks of tokens and simple keys; this says what to look for.
@@ -95,6 +96,6 @@ func (l *loading) content(path string) string {
 			return f.text
 		}
 	}
-	b, _ := os.ReadFile(path) // only for a better message
+	b, _ := hostfile.Read(path, hostfile.MaxCompose) // only for a better message
 	return string(b)
 }

@@ -1,9 +1,10 @@
 package project
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"bulkhead/engine/hostfile"
 )
 
 // filter is what a rule matches by, beyond its folder.
@@ -62,17 +65,14 @@ func readIgnore(context, dockerfile string) (*patterns, []string, error) {
 		names = append([]string{dockerfile + ".dockerignore"}, names...)
 	}
 	for i, name := range names {
-		file, err := os.Open(name)
-		if errors.Is(err, os.ErrNotExist) {
+		content, err := hostfile.Read(name, hostfile.MaxOther)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, names[:i+1], err
 		}
-		lines, err := ignorefile.ReadAll(file)
-		if closeErr := file.Close(); err == nil {
-			err = closeErr
-		}
+		lines, err := ignorefile.ReadAll(bytes.NewReader(content))
 		if err != nil {
 			return nil, names[:i+1], fmt.Errorf("read %s: %w", name, err)
 		}

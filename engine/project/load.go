@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/consts"
@@ -19,23 +20,62 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/compose-spec/compose-go/v2/utils"
 	"go.yaml.in/yaml/v4"
+
+	"bulkhead/engine/hostfile"
 )
 
 // overlayName is the file beside the first Compose file that is merged last.
 const overlayName = "compose.bulkhead.yaml"
 
+// slowLoad is when Options.Slow is called.
+const slowLoad = 2 * time.Second
+
 // Load reads the files and gives the project. Bad input, a missing file included, is a *LoadError. Loads run one after
-// another, whoever calls.
-func Load(ctx context.Context, o Options) (p *Project, err error) {
+// another, whoever calls. When ctx ends Load returns at once with its error, though a read of a pipe or of a file on a
+// network may be stuck where nothing interrupts it: the goroutine that does it is left behind.
+func Load(ctx context.Context, o Options) (*Project, error) {
+	if o.Typed == nil {
+		o.Typed = &Typed{}
+	}
+	type outcome struct {
+		p   *Project
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		p, err := o.load(ctx)
+		done <- outcome{p, err}
+	}()
+	slow := time.NewTimer(slowLoad)
+	defer slow.Stop()
+	for {
+		select {
+		case r := <-done:
+			return r.p, r.err
+		case <-slow.C:
+			if o.Slow != nil {
+				o.Slow(o.Typed.current())
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("load the Compose files: %w", ctx.Err())
+		}
+	}
+}
+
+func (o Options) load(ctx context.Context) (p *Project, err error) {
+	defer func() {
+		// compose-go takes the shape of some things for granted once its schema has passed them
+		if r := recover(); r != nil {
+			p, err = nil, &LoadError{Problem: fmt.Sprintf("compose-go stumbled over the files: %.200v", r),
+				Remedy: "take back what was written last"}
+		}
+	}()
+	// Before the lock that all loads share: it may take for ever.
+	if err := o.readTyped(); err != nil {
+		return nil, err
+	}
 	l := &loading{opts: o}
 	logged := listen(func() {
-		defer func() {
-			// compose-go takes the shape of some things for granted once its schema has passed them
-			if r := recover(); r != nil {
-				p, err = nil, &LoadError{Problem: fmt.Sprintf("compose-go stumbled over the files: %.200v", r),
-					Remedy: "take back what was written last"}
-			}
-		}()
 		registerRaw()
 		p, err = l.load(ctx)
 	})
@@ -110,7 +150,7 @@ func (l *loading) find() error {
 	if _, ok := environment["PWD"]; !ok {
 		env = append(slices.Clone(env), "PWD="+cwd)
 	}
-	l.sources = &sources{extended: map[string]*source{}, inputs: map[string]bool{}, cwd: cwd, dir: cwd}
+	l.sources = &sources{extended: map[string]*source{}, inputs: map[string]bool{}, unread: map[string]error{}, cwd: cwd, dir: cwd}
 	if len(l.opts.EnvFiles) == 0 {
 		l.opts.EnvFiles = strings.FieldsFunc(environment["COMPOSE_ENV_FILES"], func(r rune) bool { return r == ',' })
 	}
@@ -119,8 +159,8 @@ func (l *loading) find() error {
 		l.opts.EnvFiles[i] = join(cwd, f)
 	}
 	l.compose, err = cli.NewProjectOptions(l.opts.Files,
-		cli.WithWorkingDirectory(l.opts.Dir), cli.WithEnv(env), l.envFiles, cli.WithDotEnv,
-		cli.WithConfigFileEnv, l.defaultFiles, l.envFiles, cli.WithDotEnv, cli.WithName(l.opts.Name))
+		cli.WithWorkingDirectory(l.opts.Dir), cli.WithEnv(env), l.envFiles, l.dotEnv,
+		cli.WithConfigFileEnv, l.defaultFiles, l.envFiles, l.dotEnv, cli.WithName(l.opts.Name))
 	if err != nil {
 		return err
 	}
@@ -165,7 +205,9 @@ func (l *loading) read() error {
 			return err
 		}
 		if path != "-" {
-			s.inputs[path] = true
+			if _, piped := l.opts.Typed.content(path); !piped {
+				s.inputs[path] = true
+			}
 			if i == 0 {
 				l.overlay = filepath.Join(filepath.Dir(path), overlayName)
 			}
@@ -183,7 +225,9 @@ func (l *loading) read() error {
 		return l.endless()
 	}
 	for _, f := range l.compose.EnvFiles {
-		s.inputs[f] = true
+		if _, piped := l.opts.Typed.content(f); !piped {
+			s.inputs[f] = true
+		}
 	}
 	if len(l.opts.EnvFiles) == 0 {
 		s.inputs[filepath.Join(dir, ".env")] = true
@@ -193,7 +237,8 @@ func (l *loading) read() error {
 			s.inputs[filepath.Join(filepath.Dir(l.details.ConfigFiles[0].Filename), name)] = true
 		}
 	}
-	return nil
+	// compose-go opens these by itself, and would wait for ever for a pipe.
+	return l.vetInputs()
 }
 
 func (l *loading) endless() error {
@@ -202,26 +247,25 @@ func (l *loading) endless() error {
 
 // readFile makes path absolute and reads it.
 func (l *loading) readFile(path *string) ([]byte, error) {
-	if *path == "-" {
-		if l.opts.Stdin == nil {
-			return nil, errors.New("read the Compose file from standard input: there is none")
-		}
-		b, err := io.ReadAll(l.opts.Stdin)
-		if err != nil {
-			return nil, fmt.Errorf("read the Compose file from standard input: %w", err)
-		}
+	if b, ok := l.opts.Typed.content(*path); ok {
 		return b, nil
 	}
 	*path = join(l.sources.cwd, *path)
-	b, err := os.ReadFile(*path)
+	if b, ok := l.opts.Typed.content(*path); ok {
+		return b, nil
+	}
+	b, err := hostfile.Read(*path, hostfile.MaxCompose)
 	if err == nil {
 		return b, nil
+	}
+	if e := l.refused(*path, err); e != nil {
+		return nil, e
 	}
 	e := &LoadError{File: inside(l.sources.cwd, *path), Problem: "no such file", Remedy: "name an existing Compose file with -f", Err: err}
 	if fi, statErr := os.Stat(*path); statErr == nil && fi.IsDir() {
 		e.Problem = "is a folder"
 		e.Remedy = "name the Compose file in it"
-	} else if !errors.Is(err, os.ErrNotExist) {
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		e.Problem, e.Remedy = "cannot be read: "+cause(err), "make it readable"
 	}
 	if l.opts.Files == nil && !l.found {
@@ -240,7 +284,7 @@ func (l *loading) parse(ctx context.Context, details types.ConfigDetails) (*type
 		}
 	}
 	p, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
-		o.SkipResolveEnvironment = true
+		o.SkipResolveEnvironment, o.SkipResolveLabels = true, true // what they read is looked at first
 		o.Profiles = profiles
 		o.ConvertWindowsPaths = utils.StringToBool(details.Environment["COMPOSE_CONVERT_WINDOWS_PATHS"])
 		switch name := details.Environment[consts.ComposeProjectName]; {
@@ -271,12 +315,13 @@ func (l *loading) parse(ctx context.Context, details types.ConfigDetails) (*type
 	if err := l.check(p); err != nil {
 		return nil, err
 	}
-	for _, s := range p.Services {
-		for _, f := range s.EnvFiles {
-			l.sources.inputs[f.Path] = true
-		}
+	if err := l.vetNamed(p); err != nil {
+		return nil, err
 	}
-	return p.WithServicesEnvironmentResolved(true)
+	if p, err = p.WithServicesEnvironmentResolved(true); err != nil {
+		return nil, err
+	}
+	return p.WithServicesLabelsResolved(false)
 }
 
 // choose enables the services that were asked for with all they depend on, and drops what then nobody uses.

@@ -3,12 +3,14 @@ package project
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/hostfile"
 )
 
 // readOverlay reads compose.bulkhead.yaml, nil when there is none, and refuses what it may not change: docker compose
@@ -17,9 +19,12 @@ func (l *loading) readOverlay(bare *types.Project) (*types.ConfigFile, error) {
 	if slices.ContainsFunc(l.details.ConfigFiles, func(f types.ConfigFile) bool { return f.Filename == l.overlay }) {
 		return nil, nil // named with -f: a Compose file like any other
 	}
-	content, err := os.ReadFile(l.overlay)
-	if errors.Is(err, os.ErrNotExist) {
+	content, err := hostfile.Read(l.overlay, hostfile.MaxCompose)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if e := l.refused(l.overlay, err); e != nil {
+		return nil, e
 	}
 	if err != nil {
 		return nil, &LoadError{File: inside(l.sources.cwd, l.overlay), Problem: "cannot be read: " + cause(err), Remedy: "make it readable", Err: err}
@@ -29,6 +34,9 @@ func (l *loading) readOverlay(bare *types.Project) (*types.ConfigFile, error) {
 	}
 	if l.sources.endless.file != nil {
 		return nil, l.endless()
+	}
+	if err := l.vetInputs(); err != nil {
+		return nil, err
 	}
 	f := l.sources.files[len(l.sources.files)-1]
 	refuse := func(attribute, remedy string, path ...string) error {

@@ -26,6 +26,12 @@ type Options struct {
 	Services []string       // enabled with all they depend on, whatever their profiles; empty: all that the profiles enable
 	Scale    map[string]int // replicas by service, over what the files say
 	Env      []string       // "KEY=value" for interpolation and COMPOSE_* settings; nil: the environment of the process
+	// Typed keeps what Stdin, and pipes among Files and EnvFiles, held, which can be read only once. Share one among loads of the same
+	// files; nil: each load reads for itself.
+	Typed *Typed
+	// Slow is called once when a load takes longer than two seconds, with what it waits for: a path, "standard input", or "" when
+	// that is not known. It may be nil.
+	Slow func(what string)
 }
 
 // Project is one loaded Compose application. Nobody writes to it after Load returned it, so it may be shared.

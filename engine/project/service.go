@@ -238,6 +238,9 @@ func (l *loading) ignoreOf(context string, b *types.BuildConfig) (*patterns, map
 	}
 	if err != nil {
 		name := names[len(names)-1]
+		if e := l.refused(name, err); e != nil {
+			return nil, nil, e
+		}
 		return nil, nil, &LoadError{File: inside(l.sources.cwd, name), Problem: cause(err),
 			Remedy: "write a pattern in .dockerignore syntax on each line", Err: err}
 	}

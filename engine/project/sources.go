@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/template"
 	"go.yaml.in/yaml/v4"
+
+	"bulkhead/engine/hostfile"
 )
 
 // source is one file of the project as it was written, kept to tell where something stands.
@@ -27,6 +28,7 @@ type sources struct {
 	files    []*source          // Compose files and what they include, in the order they are merged
 	extended map[string]*source // files that services extend, by absolute path
 	inputs   map[string]bool    // absolute paths that includes and extends name, existing or not
+	unread   map[string]error   // why a file that is included or extended was not read
 	cwd      string
 	dir      string // project folder
 	env      template.Mapping
@@ -116,10 +118,13 @@ func (s *sources) follow(doc *yaml.Node, f *source, base string) {
 				continue // seen, or a cycle, which compose-go reports
 			}
 			s.inputs[path] = true
-			if content, err := os.ReadFile(path); err == nil {
-				// a file that does not parse is compose-go's to report
-				_ = s.add(path, dir, content)
+			content, err := hostfile.Read(path, hostfile.MaxCompose)
+			if err != nil {
+				s.unread[path] = err
+				continue
 			}
+			// a file that does not parse is compose-go's to report
+			_ = s.add(path, dir, content)
 		}
 	}
 	s.followExtends(doc, base)
@@ -137,8 +142,9 @@ func (s *sources) followExtends(doc *yaml.Node, base string) {
 		if s.extended[path] != nil {
 			continue
 		}
-		content, err := os.ReadFile(path)
+		content, err := hostfile.Read(path, hostfile.MaxCompose)
 		if err != nil {
+			s.unread[path] = err
 			continue
 		}
 		docs, _ := parseYAML(content)

@@ -1,0 +1,127 @@
+// Package hostfile reads files of this machine that somebody else may have put there: Compose files and what they
+// name, ignore files, secrets, settings. Only regular files are read, and only up to a limit, because opening a pipe
+// that nobody writes to blocks for ever, also to signals, and a device has no end. What a person typed on the command
+// line may be a pipe; see ReadAny.
+//
+// It imports nothing of bulkhead's.
+package hostfile
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// The limits of what is read whole. No file that a person writes comes near them.
+const (
+	MaxCompose = 16 << 20 // a Compose file
+	MaxOther   = 64 << 20 // env files, label files, ignore files, secrets, settings
+)
+
+// KindError says that a path is not a regular file.
+type KindError struct {
+	Path string
+	Kind string // "a pipe", "a socket", "a device"
+}
+
+func (e *KindError) Error() string { return e.Path + ": " + e.Reason() }
+
+// Reason is the error without the path.
+func (e *KindError) Reason() string { return "is " + e.Kind + ", not a regular file" }
+
+// SizeError says that a file has more bytes than are read.
+type SizeError struct {
+	Path  string
+	Limit int64 // bytes
+}
+
+func (e *SizeError) Error() string { return e.Path + ": " + e.Reason() }
+
+// Reason is the error without the path.
+func (e *SizeError) Reason() string { return fmt.Sprintf("is larger than %d MB", e.Limit>>20) }
+
+// Open opens a regular file, links followed. Anything else is a *KindError, a folder an *fs.PathError with EISDIR. The
+// null device is an empty file: people put it where a file is expected.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	// Asked of what was opened: the path may name something else by now.
+	info, err := f.Stat()
+	if err == nil {
+		err = regular(path, info)
+	}
+	if err != nil {
+		f.Close() // only opened for reading
+		return nil, err
+	}
+	return f, nil
+}
+
+func regular(path string, info fs.FileInfo) error {
+	mode := info.Mode()
+	switch {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		return &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
+	case mode&fs.ModeNamedPipe != 0:
+		return &KindError{Path: path, Kind: "a pipe"}
+	case mode&fs.ModeSocket != 0:
+		return &KindError{Path: path, Kind: "a socket"}
+	}
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(null, info) {
+		return nil
+	}
+	return &KindError{Path: path, Kind: "a device"}
+}
+
+// Read reads a regular file of at most limit bytes; a longer one is a *SizeError. Other errors are those of Open.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only opened for reading
+	return ReadStream(f, path, limit)
+}
+
+// Check says what Read would find wrong with a path, without reading it.
+func Check(path string, limit int64) error {
+	f, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only opened for reading
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Size() > limit {
+		err = &SizeError{Path: path, Limit: limit}
+	}
+	return err
+}
+
+// ReadAny reads whatever a path names, up to limit bytes. It may block for as long as a pipe has no writer, and no
+// context ends that: callers wait for it in a goroutine that they can leave behind.
+func ReadAny(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only opened for reading
+	return ReadStream(f, path, limit)
+}
+
+// ReadStream reads a stream that is already open, up to limit bytes; path stands for it in errors.
+func ReadStream(r io.Reader, path string, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, &SizeError{Path: path, Limit: limit}
+	}
+	return b, nil
+}
