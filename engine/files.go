@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -97,7 +98,7 @@ func (n fileNote) same(file string, have fileNote) (bool, fileNote) {
 
 // sumOf reads a file whole.
 func sumOf(file string) (string, error) {
-	f, err := os.Open(file)
+	f, err := hostfile.Open(file)
 	if err != nil {
 		return "", err
 	}

@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 )
 
@@ -58,7 +58,7 @@ func contentHash(p *project.Project, conf *project.Service) string {
 		content := o.Content
 		switch {
 		case o.File != "":
-			b, err := os.ReadFile(o.File)
+			b, err := hostfile.Read(o.File, hostfile.MaxOther)
 			if err != nil {
 				return // a folder, or a file that is not there: the start says what is wrong with it
 			}

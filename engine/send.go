@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 )
 
@@ -408,7 +409,7 @@ func (l *load) writeEntry(tw *tar.Writer, en entry) error {
 // writeFile adds one regular file as it is now. One that went away is left out, and one that is written to while it is read is noted so that
 // it counts as changed: the notice of that follows, and then it is sent again.
 func (l *load) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
-	f, err := os.Open(en.file)
+	f, err := hostfile.Open(en.file) // a pipe in its place would hold the lane up for ever
 	if gone(err) {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/logs"
 )
 
@@ -63,7 +64,7 @@ func LoadConfig(path string) (Config, error) {
 	if path == "" {
 		return Config{}, nil
 	}
-	b, err := os.ReadFile(path)
+	b, err := hostfile.Read(path, hostfile.MaxOther)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, nil
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/moby/buildkit/util/staticfs"
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
+
+	"bulkhead/engine/hostfile"
 )
 
 // maxDockerfile bounds what is read as a Dockerfile; the largest real ones are some 100 kB.
@@ -101,7 +103,7 @@ func readSmall(path string) ([]byte, error) {
 	if st.Size() > maxDockerfile {
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d of a Dockerfile", path, st.Size(), maxDockerfile)
 	}
-	return os.ReadFile(path)
+	return hostfile.Read(path, maxDockerfile)
 }
 
 // dockerfileFS holds the Dockerfile and its ignore file and nothing else, so that the folder they

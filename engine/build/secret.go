@@ -7,6 +7,8 @@ import (
 
 	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+
+	"bulkhead/engine/hostfile"
 )
 
 // secretStore hands out the secrets of one build. Files are read when the build asks, so that a step
@@ -44,5 +46,5 @@ func (m secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
 	if s.File == "" {
 		return []byte(s.Env), nil
 	}
-	return os.ReadFile(s.File)
+	return hostfile.Read(s.File, secretsprovider.MaxSecretSize)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine"
+	"bulkhead/engine/hostfile"
 )
 
 // endpoint is where an engine answers.
@@ -92,7 +93,7 @@ func (e *endpoint) useSSH() error {
 
 func currentContext(dir string) (string, error) {
 	file := filepath.Join(dir, "config.json")
-	b, err := os.ReadFile(file)
+	b, err := hostfile.Read(file, hostfile.MaxOther)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -113,7 +114,7 @@ func (e *endpoint) readContext() error {
 	sum := sha256.Sum256([]byte(e.context))
 	id := hex.EncodeToString(sum[:])
 	file := filepath.Join(e.configDir, "contexts", "meta", id, "meta.json")
-	b, err := os.ReadFile(file)
+	b, err := hostfile.Read(file, hostfile.MaxOther)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: docker context %q is not in %s; see `docker context ls`, or set DOCKER_CONTEXT=default",
 			engine.ErrNoEngine, e.context, e.configDir)
@@ -166,7 +167,7 @@ func (e *endpoint) tlsFromEnv() error {
 // readTLS reads ca.pem, cert.pem and key.pem, each of which may be missing.
 func readTLS(dir string, skipVerify bool) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: skipVerify}
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	ca, err := hostfile.Read(filepath.Join(dir, "ca.pem"), hostfile.MaxOther)
 	switch {
 	case err == nil:
 		c.RootCAs = x509.NewCertPool()
@@ -176,7 +177,7 @@ func readTLS(dir string, skipVerify bool) (*tls.Config, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the certificate authority: %w", err)
 	}
-	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	cert, err := readPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	switch {
 	case err == nil:
 		c.Certificates = []tls.Certificate{cert}
@@ -184,4 +185,16 @@ func readTLS(dir string, skipVerify bool) (*tls.Config, error) {
 		return nil, fmt.Errorf("read the client certificate: %w", err)
 	}
 	return c, nil
+}
+
+func readPair(cert, key string) (tls.Certificate, error) {
+	c, err := hostfile.Read(cert, hostfile.MaxOther)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	k, err := hostfile.Read(key, hostfile.MaxOther)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(c, k)
 }

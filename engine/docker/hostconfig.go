@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 
 	"bulkhead/engine"
+	"bulkhead/engine/hostfile"
 )
 
 // hostConfig maps what depends on the host: sections H and R of the attributes, without mounts and links.
@@ -210,7 +210,7 @@ func securityOptions(dir string, list []string) (opts []string, bare bool, err e
 			if !filepath.IsAbs(value) {
 				value = filepath.Join(dir, value)
 			}
-			profile, err := os.ReadFile(value)
+			profile, err := hostfile.Read(value, hostfile.MaxOther)
 			if err != nil {
 				return nil, false, fmt.Errorf("security_opt %q: %w", o, err)
 			}

@@ -1,0 +1,30 @@
+//go:build unix
+
+package engine
+
+import (
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/project"
+)
+
+// A pipe in the place of a file would hold up a lane for ever, and with it every stop.
+func TestPipesAreNotOpened(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sumOf(file); err == nil {
+		t.Error("a pipe was hashed")
+	}
+	p := &project.Project{Secrets: map[string]types.SecretConfig{"s": {File: file}}}
+	s := &project.Service{Name: "a"}
+	s.Config.Secrets = []types.ServiceSecretConfig{{Source: "s"}}
+	if got := contentHash(p, s); got != "" {
+		t.Errorf("the hash of a pipe is %q", got)
+	}
+}
