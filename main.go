@@ -34,11 +34,12 @@ func main() {
 }
 
 // connect opens the Docker engine that the environment names, and a builder on it.
-func connect(ctx context.Context, warn func(string)) (engine.Runtime, *build.Builder, error) {
+func connect(ctx context.Context, found, warn func(string)) (engine.Runtime, *build.Builder, error) {
 	rt, err := docker.New(docker.Options{Warn: warn, Log: func(line string) { log.Print(line) }})
 	if err != nil {
 		return nil, nil, err
 	}
+	found(rt.Host())
 	info, err := rt.Info(ctx)
 	if err != nil {
 		rt.Close()

@@ -115,6 +115,9 @@ func (r *Runtime) streams(ctx context.Context) (*client.Client, error) {
 	return r.following, err
 }
 
+// Host is the engine's address, as DOCKER_HOST or the docker context has it.
+func (r *Runtime) Host() string { return r.end.host }
+
 // ConfigDir is the docker command's config folder, for builders that want registry credentials.
 func (r *Runtime) ConfigDir() string { return r.end.configDir }
 

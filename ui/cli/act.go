@@ -51,12 +51,10 @@ func (a *app) actCommands() []*cobra.Command {
 }
 
 // act carries out a command: through the `up` that runs the project, else on the engine directly.
-func (a *app) act(ctx context.Context, cmd engine.Command) error {
-	ctx, stop := interruptible(ctx)
-	defer stop()
+func (a *app) act(ctx context.Context, cmd engine.Command) (err error) {
 	connected := a.connecting(ctx)
 	name, p, err := a.find(ctx)
-	noEngine := connected()
+	noEngine := connected(err)
 	if err == nil {
 		err = known(p, cmd.Services)
 	}
@@ -66,6 +64,8 @@ func (a *app) act(ctx context.Context, cmd engine.Command) error {
 	if err != nil {
 		return err
 	}
+	ctx, explain := a.attended(ctx, name, a.stops(name, p, cmd))
+	defer func() { err = interruptedStop(name, cmd, explain(err)) }()
 	if cmd.Verb == engine.VerbKill {
 		return a.kill(ctx, name, p, cmd)
 	}
@@ -262,9 +262,7 @@ func (a *app) scaleCommand() *cobra.Command {
 
 // viaEngine carries out commands that build or make containers: through the `up` that runs the project, else by an engine of our own
 // that runs for as long as it takes.
-func (a *app) viaEngine(ctx context.Context, services []string, commands ...engine.Command) error {
-	ctx, stop := interruptible(ctx)
-	defer stop()
+func (a *app) viaEngine(ctx context.Context, services []string, commands ...engine.Command) (err error) {
 	all, err := a.load(ctx)
 	if err != nil {
 		return err
@@ -275,6 +273,8 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
+	ctx, explain := a.attended(ctx, all.Name, nil)
+	defer func() { err = explain(err) }()
 	if c := a.dial(ctx, all.Name); c != nil {
 		for _, cmd := range commands {
 			if err := a.do(ctx, all.Name, all, cmd); err != nil {
@@ -302,7 +302,7 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 	if p, err = project.Load(ctx, opts); err != nil {
 		return err
 	}
-	s, err := a.open(ctx, p, engine.Options{NoWatch: true, NoStats: true}, nil, nil)
+	s, err := a.open(ctx, p, engine.Options{NoWatch: true, NoStats: true}, nil, false)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", commands[0].Verb, p.Name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/charmbracelet/x/term"
@@ -37,8 +38,9 @@ type Parts struct {
 	// Environ is the environment as "KEY=value".
 	Environ []string
 	// Connect opens the runtime. It is called once at most, by verbs that need one, and returns an error that wraps
-	// engine.ErrNoEngine when nothing answers. warn may be called until the runtime is closed.
-	Connect func(ctx context.Context, warn func(string)) (engine.Runtime, *build.Builder, error)
+	// engine.ErrNoEngine when nothing answers. It calls found with the engine's address before it asks anything of it;
+	// warn may be called until the runtime is closed.
+	Connect func(ctx context.Context, found, warn func(string)) (engine.Runtime, *build.Builder, error)
 	// Screen shows an engine until the user leaves, or until ctx ends (then with Leave), and gives the terminal back.
 	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
 	// Keys prints the key map in the form of the config file.
@@ -58,22 +60,34 @@ const (
 	DownVolumes                // and named volumes
 )
 
-// Main runs one command line, without the program's name, and returns the exit code.
-func Main(ctx context.Context, args []string, parts Parts) (code int) {
-	a := &app{parts: parts, env: environ(parts.Environ)}
+// Main runs one command line, without the program's name, and returns the exit code. The signals that end a program
+// are heard from its beginning to its end: the first one ends the verb's context. A verb that is stuck all the same is
+// left behind, so the caller has to end the process then.
+func Main(ctx context.Context, args []string, parts Parts) int {
+	a := &app{parts: parts, env: environ(parts.Environ), interrupts: newInterrupts(), typed: &project.Typed{}}
+	a.terminal.remember(parts.Stdin, parts.Stdout)
+	ctx, stop := a.interrupts.listen(ctx)
+	defer stop()
+	done := make(chan int, 1)
+	go func() { done <- a.verb(ctx, args) }()
+	return a.await(done)
+}
+
+// verb runs the verb to its end and returns the exit code.
+func (a *app) verb(ctx context.Context, args []string) (code int) {
 	// A goroutine of ours that panics is turned into an error where it is started; this is for the verb itself.
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(parts.Stderr, "bulkhead: panic: %v\n%s", r, debug.Stack())
+			fmt.Fprintf(a.parts.Stderr, "bulkhead: panic: %v\n%s", r, debug.Stack())
 			code = exitFailed
 		}
 	}()
 	defer a.close()
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(parts.Stdin)
-	root.SetOut(parts.Stdout)
-	root.SetErr(parts.Stderr)
+	root.SetIn(a.parts.Stdin)
+	root.SetOut(a.parts.Stdout)
+	root.SetErr(a.parts.Stderr)
 	return a.code(root.ExecuteContext(ctx))
 }
 
@@ -83,9 +97,17 @@ type app struct {
 	env    map[string]string
 	shared sharedFlags
 
+	interrupts *interrupts
+	terminal   terminalState
+	typed      *project.Typed // what was read from pipes that were named on the command line
+
 	rt      engine.Runtime // nil before connect
 	builder *build.Builder
 	info    engine.Info
+
+	mu      sync.Mutex
+	where   string // the engine's address, "" before it is known
+	verdict error  // what a verb that is left behind had come to; nil: nothing yet
 }
 
 // sharedFlags are taken by every verb.
@@ -120,8 +142,17 @@ func usagef(format string, args ...any) error {
 
 // code prints an error as one line and gives its exit code.
 func (a *app) code(err error) int {
+	code, text := exitCode(err)
+	if text != "" {
+		a.complain(text)
+	}
+	return code
+}
+
+// exitCode gives the exit code that an error asks for, and what to print of it: "" for nothing.
+func exitCode(err error) (int, string) {
 	if err == nil || stdoutClosed(err) {
-		return exitDone
+		return exitDone, ""
 	}
 	var (
 		e    *exit
@@ -129,20 +160,19 @@ func (a *app) code(err error) int {
 		code = exitFailed
 	)
 	switch {
-	case errors.Is(err, context.Canceled):
-		err = errors.New("interrupted")
 	case errors.As(err, &e):
 		code = e.code
 		if e.err == nil {
-			return code
+			return code, ""
 		}
-	case errors.As(err, &load):
-		code = exitUsage
 	case errors.Is(err, engine.ErrNoEngine):
 		code = exitNoEngine
+	case errors.Is(err, context.Canceled):
+		err = errors.New("interrupted")
+	case errors.As(err, &load):
+		code = exitUsage
 	}
-	a.complain(err.Error())
-	return code
+	return code, err.Error()
 }
 
 // complain prints one line on stderr.
@@ -236,27 +266,6 @@ func wrongShell(args []string) string {
 		return "it needs a shell"
 	}
 	return args[0] + " is not known"
-}
-
-// connect opens the runtime and asks it who it is.
-func (a *app) connect(ctx context.Context) error {
-	if a.rt != nil {
-		return nil
-	}
-	rt, builder, err := a.parts.Connect(ctx, func(text string) { a.complain("warning: " + text) })
-	if err != nil {
-		return err
-	}
-	a.rt, a.builder = rt, builder
-	a.info, err = rt.Info(ctx)
-	return err
-}
-
-// connecting opens the runtime while the caller does something else; wait gives the result, and has to be called.
-func (a *app) connecting(ctx context.Context) (wait func() error) {
-	done := make(chan error, 1)
-	go func() { done <- guarded("connect", func() error { return a.connect(ctx) }) }()
-	return func() error { return <-done }
 }
 
 func (a *app) close() {

@@ -48,9 +48,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Say what is found and what is missing, with a remedy for each fault",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			return a.doctor(ctx)
+			return a.doctor(cmd.Context())
 		},
 	}
 }
@@ -71,6 +69,9 @@ func (a *app) doctor(ctx context.Context) error {
 	cctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	noEngine := a.connect(cctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	say(a.engineFindings(noEngine)...)
 	say(a.composeFindings(ctx)...)
 	say(inotifyFindings("/proc/sys/fs/inotify")...)

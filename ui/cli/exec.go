@@ -56,8 +56,9 @@ func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool,
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
-	in, err := a.running(ctx, name, service, replica)
-	if err != nil {
+	actx, explain := a.attended(ctx, name, nil)
+	in, err := a.running(actx, name, service, replica)
+	if err = explain(err); err != nil {
 		return err
 	}
 	o.Stdin, o.Stdout, o.Stderr = a.parts.Stdin, a.parts.Stdout, a.parts.Stderr
@@ -72,9 +73,6 @@ func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool,
 			return a.rt.Exec(ctx, in.ID, o)
 		})
 	} else {
-		var stop context.CancelFunc
-		ctx, stop = interruptible(ctx)
-		defer stop()
 		code, err = a.rt.Exec(ctx, in.ID, o)
 	}
 	if err != nil {

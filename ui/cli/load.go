@@ -3,11 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +15,13 @@ import (
 func (a *app) options() project.Options {
 	return project.Options{
 		Files: a.shared.files, EnvFiles: a.shared.envFiles, Profiles: a.shared.profiles, Name: a.shared.name, Dir: a.shared.dir,
-		Stdin: a.parts.Stdin, Env: a.parts.Environ,
+		Stdin: a.parts.Stdin, Env: a.parts.Environ, Typed: a.typed,
+		Slow: func(what string) {
+			if what == "" {
+				what = "the Compose files"
+			}
+			a.waiting("waiting for " + what + " to be read")
+		},
 	}
 }
 
@@ -189,21 +192,4 @@ func exclusive(c *cobra.Command, names ...string) {
 		}
 		return nil
 	}
-}
-
-// endings are the signals that end the program.
-var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
-
-// interruptible ends ctx with the first signal; a second one ends the program as if nobody listened.
-func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, endings...)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
-}
-
-// notifyEndings gives the signals that end the program to the caller, until stop.
-func notifyEndings() (sigs <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 4)
-	signal.Notify(c, endings...)
-	return c, func() { signal.Stop(c) }
 }

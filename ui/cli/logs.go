@@ -62,8 +62,6 @@ func (a *app) logsCommand() *cobra.Command {
 }
 
 func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
-	ctx, stop := interruptible(ctx)
-	defer stop()
 	r, err := f.reading(time.Now(), services)
 	if err != nil {
 		return err
@@ -83,7 +81,11 @@ func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
 	r.out.json, r.out.stamps = f.json, f.stamps
 	r.out.colour = a.colours() && !f.noColor
 	r.generations = engine.Generations(a.stateDir(), a.info.ID, name)
-	if err := r.run(ctx, f.follow); err != nil {
+	explain := func(err error) error { return err }
+	if !f.follow {
+		ctx, explain = a.attended(ctx, name, nil)
+	}
+	if err := explain(r.run(ctx, f.follow)); err != nil {
 		if f.follow && ctx.Err() != nil {
 			return nil // ctrl+c is how following ends
 		}

@@ -47,8 +47,7 @@ func (a *app) psCommand() *cobra.Command {
 		Short:             "List the project's containers",
 		ValidArgsFunction: a.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
+			ctx := cmd.Context()
 			name, p, err := a.find(ctx)
 			if err != nil {
 				return err
@@ -56,8 +55,12 @@ func (a *app) psCommand() *cobra.Command {
 			if err := known(p, services); err != nil {
 				return err
 			}
+			if err := a.connect(ctx); err != nil {
+				return err
+			}
+			ctx, explain := a.attended(ctx, name, nil)
 			rows, err := a.rows(ctx, name, p, all)
-			if err != nil {
+			if err = explain(err); err != nil {
 				return err
 			}
 			if len(services) > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -58,11 +57,12 @@ func guarded(name string, f func() error) (err error) {
 
 // session is one engine that runs in this process, with its control socket and its signals.
 type session struct {
-	a    *app
-	e    *engine.Engine
-	p    *project.Project
-	sigs <-chan os.Signal
-	keep bool // leave the project running whatever ends the session
+	a *app
+	e *engine.Engine
+	p *project.Project
+	// signalled is closed by the first signal; nil where another one ends the session.
+	signalled <-chan struct{}
+	keep      bool // leave the project running whatever ends the session
 	// whenSignalled is what a signal leads to; the zero value stands for Stop.
 	whenSignalled Outcome
 	images        bool     // down removes the project's own images too
@@ -78,8 +78,8 @@ type session struct {
 	release func()
 }
 
-// open claims the project and starts an engine for it. sigs may be nil. Callers go on with run.
-func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, load func(context.Context) (*project.Project, error), sigs <-chan os.Signal) (*session, error) {
+// open claims the project and starts an engine for it. A signal stops the project where signals says so. Callers go on with run.
+func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, load func(context.Context) (*project.Project, error), signals bool) (*session, error) {
 	l, release, err := a.claim(p.Name)
 	if err != nil {
 		return nil, err
@@ -89,12 +89,15 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, lo
 		o.StateDir = a.stateDir()
 	}
 	if !o.NoWatch {
-		o.Load = load
+		o.Load = func(ctx context.Context) (*project.Project, error) { return reloaded(ctx, load) }
 	}
 	// The engine outlives ctx: the project is stopped through it.
 	ectx, end := context.WithCancel(context.WithoutCancel(ctx))
-	s := &session{a: a, e: engine.New(o), p: p, sigs: sigs, tasks: &group{ctx: ectx}, end: end,
+	s := &session{a: a, e: engine.New(o), p: p, tasks: &group{ctx: ectx}, end: end,
 		ran: make(chan struct{}), downed: make(chan struct{}), release: release}
+	if signals {
+		s.signalled = a.interrupts.first
+	}
 	if a.env["GOGC"] == "" && a.env["GOMEMLIMIT"] == "" {
 		stop := keepGarbageLow(s.e.Logs().Bytes)
 		s.release = func() { stop(); release() }
@@ -117,7 +120,7 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
-		case <-s.sigs:
+		case <-s.signalled:
 			cancel(errSignal)
 		case <-s.downed:
 			cancel(errDowned)
@@ -147,6 +150,9 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	if finish := s.finish(outcome, errors.Is(cause, errSignal)); err == nil || stdoutClosed(err) && finish != nil {
 		err = finish
 	}
+	if outcome != Leave {
+		s.a.conclude(s.verdict(err))
+	}
 	s.end()
 	<-s.ran
 	if err == nil {
@@ -158,71 +164,6 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	}
 	s.release()
 	return err
-}
-
-// finish does to the project what was asked for. A signal that comes meanwhile kills; signalled says that it is the second one.
-func (s *session) finish(o Outcome, signalled bool) error {
-	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images}
-	switch o {
-	case Leave:
-		return nil
-	case Down:
-		cmd.Verb = engine.VerbDown
-	case DownVolumes:
-		cmd.Verb, cmd.Volumes = engine.VerbDown, true
-	}
-	ctx, cancel := context.WithCancel(s.tasks.ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	s.tasks.Go("stop", func(context.Context) error {
-		done <- s.e.Do(ctx, cmd)
-		return nil
-	})
-	select {
-	case err := <-done:
-		if err != nil {
-			err = fmt.Errorf("%s %s: %w", cmd.Verb, s.p.Name, err)
-		}
-		return err
-	case <-s.sigs:
-	case <-s.ran:
-		return fmt.Errorf("%s %s: the engine ended before it was done; `bulkhead %s` tries again", cmd.Verb, s.p.Name, cmd.Verb)
-	}
-	if err := s.killAll(); err != nil {
-		return fmt.Errorf("kill %s: %w; `bulkhead kill` tries again", s.p.Name, err)
-	}
-	// The stop under way ends with the containers.
-	select {
-	case <-done:
-	case <-s.ran:
-	case <-time.After(10 * time.Second):
-	}
-	signal := "a signal"
-	if signalled {
-		signal = "a second signal"
-	}
-	return &exit{code: exitFailed, err: fmt.Errorf("%s %s: killed by %s", cmd.Verb, s.p.Name, signal)}
-}
-
-// killAll kills every container of the session, also those that are being stopped: without asking the lanes, which wait for them.
-func (s *session) killAll() error {
-	ctx, cancel := context.WithTimeout(s.tasks.ctx, 10*time.Second)
-	defer cancel()
-	var errs []error
-	for _, svc := range s.e.Snapshot().Services {
-		for _, r := range svc.Replicas {
-			switch r.State {
-			case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping, engine.StateRestarting:
-			default:
-				continue
-			}
-			err := s.a.rt.Kill(ctx, r.Identity.ID, "SIGKILL")
-			if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrConflict) { // it has ended by itself
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // print streams events and logs to the printer, if there is one. The returned function prints the rest, once the engine has ended,

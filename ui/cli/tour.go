@@ -62,10 +62,8 @@ func (a *app) tour(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	sigs, stopSignals := notifyEndings()
-	defer stopSignals()
 	// What the tour learns of its containers goes with them.
-	s, err := a.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, a.load, sigs)
+	s, err := a.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, a.load, true)
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}

@@ -72,9 +72,6 @@ var (
 )
 
 func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
-	// A signal that comes while the files load must not leave half a start behind either.
-	sigs, stopSignals := notifyEndings()
-	defer stopSignals()
 	ctx := cmd.Context()
 
 	opts := a.options()
@@ -89,7 +86,7 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	}
 	connected := a.connecting(ctx)
 	p, err := project.Load(ctx, opts)
-	noEngine := connected()
+	noEngine := connected(err)
 	if err != nil {
 		return err
 	}
@@ -104,7 +101,8 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	}
 	if c := a.dial(ctx, p.Name); c != nil {
 		if f.detach {
-			return a.upThrough(ctx, c, f, services)
+			ctx, explain := a.attended(ctx, p.Name, nil)
+			return explain(a.upThrough(ctx, c, f, services))
 		}
 		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
 	}
@@ -114,7 +112,7 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 		o.LogTail = -1 // what was said before is `bulkhead logs`' matter
 	}
 	o.Ignore = ownOutput(a.parts.Stdout, a.parts.Stderr)
-	s, err := a.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, sigs)
+	s, err := a.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, true)
 	if err != nil {
 		return fmt.Errorf("up %s: %w", p.Name, err)
 	}
@@ -123,7 +121,11 @@ func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
 	case screen:
 		return s.run(s.screen)
 	case f.detach:
-		return s.run(func(ctx context.Context) (Outcome, error) { return s.detach(ctx, f.wait) })
+		return s.run(func(ctx context.Context) (Outcome, error) {
+			ctx, explain := a.attended(ctx, p.Name, nil)
+			o, err := s.detach(ctx, f.wait)
+			return o, explain(err)
+		})
 	}
 	s.printer = newPrinter(a.parts.Stdout)
 	s.printer.json, s.printer.stamps = f.json, f.stamps
@@ -215,10 +217,6 @@ func (s *session) screen(ctx context.Context) (Outcome, error) {
 	o, err := s.a.parts.Screen(ctx, s.e, version())
 	if err == nil && o == Leave && ctx.Err() == nil {
 		fmt.Fprintf(s.a.parts.Stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
-	}
-	if err == nil && o != Leave {
-		word := map[Outcome]string{Stop: "stopping", Down: "removing", DownVolumes: "removing, with its volumes,"}[o]
-		fmt.Fprintf(s.a.parts.Stdout, "%s %s; ctrl+c kills\n", word, s.p.Name) // for the wait only
 	}
 	return o, err
 }
@@ -316,8 +314,6 @@ func (s *session) settled(ctx context.Context) bool {
 
 // upThrough asks the `up` that runs already.
 func (a *app) upThrough(ctx context.Context, c *client, f *upFlags, services []string) error {
-	ctx, stop := interruptible(ctx)
-	defer stop()
 	name := c.hello.Project
 	if _, err := c.do(ctx, engine.Command{Verb: engine.VerbUp, Services: services, Cause: "up -d from another terminal"}); err != nil {
 		return fmt.Errorf("up %s: %w", name, err)

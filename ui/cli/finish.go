@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// defaultGrace is how long a service without a stop_grace_period has after its stop signal, by the Compose specification.
+const defaultGrace = 10 * time.Second
+
+// reloadLimit is how long a reload of the Compose files may take. It ends one that hangs, as on a disk of the network that went away:
+// what runs goes on as it is.
+const reloadLimit = 30 * time.Second
+
+// reloaded loads within the limit.
+func reloaded(ctx context.Context, load func(context.Context) (*project.Project, error)) (*project.Project, error) {
+	limited, cancel := context.WithTimeout(ctx, reloadLimit)
+	defer cancel()
+	p, err := load(limited)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, fmt.Errorf("the Compose files could not be read within %s; save one again to try again", took(reloadLimit))
+	}
+	return p, err
+}
+
+// finish does to the project what was asked for. A signal that comes once that was shown for a second kills; signalled says that it is
+// not the first one. An engine that does not answer is given up after a while.
+func (s *session) finish(o Outcome, signalled bool) error {
+	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images}
+	switch o {
+	case Leave:
+		return nil
+	case Down:
+		cmd.Verb = engine.VerbDown
+	case DownVolumes:
+		cmd.Verb, cmd.Volumes = engine.VerbDown, true
+	}
+	defer s.a.interrupts.hold()()
+	s.a.interrupts.acknowledge() // before the line itself: nobody may read it
+	ctx, cancel := context.WithCancel(s.tasks.ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	s.tasks.Go("stop", func(context.Context) error {
+		done <- s.e.Do(ctx, cmd)
+		return nil
+	})
+	w := &stopWatch{s: s, verb: cmd.Verb, key: "ctrl+c", silent: make(chan struct{})}
+	if signalled {
+		w.key = "ctrl+c again"
+	}
+	defer w.watch(ctx)()
+	defer cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w", cmd.Verb, s.p.Name, err)
+		}
+		return err
+	case <-s.ran:
+		return fmt.Errorf("%s %s: the engine ended before it was done; `bulkhead %s` tries again", cmd.Verb, s.p.Name, cmd.Verb)
+	case <-w.silent:
+		return s.abandoned(cmd.Verb)
+	case <-s.a.interrupts.again:
+	}
+	return s.kill(cmd.Verb, done, w, signalled)
+}
+
+// kill ends a stop that takes too long for the person who waits.
+func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signalled bool) error {
+	limit := 10 * time.Second
+	if w.late() {
+		limit = time.Second // a last try
+	}
+	if err := s.killAll(limit); errors.Is(err, context.DeadlineExceeded) {
+		return s.abandoned(verb)
+	} else if err != nil {
+		return fmt.Errorf("kill %s: %w; `bulkhead kill` tries again", s.p.Name, err)
+	}
+	// The stop under way ends with the containers.
+	select {
+	case <-done:
+	case <-s.ran:
+	case <-time.After(10 * time.Second):
+	}
+	signal := "a signal"
+	if signalled {
+		signal = "a second signal"
+	}
+	return &exit{code: exitFailed, err: fmt.Errorf("%s %s: killed by %s", verb, s.p.Name, signal)}
+}
+
+// abandoned is the end of a stop whose engine does not answer.
+func (s *session) abandoned(verb engine.Verb) error {
+	return fmt.Errorf("%s %s: %w; what may still run: %s; `bulkhead %s` when it answers again", verb, s.p.Name,
+		&silentError{where: s.a.engineName()}, orDash(some(living(s.e.Snapshot()))), verb)
+}
+
+// verdict is what a session has come to that has stopped its project and is only to end.
+func (s *session) verdict(err error) error {
+	if err == nil {
+		return fmt.Errorf("up %s: it is stopped, but the rest of the output could not be written, or work under way did not end", s.p.Name)
+	}
+	return err
+}
+
+// alive says whether a container of this state has processes.
+func alive(state engine.State) bool {
+	switch state {
+	case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping, engine.StateRestarting:
+		return true
+	}
+	return false
+}
+
+// living names the replicas that run.
+func living(snap *engine.Snapshot) []string {
+	var names []string
+	for _, svc := range snap.Services {
+		for _, r := range svc.Replicas {
+			if alive(r.State) {
+				names = append(names, replicaName(svc.Name, r.Number))
+			}
+		}
+	}
+	return names
+}
+
+// killAll kills every container of the session, also those that are being stopped: without asking the lanes, which wait for them.
+func (s *session) killAll(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(s.tasks.ctx, limit)
+	defer cancel()
+	var (
+		mu   sync.Mutex
+		errs []error
+	)
+	g := &group{ctx: ctx}
+	for _, svc := range s.e.Snapshot().Services {
+		for _, r := range svc.Replicas {
+			if !alive(r.State) || r.Identity.ID == "" {
+				continue
+			}
+			g.Go("kill "+svc.Name, func(ctx context.Context) error {
+				err := s.a.rt.Kill(ctx, r.Identity.ID, "SIGKILL")
+				if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrConflict) { // it has ended by itself
+					mu.Lock()
+					defer mu.Unlock()
+					errs = append(errs, err)
+				}
+				return nil
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		errs = append(errs, err) // a panic
+	}
+	return errors.Join(errs...)
+}
+
+// stopWatch says who is waited for while a project stops, and looks whether the engine goes on answering.
+type stopWatch struct {
+	s      *session
+	verb   engine.Verb
+	key    string        // what kills
+	silent chan struct{} // closed when the engine has not answered for noAnswer
+
+	mu    sync.Mutex
+	asked time.Time // when the question that waits for its answer was asked; zero: none does
+}
+
+// watch does both until ctx ends; wait is to be called then.
+func (w *stopWatch) watch(ctx context.Context) (wait func()) {
+	told, asked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		_ = guarded("say who stops", func() error { w.tell(ctx); return nil })
+	}()
+	go func() {
+		defer close(asked)
+		_ = guarded("look after the engine", func() error { w.ask(ctx); return nil })
+	}()
+	return func() {
+		<-asked
+		select {
+		case <-told:
+		case <-time.After(time.Second): // nobody reads stderr
+		}
+	}
+}
+
+// late says whether the engine owes an answer for longer than usual.
+func (w *stopWatch) late() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.asked.IsZero() && time.Since(w.asked) >= slowAnswer
+}
+
+func (w *stopWatch) mark(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = at
+}
+
+// tell prints who is waited for, whenever somebody has ended, until ctx ends.
+func (w *stopWatch) tell(ctx context.Context) {
+	changed, stop := w.s.e.Subscribe()
+	defer stop()
+	var before []string
+	for {
+		names := living(w.s.e.Snapshot())
+		if len(names) > 0 && (before == nil || len(names) < len(before)) {
+			w.s.a.complain(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
+				some(names), seconds(graceOf(w.s.p, nil, names)), w.key))
+			before = names
+		}
+		// A token comes with every log line too, and of services that end together one line is enough.
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask looks whether the engine answers until ctx ends.
+func (w *stopWatch) ask(ctx context.Context) {
+	answered := time.Now()
+	for {
+		select {
+		case <-time.After(slowAnswer):
+		case <-ctx.Done():
+			return
+		}
+		w.mark(time.Now())
+		slow := w.s.a.slowly()
+		asked, cancel := context.WithTimeout(ctx, noAnswer)
+		_, err := w.s.a.rt.Instances(asked, w.s.p.Name)
+		cancel()
+		slow.Stop()
+		if err == nil {
+			answered = time.Now()
+			w.mark(time.Time{})
+		}
+		if ctx.Err() == nil && time.Since(answered) >= noAnswer {
+			close(w.silent)
+			return
+		}
+	}
+}
+
+// some lists names, and only counts those that would make the line long.
+func some(names []string) string {
+	const most = 8
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// doing is a verb while it is carried out.
+func doing(verb engine.Verb) string {
+	switch verb {
+	case engine.VerbDown:
+		return "removing"
+	case engine.VerbRestart:
+		return "restarting"
+	}
+	return "stopping"
+}
+
+// graceOf is the longest time that some replicas have between the stop signal and the kill. asked is what the command says, and may be nil.
+func graceOf(p *project.Project, asked *time.Duration, replicas []string) time.Duration {
+	if asked != nil {
+		return *asked
+	}
+	if p == nil {
+		return defaultGrace
+	}
+	longest := time.Duration(0)
+	for _, s := range p.Services {
+		mine := func(name string) bool { return name == s.Name || strings.HasPrefix(name, s.Name+"/") }
+		if !slices.ContainsFunc(replicas, mine) {
+			continue
+		}
+		grace := defaultGrace
+		if g := s.Config.StopGracePeriod; g != nil {
+			grace = time.Duration(*g)
+		}
+		longest = max(longest, grace)
+	}
+	if longest == 0 {
+		return defaultGrace
+	}
+	return longest
+}
+
+// seconds writes a grace: "10 s".
+func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int((d+time.Second-1)/time.Second)) }

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// endings are the signals that end the program.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
+const (
+	// heedAfter is how long what a further signal does has to have been shown before one counts. Terminals and wrappers often send two
+	// within milliseconds: both are one wish to end.
+	heedAfter = time.Second
+	// linger is how long a verb has to end once it has nothing to do any more but that. What is stuck then is left behind.
+	linger = 5 * time.Second
+)
+
+// interrupts turns the signals that end the program into two wishes: to end (first), and to end at once (again). It hears them for as
+// long as the verb runs.
+type interrupts struct {
+	first   chan struct{} // closed by the first signal
+	again   chan struct{} // capacity 1: a token when a signal came after it was shown what it does, while somebody holds
+	overdue chan struct{} // closed when the program ends now, whatever is still under way
+
+	mu    sync.Mutex
+	came  bool
+	shown time.Time // since when a person can read what a further signal does; zero: not yet
+	holds int       // work that has limits of its own is under way: stopping a project
+	timer *time.Timer
+	over  bool
+}
+
+func newInterrupts() *interrupts {
+	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1), overdue: make(chan struct{})}
+}
+
+// listen hears the signals until stop. The context that it returns ends with the first one.
+func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	sigs := make(chan os.Signal, 16)
+	signal.Notify(sigs, endings...)
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-sigs:
+				i.signalled()
+				cancel()
+			case <-end:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(sigs)
+		close(end)
+		<-ended
+		cancel()
+	}
+}
+
+// signalled takes a signal.
+func (i *interrupts) signalled() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	counts := !i.shown.IsZero() && time.Since(i.shown) >= heedAfter
+	if !i.came {
+		i.came = true
+		close(i.first)
+		i.armLocked()
+	}
+	switch {
+	case !counts:
+	case i.holds == 0:
+		i.expireLocked()
+	default:
+		select {
+		case i.again <- struct{}{}:
+		default: // one is waiting already, and says the same
+		}
+	}
+}
+
+// acknowledge notes that it is shown from now on what a further signal does.
+func (i *interrupts) acknowledge() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.shown = time.Now()
+}
+
+// hold keeps the program from ending by itself after a signal; release lets it, and has to be called.
+func (i *interrupts) hold() (release func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.holds++
+	if i.timer != nil {
+		i.timer.Stop()
+		i.timer = nil
+	}
+	return sync.OnceFunc(func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.holds--
+		i.armLocked()
+	})
+}
+
+func (i *interrupts) held() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.holds > 0
+}
+
+// armLocked begins to wait for the end, if it is time to.
+func (i *interrupts) armLocked() {
+	if i.came && i.holds == 0 && i.timer == nil {
+		i.timer = time.AfterFunc(linger, func() {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			if i.holds == 0 {
+				i.expireLocked()
+			}
+		})
+	}
+}
+
+func (i *interrupts) expireLocked() {
+	if !i.over {
+		i.over = true
+		close(i.overdue)
+	}
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// heard takes what a channel holds, or sees that it is closed.
+func heard(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestTwoSignalsAtOnceCountAsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newInterrupts()
+		i.signalled()
+		if !heard(i.first) {
+			t.Fatal("the first signal is not heard")
+		}
+		defer i.hold()()
+		time.Sleep(2 * time.Millisecond)
+		i.signalled() // nothing was shown yet
+		time.Sleep(2 * time.Second)
+		i.signalled()
+		if heard(i.again) {
+			t.Fatal("a signal counts before it was shown what it does")
+		}
+		i.acknowledge()
+		i.signalled()
+		time.Sleep(heedAfter - time.Millisecond)
+		i.signalled()
+		if heard(i.again) {
+			t.Fatal("a signal counts though what it does was not shown for a second")
+		}
+		time.Sleep(time.Millisecond)
+		i.signalled()
+		if !heard(i.again) {
+			t.Fatal("the second signal is not heard")
+		}
+		if heard(i.overdue) {
+			t.Error("the program ends in the middle of a stop")
+		}
+	})
+}
+
+// Whoever leaves the screen with a key has not sent a signal; the message that he reads says that one kills.
+func TestSignalAfterAKeyCountsOnceItsMessageWasShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newInterrupts()
+		defer i.hold()()
+		i.acknowledge()
+		i.signalled()
+		if heard(i.again) {
+			t.Fatal("a signal counts at once")
+		}
+		time.Sleep(heedAfter)
+		i.signalled()
+		if !heard(i.again) {
+			t.Error("the signal is not heard")
+		}
+	})
+}
+
+func TestVerbThatIsStuckIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newInterrupts()
+		i.signalled()
+		time.Sleep(linger - time.Millisecond)
+		release := i.hold() // a stop begins
+		time.Sleep(time.Hour)
+		if heard(i.overdue) {
+			t.Fatal("the program ended in the middle of a stop")
+		}
+		release()
+		time.Sleep(linger - time.Millisecond)
+		if heard(i.overdue) {
+			t.Fatal("the verb had no time to end")
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if !heard(i.overdue) {
+			t.Error("a verb that is stuck holds the program")
+		}
+	})
+}
+
+func TestSecondSignalEndsAVerbThatIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newInterrupts()
+		i.signalled()
+		i.acknowledge()
+		time.Sleep(heedAfter)
+		i.signalled()
+		if !heard(i.overdue) {
+			t.Error("the second signal does not end the program")
+		}
+		i.mu.Lock()
+		i.timer.Stop()
+		i.mu.Unlock()
+	})
+}
