@@ -99,6 +99,7 @@ func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signal
 
 // abandoned is the end of a stop whose engine does not answer.
 func (s *session) abandoned(verb engine.Verb) error {
+	s.a.interrupts.hurry()
 	return fmt.Errorf("%s %s: %w; what may still run: %s; `bulkhead %s` when it answers again", verb, s.p.Name,
 		&silentError{where: s.a.engineName()}, orDash(some(living(s.e.Snapshot()))), verb)
 }

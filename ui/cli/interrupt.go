@@ -32,11 +32,12 @@ type interrupts struct {
 	shown time.Time // since when a person can read what a further signal does; zero: not yet
 	holds int       // work that has limits of its own is under way: stopping a project
 	timer *time.Timer
+	wait  time.Duration // how long the verb has to end
 	over  bool
 }
 
 func newInterrupts() *interrupts {
-	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1), overdue: make(chan struct{})}
+	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1), overdue: make(chan struct{}), wait: linger}
 }
 
 // listen hears the signals until stop. The context that it returns ends with the first one.
@@ -111,6 +112,13 @@ func (i *interrupts) hold() (release func()) {
 	})
 }
 
+// hurry makes the end of a verb short: it has given up, and what is stuck stays stuck.
+func (i *interrupts) hurry() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.wait = time.Second
+}
+
 func (i *interrupts) held() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -120,7 +128,7 @@ func (i *interrupts) held() bool {
 // armLocked begins to wait for the end, if it is time to.
 func (i *interrupts) armLocked() {
 	if i.came && i.holds == 0 && i.timer == nil {
-		i.timer = time.AfterFunc(linger, func() {
+		i.timer = time.AfterFunc(i.wait, func() {
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			if i.holds == 0 {
