@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/build"
+	"bulkhead/engine/project"
+)
+
+// silentRuntime takes questions and does not answer them until it is told to.
+type silentRuntime struct {
+	engine.Runtime
+	answers   bool
+	instances []engine.Instance
+}
+
+func (r *silentRuntime) Instances(ctx context.Context, _ string) ([]engine.Instance, error) {
+	if r.answers {
+		return r.instances, nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// lockedBuffer is a stderr that several goroutines write to.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func newTestApp(rt engine.Runtime) (*app, *lockedBuffer) {
+	errs := &lockedBuffer{}
+	return &app{parts: Parts{Stderr: errs}, interrupts: newInterrupts(), rt: rt}, errs
+}
+
+func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, errs := newTestApp(nil)
+		a.parts.Connect = func(ctx context.Context, found, _ func(string)) (engine.Runtime, *build.Builder, error) {
+			found("unix:///some.sock")
+			<-ctx.Done()
+			return nil, nil, ctx.Err()
+		}
+		done := make(chan error, 1)
+		go func() { done <- a.connect(t.Context()) }()
+		time.Sleep(slowAnswer)
+		synctest.Wait()
+		if got := errs.String(); got != "bulkhead: waiting for the Docker engine at unix:///some.sock\n" {
+			t.Errorf("after two seconds stderr holds %q", got)
+		}
+		code, text := exitCode(<-done)
+		if code != exitNoEngine || !strings.Contains(text, "unix:///some.sock") {
+			t.Errorf("exit code %d, %q", code, text)
+		}
+	})
+}
+
+func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, errs := newTestApp(nil)
+		a.parts.Connect = func(ctx context.Context, _, _ func(string)) (engine.Runtime, *build.Builder, error) {
+			<-ctx.Done()
+			return nil, nil, ctx.Err()
+		}
+		began := time.Now()
+		_ = a.connecting(t.Context())(errors.New("the file does not load"))
+		if time.Since(began) != 0 || errs.String() != "" {
+			t.Errorf("it waited %s, stderr %q", time.Since(began), errs.String())
+		}
+	})
+}
+
+func TestVerbWhoseEngineFallsSilentEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, errs := newTestApp(&silentRuntime{})
+		a.found("unix:///some.sock")
+		ctx, explain := a.attended(t.Context(), "shop", nil)
+		<-ctx.Done() // as a call of the engine does
+		err := explain(ctx.Err())
+		if code, _ := exitCode(err); code != exitNoEngine {
+			t.Errorf("exit code %d: %v", code, err)
+		}
+		if got := strings.Count(errs.String(), "waiting for the Docker engine at unix:///some.sock\n"); got != 1 {
+			t.Errorf("said %d times: %s", got, errs.String())
+		}
+	})
+}
+
+func TestVerbThatIsInterruptedIsNotBlamedOnTheEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := newTestApp(&silentRuntime{})
+		parent, cancel := context.WithCancel(t.Context())
+		ctx, explain := a.attended(parent, "shop", nil)
+		time.Sleep(10 * time.Second)
+		cancel()
+		if err := explain(ctx.Err()); !errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrNoEngine) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStopVerbSaysWhoItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now().Add(-time.Hour)
+		one := func(service string, replica int) engine.Instance {
+			return engine.Instance{Service: service, Replica: replica, State: engine.StateRunning, Identity: engine.Identity{ID: service, Started: started}}
+		}
+		rt := &silentRuntime{answers: true, instances: []engine.Instance{one("web", 1), one("db", 2), one("other", 1)}}
+		a, errs := newTestApp(rt)
+		twenty := 20 * time.Second
+		cmd := engine.Command{Verb: engine.VerbStop, Services: []string{"web", "db"}, Grace: &twenty}
+		_, explain := a.attended(t.Context(), "shop", a.stops("shop", nil, cmd))
+		time.Sleep(3500 * time.Millisecond) // two looks with the same answer are one line
+		rt.instances = []engine.Instance{one("db", 2), one("other", 1)}
+		time.Sleep(2 * time.Second)
+		if err := explain(nil); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		want := "bulkhead: stopping shop: waiting for db/2, web (up to 20 s); ctrl+c stops waiting\n" +
+			"bulkhead: stopping shop: waiting for db/2 (up to 20 s); ctrl+c stops waiting\n"
+		if got := errs.String(); got != want {
+			t.Errorf("stderr:\n%swant:\n%s", got, want)
+		}
+	})
+}
+
+func TestStopWhoseEngineFallsSilentIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, errs := newTestApp(&silentRuntime{})
+		s := &session{a: a, p: &project.Project{Name: "shop"}}
+		w := &stopWatch{s: s, verb: engine.VerbStop, silent: make(chan struct{})}
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		go w.ask(ctx)
+		<-w.silent
+		if !w.late() {
+			t.Error("the engine does not count as late")
+		}
+		cancel()
+		if time.Since(began) < noAnswer {
+			t.Errorf("given up after %s", time.Since(began))
+		}
+		if !strings.Contains(errs.String(), "waiting for the Docker engine") {
+			t.Errorf("stderr: %s", errs.String())
+		}
+	})
+}
+
+func TestReloadThatHangsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := reloaded(t.Context(), func(ctx context.Context) (*project.Project, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
