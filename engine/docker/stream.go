@@ -123,8 +123,8 @@ func (p *paced) Read(b []byte) (int, error) {
 // emitLine takes a line: its Stream, Time, Text and Cut. Text is valid during the call only.
 type emitLine func(logs.Line)
 
-// stampedLines makes lines of one stream's stamped messages. A message that does not end in a line end is a fragment;
-// each fragment has a stamp of its own, and the first one's is the line's.
+// stampedLines makes lines of one stream's stamped messages. A message that does not end in a line end is a fragment, or
+// the last line of a container's life; each has a stamp of its own, and the first one's is the line's.
 type stampedLines struct {
 	stream logs.Stream
 	clock  clock
@@ -156,6 +156,11 @@ func (s *stampedLines) message(p []byte, emit emitLine) {
 		s.at = t
 	}
 	s.hold(p)
+	// Engines send what has no line end only when their buffer is full, which some logging drivers make larger, or when the writer is
+	// gone: then the next message is of another life.
+	if len(p) < fragment {
+		s.flush(emit)
+	}
 }
 
 // hold keeps what a line has so far. What is beyond maxLine is counted; the cut leaves characters whole.
@@ -233,8 +238,8 @@ func (s *stampedReader) read(r io.Reader, tty bool) error {
 	return err
 }
 
-// readTTY reads the log of a container with a terminal, which comes without frames: fragments of a long line follow
-// each other with nothing between them but their stamps, so they are told by their size.
+// readTTY reads the log of a container with a terminal, which comes without frames: fragments of a long line, and a last
+// line without an end and the next life's first one, follow each other with nothing between them but their stamps.
 func (s *stampedReader) readTTY(r io.Reader) error {
 	br := bufio.NewReaderSize(r, readBuffer)
 	var long []byte
@@ -257,18 +262,50 @@ func (s *stampedReader) readTTY(r io.Reader) error {
 	}
 }
 
-// fragments takes the fragments off the front of p and returns the last piece.
+// fragments takes fragments and last lines of lives off the front of p and returns the last piece.
 func (s *stampedLines) fragments(p []byte, emit emitLine) []byte {
 	for {
-		_, n := s.clock.parse(p)
-		if n == 0 || len(p) <= n+fragment {
+		at, n := s.clock.parse(p)
+		if n == 0 {
 			return p
 		}
-		if _, m := s.clock.parse(p[n+fragment:]); m == 0 {
+		if len(p) > n+fragment {
+			if _, m := s.clock.parse(p[n+fragment:]); m > 0 {
+				s.message(p[:n+fragment], emit)
+				p = p[n+fragment:]
+				continue
+			}
+		}
+		end := s.nextStamp(p, n, at)
+		if end < 0 {
 			return p
 		}
-		s.message(p[:n+fragment], emit)
-		p = p[n+fragment:]
+		s.message(p[:end], emit)
+		s.flush(emit)
+		p = p[end:]
+	}
+}
+
+// stampSize is the length of the stamps that an engine writes: nine digits of a second, UTC.
+const stampSize = len("2026-11-23T21:00:00.000000001Z")
+
+// nextStamp finds the stamp of the engine's that stands in the middle of p, after from; -1 when there is none. A program's own stamp is
+// of before its line reached the engine, so it is not later than the line's, which is at.
+func (s *stampedLines) nextStamp(p []byte, from int, at time.Time) int {
+	for i := from; ; {
+		z := bytes.Index(p[i:], []byte("Z "))
+		if z < 0 {
+			return -1
+		}
+		i += z + 2
+		begin := i - 1 - stampSize
+		if begin <= from || p[begin+19] != '.' {
+			continue
+		}
+		probe := clock{}
+		if t, n := probe.parse(p[begin:]); n == stampSize+1 && t.After(at) && !t.After(time.Now().Add(time.Minute)) {
+			return begin
+		}
 	}
 }
 
