@@ -6,7 +6,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// Snapshot is all that the engine knows at one moment. Nobody writes to it again; readers must not either.
+// Snapshot is all that the engine knows at one moment. Nobody writes to it again; readers must not either. Its texts are as they
+// came from outside: readers clean them with logs.CleanAll, which goes by the tags "text".
 type Snapshot struct {
 	Seq      uint64 // grows with every change
 	Time     time.Time
@@ -22,7 +23,7 @@ type Snapshot struct {
 	Builds   []Build   // oldest first; at most 50; running ones last
 	Ledgers  []Ledger  // oldest first; at most 20
 	Watch    WatchStatus
-	Plan     string        // the last plan as text
+	Plan     string        `text:"lines"` // the last plan as text
 	Ready    bool          // every wanted service is ready
 	ReadyIn  time.Duration // from the start of Run to the first Ready; 0 before
 	Phase    Phase
@@ -170,7 +171,7 @@ type Build struct {
 	Cached   int
 	Current  int64 // bytes of a pull
 	Size     int64
-	Lines    []string // output, bounded to the last 500 lines, raw
+	Lines    []string `text:"log"` // output, bounded to the last 500 lines, raw
 	Err      string
 	Canceled bool // superseded or stopped by the user
 }
@@ -203,7 +204,7 @@ type Record struct {
 	Stages     []Stage
 	Stop       Stop   // of an ended change: how it stopped what ran
 	Notice     string // of kind notice: "ready", "watching", or another word
-	Text       string // one line for people
+	Text       string `text:"lines"` // for people: one line, but for a plan
 	Err        string
 	Ledger     *Ledger
 	Likely     *Likely // of a service's trouble or recovery, where one is known

@@ -245,5 +245,5 @@ func (km *keymap) find(m *Model, key string, focus pane) *action {
 	return wide
 }
 
-// oneLine makes one line of a message of several.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine makes one line of a message of several, safe for a terminal.
+func oneLine(s string) string { return strings.Join(strings.Fields(logs.CleanLine(s)), " ") }

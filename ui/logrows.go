@@ -509,7 +509,7 @@ func (p *logPane) lead(m *Model, st *styles, l *logs.Line, before time.Time, w, 
 	if at != "" {
 		at += " "
 	}
-	who := l.Service
+	who := logs.CleanLine(l.Service)
 	if s := m.service(who); s != nil && len(s.Replicas) > 1 && l.Replica > 0 {
 		who = fmt.Sprintf("%s/%d", cut(who, name-2), l.Replica)
 	}

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/engine/logs"
 )
 
 // secondQuit is within which a second ctrl+c stops.
@@ -84,7 +85,7 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 		return nil, err
 	}
 	m := &Model{
-		opts: o, jobs: &jobs{ctx: ctx}, backend: o.Backend, changed: changed, keys: km,
+		opts: o, jobs: &jobs{ctx: ctx}, backend: &cleanBackend{Backend: o.Backend}, changed: changed, keys: km,
 		snap: &engine.Snapshot{}, now: o.Now(), moved: o.Now(), focus: paneServices, tab: paneLogs, theme: themeOf(o.Config.Theme, o.Environ), dirty: true,
 	}
 	m.dark = m.theme != "light"
@@ -222,10 +223,11 @@ func (m *Model) restyle() {
 }
 
 // say puts a line into the status line.
-func (m *Model) say(text string) { m.status = statusLine{text: text} }
+func (m *Model) say(text string) { m.status = statusLine{text: logs.CleanLine(text)} }
 
 // fail shows an error until the next key, and keeps it in the events pane.
 func (m *Model) fail(text string) {
+	text = logs.CleanLine(text)
 	m.status = statusLine{text: text, bad: true}
 	m.notes = append(m.notes, note{at: m.opts.Now(), text: text})
 	if len(m.notes) > 100 {
@@ -431,7 +433,7 @@ func (m *Model) wheel(e tea.Mouse) tea.Cmd {
 // View implements tea.Model. Bubble Tea asks for it once a message; it draws only when something changed.
 func (m *Model) View() tea.View {
 	if m.dirty {
-		m.content = m.render()
+		m.content = logs.TerminalText(m.render())
 		m.dirty = false
 	}
 	v := tea.NewView(m.content)

@@ -64,10 +64,10 @@ type Project struct {
 // Service is one enabled service.
 type Service struct {
 	Name   string
-	Config types.ServiceConfig // environment resolved, compose.bulkhead.yaml merged
+	Config types.ServiceConfig `text:"lines"` // environment resolved, compose.bulkhead.yaml merged
 	// Bare is Config without compose.bulkhead.yaml. Hash it with ServiceHash once its `service:` references are
 	// replaced by container ids; the result equals the config-hash label that docker compose would write.
-	Bare      types.ServiceConfig
+	Bare      types.ServiceConfig                `text:"lines"`
 	Hash      string                             // ServiceHash(Bare): equals `docker compose config --hash`
 	Replicas  int                                // 0 or more
 	DependsOn map[string]types.ServiceDependency // enabled services only: an optional one that is disabled is left out

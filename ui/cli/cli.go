@@ -19,6 +19,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/build"
+	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -66,6 +67,7 @@ const (
 func Main(ctx context.Context, args []string, parts Parts) int {
 	a := &app{parts: parts, env: environ(parts.Environ), interrupts: newInterrupts(), typed: &project.Typed{}}
 	a.terminal.remember(parts.Stdin, parts.Stdout)
+	a.parts.Stdout, a.parts.Stderr = &guard{w: parts.Stdout}, &guard{w: parts.Stderr}
 	ctx, stop := a.interrupts.listen(ctx)
 	defer stop()
 	done := make(chan int, 1)
@@ -279,6 +281,9 @@ func (a *app) close() {
 
 // terminal gives the file descriptor of a stream that is a terminal.
 func terminal(stream any) (fd uintptr, ok bool) {
+	if g, ok := stream.(*guard); ok {
+		stream = g.w
+	}
 	f, ok := stream.(*os.File)
 	if !ok || !term.IsTerminal(f.Fd()) {
 		return 0, false
@@ -305,9 +310,5 @@ func environ(lines []string) map[string]string {
 
 // oneLine makes one line of a text of several, safe for a terminal.
 func oneLine(s string) string {
-	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
-	for i := range lines {
-		lines[i] = strings.TrimSpace(lines[i])
-	}
-	return clean(strings.Join(lines, " "))
+	return logs.CleanLine(s)
 }

@@ -57,7 +57,7 @@ func (a *app) config(ctx context.Context, services []string, asJSON, hash, quiet
 		if out, err = p.JSON(); err != nil {
 			return err
 		}
-		out = append(out, '\n')
+		out = append(escaped(out), '\n')
 	default:
 		if out, err = p.YAML(); err != nil {
 			return err

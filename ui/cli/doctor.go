@@ -57,10 +57,11 @@ func (a *app) doctor(ctx context.Context) error {
 	bad := 0
 	say := func(all ...finding) {
 		for _, f := range all {
+			f.text, f.remedy = oneLine(f.text), oneLine(f.remedy)
 			if f.grade == gradeBad {
 				bad++
 			}
-			fmt.Fprintf(a.parts.Stdout, "%-4s  %-9s  %s\n", f.grade, f.what, oneLine(f.text))
+			fmt.Fprintf(a.parts.Stdout, "%-4s  %-9s  %s\n", f.grade, f.what, f.text)
 			if f.remedy != "" {
 				fmt.Fprintf(a.parts.Stdout, "                 %s\n", f.remedy)
 			}

@@ -61,7 +61,7 @@ func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool,
 	if err = explain(err); err != nil {
 		return err
 	}
-	o.Stdin, o.Stdout, o.Stderr = a.parts.Stdin, a.parts.Stdout, a.parts.Stderr
+	o.Stdin, o.Stdout, o.Stderr = a.parts.Stdin, unguarded(a.parts.Stdout), unguarded(a.parts.Stderr)
 	inFD, isIn := terminal(a.parts.Stdin)
 	outFD, isOut := terminal(a.parts.Stdout)
 	o.TTY = isIn && isOut && !noTTY

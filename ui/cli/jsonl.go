@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
@@ -144,5 +146,28 @@ func encode(v any) []byte {
 	if err := e.Encode(v); err != nil {
 		panic(err) // the types hold strings, numbers and maps of them
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
+	return escaped(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
+}
+
+// escaped writes what could command a terminal as \uXXXX, which is the same JSON: encoding/json escapes C0 only, and leaves C1, DEL and
+// the characters that turn the direction of writing as they are.
+func escaped(doc []byte) []byte {
+	kept := 0 // from here on doc is not in out yet
+	var out []byte
+	for i := 0; i < len(doc); {
+		if doc[i] < 0x7f {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(doc[i:])
+		if logs.Hostile(r) {
+			out = fmt.Appendf(append(out, doc[kept:i]...), "\\u%04x", r)
+			kept = i + n
+		}
+		i += n
+	}
+	if kept == 0 {
+		return doc
+	}
+	return append(out, doc[kept:]...)
 }

@@ -69,7 +69,7 @@ func (p *printer) records(recs []engine.Record, outputs func(engine.Record) []st
 		if r.Kind == "build" && r.Err != "" {
 			output = outputs(r)
 		}
-		if p.json {
+		if p.json { // exact: what could command a terminal is escaped
 			p.line(string(encode(recordLine(r, output))))
 			continue
 		}
@@ -103,6 +103,7 @@ var hues = [...]string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94
 
 // prefixed prints one log line after the name of its service. Callers hold mu.
 func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []byte, cut int) {
+	name = logs.CleanLine(name)
 	if p.colour {
 		hue, known := p.hues[name]
 		if !known {
@@ -134,6 +135,7 @@ func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []
 
 // eventText is one event as one line.
 func eventText(r engine.Record) string {
+	r = logs.CleanAll(r)
 	text := r.Text
 	switch {
 	case text == "" && r.Ledger != nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -87,8 +88,14 @@ func (a *app) psCommand() *cobra.Command {
 	return c
 }
 
-// rows lists the project's replicas: from a running `up` where there is one, else from the engine.
+// rows lists the project's replicas: from a running `up` where there is one, else from the engine. Labels and names of containers are
+// anybody's: the rows are clean.
 func (a *app) rows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
+	rows, err := a.foreignRows(ctx, name, p, all)
+	return logs.CleanAll(rows), err
+}
+
+func (a *app) foreignRows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
 	if err := a.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -186,7 +193,7 @@ func psPorts(ports []engine.Port) []psPort {
 func printTable(w io.Writer, rows []psRow) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SERVICE\tNAME\tSTATE\tHEALTH\tUP\tRST\tGEN\tPORTS") // a tabwriter keeps its error until Flush
-	for _, r := range rows {
+	for _, r := range logs.CleanAll(rows) {
 		state, up, gen, health := r.State, "-", "-", r.Health
 		if r.ExitCode != nil {
 			state = fmt.Sprintf("%s %d", r.State, *r.ExitCode)
@@ -266,6 +273,6 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("write json: %w", err)
 	}
-	_, err = fmt.Fprintf(a.parts.Stdout, "%s\n", b)
+	_, err = fmt.Fprintf(a.parts.Stdout, "%s\n", escaped(b))
 	return err
 }

@@ -170,6 +170,9 @@ func (a *app) logSize(flag string) (int64, error) {
 func ownOutput(streams ...any) func(path string) bool {
 	var own []os.FileInfo
 	for _, s := range streams {
+		if g, ok := s.(*guard); ok {
+			s = g.w
+		}
 		if f, ok := s.(*os.File); ok {
 			if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 				own = append(own, info)
@@ -338,7 +341,7 @@ func (a *app) upThrough(ctx context.Context, c *client, f *upFlags, services []s
 // quote prints the last words of a service on stderr.
 func (a *app) quote(lines []string) {
 	for _, l := range lines {
-		fmt.Fprintln(a.parts.Stderr, l) // as complain
+		fmt.Fprintln(a.parts.Stderr, clean(l)) // as complain
 	}
 }
 
