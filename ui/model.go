@@ -117,6 +117,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		alarm := m.refresh()
 		return m, tea.Batch(alarm, m.waitChanged(frameTime))
 	case tickMsg:
+		m.pacer.forget()
 		alarm := m.refresh() // readings of CPU and memory leave no token
 		if m.status.offer && m.now.Sub(m.lastCtrl) >= secondQuit {
 			m.status = statusLine{} // a second ctrl+c would not stop any more
@@ -165,7 +166,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case savedMsg:
 		m.saved(msg)
 	case shellMsg:
-		return m, m.startShell(msg)
+		return m, m.handOver(msg)
+	case handedMsg:
+		return m, m.startShell(msg.shellMsg)
+	case backMsg:
+		m.pacer.forget()
+		return m, tea.ClearScreen
 	case shellDoneMsg:
 		m.shellDone(msg)
 	case openedMsg:
@@ -244,7 +250,10 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 		} else {
 			m.lastCtrl = now
 		}
-		m.over, m.search.open = nil, false
+		if o, ok := m.over.(*opening); !ok || o.stop() {
+			m.over = nil
+		}
+		m.search.open = false
 		m.say("ctrl+c again stops " + m.snap.Project + " and quits; " + m.keyOf("quit") + " asks")
 		m.status.offer = true
 		return nil
@@ -279,6 +288,10 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 
 // paste goes to whoever takes text.
 func (m *Model) paste(text string) tea.Cmd {
+	if o, ok := m.over.(*opening); ok {
+		o.paste(text)
+		return nil
+	}
 	text = oneLine(text)
 	switch p := m.over.(type) {
 	case *palette:

@@ -32,6 +32,10 @@ func (p *pacer) set(d time.Duration) {
 	}
 }
 
+// forget has the pace set again. After tea.Exec it is not known: Bubble Tea starts the ticker again, and the goroutine that used it before
+// may stop it only then, after which nothing would be drawn any more.
+func (p *pacer) forget() { p.now = 0 }
+
 // tickerOf is the ticker of a program's renderer, nil before it runs.
 func tickerOf(p *tea.Program) *time.Ticker {
 	f := reflect.ValueOf(p).Elem().FieldByName("ticker")

@@ -23,10 +23,15 @@ import (
 type (
 	// shellMsg says which shell a service has.
 	shellMsg struct {
+		over   *opening // that waits for it
 		target target
 		cmd    []string
 		err    error
 	}
+	// handedMsg says that Bubble Tea reads no more, so that the shell can.
+	handedMsg struct{ shellMsg }
+	// backMsg says that the terminal is back without a shell having had it.
+	backMsg      struct{}
 	shellDoneMsg struct {
 		target target
 		err    error
@@ -41,37 +46,58 @@ func (c Config) shells() []string {
 	return []string{"bash", "sh"}
 }
 
-// doShell looks for a shell in the selected service, aside; startShell then goes into it.
+// doShell looks for a shell in the selected service, aside, under a layer that keeps what is typed; handOver then goes into it.
 func doShell(m *Model) tea.Cmd {
 	t, tried := m.svc.sel, m.opts.Config.shells()
-	m.say("looking for a shell in " + t.String())
-	return m.jobs.do("look for a shell", func(ctx context.Context) tea.Msg {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(m.jobs.ctx, 10*time.Second)
+	over := &opening{target: t, cancel: cancel}
+	m.over = over
+	return m.jobs.do("look for a shell", func(context.Context) tea.Msg {
 		defer cancel()
 		var last error
 		for _, sh := range tried {
 			var out bytes.Buffer
 			code, err := m.backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: &out, Stderr: &out})
 			if err == nil && code == 0 {
-				return shellMsg{target: t, cmd: []string{sh}}
+				return shellMsg{over: over, target: t, cmd: []string{sh}}
 			}
 			if err != nil {
 				last = err
 			}
 		}
 		if ctx.Err() != nil {
-			return shellMsg{target: t, err: fmt.Errorf("look for a shell in %s: %w", t, ctx.Err())}
+			return shellMsg{over: over, target: t, err: fmt.Errorf("look for a shell in %s: %w", t, ctx.Err())}
 		}
 		_ = last // engines word a missing program each in their own way; that none of the shells starts is what counts
-		return shellMsg{target: t, err: fmt.Errorf("%s has no shell (tried %s); use an image that has one, or run a program of its own with bulkhead exec", t, strings.Join(tried, ", "))}
+		return shellMsg{over: over, target: t, err: fmt.Errorf("%s has no shell (tried %s); use an image that has one, or run a program of its own with bulkhead exec", t, strings.Join(tried, ", "))}
 	})
 }
 
-// startShell gives the terminal to the shell.
-func (m *Model) startShell(msg shellMsg) tea.Cmd {
+// handOver takes the keys from Bubble Tea for the shell that was found, unless the person has given it up.
+func (m *Model) handOver(msg shellMsg) tea.Cmd {
+	if m.over != msg.over {
+		return nil
+	}
 	if msg.err != nil {
+		m.over = nil
 		m.fail(msg.err.Error())
 		return nil
+	}
+	msg.over.ready = true
+	program := m.pacer.program
+	return m.jobs.do("hand the terminal over", func(context.Context) tea.Msg {
+		drainInput(program)
+		return handedMsg{msg}
+	})
+}
+
+// startShell gives the terminal to the shell, and what was typed for it.
+func (m *Model) startShell(msg shellMsg) tea.Cmd {
+	if m.over == msg.over {
+		m.over = nil
+	}
+	if msg.over.canceled {
+		return tea.Exec(&nothing{}, func(error) tea.Msg { return backMsg{} })
 	}
 	m.status = statusLine{}
 	t := msg.target
@@ -80,7 +106,7 @@ func (m *Model) startShell(msg shellMsg) tea.Cmd {
 		env[0] = "TERM=" + v
 	}
 	sh := &shell{
-		ctx: m.jobs.ctx, banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t), size: engine.Size{Width: m.w, Height: m.h},
+		ctx: m.jobs.ctx, typed: msg.over.typed.String(), banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t), size: engine.Size{Width: m.w, Height: m.h},
 		run: func(ctx context.Context, o engine.ExecOptions) (int, error) {
 			o.Cmd, o.Env, o.TTY = msg.cmd, env, true
 			return m.backend.Exec(ctx, t.service, t.replica, o)
@@ -90,6 +116,7 @@ func (m *Model) startShell(msg shellMsg) tea.Cmd {
 }
 
 func (m *Model) shellDone(msg shellDoneMsg) {
+	m.pacer.forget()
 	if msg.err != nil && !errors.Is(msg.err, context.Canceled) {
 		m.fail(fmt.Sprintf("shell in %s: %s", msg.target, oneLine(msg.err.Error())))
 		return
@@ -101,6 +128,7 @@ func (m *Model) shellDone(msg shellDoneMsg) {
 // when Run is called and takes it back after.
 type shell struct {
 	ctx    context.Context
+	typed  string // read before what is typed now
 	banner string
 	size   engine.Size // used where the terminal cannot be asked
 	run    func(ctx context.Context, o engine.ExecOptions) (int, error)
@@ -137,7 +165,7 @@ func (s *shell) Run() (err error) {
 	if err != nil {
 		return fmt.Errorf("read the terminal: %w", err)
 	}
-	reader := &keyboard{reader: cancelable}
+	reader := &keyboard{reader: cancelable, typed: s.typed}
 	defer reader.close()
 
 	resize := make(chan engine.Size, 1)
@@ -178,6 +206,7 @@ func (s *shell) Run() (err error) {
 type keyboard struct {
 	mu     sync.Mutex // held while reading
 	reader cancelreader.CancelReader
+	typed  string // comes first
 	closed bool
 }
 
@@ -186,6 +215,11 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	defer k.mu.Unlock()
 	if k.closed {
 		return 0, io.EOF
+	}
+	if k.typed != "" {
+		n := copy(p, k.typed)
+		k.typed = k.typed[n:]
+		return n, nil
 	}
 	return k.reader.Read(p)
 }
