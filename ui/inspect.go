@@ -38,7 +38,7 @@ func (m *Model) inspectLines(s *engine.Service, w int) []string {
 	}
 	head("STATE")
 	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
-	pair("state", m.paintOf(t).s(sign+" "+stateText(s))+" since "+s.Since.Local().Format("2006-01-02 15:04:05"))
+	pair("state", m.paintOf(t).s(sign+" "+stateText(s))+m.sinceText(s, s.Since.Local().Format("2006-01-02 15:04:05")))
 	pair("health", s.Health.String())
 	if s.ReadyBy != "" {
 		pair("ready", readyText(s))

@@ -159,12 +159,6 @@ func askDown(m *Model) tea.Cmd {
 	return nil
 }
 
-// leave ends the screen.
-func (m *Model) leave(o Outcome) tea.Cmd {
-	m.outcome = o
-	return tea.Quit
-}
-
 func askSignal(m *Model) tea.Cmd {
 	names, replica := m.targets()
 	send := func(sig string) func(*Model) tea.Cmd {

@@ -53,7 +53,9 @@ type Model struct {
 	picking  bool // the next digit picks a port
 
 	outcome Outcome
-	failed  error
+	failed  error   // what Run returns
+	ending  *ending // the project is being stopped, and the screen ends then; nil mostly
+	left    bool    // the program is about to end
 
 	dirty   bool
 	content string
@@ -118,6 +120,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Batch(alarm, m.waitChanged(frameTime))
 	case tickMsg:
 		m.pacer.forget()
+		if m.ending != nil || len(m.stoppings(0)) > 0 {
+			m.moved = m.opts.Now() // seconds count
+		}
 		alarm := m.refresh() // readings of CPU and memory leave no token
 		if m.status.offer && m.now.Sub(m.lastCtrl) >= secondQuit {
 			m.status = statusLine{} // a second ctrl+c would not stop any more
@@ -177,8 +182,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case openedMsg:
 		return m, m.opened(msg)
 	case fatalMsg:
-		m.failed = msg.err
-		return m, tea.Quit
+		m.failed, m.outcome = msg.err, Leave
+		return m, m.quit()
+	case endedMsg:
+		return m, m.ended(msg)
 	case tea.InterruptMsg:
 		return m, m.leave(Stop)
 	default:
@@ -244,7 +251,12 @@ func (m *Model) fail(text string) {
 // keyPress gives a key to who it belongs to: the layer on top, the search box, or the focused pane.
 func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 	s := k.String()
-	if s == "ctrl+c" {
+	switch {
+	case m.left:
+		return nil
+	case s == "ctrl+c" && m.ending != nil:
+		return m.endAtOnce()
+	case s == "ctrl+c":
 		if now := m.opts.Now(); now.Sub(m.lastCtrl) < secondQuit {
 			return m.leave(Stop)
 		} else {
@@ -280,6 +292,10 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 	}
 	a := m.keys.find(m, s, m.focus)
 	if a == nil || a.run == nil {
+		return nil
+	}
+	if m.ending != nil && !a.allowedWhileEnding() {
+		m.say(m.snap.Project + " is being stopped; " + m.endingOffer())
 		return nil
 	}
 	cmd := a.run(m)

@@ -114,7 +114,11 @@ func (m *Model) header(w int) string {
 	}
 	parts = append(parts, " "+m.st.bold.s(name))
 	parts = append(parts, m.counts(w)...)
-	switch s.Phase {
+	phase := s.Phase
+	if m.ending != nil && phase != engine.PhaseLost {
+		phase = engine.PhaseStopping
+	}
+	switch phase {
 	case engine.PhaseStarting:
 		parts = append(parts, m.st.busy.s("starting"))
 	case engine.PhaseStopping:
@@ -331,6 +335,7 @@ func (m *Model) banners() []string {
 	if m.picking {
 		add(m.st.plain, "open "+m.portMenu(), "")
 	}
+	m.stopBanner(add)
 	up, canUp := m.up()
 	upKey := "[" + m.keyOf("up") + "] "
 	if l := m.freshLedger(); l != nil {
@@ -455,6 +460,10 @@ type footerCache struct {
 
 // footerLine shows the keys that work now; whole items leave when room is short, the least important first.
 func (m *Model) footerLine(w int) string {
+	if m.ending != nil {
+		key, label, _ := strings.Cut(m.endingOffer(), " ")
+		return fit(" "+m.st.key.s(key)+" "+m.st.keyHint.s(label), w)
+	}
 	type item struct {
 		key, label  string
 		rank, place int

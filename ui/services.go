@@ -388,8 +388,12 @@ func (p *servicesPane) row(m *Model, t target, c columns, w int) string {
 		if m.log.muted[s.Name] {
 			muted = m.st.dim.s("m")
 		}
+		state := stateText(s)
+		if r := stoppingReplica(s); r != nil && c.last == 0 {
+			state += " " + age(m.now.Sub(r.Since)) // the change that says more has no column here
+		}
 		lead := mark + cursor + muted + m.paintOf(paint).s(sign) + " "
-		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(stateText(s), c.state)), m.healthText(s.State, s.Health), upText(s.State, s.Started, m.now),
+		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(state, c.state)), m.healthText(s.State, s.Health), upText(s.State, s.Started, m.now),
 			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), m.lastChange(s, c.last))
 	}
 	row = fit(row, w)
@@ -412,6 +416,10 @@ func (p *servicesPane) replicaRow(m *Model, s *engine.Service, t target, c colum
 	if !r.Identity.Started.IsZero() {
 		started = r.Identity.Started
 	}
+	last := m.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause)))
+	if r.State == engine.StateStopping {
+		last = m.st.busy.s(stopText(r, m.now))
+	}
 	sign, paint := stateSign(r.State, r.Health, r.ExitCode, s.ByHand)
 	branch := "├"
 	if i == len(s.Replicas)-1 {
@@ -419,5 +427,5 @@ func (p *servicesPane) replicaRow(m *Model, s *engine.Service, t target, c colum
 	}
 	return rowOf(c, " "+cursor+" "+m.st.dim.s(branch)+" ", m.paintOf(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
 		m.paintOf(paint).s(replicaText(r)), m.healthText(r.State, r.Health), upText(r.State, started, m.now), restarts(r.Restarts, r.State), percent(r.CPU),
-		bytesText(r.Mem), ports(r.Ports, 6), m.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause))))
+		bytesText(r.Mem), ports(r.Ports, 6), last)
 }

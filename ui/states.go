@@ -157,6 +157,12 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 	text := func() string {
 		c := s.Last
 		switch {
+		case stoppingReplica(s) != nil:
+			how := stopText(stoppingReplica(s), m.now)
+			if w >= 20 {
+				how = "stopping " + how
+			}
+			return m.st.busy.s(how)
 		case s.State == engine.StateBroken && s.Err != "":
 			return m.st.bad.s(cut(s.Err, w))
 		case c != nil && c.Ended.IsZero() && !c.Began.IsZero():

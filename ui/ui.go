@@ -133,7 +133,7 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	_, err = p.Run()
 	switch {
 	case m.failed != nil:
-		return Leave, m.failed
+		return m.outcome, m.failed
 	case errors.Is(err, tea.ErrProgramPanic):
 		return Leave, fmt.Errorf("show the screen: %w", err)
 	case err != nil && !errors.Is(err, tea.ErrInterrupted):

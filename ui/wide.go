@@ -157,7 +157,7 @@ func (m *Model) sidePane(r rect) []string {
 	}
 	rows = append(rows, ends(" "+m.st.bold.s(s.Name)+m.st.dim.s(gen), m.st.dim.s("["+m.keyOf("inspect")+"] inspect "), r.w))
 	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
-	add("state", m.paintOf(t).s(sign+" "+stateText(s))+m.st.dim.s(" since "+clock(s.Since)))
+	add("state", m.paintOf(t).s(sign+" "+stateText(s))+m.st.dim.s(m.sinceText(s, clock(s.Since))))
 	if s.ReadyBy != "" {
 		add("ready", readyText(s))
 	}
