@@ -67,7 +67,7 @@ const (
 func Main(ctx context.Context, args []string, parts Parts) int {
 	a := &app{parts: parts, env: environ(parts.Environ), interrupts: newInterrupts(), typed: &project.Typed{}}
 	a.terminal.remember(parts.Stdin, parts.Stdout)
-	a.parts.Stdout, a.parts.Stderr = &guard{w: parts.Stdout}, &guard{w: parts.Stderr}
+	a.guardStreams()
 	ctx, stop := a.interrupts.listen(ctx)
 	defer stop()
 	done := make(chan int, 1)

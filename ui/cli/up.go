@@ -221,9 +221,6 @@ func (s *session) screen(ctx context.Context) (Outcome, error) {
 	if err == nil && o == Leave && ctx.Err() == nil {
 		fmt.Fprintf(s.a.parts.Stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
 	}
-	if err == nil && o == Stop { // the screen stays until all have stopped
-		fmt.Fprintf(s.a.parts.Stdout, "%s is stopped; `bulkhead` starts it again, `bulkhead down` removes it\n", s.p.Name)
-	}
 	return o, err
 }
 
