@@ -337,6 +337,7 @@ func (m *Model) banners() []string {
 	}
 	m.stopBanner(add)
 	up, canUp := m.up()
+	canUp = canUp && m.ending == nil
 	upKey := "[" + m.keyOf("up") + "] "
 	if l := m.freshLedger(); l != nil {
 		text, offer := ledgerLine(l), ""
