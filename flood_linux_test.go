@@ -272,7 +272,7 @@ func (f *flood) watch(t *testing.T) *watcher {
 		<-answered
 		master.Close()
 	})
-	s.until(t, "services on the screen", time.Minute, func() bool { return s.selected() == 0 && strings.Contains(s.text(), "10 up") })
+	s.until(t, "services on the screen", patience, func() bool { return s.selected() == 0 && strings.Contains(s.text(), "10 up") })
 	return s
 }
 
@@ -391,7 +391,7 @@ func (s *watcher) answers(t *testing.T, d time.Duration) (out []time.Duration, l
 // quiet waits until the last line is on the screen and nothing follows it.
 func (s *watcher) quiet(t *testing.T, last string) {
 	t.Helper()
-	s.until(t, "last line "+last, time.Minute, func() bool { return strings.Contains(s.text(), last) })
+	s.until(t, "last line "+last, patience, func() bool { return strings.Contains(s.text(), last) })
 	for before := ""; ; {
 		s.mu.Lock()
 		var lines []string
@@ -420,7 +420,7 @@ func (s *watcher) leave(t *testing.T) {
 	}
 	select {
 	case <-s.over:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("the screen does not end")
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {

@@ -31,7 +31,7 @@ func needEngine(t testing.TB) {
 	rt, err := docker.New(docker.Options{})
 	if err == nil {
 		defer rt.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_, err = rt.Info(ctx)
 	}
@@ -140,7 +140,7 @@ func cmdWaitLine(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: waitline FILE TEXT")
 	}
 	var text []byte
-	if !eventually(60*time.Second, func() bool {
+	if !eventually(patience, func() bool {
 		text, _ = os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
 		return strings.Contains(string(text), args[1])
 	}) {

@@ -148,7 +148,7 @@ func (s *stream) all() []string {
 func (s *stream) wait(t *testing.T, pattern string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	if !eventually(time.Minute, func() bool { return slices.ContainsFunc(s.all(), re.MatchString) }) {
+	if !eventually(patience, func() bool { return slices.ContainsFunc(s.all(), re.MatchString) }) {
 		t.Fatalf("no line matches %s:\n%s", pattern, strings.Join(s.all(), "\n"))
 	}
 }
@@ -158,7 +158,7 @@ func (s *stream) end(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-s.over:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("it does not end:\n%s", strings.Join(s.all(), "\n"))
 	}
 	return s.cmd.ProcessState.ExitCode()

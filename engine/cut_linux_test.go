@@ -242,7 +242,7 @@ func (d *daemon) start() {
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		c, err := net.Dial("unix", filepath.Join(d.dir, "sock"))
 		if err == nil {
 			c.Close()
@@ -329,7 +329,7 @@ services:
 			}
 		}
 		zero := time.Duration(0)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := engine.Direct(ctx, rt, s.name, nil, engine.Command{Verb: engine.VerbDown, Images: true, Grace: &zero}, nil); err != nil {
 			t.Error(err)

@@ -178,7 +178,7 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 		t.Helper()
 		changed, stop := e.Subscribe()
 		defer stop()
-		for limit := time.After(20 * time.Second); ; {
+		for limit := time.After(patience); ; {
 			n := find(e.Snapshot(), "a")
 			if n.Generation >= atLeast && n.State == engine.StateRunning {
 				return
@@ -195,7 +195,7 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 		t.Helper()
 		changed, stop := e.Subscribe()
 		defer stop()
-		for limit := time.After(20 * time.Second); find(e.Snapshot(), "a").State == engine.StateRunning; {
+		for limit := time.After(patience); find(e.Snapshot(), "a").State == engine.StateRunning; {
 			select {
 			case <-changed:
 			case <-limit:
@@ -205,7 +205,7 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 	}
 	measure := func() (heap uint64, goroutines int) {
 		// Followers of containers that are gone wait a moment for ends that are told late.
-		for limit := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > 10 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+		for limit := time.Now().Add(patience); runtime.NumGoroutine() > 10 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		}
 		runtime.GC()
 		var m runtime.MemStats

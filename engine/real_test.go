@@ -148,7 +148,7 @@ func open(t *testing.T, files map[string]string) *stage {
 			}
 		}
 		zero := time.Duration(0)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := engine.Direct(ctx, rt, s.name, nil, engine.Command{Verb: engine.VerbDown, Volumes: true, Images: true, Grace: &zero}, nil); err != nil {
 			t.Errorf("down: %v", err)
@@ -198,7 +198,7 @@ func (s *stage) up() {
 
 func (s *stage) ready(names ...string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := s.WaitReady(ctx, names...); err != nil {
 		s.t.Fatalf("not ready: %v\n%s", err, s.dump())
@@ -207,7 +207,7 @@ func (s *stage) ready(names ...string) {
 
 func (s *stage) do(c engine.Command) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := s.Do(ctx, c); err != nil {
 		s.t.Fatalf("%s %v: %v\n%s", c.Verb, c.Services, err, s.dump())
@@ -219,7 +219,7 @@ func (s *stage) until(what string, ok func(*engine.Snapshot) bool) *engine.Snaps
 	s.t.Helper()
 	changed, stop := s.Subscribe()
 	defer stop()
-	limit := time.After(40 * time.Second)
+	limit := time.After(patience)
 	for {
 		n := s.Snapshot()
 		if ok(n) {
@@ -236,7 +236,7 @@ func (s *stage) until(what string, ok func(*engine.Snapshot) bool) *engine.Snaps
 // eventually waits for something that no change of state tells of.
 func (s *stage) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	for limit := time.Now().Add(40 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
 			s.t.Fatalf("no %s\n%s", what, s.dump())
 		}

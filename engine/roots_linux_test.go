@@ -62,8 +62,8 @@ services:
 	w.SetRoots(e.roots())
 	select {
 	case <-w.Ready():
-	case <-time.After(10 * time.Second):
-		t.Fatal("not ready after 10 s")
+	case <-time.After(3 * time.Minute):
+		t.Fatal("never ready")
 	}
 	if n := inotifyWatches(t) - before; n != 4 { // a, b, b/deep, and the folder above
 		t.Errorf("%d kernel watches, want 4", n)

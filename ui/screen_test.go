@@ -101,7 +101,7 @@ func (s *screen) end() (Outcome, error) {
 	s.t.Helper()
 	select {
 	case <-s.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("the screen does not end:\n%s", s.text())
 	}
 	return s.outcome, s.err
@@ -136,7 +136,7 @@ func (s *screen) gone(what string) string {
 
 func (s *screen) until(what string, ok func(string) bool) string {
 	s.t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		text := s.text()
 		if ok(text) {
 			return text

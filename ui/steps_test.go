@@ -438,7 +438,7 @@ func TestFailureRingsOnlyWhileNobodyLooks(t *testing.T) {
 	s.wait("broken 101")
 	select {
 	case <-bells:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("no bell while nobody looked")
 	}
 	if len(bells) > 0 {

@@ -77,7 +77,7 @@ func TestCopyReachesTheTerminalsClipboard(t *testing.T) {
 				if screened := strings.Contains(p, "\x1bP\x1b]52"); screened != (name == "screen") {
 					t.Errorf("wrapped for screen: %t in %q", screened, p)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("the terminal was not asked")
 			}
 			s.quit()

@@ -163,7 +163,7 @@ func (s *screen) compare(path string, shown func() string) {
 		s.t.Fatal(err)
 	}
 	want := strings.TrimSuffix(string(b), "\n")
-	for end := time.Now().Add(3 * time.Second); shown() != want; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); shown() != want; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatalf("%s differs; -update rewrites it. The screen:\n%s\nwanted:\n%s", path, shown(), want)
 		}

@@ -146,8 +146,8 @@ func (s *script) do(f []string) error {
 		s.w.SetRoots(s.roots)
 		select {
 		case <-s.w.Ready():
-		case <-time.After(10 * time.Second):
-			return fmt.Errorf("not ready after 10 s")
+		case <-time.After(patience):
+			return fmt.Errorf("never ready")
 		}
 		s.settle(nil) // a second set has no Ready of its own
 		clear(s.seen)
@@ -218,7 +218,7 @@ func (s *script) settle(want []string) {
 }
 
 func (s *script) collect(what string, done func() bool) {
-	limit := time.After(10 * time.Second)
+	limit := time.After(patience)
 	for !done() {
 		select {
 		case b, ok := <-s.w.Batches():
@@ -236,7 +236,7 @@ func (s *script) collect(what string, done func() bool) {
 				s.seen[rel] = true
 			}
 		case <-limit:
-			s.t.Fatalf("%s: no report of %s in 10 s; seen %v", s.where, what, slices.Sorted(maps.Keys(s.seen)))
+			s.t.Fatalf("%s: no report of %s; seen %v", s.where, what, slices.Sorted(maps.Keys(s.seen)))
 		}
 	}
 }
@@ -289,7 +289,7 @@ func begin(t testing.TB, w *Watcher) {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("Run does not return")
 		}
 	})

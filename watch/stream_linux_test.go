@@ -302,7 +302,7 @@ func TestCheckoutIsOneBatchFromAStream(t *testing.T) {
 	k := newWork(t)
 	// Streams have no order between them: git's own files may be told of a moment after the first that it writes.
 	slow := quick()
-	slow.Quiet, slow.Cap = 400*time.Millisecond, 5*time.Second
+	slow.Quiet, slow.Cap = 400*time.Millisecond, time.Minute
 	k.w = startedOn(t, slow, func() (kernel, error) { return newStreams(madeUp(t, k.dir), linuxDisk), nil },
 		Root{Path: filepath.Join(k.dir, "api")}, Root{Path: filepath.Join(k.dir, "web")})
 	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })

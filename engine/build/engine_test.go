@@ -94,7 +94,7 @@ func ask(method, path string, into any) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	resp, err := (&http.Client{Transport: tr, Timeout: 30 * time.Second}).Do(req)
+	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -162,7 +162,7 @@ type bench struct {
 func open(t *testing.T, compose string) *bench {
 	t.Helper()
 	shared := runtimeForTest(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	b := &bench{T: t, ctx: ctx}
 	rt, err := New(Options{Warn: func(line string) {
 		b.mu.Lock()

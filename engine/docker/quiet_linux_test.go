@@ -74,7 +74,7 @@ func TestCloseEndsAReadThatWaits(t *testing.T) {
 		if err == nil {
 			t.Error("the read gave no error")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the read goes on")
 	}
 	if _, err := ours.Read(make([]byte, 10)); err == nil {

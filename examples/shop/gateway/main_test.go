@@ -46,7 +46,7 @@ func openShop(t *testing.T) *shop {
 		t.Cleanup(s.servers[name].Close)
 	}
 	s.gateway = newGateway(slog.New(slog.NewTextHandler(&s.log, nil)), func(name string) *service.Client {
-		return service.NewClient(name, s.servers[name].URL, time.Second)
+		return service.NewClient(name, s.servers[name].URL, time.Minute)
 	})
 	s.door = httptest.NewServer(s.gateway.routes())
 	t.Cleanup(s.door.Close)
@@ -171,7 +171,7 @@ func TestServiceThatComesBackIsAskedAgain(t *testing.T) {
 	b := s.gateway.orders
 	working := b.client
 	s.kill("payments")
-	b.client = service.NewClient("orders", s.servers["payments"].URL, time.Second)
+	b.client = service.NewClient("orders", s.servers["payments"].URL, time.Minute)
 	for range tripAfter {
 		if v, err := b.get(t.Context(), "/orders", "[]", "cached list"); err != nil || !v.Degraded {
 			t.Fatalf("%+v %v, want a fallback", v, err)

@@ -65,7 +65,7 @@ func (w *town) serve(name string, answer http.HandlerFunc) *service.Client {
 		answer(rw, r)
 	}))
 	w.t.Cleanup(server.Close)
-	return service.NewClient(name, server.URL, time.Second)
+	return service.NewClient(name, server.URL, time.Minute)
 }
 
 func (w *town) set(name string, down bool) {

@@ -17,7 +17,7 @@ func TestPageStaysWhenTheGatewayGoes(t *testing.T) {
 			"cart":{"data":{"lines":[]}},"orders":{"data":[],"degraded":true},"payments":{"data":{}},"down":["orders"]}`))
 	}))
 	defer gateway.Close()
-	s, err := newWeb(slog.New(slog.DiscardHandler), service.NewClient("gateway", gateway.URL, time.Second))
+	s, err := newWeb(slog.New(slog.DiscardHandler), service.NewClient("gateway", gateway.URL, time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

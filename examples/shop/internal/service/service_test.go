@@ -76,7 +76,7 @@ func TestCallEndsAtItsLimit(t *testing.T) {
 func TestRefusalIsNotDown(t *testing.T) {
 	for code, down := range map[int]bool{404: false, 409: false, 500: true, 503: true} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { Fail(w, code, "because of %d", code) }))
-		err := NewClient("it", server.URL, time.Second).Do(t.Context(), http.MethodPost, "/", "x", nil)
+		err := NewClient("it", server.URL, time.Minute).Do(t.Context(), http.MethodPost, "/", "x", nil)
 		server.Close()
 		status, ok := err.(*StatusError)
 		if !ok || status.Code != code || status.Message == "" || Down(err) != down {
