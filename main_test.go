@@ -18,6 +18,10 @@ import (
 	"bulkhead/engine/docker"
 )
 
+// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
+// thing took.
+const patience = 3 * time.Minute
+
 var update = flag.Bool("update", false, "rewrite the scripts' golden files")
 
 // commands are the programs that tests run, all of them this one under other names.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,8 @@ func TestUpHoldsToDependencyConditionsAndASecondUpDoesNothing(t *testing.T) {
 services:
   db:
     image: ` + baseImage + `
-    command: ["sh", "-c", "trap 'exit 0' TERM; sleep 0.7; touch /tmp/ready; while :; do sleep 0.1; done"]
-    healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 10s, timeout: 2s, retries: 5}
+    command: ["sh", "-c", "trap 'exit 0' TERM; sleep 1.5; touch /tmp/ready; while :; do sleep 0.1; done"]
+    healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 1h} # only the early probe can find it ready
   migrate:
     image: ` + baseImage + `
     command: ["sh", "-c", "sleep 0.3; echo migrated"]
@@ -31,8 +32,12 @@ services:
 	s.up()
 	n := s.Snapshot()
 	db, migrate, web := find(n, "db"), find(n, "migrate"), find(n, "web")
-	if d := migrate.Replicas[0].Identity.Started.Sub(db.Started); d < 600*time.Millisecond || d > 5*time.Second {
-		t.Errorf("migrate started %v after db; want after it was healthy (0.7 s), and long before the 10 s of its interval\n%s", d, s.dump())
+	ready, err := strconv.ParseInt(s.sh("db", "stat -c %Y /tmp/ready"), 10, 64)
+	if started := migrate.Replicas[0].Identity.Started; err != nil || started.Unix() < ready {
+		t.Errorf("migrate started at %v, and db was ready at %v (%v)\n%s", started, time.Unix(ready, 0), err, s.dump())
+	}
+	if in, err := s.rt.Inspect(t.Context(), db.Replicas[0].Identity.ID); err != nil || in.Health != engine.HealthStarting {
+		t.Errorf("for the engine db is %s (%v); want no verdict of its own yet", in.Health, err)
 	}
 	if !web.Started.After(migrate.Replicas[0].Finished) {
 		t.Errorf("web started at %v, before migrate had completed at %v", web.Started, migrate.Replicas[0].Finished)
@@ -199,7 +204,7 @@ services:
   a:
     image: ` + baseImage + `
     command: ` + loop + `
-    healthcheck: {test: ["CMD-SHELL", "echo no table yet; exit 1"], interval: 200ms, timeout: 1s, retries: 2}
+    healthcheck: {test: ["CMD-SHELL", "echo no table yet; exit 1"], interval: 200ms, timeout: 60s, retries: 2}
 `})
 	s.run(engine.Options{})
 	err := s.WaitReady(t.Context())
@@ -230,6 +235,7 @@ services:
 		// An engine stamps a last word after the end, and a first line before the start. Where both fall together nobody can tell them apart,
 		// and a first line is worth more; so here they are kept apart.
 		finished := find(s.Snapshot(), "a").Replicas[0].Finished
+		// A lower bound: the wait ends by itself.
 		s.eventually("moment between two lives", func() bool { return time.Since(finished) > 1500*time.Millisecond })
 		if err := s.stop(); err != nil {
 			t.Fatal(err)
@@ -245,7 +251,7 @@ services:
     image: %[1]s
     command: %[2]s
     depends_on: [a]
-    healthcheck: {test: [CMD, ping, -c1, -W1, a], interval: 500ms, timeout: 2s, retries: 1}
+    healthcheck: {test: [CMD, ping, -c1, -W1, a], interval: 500ms, timeout: 60s, retries: 1}
   c: {image: %[1]s, command: %[2]s}
 `, baseImage, loop)})
 	s.up()
@@ -254,7 +260,7 @@ services:
 	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}, Cause: "you pressed K"})
 	n := s.until("b unhealthy", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Unhealthy })
 	i := slices.IndexFunc(n.Records, func(r engine.Record) bool { return r.Service == "b" && r.Health == engine.Unhealthy })
-	if l := n.Records[i].Likely; l == nil || l.Service != "a" || l.What != "was killed" || !slices.Equal(l.Path, []string{"b", "a"}) || l.Before <= 0 || l.Before > 10*time.Second {
+	if l := n.Records[i].Likely; l == nil || l.Service != "a" || l.What != "was killed" || !slices.Equal(l.Path, []string{"b", "a"}) || l.Before <= 0 {
 		t.Errorf("b is unhealthy because of %v", l)
 	}
 	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})

@@ -18,6 +18,10 @@ import (
 	"bulkhead/engine/project"
 )
 
+// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
+// thing took.
+const patience = 3 * time.Minute
+
 // start is the moment at which the fake's clock stands.
 var start = time.Date(2026, 11, 23, 12, 4, 31, 0, time.UTC)
 

@@ -3,7 +3,6 @@ package ui
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,14 +39,12 @@ func flood(ctx context.Context, b *fake) (wait func() int) {
 	return func() int { wg.Wait(); return n }
 }
 
-// A key has its effect on the terminal within 50 ms while 100,000 lines a second arrive. The median is held strictly; single keys may
-// come off worse on a machine that has other work.
+// Every key has its effect on the terminal while 100,000 lines a second arrive, and before they end. How soon: `make bench BENCH=flood`.
 func TestKeysAreAnsweredUnderFlood(t *testing.T) {
 	b := shop()
 	s := openScreen(t, b, 200, 50)
 	s.wait("> ● api")
 	ctx, stop := context.WithCancel(t.Context())
-	began := time.Now()
 	wait := flood(ctx, b)
 	defer wait()
 	defer stop()
@@ -56,35 +53,16 @@ func TestKeysAreAnsweredUnderFlood(t *testing.T) {
 		c := s.cells().CellAt(1, row)
 		return c != nil && c.Content == ">"
 	}
-	var took []time.Duration
-	for i := range 60 {
+	for i := range 20 {
 		key, row := "j", 4
 		if i%2 == 1 {
 			key, row = "k", 3
 		}
-		pressed := time.Now()
 		s.keys(key)
-		for !selected(row) {
-			if time.Since(pressed) > 5*time.Second {
-				t.Fatalf("key %d was not answered:\n%s", i, s.text())
-			}
-			time.Sleep(200 * time.Microsecond)
-		}
-		took = append(took, time.Since(pressed))
+		s.until(fmt.Sprintf("the effect of key %d", i), func(string) bool { return selected(row) })
 	}
 	stop()
-	n := wait()
-	slices.Sort(took)
-	median, worst := took[len(took)/2], took[len(took)-1]
-	t.Logf("%.0f lines/s; a key is answered in %s (median), %s (worst)", float64(n)/time.Since(began).Seconds(), median, worst)
-	switch {
-	case raceEnabled:
-		t.Log("times are not judged under the race detector")
-	case median > 50*time.Millisecond:
-		t.Errorf("the median key takes %s", median)
-	case worst > time.Second:
-		t.Errorf("the worst key takes %s", worst)
-	}
+	t.Logf("%d lines came meanwhile", wait())
 	s.quit()
 }
 

@@ -2,5 +2,5 @@
 
 package ui
 
-// raceEnabled leaves out tests of how fast things are: the race detector slows them down tenfold.
+// raceEnabled makes the largest test smaller, as the race detector slows it down tenfold.
 const raceEnabled = true

@@ -84,45 +84,45 @@ func TestPreviousErrorHasAShiftedKey(t *testing.T) {
 }
 
 // aMillion is a shop whose store holds a million lines more.
-func aMillion() *fake {
+func aMillion() *fake { return withLines(1_000_000) }
+
+func withLines(n int) *fake {
 	b := shop()
 	b.store = logs.New(logs.Options{ServiceBytes: 1 << 30, TotalBytes: 2 << 30})
-	for i := range 1_000_000 {
+	for i := range n {
 		b.store.Append([]string{"api", "db", "gw", "web"}[i%4], 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond),
 			fmt.Appendf(nil, "2026-11-23T12:04:31Z INFO  [worker-%d] order %d accepted for customer %d in %d ms", i%16, i, i*7%99991, i%250))
 	}
 	return b
 }
 
-// From the key press to the figure on the screen, and to the match under the cursor. The bounds are wide, for machines that do
-// other things as well; BenchmarkSearchAMillionLines gives the figures.
-func TestSearchOverAMillionLinesAnswersAtOnce(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("left out with -short and under the race detector: a million lines are to be searched in time")
+// A search over many lines is answered while it goes on, and another one takes its place at once. How long one takes:
+// BenchmarkSearchAMillionLines.
+func TestSearchOverAMillionLinesIsAnsweredWhileItGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: a million lines")
 	}
-	const bound = 3 * time.Second
-	s := openScreen(t, aMillion(), 120, 40)
-	s.wait("1,000,000 lines")
+	lines := 1_000_000
+	if raceEnabled {
+		lines /= 5 // as much work, where each line takes ten times as long
+	}
+	s := openScreen(t, withLines(lines), 120, 40)
+	all, order := thousands(int64(lines))+" lines", lines/9*7
+	s.wait(all)
 	s.keys("/")
 	s.wait("enter find")
-	took := func(want string, keys ...string) {
+	answered := func(want string, keys ...string) {
 		t.Helper()
-		began := time.Now()
 		s.keys(keys...)
 		s.wait(want)
-		if d := time.Since(began); d > bound {
-			t.Errorf("%s after %v took %v", want, keys, d)
-		} else {
-			t.Logf("%-24s %v", strings.Join(keys, " "), d)
-		}
 	}
-	took("1 of 1,000,000 lines", "order 777777 ")
-	took("order 777777 accepted for customer 44", "enter")
-	took("of 1,000,000 lines", "/", "777")
-	took("lines so far", "/", `[0-9]+ms|\d{9}`) // no literal to go by: it is shown as it grows
+	answered("1 of "+all, fmt.Sprintf("order %d ", order))
+	answered(fmt.Sprintf("order %d accepted for customer %d", order, order*7%99991), "enter")
+	answered("of "+all, "/", "777")
+	answered("lines so far", "/", `[0-9]+ms|\d{9}`) // no literal to go by: it is shown as it grows
 	// While that goes on, keys are answered, and another search takes its place.
-	took("refused$", "esc", "/", "refused$")
-	took("0 of 1,000,000 lines", "esc", "/", "refused")
+	answered("refused$", "esc", "/", "refused$")
+	answered("0 of "+all, "esc", "/", "refused")
 	s.keys("esc", "esc", "esc")
 	s.quit()
 }

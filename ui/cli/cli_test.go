@@ -19,6 +19,10 @@ import (
 	"bulkhead/engine/logs"
 )
 
+// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
+// thing took.
+const patience = 3 * time.Minute
+
 func TestSocketPathsFitASocket(t *testing.T) {
 	for _, run := range []string{"/run/user/1000", "/" + strings.Repeat("deep/", 30), ""} {
 		a := &app{env: map[string]string{"XDG_RUNTIME_DIR": run}}
