@@ -377,18 +377,14 @@ func TestLastCallerToLeaveStopsTheBuild(t *testing.T) {
 	select {
 	case err := <-errs:
 		t.Fatalf("second caller: %v", err)
-	case <-time.After(300 * time.Millisecond):
+	case <-time.After(300 * time.Millisecond): // a lower bound: a right build ends in an hour
 	}
 	if sleeps() != 1 {
 		t.Fatal("the build stopped although a caller waits for it")
 	}
-	began := time.Now()
 	leaveTwo()
 	if err := <-errs; !errors.Is(err, build.ErrCanceled) {
 		t.Errorf("second caller: %v", err)
-	}
-	if d := time.Since(began); d > time.Second {
-		t.Errorf("leaving took %v", d)
 	}
 	waitFor(t, "the sleep ends", func() bool { return sleeps() == 0 })
 }

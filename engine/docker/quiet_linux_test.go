@@ -41,7 +41,7 @@ func TestQuietConnectionCarriesWhatIsWritten(t *testing.T) {
 	go func() {
 		defer close(wrote)
 		for _, text := range []string{"at once", "later", strings.Repeat("much ", 1<<16)} {
-			time.Sleep(5 * time.Millisecond) // so that the reader waits for it
+			time.Sleep(5 * time.Millisecond) // so that the reader waits for it, where it can; a reader that comes later has to read the same
 			io.WriteString(theirs, text)
 		}
 		theirs.Close()
