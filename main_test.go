@@ -107,7 +107,7 @@ func scripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			return setup(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": cmdCode, "oneline": cmdOneLine, "waitline": cmdWaitLine, "signal": cmdSignal,
+			"code": cmdCode, "oneline": cmdOneLine, "waitline": cmdWaitLine, "until": cmdUntil, "signal": cmdSignal,
 		},
 	})
 }
@@ -149,6 +149,19 @@ func cmdWaitLine(ts *testscript.TestScript, neg bool, args []string) {
 		return strings.Contains(string(text), args[1])
 	}) {
 		ts.Fatalf("%s does not come to hold %q; it holds:\n%s", args[0], args[1], text)
+	}
+}
+
+// until TEXT COMMAND… runs a command again and again until its stdout holds a text; with ! until it does not.
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: until TEXT COMMAND…")
+	}
+	if !eventually(patience, func() bool {
+		err := ts.Exec(args[1], args[2:]...)
+		return err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) != neg
+	}) {
+		ts.Fatalf("%s: what it prints does not change to what is wanted of %q", strings.Join(args[1:], " "), args[0])
 	}
 }
 

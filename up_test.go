@@ -46,7 +46,7 @@ services:
   stubborn:
     build: *image
     command: [sh, -c, "trap '' TERM; echo deaf; while :; do busybox sleep 0.1; done"]
-    stop_grace_period: 60s
+    stop_grace_period: 1h
     profiles: [stubborn]
 `
 
@@ -374,7 +374,7 @@ func TestSecondSignalKills(t *testing.T) {
 		}
 	}
 	signal()
-	up.wait(t, `^db: exited with code 0`) // the others end at once, stubborn would take a minute
+	up.wait(t, `^db: exited with code 0`) // the others end at once, stubborn would take an hour
 	// One that comes before it was shown for a second what it does counts as part of the first.
 	insist(t, up.cmd.Process, up.over)
 	if code := up.end(t); code != 1 || !strings.Contains(up.errs.String(), "killed by a second signal") {

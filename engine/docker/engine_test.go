@@ -131,10 +131,17 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 		engine.EventKilled, engine.EventKilled, engine.EventDied, engine.EventStopped, engine.EventRenamed, engine.EventRemoved,
 	}
 	var all []engine.Event
+	// An engine may replay and stream what falls on the border. And it tells of a pause and its end once more, when containerd's word of
+	// them comes after the end.
+	doubled := func(e engine.Event) bool {
+		return slices.ContainsFunc(all, func(a engine.Event) bool {
+			return a == e || a.Kind == e.Kind && (e.Kind == engine.EventPaused || e.Kind == engine.EventUnpaused)
+		})
+	}
 	for len(all) < len(want) {
 		select {
 		case e := <-seen:
-			if !slices.Contains(all, e) { // an engine may replay and stream what falls on the border
+			if !doubled(e) {
 				all = append(all, e)
 			}
 		case err := <-ended:
@@ -161,6 +168,9 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 	defer cancel()
 	var again []engine.Event
 	b.rt.Events(ctx, b.p.Name, all[3].Time, func(e engine.Event) {
+		if !slices.Contains(all, e) && doubled(e) {
+			return
+		}
 		if again = append(again, e); len(again) == len(want)-3 {
 			cancel()
 		}
