@@ -73,6 +73,8 @@ var cases = []oneCase{
 	{"chain", (*bench).chain},
 	{"kill", (*bench).kill},
 	{"frame", (*bench).frame},
+	{"flood", (*bench).flood},
+	{"lines", (*bench).lines},
 }
 
 // bench is one run.
