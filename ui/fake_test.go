@@ -189,12 +189,12 @@ func shop() *fake {
 	api := svc("api", 2*time.Minute, .03, 88, 8080, "db", "cache", "worker")
 	api.Last = &engine.Change{Service: "api", Action: "sync", Cause: "src/orders.go saved", Began: start.Add(-139900 * time.Millisecond), Ended: start.Add(-139 * time.Second),
 		Stages: []engine.Stage{{Name: "detect", Took: 50 * time.Millisecond}, {Name: "copy", Took: 110 * time.Millisecond}, {Name: "restart", Took: 700 * time.Millisecond}}}
-	for i, took := range []int{910, 870, 890, 2900} {
+	for i, ms := range []int{910, 870, 890, 2900} {
 		began := start.Add(time.Duration(i-40) * time.Minute)
 		c := engine.Change{Service: "api", Action: "sync", Cause: "src/orders.go saved", Paths: []string{"/home/me/shop/api/src/orders.go"}, Began: began,
-			Ended: began.Add(time.Duration(took) * time.Millisecond), Stages: []engine.Stage{{Name: "detect", Took: 50 * time.Millisecond},
-				{Name: "copy", Took: time.Duration(took-50) * time.Millisecond}, {Name: "total", Took: time.Duration(took) * time.Millisecond}}}
-		if took > 2000 {
+			Ended: began.Add(time.Duration(ms) * time.Millisecond), Stages: []engine.Stage{{Name: "detect", Took: 50 * time.Millisecond},
+				{Name: "copy", Took: time.Duration(ms-50) * time.Millisecond}, {Name: "total", Took: time.Duration(ms) * time.Millisecond}}}
+		if ms > 2000 {
 			c.Slow = []string{"copy", "total"}
 		}
 		api.Changes = append(api.Changes, c)

@@ -189,19 +189,17 @@ func TestReplacedRootsReleaseTheirWatches(t *testing.T) {
 	w.SetRoots([]Root{{Path: filepath.Join(root, "b")}})
 	deadline := time.Now().Add(patience)
 	// b, the 20 in it, and the folder above b.
-	for inotifyWatches(t)-before != 22 {
+	for ; inotifyWatches(t)-before != 22; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d kernel watches, want 22", inotifyWatches(t)-before)
 		}
-		time.Sleep(time.Millisecond)
 	}
 	wantPaths(t, w, mustWrite(t, root, "b/7/x"))
 	w.SetRoots(nil)
-	for inotifyWatches(t) != before {
+	for ; inotifyWatches(t) != before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d kernel watches left without roots", inotifyWatches(t)-before)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -219,8 +217,7 @@ func TestReadingGoesOnWhileNobodyTakesBatches(t *testing.T) {
 			}
 		}
 		// Overflow of the kernel's queue is another test.
-		for queued(t) > 0 {
-			time.Sleep(time.Millisecond)
+		for ; queued(t) > 0; time.Sleep(time.Millisecond) {
 		}
 	}
 	missing := map[string]bool{}

@@ -131,9 +131,9 @@ func TestCountedBytesAreWhatTheStoreTakes(t *testing.T) {
 		s.Append([]string{"a", "b", "c", "d", "e"}[i%5], 1, 1, Stdout, at(i), benchLine(i))
 	}
 	v := s.View(Filter{})
-	took, counted := int64(measure()-before), s.bytes.Load()
-	if took > counted+1<<20 || took < counted/2 {
-		t.Errorf("the store counts %d bytes and takes %d", counted, took)
+	grown, counted := int64(measure()-before), s.bytes.Load()
+	if grown > counted+1<<20 || grown < counted/2 {
+		t.Errorf("the store counts %d bytes and takes %d", counted, grown)
 	}
 	runtime.KeepAlive(v)
 }

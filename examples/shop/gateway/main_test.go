@@ -182,7 +182,7 @@ func TestServiceThatComesBackIsAskedAgain(t *testing.T) {
 	}
 	b.client = working
 	deadline := time.Now().Add(3 * time.Minute)
-	for {
+	for ; ; time.Sleep(10 * time.Millisecond) {
 		v, err := b.get(t.Context(), "/orders", "[]", "cached list")
 		if err == nil && !v.Degraded {
 			break
@@ -190,7 +190,6 @@ func TestServiceThatComesBackIsAskedAgain(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never asked again: %+v %v", v, err)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	if b.down() || !strings.Contains(s.log.String(), `msg="orders is back"`) {
 		t.Errorf("down %v, log:\n%s", b.down(), s.log.String())
