@@ -68,7 +68,9 @@ func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
 	l, b := lineBuilder(t)
 	r := build.Request{
 		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Tags: []string{prefix + "midway"},
-		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\nRUN echo begun; sleep 1\n",
+		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\n" +
+			// The first run is cut, and the next one finds what it left.
+			"RUN --mount=type=cache,target=/cut,id=" + prefix + unique() + " test -e /cut/begun || { touch /cut/begun; echo begun; sleep 3600; }\n",
 	}
 	var once sync.Once
 	_, err := b.Build(t.Context(), r, func(p build.Progress) {

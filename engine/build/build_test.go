@@ -274,26 +274,29 @@ func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 		return dial(ctx, path, proto, meta)
 	}})
 	defer b.Close()
-	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nCOPY f /\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /uuid\n", "f", unique())
+	gate, open := newGate(t)
+	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nCOPY f /\nRUN "+gate+"; cat /proc/sys/kernel/random/uuid > /uuid\n", "f", unique())
 
-	var running atomic.Bool
+	var running, joined atomic.Bool
 	var wg sync.WaitGroup
 	var res [2]build.Result
 	var errs [2]error
-	start := func(i int, name string) {
+	start := func(i int, name string, inside *atomic.Bool) {
 		wg.Go(func() {
 			res[i], errs[i] = b.Build(t.Context(), build.Request{Key: "same", Service: name, Context: dir, Tags: []string{prefix + name}}, func(p build.Progress) {
 				for _, s := range p.Steps {
-					if strings.Contains(s.Name, "sleep 1") && !s.Started.IsZero() {
-						running.Store(true)
+					if strings.Contains(s.Name, gate) && !s.Started.IsZero() {
+						inside.Store(true)
 					}
 				}
 			})
 		})
 	}
-	start(0, "one")
+	start(0, "one", &running)
 	waitFor(t, "the first build runs", running.Load)
-	start(1, "two")
+	start(1, "two", &joined)
+	waitFor(t, "the second has joined", joined.Load)
+	open()
 	wg.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
@@ -334,6 +337,16 @@ func sleeper(t *testing.T) (build.Request, func() int) {
 			}
 		}
 		return n
+	}
+}
+
+// newGate returns a RUN command that waits until open is called: another build makes a file in a cache that both mount.
+func newGate(t *testing.T) (run string, open func()) {
+	t.Helper()
+	mount := "--mount=type=cache,target=/gate,id=" + prefix + unique() + " "
+	return mount + "until test -e /gate/open; do sleep 0.1; done", func() {
+		t.Helper()
+		mustBuild(t, newBuilder(t), build.Request{Service: "gate", Context: write(t, t.TempDir(), "f", ""), DockerfileInline: "FROM " + base(t) + "\nRUN " + mount + "touch /gate/open\n"})
 	}
 }
 
