@@ -388,7 +388,7 @@ services:
     healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 20s}
     x-bulkhead: {swap: overlap}
 `
-	files["a/run.sh"] = "cat /text; if grep -q bad /text; then sleep 5; exit 3; fi; touch /tmp/ready; i=0; while :; do echo n $i; i=$((i+1)); sleep 0.05; done\n"
+	files["a/run.sh"] = "cat /text; if grep -q bad /text; then until [ -e /tmp/end ]; do sleep 0.1; done; exit 3; fi; touch /tmp/ready; i=0; while :; do echo n $i; i=$((i+1)); sleep 0.05; done\n"
 	files["a/Dockerfile"] = "FROM " + baseImage + "\nCOPY text run.sh /\nCMD [\"sh\", \"/run.sh\"]\n"
 	s := open(t, files)
 	p := openProxy(t, engineSocket(t))
@@ -401,9 +401,11 @@ services:
 	s.run(engine.Options{Runtime: rt, NoStats: true})
 	s.ready()
 	s.line("a", "n 3")
+	old := s.identities()["a/1"].ID
 	s.write(map[string]string{"a/text": "bad\n"})
 	s.line("a", "stdout bad")
 	p.cutAll()
+	s.touchNew("a", old, "/tmp/end")
 	s.until("the failed rebuild", func(n *engine.Snapshot) bool {
 		l := find(n, "a").Last
 		return l != nil && l.Err != "" && !l.Ended.IsZero()

@@ -33,7 +33,7 @@ func TestOverlapStopsTheOldOnlyWhenTheNewIsReady(t *testing.T) {
 		t.Errorf("the old one is %s (%v) while the new one is not ready", in.State, err)
 	}
 	ready := time.Now()
-	s.makeReady("a", old)
+	s.touchNew("a", old, "/tmp/ready")
 	s.change("a", "rebuild", 0)
 	v := s.logs.View(logs.Filter{Services: []string{"a"}})
 	first, end := v.Bounds()
@@ -51,8 +51,8 @@ func TestOverlapStopsTheOldOnlyWhenTheNewIsReady(t *testing.T) {
 	}
 }
 
-// makeReady makes /tmp/ready in the container of a service that is not the old one.
-func (s *stage) makeReady(service, old string) {
+// touchNew makes a file in the container of a service that is not the old one.
+func (s *stage) touchNew(service, old, path string) {
 	s.t.Helper()
 	all, err := s.rt.Instances(s.t.Context(), s.name)
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *stage) makeReady(service, old string) {
 		if in.Service != service || in.ID == old {
 			continue
 		}
-		if code, err := s.rt.Exec(s.t.Context(), in.ID, engine.ExecOptions{Cmd: []string{"touch", "/tmp/ready"}}); err != nil || code != 0 {
-			s.t.Fatalf("touch /tmp/ready in %s: code %d, %v", in.Name, code, err)
+		if code, err := s.rt.Exec(s.t.Context(), in.ID, engine.ExecOptions{Cmd: []string{"touch", path}}); err != nil || code != 0 {
+			s.t.Fatalf("touch %s in %s: code %d, %v", path, in.Name, code, err)
 		}
 	}
 }
