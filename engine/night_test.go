@@ -213,8 +213,11 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 		return m.HeapAlloc, runtime.NumGoroutine()
 	}
 	lives := 5000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		lives = 500
+	case raceEnabled:
+		lives = 1500
 	}
 	var early uint64
 	var few int

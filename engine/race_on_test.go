@@ -1,0 +1,6 @@
+//go:build race
+
+package engine_test
+
+// raceEnabled makes the longest test shorter, as the race detector slows it down tenfold.
+const raceEnabled = true
