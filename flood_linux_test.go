@@ -37,6 +37,7 @@ const (
 // be in the store or counted as dropped from it, and keys must be answered meanwhile. With BULKHEAD_FLOOD=1 it is 10,000 lines a second
 // from each for ten seconds, and memory is held to what it may be. How soon keys are answered, and what it costs: `make bench BENCH=flood`.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	full := os.Getenv("BULKHEAD_FLOOD") != ""
 	perSecond, seconds := 1000, 2
 	if full {

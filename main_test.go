@@ -63,10 +63,14 @@ func busybox(t testing.TB) string {
 }
 
 // Scripts that need no engine.
-func TestScript(t *testing.T) { scripts(t, "testdata/script", nil) }
+func TestScript(t *testing.T) {
+	t.Parallel()
+	scripts(t, "testdata/script", nil)
+}
 
 // Scripts on the real engine. Each has a project of its own, named in $PROJECT, that is removed at the end.
 func TestEngineScript(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	box := busybox(t)
 	scripts(t, "testdata/script/engine", func(env *testscript.Env) error {

@@ -207,6 +207,7 @@ func (s *stream) parsed(t *testing.T) []line {
 }
 
 func TestJSONLinesHoldTheContract(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	up := f.start(t, "up", "--json")
 	up.wait(t, `"notice":"ready"`)
@@ -280,6 +281,7 @@ func TestJSONLinesHoldTheContract(t *testing.T) {
 }
 
 func TestControlSocketAnswersItsOwnerOnly(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	// What a killed process left behind is in nobody's way.
 	socket := filepath.Join(f.run, "bulkhead", f.name+".sock")
@@ -363,6 +365,7 @@ func TestControlSocketAnswersItsOwnerOnly(t *testing.T) {
 }
 
 func TestSecondSignalKills(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	up := f.start(t, "--profile", "stubborn", "up", "--plain")
 	up.wait(t, `^ready: `)
@@ -387,6 +390,7 @@ func TestSecondSignalKills(t *testing.T) {
 
 // The tour is what `make demo` runs without a terminal.
 func TestDemoTourLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	needEngine(t)
 	if testing.Short() {
 		t.Skip("the tour takes half a minute; -short leaves it out")

@@ -217,7 +217,7 @@ func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 	case testing.Short():
 		lives = 500
 	case raceEnabled:
-		lives = 1500
+		lives = 1000
 	}
 	var early uint64
 	var few int

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,10 +12,11 @@ import (
 // Services whose ports the engine picks out of one range all start, each with its own.
 func TestServicesShareARangeOfPorts(t *testing.T) {
 	const n = 6
+	first := 20000 + os.Getpid()%1000*10 // another run of the tests has another range
 	var file strings.Builder
 	file.WriteString("services:\n")
 	for i := range n {
-		fmt.Fprintf(&file, "  s%d: {image: %s, command: %s, ports: [\"127.0.0.1:23410-23419:80\"]}\n", i, baseImage, loop)
+		fmt.Fprintf(&file, "  s%d: {image: %s, command: %s, ports: [\"127.0.0.1:%d-%d:80\"]}\n", i, baseImage, loop, first, first+9)
 	}
 	s := open(t, map[string]string{"compose.yaml": file.String()})
 	s.up()
@@ -24,7 +26,7 @@ func TestServicesShareARangeOfPorts(t *testing.T) {
 			t.Fatalf("%s has the ports %+v", svc.Name, svc.Ports)
 		}
 		p := svc.Ports[0].Published
-		if other := taken[p]; other != "" || p < 23410 || p > 23419 {
+		if other := taken[p]; other != "" || p < first || p > first+9 {
 			t.Errorf("%s has port %d, which %q has too, or which is out of the range", svc.Name, p, other)
 		}
 		taken[p] = svc.Name

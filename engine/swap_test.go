@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +71,7 @@ func (s *stage) touchNew(service, old, path string) {
 }
 
 func TestOverlapIsRefusedWhereTwoCannotBe(t *testing.T) {
-	s := open(t, overlapping("    container_name: bhe-overlap-refused\n"))
+	s := open(t, overlapping(fmt.Sprintf("    container_name: bhe%d-overlap-refused\n", os.Getpid())))
 	s.up()
 	before := s.identities()["a/1"]
 	s.write(map[string]string{"a/text": "version 2\n"})
