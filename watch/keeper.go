@@ -47,7 +47,8 @@ type folder struct {
 	gates map[string][]*tree  // who wants to know about one name in it
 	kids  map[string]*folder  // registered folders in it
 	skip  map[string]struct{} // folders in it that somebody ignores
-	exec  map[string]struct{} // files in it with an executable bit
+	modes modes               // of the files in it
+	perm  fs.FileMode         // its own permission bits
 	how   how
 	// The kernel has one watch per folder and names it by one path. When the
 	// same folder is reached by another (a bind mount), that one is an alias.
@@ -234,6 +235,11 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	if !slices.Contains(f.trees, t) {
 		f.trees = append(f.trees, t)
 	}
+	// Where nothing is reported, what is known stays: a notice of what differs from it may be on its way.
+	learn := !f.modes.known || !at.IsZero()
+	if learn {
+		f.modes.known, f.perm = true, info.Mode()&permBits
+	}
 	if f.how == byNothing {
 		k.arrange(f, t)
 	}
@@ -254,7 +260,9 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 			k.foundGit(t, path)
 		}
 		if !e.info.IsDir() {
-			f.noteExec(e.name, e.info)
+			if learn {
+				f.modes.note(e.name, e.info)
+			}
 			if !at.IsZero() && !t.ignored(path, false) {
 				k.report(t.spell(path), at, at)
 			}
@@ -278,25 +286,9 @@ func (f *folder) noteSkip(name string) {
 	f.skip[name] = struct{}{}
 }
 
-// noteExec remembers the executable bit of a file and says whether it changed.
-func (f *folder) noteExec(name string, info fs.FileInfo) (changed bool) {
-	_, was := f.exec[name]
-	is := info.Mode().IsRegular() && info.Mode()&0o111 != 0
-	switch {
-	case is && !was:
-		if f.exec == nil {
-			f.exec = map[string]struct{}{}
-		}
-		f.exec[name] = struct{}{}
-	case was && !is:
-		delete(f.exec, name)
-	}
-	return was != is
-}
-
 // open makes the entry of a folder, without notices yet.
 func (k *keeper) open(real string, info fs.FileInfo) *folder {
-	f := &folder{real: real}
+	f := &folder{real: real, perm: info.Mode() & permBits}
 	f.id, _ = idOf(info)
 	k.folders[real] = f
 	k.link(f)
@@ -434,7 +426,7 @@ func (k *keeper) gone(f *folder, name, real string, e event) {
 	sub := k.folders[real]
 	_, skipped := f.skip[name]
 	delete(f.skip, name)
-	delete(f.exec, name)
+	f.modes.forget(name)
 	if sub != nil {
 		k.forget(sub)
 	}
@@ -449,12 +441,12 @@ func (k *keeper) created(ctx context.Context, f *folder, name, real string, e ev
 		}
 		delete(f.skip, name)
 		if err == nil {
-			f.noteExec(name, info)
+			f.modes.note(name, info)
 		}
 		k.reportIn(f, real, false, e)
 		return
 	}
-	delete(f.exec, name)
+	f.modes.forget(name)
 	for _, t := range slices.Clone(f.trees) {
 		if t.ignored(real, true) {
 			f.noteSkip(name)
@@ -475,13 +467,18 @@ func (k *keeper) attrib(ctx context.Context, f *folder, name, real string, e eve
 		return // its going has a notice of its own
 	}
 	if info.IsDir() {
-		// It may have become readable.
-		if sub := k.folders[real]; sub != nil && sub.how == byNothing {
-			k.created(ctx, f, name, real, e)
+		sub := k.folders[real]
+		switch {
+		case sub == nil: // ignored
+		case sub.how == byNothing:
+			k.created(ctx, f, name, real, e) // it may have become readable
+		case sub.perm != info.Mode()&permBits:
+			sub.perm = info.Mode() & permBits
+			k.reportIn(f, real, true, e)
 		}
 		return
 	}
-	if f.noteExec(name, info) || fresh(info, e.last) {
+	if f.modes.note(name, info) || fresh(info, e.last) {
 		k.reportIn(f, real, false, e)
 	}
 }
@@ -566,6 +563,7 @@ func (k *keeper) resync(ctx context.Context, at time.Time) {
 		if err != nil || !info.IsDir() || id != f.id {
 			k.forget(f)
 		}
+		f.modes = modes{} // a notice of a chmod may be among the lost
 	}
 	for _, t := range k.trees {
 		if !t.dead && t.place.info != nil && t.place.info.IsDir() {

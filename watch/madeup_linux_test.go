@@ -75,7 +75,7 @@ func (e *events) look() {
 			return nil
 		}
 		if info, err := d.Info(); err == nil {
-			now[path] = stampOf(info)
+			now[path] = inFolder(info)
 			ids[now[path].id] = true
 			order = append(order, path)
 		}

@@ -14,11 +14,11 @@ type stamp struct {
 	time int64 // modification time, Unix nanoseconds
 	size int64
 	id   fileID
-	mode fs.FileMode // type and executable bits
+	mode fs.FileMode // type and permission bits
 }
 
 func stampOf(fi fs.FileInfo) stamp {
-	s := stamp{time: fi.ModTime().UnixNano(), size: fi.Size(), mode: fi.Mode() & (fs.ModeType | 0o111)}
+	s := stamp{time: fi.ModTime().UnixNano(), size: fi.Size(), mode: fi.Mode() & (fs.ModeType | permBits)}
 	s.id, _ = idOf(fi)
 	if fi.IsDir() {
 		// A folder's own times and size follow its content, which is looked at by itself.
@@ -31,9 +31,19 @@ func stampOf(fi fs.FileInfo) stamp {
 func stampsOf(names []entry) map[string]stamp {
 	m := make(map[string]stamp, len(names))
 	for _, n := range names {
-		m[n.name] = stampOf(n.info)
+		m[n.name] = inFolder(n.info)
 	}
 	return m
+}
+
+// inFolder is stampOf for what stands in a folder that is looked at: the
+// permission bits of a folder count there.
+func inFolder(fi fs.FileInfo) stamp {
+	s := stampOf(fi)
+	if fi.IsDir() {
+		s.mode |= fi.Mode() & permBits
+	}
+	return s
 }
 
 // entry is one name in a folder.
@@ -185,6 +195,8 @@ func (p *poller) lookAt(dir string) {
 		switch {
 		case !ok, o.id != n.id:
 			p.post.post(event{path: filepath.Join(dir, name), op: opCreate, first: now, last: now})
+		case o != n && n.mode.IsDir():
+			p.post.post(event{path: filepath.Join(dir, name), op: opAttrib, first: now, last: now})
 		case o != n:
 			p.post.post(event{path: filepath.Join(dir, name), op: opWrite, first: now, last: now})
 		}

@@ -43,8 +43,9 @@ const (
 // below are reported only where the system names them one by one.
 //
 // What counts as a change: content written, size or modification time set
-// (touch), the executable bit of a file, a name that appears or goes. Reads
-// never count, nor do other permission bits, owners and extended attributes.
+// (touch), the permission bits of a file or of a folder below a root, a name
+// that appears or goes. Reads never count, nor do owners and extended
+// attributes, nor the permission bits of a root that is a folder.
 type Batch struct {
 	// Paths are absolute, clean, sorted, each once, spelled as below the
 	// root that covers them, and may name things that no longer exist.
