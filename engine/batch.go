@@ -226,6 +226,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, 
 				}
 				p.add(rule, f)
 			}
+			p.addNoted(rule)
 			if p.size() == before && !mounts {
 				continue
 			}

@@ -27,9 +27,10 @@ type table map[string]fileNote
 // fileNote is what tells one state of a file from another. A folder has a mode alone.
 type fileNote struct {
 	Size  int64  `json:"s"`
-	Mtime int64  `json:"t"` // nanoseconds
-	Ctime int64  `json:"c"` // nanoseconds; 0 where the system does not tell when a file was last changed in any way
-	Mode  uint32 `json:"m"` // as fs.FileMode
+	Mtime int64  `json:"t"`           // nanoseconds
+	Ctime int64  `json:"c"`           // nanoseconds; 0 where the system does not tell when a file was last changed in any way
+	Ino   uint64 `json:"i,omitempty"` // 0 where the system does not tell
+	Mode  uint32 `json:"m"`           // as fs.FileMode
 	Link  string `json:"l,omitempty"`
 	Sum   string `json:"h,omitempty"` // SHA-256 of the content; "" when unknown
 	At    int64  `json:"a,omitempty"` // when this was noted, nanoseconds
@@ -49,7 +50,7 @@ func note(file string, fi fs.FileInfo) (n fileNote, ok bool) {
 		n.Link, _ = os.Readlink(file) // a link that went away meanwhile is seen as changed by the next notice
 		return n, true
 	case fi.Mode().IsRegular():
-		n.Size, n.Mtime, n.Ctime = fi.Size(), fi.ModTime().UnixNano(), changed(fi)
+		n.Size, n.Mtime, n.Ctime, n.Ino = fi.Size(), fi.ModTime().UnixNano(), changed(fi), inode(fi)
 		return n, true
 	}
 	return fileNote{}, false
@@ -81,8 +82,9 @@ func (n fileNote) same(file string, have fileNote) (bool, fileNote) {
 	if !n.mode().IsRegular() {
 		return true, have
 	}
-	// Whatever is done to a file, setting its times back included, moves the time of its last change.
-	if n.Mtime == have.Mtime && n.Ctime == have.Ctime && n.Ctime != 0 && have.At-have.Ctime > int64(racy) {
+	// Whatever is done to a file, setting its times back included, moves the time of its last change. But another one, made within the
+	// same tick of the clock, may have come into its place with a folder that was renamed.
+	if n.Ino == have.Ino && n.Mtime == have.Mtime && n.Ctime == have.Ctime && n.Ctime != 0 && have.At-have.Ctime > int64(racy) {
 		return true, have
 	}
 	if have.Sum == "" {
@@ -114,11 +116,48 @@ func sumFrom(r io.Reader) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// lookFor is look at a path of a rule: where that is the rule's own, it stands for what it leads to when it is a link.
+func lookFor(r *project.Rule, file string) (n fileNote, ok bool, err error) {
+	if file != r.Path {
+		return look(file)
+	}
+	fi, err := os.Stat(file)
+	if err != nil {
+		return fileNote{}, false, err
+	}
+	n, ok = note(file, fi)
+	return n, ok, nil
+}
+
+// walk is filepath.WalkDir, but a root that is a link stands for what it leads to.
+func walk(root string, f fs.WalkDirFunc) {
+	fi, err := os.Lstat(root)
+	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		_ = filepath.WalkDir(root, f) // f itself returns no error
+		return
+	}
+	if fi, err = os.Stat(root); err != nil {
+		_ = f(root, nil, err)
+		return
+	}
+	d := fs.FileInfoToDirEntry(fi)
+	if f(root, d, nil) != nil || !fi.IsDir() {
+		return
+	}
+	names, err := os.ReadDir(root)
+	if err != nil {
+		_ = f(root, d, err)
+	}
+	for _, d := range names {
+		_ = filepath.WalkDir(filepath.Join(root, d.Name()), f)
+	}
+}
+
 // scan lists what matches below a path: files, links and folders, the path itself too unless it is a folder. Ignored folders are not
 // entered. A path that is not there gives nothing; blind are folders and files that could not be looked at.
 func scan(root string, match func(string) bool, ignored func(string, bool) bool) (t table, blind []string) {
 	t = table{}
-	_ = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	walk(root, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			if !gone(err) {

@@ -63,10 +63,16 @@ type parcel struct {
 	forgotten []string
 	blind     []string        // paths on the host that could not be looked at
 	links     map[string]bool // folders on the host that have been looked at: whether they are links, or behind one
+	// folders are what was reported and is a folder, by rule and path in the container. What the container has below them is compared in
+	// one go, by addNoted: a look for each folder by itself would cost their number times the size of the table.
+	folders map[*project.Rule]map[string]bool
 }
 
 func newParcel(conf *project.Service, have table) *parcel {
-	return &parcel{conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{}, renewed: table{}, links: map[string]bool{}}
+	return &parcel{
+		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{}, renewed: table{}, links: map[string]bool{},
+		folders: map[*project.Rule]map[string]bool{},
+	}
 }
 
 // behind says whether a link stands on the way from a rule's folder to a path: then the path is not the rule's.
@@ -99,12 +105,12 @@ func (p *parcel) paths() []string {
 }
 
 // add looks at one path that a rule copies, and takes it in when the container has something else. A path that is gone stands for all
-// that was below it.
+// that was below it, and one that is a folder may be another folder than it was: addNoted compares what was below it.
 func (p *parcel) add(r *project.Rule, file string) {
 	if bound(p.conf, file) {
 		return
 	}
-	n, ok, err := look(file)
+	n, ok, err := lookFor(r, file)
 	switch {
 	case p.behind(r, file):
 		p.remove(r, file)
@@ -112,8 +118,57 @@ func (p *parcel) add(r *project.Rule, file string) {
 		p.blind = append(p.blind, file)
 	case err != nil:
 		p.remove(r, file)
-	case ok && !(n.isDir() && file == r.Path): // what is in a folder is named by itself
+	case ok && n.isDir():
+		p.addFolder(r, file, n)
+	case ok:
 		p.compare(r, file, n)
+	}
+}
+
+// addFolder compares a folder itself, and remembers it for addNoted. The folder of a rule is not the rule's.
+func (p *parcel) addFolder(r *project.Rule, file string, n fileNote) {
+	at := target(r, file)
+	if file == r.Path {
+		at = path.Clean(r.Target)
+	} else {
+		p.compare(r, file, n)
+	}
+	if p.folders[r] == nil {
+		p.folders[r] = map[string]bool{}
+	}
+	p.folders[r][at] = true
+}
+
+// addNoted compares everything that the container has below the folders that were added for a rule. What is new in a folder is reported
+// by itself, but what went with the folder that it replaced may not be.
+func (p *parcel) addNoted(r *project.Rule) {
+	folders := p.folders[r]
+	delete(p.folders, r)
+	if len(folders) == 0 {
+		return
+	}
+	whole := folders[path.Clean(r.Target)]
+	for at := range p.have {
+		in := whole
+		if !in {
+			ancestors(at, func(dir string) bool { in = folders[dir]; return !in })
+		}
+		if !in {
+			continue
+		}
+		file, ok := origin(r, at)
+		if !ok || file == r.Path || bound(p.conf, file) || !r.Match(file) || watch.Ephemeral(file) {
+			continue
+		}
+		n, ok, err := look(file)
+		switch {
+		case err != nil && !gone(err):
+			p.blind = append(p.blind, file)
+		case err != nil, p.behind(r, file):
+			p.deletes[at] = file
+		case ok:
+			p.compare(r, file, n)
+		}
 	}
 }
 
@@ -131,15 +186,15 @@ func (p *parcel) addAll(r *project.Rule) {
 		if !ok || bound(p.conf, file) || !r.Match(file) || watch.Ephemeral(file) || under(file, blind) {
 			continue
 		}
-		if _, still := disk[file]; !still && (!there(file) || p.behind(r, file)) {
+		if _, still := disk[file]; !still && (!there(r, file) || p.behind(r, file)) {
 			p.deletes[at] = file
 		}
 	}
 }
 
-// there says whether a path exists, or may exist.
-func there(file string) bool {
-	_, err := os.Lstat(file)
+// there says whether a path of a rule exists, or may exist.
+func there(r *project.Rule, file string) bool {
+	_, _, err := lookFor(r, file)
 	return err == nil || !gone(err)
 }
 
@@ -191,25 +246,10 @@ func (p *parcel) one(at string) bool {
 
 // tidy settles what a parcel's parts say of each other. It is called once, after the last add.
 func (p *parcel) tidy() {
-	for at := range p.deletes {
-		if _, sent := p.files[at]; sent {
-			delete(p.deletes, at)
-			continue
-		}
-		// Another rule may put another file there.
-		for i := range p.conf.Rules {
-			r := &p.conf.Rules[i]
-			file, ok := origin(r, at)
-			if !ok || !copies(r) || !r.Match(file) || bound(p.conf, file) || p.behind(r, file) {
-				continue
-			}
-			if n, ok, err := look(file); ok && err == nil {
-				p.files[at] = item{file: file, note: n, top: top(r, file)}
-				delete(p.deletes, at)
-				break
-			}
-		}
+	for r := range p.folders {
+		p.addNoted(r)
 	}
+	p.keepOthers()
 	replaced := false
 	busy := map[string]bool{} // folders in which something stays, or comes
 	for at, it := range p.files {
@@ -253,6 +293,28 @@ func (p *parcel) tidy() {
 	}
 	for _, at := range p.forgotten {
 		delete(p.deletes, at)
+	}
+}
+
+// keepOthers takes out the deletions of what is sent, and sends instead of deleting what another rule puts there.
+func (p *parcel) keepOthers() {
+	for at := range p.deletes {
+		if _, sent := p.files[at]; sent {
+			delete(p.deletes, at)
+			continue
+		}
+		for i := range p.conf.Rules {
+			r := &p.conf.Rules[i]
+			file, ok := origin(r, at)
+			if !ok || !copies(r) || !r.Match(file) || bound(p.conf, file) || p.behind(r, file) {
+				continue
+			}
+			if n, ok, err := lookFor(r, file); ok && err == nil {
+				p.files[at] = item{file: file, note: n, top: top(r, file)}
+				delete(p.deletes, at)
+				break
+			}
+		}
 	}
 }
 
