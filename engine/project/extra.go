@@ -147,7 +147,7 @@ func (d *decoder) prepare(value any) *Prepare {
 		}
 	}
 	for _, path := range d.texts(m["watch"], "prepare", "watch") {
-		p.Watch = append(p.Watch, resolve(join(d.l.details.WorkingDir, path)))
+		p.Watch = append(p.Watch, d.l.anchored(join(d.l.details.WorkingDir, path)))
 	}
 	return p
 }

@@ -143,8 +143,7 @@ func below(dir, path string) (rel string, ok bool) {
 	return filepath.ToSlash(rel), ok
 }
 
-// resolve follows the symbolic links of a path, as far as it exists. Paths of rules are resolved, as compose-go does
-// it with some of them, so that the ones that a watcher reports below them compare.
+// resolve follows the symbolic links of a path, as far as it exists.
 func resolve(path string) string {
 	if path == "" || !filepath.IsAbs(path) {
 		return path

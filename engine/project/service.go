@@ -111,13 +111,17 @@ func (l *loading) addRules(p *Project) error {
 		if s.Config.Develop == nil {
 			continue
 		}
-		for i, t := range s.Config.Develop.Watch {
+		develop := *s.Config.Develop
+		develop.Watch = slices.Clone(develop.Watch)
+		for i, t := range develop.Watch {
 			r, err := l.rule(s, i, t)
 			if err != nil {
 				return err
 			}
 			s.Rules = append(s.Rules, r)
+			develop.Watch[i].Path = r.Path // where a link leads to now is no difference between two loads
 		}
+		s.Config.Develop = &develop
 	}
 	for _, s := range p.Services {
 		if len(s.Rules) > 0 || !s.Built {
@@ -145,7 +149,7 @@ func (l *loading) addRules(p *Project) error {
 func (l *loading) rule(s *Service, i int, t types.Trigger) (Rule, error) {
 	r := Rule{
 		Action: Action(max(0, slices.Index(actionNames(), string(t.Action)))),
-		Path:   resolve(t.Path), Target: clean(t.Target),
+		Path:   l.watched(s.Name, t), Target: clean(t.Target),
 		Ignore: t.Ignore, Include: t.Include, InitialSync: t.InitialSync,
 		filter: &filter{},
 	}
@@ -162,7 +166,11 @@ func (l *loading) rule(s *Service, i int, t types.Trigger) (Rule, error) {
 	}
 	// what is restarted for need not be part of the image, so .dockerignore has no say
 	if s.Built && r.Action != Restart && isLocal(s.Config.Build.Context) {
-		if f.context, f.always, err = l.ignoreOf(s.Config.Build.Context, s.Config.Build); r.Action != Rebuild {
+		context := l.anchored(s.Config.Build.Context)
+		if _, in := below(context, r.Path); !in {
+			context = resolve(context) // they may meet where links lead to
+		}
+		if f.context, f.always, err = l.ignoreOf(context, s.Config.Build); r.Action != Rebuild {
 			f.always = nil // the Dockerfile is the builder's; what .dockerignore hides is not for the container
 		}
 	}
@@ -207,7 +215,7 @@ func (l *loading) defaultRules(p *Project, s *Service, b *types.BuildConfig, wri
 		if i > 0 {
 			build = nil
 		}
-		path, f := resolve(context), &filter{}
+		path, f := l.anchored(context), &filter{}
 		for _, w := range written {
 			// a rule for a whole tree that the context is part of says nothing about what prepare writes
 			if _, around := below(w, path); !around {
@@ -215,7 +223,7 @@ func (l *loading) defaultRules(p *Project, s *Service, b *types.BuildConfig, wri
 			}
 		}
 		var err error
-		if f.context, f.always, err = l.ignoreOf(context, build); err != nil {
+		if f.context, f.always, err = l.ignoreOf(path, build); err != nil {
 			return err
 		}
 		s.Rules = append(s.Rules, Rule{Action: Rebuild, Path: path, Default: true, filter: f})
@@ -223,13 +231,13 @@ func (l *loading) defaultRules(p *Project, s *Service, b *types.BuildConfig, wri
 	return nil
 }
 
-// ignoreOf reads the .dockerignore of a context. b is nil for a context that is not the build's main one.
+// ignoreOf reads the .dockerignore of a context, which is spelled as paths below it will be. b is nil for a context that is not the
+// build's main one.
 func (l *loading) ignoreOf(context string, b *types.BuildConfig) (*patterns, map[string]bool, error) {
-	context = resolve(context)
 	always, dockerfile := map[string]bool{}, ""
 	if b != nil && b.DockerfileInline == "" && b.Dockerfile != "" && !strings.Contains(b.Dockerfile, "://") {
 		dockerfile = resolve(join(context, b.Dockerfile))
-		always[dockerfile] = true
+		always[dockerfile], always[join(context, b.Dockerfile)] = true, true
 	}
 	p, names, err := readIgnore(context, dockerfile)
 	for _, name := range names {

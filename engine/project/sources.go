@@ -18,6 +18,7 @@ import (
 // source is one file of the project as it was written, kept to tell where something stands.
 type source struct {
 	path string       // absolute; "-" for stdin
+	base string       // the folder that its paths are relative to
 	docs []*yaml.Node // its documents' top nodes
 	text string
 }
@@ -64,7 +65,7 @@ func parseYAML(content []byte) ([]*yaml.Node, error) {
 // its includes are relative to.
 func (s *sources) add(path, base string, content []byte) error {
 	docs, err := parseYAML(content)
-	f := &source{path: path, docs: docs, text: string(content)}
+	f := &source{path: path, base: base, docs: docs, text: string(content)}
 	s.mark(f)
 	if err == nil {
 		for _, doc := range docs {
@@ -148,7 +149,7 @@ func (s *sources) followExtends(doc *yaml.Node, base string) {
 			continue
 		}
 		docs, _ := parseYAML(content)
-		s.extended[path] = &source{path: path, docs: docs, text: string(content)}
+		s.extended[path] = &source{path: path, base: filepath.Dir(path), docs: docs, text: string(content)}
 		s.mark(s.extended[path])
 		for _, d := range docs {
 			s.followExtends(d, filepath.Dir(path))
