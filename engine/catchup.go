@@ -80,7 +80,7 @@ func (e *Engine) ask(ctx context.Context, id string, r *project.Rule, disk table
 		if !ok || !wanted {
 			return nil
 		}
-		is := fileNote{Mode: uint32(en.Mode), Link: en.Link}
+		is := fileNote{Mode: uint32(en.Mode), Link: en.Link, Seen: en.Mode.Type() == n.mode().Type()}
 		switch {
 		case en.Mode.IsRegular() && en.Size == n.Size:
 			sum, err := sumFrom(content)

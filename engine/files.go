@@ -34,6 +34,9 @@ type fileNote struct {
 	Link  string `json:"l,omitempty"`
 	Sum   string `json:"h,omitempty"` // SHA-256 of the content; "" when unknown
 	At    int64  `json:"a,omitempty"` // when this was noted, nanoseconds
+	// Seen says that this stood in the container itself, as what it is: it was found there, or put there. A link in its place is not
+	// the image's.
+	Seen bool `json:"v,omitempty"`
 }
 
 // racy is how long before it was noted a file must have been still for its times to be trusted: two changes within one tick of a
@@ -94,7 +97,7 @@ func (n fileNote) same(file string, have fileNote) (bool, fileNote) {
 	if err != nil || sum != have.Sum {
 		return false, n
 	}
-	n.Sum = sum
+	n.Sum, n.Seen = sum, have.Seen
 	return true, n
 }
 
@@ -210,6 +213,7 @@ func scanSync(conf *project.Service, before table) table {
 			at := target(r, file)
 			if have, ok := before[at]; ok && have.Sum != "" {
 				if same, kept := n.same(file, have); same {
+					kept.Seen = false // nobody looked into the image
 					t[at] = kept
 					continue
 				}

@@ -53,7 +53,7 @@ func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (le
 	var owed []string
 	if len(p.deletes) > 0 {
 		all := slices.Sorted(maps.Keys(p.deletes))
-		err := e.deleteAll(ctx, s, id, all)
+		err := e.deleteAll(ctx, s, id, all, p.have)
 		switch {
 		case errors.Is(err, ErrUnsupported) && e.halted(ctx, id):
 			owed = all // done at the next start
@@ -131,15 +131,26 @@ func (e *Engine) halted(ctx context.Context, id string) bool {
 	return err == nil && in.State != StateRunning && in.State != StatePaused
 }
 
-// deleteAll deletes paths in a container, each below the target of its rule.
-func (e *Engine) deleteAll(ctx context.Context, s *service, id string, paths []string) error {
+// deleteAll deletes paths in a container, each below the target of its rule. known is what is noted of them, and of what is below them.
+func (e *Engine) deleteAll(ctx context.Context, s *service, id string, paths []string, known table) error {
 	by := map[string][]string{}
 	for _, at := range paths {
 		if t, ok := topOf(s.conf, at); ok {
 			by[t] = append(by[t], at)
 		}
 	}
+	w := e.ways(ctx, id, known)
 	for _, t := range slices.Sorted(maps.Keys(by)) {
+		real, err := w.deletions(t, by[t])
+		if err != nil {
+			return err
+		}
+		by[t] = real
+	}
+	for _, t := range slices.Sorted(maps.Keys(by)) {
+		if len(by[t]) == 0 {
+			continue
+		}
 		if err := e.rt.Delete(ctx, id, t, by[t]); err != nil {
 			return err
 		}
@@ -183,125 +194,27 @@ func (l *load) refuse(it item, format string, args ...any) {
 	l.refused[it.file] = fmt.Sprintf(format, args...)
 }
 
+// note notes that an entry went into the stream. What is written through a link does not stand in its place itself.
+func (l *load) note(en entry, n fileNote) {
+	n.Seen = en.to == ""
+	l.sent[en.at] = n
+}
+
 // entry is one header of the stream, and what follows it.
 type entry struct {
 	at       string
+	to       string // where it is written, when links of the image lead there from at; "" otherwise
 	file     string // on the host; "" for a folder that has to be there for what lies in it
 	note     fileNote
 	uid, gid int
 }
 
-// pack finds out what stands in a parcel's way in the container, and makes the list of what is sent.
-func (e *Engine) pack(ctx context.Context, s *service, id string, p *parcel, l *load) error {
-	ask := map[string]bool{}
-	for at, it := range p.files {
-		ask[it.top] = true
-		if it.note.isDir() {
-			ask[at] = true
-		}
-		for dir := path.Dir(at); at != it.top && dir != it.top && dir != "/"; dir = path.Dir(dir) {
-			ask[dir] = true
-		}
+// dest is where an entry is written.
+func (en entry) dest() string {
+	if en.to != "" {
+		return en.to
 	}
-	for at := range p.deletes {
-		if t, ok := topOf(s.conf, at); ok {
-			ask[t] = true
-		}
-	}
-	there, err := e.rt.Stat(ctx, id, slices.Sorted(maps.Keys(ask)))
-	if err != nil {
-		return say(err, "copy into %s", s.name)
-	}
-	dirs := map[string]entry{}
-	for at, it := range p.files {
-		stands, ok := there[it.top]
-		switch {
-		case inMemory(s.conf, at):
-			l.refuse(it, "%s lies in a tmpfs, which copies through the engine do not reach; mount a volume there instead", at)
-			continue
-		case ok && at != it.top && stands.Mode&fs.ModeSymlink != 0:
-			l.refuse(it, "the target %s is a link to %s in the container; name that as the target", it.top, stands.Link)
-			continue
-		case ok && at != it.top && !stands.Mode.IsDir():
-			l.refuse(it, "the target %s is a file in the container; name a folder as the target", it.top)
-			continue
-		case ok && at == it.top && stands.Mode.IsDir():
-			l.refuse(it, "the target %s is a folder in the container; write %s/ to put the file into it", at, at)
-			continue
-		}
-		if _, known := p.have[at]; !known && it.note.isDir() && there[at].Mode.IsDir() {
-			l.sent[at] = it.note // the container has made it for itself, and keeps it as it is
-			continue
-		}
-		en := entry{at: at, file: it.file, note: it.note}
-		if en.uid, en.gid, err = e.ownerFor(ctx, s, id, it.top, it.file); err != nil {
-			return say(err, "copy into %s", s.name)
-		}
-		if had := p.have[at]; had.isDir() != it.note.isDir() && had != (fileNote{}) {
-			if p.mounted(at) {
-				l.refuse(it, "a volume is mounted at or below %s, which is no longer a folder here; take the volume away", at)
-				continue
-			}
-			l.replace = true
-		}
-		l.entries = append(l.entries, en)
-		for dir := path.Dir(at); at != it.top && dir != "/"; dir = path.Dir(dir) {
-			_, in := p.files[dir]
-			if stands, ok := there[dir]; !in && (!ok || !stands.Mode.IsDir()) {
-				// Not there; or a link or a file stands where this is to be a folder: what is below a link is not written to.
-				dirs[dir] = entry{at: dir, note: fileNote{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid}
-				l.replace = l.replace || ok
-			} else if in && ok && !stands.Mode.IsDir() {
-				l.replace = true
-			}
-			if dir == it.top {
-				break
-			}
-		}
-	}
-	l.entries = slices.AppendSeq(l.entries, maps.Values(dirs))
-	slices.SortFunc(l.entries, func(a, b entry) int { return strings.Compare(a.at, b.at) })
-	if l.replace {
-		return e.guardFolders(ctx, s, id, p, l)
-	}
-	return nil
-}
-
-// inMemory says whether a path of the container lies in a tmpfs.
-func inMemory(conf *project.Service, at string) bool {
-	var all []string
-	for _, t := range conf.Config.Tmpfs {
-		where, _, _ := strings.Cut(t, ":")
-		all = append(all, where)
-	}
-	for _, v := range conf.Config.Volumes {
-		if v.Type == "tmpfs" {
-			all = append(all, v.Target)
-		}
-	}
-	return slices.ContainsFunc(all, func(dir string) bool { _, in := inside(path.Clean(dir), at); return in })
-}
-
-// guardFolders takes files out of the stream that would take the place of folders which did not come from here.
-func (e *Engine) guardFolders(ctx context.Context, s *service, id string, p *parcel, l *load) error {
-	var files []string
-	for _, en := range l.entries {
-		if !en.note.isDir() && !p.have[en.at].isDir() {
-			files = append(files, en.at)
-		}
-	}
-	there, err := e.rt.Stat(ctx, id, files)
-	if err != nil {
-		return say(err, "copy into %s", s.name)
-	}
-	for _, at := range slices.Sorted(maps.Keys(there)) {
-		if there[at].Mode.IsDir() {
-			l.entries = slices.DeleteFunc(l.entries, func(en entry) bool { return en.at == at })
-			delete(l.sent, at)
-			l.refuse(p.files[at], "%s is a folder there, with files that are not from here; remove it in the container, or rebuild", at)
-		}
-	}
-	return nil
+	return en.at
 }
 
 // ownerFor says whom a file is to belong to in the container: the user that the service runs as; where that is root, whom the target
@@ -380,7 +293,7 @@ func (l *load) write(w io.Writer) error {
 }
 
 func (l *load) writeEntry(tw *tar.Writer, en entry) error {
-	h := &tar.Header{Name: strings.TrimPrefix(en.at, "/"), Uid: en.uid, Gid: en.gid, Format: tar.FormatPAX, ModTime: time.Unix(0, en.note.At)}
+	h := &tar.Header{Name: strings.TrimPrefix(en.dest(), "/"), Uid: en.uid, Gid: en.gid, Format: tar.FormatPAX, ModTime: time.Unix(0, en.note.At)}
 	mode := en.note.mode()
 	h.Mode = int64(mode.Perm())
 	if runtime.GOOS == "windows" && !mode.IsDir() {
@@ -401,7 +314,7 @@ func (l *load) writeEntry(tw *tar.Writer, en entry) error {
 		return l.writeFile(tw, h, en)
 	}
 	if en.file != "" {
-		l.sent[en.at] = en.note
+		l.note(en, en.note)
 	}
 	return tw.WriteHeader(h)
 }
@@ -429,7 +342,7 @@ func (l *load) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 	if err := tw.WriteHeader(h); err != nil {
 		return err
 	}
-	l.sent[en.at] = fileNote{Mode: n.Mode, Size: -1}
+	l.note(en, fileNote{Mode: n.Mode, Size: -1})
 	sum := sha256.New()
 	src := &source{r: io.LimitReader(f, h.Size)}
 	read, err := io.Copy(io.MultiWriter(tw, sum), src)
@@ -447,7 +360,7 @@ func (l *load) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return nil
 	}
 	n.Sum = hex.EncodeToString(sum.Sum(nil))
-	l.sent[en.at] = n
+	l.note(en, n)
 	return nil
 }
 
@@ -477,7 +390,7 @@ func (e *Engine) settleDeletes(ctx context.Context, s *service, id string) error
 		return nil
 	}
 	all := slices.Sorted(maps.Keys(owes))
-	if err := e.deleteAll(ctx, s, id, all); err != nil {
+	if err := e.deleteAll(ctx, s, id, all, owes); err != nil {
 		return say(err, "delete in %s", s.name)
 	}
 	e.store.change(id, func(_, owes table) {
