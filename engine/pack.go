@@ -249,6 +249,9 @@ func (w *ways) follow(top, at string, last bool) (to, why string, err error) {
 			}
 		}
 		e, ok := w.link(cur)
+		if stands, there := w.there[cur]; hops > 0 && len(rest) > 0 && !ok && there && !stands.Mode.IsDir() {
+			return "", fmt.Sprintf("%s lies behind a link to %s in the container, which is not a folder; name another target", at, cur), nil
+		}
 		if !ok || len(rest) == 0 && !last {
 			continue
 		}
@@ -258,7 +261,10 @@ func (w *ways) follow(top, at string, last bool) (to, why string, err error) {
 		}
 		to = path.Clean(to)
 		rel, in := inside(top, to)
-		if hops++; !in && to != top || hops > 40 { // as many links as Linux follows
+		if to == top {
+			rel, in = "", true
+		}
+		if hops++; !in || hops > 40 { // as many links as Linux follows
 			return "", fmt.Sprintf("%s is a link to %s in the container, outside of the target %s; name %s as the target of a rule of its own", cur, e.Link, top, to), nil
 		}
 		cur, rest = top, append(elements(rel), rest...)

@@ -61,6 +61,18 @@ func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (le
 			return nil, say(err, "delete in %s", s.name)
 		}
 	}
+	e.noteSent(id, p, l, owed)
+	for _, file := range l.unread {
+		e.warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", s.name, relative(e.dir, file)))
+	}
+	for _, text := range why {
+		e.warn("copy into " + s.name + ": " + text)
+	}
+	return slices.AppendSeq(l.unread, maps.Keys(l.refused)), nil
+}
+
+// noteSent notes what a container has after a parcel was sent; owed are the deletions that wait for its next start.
+func (e *Engine) noteSent(id string, p *parcel, l *load, owed []string) {
 	e.store.change(id, func(have, owes table) {
 		for at, n := range l.sent {
 			have[at] = n
@@ -81,13 +93,6 @@ func (e *Engine) send(ctx context.Context, s *service, id string, p *parcel) (le
 			delete(have, at)
 		}
 	})
-	for _, file := range l.unread {
-		e.warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", s.name, relative(e.dir, file)))
-	}
-	for _, text := range why {
-		e.warn("copy into " + s.name + ": " + text)
-	}
-	return slices.AppendSeq(l.unread, maps.Keys(l.refused)), nil
 }
 
 // refusal is the error of a copy of which nothing can be done, because of what stands in the container.
