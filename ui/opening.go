@@ -124,3 +124,19 @@ func inputOf(p *tea.Program) (reader cancelreader.CancelReader, done chan struct
 type nothing struct{ shell }
 
 func (*nothing) Run() error { return nil }
+
+// lostShell lies over the panes when a shell ended that nobody left, as when its container was replaced: what is typed on was meant for
+// it, and acts on nothing until esc.
+type lostShell struct{ target target }
+
+// Key implements overlayer.
+func (l *lostShell) Key(_ *Model, k tea.KeyPressMsg) (tea.Cmd, bool) { return nil, k.String() == "esc" }
+
+// Cursor implements overlayer.
+func (l *lostShell) Cursor() (int, int, bool) { return 0, 0, false }
+
+// Render implements overlayer.
+func (l *lostShell) Render(m *Model, w, h int) []string {
+	text := " the shell in " + l.target.String() + " has ended, esc goes back "
+	return box(m, "Shell", []string{text}, min(width(text), w-2), h)
+}

@@ -182,3 +182,27 @@ func TestKeysAreSentAsATerminalDoes(t *testing.T) {
 		}
 	}
 }
+
+// A shell that ends under the hands of a person, as when its container is replaced: what is typed on acts on nothing.
+func TestKeysAfterAShellIsLostActOnNothing(t *testing.T) {
+	f := shop()
+	f.exec = func(_ context.Context, o engine.ExecOptions) (int, error) {
+		if o.TTY {
+			return 137, nil
+		}
+		return 0, nil
+	}
+	s := openScreen(t, f, 80, 24)
+	s.wait("api")
+	s.keys("e")
+	s.wait("the shell in api has ended, esc goes back", "it was ended from outside (code 137)")
+	s.keys("ls /K", "enter", "r")
+	s.keys("esc")
+	s.gone("has ended, esc")
+	s.keys("j")
+	s.wait("> ‖ cache")
+	if acts := f.acts(); len(acts) > 0 {
+		t.Errorf("keys acted on services: %q", acts)
+	}
+	s.quit()
+}

@@ -119,6 +119,7 @@ func (m *Model) shellDone(msg shellDoneMsg) {
 	m.pacer.forget()
 	if msg.err != nil && !errors.Is(msg.err, context.Canceled) {
 		m.fail(fmt.Sprintf("shell in %s: %s", msg.target, oneLine(msg.err.Error())))
+		m.over = &lostShell{target: msg.target} // who was typing goes on for a moment
 		return
 	}
 	m.say("back from " + msg.target.String())
@@ -197,6 +198,9 @@ func (s *shell) Run() (err error) {
 	code, err := s.run(ctx, engine.ExecOptions{Stdin: reader, Stdout: s.out, Stderr: s.out, Resize: resize})
 	if err == nil && (code == 126 || code == 127) {
 		err = fmt.Errorf("it ended with code %d: the shell does not start", code)
+	}
+	if err == nil && (code == 128+9 || code == 128+15) { // what a container's end does to a shell in it
+		err = fmt.Errorf("it was ended from outside (code %d)", code)
 	}
 	return err
 }
