@@ -87,22 +87,6 @@ func (r *running) ends(t *testing.T) int {
 	return r.cmd.ProcessState.ExitCode()
 }
 
-// insist sends a signal again and again until the program has ended, and returns the exit code.
-func insist(t *testing.T, p *os.Process, over <-chan struct{}) {
-	t.Helper()
-	limit := time.After(time.Minute)
-	for {
-		select {
-		case <-over:
-			return
-		case <-limit:
-			t.Fatal("it does not end, however often it is told to")
-		case <-time.After(300 * time.Millisecond):
-			_ = p.Signal(syscall.SIGINT) // it may have ended by now
-		}
-	}
-}
-
 // mutedEngine stands between bulkhead and an engine. Once it is hushed it takes connections and answers nothing, and lets nothing through
 // on those that are open. Without an engine behind it, it never answers.
 type mutedEngine struct {

@@ -57,7 +57,7 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up [SERVICE…]",
 		Short: "Run the project: on the screen, or as text where there is no terminal",
 		Long: `Run the project, or the named services and what they depend on: on the screen where stdin and stdout are terminals, else
-as with --plain. Ctrl+c, SIGTERM and SIGHUP stop it in reverse dependency order; a second one kills.`,
+as with --plain. Ctrl+c, SIGTERM and SIGHUP stop it in reverse dependency order; a second one, a second later or more, kills.`,
 		ValidArgsFunction: a.completeServices,
 		RunE:              func(cmd *cobra.Command, services []string) error { return a.up(cmd, f, services) },
 	}
