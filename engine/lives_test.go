@@ -102,10 +102,14 @@ services:
 		s.line("a", fmt.Sprintf("gen%d stdout hello", g))
 		s.line("a", fmt.Sprintf("gen %d began", g))
 	}
-	expect(t, "by time", s.lines("a"), []string{
-		`a gen1 stdout hello`, `a gen1 stdout bye`, `a gen1 system gen 1 ended: exit code 0, you pressed r, .*`, `a gen2 system gen 2 began: was down .*`,
-		`a gen2 stdout hello`, `a gen2 stdout bye`, `a gen2 system gen 2 ended: exit code 0, .*`, `a gen3 system gen 3 began: was down .*`,
-		`a gen3 stdout hello`,
+	// What is not read from a log has the time at which it came in: a last word may come after the engine's word of the end.
+	system := func(l string) bool { return strings.Contains(l, " system ") }
+	expect(t, "words by time", slices.DeleteFunc(s.lines("a"), system), []string{
+		`a gen1 stdout hello`, `a gen1 stdout bye`, `a gen2 stdout hello`, `a gen2 stdout bye`, `a gen3 stdout hello`,
+	})
+	expect(t, "lives by time", slices.DeleteFunc(s.lines("a"), func(l string) bool { return !system(l) }), []string{
+		`a gen1 system gen 1 ended: exit code 0, you pressed r, .*`, `a gen2 system gen 2 began: was down .*`,
+		`a gen2 system gen 2 ended: exit code 0, .*`, `a gen3 system gen 3 began: was down .*`,
 	})
 	told := 0
 	recs, _ := s.Records(0)

@@ -223,6 +223,7 @@ services:
 		s.ready()
 		s.line("a", fmt.Sprintf("gen%d stdout hello", round))
 		s.do(engine.Command{Verb: engine.VerbStop})
+		s.line("a", fmt.Sprintf("gen%d stdout bye", round)) // the stop waits for last words, and not for ever
 		var said []string
 		for _, l := range s.lines("a") {
 			if strings.Contains(l, "stdout") {
