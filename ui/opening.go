@@ -92,15 +92,19 @@ var plainKeys = map[rune]string{
 // run in the event loop, which takes those keys. Without it they would wait there while the shell runs, and then act on services. There is
 // no method for it that leaves the screen as it is, so this reaches for the two fields inside; a test tells whether they are there. The
 // end of tea.Exec begins to read again.
-func drainInput(p *tea.Program) {
+func drainInput(ctx context.Context, p *tea.Program) {
 	reader, done := inputOf(p)
 	if reader == nil || done == nil {
 		return
 	}
-	reader.Cancel()
+	var enough <-chan time.Time
+	if !reader.Cancel() {
+		enough = time.After(time.Second) // a read that cannot be interrupted: the next key ends it
+	}
 	select {
-	case <-done:
-	case <-time.After(time.Second): // an input that cannot be interrupted: the next key ends the read
+	case <-done: // however long Update takes for what was read
+	case <-enough:
+	case <-ctx.Done():
 	}
 }
 

@@ -152,7 +152,7 @@ func TestShellGivenUpAtTheLastMomentGivesTheTerminalBack(t *testing.T) {
 	s.keys("e")
 	s.wait("opening a shell")
 	o := &opening{target: target{service: "api"}, cancel: func() {}, ready: true, canceled: true}
-	drainInput(s.p)
+	drainInput(t.Context(), s.p)
 	s.p.Send(handedMsg{shellMsg{over: o, target: o.target, cmd: []string{"sh"}}})
 	s.keys("esc")
 	s.gone("opening a shell")

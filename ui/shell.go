@@ -85,8 +85,8 @@ func (m *Model) handOver(msg shellMsg) tea.Cmd {
 	}
 	msg.over.ready = true
 	program := m.pacer.program
-	return m.jobs.do("hand the terminal over", func(context.Context) tea.Msg {
-		drainInput(program)
+	return m.jobs.do("hand the terminal over", func(ctx context.Context) tea.Msg {
+		drainInput(ctx, program)
 		return handedMsg{msg}
 	})
 }
