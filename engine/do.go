@@ -10,12 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 )
 
 // bringUp gives every service its lane and its first task, and removes or names orphans.
 func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
-	strays := orphans(e.project(), instances)
+	strays := plan.Orphans(e.project(), instances)
 	if e.opts.RemoveOrphans {
 		// First of all: they may have names, ports and networks that the services need.
 		e.removeOrphans(ctx, strays)
@@ -36,7 +37,7 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 	if len(strays) > 0 && !e.opts.RemoveOrphans {
 		e.mu.Lock()
 		for _, st := range strays {
-			e.orphaned = append(e.orphaned, st.seen.Name)
+			e.orphaned = append(e.orphaned, st.Seen.Name)
 		}
 		e.mu.Unlock()
 		e.warn(fmt.Sprintf("%d containers belong to services that the file does not name (%s); --remove-orphans removes them", len(strays), strings.Join(e.orphaned, ", ")))
@@ -45,12 +46,12 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 
 // removeOrphans stops and removes containers whose service the file does not name, all at the same time, and warns of those that
 // stay.
-func (e *Engine) removeOrphans(ctx context.Context, strays plan) {
+func (e *Engine) removeOrphans(ctx context.Context, strays plan.Plan) {
 	var wg sync.WaitGroup
 	for _, st := range strays {
 		wg.Go(func() {
-			s := newService(&project.Service{Name: st.service})
-			err := guarded("orphan "+st.seen.Name, func() error { return e.removeReplica(ctx, s, st.seen, st.reason, false) })
+			s := newService(&project.Service{Name: st.Service})
+			err := guarded("orphan "+st.Seen.Name, func() error { return e.removeReplica(ctx, s, st.Seen, st.Reason, false) })
 			if err != nil {
 				e.warn(err.Error())
 			}
@@ -65,8 +66,8 @@ func (e *Engine) openLane(s *service) {
 }
 
 // firstPlan is what up is going to do as far as it can be told before images are looked at. Callers hold mu.
-func (e *Engine) firstPlan(instances []Instance) plan {
-	var p plan
+func (e *Engine) firstPlan(instances []Instance) plan.Plan {
+	var p plan.Plan
 	fresh := map[string]bool{} // services whose first container is going to be another one
 	for _, level := range e.p.Order() {
 		for _, name := range level {
@@ -75,32 +76,32 @@ func (e *Engine) firstPlan(instances []Instance) plan {
 			if err != nil {
 				continue // the lane meets the same error and shows it
 			}
-			seen := seenService{completed: e.store.completed()}
+			seen := plan.Seen{Completed: e.store.completed()}
 			for _, in := range instances {
 				if in.Service == name {
-					seen.instances = append(seen.instances, in)
+					seen.Instances = append(seen.Instances, in)
 				}
 			}
 			if len(parentNames(s.conf)) > 0 {
 				// Its hash has the ids of containers in it, which may be made anew first.
-				w.hash = firstHash(seen.instances, w.hash)
-				w.joined, w.joinedWhy = e.joinedLocked(s)
+				w.Hash = firstHash(seen.Instances, w.Hash)
+				w.Joined, w.JoinedWhy = e.joinedLocked(s)
 			}
 			for _, name := range parentNames(s.conf) {
 				if fresh[name] {
-					w.rejoins = "it joins " + name + ", which gets a new container"
+					w.Rejoins = "it joins " + name + ", which gets a new container"
 				}
 			}
-			steps := decide(w, seen)
+			steps := plan.Decide(w, seen)
 			for _, st := range steps {
-				if st.replica == 1 && (st.op == opCreate || st.op == opRecreate) {
+				if st.Replica == 1 && (st.Op == plan.Create || st.Op == plan.Recreate) {
 					fresh[name] = true
 				}
 			}
 			p = append(p, steps...)
 		}
 	}
-	return append(p, orphans(e.p, instances)...)
+	return append(p, plan.Orphans(e.p, instances)...)
 }
 
 func firstHash(seen []Instance, otherwise string) string {

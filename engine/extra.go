@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"bulkhead/engine/plan"
 )
 
 // takeExtra makes one of the extra containers the one that its replica holds; the one that was held becomes extra in its place.
@@ -25,19 +27,19 @@ func (e *Engine) dropExtra(s *service, id string) {
 }
 
 // restoreNames gives containers that a swap named for its own time, and that was cut short, the name that they were to have.
-func (e *Engine) restoreNames(ctx context.Context, s *service, steps plan, spec func(int) CreateSpec) error {
+func (e *Engine) restoreNames(ctx context.Context, s *service, steps plan.Plan, spec func(int) CreateSpec) error {
 	for _, st := range steps {
-		if st.seen.ID == "" || st.op == opRemove || st.op == opRecreate { // a swap names what it makes
+		if st.Seen.ID == "" || st.Op == plan.Remove || st.Op == plan.Recreate { // a swap names what it makes
 			continue
 		}
-		name := containerName(spec(st.replica))
-		if !strings.HasSuffix(st.seen.Name, "_"+name) && st.seen.Name != name+"_"+short(st.seen.ID) {
+		name := containerName(spec(st.Replica))
+		if !strings.HasSuffix(st.Seen.Name, "_"+name) && st.Seen.Name != name+"_"+short(st.Seen.ID) {
 			continue
 		}
-		if err := e.rt.Rename(ctx, st.seen.ID, name); err != nil {
-			return say(err, "rename %s", st.seen.Name)
+		if err := e.rt.Rename(ctx, st.Seen.ID, name); err != nil {
+			return say(err, "rename %s", st.Seen.Name)
 		}
-		if err := e.refresh(ctx, s, st.seen.ID, ""); err != nil {
+		if err := e.refresh(ctx, s, st.Seen.ID, ""); err != nil {
 			return err
 		}
 	}

@@ -8,11 +8,13 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"bulkhead/engine/plan"
 )
 
 // adoptAll takes over what is there already when Run begins.
 func (e *Engine) adoptAll(instances []Instance) {
-	for _, in := range slices.SortedFunc(slices.Values(instances), byNumberThenAge) {
+	for _, in := range slices.SortedFunc(slices.Values(instances), plan.ByNumberThenAge) {
 		e.mu.Lock()
 		s := e.svcs[in.Service]
 		first := s != nil && s.reps[in.Replica] == nil

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 )
 
@@ -100,24 +101,24 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	if err != nil {
 		return false, err
 	}
-	wanted.recreate = t.first && e.opts.Recreate
+	wanted.Recreate = t.first && e.opts.Recreate
 	e.mu.Lock()
-	seen := seenService{completed: e.store.completed()}
-	wanted.joined, wanted.joinedWhy = e.joinedLocked(s)
+	seen := plan.Seen{Completed: e.store.completed()}
+	wanted.Joined, wanted.JoinedWhy = e.joinedLocked(s)
 	for _, r := range s.sorted() {
 		if r.inst.ID != "" {
-			seen.instances = append(seen.instances, r.inst)
+			seen.Instances = append(seen.Instances, r.inst)
 		}
 	}
-	seen.instances = append(seen.instances, s.extra...)
+	seen.Instances = append(seen.Instances, s.extra...)
 	e.mu.Unlock()
 
-	img, buildWhy, release, err := e.provideImage(ctx, s, t, w, k, why, len(seen.instances) == 0)
+	img, buildWhy, release, err := e.provideImage(ctx, s, t, w, k, why, len(seen.Instances) == 0)
 	defer release()
 	if err != nil {
 		return false, err
 	}
-	wanted.image = img
+	wanted.Image = img
 	if buildWhy != "" {
 		defer e.renew(s)
 	}
@@ -128,10 +129,10 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	if err != nil {
 		return false, err
 	}
-	maps.Copy(wanted.networks, ids)
+	maps.Copy(wanted.Networks, ids)
 
-	steps := decide(wanted, seen)
-	changed, err = e.walk(ctx, s, t, steps, *img, wanted.content, parents, k)
+	steps := plan.Decide(wanted, seen)
+	changed, err = e.walk(ctx, s, t, steps, *img, wanted.Content, parents, k)
 	if err == nil && changed && buildWhy != "" {
 		e.launch("old images", func(ctx context.Context) error { e.dropImages(ctx); return nil })
 	}
@@ -139,7 +140,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 }
 
 // walk carries out the steps of one service.
-func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
+func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
 	p := e.project()
 	hash, err := configHash(s.conf, parents)
 	if err != nil {
@@ -154,38 +155,38 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 	// Containers are made before their dependencies are ready, so that only the start is left to wait for.
 	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
 	for _, st := range steps {
-		n := st.replica
-		if st.op != opRemove && st.seen.ID != "" && e.replicaOf(s, st.seen.ID) == nil {
+		n := st.Replica
+		if st.Op != plan.Remove && st.Seen.ID != "" && e.replicaOf(s, st.Seen.ID) == nil {
 			// Of several containers for this number it is the one that stays.
-			e.takeExtra(s, st.seen)
+			e.takeExtra(s, st.Seen)
 		}
-		switch st.op {
-		case opCreate:
+		switch st.Op {
+		case plan.Create:
 			var id string
 			if err := timed(k, "create", func() (err error) { id, err = e.create(ctx, s, spec(n), "", t.cause); return err }); err != nil {
 				return changed, err
 			}
 			starts[n] = func(ctx context.Context) error { return e.start(ctx, s, spec(n), id, t.cause, k) }
-		case opRecreate:
+		case plan.Recreate:
 			swaps[n] = func(ctx context.Context) error {
-				return e.swap(ctx, s, st.seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.reason), k)
+				return e.swap(ctx, s, st.Seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.Reason), k)
 			}
-		case opStart:
+		case plan.Start:
 			starts[n] = func(ctx context.Context) error {
-				if err := e.catchUp(ctx, s, st.seen.ID, st.seen.ImageID); err != nil {
+				if err := e.catchUp(ctx, s, st.Seen.ID, st.Seen.ImageID); err != nil {
 					return err
 				}
-				return e.start(ctx, s, spec(n), st.seen.ID, t.cause, k)
+				return e.start(ctx, s, spec(n), st.Seen.ID, t.cause, k)
 			}
-		case opRestart:
-			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, s, spec(n), st.seen.ID, st.reason, k) }
-		case opUnpause:
+		case plan.Restart:
+			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, s, spec(n), st.Seen.ID, st.Reason, k) }
+		case plan.Unpause:
 			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
-		case opRemove:
-			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.seen, st.reason, false); err != nil {
+		case plan.Remove:
+			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.Seen, st.Reason, false); err != nil {
 				return changed, err
 			}
-			e.dropExtra(s, st.seen.ID)
+			e.dropExtra(s, st.Seen.ID)
 			changed = true
 		}
 	}
@@ -220,7 +221,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan, img 
 }
 
 func reasonSuffix(reason string) string {
-	if reason == "" || reason == "image is built anew" || reason == "image changed" {
+	if reason == "" || reason == "image changed" {
 		return ""
 	}
 	return " (" + reason + ")"
@@ -249,29 +250,29 @@ func (e *Engine) fail(s *service, err error) {
 }
 
 // wantOf gathers what the project asks of a service.
-func wantOf(p *project.Project, s *service, parents map[string]string) (want, error) {
+func wantOf(p *project.Project, s *service, parents map[string]string) (plan.Want, error) {
 	hash, err := configHash(s.conf, parents)
 	if err != nil {
-		return want{}, err
+		return plan.Want{}, err
 	}
-	w := want{name: s.name, replicas: s.conf.Replicas, hash: hash, restarts: restarts(s.conf)}
-	w.content = contentHash(p, s.conf)
-	w.networks = map[string]string{}
+	w := plan.Want{Name: s.name, Replicas: s.conf.Replicas, Hash: hash, Restarts: restarts(s.conf)}
+	w.Content = contentHash(p, s.conf)
+	w.Networks = map[string]string{}
 	if s.conf.Config.NetworkMode == "" {
 		for key := range s.conf.Config.Networks {
 			if n, ok := p.Networks[key]; ok {
-				w.networks[n.Name] = ""
+				w.Networks[n.Name] = ""
 			}
 		}
 	}
 	for _, v := range s.conf.Config.Volumes {
 		if vol, ok := p.Volumes[v.Source]; ok && v.Type == "volume" {
-			w.volumes = append(w.volumes, vol.Name)
+			w.Volumes = append(w.Volumes, vol.Name)
 		}
 	}
 	for _, o := range p.Services {
 		if d, ok := o.DependsOn[s.name]; ok && d.Condition == "service_completed_successfully" {
-			w.oneShot = true
+			w.OneShot = true
 		}
 	}
 	return w, nil
