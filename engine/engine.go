@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/fault"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
@@ -23,7 +24,6 @@ const (
 	shownEvents = 500  // of them in a snapshot
 	keptBuilds  = 50
 	keptLines   = 500 // output lines of one build
-	keptLedgers = 20
 	keptChanges = 20
 )
 
@@ -55,7 +55,7 @@ type Engine struct {
 	recSeq    uint64
 	builds    []*Build
 	buildSeq  int
-	ledgers   []*Ledger
+	ledgers   fault.Ledgers
 	watching  WatchStatus
 	plan      string
 	phase     Phase

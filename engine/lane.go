@@ -209,7 +209,7 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 			tctx, s.lane.cancel = context.WithCancelCause(ctx)
 			s.lane.busy = t
 			if t.verb != verbLook && !t.follows { // a look moves nothing
-				e.freezeLedger(s.name)
+				e.ledgers.Freeze(s.name)
 			}
 			if t.conf != nil {
 				s.conf = t.conf

@@ -22,16 +22,6 @@ func TestSlowStageIsMarkedAgainstItsMedian(t *testing.T) {
 	}
 }
 
-func TestVerdictCountsTheUntouched(t *testing.T) {
-	l := Ledger{Service: "orders", Fault: "SIGKILL", Rows: []LedgerRow{
-		{Service: "cart", Replica: 1, Outcome: Untouched}, {Service: "gateway", Replica: 1, Outcome: Errors}, {Service: "web", Replica: 2, Outcome: Died},
-	}}
-	want := "orders: SIGKILL; gateway errors, web/2 died; 1 untouched (same container id, start time, restart count)"
-	if got := l.Verdict(); got != want {
-		t.Errorf("verdict %q\nwant    %q", got, want)
-	}
-}
-
 func TestSignalThatEndsKeepsTheRestartPolicyIdle(t *testing.T) {
 	s := &service{conf: testService(func(c *composeService) {})}
 	for signal, want := range map[string]bool{"SIGKILL": true, "kill": true, "9": true, "SIGTERM": true, "15": true, "SIGSEGV": false, "HUP": false} {

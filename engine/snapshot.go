@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"bulkhead/engine/fault"
 	"bulkhead/engine/project"
 )
 
@@ -210,54 +211,20 @@ type Record struct {
 	Likely     *Likely // of a service's trouble or recovery, where one is known
 }
 
-// Ledger is the proof of who was touched by one fault and who was not.
-type Ledger struct {
-	Service string // the one that was hit
-	Replica int    // 0: all
-	Fault   string // "SIGKILL", "stop", "pause"
-	At      time.Time
-	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
-	BackIn  time.Duration // from the user's bring-back to ready; 0 before
-	Rows    []LedgerRow   // every other replica that ran, in dependency order
-
-	back time.Time // when the user brought it back
-}
-
-// LedgerRow compares one replica before and after.
-type LedgerRow struct {
-	Service string
-	Replica int
-	Before  Identity
-	After   Identity
-	Outcome Outcome
-	Delay   time.Duration // from the fault to the first sign of Outcome
-	Sign    string        // the first sign: "healthy -> unhealthy", a log line
-
-	wasHealthy bool
-	shares     string // "network": what it shares with the container that was hit
-	frozen     bool   // it was moved on purpose after the fault; what became of it since proves nothing
-}
-
-// Outcome is what a fault did to a bystander, worst last.
-type Outcome uint8
-
-const (
-	OutcomeUnknown Outcome = iota
-	Untouched              // same container id, start time and restart count; health and errors as before
-	Errors                 // untouched, with more errors in its log than before
-	WentUnhealthy
-	Died // another container id, start time or restart count, or not running
+// The types of faults, under the names that the engine's callers use.
+type (
+	Ledger    = fault.Ledger
+	LedgerRow = fault.Row
+	Outcome   = fault.Outcome
 )
 
-var outcomeNames = [...]string{"unknown", "untouched", "errors", "unhealthy", "died"}
-
-// String gives the word that the JSON uses.
-func (o Outcome) String() string {
-	if int(o) < len(outcomeNames) {
-		return outcomeNames[o]
-	}
-	return outcomeNames[0]
-}
+const (
+	OutcomeUnknown = fault.OutcomeUnknown
+	Untouched      = fault.Untouched
+	Errors         = fault.Errors
+	WentUnhealthy  = fault.WentUnhealthy
+	Died           = fault.Died
+)
 
 // Reload is a changed Compose file.
 type Reload struct {

@@ -344,11 +344,7 @@ func (e *Engine) Snapshot() *Snapshot {
 	for _, b := range e.builds {
 		n.Builds = append(n.Builds, *b)
 	}
-	for _, l := range e.ledgers {
-		c := *l
-		c.Rows = slices.Clone(l.Rows)
-		n.Ledgers = append(n.Ledgers, c)
-	}
+	n.Ledgers = e.ledgers.Copies()
 	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
 		n.Services = append(n.Services, e.svcs[name].snapshot(e.info.MemTotal))
 	}

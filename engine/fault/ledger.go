@@ -1,0 +1,218 @@
+// Package fault owns what is done to services on purpose and the proof of what that did to the others: the ledger, which compares
+// every other replica before and after, and the likely cause of trouble that comes later. It looks at nothing by itself: the
+// engine tells it how everybody stands, and it keeps no lock, because the engine calls it with its own state locked.
+package fault
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/container"
+)
+
+// Outcome is what a fault did to a bystander, worst last.
+type Outcome uint8
+
+const (
+	OutcomeUnknown Outcome = iota
+	Untouched              // same container id, start time and restart count; health and errors as before
+	Errors                 // untouched, with more errors in its log than before
+	WentUnhealthy
+	Died // another container id, start time or restart count, or not running
+)
+
+var outcomeNames = [...]string{"unknown", "untouched", "errors", "unhealthy", "died"}
+
+// String returns the word that the JSON uses.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return outcomeNames[0]
+}
+
+// Ledger is the proof of who was touched by one fault and who was not.
+type Ledger struct {
+	Service string // the one that was hit
+	Replica int    // 0: all
+	Fault   string // "SIGKILL", "stop", "pause"
+	At      time.Time
+	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
+	BackIn  time.Duration // from the user's bring-back to ready; 0 before
+	Rows    []Row         // every other replica that ran, in dependency order
+
+	back time.Time // when the user brought it back
+}
+
+// Row compares one replica before and after.
+type Row struct {
+	Service string
+	Replica int
+	Before  container.Identity
+	After   container.Identity
+	Outcome Outcome
+	Delay   time.Duration // from the fault to the first sign of Outcome
+	Sign    string        // the first sign: "healthy -> unhealthy", a log line
+
+	wasHealthy bool
+	shares     string // "network": what it shares with the container that was hit
+	frozen     bool   // it was moved on purpose after the fault; what became of it since proves nothing
+}
+
+// Stand is how one replica stands at a moment.
+type Stand struct {
+	Service   string
+	Replica   int
+	Identity  container.Identity
+	Live      bool
+	Unhealthy bool
+	// Shares is what it shares with the container that is hit ("network", "pid and ipc"); "" for nothing.
+	Shares string
+}
+
+// Hit is how the service of a ledger stands.
+type Hit struct {
+	HeldDown bool // only the user brings it back, and has not yet
+	Ready    bool
+	Hosting  bool // its container has the process that namespaces live by
+}
+
+// closesAfter is how long a ledger is open at least: a service that is back at once may still have hurt others.
+const closesAfter = time.Second
+
+// kept is how many ledgers are kept.
+const kept = 20
+
+// Ledgers are those of one project, the open one last. It is not safe for concurrent use. The zero value is empty.
+type Ledgers struct{ all []*Ledger }
+
+// Open notes how everybody else stands at the moment of a fault, and closes the ledger before.
+func (b *Ledgers) Open(now time.Time, service string, replica int, fault string, bystanders []Stand) {
+	if l := b.Current(); l != nil {
+		l.Closed = now
+	}
+	l := &Ledger{Service: service, Replica: replica, Fault: fault, At: now}
+	for _, s := range bystanders {
+		l.Rows = append(l.Rows, Row{Service: s.Service, Replica: s.Replica, Before: s.Identity, After: s.Identity, Outcome: Untouched,
+			wasHealthy: !s.Unhealthy, shares: s.Shares})
+	}
+	b.all = append(b.all, l)
+	if len(b.all) > kept {
+		b.all = b.all[1:]
+	}
+}
+
+// Current is the open ledger, nil when there is none.
+func (b *Ledgers) Current() *Ledger {
+	if n := len(b.all); n > 0 && b.all[n-1].Closed.IsZero() {
+		return b.all[n-1]
+	}
+	return nil
+}
+
+// Compare compares the open ledger with how everybody stands now. An outcome only gets worse. It returns the ledger when it is
+// closed by that, because the service is back.
+func (b *Ledgers) Compare(now time.Time, stand func(service string, replica int) Stand, hit Hit) *Ledger {
+	l := b.Current()
+	if l == nil {
+		return nil
+	}
+	for i := range l.Rows {
+		if row := &l.Rows[i]; !row.frozen {
+			row.compare(now.Sub(l.At), stand(row.Service, row.Replica), hit, l.Service)
+		}
+	}
+	if l.back.IsZero() && !hit.HeldDown {
+		l.back = now
+	}
+	if l.back.IsZero() || !hit.Ready || now.Sub(l.At) <= closesAfter {
+		return nil
+	}
+	l.BackIn, l.Closed = now.Sub(l.back), now
+	return l
+}
+
+func (row *Row) compare(after time.Duration, now Stand, hit Hit, of string) {
+	row.After = now.Identity
+	if row.shares != "" && !hit.Hosting {
+		row.worsen(Died, after, fmt.Sprintf("shares the %s of %s, which is down", row.shares, of))
+	}
+	switch {
+	case !now.Live:
+		row.worsen(Died, after, "not running")
+	case now.Identity.ID != row.Before.ID:
+		row.worsen(Died, after, "recreated")
+	case !now.Identity.Started.Equal(row.Before.Started), now.Identity.Restarts != row.Before.Restarts:
+		row.worsen(Died, after, "restarted")
+	case row.wasHealthy && now.Unhealthy:
+		row.worsen(WentUnhealthy, after, "healthy -> unhealthy")
+	}
+}
+
+// NoteErrors notes that a bystander logs more errors than before, since the first of them, which is line.
+func (b *Ledgers) NoteErrors(l *Ledger, service string, replica int, at time.Time, line string) {
+	for i := range l.Rows {
+		if row := &l.Rows[i]; row.Service == service && row.Replica == replica {
+			row.worsen(Errors, at.Sub(l.At), line)
+		}
+	}
+}
+
+// Freeze leaves a service out of the open ledger from now on, because it is about to be moved on purpose.
+func (b *Ledgers) Freeze(service string) {
+	l := b.Current()
+	if l == nil {
+		return
+	}
+	for i := range l.Rows {
+		if l.Rows[i].Service == service {
+			l.Rows[i].frozen = true
+		}
+	}
+}
+
+func (row *Row) worsen(o Outcome, after time.Duration, sign string) {
+	if o > row.Outcome {
+		row.Outcome, row.Delay, row.Sign = o, after, sign
+	}
+}
+
+// Copies returns copies of all ledgers, oldest first.
+func (b *Ledgers) Copies() []Ledger {
+	var out []Ledger
+	for _, l := range b.all {
+		out = append(out, l.Copy())
+	}
+	return out
+}
+
+// Copy returns a ledger that nobody writes to again.
+func (l *Ledger) Copy() Ledger {
+	c := *l
+	c.Rows = slices.Clone(l.Rows)
+	return c
+}
+
+// Verdict is a ledger in one line: "orders: SIGKILL; gateway errors; 5 untouched".
+func (l *Ledger) Verdict() string {
+	var touched []string
+	untouched := 0
+	for _, r := range l.Rows {
+		if r.Outcome == Untouched {
+			untouched++
+			continue
+		}
+		name := r.Service
+		if r.Replica > 1 {
+			name = fmt.Sprintf("%s/%d", r.Service, r.Replica)
+		}
+		touched = append(touched, fmt.Sprintf("%s %s", name, r.Outcome))
+	}
+	who := "nobody else suffered"
+	if len(touched) > 0 {
+		who = strings.Join(touched, ", ")
+	}
+	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", l.Service, l.Fault, who, untouched)
+}

@@ -1,0 +1,64 @@
+package fault
+
+import (
+	"testing"
+	"time"
+
+	"bulkhead/engine/container"
+)
+
+func TestVerdictCountsTheUntouched(t *testing.T) {
+	l := Ledger{Service: "orders", Fault: "SIGKILL", Rows: []Row{
+		{Service: "cart", Replica: 1, Outcome: Untouched}, {Service: "gateway", Replica: 1, Outcome: Errors}, {Service: "web", Replica: 2, Outcome: Died},
+	}}
+	want := "orders: SIGKILL; gateway errors, web/2 died; 1 untouched (same container id, start time, restart count)"
+	if got := l.Verdict(); got != want {
+		t.Errorf("verdict %q\nwant    %q", got, want)
+	}
+}
+
+func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	stand := func(name string) Stand {
+		return Stand{Service: name, Replica: 1, Live: true, Identity: container.Identity{ID: name, Started: start}}
+	}
+	shares := stand("sidecar")
+	shares.Shares = "network"
+	var b Ledgers
+	b.Open(start, "db", 0, "SIGKILL", []Stand{stand("api"), stand("web"), shares, stand("moved"), stand("gone"), stand("again")})
+	b.Freeze("moved")
+	now := map[string]Stand{}
+	for _, n := range []string{"api", "web", "sidecar", "moved", "gone", "again"} {
+		now[n] = stand(n)
+	}
+	look := func(name string, _ int) Stand { return now[name] }
+	change := func(name string, f func(*Stand)) {
+		s := now[name]
+		f(&s)
+		now[name] = s
+	}
+	change("web", func(s *Stand) { s.Unhealthy = true })
+	change("moved", func(s *Stand) { s.Identity.ID = "other" })
+	change("gone", func(s *Stand) { *s = Stand{} })
+	change("again", func(s *Stand) { s.Identity.Restarts = 1 })
+	if l := b.Compare(start.Add(2*time.Second), look, Hit{HeldDown: true}); l != nil {
+		t.Fatal("closed while the service is held down")
+	}
+	change("web", func(s *Stand) { s.Unhealthy = false })
+	b.NoteErrors(b.Current(), "web", 1, start.Add(time.Second), "a line") // less grave than what is known
+	b.NoteErrors(b.Current(), "api", 1, start.Add(time.Second), "a line")
+	if l := b.Compare(start.Add(3*time.Second), look, Hit{}); l != nil {
+		t.Fatal("closed before the service is ready")
+	}
+	l := b.Compare(start.Add(5*time.Second), look, Hit{Ready: true, Hosting: true})
+	if l == nil || l.BackIn != 2*time.Second || b.Current() != nil {
+		t.Fatalf("closed %v, back in %v", l, l.BackIn)
+	}
+	want := map[string]string{"api": "errors a line", "web": "unhealthy healthy -> unhealthy", "sidecar": "died shares the network of db, which is down",
+		"moved": "untouched ", "gone": "died not running", "again": "died restarted"}
+	for _, r := range l.Rows {
+		if got := r.Outcome.String() + " " + r.Sign; got != want[r.Service] {
+			t.Errorf("%s: %q, want %q", r.Service, got, want[r.Service])
+		}
+	}
+}
