@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/engine/fault"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 )
@@ -272,15 +273,15 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 		return fmt.Errorf("%s %s: it is %s", c.Verb, s.name, state)
 	}
 	fatal := c.Verb == VerbKill && ends(signal, s)
-	fault := signal
+	what := signal
 	if c.Verb == VerbPause {
-		fault = "pause"
+		what = "pause"
 	}
 	kind := "fault"
 	if c.Verb == VerbUnpause {
-		kind, fault = "service", "unpause"
+		kind, what = "service", "unpause"
 	} else {
-		e.openLedger(s, c.Replica, fault)
+		e.openLedger(s, c.Replica, what)
 	}
 	for _, r := range rs {
 		r.blame = c.Cause
@@ -297,7 +298,10 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 	for i, r := range rs {
 		ids[i] = r.inst.ID
 	}
-	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", s.name, fault, c.Cause)})
+	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", s.name, what, c.Cause)})
+	if happened := map[Verb]fault.Kind{VerbKill: fault.Killed, VerbPause: fault.Paused}[c.Verb]; happened != fault.KindUnknown {
+		e.incident(fault.Event{Time: time.Now(), Kind: happened, Service: s.name})
+	}
 	e.mu.Unlock()
 	for _, id := range ids {
 		var err error

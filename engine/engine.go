@@ -56,6 +56,7 @@ type Engine struct {
 	builds    []*Build
 	buildSeq  int
 	ledgers   fault.Ledgers
+	incidents []fault.Event // the latest, oldest first
 	watching  WatchStatus
 	plan      string
 	phase     Phase

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"bulkhead/engine/fault"
@@ -148,4 +150,45 @@ func (e *Engine) trouble(service string, n int, at time.Time) (time.Time, string
 		return time.Time{}, "", false
 	}
 	return l.Time, string(logs.Plain(nil, l.Text)), true
+}
+
+// keptIncidents is how many events are kept to find likely causes in.
+const keptIncidents = 500
+
+// incident keeps what happened to a replica, and returns what that most likely comes from; nil when nothing is known. Callers hold mu.
+func (e *Engine) incident(now fault.Event) *fault.Likely {
+	l := fault.LikelyCause(now, e.incidents, func(name string) []string {
+		if s := e.svcs[name]; s != nil {
+			return slices.Sorted(maps.Keys(s.conf.DependsOn))
+		}
+		return nil
+	})
+	e.incidents = append(e.incidents, now)
+	if len(e.incidents) > 2*keptIncidents {
+		e.incidents = slices.Clone(e.incidents[len(e.incidents)-keptIncidents:])
+	}
+	return l
+}
+
+// incident is what the present state of a replica means to those who need its service. Callers hold Engine.mu.
+func (s *service) incident(r *replica, cause string, now time.Time) fault.Event {
+	i := fault.Event{Time: now, Service: s.name, Replica: r.number, Container: r.inst.ID, ExitCode: r.inst.ExitCode}
+	ended := r.inst.State == StateExited || r.inst.State == StateRestarting
+	health := r.health()
+	switch {
+	case health == Unhealthy:
+		i.Kind = fault.Sick
+	case ended && cause != EndedByItself:
+		i.Kind = fault.Stopped
+	case ended && r.inst.ExitCode == 0:
+		i.Kind = fault.Ended
+	case ended:
+		i.Kind = fault.Crashed
+	case r.sick && health == Healthy:
+		i.Kind, i.Ready = fault.Recovered, true
+	case r.state == StateStarting || r.state == StateRunning:
+		i.Kind, i.Ready = fault.Up, r.state == StateRunning && (health == Healthy || health == HealthNone)
+	}
+	r.sick = health == Unhealthy
+	return i
 }

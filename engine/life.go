@@ -144,12 +144,7 @@ func (e *Engine) recordReplica(s *service, r *replica, cause string) {
 		rec.Text += " (" + cause + ")"
 	}
 	rec.Time = time.Now()
-	rec.Likely = likely(&rec, e.records[max(0, len(e.records)-shownEvents):], func(name string) []string {
-		if s := e.svcs[name]; s != nil {
-			return slices.Sorted(maps.Keys(s.conf.DependsOn))
-		}
-		return nil
-	})
+	rec.Likely = e.incident(s.incident(r, cause, rec.Time))
 	if rec.Likely != nil {
 		rec.Text += "; likely cause: " + rec.Likely.String()
 	}

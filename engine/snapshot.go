@@ -216,6 +216,7 @@ type (
 	Ledger    = fault.Ledger
 	LedgerRow = fault.Row
 	Outcome   = fault.Outcome
+	Likely    = fault.Likely
 )
 
 const (

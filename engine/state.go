@@ -52,6 +52,7 @@ type replica struct {
 	cause      string
 	lives      *lives    // of the container that inst is; nil while there is none
 	blame      string    // what the next change of state is due to, when we know beforehand
+	sick       bool      // its health was unhealthy when it was recorded last
 	byUs       bool      // the end that is seen next was asked for
 	stopBy     time.Time // when the engine kills it unless it has ended; valid while it is being stopped
 
