@@ -69,4 +69,6 @@ type Command struct {
 	Orphans    bool              `json:"orphans,omitempty"`
 	Grace      *time.Duration    `json:"grace,omitempty"` // nil: the service's own, else the loop's
 	Cause      string            `json:"cause,omitempty"` // "you pressed r"
+	// Limit is how long a dependency that the command waits for may take from its own start on; 0: no limit.
+	Limit time.Duration `json:"limit,omitempty"`
 }

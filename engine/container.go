@@ -47,6 +47,9 @@ func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, 
 func (e *Engine) discard(ctx context.Context, s *service, id string, cause error) error {
 	e.mu.Lock()
 	delete(s.incoming, id)
+	if r := s.byID(id); r != nil {
+		r.byUs, r.blame = true, "the new generation did not start"
+	}
 	e.mu.Unlock()
 	err := e.rt.Remove(context.WithoutCancel(ctx), id, true, false)
 	return errors.Join(cause, err)
@@ -83,6 +86,9 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 		r.blame = cause // the engine's event may come before we have looked
 	}
 	e.mu.Unlock()
+	if len(s.conf.Config.PostStart) > 0 {
+		e.store.setUnhooked(id, true)
+	}
 	began := time.Now()
 	err = e.rt.Start(ctx, spec, id)
 	release()
@@ -101,7 +107,7 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 	if err := e.settleDeletes(ctx, s, id); err != nil {
 		return err
 	}
-	return e.hooks(ctx, s, id, "post_start", s.conf.Config.PostStart)
+	return e.postStart(ctx, s, id)
 }
 
 // picksPort says whether the engine picks the host port of a service: out of a range, or any. Two that start at the same time may both be
@@ -110,22 +116,6 @@ func picksPort(conf *project.Service) bool {
 	return slices.ContainsFunc(conf.Config.Ports, func(p types.ServicePortConfig) bool {
 		return p.Published == "" || p.Published == "0" || strings.Contains(p.Published, "-")
 	})
-}
-
-// hooks runs a service's hooks one after the other.
-func (e *Engine) hooks(ctx context.Context, s *service, id, which string, hooks []types.ServiceHook) error {
-	for _, h := range hooks {
-		out := e.lineWriter(s, id)
-		code, err := e.rt.Exec(ctx, id, ExecOptions{Cmd: h.Command, User: h.User, Dir: h.WorkingDir, Privileged: h.Privileged, Env: environ(h.Environment), Stdout: out, Stderr: out})
-		out.flush()
-		if err != nil {
-			return say(err, "%s hook of %s", which, s.name)
-		}
-		if code != 0 {
-			return fmt.Errorf("%s hook of %s: %q exited with %d", which, s.name, h.Command, code)
-		}
-	}
-	return nil
 }
 
 // environ gives a mapping as KEY=value lines; a key without a value is taken out.

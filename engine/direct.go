@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,8 @@ import (
 
 // Direct carries out a command on a project that no running engine holds: it finds the containers by their labels and acts at once,
 // in dependency order where p is given. Verbs: start, stop, restart, kill, pause, unpause, down.
-// report gets a line for each thing done and may be nil. The error names what did not work; the rest is done all the same.
+// Hooks are run where p is given. report gets a line for each thing done and may be nil. The error names what did not work; the rest is
+// done all the same, but what requires a service that did not start is not started.
 func Direct(ctx context.Context, runtime Runtime, name string, p *project.Project, c Command, report func(Record)) error {
 	if report == nil {
 		report = func(Record) {}
@@ -43,11 +45,11 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 	if len(mine) == 0 && c.Verb != VerbDown {
 		return fmt.Errorf("%s: project %s has no containers; `bulkhead up` makes them", c.Verb, name)
 	}
-	d := direct{rt: rt, p: p, c: c, report: report}
+	d := direct{rt: rt, p: p, c: c, report: report, down: map[string]bool{}}
 	switch c.Verb {
 	case VerbStart:
 		joiners := joining(mine, all)
-		err = d.levels(ctx, mine, false, d.start)
+		err = d.inOrder(ctx, mine)
 		if err == nil {
 			// What lived in a namespace that ended does not notice that there is a new one.
 			err = d.restart(ctx, joiners)
@@ -65,7 +67,7 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 	default:
 		return fmt.Errorf("%s: it needs a running `bulkhead up`", c.Verb)
 	}
-	return err
+	return join(append([]error{err}, d.hookErrs...)...)
 }
 
 // joining lists the running containers that share a namespace with one of those that do not run, and are not among them.
@@ -107,7 +109,7 @@ func (d *direct) restart(ctx context.Context, all []Instance) error {
 	for i := range down {
 		down[i].State = StateExited
 	}
-	return d.levels(ctx, down, false, d.start)
+	return d.inOrder(ctx, down)
 }
 
 // direct is one command on its way.
@@ -116,8 +118,10 @@ type direct struct {
 	p  *project.Project // may be nil
 	c  Command
 
-	mu     sync.Mutex
-	report func(Record)
+	mu       sync.Mutex
+	report   func(Record)
+	hookErrs []error         // pre_stop hooks that failed: what they were before is done all the same
+	down     map[string]bool // services that could not be started, or not finish it
 }
 
 func (d *direct) say(in Instance, what string) {
@@ -208,14 +212,66 @@ func (d *direct) start(ctx context.Context, in Instance) error {
 	if in.State == StateRunning && d.c.Verb == VerbStart {
 		return nil
 	}
-	if in.State == StatePaused {
+	if in.State == StatePaused && d.c.Verb == VerbStart { // a restart has stopped it
 		return d.rt.Unpause(ctx, in.ID)
 	}
 	if err := d.rt.Start(ctx, d.spec(in), in.ID); err != nil {
 		return say(err, "start %s", in.Name)
 	}
 	d.say(in, "started")
+	s := d.spec(in).Service
+	if s == nil {
+		return nil
+	}
+	return runHooks(ctx, d.rt, s.Name, in.ID, "post_start", s.Config.PostStart, func(line []byte) { d.say(in, "post_start: "+string(line)) })
+}
+
+// inOrder starts containers, and none of a service that requires one which did not start.
+func (d *direct) inOrder(ctx context.Context, all []Instance) error {
+	return d.levels(ctx, all, false, func(ctx context.Context, in Instance) error {
+		err := d.missing(in)
+		if err == nil {
+			err = d.start(ctx, in)
+		}
+		if err != nil {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.down[in.Service] = true
+		}
+		return err
+	})
+}
+
+// missing says which service a container's service requires and does not have.
+func (d *direct) missing(in Instance) error {
+	s := d.spec(in).Service
+	if s == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		if d.down[name] && s.DependsOn[name].Required {
+			return fmt.Errorf("start %s: not done, because it depends on %s, which did not", in.Name, name)
+		}
+	}
 	return nil
+}
+
+// preStop runs the pre_stop hooks of a container that runs. One that fails holds no stop up.
+func (d *direct) preStop(ctx context.Context, in Instance) {
+	s := d.spec(in).Service
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	defer cancel()
+	err := runHooks(ctx, d.rt, s.Name, in.ID, "pre_stop", s.Config.PreStop, func(line []byte) { d.say(in, "pre_stop: "+string(line)) })
+	if err != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.hookErrs = append(d.hookErrs, err)
+	}
 }
 
 func (d *direct) stop(ctx context.Context, in Instance) error {
@@ -227,6 +283,9 @@ func (d *direct) stop(ctx context.Context, in Instance) error {
 	case StateRunning, StateRestarting:
 	default:
 		return nil
+	}
+	if in.State != StateRestarting { // between two lives nothing runs that could run a hook
+		d.preStop(ctx, in)
 	}
 	grace := time.Duration(-1)
 	if d.c.Grace != nil {

@@ -113,7 +113,8 @@ func firstHash(seen []Instance, otherwise string) string {
 }
 
 // Do carries out a command and returns when that is done: after restart or up of a service when it runs again (not when
-// it is ready; see WaitReady). When ctx ends first, the work goes on. Errors are one line with a remedy where there is one.
+// it is ready; see WaitReady), or when it waits for a dependency that will not come by itself, which is an error. When ctx ends first, the
+// work goes on. Errors are one line with a remedy where there is one.
 func (e *Engine) Do(ctx context.Context, c Command) error {
 	select {
 	case <-e.running:
@@ -156,9 +157,13 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	default:
 		return fmt.Errorf("%q is not a command", c.Verb)
 	}
-	var tasks []*task
+	var errands []errand
 	e.mu.Lock()
 	for _, s := range targets {
+		if t := s.own(); t != nil && c.Verb == VerbUp {
+			errands = append(errands, errand{s, t})
+			continue
+		}
 		if c.Verb == VerbRebuild && s.lane.image != nil {
 			s.lane.image(errSuperseded)
 		}
@@ -169,10 +174,10 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 			t.conf = &conf
 		}
 		s.enqueue(t)
-		tasks = append(tasks, t)
+		errands = append(errands, errand{s, t})
 	}
 	e.mu.Unlock()
-	return waitFor(ctx, tasks)
+	return e.finish(ctx, errands, c.Limit)
 }
 
 func waitFor(ctx context.Context, tasks []*task) error {
@@ -185,7 +190,7 @@ func waitFor(ctx context.Context, tasks []*task) error {
 			return ctx.Err()
 		}
 	}
-	return errors.Join(errs...)
+	return join(errs...)
 }
 
 // targets finds the services that a command names; none means all, where that makes sense.
@@ -247,7 +252,7 @@ func (e *Engine) all(targets []*service, f func(*service) error) error {
 	for range targets {
 		out = append(out, <-errs)
 	}
-	return errors.Join(out...)
+	return join(out...)
 }
 
 // strike kills, pauses or unpauses the replicas of a service, and opens the ledger of a fault.
@@ -447,17 +452,16 @@ func (e *Engine) inReverse(ctx context.Context, targets []*service, c Command) e
 
 // down stops and removes everything of the project.
 func (e *Engine) down(ctx context.Context, targets []*service, c Command) error {
-	if err := e.inReverse(ctx, targets, c); err != nil {
-		return err
+	stopped := e.inReverse(ctx, targets, c)
+	if stopped != nil && !OnlyHooks(stopped) || len(c.Services) > 0 {
+		return stopped
 	}
-	if len(c.Services) > 0 {
-		return nil
-	}
-	return sweep(ctx, e.rt, e.name, c, func(r Record) {
+	swept := sweep(ctx, e.rt, e.name, c, func(r Record) {
 		e.mu.Lock()
 		e.record(r)
 		e.mu.Unlock()
 	})
+	return join(stopped, swept)
 }
 
 // WaitReady waits until the named services (none: all) are ready; it returns an error that names the service and the reason as soon as
@@ -476,7 +480,7 @@ func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
 				continue
 			}
 			// What cannot recover by itself is the reason, also for those that wait for it.
-			if why := s.hopeless(); why != "" && s.lane.busy == nil {
+			if why := s.hopeless(); why != "" && (s.lane.busy == nil || s.blocked != "") {
 				if s.remedy != "" && why == s.err {
 					why += "; " + s.remedy
 				}

@@ -208,6 +208,9 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		e.mu.Lock()
+		s.unbuilt = why != "" && err != nil
+		e.mu.Unlock()
 		if err != nil {
 			return nil, err
 		}

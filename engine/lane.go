@@ -53,6 +53,15 @@ type task struct {
 	conf    *project.Service // takes effect when the task begins; nil: as it is
 
 	done chan error // capacity 1
+
+	over bool // it has ended with err; both are guarded by Engine.mu
+	err  error
+}
+
+// finish notes how a task ended, for who waits on done and for who looks. Callers hold mu.
+func (t *task) finish(err error) {
+	t.over, t.err = true, err
+	t.done <- err // it has room for the one answer
 }
 
 // stopMode is how the task stops what it has to stop.
@@ -153,7 +162,7 @@ func (s *service) nudge() {
 // abort ends what a lane is doing and forgets what waits in it, because something harsher comes. Callers hold mu.
 func (s *service) abort(why error) {
 	for _, t := range s.lane.queue {
-		t.done <- why
+		t.finish(why)
 	}
 	s.lane.queue = nil
 	if s.lane.cancel != nil {
@@ -236,13 +245,29 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 		if t.first {
 			s.settled = true
 		}
+		t.finish(s.outcome(t, err))
 		e.settle(s)
 		e.mu.Unlock()
-		t.done <- err
 		if e.dismiss(s) {
 			return nil
 		}
 	}
+}
+
+// outcome is the result of a task that has ended with err: pre_stop hooks that failed in it are a part of it. Callers hold mu.
+func (s *service) outcome(t *task, err error) error {
+	if len(s.hookErrs) > 0 {
+		err = join(append([]error{err}, s.hookErrs...)...)
+		s.hookErrs = nil
+	}
+	switch {
+	case t.verb == verbAdopt || t.verb == verbLook: // they bring nothing anywhere
+	case err != nil:
+		s.failed = err
+	case t.verb != VerbRestart && t.verb != verbRenew: // these may follow what failed by themselves
+		s.failed = nil
+	}
+	return err
 }
 
 // carryOut does one task.
@@ -422,32 +447,49 @@ func (k *change) endReady() {
 	})
 }
 
+// crashLoop is how many restarts by policy without a healthy moment in between make a service one that will not come up by itself. With
+// Docker's pauses between them (100 ms, doubled each time) that is about three seconds, which a service that only has to wait for
+// another may well need.
+const crashLoop = 5
+
 // hopeless says why a service will not become ready by itself, "" while it may. Callers hold mu.
 func (s *service) hopeless() string {
 	if len(s.waitsOn) > 0 {
 		return "" // it is the other one's matter
 	}
-	if s.err != "" && s.state == StateBroken {
+	if s.err != "" {
 		return s.err
 	}
 	for _, r := range s.sorted() {
-		in := r.inst
-		switch {
-		case in.ID == "":
-		case in.State == StateExited && (in.ExitCode != 0 || !s.completed()) && !r.byUs && s.settled:
-			if in.OOM {
-				return fmt.Sprintf("%s: out of memory, killed by the kernel (exit code %d)", s.name, in.ExitCode)
-			}
-			return fmt.Sprintf("%s: exited with code %d", s.name, in.ExitCode)
-		case r.live() && in.Health == Unhealthy:
-			text := s.name + ": unhealthy"
-			if out := strings.TrimSpace(in.HealthOutput); out != "" {
-				text += ": its check says " + strconv.Quote(out[strings.LastIndexByte(out, '\n')+1:])
-			}
-			return text
-		case r.byUs && s.byHand:
+		if why := s.ailment(r); why != "" {
+			return s.name + ": " + strings.TrimPrefix(why, "is ")
+		}
+		if r.byUs && s.byHand && r.inst.ID != "" {
 			return s.name + ": stopped by you"
 		}
+	}
+	return ""
+}
+
+// ailment says what keeps a replica from becoming ready by itself, in words that follow the service's name; "" when nothing does, or
+// when it is down because somebody asked for it. Callers hold mu.
+func (s *service) ailment(r *replica) string {
+	in := r.inst
+	switch {
+	case in.ID == "":
+	case in.State == StateExited && (in.ExitCode != 0 || !s.completed()) && !r.byUs && s.settled:
+		if in.OOM {
+			return fmt.Sprintf("is out of memory, killed by the kernel (exit code %d)", in.ExitCode)
+		}
+		return fmt.Sprintf("exited with code %d", in.ExitCode)
+	case in.State == StateRestarting && in.Restarts-r.calm.Restarts >= crashLoop:
+		return fmt.Sprintf("is crash-looping: exited with code %d, restarted %d times by its restart policy", in.ExitCode, in.Restarts-r.calm.Restarts)
+	case r.live() && in.Health == Unhealthy:
+		text := "is unhealthy"
+		if out := strings.TrimSpace(in.HealthOutput); out != "" {
+			text += ": its check says " + strconv.Quote(out[strings.LastIndexByte(out, '\n')+1:])
+		}
+		return text
 	}
 	return ""
 }

@@ -58,6 +58,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		in.Health = prev.Health
 	}
 	r.inst = in
+	r.unhooked = len(s.conf.Config.PostStart) > 0 && e.store.unhooked(in.ID)
 	delete(s.incoming, in.ID)
 	if newLife {
 		if prev.ID == in.ID && !prev.Started.IsZero() && prev.State != StateCreated {
@@ -375,6 +376,11 @@ func (e *Engine) lookAfter(s *service) {
 func (e *Engine) warn(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.warnLocked(text)
+}
+
+// warnLocked is warn for those who hold mu.
+func (e *Engine) warnLocked(text string) {
 	if !slices.Contains(e.warnings, text) {
 		e.warnings = append(e.warnings, text)
 	}

@@ -38,6 +38,10 @@ type service struct {
 	waitsOn  []string        // "a running": the services that are down whose namespaces it shares
 	leaving  bool            // the Compose file does not name it any more: its containers are being removed
 	gone     bool            // they are removed, and its lane takes no more tasks
+	unbuilt  bool            // the last build failed: up tries it again
+	failed   error           // of the last task that was to bring it where it should be
+	blocked  string          // why what it waits for does not come by itself; err says it too
+	hookErrs []error         // pre_stop hooks that failed during the lane's task
 	past     map[string]past // containers that were replaced, until their end is seen
 }
 
@@ -47,6 +51,8 @@ type replica struct {
 	generation int
 	inst       Instance // ID is "" while there is no container
 	early      bool     // our own probe passed in this life
+	unhooked   bool     // its post_start hooks have not all succeeded since it was started
+	calm       Identity // the container, and its restarts when it was healthy last
 	since      time.Time
 	state      State
 	cause      string
@@ -121,7 +127,7 @@ func (r *replica) live() bool { return r.inst.ID != "" && r.inst.State == StateR
 // ready says whether a replica is ready in the sense of DESIGN: the engine says healthy, or our own early probe
 // passed, or there is nothing to ask and it runs.
 func (r *replica) ready(conf *project.Service) bool {
-	if !r.live() {
+	if !r.live() || r.unhooked {
 		return false
 	}
 	switch r.inst.Health {
@@ -133,6 +139,11 @@ func (r *replica) ready(conf *project.Service) bool {
 		return false
 	}
 	return conf.Extra.Probe == "" || r.early
+}
+
+// healthy says whether the healthcheck has passed in this life: by the engine's result, or by our own early run of the same test.
+func (r *replica) healthy() bool {
+	return r.live() && (r.inst.Health == Healthy || r.inst.Health == HealthStarting && r.early && len(r.inst.HealthTest) > 0)
 }
 
 // health is what to show: our own early probe counts as healthy until the engine has its first result.
@@ -214,6 +225,9 @@ func (e *Engine) settle(s *service) {
 	now := time.Now()
 	state := StateUnknown
 	for _, r := range s.sorted() {
+		if r.calm.ID != r.inst.ID || r.healthy() {
+			r.calm = r.inst.Identity
+		}
 		st := r.shown(s.conf)
 		if st != r.state {
 			r.state, r.since = st, now

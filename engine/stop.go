@@ -111,10 +111,8 @@ func (e *Engine) stopInstance(ctx context.Context, s *service, in Instance, m st
 		cause = "" // the change says it all, and two seconds are over before a line is read
 	}
 	e.showStopping(s, in.ID, grace, cause)
-	if in.State == StateRunning {
-		if err := e.hooks(ctx, s, in.ID, "pre_stop", s.conf.Config.PreStop); err != nil {
-			e.warn(err.Error())
-		}
+	if in.State != StateRestarting { // between two lives nothing runs that could run a hook
+		e.preStop(ctx, s, in.ID)
 	}
 	if !end.own {
 		if handles, known := e.rt.HandlesStop(ctx, in.ID); known && !handles {

@@ -37,6 +37,7 @@ type stored struct {
 	Owes        map[string]table     `json:"owes"`        // what is still to be deleted at the next start, by container id
 	Images      map[string]imageNote `json:"images"`      // by "service image-id"
 	Prepared    map[string]string    `json:"prepared"`    // fingerprint of what prepare was last run with, by service
+	Unhooked    map[string]bool      `json:"unhooked"`    // ids of containers whose post_start hooks have not succeeded since the last start
 }
 
 // life is the last known life of a replica.
@@ -69,6 +70,9 @@ func openStore(base, engine, project string) *store {
 		if json.Unmarshal(b, &d) == nil && d.Generations != nil && d.Completed != nil && d.Holds != nil && d.Owes != nil && d.Images != nil && d.Prepared != nil {
 			s.data = d
 		}
+	}
+	if s.data.Unhooked == nil { // a file of an earlier version has none
+		s.data.Unhooked = map[string]bool{}
 	}
 	return s
 }
@@ -156,7 +160,26 @@ func (s *store) drop(id string) {
 	delete(s.data.Completed, id)
 	delete(s.data.Holds, id)
 	delete(s.data.Owes, id)
+	delete(s.data.Unhooked, id)
 	maps.DeleteFunc(s.owners, func(k ownerKey, _ [2]int) bool { return k.id == id })
+	s.dirty = true
+}
+
+// unhooked says whether post_start hooks of a container have not succeeded since its last start.
+func (s *store) unhooked(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.Unhooked[id]
+}
+
+func (s *store) setUnhooked(id string, unhooked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if unhooked {
+		s.data.Unhooked[id] = true
+	} else {
+		delete(s.data.Unhooked, id)
+	}
 	s.dirty = true
 }
 

@@ -26,14 +26,15 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	s.byHand = false
 	s.err, s.remedy = "", ""
 	w := s.takeWork()
-	stale := slices.Sorted(maps.Keys(s.stale))
+	stale, unbuilt := slices.Sorted(maps.Keys(s.stale)), s.unbuilt
 	e.mu.Unlock()
 	if w == nil {
 		w = newWork(time.Now())
 	}
-	if t.verb == VerbUp && !t.first && !wasByHand && len(stale) > 0 {
+	if t.verb == VerbUp && !t.first && !wasByHand && (len(stale) > 0 || unbuilt) {
 		// u applies what is pending: the same work as if the files had just been saved.
 		w.merge(e.workFor(s, stale))
+		w.rebuild = w.rebuild || unbuilt
 		return e.laneBatch(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: t.cause, asked: true}, w)
 	}
 
@@ -180,6 +181,10 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 			}
 		case plan.Restart:
 			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, s, spec(n), st.Seen.ID, st.Reason, k) }
+		case plan.Keep:
+			if e.store.unhooked(st.Seen.ID) && st.Seen.State == StateRunning {
+				starts[n] = func(ctx context.Context) error { return e.postStart(ctx, s, st.Seen.ID) }
+			}
 		case plan.Unpause:
 			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
 		case plan.Remove:
@@ -243,7 +248,8 @@ func (e *Engine) fail(s *service, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.err = firstLine(err)
-	if text, remedy, ok := strings.Cut(s.err, "; "); ok {
+	var hook *HookError // whose words may hold anything
+	if text, remedy, ok := strings.Cut(s.err, "; "); ok && !errors.As(err, &hook) {
 		s.err, s.remedy = text, remedy
 	}
 	e.settle(s)
@@ -276,58 +282,6 @@ func wantOf(p *project.Project, s *service, parents map[string]string) (plan.Wan
 		}
 	}
 	return w, nil
-}
-
-// awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds down keeps nobody waiting.
-func (e *Engine) awaitDependencies(ctx context.Context, s *service) error {
-	err := e.await(ctx, func() (bool, error) {
-		waits := e.unmet(s)
-		if !slices.Equal(waits, s.waitsFor) {
-			s.waitsFor = waits
-			e.settle(s)
-		}
-		return len(waits) == 0, nil
-	})
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-// unmet lists the conditions that do not hold yet: "db healthy". Callers hold mu.
-func (e *Engine) unmet(s *service) []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(s.conf.DependsOn)) {
-		dep := s.conf.DependsOn[name]
-		d := e.svcs[name]
-		if d == nil || d.byHand || d.conf.Replicas == 0 {
-			continue
-		}
-		if !dep.Required && d.hopeless() != "" {
-			continue
-		}
-		switch dep.Condition {
-		case "service_healthy":
-			if !d.isReady() {
-				out = append(out, name+" healthy")
-			}
-		case "service_completed_successfully":
-			if !d.completed() {
-				out = append(out, name+" completed")
-			}
-		default:
-			started := 0
-			for _, r := range d.reps {
-				if r.live() || r.inst.State == StateExited && !r.inst.Started.IsZero() && d.settled {
-					started++
-				}
-			}
-			if started < d.conf.Replicas {
-				out = append(out, name+" started")
-			}
-		}
-	}
-	return out
 }
 
 // laneRestart stops and starts a service's containers in place.

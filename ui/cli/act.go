@@ -313,11 +313,10 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 		for _, cmd := range commands {
 			cmd.Cause = "you asked for it"
 			if err := s.e.Do(sctx, cmd); err != nil {
+				if !strings.HasPrefix(err.Error(), string(cmd.Verb)) {
+					err = fmt.Errorf("%s %s: %w", cmd.Verb, p.Name, err)
+				}
 				return Leave, err
-			}
-			if err := s.e.WaitReady(sctx, cmd.Services...); err != nil {
-				a.quote(lastWords(ctx, a.rt, s.e, troubled(s.e.Snapshot(), err)))
-				return Leave, fmt.Errorf("%s: %w", cmd.Verb, err)
 			}
 		}
 		// Who is restarted with them is not waited for by the commands. What is asked of a lane comes after that restart.
@@ -326,6 +325,7 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 				return Leave, err
 			}
 		}
+		s.warnOfExits(ctx, s.e.Snapshot())
 		return Leave, nil
 	})
 }

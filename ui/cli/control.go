@@ -21,8 +21,9 @@ import (
 //	GET  /v1/                     who this is
 //	POST /v1/do                   an engine.Command; answers when it is done, with the lines it led to
 //	GET  /v1/snapshot             the rows of `ps --json`
-//	GET  /v1/records?since=SEQ    the lines of `up --json` without the logs, from after SEQ on, until either side ends it
-//	GET  /v1/wait?service=NAME    answers when the named services (none: all) are ready, or cannot become it
+//	GET  /v1/records?since=SEQ    the lines of `up --json` without the logs, from after SEQ ("now": the last one) on, until either side ends it
+//	GET  /v1/wait?service=NAME    answers when the named services (none: all) are ready, or do not become it; &limit=60s: within this time
+//	                              from the start of their containers on
 //
 // What does not work answers {"error": "…"}.
 
@@ -115,7 +116,7 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 		out.Error, status = err.Error(), http.StatusUnprocessableEntity
 	}
 	reply(w, status, out)
-	if err == nil && cmd.Verb == engine.VerbDown && len(cmd.Services) == 0 {
+	if (err == nil || engine.OnlyHooks(err)) && cmd.Verb == engine.VerbDown && len(cmd.Services) == 0 {
 		c.downs()
 	}
 }
@@ -128,8 +129,22 @@ func (c *control) wait(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := c.e.WaitReady(r.Context(), services...); err != nil {
-		reply(w, http.StatusUnprocessableEntity, did{Lines: lastWords(r.Context(), c.rt, c.e, troubled(c.e.Snapshot(), err)), Error: err.Error()})
+	limit := time.Duration(0)
+	if text := r.URL.Query().Get("limit"); text != "" {
+		var err error
+		if limit, err = time.ParseDuration(text); err != nil {
+			reply(w, http.StatusBadRequest, did{Error: fmt.Sprintf("limit=%s: it is not a duration", text)})
+			return
+		}
+	}
+	if err := c.e.WaitUp(r.Context(), engine.Wait{Services: services, Ready: true, Limit: limit}); err != nil {
+		out := did{Lines: []string{}, Error: err.Error()}
+		if up := new(engine.UpError); errors.As(err, &up) {
+			for _, f := range up.Failures {
+				out.Lines = append(out.Lines, lastWords(r.Context(), c.rt, c.e.Snapshot(), f)...)
+			}
+		}
+		reply(w, http.StatusUnprocessableEntity, out)
 		return
 	}
 	reply(w, http.StatusOK, did{Lines: []string{}})
@@ -137,7 +152,13 @@ func (c *control) wait(w http.ResponseWriter, r *http.Request) {
 
 func (c *control) records(w http.ResponseWriter, r *http.Request) {
 	var since uint64
-	if s := r.URL.Query().Get("since"); s != "" {
+	switch s := r.URL.Query().Get("since"); s {
+	case "":
+	case "now":
+		if recs := c.e.Snapshot().Records; len(recs) > 0 {
+			since = recs[len(recs)-1].Seq
+		}
+	default:
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
 			reply(w, http.StatusBadRequest, did{Error: fmt.Sprintf("since=%s: it is not the seq of a record", s)})

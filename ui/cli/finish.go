@@ -218,7 +218,7 @@ func (w *stopWatch) tell(ctx context.Context) {
 		names := living(w.s.e.Snapshot())
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
 			w.s.a.complain(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
-				some(names), seconds(graceOf(w.s.p, nil, names)), w.key))
+				some(names), graceText(graceOf(w.s.p, nil, names)), w.key))
 			before = names
 		}
 		// A token comes with every log line too, and of services that end together one line is enough.
@@ -307,5 +307,5 @@ func graceOf(p *project.Project, asked *time.Duration, replicas []string) time.D
 	return longest
 }
 
-// seconds writes a grace: "10 s".
-func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int((d+time.Second-1)/time.Second)) }
+// graceText writes a grace: "10 s".
+func graceText(d time.Duration) string { return fmt.Sprintf("%d s", int((d+time.Second-1)/time.Second)) }

@@ -26,7 +26,7 @@ func (a *app) stops(name string, p *project.Project, cmd engine.Command) func([]
 		}
 		before = names
 		a.waiting(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(cmd.Verb), name, some(names),
-			seconds(graceOf(p, cmd.Grace, names))))
+			graceText(graceOf(p, cmd.Grace, names))))
 	}
 }
 

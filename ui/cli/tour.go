@@ -137,8 +137,10 @@ func (t *tour) walk(ctx context.Context) error {
 			return nil
 		})
 	})
-	if err := s.e.WaitReady(ctx); err != nil {
-		s.a.quote(lastWords(ctx, s.a.rt, s.e, troubled(s.e.Snapshot(), err)))
+	if err := s.e.WaitUp(ctx, engine.Wait{Ready: true}); err != nil {
+		if up := new(engine.UpError); errors.As(err, &up) {
+			s.a.quote(lastWords(ctx, s.a.rt, s.e.Snapshot(), up.Failures[0]))
+		}
 		return fmt.Errorf("up: %w", err)
 	}
 	snap := s.e.Snapshot()

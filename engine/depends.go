@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds down keeps nobody waiting. One that
+// will not come by itself is named at once, as the service's error; the wait goes on, because the next save or the next key may mend it.
+func (e *Engine) awaitDependencies(ctx context.Context, s *service) error {
+	warned := map[string]bool{}
+	err := e.await(ctx, func() (bool, error) {
+		waits, why := e.unmet(s, warned)
+		if !slices.Equal(waits, s.waitsFor) || why != s.blocked {
+			s.waitsFor = waits
+			e.block(s, why)
+		}
+		return len(waits) == 0, nil
+	})
+	e.mu.Lock()
+	e.block(s, "")
+	e.mu.Unlock()
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// block notes why what a service waits for does not come by itself, "" when it may. Callers hold mu.
+func (e *Engine) block(s *service, why string) {
+	was := s.blocked
+	s.blocked = why
+	switch {
+	case why != "":
+		s.err, s.remedy, _ = strings.Cut(why, "; ")
+	case was != "":
+		s.err, s.remedy = "", ""
+	}
+	e.settle(s)
+	if why != "" && was == "" {
+		e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: why, Text: why})
+	}
+}
+
+// unmet lists the conditions that do not hold yet ("db healthy"), and says why the first of those that will not hold by themselves does
+// not. One that is not required and fails is warned of, once, and keeps nobody waiting. Callers hold mu.
+func (e *Engine) unmet(s *service, warned map[string]bool) (waits []string, why string) {
+	for _, name := range slices.Sorted(maps.Keys(s.conf.DependsOn)) {
+		dep := s.conf.DependsOn[name]
+		d := e.svcs[name]
+		if d == nil || d.byHand && !d.arriving() || d.conf.Replicas == 0 {
+			continue
+		}
+		want, met, fails := d.condition(dep)
+		switch {
+		case met:
+		case fails == "":
+			waits = append(waits, name+" "+want)
+		case !dep.Required:
+			if !warned[name] {
+				warned[name] = true
+				e.warnLocked(fmt.Sprintf("%s starts without %s, which it does not require: %s", s.name, name, fails))
+			}
+		default:
+			waits = append(waits, name+" "+want)
+			if why == "" {
+				why = fmt.Sprintf("%s: waits for %s %s, but %s", s.name, name, want, fails)
+			}
+		}
+	}
+	return waits, why
+}
+
+// arriving says whether a lane is at, or has before it, what makes its service run. Callers hold mu.
+func (s *service) arriving() bool {
+	brings := func(t *task) bool {
+		return t != nil && (t.verb == VerbUp || t.verb == VerbStart || t.verb == VerbRestart || t.verb == VerbScale || t.verb == verbRenew)
+	}
+	return brings(s.lane.busy) || slices.ContainsFunc(s.lane.queue, brings)
+}
+
+// condition says what a dependency on a service asks for in a word, whether that holds, and why it will not by itself ("" while it
+// may). Callers hold mu.
+func (s *service) condition(dep types.ServiceDependency) (want string, met bool, fails string) {
+	idle := s.settled && s.lane.busy == nil && len(s.lane.queue) == 0
+	switch dep.Condition {
+	case types.ServiceConditionHealthy:
+		want, met = "healthy", s.settled && !s.arriving() && s.count((*replica).healthy) >= s.conf.Replicas
+		met = met && s.count(func(r *replica) bool { return r.unhooked }) == 0
+		if !met && s.unchecked() {
+			return want, false, s.name + " has no healthcheck, in the file or in its image; give it one, or write condition: service_started"
+		}
+	case types.ServiceConditionCompletedSuccessfully:
+		want, met = "completed", idle && s.completed()
+	default:
+		want, met = "started", s.running() >= s.conf.Replicas
+	}
+	switch {
+	case met:
+	case s.blocked != "":
+		fails = s.blocked
+	case !idle:
+	case s.state == StateBroken:
+		fails = s.err
+	case want == "healthy":
+		for _, r := range s.sorted() {
+			if why := s.ailment(r); why != "" {
+				return want, false, s.name + " " + why
+			}
+			if r.inst.State == StateExited && !r.byUs {
+				return want, false, fmt.Sprintf("%s exited with code %d before it was healthy", s.name, r.inst.ExitCode)
+			}
+		}
+	case want == "completed":
+		for _, r := range s.sorted() {
+			if why := s.ailment(r); why != "" && !r.live() {
+				return want, false, s.name + " " + why
+			}
+		}
+	}
+	return want, met, fails
+}
+
+// running counts the replicas that have been started with their hooks done; one that has ended by then was started too.
+func (s *service) running() int {
+	return s.count(func(r *replica) bool {
+		return !r.unhooked && (r.live() || r.inst.State == StateRestarting || r.inst.State == StateExited && !r.inst.Started.IsZero() && s.settled && !s.arriving())
+	})
+}
+
+func (s *service) count(is func(*replica) bool) (n int) {
+	for _, r := range s.reps {
+		if is(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// unchecked says whether a service is known to have no healthcheck. Without one in the file its image decides. Callers hold mu.
+func (s *service) unchecked() bool {
+	switch h := s.conf.Config.HealthCheck; {
+	case h != nil && (h.Disable || len(h.Test) > 0 && h.Test[0] == "NONE"):
+		return true
+	case h != nil && len(h.Test) > 0:
+		return false
+	}
+	return s.image != nil && !s.image.Health
+}

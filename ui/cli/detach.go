@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
+)
+
+// seconds is a flag of a duration; a number without a unit is seconds, as docker compose has it.
+type seconds time.Duration
+
+// Set reads the flag.
+func (s *seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if n, nerr := strconv.Atoi(text); nerr == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d < 0 {
+		return errors.New("write seconds as 60, or a duration as 90s or 5m")
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// String writes the flag as it is read.
+func (s *seconds) String() string { return time.Duration(*s).String() }
+
+// Type is the word for the flag's value in the help.
+func (s *seconds) Type() string { return "long" }
+
+// detach brings the project up and leaves it running. What it does goes to stderr, so that stdout has nothing but the list of --json.
+func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
+	said := s.progress()
+	err := s.e.WaitUp(ctx, engine.Wait{Ready: f.ready, Limit: time.Duration(f.wait)})
+	said()
+	if ctx.Err() != nil { // the cause of ctx says what is to happen
+		why := context.Cause(ctx)
+		if errors.Is(why, errSignal) {
+			why = errors.New("interrupted before all was ready; what was started is stopped again")
+		}
+		return Leave, fmt.Errorf("up %s: %w", s.p.Name, why)
+	}
+	snap := s.e.Snapshot()
+	var list error
+	if f.json {
+		list = s.a.printJSON(snapshotRows(snap))
+	}
+	var up *engine.UpError
+	if errors.As(err, &up) {
+		for _, failure := range up.Failures {
+			s.a.quote(lastWords(ctx, s.a.rt, snap, failure))
+		}
+	}
+	if err != nil {
+		return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+	}
+	s.warnOfExits(ctx, snap)
+	return Leave, list
+}
+
+// warnOfExits names what was started by this session and has ended already, with its last words. A job that others wait for and that
+// has done its work is nothing to warn of.
+func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
+	for _, svc := range n.Services {
+		if len(svc.Changes) == 0 {
+			continue // nothing was done to it
+		}
+		for _, r := range svc.Replicas {
+			over := (r.State == engine.StateExited || r.State == engine.StateRestarting) && !r.Identity.Started.IsZero()
+			if !over || svc.ByHand || r.ExitCode == 0 && isJob(s.p, svc.Name) {
+				continue
+			}
+			name := replicaName(svc.Name, r.Number)
+			s.a.quote(containerWords(ctx, s.a.rt, name, r.Identity.ID))
+			s.a.complain(fmt.Sprintf("warning: %s has exited already, with code %d", name, r.ExitCode))
+		}
+	}
+}
+
+// isJob says whether another service waits for one to complete.
+func isJob(p *project.Project, name string) bool {
+	return slices.ContainsFunc(p.Services, func(o *project.Service) bool {
+		d, ok := o.DependsOn[name]
+		return ok && d.Condition == "service_completed_successfully"
+	})
+}
+
+// upThrough asks the `up` that runs already.
+func (a *app) upThrough(ctx context.Context, c *client, p *project.Project, f *upFlags, services []string) error {
+	name := c.hello.Project
+	if f.recreate {
+		return fmt.Errorf("up %s: --force-recreate: the running bulkhead (process %d) holds the project; end it first", name, c.hello.PID)
+	}
+	if f.removeOrphans {
+		a.complain("warning: --remove-orphans: the running bulkhead decides about orphans; they are left alone")
+	}
+	before, err := c.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	said := a.follow(ctx, c)
+	err = a.apply(ctx, c, p, f, services)
+	said()
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	after, list := c.snapshot(ctx)
+	if list == nil && f.json {
+		list = a.printJSON(after)
+	}
+	if err != nil {
+		return fmt.Errorf("up %s: %w", name, err)
+	}
+	for _, r := range after {
+		fresh := !slices.ContainsFunc(before, func(b psRow) bool {
+			return b.ContainerID == r.ContainerID && b.StartedAt != nil && r.StartedAt != nil && *b.StartedAt == *r.StartedAt
+		})
+		if fresh && r.ExitCode != nil && (*r.ExitCode != 0 || !isJob(p, r.Service)) {
+			who := replicaName(r.Service, r.Replica)
+			a.quote(containerWords(ctx, a.rt, who, r.ContainerID))
+			a.complain(fmt.Sprintf("warning: %s has exited already, with code %d", who, *r.ExitCode))
+		}
+	}
+	return list
+}
+
+// apply has the running `up` do what the flags ask for.
+func (a *app) apply(ctx context.Context, c *client, p *project.Project, f *upFlags, services []string) error {
+	const cause = "up -d from another terminal"
+	commands := []engine.Command{{Verb: engine.VerbUp, Services: services, Limit: time.Duration(f.wait)}}
+	if f.build {
+		var built []string
+		for _, s := range p.Services {
+			if s.Built {
+				built = append(built, s.Name)
+			}
+		}
+		if len(built) > 0 {
+			commands = append(commands, engine.Command{Verb: engine.VerbRebuild, Services: built})
+		}
+	}
+	scale, err := scales(f.scale)
+	if err != nil {
+		return err
+	}
+	for _, s := range p.Services {
+		if n, ok := scale[s.Name]; ok {
+			commands = append(commands, engine.Command{Verb: engine.VerbScale, Services: []string{s.Name}, Scale: n})
+		}
+	}
+	var failed error
+	for _, cmd := range commands {
+		cmd.Cause = cause
+		_, err := c.do(ctx, cmd)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil && failed != nil:
+			failed = fmt.Errorf("%w; %w", failed, err)
+		case err != nil:
+			failed = err
+		}
+	}
+	if !f.ready || failed != nil {
+		return failed
+	}
+	lines, err := c.wait(ctx, services, time.Duration(f.wait))
+	if err != nil {
+		a.quote(lines)
+	}
+	return err
+}
+
+// quote prints the last words of a service on stderr.
+func (a *app) quote(lines []string) {
+	for _, l := range lines {
+		fmt.Fprintln(a.parts.Stderr, l) // as complain
+	}
+}
+
+// quoted is how many lines of a service are shown with an error.
+const quoted = 15
+
+// lastWords gives the last lines that say why a service did not come up: of its hook, of its build, or of its log.
+func lastWords(ctx context.Context, rt engine.Runtime, n *engine.Snapshot, f engine.Failure) []string {
+	i := slices.IndexFunc(n.Services, func(s engine.Service) bool { return s.Name == f.Service })
+	if i < 0 {
+		return nil
+	}
+	svc := &n.Services[i]
+	var out []string
+	var hook *engine.HookError
+	switch {
+	case errors.As(f.Err, &hook):
+		return prefixed(svc.Name, hook.Tail)
+	case len(svc.WaitsFor) > 0:
+		// It has nothing to say itself; the one that it waits for does.
+		for _, d := range n.Services {
+			if _, ok := svc.Config.DependsOn[d.Name]; ok && !d.Ready && len(d.WaitsFor) == 0 {
+				out = append(out, serviceWords(ctx, rt, &d)...)
+			}
+		}
+		return out
+	case svc.Err != "":
+		for i := len(n.Builds) - 1; i >= 0; i-- {
+			if b := n.Builds[i]; b.Err != "" && slices.Contains(b.Services, svc.Name) {
+				return prefixed(svc.Name, b.Lines)
+			}
+		}
+		if svc.State == engine.StateRunning {
+			return nil // the old container serves on, and has nothing to do with it
+		}
+	}
+	return serviceWords(ctx, rt, svc)
+}
+
+func prefixed(name string, lines []string) []string {
+	var out []string
+	for _, l := range lines[max(0, len(lines)-quoted):] {
+		out = append(out, name+" | "+clean(l))
+	}
+	return out
+}
+
+func serviceWords(ctx context.Context, rt engine.Runtime, svc *engine.Service) []string {
+	var out []string
+	for _, r := range svc.Replicas {
+		if r.Identity.ID != "" {
+			out = append(out, containerWords(ctx, rt, replicaName(svc.Name, r.Number), r.Identity.ID)...)
+		}
+	}
+	return out
+}
+
+// containerWords gives the last lines of a container: from the runtime, not from the log store, for what it wrote just before it ended
+// may be on its way there.
+func containerWords(ctx context.Context, rt engine.Runtime, name, id string) []string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	var out []string
+	err := rt.Logs(ctx, id, engine.LogOptions{Tail: quoted}, func(l logs.Line) {
+		out = append(out, name+" | "+clean(string(l.Text)))
+	})
+	if err != nil {
+		out = append(out, fmt.Sprintf("%s | (its log cannot be read: %s)", name, oneLine(err.Error())))
+	}
+	return out
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"bulkhead/engine"
+)
+
+// heartbeat is how long a command that still waits says nothing.
+const heartbeat = 15 * time.Second
+
+// progress is what a command that leaves the project running says on stderr meanwhile.
+type progress struct {
+	out   *printer
+	since uint64          // the last record that was printed
+	steps map[string]bool // of builds, by their number and text
+	waits map[string]string
+	last  time.Time // when something was printed
+}
+
+// progress prints what happens on stderr until the returned function is called, which prints the rest.
+func (s *session) progress() (rest func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
+	g := &group{ctx: ctx}
+	g.Go("progress", func(ctx context.Context) error {
+		p := &progress{out: newPrinter(s.a.parts.Stderr), steps: map[string]bool{}, waits: map[string]string{}, last: time.Now()}
+		p.run(ctx, s.e)
+		return nil
+	})
+	return func() {
+		stop()
+		if err := g.Wait(); err != nil {
+			s.a.complain(err.Error())
+		}
+	}
+}
+
+func (p *progress) run(ctx context.Context, e *engine.Engine) {
+	changed, stop := e.Subscribe()
+	defer stop()
+	beat := time.NewTicker(heartbeat / 3)
+	defer beat.Stop()
+	for {
+		over := ctx.Err() != nil
+		recs, _ := e.Records(p.since)
+		snap := e.Snapshot()
+		lines := p.lines(recs, snap)
+		if len(lines) == 0 && time.Since(p.last) >= heartbeat && !over {
+			lines = waiting(snap)
+		}
+		for _, l := range lines {
+			p.out.text(l)
+			p.last = time.Now()
+		}
+		if over {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond): // a token comes with every line of a build
+		case <-ctx.Done():
+			continue
+		}
+		select {
+		case <-changed:
+		case <-beat.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lines are what is new: events, steps of builds, and who waits for whom.
+func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
+	var out []string
+	for _, r := range recs {
+		p.since = r.Seq
+		if r.Kind == "notice" && r.Notice == "ready" {
+			continue // what was not applied may well run on from before
+		}
+		text := eventText(r)
+		if r.Kind == "notice" && r.Notice == "warning" {
+			text = "warning: " + text
+		}
+		out = append(out, text)
+	}
+	for _, b := range n.Builds {
+		for _, st := range b.Steps {
+			key := fmt.Sprintf("%d %s", b.ID, st.Name)
+			if st.Began.IsZero() || p.steps[key] || strings.HasPrefix(st.Name, "[internal]") {
+				continue
+			}
+			p.steps[key] = true
+			out = append(out, fmt.Sprintf("%s: %s: %s", b.Services[0], b.Kind, st.Name))
+		}
+	}
+	for _, s := range n.Services {
+		waits := strings.Join(s.WaitsFor, ", ")
+		if waits != "" && waits != p.waits[s.Name] {
+			out = append(out, fmt.Sprintf("%s: waiting for %s", s.Name, waits))
+		}
+		p.waits[s.Name] = waits
+	}
+	return out
+}
+
+// waiting says what everything that is not done is at, so that nobody takes a long build for a hang.
+func waiting(n *engine.Snapshot) []string {
+	var out []string
+	for _, s := range n.Services {
+		switch {
+		case s.Doing != "":
+			text := fmt.Sprintf("%s: still %s", s.Name, s.Doing)
+			for _, b := range n.Builds {
+				if b.Ended.IsZero() && len(b.Services) > 0 && b.Services[0] == s.Name {
+					text += ", for " + took(time.Since(b.Began))
+				}
+			}
+			out = append(out, text)
+		case len(s.WaitsFor) > 0:
+			out = append(out, fmt.Sprintf("%s: still waiting for %s", s.Name, strings.Join(s.WaitsFor, ", ")))
+		case !s.Ready:
+			out = append(out, fmt.Sprintf("%s: not ready yet, %s", s.Name, s.State))
+		}
+	}
+	return out
+}
+
+// follow prints the events of a running `up` on stderr until the returned function is called.
+func (a *app) follow(ctx context.Context, c *client) (rest func()) {
+	ctx, stop := context.WithCancel(ctx)
+	g := &group{ctx: ctx}
+	started := make(chan struct{})
+	g.Go("progress", func(ctx context.Context) error {
+		defer close(started)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bulkhead/v1/records?since=now", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := c.http.Do(req)
+		if err != nil {
+			return nil // the command itself meets the same
+		}
+		g.Go("progress lines", func(context.Context) error {
+			defer resp.Body.Close()
+			out := newPrinter(a.parts.Stderr)
+			lines := bufio.NewScanner(resp.Body)
+			lines.Buffer(nil, 1<<20)
+			for lines.Scan() {
+				var rec struct{ Text string }
+				if json.Unmarshal(lines.Bytes(), &rec) == nil && rec.Text != "" {
+					out.text(rec.Text)
+				}
+			}
+			return nil // it ends with ctx, or with the running up
+		})
+		return nil
+	})
+	<-started
+	return func() {
+		// What the command led to is on its way; its answer may have been quicker.
+		time.AfterFunc(100*time.Millisecond, stop)
+		if err := g.Wait(); err != nil {
+			a.complain(err.Error())
+		}
+	}
+}
