@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -449,7 +451,7 @@ func TestTakenPortNamesItsHolder(t *testing.T) {
 		}
 		b.ok(b.rt.Remove(b.ctx, id, true, true))
 	}
-	try("a", "docker.test (process ")
+	try("a", fmt.Sprintf("%s (process %d)", filepath.Base(os.Args[0]), os.Getpid()))
 	l.Close()
 	b.start("a")
 	try("b", "container "+b.p.Name+"-a-1 of project "+b.p.Name)
