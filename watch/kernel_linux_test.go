@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // quick are times for tests that wait for many batches.
@@ -113,30 +111,6 @@ func inotifyWatches(t testing.TB) (n int) {
 			}
 		}
 		f.Close()
-	}
-	return n
-}
-
-// queued asks the kernel how many bytes of notices wait for this process.
-func queued(t testing.TB) (n int) {
-	t.Helper()
-	files, err := filepath.Glob("/proc/self/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		if to, err := os.Readlink(name); err != nil || to != "anon_inode:inotify" {
-			continue // an error: the descriptor that listed the folder
-		}
-		fd, err := strconv.Atoi(filepath.Base(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		waiting, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD by its other name
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += waiting
 	}
 	return n
 }

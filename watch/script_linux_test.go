@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A script in testdata is paragraphs of commands with the paths that must be
@@ -293,4 +295,28 @@ func begin(t testing.TB, w *Watcher) {
 			t.Error("Run does not return")
 		}
 	})
+}
+
+// queued asks the kernel how many bytes of notices wait for this process.
+func queued(t testing.TB) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if to, err := os.Readlink(name); err != nil || to != "anon_inode:inotify" {
+			continue // an error: the descriptor that listed the folder
+		}
+		fd, err := strconv.Atoi(filepath.Base(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD by its other name
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += waiting
+	}
+	return n
 }
