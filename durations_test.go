@@ -39,12 +39,22 @@ var reviewed = []struct {
 	{"engine/build/build_test.go", limit, 1, "a lower bound: that long a build goes on that ends in an hour"},
 	{"engine/compose_test.go", limit, 1, "the pace of a writer"},
 	{"engine/docker/quiet_linux_test.go", asleep, 3, "two before what has to be the same without them, one in virtual time"},
-	{"engine/docker/quiet_linux_test.go", judged, 2, "virtual time"},
+	{"engine/docker/quiet_linux_test.go", judged, 1, "virtual time"},
+	{"engine/equal_unix_test.go", asleep, 1, "between two changes of files: any length is right"},
+	{"engine/project/pipe_unix_test.go", asleep, 1, "between two looks"},
 	{"engine/run_test.go", judged, 1, "a wait for a moment, which comes by itself"},
-	{"engine/stop_test.go", judged, 1, "a lower bound: the grace"},
+	{"engine/stop_test.go", judged, 2, "a lower bound: the grace; and a moment that lies within it"},
+	{"engine/syncfile_test.go", asleep, 3, "between two changes of files: any length is right"},
 	{"examples/shop/internal/service/service_test.go", judged, 1, "a lower bound: the time that a request has"},
 	{"flood_linux_test.go", asleep, 1, "the pace of a person"},
 	{"flood_linux_test.go", limit, 1, "between two looks"},
+	{"insist_test.go", limit, 1, "between two signals, until the program has ended"},
+	{"interrupt_unix_test.go", asleep, 1, "between two signals: less is one signal to the kernel"},
+	{"interrupt_unix_test.go", limit, 1, "between two looks"},
+	{"testdata/script/engine/applied.txtar", inText, 1, "the limit is the subject: the service never becomes ready"},
+	{"ui/cli/silent_test.go", judged, 1, "a lower bound, in virtual time"},
+	{"ui/foreign_test.go", asleep, 2, "the pace of keys"},
+	{"ui/opening_test.go", asleep, 1, "the pace of keys"},
 	{"ui/flood_test.go", judged, 1, "the pace of a writer"},
 	{"ui/views_test.go", asleep, 1, "with -update alone"},
 	{"watch/batch_test.go", asleep, all, "virtual time"},
@@ -205,6 +215,9 @@ func (f *finder) prepare(n ast.Node) bool {
 			f.allow(n.Post)
 		}
 	case *ast.CallExpr:
+		if sel, ok := n.Fun.(*ast.SelectorExpr); ok && name(sel.X) == "synctest" {
+			f.allow(n) // virtual time
+		}
 		switch name(n.Fun) {
 		case "Log", "Logf", "Errorf", "Fatalf", "ReportMetric":
 			for _, a := range n.Args {
