@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // errorOutput is a stderr that can be read while it is written.
@@ -305,7 +307,7 @@ func TestUpWhoseReaderStopsReadingEnds(t *testing.T) {
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	defer w.Close()
 	go func() {
 		defer close(r.over)
 		_ = r.cmd.Wait() // its exit code is read from ProcessState
@@ -316,6 +318,12 @@ func TestUpWhoseReaderStopsReadingEnds(t *testing.T) {
 	})
 	if !eventually(time.Minute, func() bool { return strings.Contains(f.bulkhead(t, "ps"), "running") }) {
 		t.Fatal("app does not run")
+	}
+	if !eventually(patience, func() bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLOUT}}, 0)
+		return err == nil && n == 0
+	}) {
+		t.Fatal("the pipe does not get full")
 	}
 	r.signal(t, syscall.SIGTERM)
 	if code := r.ends(t); code != 1 {

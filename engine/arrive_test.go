@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,20 @@ import (
 
 	"bulkhead/engine"
 )
+
+// waitUp is WaitUp for two minutes at most, which only a wait that hangs takes.
+func (s *stage) waitUp(w engine.Wait) error {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	return s.WaitUp(ctx, w)
+}
+
+// try is Do likewise.
+func (s *stage) try(c engine.Command) error {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	return s.Do(ctx, c)
+}
 
 // What cannot be applied is an error, whether nothing runs yet or an older container serves on.
 func TestWhatWasNotAppliedIsAnError(t *testing.T) {
@@ -31,20 +46,21 @@ func TestWhatWasNotAppliedIsAnError(t *testing.T) {
 		good += fmt.Sprintf("  %s: {image: %s, command: %s}\n", name, baseImage, loop)
 		broken += fmt.Sprintf("  %s: {%s}\n  new-%s: {%s}\n", name, b, name, b)
 	}
+	broken += "  joins: {image: " + baseImage + ", network_mode: \"service:new-build\"}\n"
 	s := open(t, map[string]string{"compose.yaml": good, "bad/Dockerfile": "FROM " + baseImage + "\nRUN echo oops; false\n"})
 	s.up()
 	before := s.identities()
 	s.must(s.stop())
 	s.write(map[string]string{"compose.yaml": broken})
 	s.run(engine.Options{NoWatch: true})
-	err = s.WaitUp(t.Context(), engine.Wait{})
+	err = s.waitUp(engine.Wait{})
 	var up *engine.UpError
-	if !errors.As(err, &up) || len(up.Failures) != 2*len(bad) {
-		t.Fatalf("the wait says %v; want all of %d services", err, 2*len(bad))
+	if !errors.As(err, &up) || len(up.Failures) != 2*len(bad)+1 {
+		t.Fatalf("the wait says %v; want all of %d services", err, 2*len(bad)+1)
 	}
 	for name := range bad {
 		for _, verb := range []engine.Verb{engine.VerbUp, engine.VerbScale} {
-			if err := s.Do(t.Context(), engine.Command{Verb: verb, Services: []string{name}, Scale: 1}); err == nil {
+			if err := s.try(engine.Command{Verb: verb, Services: []string{name}, Scale: 1}); err == nil {
 				t.Errorf("%s %s: no error", verb, name)
 			}
 		}
@@ -55,7 +71,7 @@ func TestWhatWasNotAppliedIsAnError(t *testing.T) {
 	if now := s.identities(); now["build/1"].ID != before["build/1"].ID || now["image/1"] != before["image/1"] {
 		t.Errorf("moved: %v, was %v", now, before)
 	}
-	if err := s.Do(t.Context(), engine.Command{Verb: engine.VerbRebuild, Services: []string{"build"}}); err == nil || !strings.Contains(err.Error(), "oops") {
+	if err := s.try(engine.Command{Verb: engine.VerbRebuild, Services: []string{"build"}}); err == nil || !strings.Contains(err.Error(), "oops") {
 		t.Errorf("rebuild: %v", err)
 	}
 }
@@ -70,7 +86,7 @@ services:
   slow: {build: slow}
 `, baseImage, loop)})
 	s.run(engine.Options{NoWatch: true})
-	err := s.WaitUp(t.Context(), engine.Wait{Limit: time.Second})
+	err := s.waitUp(engine.Wait{Limit: time.Second})
 	var up *engine.UpError
 	if !errors.As(err, &up) || len(up.Failures) != 1 || up.Failures[0].Service != "web" || !up.Failures[0].Late ||
 		!strings.Contains(err.Error(), "waits for db healthy: db is not ready 1.0s after its start (starting, starting); give it longer with --wait-timeout") {
@@ -79,10 +95,10 @@ services:
 	if !s.running("slow") {
 		t.Errorf("slow does not run: its build was cut off\n%s", s.dump())
 	}
-	if err := s.WaitUp(t.Context(), engine.Wait{Ready: true, Limit: time.Second}); !errors.As(err, &up) || len(up.Failures) != 2 || !up.Failures[0].Late {
+	if err := s.waitUp(engine.Wait{Ready: true, Limit: time.Second}); !errors.As(err, &up) || len(up.Failures) != 2 || !up.Failures[0].Late {
 		t.Errorf("the wait for all to be ready says %v; want db and web", err)
 	}
-	err = s.Do(t.Context(), engine.Command{Verb: engine.VerbUp, Services: []string{"web"}, Limit: time.Second})
+	err = s.try(engine.Command{Verb: engine.VerbUp, Services: []string{"web"}, Limit: time.Second})
 	if err == nil || !strings.Contains(err.Error(), "db is not ready 1.0s after its start") {
 		t.Errorf("up says %v", err)
 	}
@@ -96,8 +112,8 @@ services:
   over: {image: %[1]s, command: ["true"], healthcheck: {test: [CMD, "false"], interval: 1h}}
 `, baseImage, loop)})
 	s.run(engine.Options{NoWatch: true})
-	s.must(s.WaitUp(t.Context(), engine.Wait{}))
-	err := s.WaitUp(t.Context(), engine.Wait{Ready: true})
+	s.must(s.waitUp(engine.Wait{}))
+	err := s.waitUp(engine.Wait{Ready: true})
 	var up *engine.UpError
 	if !errors.As(err, &up) || len(up.Failures) != 1 || up.Failures[0].Service != "over" || !strings.Contains(err.Error(), "exited with code 0") {
 		t.Errorf("the wait says %v; want over alone", err)
@@ -118,7 +134,7 @@ func TestUpOfAChangedFileReportsWhatFailed(t *testing.T) {
 	s.write(map[string]string{"compose.yaml": file("bad", "")})
 	s.until("changed file", func(n *engine.Snapshot) bool { return n.Reload != nil && n.Reload.Err == "" })
 	for _, services := range [][]string{nil, {"a"}} {
-		if err := s.Do(t.Context(), engine.Command{Verb: engine.VerbUp, Services: services}); err == nil || !strings.Contains(err.Error(), "oops") {
+		if err := s.try(engine.Command{Verb: engine.VerbUp, Services: services}); err == nil || !strings.Contains(err.Error(), "oops") {
 			t.Errorf("up %v: %v; want the failed build", services, err)
 		}
 		if a := find(s.Snapshot(), "a"); !strings.Contains(a.Err, "oops") || !s.running("a") {

@@ -32,7 +32,7 @@ func TestConditionThatWillNotHoldIsNamedAtOnce(t *testing.T) {
 	}
 	s := open(t, map[string]string{"compose.yaml": file})
 	s.run(engine.Options{NoWatch: true})
-	err := s.WaitUp(t.Context(), engine.Wait{})
+	err := s.waitUp(engine.Wait{})
 	var up *engine.UpError
 	if !errors.As(err, &up) {
 		t.Fatalf("the wait says %v", err)
@@ -52,7 +52,7 @@ func TestConditionThatWillNotHoldIsNamedAtOnce(t *testing.T) {
 		}
 	}
 	// A verb does not wait for what will not come either.
-	err = s.Do(t.Context(), engine.Command{Verb: engine.VerbStart, Services: []string{"ill-web"}})
+	err = s.try(engine.Command{Verb: engine.VerbStart, Services: []string{"ill-web"}})
 	if err == nil || !strings.Contains(err.Error(), "ill-web: waits for ill-db healthy, but ill-db is unhealthy") {
 		t.Errorf("start says %v", err)
 	}
@@ -92,7 +92,7 @@ func TestDependencyThatIsNotRequiredMayFail(t *testing.T) {
 	}
 	s := open(t, map[string]string{"compose.yaml": file})
 	s.run(engine.Options{NoWatch: true})
-	s.must(s.WaitUp(t.Context(), engine.Wait{}))
+	s.must(s.waitUp(engine.Wait{}))
 	warnings := strings.Join(s.Snapshot().Warnings, "\n")
 	for _, name := range []string{"done", "none", "prog", "ill"} {
 		if !s.running(name + "-web") {
@@ -103,7 +103,7 @@ func TestDependencyThatIsNotRequiredMayFail(t *testing.T) {
 		}
 	}
 	// Asked for by its name it is no longer optional.
-	if err := s.WaitUp(t.Context(), engine.Wait{Services: []string{"prog-db"}}); err == nil {
+	if err := s.waitUp(engine.Wait{Services: []string{"prog-db"}}); err == nil {
 		t.Error("a named service that did not start is no error")
 	}
 }
@@ -117,17 +117,29 @@ services:
     command: %[2]s
     healthcheck: {test: [CMD, "true"], interval: 1h}
     post_start: [{command: [sleep, "1"]}]
+    pre_stop: [{command: [sleep, "2"]}]
   a-web: {image: %[1]s, command: %[2]s, depends_on: {z-db: {condition: service_healthy}}}
   b-web: {image: %[1]s, command: %[2]s, depends_on: [z-db]}
 `, baseImage, loop)})
 	s.up()
-	s.do(engine.Command{Verb: engine.VerbStop})
-	s.do(engine.Command{Verb: engine.VerbUp})
-	s.ready()
-	n := s.Snapshot()
-	for _, name := range []string{"a-web", "b-web"} {
-		if !find(n, name).Started.After(find(n, "z-db").Started) {
-			t.Errorf("%s started at %v, z-db at %v", name, find(n, name).Started, find(n, "z-db").Started)
+	// The second time z-db is still being stopped when all are to come back.
+	for round := range 2 {
+		if round == 0 {
+			s.do(engine.Command{Verb: engine.VerbStop})
+		} else {
+			s.do(engine.Command{Verb: engine.VerbStop, Services: []string{"a-web", "b-web"}})
+			stopped := make(chan error, 1)
+			go func() { stopped <- s.try(engine.Command{Verb: engine.VerbStop, Services: []string{"z-db"}}) }()
+			defer func() { s.must(<-stopped) }()
+			s.until("z-db stopping", func(n *engine.Snapshot) bool { return find(n, "z-db").State == engine.StateStopping })
+		}
+		s.do(engine.Command{Verb: engine.VerbUp})
+		s.ready()
+		n := s.Snapshot()
+		for _, name := range []string{"a-web", "b-web"} {
+			if !find(n, name).Started.After(find(n, "z-db").Started) {
+				t.Errorf("round %d: %s started at %v, z-db at %v", round, name, find(n, name).Started, find(n, "z-db").Started)
+			}
 		}
 	}
 }

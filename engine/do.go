@@ -157,8 +157,14 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	default:
 		return fmt.Errorf("%q is not a command", c.Verb)
 	}
-	var errands []errand
+	return e.finish(ctx, e.assign(targets, c), c.Limit)
+}
+
+// assign gives services the task of a command.
+func (e *Engine) assign(targets []*service, c Command) []errand {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errands []errand
 	for _, s := range targets {
 		if t := s.own(); t != nil && c.Verb == VerbUp {
 			errands = append(errands, errand{s, t})
@@ -176,8 +182,7 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 		s.enqueue(t)
 		errands = append(errands, errand{s, t})
 	}
-	e.mu.Unlock()
-	return e.finish(ctx, errands, c.Limit)
+	return errands
 }
 
 func waitFor(ctx context.Context, tasks []*task) error {

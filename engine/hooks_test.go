@@ -38,7 +38,7 @@ services:
 	// The second engine knows of the first one's failure: a runs, but its hook has still to succeed.
 	for round := range 2 {
 		s.run(engine.Options{})
-		err := s.WaitUp(t.Context(), engine.Wait{})
+		err := s.waitUp(engine.Wait{})
 		hookFailed(t, err, "post_start", "exited with 3: trying | no such table")
 		var up *engine.UpError
 		if !errors.As(err, &up) || len(up.Failures) != 2 || up.Failures[1].Service != "b" {
@@ -54,7 +54,7 @@ services:
 			s.must(s.stop())
 		}
 	}
-	err := s.Do(t.Context(), engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}})
+	err := s.try(engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}})
 	hookFailed(t, err, "post_start", "no such table")
 	s.write(map[string]string{"flag/ok": ""})
 	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
@@ -99,7 +99,7 @@ func TestPreStopRunsOnEveryStop(t *testing.T) {
 		{engine.Command{Verb: engine.VerbStop, Services: a}, 0},
 		{engine.Command{Verb: engine.VerbUp, Services: a}, 0},
 	} {
-		err := s.Do(t.Context(), step.cmd)
+		err := s.try(step.cmd)
 		if step.stops == 0 {
 			s.must(err)
 		} else if hookFailed(t, err, "pre_stop", "exited with 4: cannot drain"); !engine.OnlyHooks(err) {
@@ -113,12 +113,12 @@ func TestPreStopRunsOnEveryStop(t *testing.T) {
 		t.Errorf("the container is %s, was %s", id, first)
 	}
 	s.write(map[string]string{"a/text": "2"})
-	err := s.Do(t.Context(), engine.Command{Verb: engine.VerbRebuild, Services: a})
+	err := s.try(engine.Command{Verb: engine.VerbRebuild, Services: a})
 	hookFailed(t, err, "pre_stop", "cannot drain")
 	if id := s.identities()["a/1"].ID; id == first || count() != stops+1 || s.cat("a", "/text") != "2" {
 		t.Errorf("after the rebuild the hook has run %d times, want %d; container %s, was %s", count(), stops+1, id, first)
 	}
-	hookFailed(t, s.Do(t.Context(), engine.Command{Verb: engine.VerbDown}), "pre_stop", "cannot drain")
+	hookFailed(t, s.try(engine.Command{Verb: engine.VerbDown}), "pre_stop", "cannot drain")
 	if left := s.identities(); len(left) != 0 || count() != stops+2 {
 		t.Errorf("after down: %v, and the hook has run %d times, want %d", left, count(), stops+2)
 	}
@@ -138,7 +138,7 @@ func TestPreStopRunsWhenUpRecreates(t *testing.T) {
 			s.up()
 			s.must(s.stop())
 			s.run(engine.Options{Recreate: true})
-			hookFailed(t, s.WaitUp(t.Context(), engine.Wait{}), "pre_stop", "cannot drain")
+			hookFailed(t, s.waitUp(engine.Wait{}), "pre_stop", "cannot drain")
 			if count() != 1 || !s.running("a") {
 				t.Errorf("the hook has run %d times, a runs: %v", count(), s.running("a"))
 			}

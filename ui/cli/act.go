@@ -308,26 +308,32 @@ func (a *app) viaEngine(ctx context.Context, services []string, commands ...engi
 	}
 	s.printer = newPrinter(a.parts.Stdout)
 	s.eventsOnly = true
+	followers := slices.DeleteFunc(slices.Clone(opts.Services), func(name string) bool { return slices.Contains(services, name) })
 	return s.run(func(sctx context.Context) (Outcome, error) {
 		defer context.AfterFunc(ctx, s.end)()
-		for _, cmd := range commands {
-			cmd.Cause = "you asked for it"
-			if err := s.e.Do(sctx, cmd); err != nil {
-				if !strings.HasPrefix(err.Error(), string(cmd.Verb)) {
-					err = fmt.Errorf("%s %s: %w", cmd.Verb, p.Name, err)
-				}
-				return Leave, err
-			}
-		}
-		// Who is restarted with them is not waited for by the commands. What is asked of a lane comes after that restart.
-		if followers := slices.DeleteFunc(slices.Clone(opts.Services), func(name string) bool { return slices.Contains(services, name) }); len(followers) > 0 {
-			if err := s.e.Do(sctx, engine.Command{Verb: engine.VerbStart, Services: followers, Cause: "you asked for it"}); err != nil {
-				return Leave, err
-			}
-		}
-		s.warnOfExits(ctx, s.e.Snapshot())
-		return Leave, nil
+		return Leave, s.carryOut(sctx, commands, followers)
 	})
+}
+
+// carryOut does commands one after the other, and then waits for those that are restarted with their services.
+func (s *session) carryOut(ctx context.Context, commands []engine.Command, followers []string) error {
+	for _, cmd := range commands {
+		cmd.Cause = "you asked for it"
+		if err := s.e.Do(ctx, cmd); err != nil {
+			if !strings.HasPrefix(err.Error(), string(cmd.Verb)) {
+				err = fmt.Errorf("%s %s: %w", cmd.Verb, s.p.Name, err)
+			}
+			return err
+		}
+	}
+	if len(followers) > 0 {
+		// What is asked of a lane comes after that restart.
+		if err := s.e.Do(ctx, engine.Command{Verb: engine.VerbStart, Services: followers, Cause: "you asked for it"}); err != nil {
+			return err
+		}
+	}
+	s.warnOfExits(ctx, s.e.Snapshot())
+	return nil
 }
 
 // withRestarted adds to services those that run and want to be restarted with one of them (depends_on.restart), and so on. No services

@@ -59,6 +59,8 @@ func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()
 		}
 	}()
 	return ctx, func() {
+		// A signal that comes now, when all is over, must not make another end of this one: it is taken, and read by nobody.
+		signal.Notify(make(chan os.Signal, 1), endings...)
 		signal.Stop(sigs)
 		close(end)
 		<-ended
