@@ -16,6 +16,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/docker"
 	"bulkhead/ui"
 	"bulkhead/ui/cli"
@@ -34,7 +35,7 @@ func main() {
 }
 
 // connect opens the Docker engine that the environment names, and a builder on it.
-func connect(ctx context.Context, found, warn func(string)) (engine.Runtime, *build.Builder, error) {
+func connect(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error) {
 	rt, err := docker.New(docker.Options{Warn: warn, Log: func(line string) { log.Print(line) }})
 	if err != nil {
 		return nil, nil, err

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
@@ -12,7 +12,7 @@ import (
 // Options are the parts and wishes of one engine.
 type Options struct {
 	Runtime Runtime
-	Builder *build.Builder
+	Builder container.Builder
 	Project *project.Project
 	Load    func(context.Context) (*project.Project, error) // loads the project again; nil: Compose files are not watched
 	Logs    *logs.Store

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -312,7 +312,7 @@ func (e *Engine) build(ctx context.Context, s *service, why, cause string) error
 		cause = why
 	}
 	b := e.openBuild(Build{Services: []string{s.name}, Kind: "build", Image: s.conf.Image, Cause: cause})
-	res, err := e.opts.Builder.Build(ctx, req, func(p build.Progress) {
+	res, err := e.opts.Builder.Build(ctx, req, func(p container.BuildProgress) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		b.Done, b.Total, b.Cached = p.Done, p.Total, p.Cached
@@ -362,10 +362,10 @@ func (e *Engine) pull(ctx context.Context, s *service, cause string) error {
 }
 
 // buildRequest translates a service's build: section.
-func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, error) {
+func (e *Engine) buildRequest(ctx context.Context, s *service) (container.BuildRequest, error) {
 	p, b := e.project(), s.conf.Config.Build
 	leader := s.name
-	r := build.Request{
+	r := container.BuildRequest{
 		Key: s.conf.BuildKey, Service: s.name, Context: b.Context, Dockerfile: b.Dockerfile, DockerfileInline: b.DockerfileInline, Target: b.Target,
 		Args: map[string]string{}, Labels: map[string]string{}, CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCacheFilter: b.NoCacheFilter,
 		Platforms: b.Platforms, Entitlements: b.Entitlements, ExtraHosts: b.ExtraHosts.AsList("="), NoCache: b.NoCache, Pull: b.Pull,
@@ -429,14 +429,14 @@ func (e *Engine) buildRequest(ctx context.Context, s *service) (build.Request, e
 		if id == "" {
 			id = ref.Source
 		}
-		x := build.Secret{ID: id, File: sec.File}
+		x := container.BuildSecret{ID: id, File: sec.File}
 		if sec.Environment != "" {
 			x.Env = p.Compose.Environment[sec.Environment]
 		}
 		r.Secrets = append(r.Secrets, x)
 	}
 	for _, k := range b.SSH {
-		x := build.SSH{ID: k.ID}
+		x := container.BuildSSH{ID: k.ID}
 		if k.Path != "" {
 			x.Paths = []string{k.Path}
 		}

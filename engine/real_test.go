@@ -17,6 +17,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/docker"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
@@ -92,7 +93,7 @@ func base(t *testing.T, b *build.Builder) {
 			baseErr = err
 			return
 		}
-		_, baseErr = b.Build(context.Background(), build.Request{Context: dir, Tags: []string{baseImage},
+		_, baseErr = b.Build(context.Background(), container.BuildRequest{Context: dir, Tags: []string{baseImage},
 			// Only what bears the labels of a service is removed again.
 			Labels: map[string]string{
 				"com.docker.compose.project": "bulkhead-engine", "com.docker.compose.service": "test",

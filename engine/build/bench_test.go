@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
 // BenchmarkRebuild builds an image again after a change of its context: one file that has changed
@@ -32,7 +32,7 @@ func BenchmarkRebuild(b *testing.B) {
 func rebuild(b *testing.B, dir, file string, size int) {
 	bld := newBuilder(b)
 	data := make([]byte, size)
-	r := build.Request{Service: "web", Context: dir, Tags: []string{prefix + "bench"}}
+	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "bench"}}
 	change := func() {
 		rand.Read(data) // never fails
 		if err := os.WriteFile(file, data, 0o755); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
 // line is an engine whose connections can be cut, as by its restart.
@@ -56,7 +57,7 @@ func lineBuilder(t *testing.T) (*line, *build.Builder) {
 
 func TestBuildWorksAfterTheEngineRestarted(t *testing.T) {
 	l, b := lineBuilder(t)
-	r := build.Request{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique()), Tags: []string{prefix + "restart"}}
+	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique()), Tags: []string{prefix + "restart"}}
 	mustBuild(t, b, r)
 	for range 3 {
 		l.cut(false)
@@ -66,14 +67,14 @@ func TestBuildWorksAfterTheEngineRestarted(t *testing.T) {
 
 func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
 	l, b := lineBuilder(t)
-	r := build.Request{
+	r := container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Tags: []string{prefix + "midway"},
 		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\n" +
 			// The first run is cut, and the next one finds what it left.
 			"RUN --mount=type=cache,target=/cut,id=" + prefix + unique() + " test -e /cut/begun || { touch /cut/begun; echo begun; sleep 3600; }\n",
 	}
 	var once sync.Once
-	_, err := b.Build(t.Context(), r, func(p build.Progress) {
+	_, err := b.Build(t.Context(), r, func(p container.BuildProgress) {
 		if slices.Contains(p.Output, "begun") {
 			once.Do(func() { l.cut(false) })
 		}
@@ -93,7 +94,7 @@ func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
 
 func TestPanicsBecomeErrors(t *testing.T) {
 	needEngine(t)
-	r := build.Request{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique())}
+	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique())}
 	for _, path := range []string{"/grpc", "/session"} {
 		b := build.New(build.Options{HasBuildKit: true, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, p, proto string, meta map[string][]string) (net.Conn, error) {
 			if p == path {
@@ -116,18 +117,18 @@ func TestPanicsBecomeErrors(t *testing.T) {
 
 type panicky struct{}
 
-func (panicky) ClassicBuild(context.Context, build.Request, io.Reader, string, func(string)) error {
+func (panicky) ClassicBuild(context.Context, container.BuildRequest, io.Reader, string, func(string)) error {
 	panic("old")
 }
 
 func TestEngineThatIsGoneIsReportedAfterFewTries(t *testing.T) {
 	l, b := lineBuilder(t)
-	r := build.Request{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", "x"), Tags: []string{prefix + "gone"}}
+	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", "x"), Tags: []string{prefix + "gone"}}
 	mustBuild(t, b, r)
 	l.cut(true)
 	before := l.dials
 	_, err := b.Build(t.Context(), r, nil)
-	if !errors.Is(err, build.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "\n") {
+	if !errors.Is(err, container.ErrBuilderUnavailable) || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v", err)
 	}
 	l.mu.Lock()

@@ -16,12 +16,13 @@ import (
 	"time"
 
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
 // unique makes a step that no earlier build can have left in the cache.
 func unique() string { return rand.Text() }
 
-func mustBuild(t testing.TB, b *build.Builder, r build.Request) build.Result {
+func mustBuild(t testing.TB, b *build.Builder, r container.BuildRequest) container.BuildResult {
 	t.Helper()
 	res, err := b.Build(t.Context(), r, nil)
 	if err != nil {
@@ -34,10 +35,10 @@ func mustBuild(t testing.TB, b *build.Builder, r build.Request) build.Result {
 func TestBuildMakesAnImageAndFindsItInTheCacheNextTime(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY hello /hello\nCOPY other /other\n", "hello", unique(), "other", "x")
-	r := build.Request{Service: "web", Context: dir, Tags: []string{prefix + "copy:1"}, Labels: map[string]string{"who": "web"}}
+	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "copy:1"}, Labels: map[string]string{"who": "web"}}
 
-	var seen []build.Progress
-	res, err := b.Build(t.Context(), r, func(p build.Progress) { seen = append(seen, p) })
+	var seen []container.BuildProgress
+	res, err := b.Build(t.Context(), r, func(p container.BuildProgress) { seen = append(seen, p) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestBuildMakesAnImageAndFindsItInTheCacheNextTime(t *testing.T) {
 	if last.Total != 2 || last.Done != 2 || last.Cached != 0 {
 		t.Errorf("progress %d/%d, %d cached; steps %+v", last.Done, last.Total, last.Cached, last.Steps)
 	}
-	step := last.Steps[slices.IndexFunc(last.Steps, func(s build.Step) bool { return strings.Contains(s.Name, "COPY hello") })]
+	step := last.Steps[slices.IndexFunc(last.Steps, func(s container.BuildStep) bool { return strings.Contains(s.Name, "COPY hello") })]
 	if step.Started.IsZero() || step.Ended.Before(step.Started) {
 		t.Errorf("times of %+v", step)
 	}
@@ -75,7 +76,7 @@ func TestBuildMakesAnImageAndFindsItInTheCacheNextTime(t *testing.T) {
 func TestBuildSeesAChangeOfEqualSize(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /a\n", "f", "1")
-	r := build.Request{Service: "web", Context: dir, Tags: []string{prefix + "size"}}
+	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "size"}}
 	mustBuild(t, b, r)
 	first, _, _ := image(t, prefix+"size")
 	write(t, dir, "Dockerfile", "FROM scratch\nCOPY f /b\n")
@@ -94,7 +95,7 @@ func TestOnlyChangedFilesTravel(t *testing.T) {
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY . /\n", "big", strings.Repeat(unique(), 100_000), "small", "1")
 	sent := func() int64 {
 		// A builder of its own each time: what the engine keeps must outlive the connection.
-		res := mustBuild(t, newBuilder(t), build.Request{Service: "web", Context: dir, Tags: []string{prefix + "travel"}})
+		res := mustBuild(t, newBuilder(t), container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "travel"}})
 		for _, s := range res.Steps {
 			if strings.Contains(s.Name, "load build context") {
 				return s.Current
@@ -115,8 +116,8 @@ func TestOnlyChangedFilesTravel(t *testing.T) {
 func TestMissingFileNamesTheLine(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\n\nCOPY nowhere \\\n  /there\n")
-	_, err := b.Build(t.Context(), build.Request{Service: "web", Context: dir}, nil)
-	var be *build.Error
+	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", Context: dir}, nil)
+	var be *container.BuildError
 	if !errors.As(err, &be) {
 		t.Fatalf("got %v", err)
 	}
@@ -132,8 +133,8 @@ func TestFailingCommandGivesStepAndTail(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nRUN seq 1 30; echo broken; exit 7\n")
 	var out []string
-	_, err := b.Build(t.Context(), build.Request{Service: "web", Context: dir}, func(p build.Progress) { out = append(out, p.Output...) })
-	var be *build.Error
+	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", Context: dir}, func(p container.BuildProgress) { out = append(out, p.Output...) })
+	var be *container.BuildError
 	if !errors.As(err, &be) {
 		t.Fatalf("got %v", err)
 	}
@@ -154,8 +155,8 @@ func TestFailingCommandGivesStepAndTail(t *testing.T) {
 func TestDockerfileThatDoesNotParseNamesTheLine(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPPY a b\n")
-	_, err := b.Build(t.Context(), build.Request{Service: "web", Context: dir}, nil)
-	var be *build.Error
+	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", Context: dir}, nil)
+	var be *container.BuildError
 	if !errors.As(err, &be) || be.Line != 2 || be.Step != "COPPY a b" {
 		t.Fatalf("got %+v", err)
 	}
@@ -165,14 +166,14 @@ func TestSecretsReachTheCommandAndNoLayer(t *testing.T) {
 	b := newBuilder(t)
 	dir := t.TempDir()
 	write(t, dir, "token", "from a file")
-	r := build.Request{
+	r := container.BuildRequest{
 		Service: "web", Context: write(t, filepath.Join(dir, "ctx"), "f", unique()), Tags: []string{prefix + "secret"},
 		DockerfileInline: "FROM " + base(t) + `
 COPY f /f
 RUN --mount=type=secret,id=a,required --mount=type=secret,id=b,required test "$(cat /run/secrets/a) $(cat /run/secrets/b)" = "from a file from the environment"
 RUN test ! -s /run/secrets/a
 `,
-		Secrets: []build.Secret{{ID: "a", File: filepath.Join(dir, "token")}, {ID: "b", Env: "from the environment"}},
+		Secrets: []container.BuildSecret{{ID: "a", File: filepath.Join(dir, "token")}, {ID: "b", Env: "from the environment"}},
 	}
 	mustBuild(t, b, r)
 
@@ -189,7 +190,7 @@ RUN test ! -s /run/secrets/a
 
 func TestTargetArgsAndInlineDockerfile(t *testing.T) {
 	b := newBuilder(t)
-	r := build.Request{
+	r := container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "f", "x"), Target: "first", Tags: []string{prefix + "target"},
 		DockerfileInline: "FROM " + base(t) + " AS first\nARG WHO\nRUN test \"$WHO\" = bulkhead\nFROM first AS second\nRUN false\n",
 		Args:             map[string]string{"WHO": "bulkhead"},
@@ -210,7 +211,7 @@ func TestProxiesOfTheDockerConfigBecomeArgs(t *testing.T) {
 	conf := write(t, t.TempDir(), "config.json", `{"proxies":{"default":{"httpProxy":"http://proxy:3128","noProxy":"localhost"}}}`)
 	b := build.New(build.Options{Dial: dial, HasBuildKit: true, DockerConfigDir: conf})
 	defer b.Close()
-	mustBuild(t, b, build.Request{
+	mustBuild(t, b, container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Args: map[string]string{"NO_PROXY": "mine"}, Tags: []string{prefix + "proxy"},
 		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\nRUN test \"$HTTP_PROXY $http_proxy $NO_PROXY\" = \"http://proxy:3128 http://proxy:3128 mine\"\n",
 	})
@@ -226,22 +227,22 @@ func TestIgnoreFilesAndDockerfileOutsideOfTheContext(t *testing.T) {
 		"own.Dockerfile", check+"test -e /ctx/a.log -a -e /ctx/a.txt -a ! -e /ctx/b.txt\n",
 		"own.Dockerfile.dockerignore", "b.txt\n")
 	for _, name := range []string{"plain", "own"} {
-		mustBuild(t, b, build.Request{Service: name, Context: ctx, Dockerfile: filepath.Join(out, name+".Dockerfile"), Tags: []string{prefix + name}})
+		mustBuild(t, b, container.BuildRequest{Service: name, Context: ctx, Dockerfile: filepath.Join(out, name+".Dockerfile"), Tags: []string{prefix + name}})
 	}
-	mustBuild(t, b, build.Request{Service: "relative", Context: ctx, Dockerfile: "../docker/plain.Dockerfile", Tags: []string{prefix + "relative"}})
+	mustBuild(t, b, container.BuildRequest{Service: "relative", Context: ctx, Dockerfile: "../docker/plain.Dockerfile", Tags: []string{prefix + "relative"}})
 }
 
 func TestBadInputIsOneClearLine(t *testing.T) {
 	b := newBuilder(t)
 	dir := t.TempDir()
 	for _, c := range []struct {
-		r    build.Request
+		r    container.BuildRequest
 		want string
 	}{
-		{build.Request{Service: "web", Context: filepath.Join(dir, "gone")}, "build web: build context: stat " + filepath.Join(dir, "gone")},
-		{build.Request{Service: "web", Context: dir}, "build web: dockerfile: stat " + filepath.Join(dir, "Dockerfile")},
-		{build.Request{Service: "web", Context: dir, DockerfileInline: "FROM scratch", ExtraHosts: []string{"a=b"}}, `extra host a: "b" is not an IP address`},
-		{build.Request{Service: "web", Context: dir, DockerfileInline: "FROM scratch", CacheFrom: []string{"ref=x"}}, "type= is missing"},
+		{container.BuildRequest{Service: "web", Context: filepath.Join(dir, "gone")}, "build web: build context: stat " + filepath.Join(dir, "gone")},
+		{container.BuildRequest{Service: "web", Context: dir}, "build web: dockerfile: stat " + filepath.Join(dir, "Dockerfile")},
+		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch", ExtraHosts: []string{"a=b"}}, `extra host a: "b" is not an IP address`},
+		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch", CacheFrom: []string{"ref=x"}}, "type= is missing"},
 	} {
 		_, err := b.Build(t.Context(), c.r, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
@@ -252,7 +253,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 
 func TestNamedContextIsUsedOrRefusedInOneLine(t *testing.T) {
 	b := newBuilder(t)
-	_, err := b.Build(t.Context(), build.Request{
+	_, err := b.Build(t.Context(), container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY --from=assets f /f\n"), Tags: []string{prefix + "named"},
 		AdditionalContexts: map[string]string{"assets": write(t, t.TempDir(), "f", "x")},
 	}, nil)
@@ -279,11 +280,11 @@ func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 
 	var running, joined atomic.Bool
 	var wg sync.WaitGroup
-	var res [2]build.Result
+	var res [2]container.BuildResult
 	var errs [2]error
 	start := func(i int, name string, inside *atomic.Bool) {
 		wg.Go(func() {
-			res[i], errs[i] = b.Build(t.Context(), build.Request{Key: "same", Service: name, Context: dir, Tags: []string{prefix + name}}, func(p build.Progress) {
+			res[i], errs[i] = b.Build(t.Context(), container.BuildRequest{Key: "same", Service: name, Context: dir, Tags: []string{prefix + name}}, func(p container.BuildProgress) {
 				for _, s := range p.Steps {
 					if strings.Contains(s.Name, gate) && !s.Started.IsZero() {
 						inside.Store(true)
@@ -317,10 +318,10 @@ func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 
 // sleeper returns a request whose RUN sleeps long, and a function that counts those sleeps on this
 // machine, where the engine runs here too.
-func sleeper(t *testing.T) (build.Request, func() int) {
+func sleeper(t *testing.T) (container.BuildRequest, func() int) {
 	t.Helper()
 	seconds := fmt.Sprintf("3600.%d", time.Now().UnixNano()%1e9)
-	r := build.Request{
+	r := container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "f", unique()),
 		DockerfileInline: "FROM " + base(t) + "\nRUN echo sleeping; exec sleep " + seconds + "\n",
 	}
@@ -346,7 +347,7 @@ func newGate(t *testing.T) (run string, open func()) {
 	mount := "--mount=type=cache,target=/gate,id=" + prefix + unique() + " "
 	return mount + "until test -e /gate/open; do sleep 0.1; done", func() {
 		t.Helper()
-		mustBuild(t, newBuilder(t), build.Request{Service: "gate", Context: write(t, t.TempDir(), "f", ""), DockerfileInline: "FROM " + base(t) + "\nRUN " + mount + "touch /gate/open\n"})
+		mustBuild(t, newBuilder(t), container.BuildRequest{Service: "gate", Context: write(t, t.TempDir(), "f", ""), DockerfileInline: "FROM " + base(t) + "\nRUN " + mount + "touch /gate/open\n"})
 	}
 }
 
@@ -370,7 +371,7 @@ func TestLastCallerToLeaveStopsTheBuild(t *testing.T) {
 	var joined atomic.Int32
 	for _, ctx := range []context.Context{one, two} {
 		go func() {
-			_, err := b.Build(ctx, r, func(p build.Progress) {
+			_, err := b.Build(ctx, r, func(p container.BuildProgress) {
 				if slices.Contains(p.Output, "sleeping") {
 					joined.Add(1)
 				}
@@ -384,7 +385,7 @@ func TestLastCallerToLeaveStopsTheBuild(t *testing.T) {
 	}
 
 	leaveOne()
-	if err := <-errs; !errors.Is(err, build.ErrCanceled) || !errors.Is(err, context.Canceled) {
+	if err := <-errs; !errors.Is(err, container.ErrBuildCanceled) || !errors.Is(err, context.Canceled) {
 		t.Errorf("first caller: %v", err)
 	}
 	select {
@@ -396,7 +397,7 @@ func TestLastCallerToLeaveStopsTheBuild(t *testing.T) {
 		t.Fatal("the build stopped although a caller waits for it")
 	}
 	leaveTwo()
-	if err := <-errs; !errors.Is(err, build.ErrCanceled) {
+	if err := <-errs; !errors.Is(err, container.ErrBuildCanceled) {
 		t.Errorf("second caller: %v", err)
 	}
 	waitFor(t, "the sleep ends", func() bool { return sleeps() == 0 })
@@ -413,7 +414,7 @@ func TestCallerThatComesBackMovesTheOthersToANewBuild(t *testing.T) {
 	waitFor(t, "the sleep runs", func() bool { return sleeps() == 1 })
 	var joined atomic.Bool
 	go func() {
-		_, err := b.Build(t.Context(), r, func(build.Progress) { joined.Store(true) })
+		_, err := b.Build(t.Context(), r, func(container.BuildProgress) { joined.Store(true) })
 		stayed <- err
 	}()
 	waitFor(t, "the other caller has joined", joined.Load)
@@ -439,10 +440,10 @@ func TestCloseEndsBuilds(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-got; !errors.Is(err, build.ErrClosed) {
+	if err := <-got; !errors.Is(err, container.ErrBuilderClosed) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := b.Build(t.Context(), r, nil); !errors.Is(err, build.ErrClosed) {
+	if _, err := b.Build(t.Context(), r, nil); !errors.Is(err, container.ErrBuilderClosed) {
 		t.Errorf("after close: %v", err)
 	}
 	waitFor(t, "the sleep ends", func() bool { return sleeps() == 0 })

@@ -21,13 +21,15 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
+
+	"bulkhead/engine/container"
 )
 
 // ownDockerfile is the name in the tar of a Dockerfile that lies outside of the context or is inline.
 const ownDockerfile = ".bulkhead.Dockerfile"
 
 // classic makes the image with the engine's old builder.
-func (b *Builder) classic(ctx context.Context, r Request, in *input, rec *recorder) (string, []string, error) {
+func (b *Builder) classic(ctx context.Context, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
 	if b.opt.Classic == nil {
 		return "", nil, fmt.Errorf("%w: it has no BuildKit, and no other builder is known", ErrUnsupported)
 	}
@@ -72,7 +74,7 @@ func (b *Builder) classic(ctx context.Context, r Request, in *input, rec *record
 }
 
 // classicLimits refuses what the old builder cannot do.
-func classicLimits(r Request, in *input) error {
+func classicLimits(r container.BuildRequest, in *input) error {
 	var lacks []string
 	for what, used := range map[string]bool{
 		"secrets": len(r.Secrets) > 0, "ssh": len(r.SSH) > 0, "additional_contexts": len(r.AdditionalContexts) > 0,
@@ -208,8 +210,8 @@ func (p *classicParser) end(err error) {
 	p.rec.touch()
 }
 
-func (p *classicParser) broken(r Request, in *input, err error) error {
-	e := &Error{Service: r.Service, Err: err}
+func (p *classicParser) broken(r container.BuildRequest, in *input, err error) error {
+	e := &container.BuildError{Service: r.Service, Err: err}
 	if p.cur == nil {
 		return e
 	}

@@ -14,12 +14,13 @@ import (
 	"testing"
 
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
 // oldBuilder speaks to the engine's builder from before BuildKit.
 type oldBuilder struct{}
 
-func (oldBuilder) ClassicBuild(ctx context.Context, r build.Request, tar io.Reader, dockerfile string, out func(string)) error {
+func (oldBuilder) ClassicBuild(ctx context.Context, r container.BuildRequest, tar io.Reader, dockerfile string, out func(string)) error {
 	args, err := json.Marshal(r.Args)
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func TestClassicBuilderHonoursIgnoreFilesWhereverTheDockerfileIs(t *testing.T) {
 	ctx := write(t, filepath.Join(root, "ctx"), ".dockerignore", "*.log\nDockerfile\n.dockerignore\n", "Dockerfile", check+"a.txt sub\"\n", "a.log", "x", "a.txt", unique(), "sub/f", "x")
 	bare := write(t, filepath.Join(root, "bare"), "a.txt", unique())
 	out := write(t, root, "other.Dockerfile", check+"Dockerfile a.txt sub\"\n", "other.Dockerfile.dockerignore", "*.log\n.dockerignore")
-	for name, r := range map[string]build.Request{
+	for name, r := range map[string]container.BuildRequest{
 		"inside":  {Context: ctx},
 		"outside": {Context: ctx, Dockerfile: filepath.Join(out, "other.Dockerfile")},
 		"inline":  {Context: bare, DockerfileInline: check + "a.txt\"\n"},
@@ -89,9 +90,9 @@ func TestClassicBuilderHonoursIgnoreFilesWhereverTheDockerfileIs(t *testing.T) {
 func TestClassicBuilderShowsStepsAndFailure(t *testing.T) {
 	b := oldEngine(t)
 	dir := write(t, t.TempDir(), "f", unique(), "Dockerfile", "ARG X\nFROM "+base(t)+"\nCOPY f /\nRUN echo one; \\\n    echo two; exit 3\n")
-	r := build.Request{Service: "web", Context: dir, Tags: []string{prefix + "old-steps"}}
+	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "old-steps"}}
 	_, err := b.Build(t.Context(), r, nil)
-	var be *build.Error
+	var be *container.BuildError
 	if !errors.As(err, &be) {
 		t.Fatalf("got %v", err)
 	}
@@ -100,9 +101,9 @@ func TestClassicBuilderShowsStepsAndFailure(t *testing.T) {
 	}
 
 	write(t, dir, "Dockerfile", "FROM "+base(t)+"\nCOPY f /\nRUN echo one\n")
-	var last build.Progress
+	var last container.BuildProgress
 	var out []string
-	if _, err := b.Build(t.Context(), r, func(p build.Progress) { last = p; out = append(out, p.Output...) }); err != nil {
+	if _, err := b.Build(t.Context(), r, func(p container.BuildProgress) { last = p; out = append(out, p.Output...) }); err != nil {
 		t.Fatal(err)
 	}
 	if len(last.Steps) != 3 || last.Total != 3 || last.Done != 3 || last.Cached != 1 || !last.Steps[1].Cached || last.Steps[1].Name != "[2/3] COPY f /" {
@@ -115,11 +116,11 @@ func TestClassicBuilderShowsStepsAndFailure(t *testing.T) {
 
 func TestClassicBuilderRefusesWhatItLacks(t *testing.T) {
 	b := oldEngine(t)
-	_, err := b.Build(t.Context(), build.Request{
+	_, err := b.Build(t.Context(), container.BuildRequest{
 		Service: "web", Context: t.TempDir(), DockerfileInline: "FROM scratch",
-		Secrets: []build.Secret{{ID: "a"}}, SSH: []build.SSH{{}}, AdditionalContexts: map[string]string{"x": "/"},
+		Secrets: []container.BuildSecret{{ID: "a"}}, SSH: []container.BuildSSH{{}}, AdditionalContexts: map[string]string{"x": "/"},
 	}, nil)
-	if !errors.Is(err, build.ErrUnsupported) || !strings.Contains(err.Error(), "additional_contexts, secrets, ssh") {
+	if !errors.Is(err, build.ErrUnsupported) || !errors.Is(err, container.ErrUnsupported) || !strings.Contains(err.Error(), "additional_contexts, secrets, ssh") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
 // The engine pulls from a registry of this test, which has nothing but wants to know who asks.
@@ -36,7 +37,7 @@ func TestCredentialHelperIsAskedForTheRegistry(t *testing.T) {
 	t.Setenv("PATH", conf+":"+os.Getenv("PATH"))
 	b := build.New(build.Options{Dial: dial, HasBuildKit: true, DockerConfigDir: conf})
 	defer b.Close()
-	_, err := b.Build(t.Context(), build.Request{Service: "web", DockerfileInline: "FROM " + host + "/team/tools:1\n"}, nil)
+	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", DockerfileInline: "FROM " + host + "/team/tools:1\n"}, nil)
 	if err == nil {
 		t.Fatal("built from an image that does not exist")
 	}

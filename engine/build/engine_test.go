@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
 // patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
@@ -206,7 +207,7 @@ func base(t testing.TB) string {
 			baseErr = err
 			return
 		}
-		_, baseErr = newBuilder(t).Build(t.Context(), build.Request{
+		_, baseErr = newBuilder(t).Build(t.Context(), container.BuildRequest{
 			Service: "base", Context: dir, Tags: []string{name},
 			DockerfileInline: "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\n",
 		}, nil)

@@ -12,37 +12,12 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/opencontainers/go-digest"
+
+	"bulkhead/engine/container"
 )
 
 // tail is how many last lines of output an Error carries.
 const tail = 20
-
-// Error is a build that ran and did not succeed.
-type Error struct {
-	Service string
-	Step    string   // the Dockerfile line, as written; empty where the build broke before its steps
-	File    string   // path of the Dockerfile; empty for an inline one and where it is not known
-	Line    int      // of Step in File, from 1; 0 where it is not known
-	Tail    []string // last 20 lines of the step's output, uncleaned
-	Err     error    // what went wrong, without the words that every failed build has in common
-}
-
-func (e *Error) Error() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "build %s: ", e.Service)
-	if e.File != "" && e.Line > 0 {
-		fmt.Fprintf(&s, "%s:%d: ", e.File, e.Line)
-	}
-	if first, _, more := strings.Cut(e.Step, "\n"); more {
-		fmt.Fprintf(&s, "%s …: ", first)
-	} else if e.Step != "" {
-		fmt.Fprintf(&s, "%s: ", e.Step)
-	}
-	s.WriteString(e.Err.Error())
-	return s.String()
-}
-
-func (e *Error) Unwrap() error { return e.Err }
 
 // noise is what BuildKit and gRPC put in front of the words that matter.
 var noise = regexp.MustCompile(`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|failed to create LLB definition:|failed to (compute|load) cache key:|rpc error: code = \w+ desc =|Unknown:) )+`)
@@ -61,8 +36,8 @@ func clean(err error) error {
 }
 
 // broken makes an Error of what BuildKit returned.
-func broken(r Request, in *input, rec *recorder, err error) *Error {
-	e := &Error{Service: r.Service, Err: clean(err)}
+func broken(r container.BuildRequest, in *input, rec *recorder, err error) *container.BuildError {
+	e := &container.BuildError{Service: r.Service, Err: clean(err)}
 	var id digest.Digest
 	var ve *errdefs.VertexError
 	if errors.As(err, &ve) {

@@ -54,8 +54,4 @@ func TestErrorKeepsOnlyTheWordsThatMatter(t *testing.T) {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
-	e := &Error{Service: "web", Step: "RUN a \\\n b", File: "/x/Dockerfile", Line: 3, Err: errors.New("exit code: 1")}
-	if got, want := e.Error(), `build web: /x/Dockerfile:3: RUN a \ …: exit code: 1`; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
 }

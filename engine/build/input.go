@@ -15,6 +15,7 @@ import (
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/hostfile"
 )
 
@@ -38,7 +39,7 @@ type input struct {
 var remoteContext = regexp.MustCompile(`^(https?://|git://|git@|ssh://|github\.com/)`)
 
 // resolve reads the Dockerfile of a request and checks that the context is there.
-func resolve(r Request) (*input, error) {
+func resolve(r container.BuildRequest) (*input, error) {
 	in := &input{}
 	switch {
 	case remoteContext.MatchString(r.Context):
@@ -127,7 +128,7 @@ func contentStat(data []byte) *types.Stat {
 
 // sharedKey names the engine's copy of the context. Builds of one folder that read different parts
 // of it keep apart copies: with one for all, each build would delete what the other had sent.
-func (in *input) sharedKey(r Request) string {
+func (in *input) sharedKey(r container.BuildRequest) string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "" // one name less in the key; it only tells apart machines that share an engine

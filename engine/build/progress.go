@@ -11,6 +11,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"bulkhead/engine/container"
 )
 
 const (
@@ -42,7 +44,7 @@ type recorder struct {
 
 // step is a Step in the making.
 type step struct {
-	Step
+	container.BuildStep
 	dockerfile bool // counts as one of the Dockerfile's
 	log        lines
 	rest       []byte               // output after the last newline
@@ -182,7 +184,7 @@ func (c *recorder) vertex(v *client.Vertex) {
 
 // add appends a step; the caller holds mu.
 func (c *recorder) add(name string) *step {
-	s := &step{Step: Step{Name: name}}
+	s := &step{BuildStep: container.BuildStep{Name: name}}
 	if m := numbered.FindStringSubmatch(name); m != nil {
 		s.dockerfile = true
 		if n, err := strconv.Atoi(m[3]); err == nil { // not an int: a number nobody counts to
@@ -225,7 +227,7 @@ func (c *recorder) line(s *step, text string) {
 }
 
 // since reports the build as it stands, with the output that a reader has not seen.
-func (c *recorder) since(cur *cursor) Progress {
+func (c *recorder) since(cur *cursor) container.BuildProgress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.report()
@@ -239,19 +241,19 @@ func (c *recorder) since(cur *cursor) Progress {
 }
 
 // snapshot reports the build as it stands, without output.
-func (c *recorder) snapshot() Progress {
+func (c *recorder) snapshot() container.BuildProgress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.report()
 }
 
-func (c *recorder) report() Progress {
-	p := Progress{Steps: make([]Step, len(c.steps))}
+func (c *recorder) report() container.BuildProgress {
+	p := container.BuildProgress{Steps: make([]container.BuildStep, len(c.steps))}
 	for _, n := range c.stages {
 		p.Total += n
 	}
 	for i, s := range c.steps {
-		p.Steps[i] = s.Step
+		p.Steps[i] = s.BuildStep
 		p.Steps[i].Log = s.log.last(keepStep)
 		if !s.dockerfile {
 			continue
@@ -271,7 +273,7 @@ func (c *recorder) report() Progress {
 
 // failed returns the step that a build broke at: the one with the given digest, else the first
 // whose error is its own. It is the zero Step where there is none.
-func (c *recorder) failed(id digest.Digest) Step {
+func (c *recorder) failed(id digest.Digest) container.BuildStep {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.byID[id]
@@ -285,10 +287,10 @@ func (c *recorder) failed(id digest.Digest) Step {
 		}
 	}
 	if s == nil {
-		return Step{}
+		return container.BuildStep{}
 	}
 	c.flush(s)
-	st := s.Step
+	st := s.BuildStep
 	st.Log = s.log.last(keepStep)
 	return st
 }

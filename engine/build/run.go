@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"bulkhead/engine/container"
 )
 
 // frame is the shortest time between two progress calls to one caller: 20 a second.
@@ -18,7 +20,7 @@ var errSuperseded = errors.New("superseded by a newer build")
 // run is one build in flight and the callers that wait for it. It is guarded by Builder.mu, apart
 // from rec, which has its own lock, and what is written before done is closed and read after.
 type run struct {
-	req     Request
+	req     container.BuildRequest
 	cancel  context.CancelCauseFunc
 	rec     *recorder
 	done    chan struct{}
@@ -36,37 +38,31 @@ type run struct {
 	err     error
 }
 
-// Build makes the image of a request, or joins an equal build that runs already.
+// Build implements container.Builder. Progress is reported at most 20 times a second.
 //
-// progress may be nil. It is called on the caller's goroutine with growing snapshots, at most 20
-// times a second, the last time just before Build returns.
-//
-// When ctx ends, Build returns ErrCanceled at once, and the build itself is cancelled unless another
+// When ctx ends, Build returns container.ErrBuildCanceled at once, and the build itself is cancelled unless another
 // caller still waits for it. Such a caller is moved to the next build of the same key, if one comes
 // before the first is over: giving up on a build usually means that its inputs have changed.
-//
-// A build that ran and failed is returned as *Error. ErrUnavailable, ErrUnsupported and ErrClosed
-// are the other errors that callers may want to tell apart.
-func (b *Builder) Build(ctx context.Context, r Request, progress func(Progress)) (Result, error) {
+func (b *Builder) Build(ctx context.Context, r container.BuildRequest, progress func(container.BuildProgress)) (container.BuildResult, error) {
 	if err := ctx.Err(); err != nil {
-		return Result{}, canceled(r, ctx)
+		return container.BuildResult{}, canceled(r, ctx)
 	}
 	for {
 		x, err := b.join(r)
 		if err != nil {
-			return Result{}, err
+			return container.BuildResult{}, err
 		}
 		if !x.follow(ctx, progress) {
 			b.leave(x)
-			return Result{}, canceled(r, ctx)
+			return container.BuildResult{}, canceled(r, ctx)
 		}
 		if errors.Is(x.err, errSuperseded) {
 			continue
 		}
 		if x.err != nil {
-			return Result{}, nameService(x.err, r.Service)
+			return container.BuildResult{}, nameService(x.err, r.Service)
 		}
-		res := Result{Digest: x.digest, Image: x.digest, Took: x.took, Shared: x.shared, Steps: x.rec.snapshot().Steps, Notices: slices.Clone(x.notices)}
+		res := container.BuildResult{Digest: x.digest, Image: x.digest, Took: x.took, Shared: x.shared, Steps: x.rec.snapshot().Steps, Notices: slices.Clone(x.notices)}
 		if len(r.Tags) > 0 {
 			res.Image = r.Tags[0]
 		}
@@ -75,12 +71,12 @@ func (b *Builder) Build(ctx context.Context, r Request, progress func(Progress))
 }
 
 // Close cancels all builds, waits for their end and closes the connection to the engine. Builds that
-// are waited for return ErrClosed.
+// are waited for return container.ErrBuilderClosed.
 func (b *Builder) Close() error {
 	b.mu.Lock()
 	b.closed = true
 	for _, x := range b.runs {
-		x.cancel(ErrClosed)
+		x.cancel(container.ErrBuilderClosed)
 	}
 	b.mu.Unlock()
 	b.wg.Wait()
@@ -96,11 +92,11 @@ func (b *Builder) Close() error {
 }
 
 // join finds the run that a request belongs to, or starts it.
-func (b *Builder) join(r Request) (*run, error) {
+func (b *Builder) join(r container.BuildRequest) (*run, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return nil, ErrClosed
+		return nil, container.ErrBuilderClosed
 	}
 	prev := b.runs[r.Key]
 	if r.Key != "" && prev != nil && !prev.stale {
@@ -186,7 +182,7 @@ func (b *Builder) work(ctx context.Context, x *run) (err error) {
 }
 
 // once makes the image one time, with the builder that the engine has.
-func (b *Builder) once(ctx context.Context, r Request, rec *recorder) (digest string, notices []string, err error) {
+func (b *Builder) once(ctx context.Context, r container.BuildRequest, rec *recorder) (digest string, notices []string, err error) {
 	in, err := resolve(r)
 	if err != nil {
 		return "", nil, err
@@ -204,7 +200,7 @@ func (b *Builder) leave(x *run) {
 	x.callers--
 	x.stale = true
 	if x.callers == 0 {
-		x.cancel(ErrCanceled)
+		x.cancel(container.ErrBuildCanceled)
 	}
 }
 
@@ -218,7 +214,7 @@ func (x *run) want(tags []string) {
 }
 
 // follow reports the run's progress until it is over, or until ctx ends, which it reports as false.
-func (x *run) follow(ctx context.Context, progress func(Progress)) bool {
+func (x *run) follow(ctx context.Context, progress func(container.BuildProgress)) bool {
 	if progress == nil {
 		select {
 		case <-x.done:
@@ -256,13 +252,13 @@ func (x *run) follow(ctx context.Context, progress func(Progress)) bool {
 	}
 }
 
-func canceled(r Request, ctx context.Context) error {
-	return fmt.Errorf("build %s: %w: %w", r.Service, ErrCanceled, context.Cause(ctx))
+func canceled(r container.BuildRequest, ctx context.Context) error {
+	return fmt.Errorf("build %s: %w: %w", r.Service, container.ErrBuildCanceled, context.Cause(ctx))
 }
 
 // nameService puts the caller's service into an error that several callers share.
 func nameService(err error, service string) error {
-	var be *Error
+	var be *container.BuildError
 	if errors.As(err, &be) {
 		own := *be
 		own.Service = service

@@ -8,14 +8,15 @@ import (
 	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/hostfile"
 )
 
 // secretStore hands out the secrets of one build. Files are read when the build asks, so that a step
 // that comes from the cache reads nothing.
-type secretStore map[string]Secret
+type secretStore map[string]container.BuildSecret
 
-func newSecretStore(list []Secret) (secretStore, error) {
+func newSecretStore(list []container.BuildSecret) (secretStore, error) {
 	store := secretStore{}
 	for _, s := range list {
 		if s.ID == "" {

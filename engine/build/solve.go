@@ -29,6 +29,8 @@ import (
 	"github.com/tonistiigi/fsutil/types"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"bulkhead/engine/container"
 )
 
 // namedContexts is the capability that a Dockerfile frontend needs for additional_contexts.
@@ -43,7 +45,7 @@ type capabilities struct {
 }
 
 // buildkit makes the image with BuildKit. A connection that turns out broken is made anew once.
-func (b *Builder) buildkit(ctx context.Context, r Request, in *input, rec *recorder) (string, []string, error) {
+func (b *Builder) buildkit(ctx context.Context, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
 	for try := 1; ; try++ {
 		bk, caps, err := b.connect(ctx)
 		if err == nil {
@@ -59,7 +61,7 @@ func (b *Builder) buildkit(ctx context.Context, r Request, in *input, rec *recor
 		}
 		b.disconnect(bk)
 		if try == 2 {
-			return "", nil, fmt.Errorf("%w: %w", ErrUnavailable, clean(err))
+			return "", nil, fmt.Errorf("%w: %w", container.ErrBuilderUnavailable, clean(err))
 		}
 		rec.reset()
 	}
@@ -80,7 +82,7 @@ func (b *Builder) connect(ctx context.Context) (*client.Client, *capabilities, e
 	bk, caps := b.bk, b.caps
 	if b.closed {
 		b.mu.Unlock()
-		return nil, nil, ErrClosed
+		return nil, nil, container.ErrBuilderClosed
 	}
 	if bk == nil {
 		// New opens no connection yet: that happens at the first call.
@@ -137,7 +139,7 @@ func (b *Builder) disconnect(bk *client.Client) {
 }
 
 // solve runs one build.
-func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabilities, r Request, in *input, rec *recorder) (string, []string, error) {
+func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabilities, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
 	opt, notices, err := b.options(r, in, caps)
 	if err != nil {
 		return "", nil, err
@@ -215,7 +217,7 @@ func recordSafely(rec *recorder, st *client.SolveStatus) (err error) {
 }
 
 // explain tells apart the errors of a build, of the engine and of the connection.
-func (b *Builder) explain(r Request, in *input, rec *recorder, err error) error {
+func (b *Builder) explain(r container.BuildRequest, in *input, rec *recorder, err error) error {
 	var missing *errdefs.UnsupportedFrontendCapError
 	// Old engines send the error's text alone.
 	if errors.As(err, &missing) || strings.Contains(err.Error(), "unsupported frontend capability "+namedContexts) {
@@ -228,7 +230,7 @@ func (b *Builder) explain(r Request, in *input, rec *recorder, err error) error 
 }
 
 // options says a request in BuildKit's words.
-func (b *Builder) options(r Request, in *input, caps *capabilities) (*client.SolveOpt, []string, error) {
+func (b *Builder) options(r container.BuildRequest, in *input, caps *capabilities) (*client.SolveOpt, []string, error) {
 	var notices []string
 	if !caps.modern {
 		if attests(r.Provenance) || attests(r.SBOM) {
@@ -305,7 +307,7 @@ func sources(opt *client.SolveOpt, in *input) {
 	}
 }
 
-func nameContexts(opt *client.SolveOpt, r Request) error {
+func nameContexts(opt *client.SolveOpt, r container.BuildRequest) error {
 	for name, where := range r.AdditionalContexts {
 		// A frontend without it hands the build on to that of the "# syntax=" line, if there is one.
 		opt.FrontendAttrs["frontend.caps"] = namedContexts + "+forward"
@@ -328,7 +330,7 @@ func nameContexts(opt *client.SolveOpt, r Request) error {
 }
 
 // attributes fills in the frontend's attributes.
-func attributes(attrs map[string]string, r Request, cfg *configfile.ConfigFile, caps *capabilities) error {
+func attributes(attrs map[string]string, r container.BuildRequest, cfg *configfile.ConfigFile, caps *capabilities) error {
 	for k, v := range proxies(r, cfg) {
 		attrs["build-arg:"+k] = v
 	}
@@ -381,7 +383,7 @@ func attributes(attrs map[string]string, r Request, cfg *configfile.ConfigFile, 
 func attests(v string) bool { return v != "" && v != "false" }
 
 // proxies returns the build args, with the proxies of the docker config where they are unset.
-func proxies(r Request, cfg *configfile.ConfigFile) map[string]string {
+func proxies(r container.BuildRequest, cfg *configfile.ConfigFile) map[string]string {
 	all := maps.Clone(r.Args)
 	if all == nil {
 		all = map[string]string{}
@@ -424,7 +426,7 @@ func addHosts(hosts []string, caps *capabilities) (string, error) {
 }
 
 // attach adds what the build may ask this machine for while it runs.
-func attach(opt *client.SolveOpt, r Request) error {
+func attach(opt *client.SolveOpt, r container.BuildRequest) error {
 	if len(r.Secrets) > 0 {
 		values, err := newSecretStore(r.Secrets)
 		if err != nil {

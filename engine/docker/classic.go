@@ -11,19 +11,17 @@ import (
 	"strings"
 
 	apibuild "github.com/moby/moby/api/types/build"
-	"github.com/moby/moby/api/types/container"
+	dockercontainer "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 )
 
-var _ build.Classic = (*Runtime)(nil)
-
-// ClassicBuild implements build.Classic. The error of a build that did not succeed is the engine's own words.
-func (r *Runtime) ClassicBuild(ctx context.Context, b build.Request, tar io.Reader, dockerfile string, out func(line string)) error {
+// ClassicBuild builds with the engine's old builder; it is the build.Classic of this runtime. The error of a build that did not succeed is the engine's own words.
+func (r *Runtime) ClassicBuild(ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string)) error {
 	what := "build " + b.Service
 	opt, err := buildOptions(b, dockerfile)
 	if err != nil {
@@ -47,7 +45,7 @@ func (r *Runtime) ClassicBuild(ctx context.Context, b build.Request, tar io.Read
 	return nil
 }
 
-func buildOptions(b build.Request, dockerfile string) (client.ImageBuildOptions, error) {
+func buildOptions(b container.BuildRequest, dockerfile string) (client.ImageBuildOptions, error) {
 	opt := client.ImageBuildOptions{
 		Version:     apibuild.BuilderV1,
 		Dockerfile:  dockerfile,
@@ -69,7 +67,7 @@ func buildOptions(b build.Request, dockerfile string) (client.ImageBuildOptions,
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Ulimits)) {
 		u := b.Ulimits[name]
-		opt.Ulimits = append(opt.Ulimits, &container.Ulimit{Name: name, Soft: u[0], Hard: u[1]})
+		opt.Ulimits = append(opt.Ulimits, &dockercontainer.Ulimit{Name: name, Soft: u[0], Hard: u[1]})
 	}
 	for _, text := range b.Platforms {
 		p, err := parsePlatform(text)

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"bulkhead/engine"
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	port "bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
@@ -136,7 +136,7 @@ func classicBuild(r *Runtime, name, dockerfile string, out func(string)) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	req := build.Request{
+	req := container.BuildRequest{
 		Service: name, Tags: []string{testImage(name)},
 		Labels: map[string]string{labelProject: testImage(name), labelService: "web"}, Args: map[string]string{"CODE": "9"},
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bulkhead/engine"
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
@@ -41,7 +41,7 @@ type Parts struct {
 	// Connect opens the runtime. It is called once at most, by verbs that need one, and returns an error that wraps
 	// engine.ErrNoEngine when nothing answers. It calls found with the engine's address before it asks anything of it;
 	// warn may be called until the runtime is closed.
-	Connect func(ctx context.Context, found, warn func(string)) (engine.Runtime, *build.Builder, error)
+	Connect func(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error)
 	// Screen shows an engine until the user leaves, or until ctx ends (then with Leave), and gives the terminal back.
 	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
 	// Keys prints the key map in the form of the config file.
@@ -104,7 +104,7 @@ type app struct {
 	typed      *project.Typed // what was read from pipes that were named on the command line
 
 	rt      engine.Runtime // nil before connect
-	builder *build.Builder
+	builder container.Builder
 	info    engine.Info
 
 	mu      sync.Mutex

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 	"bulkhead/ui/internal/hostile"
 )
@@ -41,7 +41,7 @@ func outputs(t *testing.T, rt engine.Runtime, noEngine error, args ...string) (c
 	code = Main(t.Context(), append([]string{"-p", "other"}, args...), Parts{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 		Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
-		Connect: func(_ context.Context, _, warn func(string)) (engine.Runtime, *build.Builder, error) {
+		Connect: func(_ context.Context, _, warn func(string)) (engine.Runtime, container.Builder, error) {
 			warn("careful " + hostile.Text)
 			return rt, nil, noEngine
 		},

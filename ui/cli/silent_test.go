@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -56,7 +56,7 @@ func newTestApp(rt engine.Runtime) (*app, *lockedBuffer) {
 func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
-		a.parts.Connect = func(ctx context.Context, found, _ func(string)) (engine.Runtime, *build.Builder, error) {
+		a.parts.Connect = func(ctx context.Context, found, _ func(string)) (engine.Runtime, container.Builder, error) {
 			found("unix:///some.sock")
 			<-ctx.Done()
 			return nil, nil, ctx.Err()
@@ -78,7 +78,7 @@ func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
-		a.parts.Connect = func(ctx context.Context, _, _ func(string)) (engine.Runtime, *build.Builder, error) {
+		a.parts.Connect = func(ctx context.Context, _, _ func(string)) (engine.Runtime, container.Builder, error) {
 			<-ctx.Done()
 			return nil, nil, ctx.Err()
 		}
