@@ -64,7 +64,7 @@ func TestPackagesStayBehindTheFence(t *testing.T) {
 		"bulkhead/engine/project": {"bulkhead/engine/logs", "bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, charm},
 		"bulkhead/engine/logs":    {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, compose, charm},
 		"bulkhead/engine/build":   {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby + "client", charm},
-		"bulkhead/engine/docker":  {"bulkhead/ui", "bulkhead/examples", charm},
+		"bulkhead/engine/docker":  {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/watch", "bulkhead/ui", "bulkhead/examples", buildkit, charm},
 		"bulkhead/ui":             {"bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/ui/cli", "bulkhead/examples", moby + "client", cobra},
 		"bulkhead/ui/cli":         {"bulkhead/engine/docker", "bulkhead/engine/build", moby + "client", charm},
 		"bulkhead/examples":       {"bulkhead/engine", "bulkhead/ui", "bulkhead/watch"},
@@ -78,6 +78,15 @@ func TestPackagesStayBehindTheFence(t *testing.T) {
 			if has(p.Deps, b) {
 				t.Errorf("%s must not depend on %s", pkg, b)
 			}
+		}
+	}
+}
+
+func TestRuntimesKnowThePortAlone(t *testing.T) {
+	all := packages(t)
+	for _, runtime := range []string{"bulkhead/engine/docker"} {
+		if slices.Contains(all[runtime].Deps, "bulkhead/engine") {
+			t.Errorf("%s must not depend on bulkhead/engine, which hands it its work by way of bulkhead/engine/container", runtime)
 		}
 	}
 }

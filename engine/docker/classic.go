@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	apibuild "github.com/moby/moby/api/types/build"
-	dockercontainer "github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
@@ -67,7 +67,7 @@ func buildOptions(b container.BuildRequest, dockerfile string) (client.ImageBuil
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Ulimits)) {
 		u := b.Ulimits[name]
-		opt.Ulimits = append(opt.Ulimits, &dockercontainer.Ulimit{Name: name, Soft: u[0], Hard: u[1]})
+		opt.Ulimits = append(opt.Ulimits, &moby.Ulimit{Name: name, Soft: u[0], Hard: u[1]})
 	}
 	for _, text := range b.Platforms {
 		p, err := parsePlatform(text)

@@ -18,11 +18,11 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/jsonstream"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 func TestEndpointIsChosenAsDockerDoes(t *testing.T) {
@@ -68,7 +68,7 @@ func TestEndpointIsChosenAsDockerDoes(t *testing.T) {
 		}
 	}
 	t.Setenv("DOCKER_HOST", "")
-	if _, err := findEndpoint(Options{ConfigDir: dir, Context: "gone"}); !errors.Is(err, engine.ErrNoEngine) || !strings.Contains(err.Error(), "docker context ls") {
+	if _, err := findEndpoint(Options{ConfigDir: dir, Context: "gone"}); !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "docker context ls") {
 		t.Errorf("missing context: %v", err)
 	}
 	t.Setenv("DOCKER_CONTEXT", "")
@@ -104,23 +104,23 @@ func TestNoEngineSaysWhereAndWhatToDo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = r.Info(context.Background()); !errors.Is(err, engine.ErrNoEngine) || !strings.Contains(err.Error(), want) {
+		if _, err = r.Info(context.Background()); !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", host, err)
 		}
-		if _, err = r.Dial(context.Background(), "/grpc", "h2c", nil); !errors.Is(err, engine.ErrNoEngine) {
+		if _, err = r.Dial(context.Background(), "/grpc", "h2c", nil); !errors.Is(err, container.ErrNoEngine) {
 			t.Errorf("dial %s: %v", host, err)
 		}
 		r.Close()
 	}
 	r := &Runtime{end: endpoint{host: "unix:///x.sock", context: "lab"}}
 	err = r.wrap("ask", &net.OpError{Op: "dial", Err: fs.ErrPermission})
-	if !errors.Is(err, engine.ErrNoEngine) || !strings.Contains(err.Error(), "group docker") || !strings.Contains(err.Error(), "context lab") {
+	if !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "group docker") || !strings.Contains(err.Error(), "context lab") {
 		t.Errorf("permission: %v", err)
 	}
-	if err := r.wrap("ask", context.Canceled); errors.Is(err, engine.ErrNoEngine) || !errors.Is(err, context.Canceled) {
+	if err := r.wrap("ask", context.Canceled); errors.Is(err, container.ErrNoEngine) || !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
-	if err := r.wrap("ask", fmt.Errorf("Error response from daemon: %w", cerrdefs.ErrConflict)); !errors.Is(err, engine.ErrConflict) || strings.Contains(err.Error(), "daemon") {
+	if err := r.wrap("ask", fmt.Errorf("Error response from daemon: %w", cerrdefs.ErrConflict)); !errors.Is(err, container.ErrConflict) || strings.Contains(err.Error(), "daemon") {
 		t.Errorf("conflict: %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestPullTellsProgressAndWhyItFailed(t *testing.T) {
 	} {
 		sum.add(m)
 	}
-	if p := sum.total(); p != (engine.PullProgress{Current: 60, Total: 150, Status: "2 of 3 layers"}) {
+	if p := sum.total(); p != (container.PullProgress{Current: 60, Total: 150, Status: "2 of 3 layers"}) {
 		t.Errorf("progress: %+v", p)
 	}
 
@@ -160,7 +160,7 @@ func TestPullTellsProgressAndWhyItFailed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", text, err)
 		}
-		if missing := want == "no such tag"; missing && !errors.Is(err, engine.ErrNotFound) {
+		if missing := want == "no such tag"; missing && !errors.Is(err, container.ErrNotFound) {
 			t.Errorf("%s is not ErrNotFound", text)
 		}
 	}
@@ -192,8 +192,8 @@ func TestPullSendsStoredCredentials(t *testing.T) {
 	}
 	defer r.Close()
 	for ref, want := range map[string]string{"one.test/a": `"username":"u1","password":"p1"`, "two.test/a": `"username":"u2","password":"p2"`, "three.test/a": "{}"} {
-		var last engine.PullProgress
-		if err := r.Pull(context.Background(), ref, "", func(p engine.PullProgress) { last = p }); err != nil {
+		var last container.PullProgress
+		if err := r.Pull(context.Background(), ref, "", func(p container.PullProgress) { last = p }); err != nil {
 			t.Fatal(err)
 		}
 		if got := decodeAuth(t, header); !strings.Contains(got, want) || last.Total != 2 {
@@ -223,7 +223,7 @@ func TestHealthEventsAreDecodedAndForeignOnesLeft(t *testing.T) {
 	m := events.Message{Type: events.ContainerEventType, Action: "health_status: unhealthy", TimeNano: 5_000_000_001, Actor: events.Actor{
 		ID: "x", Attributes: map[string]string{labelService: "web", labelNumber: "3", "name": "n"}}}
 	e, ok := event(m)
-	if !ok || e.Kind != engine.EventHealth || e.Health != engine.Unhealthy || e.Replica != 3 || e.Time.UnixNano() != 5_000_000_001 {
+	if !ok || e.Kind != container.EventHealth || e.Health != container.Unhealthy || e.Replica != 3 || e.Time.UnixNano() != 5_000_000_001 {
 		t.Errorf("health: %+v %v", e, ok)
 	}
 	for _, other := range []events.Message{{Type: events.NetworkEventType, Action: "create"}, {Type: events.ContainerEventType, Action: "exec_start: sh"}, {Type: events.ContainerEventType, Action: "attach"}} {
@@ -235,12 +235,12 @@ func TestHealthEventsAreDecodedAndForeignOnesLeft(t *testing.T) {
 
 func TestMemoryLeavesTheCacheOut(t *testing.T) {
 	for name, c := range map[string]struct {
-		m    container.MemoryStats
+		m    moby.MemoryStats
 		want int64
 	}{
-		"v1":      {container.MemoryStats{Usage: 100, Stats: map[string]uint64{"total_inactive_file": 30, "inactive_file": 1}}, 70},
-		"v2":      {container.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 40}}, 60},
-		"strange": {container.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 140}}, 100},
+		"v1":      {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"total_inactive_file": 30, "inactive_file": 1}}, 70},
+		"v2":      {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 40}}, 60},
+		"strange": {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 140}}, 100},
 	} {
 		if got := memory(c.m); got != c.want {
 			t.Errorf("%s: %d", name, got)
@@ -264,7 +264,7 @@ func TestProgramThatCannotBeStartedIsNamed(t *testing.T) {
 }
 
 func TestHostThatIsNoneIsNoEngine(t *testing.T) {
-	if _, err := New(Options{Host: "bogus"}); !errors.Is(err, engine.ErrNoEngine) || !strings.Contains(err.Error(), "write DOCKER_HOST as") {
+	if _, err := New(Options{Host: "bogus"}); !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "write DOCKER_HOST as") {
 		t.Errorf("got %v", err)
 	}
 }

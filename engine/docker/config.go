@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // containerConfig maps what does not depend on the host: section C of the attributes. proxies are the variables that
 // the docker config wants in every container; the service's own win.
-func containerConfig(c engine.CreateSpec, hash string, proxies map[string]*string) (*container.Config, error) {
+func containerConfig(c container.CreateSpec, hash string, proxies map[string]*string) (*moby.Config, error) {
 	s := c.Service.Config
 	health, err := healthcheck(s.HealthCheck)
 	if err != nil {
@@ -26,7 +26,7 @@ func containerConfig(c engine.CreateSpec, hash string, proxies map[string]*strin
 	if err != nil {
 		return nil, err
 	}
-	return &container.Config{
+	return &moby.Config{
 		Hostname:     s.Hostname,
 		Domainname:   s.DomainName,
 		User:         s.User,
@@ -73,14 +73,14 @@ func wholeSeconds(d *types.Duration) *int {
 	return &n
 }
 
-func healthcheck(h *types.HealthCheckConfig) (*container.HealthConfig, error) {
+func healthcheck(h *types.HealthCheckConfig) (*moby.HealthConfig, error) {
 	if h == nil {
 		return nil, nil
 	}
 	if h.StartInterval != nil && h.StartPeriod == nil {
 		return nil, errors.New("healthcheck.start_interval has no effect without start_period; set start_period too")
 	}
-	c := &container.HealthConfig{
+	c := &moby.HealthConfig{
 		Test:          h.Test,
 		Interval:      duration(h.Interval),
 		Timeout:       duration(h.Timeout),

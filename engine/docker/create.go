@@ -13,16 +13,16 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Create implements engine.Runtime. A container that could not join all its networks is removed again.
-func (r *Runtime) Create(ctx context.Context, c engine.CreateSpec) (string, error) {
+// Create implements container.Runtime. A container that could not join all its networks is removed again.
+func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, error) {
 	what := "create a container of " + c.Service.Name
 	api, err := r.version(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (r *Runtime) Create(ctx context.Context, c engine.CreateSpec) (string, erro
 }
 
 // createOptions collects what the mapping needs from the engine and maps.
-func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api apiVersion) (client.ContainerCreateOptions, []namedEndpoint, error) {
+func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api apiVersion) (client.ContainerCreateOptions, []namedEndpoint, error) {
 	var opt client.ContainerCreateOptions
 	warnings, err := limits(c.Service, api)
 	for _, w := range warnings {
@@ -67,7 +67,7 @@ func (r *Runtime) createOptions(ctx context.Context, c engine.CreateSpec, api ap
 	if err != nil {
 		return opt, nil, err
 	}
-	var inherit []container.MountPoint
+	var inherit []moby.MountPoint
 	if c.Inherit != "" {
 		old, err := r.cli.ContainerInspect(ctx, c.Inherit, client.ContainerInspectOptions{})
 		if err != nil {
@@ -122,7 +122,7 @@ func (r *Runtime) dockerConfig() (*configfile.ConfigFile, error) {
 	return conf, nil
 }
 
-func platformOf(c engine.CreateSpec) (*ocispec.Platform, error) {
+func platformOf(c container.CreateSpec) (*ocispec.Platform, error) {
 	text := c.Service.Config.Platform
 	if text == "" {
 		text = c.App.Environment["DOCKER_DEFAULT_PLATFORM"]
@@ -143,7 +143,7 @@ func parsePlatform(text string) (*ocispec.Platform, error) {
 
 // linkedNames gives the container names of the services that links names. A container that is yet to be made counts with the
 // name that it will have: services are created in any order, and the engine looks a link up when the container starts.
-func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[string][]string, error) {
+func (r *Runtime) linkedNames(ctx context.Context, c container.CreateSpec) (map[string][]string, error) {
 	if len(c.Service.Config.Links) == 0 {
 		return nil, nil
 	}
@@ -173,7 +173,7 @@ func (r *Runtime) linkedNames(ctx context.Context, c engine.CreateSpec) (map[str
 }
 
 // summaryName is a container's own name; those with a second slash are links to it.
-func summaryName(s container.Summary) string {
+func summaryName(s moby.Summary) string {
 	for _, n := range s.Names {
 		if name := strings.TrimPrefix(n, "/"); !strings.Contains(name, "/") {
 			return name
@@ -200,13 +200,13 @@ func (r *Runtime) createError(ctx context.Context, what, name string, err error)
 		}
 	}
 	return &apiError{
-		what: what, kind: engine.ErrConflict, err: err,
+		what: what, kind: container.ErrConflict, err: err,
 		text: fmt.Sprintf("the name %s is taken by a container of %s; remove it (`docker rm -f %s`), or choose another name", name, owner, name),
 	}
 }
 
-// Start implements engine.Runtime.
-func (r *Runtime) Start(ctx context.Context, c engine.CreateSpec, id string) error {
+// Start implements container.Runtime.
+func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) error {
 	name := short(id)
 	if c.Service != nil && c.App != nil {
 		name = containerName(c.App, c.Service, c.Replica)

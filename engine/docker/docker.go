@@ -1,4 +1,4 @@
-// Package docker is the engine.Runtime on the Docker Engine API. It is the only package that knows the moby client.
+// Package docker is the container.Runtime on the Docker Engine API. It is the only package that knows the moby client.
 //
 // What it makes carries the labels, names and hashes of docker compose, so that either program takes over what the
 // other one made. The mapping from Compose attributes to the Engine's is pure: see containerConfig, hostConfig,
@@ -20,7 +20,7 @@ import (
 	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // Options say which engine to talk to. The zero value is what the docker command would choose: DOCKER_HOST, then
@@ -36,7 +36,7 @@ type Options struct {
 	Log func(line string)
 }
 
-// Runtime is an engine.Runtime. All methods may be called from any goroutine. Nothing is dialed before the first call.
+// Runtime is an container.Runtime. All methods may be called from any goroutine. Nothing is dialed before the first call.
 type Runtime struct {
 	opt Options
 	end endpoint
@@ -47,14 +47,14 @@ type Runtime struct {
 	api       apiVersion           // 0 until negotiated
 	picks     build.BuilderVersion // what the engine says that it builds with, in the answer to that
 	following *client.Client       // see streams
-	info      engine.Info          // zero until the first Info
+	info      container.Info       // zero until the first Info
 	users     map[string][2]int    // numbers of a user, by image id and name
 	gauges    map[string]*gauge    // of containers whose use was read, by id; see localStats
 }
 
-var _ engine.Runtime = (*Runtime)(nil)
+var _ container.Runtime = (*Runtime)(nil)
 
-// New finds out where the engine is. The error names the file or variable that is wrong. It wraps engine.ErrNoEngine
+// New finds out where the engine is. The error names the file or variable that is wrong. It wraps container.ErrNoEngine
 // when a context is chosen that does not exist, or a host that is none.
 func New(o Options) (*Runtime, error) {
 	end, err := findEndpoint(o)
@@ -64,7 +64,7 @@ func New(o Options) (*Runtime, error) {
 	cli, err := newClient(end)
 	if err != nil {
 		return nil, fmt.Errorf("%w: use the docker engine at %s: %w; write DOCKER_HOST as unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host",
-			engine.ErrNoEngine, end.host, err)
+			container.ErrNoEngine, end.host, err)
 	}
 	if o.Log != nil {
 		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))

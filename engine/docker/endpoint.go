@@ -16,7 +16,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/hostfile"
 )
 
@@ -117,7 +117,7 @@ func (e *endpoint) readContext() error {
 	b, err := hostfile.Read(file, hostfile.MaxOther)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: docker context %q is not in %s; see `docker context ls`, or set DOCKER_CONTEXT=default",
-			engine.ErrNoEngine, e.context, e.configDir)
+			container.ErrNoEngine, e.context, e.configDir)
 	}
 	if err != nil {
 		return fmt.Errorf("read docker context %q: %w", e.context, err)

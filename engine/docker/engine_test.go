@@ -16,6 +16,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 )
 
@@ -38,16 +39,16 @@ volumes: {data: }
 	id, err := b.rt.Create(b.ctx, spec)
 	b.ok(err)
 	in := b.inspect(id)
-	if in.State != engine.StateCreated || in.Replica != 1 || in.Number != "1" || in.Service != "web" || in.Name != b.p.Name+"-web-1" {
+	if in.State != container.StateCreated || in.Replica != 1 || in.Number != "1" || in.Service != "web" || in.Name != b.p.Name+"-web-1" {
 		t.Fatalf("created: %+v", in)
 	}
 	if in.Hash != b.p.Service("web").Hash || in.Digest != spec.Image.Digest || in.Content != "abc" || in.ImageRef != testImage("tools") {
 		t.Fatalf("labels: %+v", in)
 	}
 	b.ok(b.rt.Start(b.ctx, spec, id))
-	b.until("it is healthy", func() bool { return b.inspect(id).Health == engine.Healthy })
+	b.until("it is healthy", func() bool { return b.inspect(id).Health == container.Healthy })
 	in = b.inspect(id)
-	if in.State != engine.StateRunning || in.Pid == 0 || in.Started.IsZero() || !in.Finished.IsZero() {
+	if in.State != container.StateRunning || in.Pid == 0 || in.Started.IsZero() || !in.Finished.IsZero() {
 		t.Errorf("running: %+v", in)
 	}
 	if len(in.Ports) != 2 || in.Ports[0].Target != 53 || in.Ports[0].Protocol != "udp" || in.Ports[0].Host != "" || in.Ports[1].Host != "127.0.0.1" || in.Ports[1].Published == 0 {
@@ -61,7 +62,7 @@ volumes: {data: }
 	}
 
 	b.ok(b.rt.Pause(b.ctx, id))
-	if s := b.inspect(id).State; s != engine.StatePaused {
+	if s := b.inspect(id).State; s != container.StatePaused {
 		t.Errorf("paused: %v", s)
 	}
 	b.ok(b.rt.Unpause(b.ctx, id))
@@ -70,16 +71,16 @@ volumes: {data: }
 		t.Errorf("renamed: %s", n)
 	}
 	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
-	b.until("it is dead", func() bool { return b.inspect(id).State == engine.StateExited })
+	b.until("it is dead", func() bool { return b.inspect(id).State == container.StateExited })
 	if in = b.inspect(id); in.ExitCode != 137 || in.Finished.IsZero() {
 		t.Errorf("killed: %+v", in)
 	}
-	if err := b.rt.Kill(b.ctx, id, "KILL"); !errors.Is(err, engine.ErrConflict) {
+	if err := b.rt.Kill(b.ctx, id, "KILL"); !errors.Is(err, container.ErrConflict) {
 		t.Errorf("kill of a dead one: %v", err)
 	}
 	b.ok(b.rt.Remove(b.ctx, id, false, true))
 	b.ok(b.rt.Remove(b.ctx, id, false, true))
-	if _, err := b.rt.Inspect(b.ctx, id); !errors.Is(err, engine.ErrNotFound) {
+	if _, err := b.rt.Inspect(b.ctx, id); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("inspect of a removed one: %v", err)
 	}
 }
@@ -116,10 +117,10 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 	b := open(t, sleeper)
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
-	seen := make(chan engine.Event, 100)
+	seen := make(chan container.Event, 100)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- b.rt.Events(ctx, b.p.Name, time.Now(), func(e engine.Event) { seen <- e })
+		ended <- b.rt.Events(ctx, b.p.Name, time.Now(), func(e container.Event) { seen <- e })
 	}()
 	id := b.start("web")
 	b.run(id, "true") // an exec makes events of its own
@@ -128,16 +129,16 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 	b.ok(b.rt.Stop(b.ctx, id, 0))
 	b.ok(b.rt.Rename(b.ctx, id, b.p.Name+"-renamed"))
 	b.ok(b.rt.Remove(b.ctx, id, true, true))
-	want := []engine.EventKind{
-		engine.EventCreated, engine.EventStarted, engine.EventPaused, engine.EventUnpaused,
-		engine.EventKilled, engine.EventKilled, engine.EventDied, engine.EventStopped, engine.EventRenamed, engine.EventRemoved,
+	want := []container.EventKind{
+		container.EventCreated, container.EventStarted, container.EventPaused, container.EventUnpaused,
+		container.EventKilled, container.EventKilled, container.EventDied, container.EventStopped, container.EventRenamed, container.EventRemoved,
 	}
-	var all []engine.Event
+	var all []container.Event
 	// An engine may replay and stream what falls on the border. And it tells of a pause and its end once more, when containerd's word of
 	// them comes after the end.
-	doubled := func(e engine.Event) bool {
-		return slices.ContainsFunc(all, func(a engine.Event) bool {
-			return a == e || a.Kind == e.Kind && (e.Kind == engine.EventPaused || e.Kind == engine.EventUnpaused)
+	doubled := func(e container.Event) bool {
+		return slices.ContainsFunc(all, func(a container.Event) bool {
+			return a == e || a.Kind == e.Kind && (e.Kind == container.EventPaused || e.Kind == container.EventUnpaused)
 		})
 	}
 	for len(all) < len(want) {
@@ -168,8 +169,8 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 	// From the time of one event on, that one is the first.
 	ctx, cancel = context.WithCancel(b.ctx)
 	defer cancel()
-	var again []engine.Event
-	b.rt.Events(ctx, b.p.Name, all[3].Time, func(e engine.Event) {
+	var again []container.Event
+	b.rt.Events(ctx, b.p.Name, all[3].Time, func(e container.Event) {
 		if !slices.Contains(all, e) && doubled(e) {
 			return
 		}
@@ -188,7 +189,7 @@ type line struct {
 	text   string
 }
 
-func (b *bench) log(id string, o engine.LogOptions) []line {
+func (b *bench) log(id string, o container.LogOptions) []line {
 	b.Helper()
 	var all []line
 	b.ok(b.rt.Logs(b.ctx, id, o, func(l logs.Line) {
@@ -203,7 +204,7 @@ func TestFirstAndLastLogLineAreNeverLost(t *testing.T) {
 		id := b.create("web")
 		before := time.Now()
 		b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
-		all := b.log(id, engine.LogOptions{Tail: -1, Follow: true})
+		all := b.log(id, container.LogOptions{Tail: -1, Follow: true})
 		if len(all) != 3 {
 			t.Fatalf("round %d: %+v", round, all)
 		}
@@ -243,7 +244,7 @@ services:
 	long := strings.Repeat("0123456789", 5000)
 	for _, service := range []string{"plain", "tty"} {
 		id := b.start(service)
-		all := b.log(id, engine.LogOptions{Tail: -1, Follow: true})
+		all := b.log(id, container.LogOptions{Tail: -1, Follow: true})
 		var text []string
 		for _, l := range all {
 			text = append(text, l.text)
@@ -251,16 +252,16 @@ services:
 		if strings.Join(text, " ") != "one two "+long+" three four" {
 			t.Fatalf("%s: %d lines: %.200q", service, len(text), text)
 		}
-		if since := b.log(id, engine.LogOptions{Tail: -1, Since: all[1].at}); len(since) != 4 || since[0] != all[1] {
+		if since := b.log(id, container.LogOptions{Tail: -1, Since: all[1].at}); len(since) != 4 || since[0] != all[1] {
 			t.Errorf("%s: since the second line: %d lines", service, len(since))
 		}
-		if since := b.log(id, engine.LogOptions{Tail: -1, Since: all[1].at.Add(1)}); len(since) != 3 {
+		if since := b.log(id, container.LogOptions{Tail: -1, Since: all[1].at.Add(1)}); len(since) != 3 {
 			t.Errorf("%s: after the second line: %d lines", service, len(since))
 		}
-		if until := b.log(id, engine.LogOptions{Tail: -1, Until: all[1].at}); len(until) != 2 {
+		if until := b.log(id, container.LogOptions{Tail: -1, Until: all[1].at}); len(until) != 2 {
 			t.Errorf("%s: until the second line: %d lines", service, len(until))
 		}
-		if tail := b.log(id, engine.LogOptions{Tail: 2}); len(tail) != 2 || tail[1].text != "four" {
+		if tail := b.log(id, container.LogOptions{Tail: 2}); len(tail) != 2 || tail[1].text != "four" {
 			t.Errorf("%s: tail: %.100v", service, tail)
 		}
 	}
@@ -279,8 +280,8 @@ services:
 	if len(all) != 2 || all[0].text+all[1].text != "onetwo" && all[0].text+all[1].text != "twoone" {
 		t.Errorf("attached: %+v", all)
 	}
-	err := b.rt.Logs(b.ctx, id, engine.LogOptions{Tail: -1}, func(logs.Line) {})
-	if !errors.Is(err, engine.ErrUnsupported) {
+	err := b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(logs.Line) {})
+	if !errors.Is(err, container.ErrUnsupported) {
 		t.Errorf("log of driver none: %v", err)
 	}
 }
@@ -421,7 +422,7 @@ configs:
 	text := ""
 	b.until("it has written its output", func() bool {
 		text = ""
-		for _, l := range b.log(id, engine.LogOptions{Tail: -1}) {
+		for _, l := range b.log(id, container.LogOptions{Tail: -1}) {
 			text += l.text + "\n"
 		}
 		return strings.HasSuffix(text, "0:0 444\n")
@@ -446,7 +447,7 @@ func TestTakenPortNamesItsHolder(t *testing.T) {
 		t.Helper()
 		id := b.create(service)
 		err := b.rt.Start(b.ctx, b.spec(service), id)
-		if !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("port %d is taken by %s", port, want)) {
+		if !errors.Is(err, container.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("port %d is taken by %s", port, want)) {
 			t.Errorf("start: %v", err)
 		}
 		b.ok(b.rt.Remove(b.ctx, id, true, true))
@@ -461,7 +462,7 @@ func TestNameConflictSaysWhoHasIt(t *testing.T) {
 	b := open(t, sleeper)
 	b.create("web")
 	_, err := b.rt.Create(b.ctx, b.spec("web"))
-	if !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "is taken by a container of project "+b.p.Name) {
+	if !errors.Is(err, container.ErrConflict) || !strings.Contains(err.Error(), "is taken by a container of project "+b.p.Name) {
 		t.Errorf("create: %v", err)
 	}
 }
@@ -491,7 +492,7 @@ services:
 	for service, want := range map[string]bool{"deaf": false, "trap": true, "init": true, "stubborn": false, "usr1": false} {
 		id := b.start(service)
 		if strings.Contains(strings.Join(b.p.Service(service).Config.Command, " "), "ready") {
-			b.until("its traps are set", func() bool { return len(b.log(id, engine.LogOptions{Tail: -1})) > 0 })
+			b.until("its traps are set", func() bool { return len(b.log(id, container.LogOptions{Tail: -1})) > 0 })
 		}
 		got, known := false, false
 		b.until("its process can be judged", func() bool { // tini forks a moment after the start
@@ -526,11 +527,11 @@ func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
 		t.Errorf("with %s on it: %q", id, b.warnings())
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, networks: [x]}\nnetworks: {x: {external: true, name: bhdock-none}}\n")
-	if _, _, err := b.rt.EnsureNetwork(b.ctx, b.network("x")); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
+	if _, _, err := b.rt.EnsureNetwork(b.ctx, b.network("x")); !errors.Is(err, container.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {
 		t.Errorf("external: %v", err)
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, volumes: ['xx:/x']}\nvolumes: {xx: {external: true, name: bhdock-none}}\n")
-	if _, err := b.rt.EnsureVolume(b.ctx, b.volume("xx")); !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), "docker volume create bhdock-none") {
+	if _, err := b.rt.EnsureVolume(b.ctx, b.volume("xx")); !errors.Is(err, container.ErrNotFound) || !strings.Contains(err.Error(), "docker volume create bhdock-none") {
 		t.Errorf("external: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	port "bulkhead/engine/container"
 	"context"
 	"fmt"
 	"slices"
@@ -11,12 +10,12 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// EnsureNetwork implements engine.Runtime. One that diverged from the file is made anew when no container is on it;
+// EnsureNetwork implements container.Runtime. One that diverged from the file is made anew when no container is on it;
 // else it stays, and Options.Warn says so.
-func (r *Runtime) EnsureNetwork(ctx context.Context, spec port.NetworkSpec) (id string, made bool, err error) {
+func (r *Runtime) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
 	n := spec.Config
 	what := "network " + n.Name
 	found, err := r.findNetwork(ctx, n.Name)
@@ -26,7 +25,7 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, spec port.NetworkSpec) (id 
 	if n.External {
 		if found == nil {
 			return "", false, &apiError{
-				what: what, kind: engine.ErrNotFound, err: cerrdefs.ErrNotFound,
+				what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
 				text: fmt.Sprintf("it is external and does not exist; make it with `docker network create %s`, or remove `external`", n.Name),
 			}
 		}
@@ -67,7 +66,7 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, spec port.NetworkSpec) (id 
 	return res.ID, true, nil
 }
 
-func networkOptions(spec port.NetworkSpec) (client.NetworkCreateOptions, error) {
+func networkOptions(spec container.NetworkSpec) (client.NetworkCreateOptions, error) {
 	n := spec.Config
 	pools, err := ipam(n.Ipam)
 	return client.NetworkCreateOptions{
@@ -106,7 +105,7 @@ func (r *Runtime) findNetwork(ctx context.Context, name string) (*network.Summar
 }
 
 // diverged tells whether a network is to be made again, and warns where it should be and cannot.
-func (r *Runtime) diverged(ctx context.Context, spec port.NetworkSpec, found *network.Summary) (bool, error) {
+func (r *Runtime) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (bool, error) {
 	name := spec.Config.Name
 	owner, has := found.Labels[labelProject], found.Labels[labelHash]
 	switch {
@@ -138,9 +137,9 @@ func (r *Runtime) diverged(ctx context.Context, spec port.NetworkSpec, found *ne
 	return false, nil
 }
 
-// EnsureVolume implements engine.Runtime. One that diverged from the file stays, because making it anew would lose data;
+// EnsureVolume implements container.Runtime. One that diverged from the file stays, because making it anew would lose data;
 // Options.Warn says so.
-func (r *Runtime) EnsureVolume(ctx context.Context, spec port.VolumeSpec) (bool, error) {
+func (r *Runtime) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (bool, error) {
 	v := spec.Config
 	what := "volume " + v.Name
 	found, err := r.cli.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
@@ -151,7 +150,7 @@ func (r *Runtime) EnsureVolume(ctx context.Context, spec port.VolumeSpec) (bool,
 	if v.External {
 		if !exists {
 			return false, &apiError{
-				what: what, kind: engine.ErrNotFound, err: err,
+				what: what, kind: container.ErrNotFound, err: err,
 				text: fmt.Sprintf("it is external and does not exist; make it with `docker volume create %s`, or remove `external`", v.Name),
 			}
 		}
@@ -176,7 +175,7 @@ func (r *Runtime) EnsureVolume(ctx context.Context, spec port.VolumeSpec) (bool,
 	return err == nil, r.wrap("make "+what, err)
 }
 
-// RemoveNetworks implements engine.Runtime.
+// RemoveNetworks implements container.Runtime.
 func (r *Runtime) RemoveNetworks(ctx context.Context, name string) ([]string, error) {
 	list, err := r.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
@@ -198,7 +197,7 @@ func (r *Runtime) RemoveNetworks(ctx context.Context, name string) ([]string, er
 	return gone, nil
 }
 
-// RemoveVolumes implements engine.Runtime.
+// RemoveVolumes implements container.Runtime.
 func (r *Runtime) RemoveVolumes(ctx context.Context, name string) ([]string, error) {
 	list, err := r.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // apiError is what an engine answered. It is one of engine's sentinels where one fits, and always the client's error.
@@ -52,13 +52,13 @@ func (r *Runtime) wrap(what string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	case noConnection(err):
-		e.kind, e.text = engine.ErrNoEngine, r.noEngine(err)
+		e.kind, e.text = container.ErrNoEngine, r.noEngine(err)
 	case cerrdefs.IsNotFound(err):
-		e.kind = engine.ErrNotFound
+		e.kind = container.ErrNotFound
 	case cerrdefs.IsConflict(err), portTaken(e.text):
-		e.kind = engine.ErrConflict
+		e.kind = container.ErrConflict
 	case cerrdefs.IsNotImplemented(err):
-		e.kind = engine.ErrUnsupported
+		e.kind = container.ErrUnsupported
 	}
 	return e
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Events implements engine.Runtime. Execs and one-offs are filtered by the engine already.
-func (r *Runtime) Events(ctx context.Context, project string, since time.Time, emit func(engine.Event)) error {
+// Events implements container.Runtime. Execs and one-offs are filtered by the engine already.
+func (r *Runtime) Events(ctx context.Context, project string, since time.Time, emit func(container.Event)) error {
 	what := "follow the events of " + project
 	ctx, cancel := context.WithCancel(ctx)
 	opt := client.EventsListOptions{Filters: labelFilter(labelProject+"="+project, labelOneOff+"="+notOneOff).
@@ -51,39 +51,39 @@ func (r *Runtime) Events(ctx context.Context, project string, since time.Time, e
 func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
 // event decodes a message; ok is false for one that means nothing here.
-func event(m events.Message) (e engine.Event, ok bool) {
+func event(m events.Message) (e container.Event, ok bool) {
 	if m.Type != events.ContainerEventType {
 		return e, false
 	}
 	a := m.Actor.Attributes
 	action, detail, _ := strings.Cut(string(m.Action), ":")
-	e = engine.Event{ID: m.Actor.ID, Service: a[labelService], Name: a["name"]}
+	e = container.Event{ID: m.Actor.ID, Service: a[labelService], Name: a["name"]}
 	switch events.Action(action) {
 	case events.ActionCreate:
-		e.Kind = engine.EventCreated
+		e.Kind = container.EventCreated
 	case events.ActionStart:
-		e.Kind = engine.EventStarted
+		e.Kind = container.EventStarted
 	case events.ActionKill:
-		e.Kind, e.Signal = engine.EventKilled, a["signal"]
+		e.Kind, e.Signal = container.EventKilled, a["signal"]
 	case events.ActionDie:
-		e.Kind = engine.EventDied
+		e.Kind = container.EventDied
 		e.ExitCode, _ = strconv.Atoi(a["exitCode"]) // always there
 	case events.ActionStop:
-		e.Kind = engine.EventStopped
+		e.Kind = container.EventStopped
 	case events.ActionRestart:
-		e.Kind = engine.EventRestarted
+		e.Kind = container.EventRestarted
 	case events.ActionPause:
-		e.Kind = engine.EventPaused
+		e.Kind = container.EventPaused
 	case events.ActionUnPause:
-		e.Kind = engine.EventUnpaused
+		e.Kind = container.EventUnpaused
 	case events.ActionOOM:
-		e.Kind = engine.EventOOM
+		e.Kind = container.EventOOM
 	case events.ActionHealthStatus:
-		e.Kind, e.Health = engine.EventHealth, healthOf(strings.TrimSpace(detail))
+		e.Kind, e.Health = container.EventHealth, healthOf(strings.TrimSpace(detail))
 	case events.ActionDestroy:
-		e.Kind = engine.EventRemoved
+		e.Kind = container.EventRemoved
 	case events.ActionRename:
-		e.Kind = engine.EventRenamed
+		e.Kind = container.EventRenamed
 	default:
 		return e, false
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/muesli/cancelreader"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 )
 
-// Exec implements engine.Runtime. When ctx ends the streams are cut; the engine has no call to end the command itself.
+// Exec implements container.Runtime. When ctx ends the streams are cut; the engine has no call to end the command itself.
 // A Stdin that is an *os.File is given back at once when the command ends; of another reader one Read may be under way
 // still, which ends by itself.
-func (r *Runtime) Exec(ctx context.Context, id string, o engine.ExecOptions) (int, error) {
+func (r *Runtime) Exec(ctx context.Context, id string, o container.ExecOptions) (int, error) {
 	what := "exec in " + short(id)
 	if len(o.Cmd) > 0 {
 		what = "exec " + o.Cmd[0] + " in " + short(id)
@@ -66,7 +66,7 @@ func (r *Runtime) Exec(ctx context.Context, id string, o engine.ExecOptions) (in
 }
 
 // output copies until the streams end.
-func output(rd io.Reader, o engine.ExecOptions) error {
+func output(rd io.Reader, o container.ExecOptions) error {
 	stdout, stderr := o.Stdout, o.Stderr
 	if stdout == nil {
 		stdout = io.Discard
@@ -119,7 +119,7 @@ func feed(conn client.ExecAttachResult, stdin io.Reader) (done func()) {
 	}
 }
 
-func (r *Runtime) resize(ctx context.Context, exec string, sizes <-chan engine.Size) {
+func (r *Runtime) resize(ctx context.Context, exec string, sizes <-chan container.Size) {
 	for {
 		select {
 		case s, ok := <-sizes:

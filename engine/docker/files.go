@@ -18,7 +18,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // asked is how many questions about a container's files are put to the engine at a time.
@@ -27,7 +27,7 @@ const asked = 8
 // readOnly is in what the engine says when a container may not be written to, and in what we say.
 const readOnly = "read-only"
 
-// CopyTo implements engine.Runtime. Into a running container of this machine root writes by itself, which takes a tenth of the time that the
+// CopyTo implements container.Runtime. Into a running container of this machine root writes by itself, which takes a tenth of the time that the
 // engine needs to start a helper of its own. Owners and modes are those of the tar's headers: with its own option for owners the
 // engine would give all files to the container's user.
 func (r *Runtime) CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error {
@@ -41,14 +41,14 @@ func (r *Runtime) CopyTo(ctx context.Context, id string, tar io.Reader, replace 
 		return nil
 	case strings.Contains(err.Error(), readOnly):
 		return &apiError{
-			what: what, kind: engine.ErrUnsupported, err: err,
+			what: what, kind: container.ErrUnsupported, err: err,
 			text: "its root file system is read-only; remove read_only from the service, or bind-mount the folder",
 		}
 	case strings.Contains(err.Error(), "cannot overwrite directory"):
 		_, at, _ := strings.Cut(err.Error(), `cannot overwrite directory "`)
 		at, _, _ = strings.Cut(at, `"`)
 		return &apiError{
-			what: what, kind: engine.ErrConflict, err: err,
+			what: what, kind: container.ErrConflict, err: err,
 			text: at + " is a folder there, with files that are not from here; remove it in the container, or rebuild",
 		}
 	}
@@ -73,8 +73,8 @@ func (r *Runtime) sendArchive(ctx context.Context, id string, tar io.Reader, rep
 	return err
 }
 
-// Delete implements engine.Runtime. In a running container of an engine on this machine, as root, it needs no program;
-// elsewhere it runs the image's rm. A stopped container's files are out of reach: engine.ErrUnsupported.
+// Delete implements container.Runtime. In a running container of an engine on this machine, as root, it needs no program;
+// elsewhere it runs the image's rm. A stopped container's files are out of reach: container.ErrUnsupported.
 func (r *Runtime) Delete(ctx context.Context, id, below string, paths []string) error {
 	what := "delete files in " + short(id)
 	below = path.Clean(below)
@@ -91,7 +91,7 @@ func (r *Runtime) Delete(ctx context.Context, id, below string, paths []string) 
 	}
 	c, err := r.running(ctx, id)
 	if errors.Is(err, errNotRunning) {
-		return fmt.Errorf("%s: %w: it does not run, and a stopped container's files cannot be deleted", what, engine.ErrUnsupported)
+		return fmt.Errorf("%s: %w: it does not run, and a stopped container's files cannot be deleted", what, container.ErrUnsupported)
 	}
 	if err != nil {
 		return err
@@ -130,18 +130,18 @@ func (r *Runtime) runRM(ctx context.Context, id, what, below string, names []str
 		}
 		// As the image's user rm may have no right to what an earlier sync put in as root.
 		var said bytes.Buffer
-		code, err := r.Exec(ctx, id, engine.ExecOptions{Cmd: cmd, User: "0", Stdout: &said, Stderr: &said})
+		code, err := r.Exec(ctx, id, container.ExecOptions{Cmd: cmd, User: "0", Stdout: &said, Stderr: &said})
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", what, err)
 		case code == 126 || code == 127:
-			return fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach; rebuild instead", what, engine.ErrUnsupported)
+			return fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach; rebuild instead", what, container.ErrUnsupported)
 		case code != 0:
 			return fmt.Errorf("%s: rm ended with %d: %s", what, code, strings.TrimSpace(said.String()))
 		}
 	}
 	if len(odd) > 0 {
-		return fmt.Errorf("%s: %w: the name %q is not UTF-8, and this engine's files are out of reach; rebuild instead", what, engine.ErrUnsupported, odd[0])
+		return fmt.Errorf("%s: %w: the name %q is not UTF-8, and this engine's files are out of reach; rebuild instead", what, container.ErrUnsupported, odd[0])
 	}
 	return nil
 }
@@ -168,8 +168,8 @@ func (r *Runtime) withoutLinks(ctx context.Context, id, below string, names []st
 	}), nil
 }
 
-// Stat implements engine.Runtime.
-func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[string]engine.Entry, error) {
+// Stat implements container.Runtime.
+func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[string]container.Entry, error) {
 	what := "look at files in " + short(id)
 	for _, p := range paths {
 		if !path.IsAbs(p) {
@@ -183,7 +183,7 @@ func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[stri
 			}
 		}
 	}
-	all := make(map[string]engine.Entry, len(paths))
+	all := make(map[string]container.Entry, len(paths))
 	var mu sync.Mutex
 	err := each(ctx, len(paths), asked, func(ctx context.Context, i int) error {
 		e, ok, err := r.statOne(ctx, id, paths[i])
@@ -204,11 +204,11 @@ func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[stri
 }
 
 // statOne asks the engine about one path.
-func (r *Runtime) statOne(ctx context.Context, id, name string) (e engine.Entry, ok bool, err error) {
+func (r *Runtime) statOne(ctx context.Context, id, name string) (e container.Entry, ok bool, err error) {
 	res, err := r.cli.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: name})
 	switch {
 	case err == nil:
-		return engine.Entry{Mode: res.Stat.Mode, Size: res.Stat.Size, Link: res.Stat.LinkTarget}, true, nil
+		return container.Entry{Mode: res.Stat.Mode, Size: res.Stat.Size, Link: res.Stat.LinkTarget}, true, nil
 	case cerrdefs.IsNotFound(err):
 		return e, false, nil
 	case name == "/" || ctx.Err() != nil:
@@ -220,13 +220,13 @@ func (r *Runtime) statOne(ctx context.Context, id, name string) (e engine.Entry,
 	}
 	// The engine looks where a link leads to, and fails on one in a circle. The answer to GET says so.
 	if _, _, gerr := r.archived(ctx, id, name); gerr != nil && strings.Contains(gerr.Error(), "too many links") {
-		return engine.Entry{Mode: fs.ModeSymlink | 0o777, Link: path.Base(name)}, true, nil
+		return container.Entry{Mode: fs.ModeSymlink | 0o777, Link: path.Base(name)}, true, nil
 	}
 	return e, false, err
 }
 
-// List implements engine.Runtime.
-func (r *Runtime) List(ctx context.Context, id, name string, visit func(path string, e engine.Entry, content io.Reader) error) error {
+// List implements container.Runtime.
+func (r *Runtime) List(ctx context.Context, id, name string, visit func(path string, e container.Entry, content io.Reader) error) error {
 	what := fmt.Sprintf("read %s in %s", name, short(id))
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when visit has seen enough
 	defer cancel()
@@ -248,7 +248,7 @@ func (r *Runtime) List(ctx context.Context, id, name string, visit func(path str
 		if name != "/" {
 			_, rel, _ = strings.Cut(rel, "/") // the archive's names begin with the last part of the path that was asked for
 		}
-		e := engine.Entry{Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname}
+		e := container.Entry{Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname}
 		if h.Typeflag == tar.TypeLink {
 			e.Mode, e.Link = fs.ModeIrregular, "" // a second name of a file: its content stands with the first
 		}
@@ -258,7 +258,7 @@ func (r *Runtime) List(ctx context.Context, id, name string, visit func(path str
 	}
 }
 
-// Owner implements engine.Runtime.
+// Owner implements container.Runtime.
 func (r *Runtime) Owner(ctx context.Context, id, name string) (uid, gid int, err error) {
 	what := fmt.Sprintf("find the owner of %s in %s", name, short(id))
 	if !path.IsAbs(name) {
@@ -307,7 +307,7 @@ func (r *Runtime) archived(ctx context.Context, id, name string) (*tar.Header, [
 	return h, b, err
 }
 
-// User implements engine.Runtime.
+// User implements container.Runtime.
 func (r *Runtime) User(ctx context.Context, id string) (uid, gid int, err error) {
 	what := "find the user of " + short(id)
 	res, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})

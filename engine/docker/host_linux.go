@@ -15,7 +15,7 @@ import (
 	"github.com/moby/sys/signal"
 	"golang.org/x/sys/unix"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // kernelRelease is the running kernel's, "" when it cannot be asked.
@@ -29,19 +29,19 @@ func kernelRelease() string {
 
 // isOf tells whether a process belongs to a container: a pid may be another process's by now, and if bulkhead runs in
 // a container itself, then the engine's pids are not ours.
-func isOf(pid int, container string) bool {
+func isOf(pid int, id string) bool {
 	b, err := readSmall(fmt.Sprintf("/proc/%d/cgroup", pid))
-	return err == nil && len(container) == 64 && bytes.Contains(b, []byte(container))
+	return err == nil && len(id) == 64 && bytes.Contains(b, []byte(id))
 }
 
 // openRoot opens a container's root folder as its processes see it, mounts included.
-func openRoot(pid int, container string) (int, error) {
+func openRoot(pid int, id string) (int, error) {
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, errNoAccess
 	}
 	// Asked after the folder is open: if the process is the container's now, then so is the folder.
-	if !isOf(pid, container) {
+	if !isOf(pid, id) {
 		unix.Close(fd)
 		return -1, errNoAccess
 	}
@@ -58,8 +58,8 @@ func within(root int, name string, flags int) (int, error) {
 
 // deleteIn removes names below a folder of a running container, and what is below them. errNoAccess when it cannot be
 // done from here.
-func deleteIn(pid int, container, below string, names []string) error {
-	root, err := openRoot(pid, container)
+func deleteIn(pid int, id, below string, names []string) error {
+	root, err := openRoot(pid, id)
 	if err != nil {
 		return err
 	}
@@ -115,13 +115,13 @@ func deleteAt(top int, name string) error {
 }
 
 // statIn looks at absolute paths in a running container. errNoAccess when it cannot be done from here.
-func statIn(pid int, container string, paths []string) (map[string]engine.Entry, error) {
-	root, err := openRoot(pid, container)
+func statIn(pid int, id string, paths []string) (map[string]container.Entry, error) {
+	root, err := openRoot(pid, id)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(root)
-	all := make(map[string]engine.Entry, len(paths))
+	all := make(map[string]container.Entry, len(paths))
 	for _, p := range paths {
 		fd, err := within(root, p, unix.O_PATH|unix.O_NOFOLLOW)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
@@ -133,7 +133,7 @@ func statIn(pid int, container string, paths []string) (map[string]engine.Entry,
 		f := os.NewFile(uintptr(fd), p)
 		fi, err := f.Stat()
 		if err == nil {
-			e := engine.Entry{Mode: fi.Mode(), Size: fi.Size()}
+			e := container.Entry{Mode: fi.Mode(), Size: fi.Size()}
 			if fi.Mode()&fs.ModeSymlink != 0 {
 				b := make([]byte, unix.PathMax)
 				n, _ := unix.Readlinkat(fd, "", b) // without it, it is a link all the same
@@ -150,11 +150,11 @@ func statIn(pid int, container string, paths []string) (map[string]engine.Entry,
 }
 
 // ownerIn finds the owner of a clean absolute path or of its nearest existing parent, in a running container.
-func ownerIn(pid int, container, name string) (uid, gid int, err error) {
+func ownerIn(pid int, id, name string) (uid, gid int, err error) {
 	if !sameIDs(pid) {
 		return 0, 0, errNoAccess
 	}
-	root, err := openRoot(pid, container)
+	root, err := openRoot(pid, id)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -250,7 +250,7 @@ func (p process) forwards() bool {
 
 // handlesStop: process 1 of a pid namespace gets a signal only if it wants it; any other process ends by it unless it
 // ignores it. A blocked signal is waited for in another way (sigwait, signalfd).
-func handlesStop(pid int, container, stopSignal string) (handles, known bool) {
+func handlesStop(pid int, id, stopSignal string) (handles, known bool) {
 	n := unix.SIGTERM
 	if stopSignal != "" {
 		s, err := signal.ParseSignal(stopSignal)
@@ -263,7 +263,7 @@ func handlesStop(pid int, container, stopSignal string) (handles, known bool) {
 		return true, true // nothing to wait for: it ends at once
 	}
 	p, err := readProcess(pid)
-	if err != nil || !isOf(pid, container) {
+	if err != nil || !isOf(pid, id) {
 		return false, false
 	}
 	bit := uint64(1) << (uint(n) - 1)

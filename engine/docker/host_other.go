@@ -5,7 +5,7 @@ package docker
 import (
 	"io"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // Off Linux the engine runs in a virtual machine, whose processes and files cannot be seen from here.
@@ -14,7 +14,7 @@ func kernelRelease() string { return "" }
 
 func deleteIn(int, string, string, []string) error { return errNoAccess }
 
-func statIn(int, string, []string) (map[string]engine.Entry, error) { return nil, errNoAccess }
+func statIn(int, string, []string) (map[string]container.Entry, error) { return nil, errNoAccess }
 
 func unpackIn(int, string, io.Reader, bool) error { return errNoAccess }
 
@@ -28,4 +28,4 @@ type gauge struct{}
 
 func findGauge(int, string, bool) (*gauge, error) { return nil, errNoAccess }
 
-func (*gauge) read(string) (engine.Stats, error) { return engine.Stats{}, errNotRunning }
+func (*gauge) read(string) (container.Stats, error) { return container.Stats{}, errNotRunning }

@@ -13,15 +13,15 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/api/types/blkiodev"
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/hostfile"
 )
 
 // hostConfig maps what depends on the host: sections H and R of the attributes, without mounts and links.
-func hostConfig(c engine.CreateSpec) (*container.HostConfig, error) {
+func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 	s := c.Service.Config
 	ports, err := portBindings(s.Ports)
 	if err != nil {
@@ -45,22 +45,22 @@ func hostConfig(c engine.CreateSpec) (*container.HostConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &container.HostConfig{
+	h := &moby.HostConfig{
 		Annotations:    s.Annotations,
 		CapAdd:         s.CapAdd,
 		CapDrop:        s.CapDrop,
-		CgroupnsMode:   container.CgroupnsMode(s.Cgroup),
+		CgroupnsMode:   moby.CgroupnsMode(s.Cgroup),
 		DNS:            dns,
 		DNSOptions:     s.DNSOpts,
 		DNSSearch:      s.DNSSearch,
 		ExtraHosts:     s.ExtraHosts.AsList(":"),
 		GroupAdd:       s.GroupAdd,
 		Init:           s.Init,
-		IpcMode:        container.IpcMode(modes["ipc"]),
-		Isolation:      container.Isolation(s.Isolation),
-		NetworkMode:    container.NetworkMode(modes["network_mode"]),
+		IpcMode:        moby.IpcMode(modes["ipc"]),
+		Isolation:      moby.Isolation(s.Isolation),
+		NetworkMode:    moby.NetworkMode(modes["network_mode"]),
 		OomScoreAdj:    int(s.OomScoreAdj),
-		PidMode:        container.PidMode(modes["pid"]),
+		PidMode:        moby.PidMode(modes["pid"]),
 		PortBindings:   ports,
 		Privileged:     s.Privileged,
 		ReadonlyRootfs: s.ReadOnly,
@@ -72,15 +72,15 @@ func hostConfig(c engine.CreateSpec) (*container.HostConfig, error) {
 		StorageOpt:     s.StorageOpt,
 		Sysctls:        s.Sysctls,
 		Tmpfs:          tmpfs(s.Tmpfs),
-		UTSMode:        container.UTSMode(s.Uts),
+		UTSMode:        moby.UTSMode(s.Uts),
 		Umask:          s.Umask,
-		UsernsMode:     container.UsernsMode(s.UserNSMode),
+		UsernsMode:     moby.UsernsMode(s.UserNSMode),
 		VolumeDriver:   s.VolumeDriver,
 		VolumesFrom:    from,
 	}
 	slices.Sort(h.ExtraHosts)
 	if s.Logging != nil {
-		h.LogConfig = container.LogConfig{Type: s.Logging.Driver, Config: s.Logging.Options}
+		h.LogConfig = moby.LogConfig{Type: s.Logging.Driver, Config: s.Logging.Options}
 	}
 	if bare {
 		// Empty, and not nil, takes the engine's own lists away.
@@ -170,7 +170,7 @@ func portBindings(ports []types.ServicePortConfig) (network.PortMap, error) {
 	return m, nil
 }
 
-func restartPolicy(s types.ServiceConfig) container.RestartPolicy {
+func restartPolicy(s types.ServiceConfig) moby.RestartPolicy {
 	condition, attempts := s.Restart, 0
 	if name, n, ok := strings.Cut(s.Restart, ":"); ok {
 		condition = name
@@ -188,7 +188,7 @@ func restartPolicy(s types.ServiceConfig) container.RestartPolicy {
 	case "any":
 		condition = "always"
 	}
-	return container.RestartPolicy{Name: container.RestartPolicyMode(condition), MaximumRetryCount: attempts}
+	return moby.RestartPolicy{Name: moby.RestartPolicyMode(condition), MaximumRetryCount: attempts}
 }
 
 // securityOptions inlines seccomp profiles, since the engine cannot read the user's files. bare says that
@@ -225,8 +225,8 @@ func securityOptions(dir string, list []string) (opts []string, bare bool, err e
 	return opts, bare, nil
 }
 
-func resources(s types.ServiceConfig) container.Resources {
-	r := container.Resources{
+func resources(s types.ServiceConfig) moby.Resources {
+	r := moby.Resources{
 		CPUCount:           s.CPUCount,
 		CPUPercent:         int64(s.CPUPercent * 100),
 		CPUPeriod:          s.CPUPeriod,
@@ -273,8 +273,8 @@ func resources(s types.ServiceConfig) container.Resources {
 	return r
 }
 
-func ulimits(m map[string]*types.UlimitsConfig) []*container.Ulimit {
-	var list []*container.Ulimit
+func ulimits(m map[string]*types.UlimitsConfig) []*moby.Ulimit {
+	var list []*moby.Ulimit
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		u := m[name]
 		soft, hard := u.Single, u.Single
@@ -284,21 +284,21 @@ func ulimits(m map[string]*types.UlimitsConfig) []*container.Ulimit {
 		if u.Hard != 0 {
 			hard = u.Hard
 		}
-		list = append(list, &container.Ulimit{Name: name, Soft: int64(soft), Hard: int64(hard)})
+		list = append(list, &moby.Ulimit{Name: name, Soft: int64(soft), Hard: int64(hard)})
 	}
 	return list
 }
 
 // devices maps devices, gpus and reservations. A device whose both ends are the same "vendor/class=name" is one of the
 // Container Device Interface, which the engine looks up by name.
-func devices(r *container.Resources, s types.ServiceConfig) {
+func devices(r *moby.Resources, s types.ServiceConfig) {
 	var named []string
 	for _, d := range s.Devices {
 		if d.Source == d.Target && isCDI(d.Source) {
 			named = append(named, d.Source)
 			continue
 		}
-		r.Devices = append(r.Devices, container.DeviceMapping{
+		r.Devices = append(r.Devices, moby.DeviceMapping{
 			PathOnHost: d.Source, PathInContainer: d.Target, CgroupPermissions: d.Permissions,
 		})
 	}
@@ -308,15 +308,15 @@ func devices(r *container.Resources, s types.ServiceConfig) {
 		}
 	}
 	if named != nil {
-		r.DeviceRequests = append(r.DeviceRequests, container.DeviceRequest{Driver: "cdi", DeviceIDs: named})
+		r.DeviceRequests = append(r.DeviceRequests, moby.DeviceRequest{Driver: "cdi", DeviceIDs: named})
 	}
 	for _, g := range s.Gpus {
 		r.DeviceRequests = append(r.DeviceRequests, deviceRequest(g, append(slices.Clone(g.Capabilities), "gpu")))
 	}
 }
 
-func deviceRequest(d types.DeviceRequest, capabilities []string) container.DeviceRequest {
-	return container.DeviceRequest{
+func deviceRequest(d types.DeviceRequest, capabilities []string) moby.DeviceRequest {
+	return moby.DeviceRequest{
 		Driver: d.Driver, Count: int(d.Count), DeviceIDs: d.IDs,
 		Capabilities: [][]string{capabilities}, Options: d.Options,
 	}
@@ -328,7 +328,7 @@ func isCDI(name string) bool {
 	return ok && slash && device != "" && vendor != "" && class != "" && !strings.Contains(class, "/")
 }
 
-func blkio(r *container.Resources, b *types.BlkioConfig) {
+func blkio(r *moby.Resources, b *types.BlkioConfig) {
 	if b == nil {
 		return
 	}

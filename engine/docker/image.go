@@ -17,15 +17,15 @@ import (
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Image implements engine.Runtime. An image of another platform than the one asked for is engine.ErrNotFound.
-func (r *Runtime) Image(ctx context.Context, ref, platform string) (engine.Image, error) {
+// Image implements container.Runtime. An image of another platform than the one asked for is container.ErrNotFound.
+func (r *Runtime) Image(ctx context.Context, ref, platform string) (container.Image, error) {
 	what := "look up image " + ref
 	api, err := r.version(ctx)
 	if err != nil {
-		return engine.Image{}, err
+		return container.Image{}, err
 	}
 	var opts []client.ImageInspectOption
 	if api >= 48 {
@@ -33,24 +33,24 @@ func (r *Runtime) Image(ctx context.Context, ref, platform string) (engine.Image
 	}
 	res, err := r.cli.ImageInspect(ctx, ref, opts...)
 	if err != nil {
-		return engine.Image{}, r.wrap(what, err)
+		return container.Image{}, r.wrap(what, err)
 	}
 	var want platforms.Matcher = platforms.Default()
 	if platform != "" {
 		p, err := platforms.Parse(platform)
 		if err != nil {
-			return engine.Image{}, fmt.Errorf("%s: platform %q: %w; write it as linux/amd64", what, platform, err)
+			return container.Image{}, fmt.Errorf("%s: platform %q: %w; write it as linux/amd64", what, platform, err)
 		}
 		want = platforms.NewMatcher(p)
 	}
 	digest, fits := contentDigest(res.InspectResponse, want)
 	if platform != "" && !fits {
-		return engine.Image{}, &apiError{
-			what: what, kind: engine.ErrNotFound, err: cerrdefs.ErrNotFound,
+		return container.Image{}, &apiError{
+			what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
 			text: fmt.Sprintf("the local image is for %s/%s and not for %s", res.Os, res.Architecture, platform),
 		}
 	}
-	img := engine.Image{
+	img := container.Image{
 		ID: res.ID, Digest: digest, Tags: res.RepoTags, Size: res.Size,
 		Created: parseTime(res.Created),
 	}
@@ -89,8 +89,8 @@ func contentDigest(res image.InspectResponse, want platforms.Matcher) (digest st
 	return res.ID, false
 }
 
-// Pull implements engine.Runtime.
-func (r *Runtime) Pull(ctx context.Context, ref, platform string, progress func(engine.PullProgress)) error {
+// Pull implements container.Runtime.
+func (r *Runtime) Pull(ctx context.Context, ref, platform string, progress func(container.PullProgress)) error {
 	what := "pull " + ref
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
@@ -164,12 +164,12 @@ func (r *Runtime) pullError(what string, named reference.Named, err error) error
 		"Client.Timeout", "TLS handshake timeout", "server misbehaving", "deadline exceeded"):
 		e.text = fmt.Sprintf("the engine cannot reach %s (%s); check the network, or build or load the image yourself", domain, innermost(text))
 	case has("manifest unknown", "not found: manifest", "no matching manifest", "does not exist in the manifest list") && !has("denied"):
-		e.kind = engine.ErrNotFound
+		e.kind = container.ErrNotFound
 		e.text = fmt.Sprintf("%s has no such tag or no image for this platform (%s); check the tag and platform", domain, innermost(text))
 	case has("denied", "unauthorized", "authentication required", "no basic auth credentials"):
 		e.text = fmt.Sprintf("%s refuses it: the image does not exist or is private; check the name, or run `docker login %s`", domain, domain)
 	case has("not found") || cerrdefs.IsNotFound(err):
-		e.kind = engine.ErrNotFound
+		e.kind = container.ErrNotFound
 		e.text = fmt.Sprintf("%s has no such image; check the name", domain)
 	case has("toomanyrequests", "rate limit"):
 		e.text = fmt.Sprintf("%s limits anonymous pulls; run `docker login %s`, or wait", domain, domain)
@@ -223,8 +223,8 @@ func (l layers) add(m jsonstream.Message) bool {
 	return now != old || !had
 }
 
-func (l layers) total() engine.PullProgress {
-	var p engine.PullProgress
+func (l layers) total() container.PullProgress {
+	var p container.PullProgress
 	done := 0
 	for _, x := range l {
 		p.Current += x.current
@@ -237,7 +237,7 @@ func (l layers) total() engine.PullProgress {
 	return p
 }
 
-// RemoveImage implements engine.Runtime. An image that has one tag left goes only if that is the name that its build
+// RemoveImage implements container.Runtime. An image that has one tag left goes only if that is the name that its build
 // for a project gave it: another tag is somebody's wish to keep it.
 func (r *Runtime) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
 	what := "remove image " + short(id)
@@ -273,7 +273,7 @@ func (r *Runtime) RemoveImage(ctx context.Context, id string, named bool) (remov
 	return removed, nil
 }
 
-// ProjectImages implements engine.Runtime.
+// ProjectImages implements container.Runtime.
 func (r *Runtime) ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error) {
 	filter := labelFilter(labelProject + "=" + project)
 	if !tagged {

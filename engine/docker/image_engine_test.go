@@ -9,7 +9,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
@@ -19,10 +19,10 @@ func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
 	if img.Stop != "SIGUSR1" || !img.Health || img.User != "adam" || fmt.Sprint(img.Volumes) != "[/data]" || img.Digest != img.ID || img.Created.IsZero() {
 		t.Errorf("image: %+v", img)
 	}
-	if _, err := b.rt.Image(b.ctx, testImage("none"), ""); !errors.Is(err, engine.ErrNotFound) {
+	if _, err := b.rt.Image(b.ctx, testImage("none"), ""); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err, engine.ErrNotFound) {
+	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("other platform: %v", err)
 	}
 	if _, err := b.rt.RemoveImage(b.ctx, img.ID, true); err != nil {
@@ -89,7 +89,7 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 	if _, err := r.RemoveImage(ctx, now, true); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Image(ctx, now, ""); !errors.Is(err, engine.ErrNotFound) {
+	if _, err := r.Image(ctx, now, ""); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("the build's own image is still there: %v", err)
 	}
 }

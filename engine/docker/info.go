@@ -10,11 +10,11 @@ import (
 	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Info implements engine.Runtime.
-func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
+// Info implements container.Runtime.
+func (r *Runtime) Info(ctx context.Context) (container.Info, error) {
 	r.mu.Lock()
 	known := r.info
 	r.mu.Unlock()
@@ -23,7 +23,7 @@ func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
 	}
 	api, err := r.version(ctx)
 	if err != nil {
-		return engine.Info{}, err
+		return container.Info{}, err
 	}
 	r.mu.Lock()
 	buildKit := r.picks == build.BuilderBuildKit
@@ -36,10 +36,10 @@ func (r *Runtime) Info(ctx context.Context) (engine.Info, error) {
 		questions = append(questions, func(ctx context.Context) error { buildKit = r.servesBuildKit(ctx); return nil })
 	}
 	if err := each(ctx, len(questions), len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) }); err != nil {
-		return engine.Info{}, r.wrap("ask the engine who it is", err)
+		return container.Info{}, r.wrap("ask the engine who it is", err)
 	}
 	i := res.Info
-	info := engine.Info{
+	info := container.Info{
 		ID: i.ID, Name: "docker", Version: i.ServerVersion, API: api.String(),
 		Context: r.end.context, Host: r.end.host, OS: i.OSType, Arch: i.Architecture,
 		NCPU: i.NCPU, MemTotal: i.MemTotal,

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 var (
@@ -21,10 +21,10 @@ var (
 )
 
 // running inspects a container; errNotRunning when there is no process.
-func (r *Runtime) running(ctx context.Context, id string) (container.InspectResponse, error) {
+func (r *Runtime) running(ctx context.Context, id string) (moby.InspectResponse, error) {
 	res, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return container.InspectResponse{}, r.wrap("inspect "+short(id), err)
+		return moby.InspectResponse{}, r.wrap("inspect "+short(id), err)
 	}
 	c := res.Container
 	if c.State == nil || c.State.Pid == 0 {
@@ -33,7 +33,7 @@ func (r *Runtime) running(ctx context.Context, id string) (container.InspectResp
 	return c, nil
 }
 
-// HandlesStop implements engine.Runtime. It is known for engines on this machine.
+// HandlesStop implements container.Runtime. It is known for engines on this machine.
 func (r *Runtime) HandlesStop(ctx context.Context, id string) (handles, known bool) {
 	info, err := r.Info(ctx)
 	if err != nil || !info.Local {
@@ -50,7 +50,7 @@ func (r *Runtime) HandlesStop(ctx context.Context, id string) (handles, known bo
 	return handlesStop(c.State.Pid, c.ID, signal)
 }
 
-// DialInstance implements engine.Runtime. The host reaches containers by their addresses where a rootful engine runs on it.
+// DialInstance implements container.Runtime. The host reaches containers by their addresses where a rootful engine runs on it.
 func (r *Runtime) DialInstance(ctx context.Context, id string, port int) (net.Conn, error) {
 	what := fmt.Sprintf("dial port %d of %s", port, short(id))
 	info, err := r.Info(ctx)
@@ -58,7 +58,7 @@ func (r *Runtime) DialInstance(ctx context.Context, id string, port int) (net.Co
 		return nil, err
 	}
 	if !info.Local || info.Rootless {
-		return nil, fmt.Errorf("%s: %w: the host does not reach containers by their addresses here", what, engine.ErrUnsupported)
+		return nil, fmt.Errorf("%s: %w: the host does not reach containers by their addresses here", what, container.ErrUnsupported)
 	}
 	host, err := r.address(ctx, id, 0)
 	if err != nil {
@@ -99,5 +99,5 @@ func (r *Runtime) address(ctx context.Context, id string, depth int) (string, er
 			return slices.Min(all), nil
 		}
 	}
-	return "", fmt.Errorf("%w: it is on no network", engine.ErrUnsupported)
+	return "", fmt.Errorf("%w: it is on no network", container.ErrUnsupported)
 }

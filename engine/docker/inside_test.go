@@ -12,14 +12,14 @@ import (
 	"strings"
 	"testing"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 	b := open(t, sleeper)
 	id := b.start("web")
 	var out, errs bytes.Buffer
-	code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{
+	code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{
 		Cmd: []string{"sh", "-c", "cat; echo $A $(id -u) $(pwd) >&2; exit 7"},
 		Env: []string{"A=b"}, User: "1234", Dir: "/tmp",
 		Stdin: strings.NewReader("hello"), Stdout: &out, Stderr: &errs,
@@ -27,18 +27,18 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 	if err != nil || code != 7 || out.String() != "hello" || errs.String() != "b 1234 /tmp\n" {
 		t.Errorf("code %d, err %v, out %q, stderr %q", code, err, out.String(), errs.String())
 	}
-	if code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"no-such-program"}}); err != nil || code != 127 && code != 126 {
+	if code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"no-such-program"}}); err != nil || code != 127 && code != 126 {
 		t.Errorf("missing program: %d, %v", code, err)
 	}
 
-	sizes := make(chan engine.Size, 1)
-	sizes <- engine.Size{Width: 101, Height: 33}
+	sizes := make(chan container.Size, 1)
+	sizes <- container.Size{Width: 101, Height: 33}
 	out.Reset()
 	in, typing := io.Pipe()
 	go func() { // answers once the terminal has its size, so that the shell sees it
 		io.WriteString(typing, "while [ \"$(stty size)\" != '33 101' ]; do true; done; echo si''ze; exit 3\n")
 	}()
-	code, err = b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"sh"}, TTY: true, Stdin: in, Stdout: &out, Resize: sizes})
+	code, err = b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"sh"}, TTY: true, Stdin: in, Stdout: &out, Resize: sizes})
 	in.Close()
 	if err != nil || code != 3 || !strings.Contains(out.String(), "size\r\n") {
 		t.Errorf("terminal: code %d, err %v, out %q", code, err, out.String())
@@ -46,7 +46,7 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
-	_, err = b.rt.Exec(ctx, id, engine.ExecOptions{Cmd: []string{"sh", "-c", "echo it runs; exec sleep 3600"}, Stdout: writerFunc(func(p []byte) (int, error) {
+	_, err = b.rt.Exec(ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", "echo it runs; exec sleep 3600"}, Stdout: writerFunc(func(p []byte) (int, error) {
 		cancel() // it runs
 		return len(p), nil
 	})})
@@ -54,7 +54,7 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 		t.Errorf("canceled: %v", err)
 	}
 	b.ok(b.rt.Stop(b.ctx, id, 0))
-	if _, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"true"}}); !errors.Is(err, engine.ErrConflict) {
+	if _, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"true"}}); !errors.Is(err, container.ErrConflict) {
 		t.Errorf("exec in a stopped one: %v", err)
 	}
 }
@@ -105,7 +105,7 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 	b.ok(b.rt.CopyTo(b.ctx, id, pack(), false)) // into a stopped one
 	owner("/app/a", 33, 44)
 	owner("/app/none/at/all", 11, 22)
-	if err := b.rt.Delete(b.ctx, id, "/app", []string{"/app/a"}); !errors.Is(err, engine.ErrUnsupported) {
+	if err := b.rt.Delete(b.ctx, id, "/app", []string{"/app/a"}); !errors.Is(err, container.ErrUnsupported) {
 		t.Errorf("delete in a stopped one: %v", err)
 	}
 	b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
@@ -123,7 +123,7 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 	root := func(cmd string) string {
 		t.Helper()
 		var out bytes.Buffer
-		if code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: []string{"sh", "-c", cmd}, User: "0", Stdout: &out, Stderr: &out}); err != nil || code != 0 {
+		if code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", cmd}, User: "0", Stdout: &out, Stderr: &out}); err != nil || code != 0 {
 			t.Fatalf("%s: %d, %v: %s", cmd, code, err, out.String())
 		}
 		return out.String()
@@ -146,7 +146,7 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 		b.ok(del("/app", "escape/keep", "up"+keep, "a", "deep", "nothing/here", "link/f", "link/in", "odd/-rf", "odd/a b", "odd/x\ny"))
 		if err := del("/app", "odd/\xff"); how == "from outside" {
 			b.ok(err)
-		} else if !errors.Is(err, engine.ErrUnsupported) {
+		} else if !errors.Is(err, container.ErrUnsupported) {
 			t.Errorf("a name that is not UTF-8, by rm: %v", err)
 		}
 		root("rm -f \"/app/odd/$(printf '\\377')\"")
@@ -190,7 +190,7 @@ func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 			}
 		}
 		var listed []string
-		b.ok(b.rt.List(b.ctx, id, "/app", func(p string, e engine.Entry, _ io.Reader) error {
+		b.ok(b.rt.List(b.ctx, id, "/app", func(p string, e container.Entry, _ io.Reader) error {
 			listed = append(listed, p)
 			return nil
 		}))
@@ -198,14 +198,14 @@ func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 			t.Errorf("list: %q", listed)
 		}
 		listed = nil
-		b.ok(b.rt.List(b.ctx, id, "/", func(p string, e engine.Entry, _ io.Reader) error {
+		b.ok(b.rt.List(b.ctx, id, "/", func(p string, e container.Entry, _ io.Reader) error {
 			listed = append(listed, p)
 			return nil
 		}))
 		if !slices.Contains(listed, "/") || !slices.Contains(listed, "/app/f") {
 			t.Errorf("list of all: %q", listed)
 		}
-		if err := b.rt.List(b.ctx, id, "/none", nil); !errors.Is(err, engine.ErrNotFound) {
+		if err := b.rt.List(b.ctx, id, "/none", nil); !errors.Is(err, container.ErrNotFound) {
 			t.Errorf("list of nothing: %v", err)
 		}
 		b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
@@ -243,7 +243,7 @@ func TestStatsAreReadWhileRunning(t *testing.T) {
 		return s.CPU > first.CPU && s.Read.After(first.Read)
 	})
 	b.ok(b.rt.Stop(b.ctx, id, 0))
-	if _, err := b.rt.Stats(b.ctx, id); !errors.Is(err, engine.ErrNotFound) {
+	if _, err := b.rt.Stats(b.ctx, id); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("stats of a stopped one: %v", err)
 	}
 }

@@ -10,25 +10,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Instances implements engine.Runtime. They are sorted by service, number and name.
-func (r *Runtime) Instances(ctx context.Context, project string) ([]engine.Instance, error) {
+// Instances implements container.Runtime. They are sorted by service, number and name.
+func (r *Runtime) Instances(ctx context.Context, project string) ([]container.Instance, error) {
 	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(project)})
 	if err != nil {
 		return nil, r.wrap("list the containers of "+project, err)
 	}
 	// The list knows neither start times nor restart counts.
-	found := make([]engine.Instance, len(list.Items))
+	found := make([]container.Instance, len(list.Items))
 	err = each(ctx, len(list.Items), 8, func(ctx context.Context, i int) error {
 		in, err := r.Inspect(ctx, list.Items[i].ID)
-		if errors.Is(err, engine.ErrNotFound) {
+		if errors.Is(err, container.ErrNotFound) {
 			return nil // removed in between
 		}
 		found[i] = in
@@ -37,30 +37,30 @@ func (r *Runtime) Instances(ctx context.Context, project string) ([]engine.Insta
 	if err != nil {
 		return nil, err
 	}
-	found = slices.DeleteFunc(found, func(in engine.Instance) bool { return in.ID == "" })
-	slices.SortFunc(found, func(a, b engine.Instance) int {
+	found = slices.DeleteFunc(found, func(in container.Instance) bool { return in.ID == "" })
+	slices.SortFunc(found, func(a, b container.Instance) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Replica, b.Replica), cmp.Compare(a.Name, b.Name))
 	})
 	return found, nil
 }
 
-// Inspect implements engine.Runtime.
-func (r *Runtime) Inspect(ctx context.Context, id string) (engine.Instance, error) {
+// Inspect implements container.Runtime.
+func (r *Runtime) Inspect(ctx context.Context, id string) (container.Instance, error) {
 	res, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return engine.Instance{}, r.wrap("inspect "+short(id), err)
+		return container.Instance{}, r.wrap("inspect "+short(id), err)
 	}
 	return instance(res.Container), nil
 }
 
 // instance maps an inspected container.
-func instance(c container.InspectResponse) engine.Instance {
-	in := engine.Instance{
-		Identity: engine.Identity{ID: c.ID, Restarts: c.RestartCount},
+func instance(c moby.InspectResponse) container.Instance {
+	in := container.Instance{
+		Identity: container.Identity{ID: c.ID, Restarts: c.RestartCount},
 		Name:     strings.TrimPrefix(c.Name, "/"),
 		Created:  parseTime(c.Created),
 		ImageID:  c.Image,
-		Health:   engine.HealthNone,
+		Health:   container.HealthNone,
 	}
 	if s := c.State; s != nil {
 		in.Started, in.Finished = parseTime(s.StartedAt), parseTime(s.FinishedAt)
@@ -111,46 +111,46 @@ func instance(c container.InspectResponse) engine.Instance {
 	return in
 }
 
-func stateOf(s *container.State) engine.State {
+func stateOf(s *moby.State) container.State {
 	switch s.Status {
-	case container.StateCreated:
-		return engine.StateCreated
-	case container.StateRunning:
-		return engine.StateRunning
-	case container.StatePaused:
-		return engine.StatePaused
-	case container.StateRestarting:
-		return engine.StateRestarting
-	case container.StateExited, container.StateDead, container.StateRemoving:
-		return engine.StateExited
+	case moby.StateCreated:
+		return container.StateCreated
+	case moby.StateRunning:
+		return container.StateRunning
+	case moby.StatePaused:
+		return container.StatePaused
+	case moby.StateRestarting:
+		return container.StateRestarting
+	case moby.StateExited, moby.StateDead, moby.StateRemoving:
+		return container.StateExited
 	}
-	return engine.StateUnknown
+	return container.StateUnknown
 }
 
-func healthOf(text string) engine.Health {
-	switch container.HealthStatus(text) {
-	case container.Starting:
-		return engine.HealthStarting
-	case container.Healthy:
-		return engine.Healthy
-	case container.Unhealthy:
-		return engine.Unhealthy
-	case container.NoHealthcheck, "":
-		return engine.HealthNone
+func healthOf(text string) container.Health {
+	switch moby.HealthStatus(text) {
+	case moby.Starting:
+		return container.HealthStarting
+	case moby.Healthy:
+		return container.Healthy
+	case moby.Unhealthy:
+		return container.Unhealthy
+	case moby.NoHealthcheck, "":
+		return container.HealthNone
 	}
-	return engine.HealthUnknown
+	return container.HealthUnknown
 }
 
 // ports joins the bindings of IPv4 and IPv6 where they are the same port on all addresses.
-func ports(m network.PortMap) []engine.Port {
-	var list []engine.Port
+func ports(m network.PortMap) []container.Port {
+	var list []container.Port
 	for target, bindings := range m {
 		for _, b := range bindings {
 			published, err := strconv.Atoi(b.HostPort)
 			if err != nil {
 				continue // exposed only
 			}
-			p := engine.Port{Published: published, Target: int(target.Num()), Protocol: string(target.Proto())}
+			p := container.Port{Published: published, Target: int(target.Num()), Protocol: string(target.Proto())}
 			if b.HostIP.IsValid() && b.HostIP != netip.IPv4Unspecified() && b.HostIP != netip.IPv6Unspecified() {
 				p.Host = b.HostIP.String()
 			}
@@ -159,7 +159,7 @@ func ports(m network.PortMap) []engine.Port {
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b engine.Port) int {
+	slices.SortFunc(list, func(a, b container.Port) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Published, b.Published), cmp.Compare(a.Host, b.Host))
 	})
 	return list

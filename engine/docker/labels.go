@@ -1,14 +1,13 @@
 package docker
 
 import (
-	port "bulkhead/engine/container"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // Labels of docker compose. Its own `up`, `ps` and `down` find and judge containers by them, so they are a contract.
@@ -37,7 +36,7 @@ const (
 )
 
 // containerName is the final name of a replica's container.
-func containerName(p *port.App, s *port.Service, replica int) string {
+func containerName(p *container.App, s *container.Service, replica int) string {
 	if s.Config.ContainerName != "" {
 		return s.Config.ContainerName
 	}
@@ -45,7 +44,7 @@ func containerName(p *port.App, s *port.Service, replica int) string {
 }
 
 // containerLabels are the user's labels and, over them, docker compose's.
-func containerLabels(c engine.CreateSpec, hash string) map[string]string {
+func containerLabels(c container.CreateSpec, hash string) map[string]string {
 	p, s := c.App, c.Service
 	labels := map[string]string{}
 	maps.Copy(labels, s.Config.Labels)
@@ -76,7 +75,7 @@ func containerLabels(c engine.CreateSpec, hash string) map[string]string {
 	return labels
 }
 
-func dependsOn(s *port.Service) string {
+func dependsOn(s *container.Service) string {
 	var deps []string
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d := s.DependsOn[name]

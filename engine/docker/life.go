@@ -9,10 +9,10 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Stop implements engine.Runtime. A container that does not run is left as it is.
+// Stop implements container.Runtime. A container that does not run is left as it is.
 func (r *Runtime) Stop(ctx context.Context, id string, grace time.Duration) error {
 	var opt client.ContainerStopOptions
 	if grace >= 0 {
@@ -23,25 +23,25 @@ func (r *Runtime) Stop(ctx context.Context, id string, grace time.Duration) erro
 	return r.wrap("stop "+short(id), err)
 }
 
-// Kill implements engine.Runtime. It is an engine.ErrConflict when the container does not run.
+// Kill implements container.Runtime. It is an container.ErrConflict when the container does not run.
 func (r *Runtime) Kill(ctx context.Context, id, signal string) error {
 	_, err := r.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
 	return r.wrap("kill "+short(id), err)
 }
 
-// Pause implements engine.Runtime.
+// Pause implements container.Runtime.
 func (r *Runtime) Pause(ctx context.Context, id string) error {
 	_, err := r.cli.ContainerPause(ctx, id, client.ContainerPauseOptions{})
 	return r.wrap("pause "+short(id), err)
 }
 
-// Unpause implements engine.Runtime.
+// Unpause implements container.Runtime.
 func (r *Runtime) Unpause(ctx context.Context, id string) error {
 	_, err := r.cli.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
 	return r.wrap("unpause "+short(id), err)
 }
 
-// Rename implements engine.Runtime.
+// Rename implements container.Runtime.
 func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	what := "rename " + short(id) + " to " + name
 	if _, err := r.cli.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name}); err != nil {
@@ -50,7 +50,7 @@ func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	return nil
 }
 
-// Remove implements engine.Runtime. It returns once the container is gone, also when somebody else is removing it.
+// Remove implements container.Runtime. It returns once the container is gone, also when somebody else is removing it.
 func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) error {
 	if !volumes {
 		return r.remove(ctx, id, force, false)
@@ -85,7 +85,7 @@ func (r *Runtime) remove(ctx context.Context, id string, force, volumes bool) er
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, ierr := r.Inspect(ctx, id); errors.Is(ierr, engine.ErrNotFound) {
+		if _, ierr := r.Inspect(ctx, id); errors.Is(ierr, container.ErrNotFound) {
 			return nil
 		}
 		select {

@@ -1,16 +1,17 @@
 package docker
 
 import (
-	port "bulkhead/engine/container"
 	"fmt"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/container"
 )
 
 // limits says which attributes of a service an engine of this API version would ignore without a word, and refuses
 // where ignoring would run something else than what was asked for.
-func limits(s *port.Service, api apiVersion) (warnings []string, err error) {
+func limits(s *container.Service, api apiVersion) (warnings []string, err error) {
 	need := func(used bool, since apiVersion, attribute, release string) {
 		if used && api < since {
 			warnings = append(warnings, fmt.Sprintf("service %s: %s has no effect on this engine (API %s); it needs Docker Engine %s", s.Name, attribute, api, release))

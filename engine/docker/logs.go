@@ -11,12 +11,12 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 )
 
-// Logs implements engine.Runtime. Of a line that comes in fragments 1 MiB is kept.
-func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit func(logs.Line)) error {
+// Logs implements container.Runtime. Of a line that comes in fragments 1 MiB is kept.
+func (r *Runtime) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
 	what := "read the log of " + short(id)
 	in, err := r.Inspect(ctx, id)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *Runtime) Logs(ctx context.Context, id string, o engine.LogOptions, emit
 	}
 	if strings.Contains(err.Error(), "does not support reading") || strings.Contains(err.Error(), "does not support reads") {
 		return &apiError{
-			what: what, kind: engine.ErrUnsupported, err: err,
+			what: what, kind: container.ErrUnsupported, err: err,
 			text: "its logging driver " + in.LogDriver + " keeps nothing to read; use json-file or local to see it",
 		}
 	}
@@ -75,7 +75,7 @@ func (r *Runtime) readLog(ctx context.Context, id string, opt client.ContainerLo
 // not look whether there is more in it. rd may hold a line that has not ended; it is read again.
 func (r *Runtime) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *tally) error {
 	in, err := r.Inspect(ctx, id)
-	if errors.Is(err, engine.ErrNotFound) {
+	if errors.Is(err, container.ErrNotFound) {
 		rd.flush() // nothing is left to read
 		return nil
 	}
@@ -86,7 +86,7 @@ func (r *Runtime) rest(ctx context.Context, id string, opt client.ContainerLogsO
 	if !seen.last.IsZero() {
 		opt.Since, opt.Tail = stamp(seen.last), "all"
 	}
-	if in.State == engine.StateRunning {
+	if in.State == container.StateRunning {
 		// Its next life has begun, whose lines are not asked for. Engines stamp a line up to 2 ms before the start.
 		opt.Until = stamp(in.Started.Add(-5 * time.Millisecond))
 	}
@@ -132,7 +132,7 @@ func (n *tally) of(stream logs.Stream) *int {
 	return &n.out
 }
 
-// Attach implements engine.Runtime.
+// Attach implements container.Runtime.
 func (r *Runtime) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error {
 	what := "attach to " + short(id)
 	in, err := r.Inspect(ctx, id)

@@ -20,7 +20,6 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
-	port "bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -71,7 +70,7 @@ func runtimeForTest(t *testing.T) *Runtime {
 	t.Helper()
 	live.once.Do(engineForTest)
 	if live.err != nil {
-		if !errors.Is(live.err, engine.ErrNoEngine) || os.Getenv("CI") != "" || os.Getenv("BULKHEAD_ENGINE") == "required" {
+		if !errors.Is(live.err, container.ErrNoEngine) || os.Getenv("CI") != "" || os.Getenv("BULKHEAD_ENGINE") == "required" {
 			t.Fatal(live.err)
 		}
 		t.Skip(live.err)
@@ -224,21 +223,21 @@ func (b *bench) load(name, compose string) {
 	}
 }
 
-func (b *bench) network(key string) port.NetworkSpec {
+func (b *bench) network(key string) container.NetworkSpec {
 	b.Helper()
 	hash, err := project.NetworkHash(b.p.Networks[key])
 	b.ok(err)
-	return port.NetworkSpec{Project: b.p.Name, Key: key, Config: b.p.Networks[key], Hash: hash}
+	return container.NetworkSpec{Project: b.p.Name, Key: key, Config: b.p.Networks[key], Hash: hash}
 }
 
-func (b *bench) volume(key string) port.VolumeSpec {
+func (b *bench) volume(key string) container.VolumeSpec {
 	b.Helper()
 	hash, err := project.VolumeHash(b.p.Volumes[key])
 	b.ok(err)
-	return port.VolumeSpec{Project: b.p.Name, Key: key, Config: b.p.Volumes[key], Hash: hash}
+	return container.VolumeSpec{Project: b.p.Name, Key: key, Config: b.p.Volumes[key], Hash: hash}
 }
 
-func (b *bench) spec(service string) engine.CreateSpec {
+func (b *bench) spec(service string) container.CreateSpec {
 	b.Helper()
 	s := b.p.Service(service)
 	if s == nil {
@@ -248,7 +247,7 @@ func (b *bench) spec(service string) engine.CreateSpec {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return engine.CreateSpec{App: engine.App(b.p), Service: engine.Wanted(s), Replica: 1, Image: img, Hash: s.Hash}
+	return container.CreateSpec{App: engine.App(b.p), Service: engine.Wanted(s), Replica: 1, Image: img, Hash: s.Hash}
 }
 
 func (b *bench) create(service string) string {
@@ -274,7 +273,7 @@ func (b *bench) ok(err error) {
 	}
 }
 
-func (b *bench) inspect(id string) engine.Instance {
+func (b *bench) inspect(id string) container.Instance {
 	b.Helper()
 	in, err := b.rt.Inspect(b.ctx, id)
 	b.ok(err)
@@ -285,7 +284,7 @@ func (b *bench) inspect(id string) engine.Instance {
 func (b *bench) run(id string, cmd ...string) (string, int) {
 	b.Helper()
 	var out bytes.Buffer
-	code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Cmd: cmd, Stdout: &out, Stderr: &out})
+	code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: cmd, Stdout: &out, Stderr: &out})
 	b.ok(err)
 	return out.String(), code
 }

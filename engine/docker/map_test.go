@@ -1,7 +1,6 @@
 package docker
 
 import (
-	port "bulkhead/engine/container"
 	"context"
 	"encoding/json"
 	"flag"
@@ -11,10 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -57,10 +57,10 @@ func golden(t *testing.T, name, dir string, got any) {
 	}
 }
 
-func specOf(p *project.Project, s *project.Service) engine.CreateSpec {
-	return engine.CreateSpec{
+func specOf(p *project.Project, s *project.Service) container.CreateSpec {
+	return container.CreateSpec{
 		App: engine.App(p), Service: engine.Wanted(s), Replica: 2,
-		Image:   engine.Image{Digest: "sha256:abc", Volumes: []string{"/declared", "/data"}},
+		Image:   container.Image{Digest: "sha256:abc", Volumes: []string{"/declared", "/data"}},
 		Parents: map[string]string{"db": "0123456789ab"},
 	}
 }
@@ -115,7 +115,7 @@ func TestNetworksMapByPriorityAndAPI(t *testing.T) {
 	p := loadFile(t, "network.yaml")
 	names := map[string][]string{"other": {"map-other-1", "map-other-2"}}
 	type mapped struct {
-		Mode     container.NetworkMode
+		Mode     moby.NetworkMode
 		Primary  any
 		Later    []any
 		Warnings []string
@@ -141,7 +141,7 @@ func TestNetworksMapByPriorityAndAPI(t *testing.T) {
 		}
 	}
 	for key, n := range p.Networks {
-		opt, err := networkOptions(port.NetworkSpec{Project: p.Name, Key: key, Config: n, Hash: "the-hash"})
+		opt, err := networkOptions(container.NetworkSpec{Project: p.Name, Key: key, Config: n, Hash: "the-hash"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestNetworksMapByPriorityAndAPI(t *testing.T) {
 
 func TestMountsMapToBindsWhereTheyCan(t *testing.T) {
 	p := loadFile(t, "mount.yaml")
-	inherit := []container.MountPoint{
+	inherit := []moby.MountPoint{
 		{Type: mount.TypeVolume, Name: "aaa", Destination: "/followed", RW: true},
 		{Type: mount.TypeVolume, Name: "bbb", Destination: "/declared"},
 		{Type: mount.TypeVolume, Name: "old-data", Destination: "/data", RW: true},      // declared by name: not taken over

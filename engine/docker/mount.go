@@ -1,7 +1,6 @@
 package docker
 
 import (
-	port "bulkhead/engine/container"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -9,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 const secretDir = "/run/secrets/"
@@ -20,7 +19,7 @@ const secretDir = "/run/secrets/"
 // mounts maps volumes, secrets and configs. What the older form can say goes to binds, because only that one makes a
 // missing host path. inherit are the mounts of the container that this one follows: its anonymous volumes are taken
 // over where the image or the service declares one at the same place.
-func mounts(c engine.CreateSpec, inherit []container.MountPoint) (binds []string, all []mount.Mount, err error) {
+func mounts(c container.CreateSpec, inherit []moby.MountPoint) (binds []string, all []mount.Mount, err error) {
 	p, s := c.App, c.Service.Config
 	taken := map[string]bool{} // targets
 	declared := map[string]bool{}
@@ -67,11 +66,11 @@ var anonymousName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // inherited lists the anonymous volumes that are taken over. The engine knows them as named from then on, and would keep them when the
 // container is removed with its volumes.
-func inherited(all []mount.Mount, from []container.MountPoint) string {
+func inherited(all []mount.Mount, from []moby.MountPoint) string {
 	var names []string
 	for _, m := range all {
 		if m.Type == mount.TypeVolume && anonymousName.MatchString(m.Source) &&
-			slices.ContainsFunc(from, func(old container.MountPoint) bool { return old.Name == m.Source }) {
+			slices.ContainsFunc(from, func(old moby.MountPoint) bool { return old.Name == m.Source }) {
 			names = append(names, m.Source)
 		}
 	}
@@ -79,7 +78,7 @@ func inherited(all []mount.Mount, from []container.MountPoint) string {
 }
 
 // bindString says a volume in the older form. ok is false where that form cannot say it.
-func bindString(p *port.App, v types.ServiceVolumeConfig) (string, bool) {
+func bindString(p *container.App, v types.ServiceVolumeConfig) (string, bool) {
 	source := v.Source
 	options := []string{"rw"}
 	if v.ReadOnly {
@@ -107,7 +106,7 @@ func bindString(p *port.App, v types.ServiceVolumeConfig) (string, bool) {
 	return source + ":" + v.Target + ":" + strings.Join(options, ","), true
 }
 
-func mountOf(p *port.App, v types.ServiceVolumeConfig) mount.Mount {
+func mountOf(p *container.App, v types.ServiceVolumeConfig) mount.Mount {
 	m := mount.Mount{
 		Type: mount.Type(v.Type), Source: v.Source, Target: v.Target,
 		ReadOnly: v.ReadOnly, Consistency: mount.Consistency(v.Consistency),
@@ -135,7 +134,7 @@ func mountOf(p *port.App, v types.ServiceVolumeConfig) mount.Mount {
 }
 
 // fileMounts are the secrets and configs that are files on the host.
-func fileMounts(p *port.App, s types.ServiceConfig) ([]mount.Mount, error) {
+func fileMounts(p *container.App, s types.ServiceConfig) ([]mount.Mount, error) {
 	var all []mount.Mount
 	for _, f := range fileReferences(p, s) {
 		if err := f.supported(); err != nil {
@@ -173,7 +172,7 @@ func (f fileReference) supported() error {
 	return nil
 }
 
-func fileReferences(p *port.App, s types.ServiceConfig) []fileReference {
+func fileReferences(p *container.App, s types.ServiceConfig) []fileReference {
 	var list []fileReference
 	for _, ref := range s.Secrets {
 		list = append(list, fileReference{

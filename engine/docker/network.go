@@ -1,7 +1,6 @@
 package docker
 
 import (
-	port "bulkhead/engine/container"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,15 +8,15 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // joined is how a container joins its networks.
 type joined struct {
-	mode    container.NetworkMode
+	mode    moby.NetworkMode
 	primary map[string]*network.EndpointSettings // by network name; goes with create
 	// later are joined after create and before start, in order: an engine below API 1.44 takes one network at create.
 	later []namedEndpoint
@@ -30,7 +29,7 @@ type namedEndpoint struct {
 
 // endpoints maps section N of the attributes. The primary network is the one of the highest priority. links are those
 // of links and external_links, as "container:alias".
-func endpoints(c engine.CreateSpec, links []string, api apiVersion) (joined, error) {
+func endpoints(c container.CreateSpec, links []string, api apiVersion) (joined, error) {
 	p, s := c.App, c.Service.Config
 	if s.NetworkMode != "" {
 		return joined{}, nil // hostConfig has it
@@ -56,7 +55,7 @@ func endpoints(c engine.CreateSpec, links []string, api apiVersion) (joined, err
 					return joined{}, err
 				}
 			}
-			j.mode = container.NetworkMode(name)
+			j.mode = moby.NetworkMode(name)
 			j.primary = map[string]*network.EndpointSettings{name: ep}
 		case api >= 44:
 			j.primary[name] = ep
@@ -67,7 +66,7 @@ func endpoints(c engine.CreateSpec, links []string, api apiVersion) (joined, err
 	return j, nil
 }
 
-func endpointSettings(c engine.CreateSpec, key string, links []string) (*network.EndpointSettings, error) {
+func endpointSettings(c container.CreateSpec, key string, links []string) (*network.EndpointSettings, error) {
 	conf := c.Service.Config.Networks[key]
 	// The final name, even while the container still has another one.
 	aliases := []string{containerName(c.App, c.Service, c.Replica)}
@@ -139,7 +138,7 @@ func hardwareAddr(text string) (network.HardwareAddr, error) {
 
 // linkNames makes the engine's links: for each container of a linked service its alias and docker compose's two
 // further names; then the external ones. containers gives the names of a service's containers.
-func linkNames(p *port.App, s types.ServiceConfig, replica int, containers map[string][]string) []string {
+func linkNames(p *container.App, s types.ServiceConfig, replica int, containers map[string][]string) []string {
 	var links []string
 	n := strconv.Itoa(replica)
 	for _, l := range s.Links {

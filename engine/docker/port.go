@@ -9,7 +9,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // portTaken knows the ways in which engines of all ages say that a host port is not free.
@@ -42,7 +42,7 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 		}
 		return r.wrap(what, err)
 	}
-	e := &apiError{what: what, text: text, kind: engine.ErrConflict, err: err}
+	e := &apiError{what: what, text: text, kind: container.ErrConflict, err: err}
 	port := portOf(text)
 	if port == 0 {
 		return e

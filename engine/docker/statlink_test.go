@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // What a container's links are is told alike by what reads them from here and by the engine, also of links that lead nowhere and in circles.
@@ -19,7 +19,7 @@ func TestLinksAreToldAlikeWhoeverIsAsked(t *testing.T) {
 	b.run(id, "sh", "-c", "mkdir -p /t/real; echo x > /t/real/f; cd /t; ln -s real in; ln -s /no/where nowhere; ln -s loop loop; ln -s two one; ln -s one two; ln -s real/f file")
 	paths := strings.Fields("/t /t/real/f /t/in /t/in/f /t/in/none /t/nowhere /t/nowhere/f /t/loop /t/loop/f /t/one /t/file /t/file/f")
 	const want = "/t=dir /t/file=link:/t/real/f /t/in=link:/t/real /t/in/f=file /t/loop=link:/t/loop /t/nowhere=link:/no/where /t/one=link:* /t/real/f=file"
-	look := func(all map[string]engine.Entry, err error) string {
+	look := func(all map[string]container.Entry, err error) string {
 		t.Helper()
 		b.ok(err)
 		var out []string

@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
-// Stats implements engine.Runtime. Of a container on this machine it reads the kernel's own counters, which costs the engine nothing; of
-// others it asks the engine. It is engine.ErrNotFound for a container that does not run.
-func (r *Runtime) Stats(ctx context.Context, id string) (engine.Stats, error) {
+// Stats implements container.Runtime. Of a container on this machine it reads the kernel's own counters, which costs the engine nothing; of
+// others it asks the engine. It is container.ErrNotFound for a container that does not run.
+func (r *Runtime) Stats(ctx context.Context, id string) (container.Stats, error) {
 	if s, ok := r.localStats(ctx, id); ok {
 		return s, nil
 	}
@@ -22,34 +22,34 @@ func (r *Runtime) Stats(ctx context.Context, id string) (engine.Stats, error) {
 }
 
 // askStats asks the engine for one reading.
-func (r *Runtime) askStats(ctx context.Context, id string) (engine.Stats, error) {
+func (r *Runtime) askStats(ctx context.Context, id string) (container.Stats, error) {
 	what := "read the use of " + short(id)
 	res, err := r.cli.ContainerStats(ctx, id, client.ContainerStatsOptions{})
 	if err != nil {
-		return engine.Stats{}, r.wrap(what, err)
+		return container.Stats{}, r.wrap(what, err)
 	}
 	defer res.Body.Close()
-	var s container.StatsResponse
+	var s moby.StatsResponse
 	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
-		return engine.Stats{}, r.wrap(what, err)
+		return container.Stats{}, r.wrap(what, err)
 	}
 	if s.Read.Year() <= 1 {
-		return engine.Stats{}, fmt.Errorf("%s: %w: it does not run", what, engine.ErrNotFound)
+		return container.Stats{}, fmt.Errorf("%s: %w: it does not run", what, container.ErrNotFound)
 	}
 	return stats(s), nil
 }
 
 // localStats reads the counters of a container of this machine. What it found out about the container's present life is kept; nil stands
 // for one that cannot be seen from here.
-func (r *Runtime) localStats(ctx context.Context, id string) (engine.Stats, bool) {
+func (r *Runtime) localStats(ctx context.Context, id string) (container.Stats, bool) {
 	if info, err := r.Info(ctx); err != nil || !info.Local {
-		return engine.Stats{}, false
+		return container.Stats{}, false
 	}
 	r.mu.Lock()
 	g, found := r.gauges[id]
 	r.mu.Unlock()
 	if found && g == nil {
-		return engine.Stats{}, false
+		return container.Stats{}, false
 	}
 	if found {
 		if s, err := g.read(id); err == nil {
@@ -61,9 +61,9 @@ func (r *Runtime) localStats(ctx context.Context, id string) (engine.Stats, bool
 	}
 	c, err := r.running(ctx, id)
 	if err != nil {
-		return engine.Stats{}, false // the engine tells why
+		return container.Stats{}, false // the engine tells why
 	}
-	mode := container.NetworkMode("")
+	mode := moby.NetworkMode("")
 	if c.HostConfig != nil {
 		mode = c.HostConfig.NetworkMode
 	}
@@ -77,14 +77,14 @@ func (r *Runtime) localStats(ctx context.Context, id string) (engine.Stats, bool
 	r.gauges[id] = g
 	r.mu.Unlock()
 	if g == nil {
-		return engine.Stats{}, false
+		return container.Stats{}, false
 	}
 	s, err := g.read(id)
 	return s, err == nil
 }
 
-func stats(s container.StatsResponse) engine.Stats {
-	out := engine.Stats{
+func stats(s moby.StatsResponse) container.Stats {
+	out := container.Stats{
 		Read:     s.Read,
 		CPU:      time.Duration(s.CPUStats.CPUUsage.TotalUsage),
 		Mem:      memory(s.MemoryStats),
@@ -102,7 +102,7 @@ func stats(s container.StatsResponse) engine.Stats {
 }
 
 // memory leaves out the page cache that the kernel can take back at once, as `docker stats` does.
-func memory(m container.MemoryStats) int64 {
+func memory(m moby.MemoryStats) int64 {
 	for _, cache := range []string{"total_inactive_file", "inactive_file"} { // cgroup v1, v2
 		if n, ok := m.Stats[cache]; ok && n < m.Usage {
 			return int64(m.Usage - n)

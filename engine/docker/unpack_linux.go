@@ -23,11 +23,11 @@ type unpacker struct {
 }
 
 // unpackIn gives a container what tr holds. It is errNoAccess, with nothing read, when it cannot be done from here.
-func unpackIn(pid int, container string, r io.Reader, replace bool) error {
+func unpackIn(pid int, id string, r io.Reader, replace bool) error {
 	if os.Geteuid() != 0 || !sameIDs(pid) {
 		return errNoAccess
 	}
-	root, err := openRoot(pid, container)
+	root, err := openRoot(pid, id)
 	if err != nil {
 		return err
 	}

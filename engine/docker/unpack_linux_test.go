@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // Whoever writes, bulkhead or the engine, a container holds the same afterwards; and no link leads either of them out of it.
@@ -77,7 +77,7 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		}
 		b.ok(write(b.ctx, id, pack(deep...), true))
 		var out bytes.Buffer
-		code, err := b.rt.Exec(b.ctx, id, engine.ExecOptions{Stdout: &out, Stderr: &out, Cmd: []string{"sh", "-c",
+		code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Stdout: &out, Stderr: &out, Cmd: []string{"sh", "-c",
 			"find /app /else " + outside + " | sort | while read f; do stat -c '%n %F %a %u:%g' $f; [ -f $f ] && stat -c '%s %y' $f && cat $f; [ -L $f ] && readlink $f; done; true"}})
 		if err != nil || code != 0 {
 			t.Fatalf("%s: look: %d, %v: %s", service, code, err, out.String())
@@ -96,7 +96,7 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		t.Errorf("on the host: %v, %v", left, err)
 	}
 	id := b.start("sealed")
-	if err := b.rt.CopyTo(b.ctx, id, pack(files[0]), false); !errors.Is(err, engine.ErrUnsupported) {
+	if err := b.rt.CopyTo(b.ctx, id, pack(files[0]), false); !errors.Is(err, container.ErrUnsupported) {
 		t.Errorf("a read-only root: %v", err)
 	}
 }

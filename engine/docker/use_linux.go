@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // gauge is where the kernel counts what a container uses. Reading it costs the engine nothing, and anybody may do so.
@@ -25,15 +25,15 @@ type gauge struct {
 const controlGroups = "/sys/fs/cgroup"
 
 // findGauge finds the gauge of a running container. errNoAccess where its processes cannot be seen from here.
-func findGauge(pid int, container string, net bool) (*gauge, error) {
+func findGauge(pid int, id string, net bool) (*gauge, error) {
 	b, err := readSmall(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil || len(container) != 64 || !bytes.Contains(b, []byte(container)) {
+	if err != nil || len(id) != 64 || !bytes.Contains(b, []byte(id)) {
 		return nil, errNoAccess
 	}
 	g := &gauge{pid: pid, net: net}
 	for line := range strings.Lines(string(b)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) != 3 || !strings.Contains(parts[2], container) {
+		if len(parts) != 3 || !strings.Contains(parts[2], id) {
 			continue
 		}
 		for _, c := range strings.Split(parts[1], ",") {
@@ -54,18 +54,18 @@ func findGauge(pid int, container string, net bool) (*gauge, error) {
 		g.cpu = path.Join(controlGroups, rest)
 		g.mem, g.unified = g.cpu, true
 	}
-	if _, err := g.read(container); err != nil {
+	if _, err := g.read(id); err != nil {
 		return nil, errNoAccess
 	}
 	return g, nil
 }
 
 // read takes a reading. errNotRunning when the process that the gauge was found by is gone.
-func (g *gauge) read(container string) (engine.Stats, error) {
-	if !isOf(g.pid, container) {
-		return engine.Stats{}, errNotRunning
+func (g *gauge) read(id string) (container.Stats, error) {
+	if !isOf(g.pid, id) {
+		return container.Stats{}, errNotRunning
 	}
-	out := engine.Stats{Read: time.Now()}
+	out := container.Stats{Read: time.Now()}
 	var err error
 	number := func(file string) (n int64) {
 		b, rerr := readSmall(file)
@@ -109,7 +109,7 @@ func (g *gauge) read(container string) (engine.Stats, error) {
 		out.NetRx, out.NetTx = traffic(b)
 	}
 	if err != nil {
-		return engine.Stats{}, errNotRunning
+		return container.Stats{}, errNotRunning
 	}
 	return out, nil
 }
