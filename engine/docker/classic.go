@@ -20,25 +20,30 @@ import (
 	"bulkhead/engine/container"
 )
 
+// oldBuilder is the engine's builder from before BuildKit.
+type oldBuilder struct {
+	conn *connection
+}
+
 // ClassicBuild builds with the engine's old builder; it is the build.Classic of this runtime. The error of a build that did not succeed is the engine's own words.
-func (r *Runtime) ClassicBuild(ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string)) error {
+func (o *oldBuilder) ClassicBuild(ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string)) error {
 	what := "build " + b.Service
 	opt, err := buildOptions(b, dockerfile)
 	if err != nil {
 		return err
 	}
-	if opt.AuthConfigs, err = r.allCredentials(); err != nil {
+	if opt.AuthConfigs, err = o.allCredentials(); err != nil {
 		// Local base images need none.
-		r.warn(what + " without credentials: " + err.Error())
+		o.conn.warn(what + " without credentials: " + err.Error())
 	}
-	res, err := r.cli.ImageBuild(ctx, tar, opt)
+	res, err := o.conn.cli.ImageBuild(ctx, tar, opt)
 	if err != nil {
-		return r.wrap(what, err)
+		return o.conn.wrap(what, err)
 	}
 	defer res.Body.Close()
 	if err := buildOutput(res.Body, out); err != nil {
 		if ctx.Err() != nil {
-			return r.wrap(what, ctx.Err())
+			return o.conn.wrap(what, ctx.Err())
 		}
 		return err
 	}
@@ -79,8 +84,8 @@ func buildOptions(b container.BuildRequest, dockerfile string) (client.ImageBuil
 	return opt, nil
 }
 
-func (r *Runtime) allCredentials() (map[string]registry.AuthConfig, error) {
-	conf, err := r.dockerConfig()
+func (o *oldBuilder) allCredentials() (map[string]registry.AuthConfig, error) {
+	conf, err := o.conn.end.dockerConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func TestNoEngineSaysWhereAndWhatToDo(t *testing.T) {
 		}
 		r.Close()
 	}
-	r := &Runtime{end: endpoint{host: "unix:///x.sock", context: "lab"}}
+	r := newRuntime(&connection{end: endpoint{host: "unix:///x.sock", context: "lab"}})
 	err = r.wrap("ask", &net.OpError{Op: "dial", Err: fs.ErrPermission})
 	if !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "group docker") || !strings.Contains(err.Error(), "context lab") {
 		t.Errorf("permission: %v", err)
@@ -143,7 +143,7 @@ func TestPullTellsProgressAndWhyItFailed(t *testing.T) {
 		t.Errorf("progress: %+v", p)
 	}
 
-	r := &Runtime{end: endpoint{host: "unix:///x.sock", context: "default"}}
+	r := newRuntime(&connection{end: endpoint{host: "unix:///x.sock", context: "default"}})
 	named, err := reference.ParseNormalizedNamed("registry.test/shop/web:1")
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
 	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -34,7 +32,7 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 	}
 	res, err := r.cli.ContainerCreate(ctx, opt)
 	if err != nil {
-		return "", r.createError(ctx, what, opt.Name, err)
+		return "", r.nameError(ctx, what, opt.Name, err)
 	}
 	for _, w := range res.Warnings {
 		r.warn("service " + c.Service.Name + ": " + w)
@@ -63,7 +61,7 @@ func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api
 	if err != nil {
 		return opt, nil, err
 	}
-	conf, err := r.dockerConfig()
+	conf, err := r.end.dockerConfig()
 	if err != nil {
 		return opt, nil, err
 	}
@@ -113,15 +111,6 @@ func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api
 	return opt, nets.later, nil
 }
 
-// dockerConfig reads the docker command's config file; without one it is empty.
-func (r *Runtime) dockerConfig() (*configfile.ConfigFile, error) {
-	conf, err := config.Load(r.end.configDir)
-	if err != nil {
-		return nil, fmt.Errorf("read the docker config: %w; mend or remove the file", err)
-	}
-	return conf, nil
-}
-
 func platformOf(c container.CreateSpec) (*ocispec.Platform, error) {
 	text := c.Service.Config.Platform
 	if text == "" {
@@ -141,7 +130,7 @@ func parsePlatform(text string) (*ocispec.Platform, error) {
 	return &p, nil
 }
 
-// linkedNames gives the container names of the services that links names. A container that is yet to be made counts with the
+// linkedNames returns the container names of the services that links names. A container that is yet to be made counts with the
 // name that it will have: services are created in any order, and the engine looks a link up when the container starts.
 func (r *Runtime) linkedNames(ctx context.Context, c container.CreateSpec) (map[string][]string, error) {
 	if len(c.Service.Config.Links) == 0 {
@@ -185,24 +174,6 @@ func summaryName(s moby.Summary) string {
 func short(id string) string {
 	id = strings.TrimPrefix(id, "sha256:")
 	return id[:min(len(id), 12)]
-}
-
-// createError says who holds the name where that is the matter.
-func (r *Runtime) createError(ctx context.Context, what, name string, err error) error {
-	e := r.wrap(what, err)
-	if !strings.Contains(err.Error(), "is already in use by container") {
-		return e
-	}
-	owner := "another program"
-	if other, ierr := r.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{}); ierr == nil {
-		if project := other.Container.Config.Labels[labelProject]; project != "" {
-			owner = "project " + project
-		}
-	}
-	return &apiError{
-		what: what, kind: container.ErrConflict, err: err,
-		text: fmt.Sprintf("the name %s is taken by a container of %s; remove it (`docker rm -f %s`), or choose another name", name, owner, name),
-	}
 }
 
 // Start implements container.Runtime.

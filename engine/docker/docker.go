@@ -6,19 +6,7 @@
 package docker
 
 import (
-	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
-	"net/http"
-	"runtime"
-	"strconv"
-	"strings"
-	"sync"
-	"time"
-
-	"github.com/moby/moby/api/types/build"
-	"github.com/moby/moby/client"
 
 	"bulkhead/engine/container"
 )
@@ -36,20 +24,25 @@ type Options struct {
 	Log func(line string)
 }
 
-// Runtime is an container.Runtime. All methods may be called from any goroutine. Nothing is dialed before the first call.
+// Runtime is a container.Runtime. All methods may be called from any goroutine. Nothing is dialed before the first call.
+//
+// Each optional interface of the port is a type of its own, with its own state; so are the parts of container.Runtime
+// that need more than a call of the client.
 type Runtime struct {
-	opt Options
-	end endpoint
-	cli *client.Client
-
-	mu        sync.Mutex
-	warned    map[string]bool
-	api       apiVersion           // 0 until negotiated
-	picks     build.BuilderVersion // what the engine says that it builds with, in the answer to that
-	following *client.Client       // see streams
-	info      container.Info       // zero until the first Info
-	users     map[string][2]int    // numbers of a user, by image id and name
-	gauges    map[string]*gauge    // of containers whose use was read, by id; see localStats
+	*connection
+	*executor
+	*logReader
+	*pauser
+	*renamer
+	*provisioner
+	*imageStore
+	*attacher
+	*meter
+	*fileReader
+	*fileWriter
+	*signalReader
+	*dialer
+	*oldBuilder
 }
 
 var _ container.Runtime = (*Runtime)(nil)
@@ -69,127 +62,15 @@ func New(o Options) (*Runtime, error) {
 	if o.Log != nil {
 		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))
 	}
-	return &Runtime{opt: o, end: end, cli: cli, warned: map[string]bool{}, users: map[string][2]int{}}, nil
+	return newRuntime(&connection{opt: o, end: end, cli: cli, warned: map[string]bool{}}), nil
 }
 
-func newClient(end endpoint, more ...client.Opt) (*client.Client, error) {
-	opts := []client.Opt{
-		client.WithAPIVersionFromEnv(), client.WithUserAgent("bulkhead"),
-		client.WithHTTPClient(&http.Client{
-			Transport: &http.Transport{
-				TLSClientConfig: end.tls,
-				// Engines speak HTTP/1; and what HTTP/2 would add to the TLS settings makes the client take any engine for one with TLS.
-				TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
-				// An engine writes a log line by line, and the usual 4 KiB hold few of them.
-				ReadBufferSize: readBuffer,
-				MaxIdleConns:   6, IdleConnTimeout: 30 * time.Second, // as the client's own has
-			},
-			CheckRedirect: client.CheckRedirect,
-		}),
+func newRuntime(c *connection) *Runtime {
+	exec, files := &executor{c}, newFileReader(c)
+	return &Runtime{
+		connection: c, executor: exec, logReader: &logReader{c}, pauser: &pauser{c}, renamer: &renamer{c},
+		provisioner: &provisioner{c}, imageStore: &imageStore{c}, attacher: &attacher{c}, meter: newMeter(c),
+		fileReader: files, fileWriter: &fileWriter{conn: c, files: files, exec: exec},
+		signalReader: &signalReader{c}, dialer: &dialer{c}, oldBuilder: &oldBuilder{c},
 	}
-	if end.ssh != nil {
-		// The host only has to parse: every connection is a dial-stdio over ssh.
-		opts = append(opts, client.WithHost("http://docker.example.com"), client.WithDialContext(end.ssh.dial))
-	} else {
-		opts = append(opts, client.WithHost(end.host))
-	}
-	return client.New(append(opts, more...)...)
-}
-
-// streams is the client for logs that are followed. Its connections end with their streams.
-func (r *Runtime) streams(ctx context.Context) (*client.Client, error) {
-	if !r.end.unix() || runtime.GOOS != "linux" {
-		return r.cli, nil
-	}
-	v, err := r.version(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.following == nil {
-		path := strings.TrimPrefix(r.end.host, "unix://")
-		r.following, err = newClient(r.end, client.WithAPIVersion(v.String()),
-			client.WithDialContext(func(context.Context, string, string) (net.Conn, error) { return dialQuiet(path) }))
-	}
-	return r.following, err
-}
-
-// Host is the engine's address, as DOCKER_HOST or the docker context has it.
-func (r *Runtime) Host() string { return r.end.host }
-
-// ConfigDir is the docker command's config folder, for builders that want registry credentials.
-func (r *Runtime) ConfigDir() string { return r.end.configDir }
-
-// Dial opens a hijacked connection on the engine; it is a build.Dial.
-func (r *Runtime) Dial(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
-	conn, err := r.cli.DialHijack(ctx, path, proto, meta)
-	if err != nil {
-		return nil, r.wrap("dial "+path+" of the engine", err)
-	}
-	return conn, nil
-}
-
-// Close gives up the idle connections. Calls under way go on.
-func (r *Runtime) Close() error {
-	r.mu.Lock()
-	following := r.following
-	r.mu.Unlock()
-	if following != nil {
-		following.Close() // it keeps idle connections shut, as the other one does, and has no error to give
-	}
-	if err := r.cli.Close(); err != nil {
-		return fmt.Errorf("close the connection to the engine: %w", err)
-	}
-	return nil
-}
-
-// warn hands out a line that was not handed out before.
-func (r *Runtime) warn(line string) {
-	if r.opt.Warn == nil {
-		return
-	}
-	r.mu.Lock()
-	seen := r.warned[line]
-	r.warned[line] = true
-	r.mu.Unlock()
-	if !seen {
-		r.opt.Warn(line)
-	}
-}
-
-// apiVersion is the minor part of a negotiated API version; the major part has been 1 ever since.
-type apiVersion int
-
-func (v apiVersion) String() string { return "1." + strconv.Itoa(int(v)) }
-
-func parseAPI(s string) (apiVersion, error) {
-	minor, ok := strings.CutPrefix(s, "1.")
-	n, err := strconv.Atoi(minor)
-	if !ok || err != nil {
-		return 0, fmt.Errorf("engine speaks API version %q, and only 1.x is known", s)
-	}
-	return apiVersion(n), nil
-}
-
-// version negotiates the API version, once.
-func (r *Runtime) version(ctx context.Context) (apiVersion, error) {
-	r.mu.Lock()
-	v := r.api
-	r.mu.Unlock()
-	if v != 0 {
-		return v, nil
-	}
-	ping, err := r.cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
-	if err != nil {
-		return 0, r.wrap("ask the engine for its API version", err)
-	}
-	v, err = parseAPI(r.cli.ClientVersion())
-	if err != nil {
-		return 0, err
-	}
-	r.mu.Lock()
-	r.api, r.picks = v, ping.BuilderVersion
-	r.mu.Unlock()
-	return v, nil
 }

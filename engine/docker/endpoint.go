@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine/container"
@@ -197,4 +199,13 @@ func readPair(cert, key string) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	return tls.X509KeyPair(c, k)
+}
+
+// dockerConfig reads the docker command's config file; without one it is empty.
+func (e endpoint) dockerConfig() (*configfile.ConfigFile, error) {
+	conf, err := config.Load(e.configDir)
+	if err != nil {
+		return nil, fmt.Errorf("read the docker config: %w; mend or remove the file", err)
+	}
+	return conf, nil
 }

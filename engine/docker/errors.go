@@ -17,7 +17,7 @@ import (
 	"bulkhead/engine/container"
 )
 
-// apiError is what an engine answered. It is one of engine's sentinels where one fits, and always the client's error.
+// apiError is what an engine answered. It wraps one of the port's errors where one fits, and always the client's error.
 type apiError struct {
 	what string // what was being done to what
 	text string
@@ -27,7 +27,7 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.what + ": " + e.text }
 
-// Reason gives what went wrong alone, for callers who say in their own words what was being done.
+// Reason is what went wrong alone, for callers who say in their own words what was being done.
 func (e *apiError) Reason() string { return e.text }
 
 func (e *apiError) Unwrap() []error {
@@ -37,8 +37,8 @@ func (e *apiError) Unwrap() []error {
 	return []error{e.kind, e.err}
 }
 
-// wrap turns a client's error into one for people, and gives it the engine package's meaning. nil stays nil.
-func (r *Runtime) wrap(what string, err error) error {
+// wrap turns a client's error into one for people, and makes it an error wrapping one of the port's where one fits. nil stays nil.
+func (c *connection) wrap(what string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (r *Runtime) wrap(what string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	case noConnection(err):
-		e.kind, e.text = container.ErrNoEngine, r.noEngine(err)
+		e.kind, e.text = container.ErrNoEngine, c.end.noEngine(err)
 	case cerrdefs.IsNotFound(err):
 		e.kind = container.ErrNotFound
 	case cerrdefs.IsConflict(err), portTaken(e.text):
@@ -63,13 +63,31 @@ func (r *Runtime) wrap(what string, err error) error {
 	return e
 }
 
+// nameError says who holds the name where that is the matter.
+func (c *connection) nameError(ctx context.Context, what, name string, err error) error {
+	e := c.wrap(what, err)
+	if !strings.Contains(err.Error(), "is already in use by container") {
+		return e
+	}
+	owner := "another program"
+	if other, ierr := c.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{}); ierr == nil {
+		if project := other.Container.Config.Labels[labelProject]; project != "" {
+			owner = "project " + project
+		}
+	}
+	return &apiError{
+		what: what, kind: container.ErrConflict, err: err,
+		text: fmt.Sprintf("the name %s is taken by a container of %s; remove it (`docker rm -f %s`), or choose another name", name, owner, name),
+	}
+}
+
 // plain takes the client's words off an error, so that what the engine said is left, on one line.
 func plain(err error) string {
 	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), " ")
 }
 
-// noConnection tells errors of the connection from answers of the engine.
+// noConnection distinguishes errors of the connection from answers of the engine.
 func noConnection(err error) bool {
 	var op *net.OpError
 	return client.IsErrConnectionFailed(err) || errors.As(err, &op) ||
@@ -77,24 +95,24 @@ func noConnection(err error) bool {
 }
 
 // noEngine says where the engine was looked for and what to do.
-func (r *Runtime) noEngine(err error) string {
-	where, text := r.end.host, err.Error()
-	if r.end.context != "default" {
-		where += " (docker context " + r.end.context + ")"
+func (e endpoint) noEngine(err error) string {
+	where, text := e.host, err.Error()
+	if e.context != "default" {
+		where += " (docker context " + e.context + ")"
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission) || strings.Contains(text, "permission denied"):
-		if r.end.ssh != nil {
+		if e.ssh != nil {
 			return fmt.Sprintf("no engine answers at %s: %s; check the key and the user name with `ssh`", where, plain(err))
 		}
 		return fmt.Sprintf("permission denied on %s; add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)", where)
-	case r.end.ssh != nil:
+	case e.ssh != nil:
 		return fmt.Sprintf("no engine answers at %s: %s; check that `ssh` gets there and docker is installed there", where, plain(err))
 	case strings.Contains(text, "HTTP response to HTTPS client"), strings.Contains(text, "malformed HTTP response"):
 		return fmt.Sprintf("no engine answers at %s: one side uses TLS and the other does not; check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH", where)
-	case r.end.tls != nil && (strings.Contains(text, "certificate") || strings.Contains(text, "handshake")):
+	case e.tls != nil && (strings.Contains(text, "certificate") || strings.Contains(text, "handshake")):
 		return fmt.Sprintf("no engine answers at %s: %s; check the certificates of this docker context", where, plain(err))
-	case !r.end.unix():
+	case !e.unix():
 		return fmt.Sprintf("no engine answers at %s; check DOCKER_HOST, or start the engine there", where)
 	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
 		return fmt.Sprintf("no engine answers at %s; start Docker Desktop (or another engine), or set DOCKER_HOST", where)

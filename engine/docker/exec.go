@@ -16,10 +16,15 @@ import (
 	"bulkhead/engine/logs"
 )
 
+// executor runs commands in containers: the Exec of container.Runtime.
+type executor struct {
+	conn *connection
+}
+
 // Exec implements container.Runtime. When ctx ends the streams are cut; the engine has no call to end the command itself.
 // A Stdin that is an *os.File is given back at once when the command ends; of another reader one Read may be under way
 // still, which ends by itself.
-func (r *Runtime) Exec(ctx context.Context, id string, o container.ExecOptions) (int, error) {
+func (x *executor) Exec(ctx context.Context, id string, o container.ExecOptions) (int, error) {
 	what := "exec in " + short(id)
 	if len(o.Cmd) > 0 {
 		what = "exec " + o.Cmd[0] + " in " + short(id)
@@ -29,13 +34,13 @@ func (r *Runtime) Exec(ctx context.Context, id string, o container.ExecOptions) 
 		// Output is always attached: its end is the sign that the command ended.
 		AttachStdin: o.Stdin != nil, AttachStdout: true, AttachStderr: true,
 	}
-	made, err := r.cli.ExecCreate(ctx, id, create)
+	made, err := x.conn.cli.ExecCreate(ctx, id, create)
 	if err != nil {
-		return 0, r.wrap(what, err)
+		return 0, x.conn.wrap(what, err)
 	}
-	conn, err := r.cli.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: o.TTY})
+	conn, err := x.conn.cli.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: o.TTY})
 	if err != nil {
-		return 0, r.wrap(what, err)
+		return 0, x.conn.wrap(what, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, conn.Close)
@@ -48,7 +53,7 @@ func (r *Runtime) Exec(ctx context.Context, id string, o container.ExecOptions) 
 	}()
 	if o.TTY && o.Resize != nil {
 		wait.Go(func() {
-			_ = guard(func() error { r.resize(ctx, made.ID, o.Resize); return nil })
+			_ = guard(func() error { x.resize(ctx, made.ID, o.Resize); return nil })
 		})
 	}
 	if o.Stdin != nil {
@@ -57,12 +62,12 @@ func (r *Runtime) Exec(ctx context.Context, id string, o container.ExecOptions) 
 	}
 	err = output(conn.Reader, o)
 	if ctx.Err() != nil {
-		return 0, r.wrap(what, ctx.Err())
+		return 0, x.conn.wrap(what, ctx.Err())
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, r.wrap(what, err)
+		return 0, x.conn.wrap(what, err)
 	}
-	return r.exitCode(ctx, what, made.ID)
+	return x.exitCode(ctx, what, made.ID)
 }
 
 // output copies until the streams end.
@@ -119,7 +124,7 @@ func feed(conn client.ExecAttachResult, stdin io.Reader) (done func()) {
 	}
 }
 
-func (r *Runtime) resize(ctx context.Context, exec string, sizes <-chan container.Size) {
+func (x *executor) resize(ctx context.Context, exec string, sizes <-chan container.Size) {
 	for {
 		select {
 		case s, ok := <-sizes:
@@ -128,7 +133,7 @@ func (r *Runtime) resize(ctx context.Context, exec string, sizes <-chan containe
 			}
 			// The command may not have its terminal yet, or have ended: a size that is not taken is no fault.
 			for range 10 {
-				_, err := r.cli.ExecResize(ctx, exec, client.ExecResizeOptions{Width: uint(s.Width), Height: uint(s.Height)})
+				_, err := x.conn.cli.ExecResize(ctx, exec, client.ExecResizeOptions{Width: uint(s.Width), Height: uint(s.Height)})
 				if err == nil || !pause(ctx, 10*time.Millisecond) {
 					break
 				}
@@ -140,17 +145,17 @@ func (r *Runtime) resize(ctx context.Context, exec string, sizes <-chan containe
 }
 
 // exitCode waits until the engine has noticed the end, which may be a moment after the streams ended.
-func (r *Runtime) exitCode(ctx context.Context, what, exec string) (int, error) {
+func (x *executor) exitCode(ctx context.Context, what, exec string) (int, error) {
 	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
-		res, err := r.cli.ExecInspect(ctx, exec, client.ExecInspectOptions{})
+		res, err := x.conn.cli.ExecInspect(ctx, exec, client.ExecInspectOptions{})
 		if err != nil {
-			return 0, r.wrap(what, err)
+			return 0, x.conn.wrap(what, err)
 		}
 		if !res.Running {
 			return res.ExitCode, nil
 		}
 		if !pause(ctx, delay) {
-			return 0, r.wrap(what, ctx.Err())
+			return 0, x.conn.wrap(what, ctx.Err())
 		}
 	}
 }

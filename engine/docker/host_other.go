@@ -24,8 +24,8 @@ func handlesStop(int, string, string) (handles, known bool) { return false, fals
 
 func listener(int) string { return "" }
 
-type gauge struct{}
+type cgroupStats struct{}
 
-func findGauge(int, string, bool) (*gauge, error) { return nil, errNoAccess }
+func findCgroup(int, string, bool) (*cgroupStats, error) { return nil, errNoAccess }
 
-func (*gauge) read(string) (container.Stats, error) { return container.Stats{}, errNotRunning }
+func (*cgroupStats) read(string) (container.Stats, error) { return container.Stats{}, errNotRunning }

@@ -46,11 +46,7 @@ func (r *Runtime) Instances(ctx context.Context, project string) ([]container.In
 
 // Inspect implements container.Runtime.
 func (r *Runtime) Inspect(ctx context.Context, id string) (container.Instance, error) {
-	res, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	if err != nil {
-		return container.Instance{}, r.wrap("inspect "+short(id), err)
-	}
-	return instance(res.Container), nil
+	return r.inspect(ctx, id)
 }
 
 // instance maps an inspected container.

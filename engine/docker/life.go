@@ -29,27 +29,6 @@ func (r *Runtime) Kill(ctx context.Context, id, signal string) error {
 	return r.wrap("kill "+short(id), err)
 }
 
-// Pause implements container.Runtime.
-func (r *Runtime) Pause(ctx context.Context, id string) error {
-	_, err := r.cli.ContainerPause(ctx, id, client.ContainerPauseOptions{})
-	return r.wrap("pause "+short(id), err)
-}
-
-// Unpause implements container.Runtime.
-func (r *Runtime) Unpause(ctx context.Context, id string) error {
-	_, err := r.cli.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
-	return r.wrap("unpause "+short(id), err)
-}
-
-// Rename implements container.Runtime.
-func (r *Runtime) Rename(ctx context.Context, id, name string) error {
-	what := "rename " + short(id) + " to " + name
-	if _, err := r.cli.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name}); err != nil {
-		return r.createError(ctx, what, name, err)
-	}
-	return nil
-}
-
 // Remove implements container.Runtime. It returns once the container is gone, also when somebody else is removing it.
 func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) error {
 	if !volumes {

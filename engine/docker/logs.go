@@ -15,10 +15,15 @@ import (
 	"bulkhead/engine/logs"
 )
 
+// logReader reads logs: the Logs of container.Runtime.
+type logReader struct {
+	conn *connection
+}
+
 // Logs implements container.Runtime. Of a line that comes in fragments 1 MiB is kept.
-func (r *Runtime) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
+func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
 	what := "read the log of " + short(id)
-	in, err := r.Inspect(ctx, id)
+	in, err := l.conn.inspect(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -34,9 +39,9 @@ func (r *Runtime) Logs(ctx context.Context, id string, o container.LogOptions, e
 	}
 	seen := tally{emit: emit}
 	rd := newStamped(seen.first)
-	err = r.readLog(ctx, id, opt, rd, in.TTY)
+	err = l.readLog(ctx, id, opt, rd, in.TTY)
 	if err == nil && o.Follow {
-		err = r.rest(ctx, id, opt, rd, in.TTY, &seen)
+		err = l.rest(ctx, id, opt, rd, in.TTY, &seen)
 	} else {
 		rd.flush()
 	}
@@ -49,14 +54,14 @@ func (r *Runtime) Logs(ctx context.Context, id string, o container.LogOptions, e
 			text: "its logging driver " + in.LogDriver + " keeps nothing to read; use json-file or local to see it",
 		}
 	}
-	return r.wrap(what, err)
+	return l.conn.wrap(what, err)
 }
 
-func (r *Runtime) readLog(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool) error {
-	cli := r.cli
+func (l *logReader) readLog(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool) error {
+	cli := l.conn.cli
 	if opt.Follow {
 		var err error
-		if cli, err = r.streams(ctx); err != nil {
+		if cli, err = l.conn.streams(ctx); err != nil {
 			return err
 		}
 	}
@@ -73,8 +78,8 @@ func (r *Runtime) readLog(ctx context.Context, id string, opt client.ContainerLo
 
 // rest reads what a container wrote last, once it has ended: engines end a followed log when the writer is gone, and do
 // not look whether there is more in it. rd may hold a line that has not ended; it is read again.
-func (r *Runtime) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *tally) error {
-	in, err := r.Inspect(ctx, id)
+func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *tally) error {
+	in, err := l.conn.inspect(ctx, id)
 	if errors.Is(err, container.ErrNotFound) {
 		rd.flush() // nothing is left to read
 		return nil
@@ -91,7 +96,7 @@ func (r *Runtime) rest(ctx context.Context, id string, opt client.ContainerLogsO
 		opt.Until = stamp(in.Started.Add(-5 * time.Millisecond))
 	}
 	more := newStamped(seen.again)
-	err = r.readLog(ctx, id, opt, more, tty)
+	err = l.readLog(ctx, id, opt, more, tty)
 	if cerrdefs.IsNotFound(err) {
 		rd.flush()
 		return nil
@@ -130,55 +135,6 @@ func (n *tally) of(stream logs.Stream) *int {
 		return &n.errs
 	}
 	return &n.out
-}
-
-// Attach implements container.Runtime.
-func (r *Runtime) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error {
-	what := "attach to " + short(id)
-	in, err := r.Inspect(ctx, id)
-	if err != nil {
-		return err
-	}
-	res, err := r.cli.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
-	if err != nil {
-		return r.wrap(what, err)
-	}
-	stop := context.AfterFunc(ctx, res.Close)
-	defer func() {
-		stop()
-		res.Close()
-	}()
-	if attached != nil {
-		close(attached)
-	}
-
-	var out, errs logs.Splitter
-	now := func(stream logs.Stream, s *logs.Splitter) func([]byte) {
-		return func(line []byte) { emit(logs.Line{Stream: stream, Time: time.Now(), Text: line, Cut: s.Cut()}) }
-	}
-	toOut, toErr := now(logs.Stdout, &out), now(logs.Stderr, &errs)
-	take := func(stream logs.Stream, p []byte) error {
-		if stream == logs.Stderr {
-			errs.Write(p, toErr)
-		} else {
-			out.Write(p, toOut)
-		}
-		return nil
-	}
-	if in.TTY {
-		err = raw(res.Reader, take)
-	} else {
-		err = demux(res.Reader, take)
-	}
-	out.Flush(toOut)
-	errs.Flush(toErr)
-	switch {
-	case ctx.Err() != nil:
-		return r.wrap(what, ctx.Err())
-	case errors.Is(err, io.EOF):
-		return nil
-	}
-	return r.wrap(what, err)
 }
 
 // raw reads a terminal's output, which has no frames.

@@ -50,7 +50,7 @@ func unpackIn(pid int, id string, r io.Reader, replace bool) error {
 		}
 		switch {
 		case errors.Is(err, unix.EROFS):
-			return fmt.Errorf("%s: %s file system", h.Name, readOnly)
+			return fmt.Errorf("%s: %w", h.Name, errReadOnly)
 		case err != nil:
 			return err
 		}
@@ -79,7 +79,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	newDir := h.Typeflag == tar.TypeDir
 	switch {
 	case there && oldDir != newDir && !u.replace && oldDir:
-		return fmt.Errorf("cannot overwrite directory %q", at)
+		return &folderInWay{path: at}
 	case there && oldDir != newDir && !u.replace:
 		return fmt.Errorf("cannot overwrite non-directory %q", at)
 	case there && !(oldDir && newDir):

@@ -13,14 +13,21 @@ import (
 	"bulkhead/engine/container"
 )
 
-// EnsureNetwork implements container.Runtime. One that diverged from the file is made anew when no container is on it;
+// provisioner is the container.Provisioner.
+type provisioner struct {
+	conn *connection
+}
+
+var _ container.Provisioner = (*Runtime)(nil)
+
+// EnsureNetwork implements container.Provisioner. One that diverged from the file is made anew when no container is on it;
 // else it stays, and Options.Warn says so.
-func (r *Runtime) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
+func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
 	n := spec.Config
 	what := "network " + n.Name
-	found, err := r.findNetwork(ctx, n.Name)
+	found, err := p.findNetwork(ctx, n.Name)
 	if err != nil {
-		return "", false, r.wrap("look up "+what, err)
+		return "", false, p.conn.wrap("look up "+what, err)
 	}
 	if n.External {
 		if found == nil {
@@ -32,12 +39,12 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, spec container.NetworkSpec)
 		return found.ID, false, nil
 	}
 	if found != nil {
-		again, err := r.diverged(ctx, spec, found)
+		again, err := p.diverged(ctx, spec, found)
 		if err != nil || !again {
 			return found.ID, false, err
 		}
-		if _, err := r.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
-			return "", false, r.wrap("remove the outdated "+what, err)
+		if _, err := p.conn.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+			return "", false, p.conn.wrap("remove the outdated "+what, err)
 		}
 	}
 	opt, err := networkOptions(spec)
@@ -45,23 +52,23 @@ func (r *Runtime) EnsureNetwork(ctx context.Context, spec container.NetworkSpec)
 		return "", false, fmt.Errorf("%s: %w", what, err)
 	}
 	if n.EnableIPv4 != nil {
-		if api, err := r.version(ctx); err == nil && api < 48 {
-			r.warn(fmt.Sprintf("network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", spec.Key, api))
+		if api, err := p.conn.version(ctx); err == nil && api < 48 {
+			p.conn.warn(fmt.Sprintf("network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", spec.Key, api))
 		}
 	}
-	res, err := r.cli.NetworkCreate(ctx, n.Name, opt)
+	res, err := p.conn.cli.NetworkCreate(ctx, n.Name, opt)
 	if cerrdefs.IsConflict(err) {
 		// Somebody else was quicker.
-		if found, err = r.findNetwork(ctx, n.Name); err != nil || found == nil {
-			return "", false, r.wrap("look up "+what, err)
+		if found, err = p.findNetwork(ctx, n.Name); err != nil || found == nil {
+			return "", false, p.conn.wrap("look up "+what, err)
 		}
 		return found.ID, false, nil
 	}
 	if err != nil {
-		return "", false, r.wrap("make "+what, err)
+		return "", false, p.conn.wrap("make "+what, err)
 	}
 	for _, w := range res.Warning {
-		r.warn(what + ": " + w)
+		p.conn.warn(what + ": " + w)
 	}
 	return res.ID, true, nil
 }
@@ -91,8 +98,8 @@ func ownLabels(user map[string]string, project, kind, key, hash string) map[stri
 }
 
 // findNetwork looks for the exact name, nil when there is none: the engine's own look-up also takes the beginning of an id.
-func (r *Runtime) findNetwork(ctx context.Context, name string) (*network.Summary, error) {
-	list, err := r.cli.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
+func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Summary, error) {
+	list, err := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
 	if err != nil {
 		return nil, err
 	}
@@ -105,24 +112,24 @@ func (r *Runtime) findNetwork(ctx context.Context, name string) (*network.Summar
 }
 
 // diverged tells whether a network is to be made again, and warns where it should be and cannot.
-func (r *Runtime) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (bool, error) {
+func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (bool, error) {
 	name := spec.Config.Name
 	owner, has := found.Labels[labelProject], found.Labels[labelHash]
 	switch {
 	case owner == "":
-		r.warn(fmt.Sprintf("network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
+		p.conn.warn(fmt.Sprintf("network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
 		return false, nil
 	case owner != spec.Project:
-		r.warn(fmt.Sprintf("network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
+		p.conn.warn(fmt.Sprintf("network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
 		return false, nil
 	case has == "" || has == spec.Hash:
 		return false, nil
 	}
 	// Stopped containers count: they keep the network's id and would not start again. Those that never started know the
 	// name only.
-	users, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID, name)})
+	users, err := p.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID, name)})
 	if err != nil {
-		return false, r.wrap("list the containers on network "+name, err)
+		return false, p.conn.wrap("list the containers on network "+name, err)
 	}
 	if len(users.Items) == 0 {
 		return true, nil
@@ -132,19 +139,19 @@ func (r *Runtime) diverged(ctx context.Context, spec container.NetworkSpec, foun
 		names = append(names, summaryName(s))
 	}
 	slices.Sort(names)
-	r.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it; run `bulkhead down` once to make it again",
+	p.conn.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it; run `bulkhead down` once to make it again",
 		name, strings.Join(names, ", ")))
 	return false, nil
 }
 
-// EnsureVolume implements container.Runtime. One that diverged from the file stays, because making it anew would lose data;
+// EnsureVolume implements container.Provisioner. One that diverged from the file stays, because making it anew would lose data;
 // Options.Warn says so.
-func (r *Runtime) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (bool, error) {
+func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (bool, error) {
 	v := spec.Config
 	what := "volume " + v.Name
-	found, err := r.cli.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
+	found, err := p.conn.cli.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
 	if err != nil && !cerrdefs.IsNotFound(err) {
-		return false, r.wrap("look up "+what, err)
+		return false, p.conn.wrap("look up "+what, err)
 	}
 	exists := err == nil
 	if v.External {
@@ -160,58 +167,58 @@ func (r *Runtime) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (
 		owner, has := found.Volume.Labels[labelProject], found.Volume.Labels[labelHash]
 		switch {
 		case owner == "":
-			r.warn(fmt.Sprintf("%s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", what))
+			p.conn.warn(fmt.Sprintf("%s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", what))
 		case owner != spec.Project:
-			r.warn(fmt.Sprintf("%s belongs to project %s; it is used as it is (`external: true` says that this is meant)", what, owner))
+			p.conn.warn(fmt.Sprintf("%s belongs to project %s; it is used as it is (`external: true` says that this is meant)", what, owner))
 		case has != "" && has != spec.Hash:
-			r.warn(fmt.Sprintf("%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
+			p.conn.warn(fmt.Sprintf("%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
 		}
 		return false, nil
 	}
-	_, err = r.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
+	_, err = p.conn.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts,
 		Labels: ownLabels(v.Labels, spec.Project, labelVolume, spec.Key, spec.Hash),
 	})
-	return err == nil, r.wrap("make "+what, err)
+	return err == nil, p.conn.wrap("make "+what, err)
 }
 
-// RemoveNetworks implements container.Runtime.
-func (r *Runtime) RemoveNetworks(ctx context.Context, name string) ([]string, error) {
-	list, err := r.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
+// RemoveNetworks implements container.Provisioner.
+func (p *provisioner) RemoveNetworks(ctx context.Context, name string) ([]string, error) {
+	list, err := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
-		return nil, r.wrap("list the networks of "+name, err)
+		return nil, p.conn.wrap("list the networks of "+name, err)
 	}
 	var gone []string
 	for _, n := range list.Items {
-		_, err := r.cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		_, err := p.conn.cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		switch {
 		case err == nil:
 			gone = append(gone, n.Name)
 		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err), strings.Contains(err.Error(), "active endpoints"):
 			// gone already, or in use by others
 		default:
-			return gone, r.wrap("remove network "+n.Name, err)
+			return gone, p.conn.wrap("remove network "+n.Name, err)
 		}
 	}
 	slices.Sort(gone)
 	return gone, nil
 }
 
-// RemoveVolumes implements container.Runtime.
-func (r *Runtime) RemoveVolumes(ctx context.Context, name string) ([]string, error) {
-	list, err := r.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
+// RemoveVolumes implements container.Provisioner.
+func (p *provisioner) RemoveVolumes(ctx context.Context, name string) ([]string, error) {
+	list, err := p.conn.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
-		return nil, r.wrap("list the volumes of "+name, err)
+		return nil, p.conn.wrap("list the volumes of "+name, err)
 	}
 	var gone []string
 	for _, v := range list.Items {
-		_, err := r.cli.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
+		_, err := p.conn.cli.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
 		switch {
 		case err == nil:
 			gone = append(gone, v.Name)
 		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err):
 		default:
-			return gone, r.wrap("remove volume "+v.Name, err)
+			return gone, p.conn.wrap("remove volume "+v.Name, err)
 		}
 	}
 	slices.Sort(gone)

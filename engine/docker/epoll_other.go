@@ -10,5 +10,5 @@ import (
 // gathered is how many bytes a socket holds for sure before its writer has to wait; macOS gives 8 KiB.
 const gathered = 4 << 10
 
-// dialQuiet is for Linux, where it spares much; elsewhere streams come over ordinary connections.
-func dialQuiet(string) (net.Conn, error) { return nil, errors.ErrUnsupported }
+// dialEpoll is for Linux, where it spares much; elsewhere streams come over ordinary connections.
+func dialEpoll(string) (net.Conn, error) { return nil, errors.ErrUnsupported }

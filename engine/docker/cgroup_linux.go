@@ -13,8 +13,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// gauge is where the kernel counts what a container uses. Reading it costs the engine nothing, and anybody may do so.
-type gauge struct {
+// cgroupStats is where the kernel counts what a container uses. Reading it costs the engine nothing, and anybody may do so.
+type cgroupStats struct {
 	pid      int
 	cpu, mem string // folders of its control group
 	unified  bool   // cgroup v2
@@ -24,13 +24,13 @@ type gauge struct {
 // controlGroups is where every distribution mounts them; with cgroup v1 one folder a controller, with links for those that share one.
 const controlGroups = "/sys/fs/cgroup"
 
-// findGauge finds the gauge of a running container. errNoAccess where its processes cannot be seen from here.
-func findGauge(pid int, id string, net bool) (*gauge, error) {
+// findCgroup finds the cgroupStats of a running container. errNoAccess where its processes cannot be seen from here.
+func findCgroup(pid int, id string, net bool) (*cgroupStats, error) {
 	b, err := readSmall(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil || len(id) != 64 || !bytes.Contains(b, []byte(id)) {
 		return nil, errNoAccess
 	}
-	g := &gauge{pid: pid, net: net}
+	g := &cgroupStats{pid: pid, net: net}
 	for line := range strings.Lines(string(b)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 || !strings.Contains(parts[2], id) {
@@ -60,8 +60,8 @@ func findGauge(pid int, id string, net bool) (*gauge, error) {
 	return g, nil
 }
 
-// read takes a reading. errNotRunning when the process that the gauge was found by is gone.
-func (g *gauge) read(id string) (container.Stats, error) {
+// read takes a reading. errNotRunning when the process that the cgroupStats was found by is gone.
+func (g *cgroupStats) read(id string) (container.Stats, error) {
 	if !isOf(g.pid, id) {
 		return container.Stats{}, errNotRunning
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	moby "github.com/moby/moby/api/types/container"
@@ -12,26 +13,38 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Stats implements container.Runtime. Of a container on this machine it reads the kernel's own counters, which costs the engine nothing; of
+// meter is the container.Meter.
+type meter struct {
+	conn *connection
+
+	mu     sync.Mutex
+	groups map[string]*cgroupStats // by container id; nil for one that cannot be read from here
+}
+
+var _ container.Meter = (*Runtime)(nil)
+
+func newMeter(c *connection) *meter { return &meter{conn: c, groups: map[string]*cgroupStats{}} }
+
+// Stats implements container.Meter. Of a container on this machine it reads the kernel's own counters, which costs the engine nothing; of
 // others it asks the engine. It is container.ErrNotFound for a container that does not run.
-func (r *Runtime) Stats(ctx context.Context, id string) (container.Stats, error) {
-	if s, ok := r.localStats(ctx, id); ok {
+func (m *meter) Stats(ctx context.Context, id string) (container.Stats, error) {
+	if s, ok := m.localStats(ctx, id); ok {
 		return s, nil
 	}
-	return r.askStats(ctx, id)
+	return m.askStats(ctx, id)
 }
 
 // askStats asks the engine for one reading.
-func (r *Runtime) askStats(ctx context.Context, id string) (container.Stats, error) {
+func (m *meter) askStats(ctx context.Context, id string) (container.Stats, error) {
 	what := "read the use of " + short(id)
-	res, err := r.cli.ContainerStats(ctx, id, client.ContainerStatsOptions{})
+	res, err := m.conn.cli.ContainerStats(ctx, id, client.ContainerStatsOptions{})
 	if err != nil {
-		return container.Stats{}, r.wrap(what, err)
+		return container.Stats{}, m.conn.wrap(what, err)
 	}
 	defer res.Body.Close()
 	var s moby.StatsResponse
 	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
-		return container.Stats{}, r.wrap(what, err)
+		return container.Stats{}, m.conn.wrap(what, err)
 	}
 	if s.Read.Year() <= 1 {
 		return container.Stats{}, fmt.Errorf("%s: %w: it does not run", what, container.ErrNotFound)
@@ -41,13 +54,13 @@ func (r *Runtime) askStats(ctx context.Context, id string) (container.Stats, err
 
 // localStats reads the counters of a container of this machine. What it found out about the container's present life is kept; nil stands
 // for one that cannot be seen from here.
-func (r *Runtime) localStats(ctx context.Context, id string) (container.Stats, bool) {
-	if info, err := r.Info(ctx); err != nil || !info.Local {
+func (m *meter) localStats(ctx context.Context, id string) (container.Stats, bool) {
+	if !m.conn.local(ctx) {
 		return container.Stats{}, false
 	}
-	r.mu.Lock()
-	g, found := r.gauges[id]
-	r.mu.Unlock()
+	m.mu.Lock()
+	g, found := m.groups[id]
+	m.mu.Unlock()
 	if found && g == nil {
 		return container.Stats{}, false
 	}
@@ -55,11 +68,11 @@ func (r *Runtime) localStats(ctx context.Context, id string) (container.Stats, b
 		if s, err := g.read(id); err == nil {
 			return s, true
 		}
-		r.mu.Lock()
-		delete(r.gauges, id) // this life is over
-		r.mu.Unlock()
+		m.mu.Lock()
+		delete(m.groups, id) // this life is over
+		m.mu.Unlock()
 	}
-	c, err := r.running(ctx, id)
+	c, err := m.conn.running(ctx, id)
 	if err != nil {
 		return container.Stats{}, false // the engine tells why
 	}
@@ -67,15 +80,12 @@ func (r *Runtime) localStats(ctx context.Context, id string) (container.Stats, b
 	if c.HostConfig != nil {
 		mode = c.HostConfig.NetworkMode
 	}
-	if g, err = findGauge(c.State.Pid, c.ID, !mode.IsHost() && !mode.IsContainer()); err != nil {
+	if g, err = findCgroup(c.State.Pid, c.ID, !mode.IsHost() && !mode.IsContainer()); err != nil {
 		g = nil
 	}
-	r.mu.Lock()
-	if r.gauges == nil {
-		r.gauges = map[string]*gauge{}
-	}
-	r.gauges[id] = g
-	r.mu.Unlock()
+	m.mu.Lock()
+	m.groups[id] = g
+	m.mu.Unlock()
 	if g == nil {
 		return container.Stats{}, false
 	}

@@ -25,7 +25,7 @@ func quietPair(t *testing.T) (ours, theirs net.Conn) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if ours, err = dialQuiet(filepath.Join(dir, "s")); err != nil {
+	if ours, err = dialEpoll(filepath.Join(dir, "s")); err != nil {
 		t.Fatal(err)
 	}
 	if theirs, err = l.Accept(); err != nil {
@@ -86,7 +86,7 @@ func TestCloseEndsAReadThatWaits(t *testing.T) {
 }
 
 func TestNoSocketIsADialError(t *testing.T) {
-	_, err := dialQuiet(filepath.Join(t.TempDir(), "none"))
+	_, err := dialEpoll(filepath.Join(t.TempDir(), "none"))
 	var op *net.OpError
 	if !errors.As(err, &op) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)

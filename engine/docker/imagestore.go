@@ -20,10 +20,17 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Image implements container.Runtime. An image of another platform than the one asked for is container.ErrNotFound.
-func (r *Runtime) Image(ctx context.Context, ref, platform string) (container.Image, error) {
+// imageStore is the container.ImageStore.
+type imageStore struct {
+	conn *connection
+}
+
+var _ container.ImageStore = (*Runtime)(nil)
+
+// Image implements container.ImageStore. An image of another platform than the one asked for is container.ErrNotFound.
+func (s *imageStore) Image(ctx context.Context, ref, platform string) (container.Image, error) {
 	what := "look up image " + ref
-	api, err := r.version(ctx)
+	api, err := s.conn.version(ctx)
 	if err != nil {
 		return container.Image{}, err
 	}
@@ -31,9 +38,9 @@ func (r *Runtime) Image(ctx context.Context, ref, platform string) (container.Im
 	if api >= 48 {
 		opts = append(opts, client.ImageInspectWithManifests(true))
 	}
-	res, err := r.cli.ImageInspect(ctx, ref, opts...)
+	res, err := s.conn.cli.ImageInspect(ctx, ref, opts...)
 	if err != nil {
-		return container.Image{}, r.wrap(what, err)
+		return container.Image{}, s.conn.wrap(what, err)
 	}
 	var want platforms.Matcher = platforms.Default()
 	if platform != "" {
@@ -89,8 +96,8 @@ func contentDigest(res image.InspectResponse, want platforms.Matcher) (digest st
 	return res.ID, false
 }
 
-// Pull implements container.Runtime.
-func (r *Runtime) Pull(ctx context.Context, ref, platform string, progress func(container.PullProgress)) error {
+// Pull implements container.ImageStore.
+func (s *imageStore) Pull(ctx context.Context, ref, platform string, progress func(container.PullProgress)) error {
 	what := "pull " + ref
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
@@ -104,22 +111,22 @@ func (r *Runtime) Pull(ctx context.Context, ref, platform string, progress func(
 	if p != nil {
 		opt.Platforms = []ocispec.Platform{*p}
 	}
-	if opt.RegistryAuth, err = r.registryAuth(named); err != nil {
+	if opt.RegistryAuth, err = s.registryAuth(named); err != nil {
 		// Public images need no credentials, so a broken helper is no reason to stop.
-		r.warn(fmt.Sprintf("%s without credentials: %v", what, err))
+		s.conn.warn(fmt.Sprintf("%s without credentials: %v", what, err))
 	}
-	res, err := r.cli.ImagePull(ctx, ref, opt)
+	res, err := s.conn.cli.ImagePull(ctx, ref, opt)
 	if err != nil {
-		return r.pullError(what, named, err)
+		return s.pullError(what, named, err)
 	}
 	defer res.Close()
 	sum := layers{}
 	for m, err := range res.JSONMessages(ctx) {
 		if err != nil {
-			return r.pullError(what, named, err)
+			return s.pullError(what, named, err)
 		}
 		if m.Error != nil {
-			return r.pullError(what, named, m.Error)
+			return s.pullError(what, named, m.Error)
 		}
 		if sum.add(m) && progress != nil {
 			progress(sum.total())
@@ -130,8 +137,8 @@ func (r *Runtime) Pull(ctx context.Context, ref, platform string, progress func(
 
 // registryAuth finds the credentials as the docker command does: a helper for the registry, the general store, or the
 // config file itself.
-func (r *Runtime) registryAuth(named reference.Named) (string, error) {
-	conf, err := r.dockerConfig()
+func (s *imageStore) registryAuth(named reference.Named) (string, error) {
+	conf, err := s.conn.end.dockerConfig()
 	if err != nil {
 		return "", err
 	}
@@ -150,9 +157,9 @@ func (r *Runtime) registryAuth(named reference.Named) (string, error) {
 }
 
 // pullError tells a missing image from a refused one and from no network; engines say all three in many ways.
-func (r *Runtime) pullError(what string, named reference.Named, err error) error {
+func (s *imageStore) pullError(what string, named reference.Named, err error) error {
 	if noConnection(err) && !strings.Contains(err.Error(), named.Name()) {
-		return r.wrap(what, err)
+		return s.conn.wrap(what, err)
 	}
 	text, domain := plain(err), reference.Domain(named)
 	has := func(words ...string) bool {
@@ -176,7 +183,7 @@ func (r *Runtime) pullError(what string, named reference.Named, err error) error
 	case has("x509", "HTTP response to HTTPS client"):
 		e.text = fmt.Sprintf("the engine does not trust %s (%s); add its certificate, or list it under insecure-registries", domain, innermost(text))
 	default:
-		return r.wrap(what, err)
+		return s.conn.wrap(what, err)
 	}
 	return e
 }
@@ -237,16 +244,16 @@ func (l layers) total() container.PullProgress {
 	return p
 }
 
-// RemoveImage implements container.Runtime. An image that has one tag left goes only if that is the name that its build
+// RemoveImage implements container.ImageStore. An image that has one tag left goes only if that is the name that its build
 // for a project gave it: another tag is somebody's wish to keep it.
-func (r *Runtime) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
+func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
 	what := "remove image " + short(id)
-	res, err := r.cli.ImageInspect(ctx, id)
+	res, err := s.conn.cli.ImageInspect(ctx, id)
 	if cerrdefs.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return removed, r.wrap(what, err)
+		return removed, s.conn.wrap(what, err)
 	}
 	var labels map[string]string
 	if res.Config != nil {
@@ -264,24 +271,24 @@ func (r *Runtime) RemoveImage(ctx context.Context, id string, named bool) (remov
 		names = []string{id} // also takes an image that has no name
 	}
 	for _, name := range names {
-		_, err = r.cli.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		_, err = s.conn.cli.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
 		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
-			return removed, r.wrap(what, err)
+			return removed, s.conn.wrap(what, err)
 		}
 		removed = removed || err == nil
 	}
 	return removed, nil
 }
 
-// ProjectImages implements container.Runtime.
-func (r *Runtime) ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error) {
+// ProjectImages implements container.ImageStore.
+func (s *imageStore) ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error) {
 	filter := labelFilter(labelProject + "=" + project)
 	if !tagged {
 		filter.Add("dangling", "true")
 	}
-	list, err := r.cli.ImageList(ctx, client.ImageListOptions{Filters: filter})
+	list, err := s.conn.cli.ImageList(ctx, client.ImageListOptions{Filters: filter})
 	if err != nil {
-		return nil, r.wrap("list the images of "+project, err)
+		return nil, s.conn.wrap("list the images of "+project, err)
 	}
 	var ids []string
 	for _, i := range list.Items {

@@ -17,16 +17,16 @@ const gathered = 10 << 10
 // connectWait is how long a connection may wait to be taken, and a request to be sent.
 const connectWait = 10 * time.Second
 
-// dialQuiet connects to a unix socket for a stream that is read now and then. The program's other connections are known to Go's poller,
+// dialEpoll connects to a unix socket for a stream that is read now and then. The program's other connections are known to Go's poller,
 // which is woken by every piece that arrives, also while nobody waits for it: for a log, by every line. This one is known to a poller of
 // its own, which is armed for one wake-up when there is nothing to read, and which Go's poller waits for.
-func dialQuiet(path string) (net.Conn, error) {
+func dialEpoll(path string) (net.Conn, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
 	// It stays in blocking mode, which keeps it from Go's poller. Reads say for themselves that they do not block.
-	c := &quietConn{path: path, sock: os.NewFile(uintptr(fd), path)}
+	c := &epollConn{path: path, sock: os.NewFile(uintptr(fd), path)}
 	limit := unix.NsecToTimeval(connectWait.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err != nil {
 		c.sock.Close() // nothing was sent
@@ -49,8 +49,8 @@ func dialQuiet(path string) (net.Conn, error) {
 	return c, nil
 }
 
-// quietConn is one end of a unix socket. One goroutine may read while another one writes; Close ends both.
-type quietConn struct {
+// epollConn is one end of a unix socket. One goroutine may read while another one writes; Close ends both.
+type epollConn struct {
 	path  string
 	sock  *os.File
 	poll  *os.File // knows sock
@@ -58,7 +58,7 @@ type quietConn struct {
 }
 
 // Read implements net.Conn.
-func (c *quietConn) Read(p []byte) (int, error) {
+func (c *epollConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -80,7 +80,7 @@ func (c *quietConn) Read(p []byte) (int, error) {
 }
 
 // wait arms the poller for one wake-up and waits for it.
-func (c *quietConn) wait() error {
+func (c *epollConn) wait() error {
 	poll, err := c.poll.SyscallConn()
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (c *quietConn) wait() error {
 }
 
 // once calls f with the socket, again where a signal came between.
-func (c *quietConn) once(f func(fd int) (int, error)) (n int, err error) {
+func (c *epollConn) once(f func(fd int) (int, error)) (n int, err error) {
 	raw, err := c.sock.SyscallConn()
 	if err != nil {
 		return 0, err
@@ -127,7 +127,7 @@ func (c *quietConn) once(f func(fd int) (int, error)) (n int, err error) {
 }
 
 // Write implements net.Conn. Requests are short: it blocks.
-func (c *quietConn) Write(p []byte) (int, error) {
+func (c *epollConn) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := c.once(func(fd int) (int, error) { return unix.SendmsgN(fd, p[done:], nil, nil, unix.MSG_NOSIGNAL) })
@@ -140,23 +140,23 @@ func (c *quietConn) Write(p []byte) (int, error) {
 }
 
 // Close implements net.Conn.
-func (c *quietConn) Close() error {
+func (c *epollConn) Close() error {
 	// A read that waits is woken by either.
 	_, _ = c.once(func(fd int) (int, error) { return 0, unix.Shutdown(fd, unix.SHUT_RDWR) }) // it may be shut at the other end
 	return errors.Join(c.poll.Close(), c.sock.Close())
 }
 
 // LocalAddr implements net.Conn.
-func (c *quietConn) LocalAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+func (c *epollConn) LocalAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
 // RemoteAddr implements net.Conn.
-func (c *quietConn) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix", Name: c.path} }
+func (c *epollConn) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix", Name: c.path} }
 
 // SetDeadline implements net.Conn. There are none: who gives up on a stream closes it.
-func (c *quietConn) SetDeadline(time.Time) error { return os.ErrNoDeadline }
+func (c *epollConn) SetDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // SetReadDeadline implements net.Conn.
-func (c *quietConn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+func (c *epollConn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // SetWriteDeadline implements net.Conn.
-func (c *quietConn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
+func (c *epollConn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }

@@ -1,0 +1,247 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine/container"
+)
+
+// fileReader is the container.FileReader.
+type fileReader struct {
+	conn *connection
+
+	mu    sync.Mutex
+	users map[string][2]int // uid and gid, by image id and name of the user
+}
+
+var _ container.FileReader = (*Runtime)(nil)
+
+func newFileReader(c *connection) *fileReader {
+	return &fileReader{conn: c, users: map[string][2]int{}}
+}
+
+// statsAtOnce is how many questions about a container's files are put to the engine at a time.
+const statsAtOnce = 8
+
+// Stat implements container.FileReader.
+func (f *fileReader) Stat(ctx context.Context, id string, paths []string) (map[string]container.Entry, error) {
+	what := "look at files in " + short(id)
+	for _, p := range paths {
+		if !path.IsAbs(p) {
+			return nil, fmt.Errorf("%s: %q is not an absolute path", what, p)
+		}
+	}
+	if f.conn.local(ctx) {
+		if c, err := f.conn.running(ctx, id); err == nil {
+			if all, err := statIn(c.State.Pid, c.ID, paths); err == nil {
+				return all, nil
+			}
+		}
+	}
+	all := make(map[string]container.Entry, len(paths))
+	var mu sync.Mutex
+	err := each(ctx, len(paths), statsAtOnce, func(ctx context.Context, i int) error {
+		e, ok, err := f.statOne(ctx, id, paths[i])
+		if err != nil {
+			return f.conn.wrap(what, err)
+		}
+		if ok {
+			mu.Lock()
+			all[paths[i]] = e
+			mu.Unlock()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// statOne asks the engine about one path.
+func (f *fileReader) statOne(ctx context.Context, id, name string) (e container.Entry, ok bool, err error) {
+	res, err := f.conn.cli.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: name})
+	switch {
+	case err == nil:
+		return container.Entry{Mode: res.Stat.Mode, Size: res.Stat.Size, Link: res.Stat.LinkTarget}, true, nil
+	case cerrdefs.IsNotFound(err):
+		return e, false, nil
+	case name == "/" || ctx.Err() != nil:
+		return e, false, err
+	}
+	// An answer to HEAD has no words; that a file stands where a folder would have to is an error of the engine, too.
+	if up, ok, perr := f.statOne(ctx, id, path.Dir(name)); perr == nil && (!ok || !up.Mode.IsDir()) {
+		return e, false, nil
+	}
+	// The engine looks where a link leads to, and fails on one in a circle. The answer to GET says so.
+	if _, _, gerr := f.archived(ctx, id, name); gerr != nil && strings.Contains(gerr.Error(), "too many links") {
+		return container.Entry{Mode: fs.ModeSymlink | 0o777, Link: path.Base(name)}, true, nil
+	}
+	return e, false, err
+}
+
+// List implements container.FileReader.
+func (f *fileReader) List(ctx context.Context, id, name string, visit func(path string, e container.Entry, content io.Reader) error) error {
+	what := fmt.Sprintf("read %s in %s", name, short(id))
+	ctx, cancel := context.WithCancel(ctx) // ends the stream when visit has seen enough
+	defer cancel()
+	name = path.Clean(name)
+	res, err := f.conn.cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: name})
+	if err != nil {
+		return f.conn.wrap(what, err)
+	}
+	defer res.Content.Close()
+	for tr := tar.NewReader(res.Content); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return f.conn.wrap(what, err)
+		}
+		rel := path.Clean("/" + h.Name)[1:]
+		if name != "/" {
+			_, rel, _ = strings.Cut(rel, "/") // the archive's names begin with the last part of the path that was asked for
+		}
+		e := container.Entry{Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname}
+		if h.Typeflag == tar.TypeLink {
+			e.Mode, e.Link = fs.ModeIrregular, "" // a second name of a file: its content stands with the first
+		}
+		if err := visit(path.Join(name, rel), e, tr); err != nil {
+			return err
+		}
+	}
+}
+
+// Owner implements container.FileReader.
+func (f *fileReader) Owner(ctx context.Context, id, name string) (uid, gid int, err error) {
+	what := fmt.Sprintf("find the owner of %s in %s", name, short(id))
+	if !path.IsAbs(name) {
+		return 0, 0, fmt.Errorf("%s: it is not an absolute path", what)
+	}
+	name = path.Clean(name)
+	if f.conn.local(ctx) {
+		c, err := f.conn.running(ctx, id)
+		if err == nil {
+			uid, gid, err = ownerIn(c.State.Pid, c.ID, name)
+		}
+		if err == nil {
+			return uid, gid, nil
+		}
+	}
+	for {
+		h, _, err := f.archived(ctx, id, name)
+		if err == nil {
+			return h.Uid, h.Gid, nil
+		}
+		if !cerrdefs.IsNotFound(err) || name == "/" {
+			return 0, 0, f.conn.wrap(what, err)
+		}
+		name = path.Dir(name)
+	}
+}
+
+// archived reads the first header of a path's archive, and its content when that is a small file, and leaves the rest.
+func (f *fileReader) archived(ctx context.Context, id, name string) (*tar.Header, []byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	res, err := f.conn.cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: name})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer res.Content.Close()
+	tr := tar.NewReader(res.Content)
+	h, err := tr.Next()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the archive of %s: %w", name, err)
+	}
+	if h.Typeflag != tar.TypeReg || h.Size > 1<<20 {
+		return h, nil, nil
+	}
+	b, err := io.ReadAll(tr)
+	return h, b, err
+}
+
+// User implements container.FileReader.
+func (f *fileReader) User(ctx context.Context, id string) (uid, gid int, err error) {
+	what := "find the user of " + short(id)
+	res, err := f.conn.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return 0, 0, f.conn.wrap(what, err)
+	}
+	user := ""
+	if res.Container.Config != nil {
+		user = res.Container.Config.User
+	}
+	key := res.Container.Image + " " + user
+	f.mu.Lock()
+	ids, known := f.users[key]
+	f.mu.Unlock()
+	if known {
+		return ids[0], ids[1], nil
+	}
+	ids, err = userOf(user, func(file string) []byte {
+		// Without the file, as in an image from scratch, there are only numbers.
+		_, b, err := f.archived(ctx, id, file)
+		if err != nil {
+			return nil
+		}
+		return b
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", what, err)
+	}
+	f.mu.Lock()
+	f.users[key] = ids
+	f.mu.Unlock()
+	return ids[0], ids[1], nil
+}
+
+// userOf reads "user", "user:group" and their numbers as the engine does. read gives a file of the image, nil when it has none.
+func userOf(text string, read func(file string) []byte) (ids [2]int, err error) {
+	user, group, hasGroup := strings.Cut(text, ":")
+	uid, err := strconv.Atoi(user)
+	if user != "" && user != "0" && (err != nil || !hasGroup) {
+		if f := entryOf(read("/etc/passwd"), user); len(f) > 3 {
+			uid, _ = strconv.Atoi(f[2])
+			ids[1], _ = strconv.Atoi(f[3])
+		} else if err != nil {
+			return ids, fmt.Errorf("it has no user %s in /etc/passwd", user)
+		}
+	}
+	ids[0] = uid
+	if !hasGroup {
+		return ids, nil
+	}
+	if ids[1], err = strconv.Atoi(group); err == nil {
+		return ids, nil
+	}
+	f := entryOf(read("/etc/group"), group)
+	if len(f) < 3 {
+		return ids, fmt.Errorf("it has no group %s in /etc/group", group)
+	}
+	ids[1], err = strconv.Atoi(f[2])
+	return ids, err
+}
+
+// entryOf finds the line of a name, or of a number, in a file like /etc/passwd.
+func entryOf(file []byte, name string) []string {
+	for line := range strings.Lines(string(file)) {
+		if f := strings.Split(strings.TrimRight(line, "\n"), ":"); len(f) > 2 && (f[0] == name || f[2] == name) {
+			return f
+		}
+	}
+	return nil
+}
