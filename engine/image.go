@@ -248,10 +248,7 @@ func (e *Engine) dropImages(ctx context.Context) {
 }
 
 // short is an id as people write it.
-func short(id string) string {
-	id = strings.TrimPrefix(id, "sha256:")
-	return id[:min(12, len(id))]
-}
+func short(id string) string { return container.ShortID(id) }
 
 // openBuild adds a row to the builds.
 func (e *Engine) openBuild(b Build) *Build {

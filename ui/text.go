@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"bulkhead/engine/container"
 )
 
 // width is how many cells s takes. Nearly all that is shown is ASCII, colours, and signs of one cell each, which need no parser.
@@ -224,12 +226,7 @@ func thousands(n int64) string {
 }
 
 // shortID is the part of a container id that people compare.
-func shortID(id string) string {
-	if i := strings.IndexByte(id, ':'); i >= 0 {
-		id = id[i+1:]
-	}
-	return id[:min(len(id), 12)]
-}
+func shortID(id string) string { return container.ShortID(id) }
 
 // hue picks one of n colours for a name, always the same.
 func hue(name string, n int) int {

@@ -21,7 +21,7 @@ var _ container.Attacher = (*Runtime)(nil)
 
 // Attach implements container.Attacher.
 func (a *attacher) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error {
-	what := "attach to " + short(id)
+	what := "attach to " + container.ShortID(id)
 	in, err := a.conn.inspect(ctx, id)
 	if err != nil {
 		return err

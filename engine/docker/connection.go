@@ -168,7 +168,7 @@ func (c *connection) version(ctx context.Context) (apiVersion, error) {
 func (c *connection) running(ctx context.Context, id string) (moby.InspectResponse, error) {
 	res, err := c.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return moby.InspectResponse{}, c.wrap("inspect "+short(id), err)
+		return moby.InspectResponse{}, c.wrap("inspect "+container.ShortID(id), err)
 	}
 	if s := res.Container.State; s == nil || s.Pid == 0 {
 		return res.Container, errNotRunning
@@ -180,7 +180,7 @@ func (c *connection) running(ctx context.Context, id string) (moby.InspectRespon
 func (c *connection) inspect(ctx context.Context, id string) (container.Instance, error) {
 	res, err := c.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return container.Instance{}, c.wrap("inspect "+short(id), err)
+		return container.Instance{}, c.wrap("inspect "+container.ShortID(id), err)
 	}
 	return instance(res.Container), nil
 }

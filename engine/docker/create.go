@@ -69,7 +69,7 @@ func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api
 	if c.Inherit != "" {
 		old, err := r.cli.ContainerInspect(ctx, c.Inherit, client.ContainerInspectOptions{})
 		if err != nil {
-			return opt, nil, r.wrap("take over the volumes of "+short(c.Inherit), err)
+			return opt, nil, r.wrap("take over the volumes of "+container.ShortID(c.Inherit), err)
 		}
 		inherit = old.Container.Mounts
 	}
@@ -168,17 +168,12 @@ func summaryName(s moby.Summary) string {
 			return name
 		}
 	}
-	return short(s.ID)
-}
-
-func short(id string) string {
-	id = strings.TrimPrefix(id, "sha256:")
-	return id[:min(len(id), 12)]
+	return container.ShortID(s.ID)
 }
 
 // Start implements container.Runtime.
 func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) error {
-	name := short(id)
+	name := container.ShortID(id)
 	if c.Service != nil && c.App != nil {
 		name = containerName(c.App, c.Service, c.Replica)
 		pack, err := contents(c.App, c.Service, time.Now(), func() (int, int, error) { return r.User(ctx, id) })

@@ -19,7 +19,7 @@ var _ container.Dialer = (*Runtime)(nil)
 
 // DialInstance implements container.Dialer. The host reaches containers by their addresses where a rootful engine runs on it.
 func (d *dialer) DialInstance(ctx context.Context, id string, port int) (net.Conn, error) {
-	what := fmt.Sprintf("dial port %d of %s", port, short(id))
+	what := fmt.Sprintf("dial port %d of %s", port, container.ShortID(id))
 	info, err := d.conn.Info(ctx)
 	if err != nil {
 		return nil, err

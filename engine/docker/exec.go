@@ -25,9 +25,9 @@ type executor struct {
 // A Stdin that is an *os.File is given back at once when the command ends; of another reader one Read may be under way
 // still, which ends by itself.
 func (x *executor) Exec(ctx context.Context, id string, o container.ExecOptions) (int, error) {
-	what := "exec in " + short(id)
+	what := "exec in " + container.ShortID(id)
 	if len(o.Cmd) > 0 {
-		what = "exec " + o.Cmd[0] + " in " + short(id)
+		what = "exec " + o.Cmd[0] + " in " + container.ShortID(id)
 	}
 	create := client.ExecCreateOptions{
 		User: o.User, Privileged: o.Privileged, TTY: o.TTY, Env: o.Env, WorkingDir: o.Dir, Cmd: o.Cmd,

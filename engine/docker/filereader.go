@@ -37,7 +37,7 @@ const statsAtOnce = 8
 
 // Stat implements container.FileReader.
 func (f *fileReader) Stat(ctx context.Context, id string, paths []string) (map[string]container.Entry, error) {
-	what := "look at files in " + short(id)
+	what := "look at files in " + container.ShortID(id)
 	for _, p := range paths {
 		if !path.IsAbs(p) {
 			return nil, fmt.Errorf("%s: %q is not an absolute path", what, p)
@@ -94,7 +94,7 @@ func (f *fileReader) statOne(ctx context.Context, id, name string) (e container.
 
 // List implements container.FileReader.
 func (f *fileReader) List(ctx context.Context, id, name string, visit func(path string, e container.Entry, content io.Reader) error) error {
-	what := fmt.Sprintf("read %s in %s", name, short(id))
+	what := fmt.Sprintf("read %s in %s", name, container.ShortID(id))
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when visit has seen enough
 	defer cancel()
 	name = path.Clean(name)
@@ -127,7 +127,7 @@ func (f *fileReader) List(ctx context.Context, id, name string, visit func(path 
 
 // Owner implements container.FileReader.
 func (f *fileReader) Owner(ctx context.Context, id, name string) (uid, gid int, err error) {
-	what := fmt.Sprintf("find the owner of %s in %s", name, short(id))
+	what := fmt.Sprintf("find the owner of %s in %s", name, container.ShortID(id))
 	if !path.IsAbs(name) {
 		return 0, 0, fmt.Errorf("%s: it is not an absolute path", what)
 	}
@@ -176,7 +176,7 @@ func (f *fileReader) archived(ctx context.Context, id, name string) (*tar.Header
 
 // User implements container.FileReader.
 func (f *fileReader) User(ctx context.Context, id string) (uid, gid int, err error) {
-	what := "find the user of " + short(id)
+	what := "find the user of " + container.ShortID(id)
 	res, err := f.conn.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return 0, 0, f.conn.wrap(what, err)

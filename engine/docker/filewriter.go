@@ -30,7 +30,7 @@ var _ container.FileWriter = (*Runtime)(nil)
 // engine needs to start a helper of its own. Owners and modes are those of the tar's headers: with its own option for owners the
 // engine would give all files to the container's user.
 func (w *fileWriter) CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error {
-	what := "copy files into " + short(id)
+	what := "copy files into " + container.ShortID(id)
 	err := w.unpackHere(ctx, id, tar, replace)
 	if errors.Is(err, errNoAccess) {
 		err = w.sendArchive(ctx, id, tar, replace)
@@ -91,7 +91,7 @@ func (w *fileWriter) sendArchive(ctx context.Context, id string, tar io.Reader, 
 // Delete implements container.FileWriter. In a running container of an engine on this machine, as root, it needs no program;
 // elsewhere it runs the image's rm. A stopped container's files are out of reach: container.ErrUnsupported.
 func (w *fileWriter) Delete(ctx context.Context, id, below string, paths []string) error {
-	what := "delete files in " + short(id)
+	what := "delete files in " + container.ShortID(id)
 	below = path.Clean(below)
 	names := make([]string, 0, len(paths)) // relative to below
 	for _, p := range paths {

@@ -247,7 +247,7 @@ func (l layers) total() container.PullProgress {
 // RemoveImage implements container.ImageStore. An image that has one tag left goes only if that is the name that its build
 // for a project gave it: another tag is somebody's wish to keep it.
 func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
-	what := "remove image " + short(id)
+	what := "remove image " + container.ShortID(id)
 	res, err := s.conn.cli.ImageInspect(ctx, id)
 	if cerrdefs.IsNotFound(err) {
 		return false, nil

@@ -20,13 +20,13 @@ func (r *Runtime) Stop(ctx context.Context, id string, grace time.Duration) erro
 		opt.Timeout = &n
 	}
 	_, err := r.cli.ContainerStop(ctx, id, opt)
-	return r.wrap("stop "+short(id), err)
+	return r.wrap("stop "+container.ShortID(id), err)
 }
 
 // Kill implements container.Runtime. It is an container.ErrConflict when the container does not run.
 func (r *Runtime) Kill(ctx context.Context, id, signal string) error {
 	_, err := r.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
-	return r.wrap("kill "+short(id), err)
+	return r.wrap("kill "+container.ShortID(id), err)
 }
 
 // Remove implements container.Runtime. It returns once the container is gone, also when somebody else is removing it.
@@ -44,14 +44,14 @@ func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) er
 	for _, name := range strings.Split(names, ",") {
 		_, err := r.cli.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
 		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // another container may have it
-			return r.wrap("remove volume "+short(name), err)
+			return r.wrap("remove volume "+container.ShortID(name), err)
 		}
 	}
 	return nil
 }
 
 func (r *Runtime) remove(ctx context.Context, id string, force, volumes bool) error {
-	what := "remove " + short(id)
+	what := "remove " + container.ShortID(id)
 	_, err := r.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force, RemoveVolumes: volumes})
 	if err == nil || cerrdefs.IsNotFound(err) {
 		return nil

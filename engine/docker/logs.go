@@ -22,7 +22,7 @@ type logReader struct {
 
 // Logs implements container.Runtime. Of a line that comes in fragments 1 MiB is kept.
 func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
-	what := "read the log of " + short(id)
+	what := "read the log of " + container.ShortID(id)
 	in, err := l.conn.inspect(ctx, id)
 	if err != nil {
 		return err

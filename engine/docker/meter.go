@@ -36,7 +36,7 @@ func (m *meter) Stats(ctx context.Context, id string) (container.Stats, error) {
 
 // askStats asks the engine for one reading.
 func (m *meter) askStats(ctx context.Context, id string) (container.Stats, error) {
-	what := "read the use of " + short(id)
+	what := "read the use of " + container.ShortID(id)
 	res, err := m.conn.cli.ContainerStats(ctx, id, client.ContainerStatsOptions{})
 	if err != nil {
 		return container.Stats{}, m.conn.wrap(what, err)

@@ -18,11 +18,11 @@ var _ container.Pauser = (*Runtime)(nil)
 // Pause implements container.Pauser.
 func (p *pauser) Pause(ctx context.Context, id string) error {
 	_, err := p.conn.cli.ContainerPause(ctx, id, client.ContainerPauseOptions{})
-	return p.conn.wrap("pause "+short(id), err)
+	return p.conn.wrap("pause "+container.ShortID(id), err)
 }
 
 // Unpause implements container.Pauser.
 func (p *pauser) Unpause(ctx context.Context, id string) error {
 	_, err := p.conn.cli.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
-	return p.conn.wrap("unpause "+short(id), err)
+	return p.conn.wrap("unpause "+container.ShortID(id), err)
 }

@@ -17,7 +17,7 @@ var _ container.Renamer = (*Runtime)(nil)
 
 // Rename implements container.Renamer.
 func (r *renamer) Rename(ctx context.Context, id, name string) error {
-	what := "rename " + short(id) + " to " + name
+	what := "rename " + container.ShortID(id) + " to " + name
 	if _, err := r.conn.cli.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name}); err != nil {
 		return r.conn.nameError(ctx, what, name, err)
 	}
