@@ -25,16 +25,12 @@ func (e *Engine) probeLife(s *service, r *replica) {
 	in := r.inst
 	var ask func(context.Context) bool
 	switch {
-	case len(in.HealthTest) > 0 && in.Health != Healthy:
-		cmd := testCommand(in.HealthTest)
-		if cmd == nil {
-			return
-		}
+	case len(in.Check) > 0 && in.Health != Healthy:
 		ask = func(ctx context.Context) bool {
-			code, err := e.rt.Exec(ctx, in.ID, ExecOptions{Cmd: cmd, Stdout: io.Discard, Stderr: io.Discard})
+			code, err := e.rt.Exec(ctx, in.ID, ExecOptions{Cmd: in.Check, Stdout: io.Discard, Stderr: io.Discard})
 			return err == nil && code == 0
 		}
-	case len(in.HealthTest) == 0 && s.conf.Extra.Probe != "":
+	case len(in.Check) == 0 && s.conf.Extra.Probe != "":
 		probe := s.conf.Extra.Probe
 		ask = func(ctx context.Context) bool { return Probe(ctx, e.rt, in.ID, probe) == nil }
 	default:
@@ -51,7 +47,7 @@ func (e *Engine) probeLife(s *service, r *replica) {
 			cancel()
 			e.mu.Lock()
 			over := r.inst.ID != in.ID || !r.inst.Started.Equal(in.Started) || r.inst.State != StateRunning
-			over = over || len(in.HealthTest) > 0 && r.inst.Health != HealthStarting
+			over = over || len(in.Check) > 0 && r.inst.Health != HealthStarting
 			if !over && ok {
 				r.early, over = true, true
 				e.settle(s)
@@ -68,19 +64,6 @@ func (e *Engine) probeLife(s *service, r *replica) {
 			}
 		}
 	})
-}
-
-// testCommand gives the command of a healthcheck's test, nil when it is switched off.
-func testCommand(test []string) []string {
-	switch {
-	case len(test) < 2 || test[0] == "NONE":
-		return nil
-	case test[0] == "CMD":
-		return test[1:]
-	case test[0] == "CMD-SHELL":
-		return []string{"/bin/sh", "-c", test[1]}
-	}
-	return nil
 }
 
 // Probe asks an x-bulkhead.probe address once, inside the container's own network: http, https or tcp. Any HTTP answer

@@ -201,7 +201,7 @@ func (s *service) isReady() bool {
 // readyBy names what ready means for a service.
 func (s *service) readyBy() string {
 	for _, r := range s.reps {
-		if len(r.inst.HealthTest) > 0 {
+		if len(r.inst.Check) > 0 {
 			if r.early && r.inst.Health == HealthStarting {
 				return "early probe"
 			}

@@ -65,6 +65,7 @@ type Instance struct {
 	LogDriver     string
 	TTY           bool
 	HealthTest    []string // the test of its healthcheck, from the image or from the file ("CMD", …; "CMD-SHELL", …); empty without one
+	Check         []string // the command of its healthcheck, ready to exec in it; nil without one, and where it is off
 	HealthOutput  string   // what its last check printed, raw; "" before the first
 	HealthTimeout time.Duration
 	StopGrace     time.Duration // between its stop signal and SIGKILL, as it was made with; 0: the engine's ten seconds

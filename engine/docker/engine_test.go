@@ -57,8 +57,8 @@ volumes: {data: }
 	if _, on := in.Networks[b.p.Name+"_default"]; !on || len(in.Networks) != 1 || fmt.Sprint(in.Volumes) != "["+b.p.Name+"_data]" {
 		t.Errorf("volumes %v, networks %v", in.Volumes, in.Networks)
 	}
-	if fmt.Sprint(in.HealthTest) != "[CMD true]" || in.HealthTimeout != time.Minute || in.LogDriver != "json-file" {
-		t.Errorf("health test %v %v, log driver %q", in.HealthTest, in.HealthTimeout, in.LogDriver)
+	if fmt.Sprint(in.Check) != "[true]" || in.HealthTimeout != time.Minute || in.LogDriver != "json-file" {
+		t.Errorf("check %v %v, log driver %q", in.Check, in.HealthTimeout, in.LogDriver)
 	}
 
 	b.ok(b.rt.Pause(b.ctx, id))

@@ -78,6 +78,7 @@ func instance(c moby.InspectResponse) container.Instance {
 		}
 		if h := conf.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
 			in.HealthTest, in.HealthTimeout = h.Test, h.Timeout
+			in.Check = checkCommand(h.Test, conf.Shell)
 		}
 	}
 	if c.HostConfig != nil {
@@ -105,6 +106,24 @@ func instance(c moby.InspectResponse) container.Instance {
 		in.Ports = ports(n.Ports)
 	}
 	return in
+}
+
+// checkCommand is what the engine runs for the test of a healthcheck; nil for one that it does not run. shell is the image's, for a
+// test that is a line of it; empty: the engine's own, of Linux.
+func checkCommand(test, shell []string) []string {
+	if len(test) < 2 {
+		return nil
+	}
+	switch test[0] {
+	case "CMD":
+		return test[1:]
+	case "CMD-SHELL":
+		if len(shell) == 0 {
+			shell = []string{"/bin/sh", "-c"}
+		}
+		return slices.Concat(shell, test[1:])
+	}
+	return nil // NONE
 }
 
 func stateOf(s *moby.State) container.State {
