@@ -64,7 +64,6 @@ type Instance struct {
 	Joins         []string          // ids of the containers whose network, ipc or pid namespace it shares
 	LogDriver     string
 	TTY           bool
-	HealthTest    []string // the test of its healthcheck, from the image or from the file ("CMD", …; "CMD-SHELL", …); empty without one
 	Check         []string // the command of its healthcheck, ready to exec in it; nil without one, and where it is off
 	HealthOutput  string   // what its last check printed, raw; "" before the first
 	HealthTimeout time.Duration

@@ -77,7 +77,7 @@ func instance(c moby.InspectResponse) container.Instance {
 			in.StopGrace = time.Duration(*conf.StopTimeout) * time.Second
 		}
 		if h := conf.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
-			in.HealthTest, in.HealthTimeout = h.Test, h.Timeout
+			in.HealthTimeout = h.Timeout
 			in.Check = checkCommand(h.Test, conf.Shell)
 		}
 	}
