@@ -12,7 +12,6 @@ import (
 // followLogs keeps one container's lines coming, over all its lives, until the container is replaced or gone. A life that began under
 // our eyes is read from its first line; of a container that ran before, the tail is read.
 func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *lives) error {
-	resume := &l.resume     // goes on where the follower before ended, if there was one
 	followed := time.Time{} // start of the life that was read last
 	tail, over, deaf, pause := -1, false, false, shortPause
 	for first := true; ; first = false {
@@ -44,7 +43,7 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 			over = true
 			continue // nobody wants to hear what it said before
 		}
-		since := resume.Since()
+		since := l.dedupe.Since() // goes on where the follower before ended, if there was one
 		switch {
 		case !since.IsZero():
 		case l.again:
@@ -61,18 +60,17 @@ func (e *Engine) followLogs(ctx context.Context, s *service, r *replica, l *live
 			}
 		}
 		if first && since.IsZero() && tail < 0 {
-			l.edge.whole.Store(true) // it is read from its first line
+			l.whole.Store(true) // it is read from its first line
 		}
 		e.announce(ctx, s, r, l)
-		resume.Reopened()
+		l.dedupe.Reopened()
 		opened := time.Now()
 		emit := func(line logs.Line) {
-			if resume.Fresh(line.Time, line.Stream, line.Text) {
+			if l.dedupe.Fresh(line) {
 				generation := l.of(line.Time)
 				if l.pending.Load() {
 					e.pass(ctx, s, r, l, generation)
 				}
-				l.edge.note(line)
 				l.count.Add(1)
 				e.opts.Logs.AppendCut(s.name, r.number, generation, line.Stream, line.Time, line.Text, line.Cut)
 				e.bell.ring()

@@ -11,27 +11,27 @@ import (
 )
 
 // lives is what the follower of one container's log must know of its lives. All of it is guarded by Engine.mu, but for what every line
-// needs without a lock: newer, which tells the generation that a line belongs to, edge and count.
+// needs without a lock: newer, which tells the generation that a line belongs to, dedupe, whole and count.
 type lives struct {
 	id       string
-	before   *lives        // of the container that this one replaced, until its separator is written
-	again    bool          // it was followed before, and another one after it
-	turns    []turn        // whose separators are to be written, in order
-	pending  atomic.Bool   // there are some
-	finished time.Time     // start of the last life whose end is known
-	ended    time.Time     // when that was
-	read     time.Time     // start of the last life whose log was read to its end
-	muted    bool          // nobody reads its log
-	edge     *edge         // where what was read of its log begins
-	count    atomic.Int64  // lines that were read
-	loading  bool          // older lines are on their way
-	resume   logs.Resume   // the follower's own
+	before   *lives       // of the container that this one replaced, until its separator is written
+	again    bool         // it was followed before, and another one after it
+	turns    []turn       // whose separators are to be written, in order
+	pending  atomic.Bool  // there are some
+	finished time.Time    // start of the last life whose end is known
+	ended    time.Time    // when that was
+	read     time.Time    // start of the last life whose log was read to its end
+	muted    bool         // nobody reads its log
+	whole    atomic.Bool  // nothing of its log is older than what was read, or wanted
+	count    atomic.Int64 // lines that were read
+	loading  bool         // older lines are on their way
+	dedupe   logs.Dedupe
 	said     chan struct{} // closed when the follower has written all it had to
 	newer    atomic.Pointer[border]
 }
 
 func newLives(id string, before *lives) *lives {
-	return &lives{id: id, before: before, edge: newEdge(), said: make(chan struct{})}
+	return &lives{id: id, before: before, said: make(chan struct{})}
 }
 
 // over says that nobody follows the container any more. Callers hold Engine.mu.

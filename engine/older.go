@@ -3,12 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"hash/maphash"
-	"maps"
-	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"bulkhead/engine/logs"
@@ -16,69 +11,6 @@ import (
 
 // olderPage is how many lines of a container are loaded at a time.
 const olderPage = 1000
-
-// edge is where the lines that were read of a container's log begin. Its methods may be called from any goroutine.
-type edge struct {
-	at    atomic.Int64 // time of the oldest line, in Unix nanoseconds; the greatest there is before the first one
-	whole atomic.Bool  // nothing is older, in the log or that is wanted
-
-	mu    sync.Mutex
-	seed  maphash.Seed
-	lines map[edgeLine]int // that were read, of the edgeWindow from at on
-}
-
-type edgeLine struct {
-	time int64
-	hash uint64
-}
-
-// edgeWindow is by how much the stamps of an engine may be out of order: it stamps a line before it writes it, each stream by itself.
-const edgeWindow = 20 * time.Millisecond
-
-func newEdge() *edge {
-	g := &edge{seed: maphash.MakeSeed(), lines: map[edgeLine]int{}}
-	g.at.Store(math.MaxInt64)
-	return g
-}
-
-func (g *edge) mark(l logs.Line) edgeLine {
-	return edgeLine{l.Time.UnixNano(), maphash.Bytes(g.seed, l.Text) + uint64(l.Stream)}
-}
-
-// note takes in a line that was read.
-func (g *edge) note(l logs.Line) {
-	at, t := g.at.Load(), l.Time.UnixNano()
-	if at != math.MaxInt64 && t > at+int64(edgeWindow) {
-		return // the usual case
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.lines[g.mark(l)]++
-	if t >= g.at.Load() {
-		return
-	}
-	g.at.Store(t)
-	for m := range g.lines {
-		if m.time > t+int64(edgeWindow) {
-			delete(g.lines, m)
-		}
-	}
-}
-
-// beyond gives a function that tells which lines of a log that is read again were not read before.
-func (g *edge) beyond() func(logs.Line) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	at, left := g.at.Load(), maps.Clone(g.lines)
-	return func(l logs.Line) bool {
-		m := g.mark(l)
-		if m.time < at || left[m] == 0 {
-			return true
-		}
-		left[m]--
-		return false
-	}
-}
 
 // Older says what LoadOlder did.
 type Older struct {
@@ -103,7 +35,7 @@ func (e *Engine) LoadOlder(ctx context.Context, services []string, from time.Tim
 			continue
 		}
 		for _, r := range s.sorted() {
-			if l := r.lives; l != nil && l.id == r.inst.ID && !l.loading && l.edge.begins(from) {
+			if l := r.lives; l != nil && l.id == r.inst.ID && !l.loading && l.begins(from) {
 				l.loading = true
 				slots = append(slots, slot{s, r.number, l})
 			}
@@ -116,7 +48,7 @@ func (e *Engine) LoadOlder(ctx context.Context, services []string, from time.Tim
 		n, full, err := e.loadBefore(ctx, x.s, x.n, x.l)
 		out.Lines += n
 		out.Full = out.Full || full
-		out.More = out.More || n > 0 && !full && x.l.edge.begins(from)
+		out.More = out.More || n > 0 && !full && x.l.begins(from)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			errs = append(errs, say(err, "read older lines of %s", x.s.name))
 		}
@@ -131,9 +63,9 @@ func (e *Engine) LoadOlder(ctx context.Context, services []string, from time.Tim
 }
 
 // begins says whether there may be something older than what was read, which begins at or after a time.
-func (g *edge) begins(from time.Time) bool {
-	at := g.at.Load()
-	return !g.whole.Load() && at != math.MaxInt64 && at >= from.UnixNano()
+func (l *lives) begins(from time.Time) bool {
+	at, ok := l.dedupe.Oldest()
+	return ok && !l.whole.Load() && !at.Before(from)
 }
 
 // loadBefore loads one page from before what was read of a container.
@@ -143,7 +75,7 @@ func (e *Engine) loadBefore(ctx context.Context, s *service, number int, l *live
 	}
 	page, whole, err := e.pageBefore(ctx, l)
 	if errors.Is(err, ErrUnsupported) {
-		l.edge.whole.Store(true) // there is no log; its follower has said so
+		l.whole.Store(true) // there is no log; its follower has said so
 		return 0, false, nil
 	}
 	if err != nil {
@@ -157,12 +89,12 @@ func (e *Engine) loadBefore(ctx context.Context, s *service, number int, l *live
 		room -= int64(len(page[first].Text)) + logs.LineOverhead
 	}
 	for _, line := range page[first:] {
-		l.edge.note(line)
+		l.dedupe.AddOlder(line)
 		l.count.Add(1)
 		e.opts.Logs.AppendCut(s.name, number, l.of(line.Time), line.Stream, line.Time, line.Text, line.Cut)
 	}
 	if first == 0 && whole {
-		l.edge.whole.Store(true)
+		l.whole.Store(true)
 	}
 	return len(page) - first, first > 0, nil
 }
@@ -171,18 +103,19 @@ func (e *Engine) loadBefore(ctx context.Context, s *service, number int, l *live
 // engine counts a tail from the end of the log, which goes on growing, in fragments of long lines: the tail is made longer until it
 // reaches back far enough, or no further than before.
 func (e *Engine) pageBefore(ctx context.Context, l *lives) (page []logs.Line, whole bool, err error) {
-	until := time.Unix(0, l.edge.at.Load()).Add(edgeWindow)
+	oldest, _ := l.dedupe.Oldest()
+	until := oldest.Add(logs.StampJitter)
 	var begins time.Time // of the tail before
 	for tail := int(l.count.Load()) + 2*olderPage; ; tail *= 2 {
 		var fresh []logs.Line
 		var first time.Time
 		n, fragment, trimmed := 0, false, false
-		beyond := l.edge.beyond()
+		older := l.dedupe.Older()
 		err := e.rt.Logs(ctx, l.id, LogOptions{Tail: tail, Until: until}, func(line logs.Line) {
 			if n++; n == 1 {
 				first = line.Time
 			}
-			if !beyond(line) {
+			if !older(line) {
 				return
 			}
 			fragment = fragment || n == 1 // the tail may begin inside of a long line
