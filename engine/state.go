@@ -143,7 +143,7 @@ func (r *replica) ready(conf *project.Service) bool {
 
 // healthy says whether the healthcheck has passed in this life: by the engine's result, or by our own early run of the same test.
 func (r *replica) healthy() bool {
-	return r.live() && (r.inst.Health == Healthy || r.inst.Health == HealthStarting && r.early && len(r.inst.HealthTest) > 0)
+	return r.live() && (r.inst.Health == Healthy || r.inst.Health == HealthStarting && r.early && len(r.inst.Check) > 0)
 }
 
 // health is what to show: our own early probe counts as healthy until the engine has its first result.

@@ -37,11 +37,19 @@ func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions,
 	if !o.Until.IsZero() {
 		opt.Until = stamp(o.Until)
 	}
-	seen := tally{emit: emit}
-	rd := newStamped(seen.first)
+	var seen logs.Dedupe
+	put := emit
+	if o.Follow { // else nothing is read twice
+		put = func(line logs.Line) {
+			if seen.Fresh(line) {
+				emit(line)
+			}
+		}
+	}
+	rd := newStamped(put)
 	err = l.readLog(ctx, id, opt, rd, in.TTY)
 	if err == nil && o.Follow {
-		err = l.rest(ctx, id, opt, rd, in.TTY, &seen)
+		err = l.rest(ctx, id, opt, rd, in.TTY, &seen, put)
 	} else {
 		rd.flush()
 	}
@@ -78,7 +86,7 @@ func (l *logReader) readLog(ctx context.Context, id string, opt client.Container
 
 // rest reads what a container wrote last, once it has ended: engines end a followed log when the writer is gone, and do
 // not look whether there is more in it. rd may hold a line that has not ended; it is read again.
-func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *tally) error {
+func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *logs.Dedupe, put emitLine) error {
 	in, err := l.conn.inspect(ctx, id)
 	if errors.Is(err, container.ErrNotFound) {
 		rd.flush() // nothing is left to read
@@ -88,14 +96,15 @@ func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLog
 		return err
 	}
 	opt.Follow = false
-	if !seen.last.IsZero() {
-		opt.Since, opt.Tail = stamp(seen.last), "all"
+	if since := seen.Since(); !since.IsZero() {
+		opt.Since, opt.Tail = stamp(since), "all"
+		seen.Reopened()
 	}
 	if in.State == container.StateRunning {
 		// Its next life has begun, whose lines are not asked for. Engines stamp a line up to 2 ms before the start.
 		opt.Until = stamp(in.Started.Add(-5 * time.Millisecond))
 	}
-	more := newStamped(seen.again)
+	more := newStamped(put)
 	err = l.readLog(ctx, id, opt, more, tty)
 	if cerrdefs.IsNotFound(err) {
 		rd.flush()
@@ -103,38 +112,6 @@ func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLog
 	}
 	more.flush()
 	return err
-}
-
-// tally remembers which lines of the newest time were emitted, so that reading on from that time repeats none.
-type tally struct {
-	emit      emitLine
-	last      time.Time
-	out, errs int
-}
-
-func (n *tally) first(l logs.Line) {
-	if l.Time.After(n.last) {
-		n.last, n.out, n.errs = l.Time, 0, 0
-	}
-	if l.Time.Equal(n.last) {
-		*n.of(l.Stream)++
-	}
-	n.emit(l)
-}
-
-func (n *tally) again(l logs.Line) {
-	if c := n.of(l.Stream); l.Time.Equal(n.last) && *c > 0 {
-		*c--
-		return
-	}
-	n.emit(l)
-}
-
-func (n *tally) of(stream logs.Stream) *int {
-	if stream == logs.Stderr {
-		return &n.errs
-	}
-	return &n.out
 }
 
 // raw reads a terminal's output, which has no frames.

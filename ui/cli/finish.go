@@ -308,4 +308,6 @@ func graceOf(p *project.Project, asked *time.Duration, replicas []string) time.D
 }
 
 // graceText writes a grace: "10 s".
-func graceText(d time.Duration) string { return fmt.Sprintf("%d s", int((d+time.Second-1)/time.Second)) }
+func graceText(d time.Duration) string {
+	return fmt.Sprintf("%d s", int((d+time.Second-1)/time.Second))
+}
