@@ -96,7 +96,7 @@ func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
 
 // reading reads the flags that say which lines.
 func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
-	r := &reading{tail: -1, last: map[string]time.Time{}, levels: map[string]*logs.Levels{}}
+	r := &reading{tail: -1, containers: map[string]*containerLog{}}
 	r.filter = logs.Filter{Replica: f.replica, Invert: f.invert, Mute: map[string]bool{}}
 	if len(services) > 0 {
 		r.filter.Services = services
@@ -173,10 +173,27 @@ type reading struct {
 	out         *printer
 	generations map[string]int // by container id
 
-	mu     sync.Mutex
-	last   map[string]time.Time    // of the last line read, by container id
-	busy   map[string]bool         // containers that are being followed
-	levels map[string]*logs.Levels // by container id; who reads a container has its own for that long
+	mu         sync.Mutex
+	containers map[string]*containerLog // by id
+}
+
+// containerLog is how far one container's log is read. One goroutine at a time reads it, and has what is in it for that long.
+type containerLog struct {
+	busy   bool // it is being followed; guarded by reading.mu
+	levels logs.Levels
+	dedupe logs.Dedupe
+}
+
+// container returns where the reading of a container stands.
+func (r *reading) container(id string) *containerLog {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.containers[id]
+	if c == nil {
+		c = &containerLog{}
+		r.containers[id] = c
+	}
+	return c
 }
 
 // wants says whether an instance's lines are asked for.
@@ -222,61 +239,77 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 	})
 	defer g.Wait()
 	defer cancel()
-	if err := r.history(ctx, instances); err != nil || !follow {
+	if err := r.history(ctx, instances, follow); err != nil || !follow {
 		return err
 	}
 	return r.follow(ctx, instances, from)
 }
 
+// joinLines is how many lines more than --tail asks for are read of a log that is followed then. Lines of one time are told apart by what
+// was read, so those around the first line that is shown must be known.
+const joinLines = 100
+
 // history prints what is there, merged by time. One line of each container is held at a time.
-func (r *reading) history(ctx context.Context, instances []engine.Instance) error {
+func (r *reading) history(ctx context.Context, instances []engine.Instance, follow bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := &group{ctx: ctx}
 	heads := make([]chan logs.Line, len(instances))
-	// The engine knows nothing of texts: the last lines of those that pass are found here.
-	f, tail := &r.filter, r.tail
-	chosen := tail >= 0 && (f.Match != nil || f.MinLevel != logs.LevelUnknown || f.Stream != logs.StreamUnknown)
-	if chosen {
-		tail = -1
-	}
 	for i, in := range instances {
 		heads[i] = make(chan logs.Line, 256)
 		g.Go("logs of "+in.Name, func(ctx context.Context) error {
 			defer close(heads[i])
-			put := func(l logs.Line) {
+			return r.readHistory(ctx, in, follow, func(l logs.Line) {
 				select {
 				case heads[i] <- l:
 				case <-ctx.Done():
 				}
-			}
-			var kept []logs.Line
-			line := r.lines(in)
-			err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail}, func(l logs.Line) {
-				l, ok := line(l)
-				switch {
-				case !ok:
-				case !chosen:
-					put(l)
-				case r.tail > 0:
-					if kept = append(kept, l); len(kept) >= 2*r.tail {
-						kept = append(kept[:0], kept[len(kept)-r.tail:]...)
-					}
-				}
 			})
-			if chosen {
-				for _, l := range kept[max(len(kept)-r.tail, 0):] {
-					put(l)
-				}
-			}
-			if errors.Is(err, engine.ErrUnsupported) {
-				return fmt.Errorf("%s: its logging driver %s cannot be read", in.Service, in.LogDriver)
-			}
-			return err
 		})
 	}
-	// The first line of each, then always the oldest of them.
-	current := make([]*logs.Line, len(instances))
+	r.merge(heads)
+	return g.Wait()
+}
+
+// readHistory passes the lines of one container that are there to put: all that pass the filter, or the last of them.
+func (r *reading) readHistory(ctx context.Context, in engine.Instance, follow bool, put func(logs.Line)) error {
+	f, tail := &r.filter, r.tail
+	// The engine knows nothing of texts: the last lines of those that pass are found here.
+	chosen := tail >= 0 && (f.Match != nil || f.MinLevel != logs.LevelUnknown || f.Stream != logs.StreamUnknown)
+	switch {
+	case chosen:
+		tail = -1
+	case tail >= 0 && follow:
+		chosen, tail = true, tail+joinLines
+	}
+	var kept []logs.Line
+	line := r.lines(in)
+	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail}, func(l logs.Line) {
+		l, ok := line(l)
+		switch {
+		case !ok:
+		case !chosen:
+			put(l)
+		case r.tail > 0:
+			if kept = append(kept, l); len(kept)/2 >= r.tail {
+				kept = append(kept[:0], kept[len(kept)-r.tail:]...)
+			}
+		}
+	})
+	if chosen {
+		for _, l := range kept[max(len(kept)-r.tail, 0):] {
+			put(l)
+		}
+	}
+	if errors.Is(err, engine.ErrUnsupported) {
+		return fmt.Errorf("%s: its logging driver %s cannot be read", in.Service, in.LogDriver)
+	}
+	return err
+}
+
+// merge prints the lines of several containers in the order of time: the first line of each, then always the oldest of them.
+func (r *reading) merge(heads []chan logs.Line) {
+	current := make([]*logs.Line, len(heads))
 	next := func(i int) {
 		current[i] = nil
 		if l, ok := <-heads[i]; ok {
@@ -305,25 +338,18 @@ func (r *reading) history(ctx context.Context, instances []engine.Instance) erro
 		next(oldest)
 	}
 	r.print(batch)
-	return g.Wait()
 }
 
-// lines gives what makes complete lines of those that one container wrote, in its order; ok says whether a line passes the filter. It notes
-// how far it came, and copies what must not be kept.
+// lines returns what makes complete lines of those that one container wrote, in its order; ok says whether a line is new and passes the
+// filter. It copies what must not be kept.
 func (r *reading) lines(in engine.Instance) func(logs.Line) (l logs.Line, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	levels := r.levels[in.ID]
-	if levels == nil {
-		levels = &logs.Levels{}
-		r.levels[in.ID] = levels
-	}
+	c := r.container(in.ID)
 	return func(l logs.Line) (logs.Line, bool) {
-		r.mu.Lock()
-		r.last[in.ID] = l.Time
-		r.mu.Unlock()
+		if !c.dedupe.Fresh(l) {
+			return l, false
+		}
 		l.Service, l.Replica, l.Generation = in.Service, in.Replica, r.generations[in.ID]
-		l.Level = levels.Of(l.Stream, l.Text)
+		l.Level = c.levels.Of(l.Stream, l.Text)
 		ok := r.filter.Passes(&l)
 		if ok {
 			l.Text = slices.Clone(l.Text)
@@ -340,15 +366,15 @@ func (r *reading) print(lines []logs.Line) {
 
 // follow prints lines as they come, also of containers that start later, until ctx ends.
 func (r *reading) follow(ctx context.Context, instances []engine.Instance, from time.Time) error {
-	r.busy = map[string]bool{}
 	g := &group{ctx: ctx}
 	tail := func(in engine.Instance) {
+		c := r.container(in.ID)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.busy[in.ID] {
+		if c.busy {
 			return
 		}
-		r.busy[in.ID] = true
+		c.busy = true
 		g.Go("logs of "+in.Name, func(ctx context.Context) error { return r.tailOne(ctx, in) })
 	}
 	for _, in := range instances {
@@ -372,23 +398,19 @@ func (r *reading) follow(ctx context.Context, instances []engine.Instance, from 
 
 // tailOne prints the new lines of one life of a container.
 func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
+	c := r.container(in.ID)
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.busy, in.ID)
+		c.busy = false
 	}()
-	r.mu.Lock()
-	seen := r.last[in.ID]
-	r.mu.Unlock()
-	since := seen
-	if seen.IsZero() {
+	since := c.dedupe.Since()
+	if since.IsZero() {
 		since = r.filter.Since
 	}
+	c.dedupe.Reopened()
 	line := r.lines(in)
 	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(l logs.Line) {
-		if !l.Time.After(seen) {
-			return // since is inclusive
-		}
 		if l, ok := line(l); ok {
 			r.print([]logs.Line{l})
 		}
