@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"bulkhead/engine/filesync"
 	"bulkhead/engine/project"
 )
 
@@ -20,13 +19,13 @@ import (
 func (e *Engine) workFor(s *service, paths []string) *work {
 	w := newWork(time.Now())
 	for _, p := range paths {
-		if pr := s.conf.Extra.Prepare; pr != nil && under(p, pr.Watch) {
+		if pr := s.conf.Extra.Prepare; pr != nil && slices.ContainsFunc(pr.Watch, func(root string) bool { return project.Within(root, p) }) {
 			w.prepare = true
 			w.paths[p] = struct{}{}
 		}
 		for i := range s.conf.Rules {
 			r := &s.conf.Rules[i]
-			if !matches(s.conf, r, p) {
+			if !s.conf.Claims(r, p) {
 				continue
 			}
 			switch {
@@ -34,7 +33,7 @@ func (e *Engine) workFor(s *service, paths []string) *work {
 				w.rebuild = true
 			case r.Action == project.Restart:
 				w.restart = true
-			case bound(s.conf, p):
+			case s.conf.Bound(p):
 				// The file is in the container already; what is left of the action is the restart or the command.
 				switch r.Action {
 				case project.SyncRestart:
@@ -53,40 +52,11 @@ func (e *Engine) workFor(s *service, paths []string) *work {
 	return w
 }
 
-// matches says whether a changed path is a rule's. What a bind mount brings into the container anyway does not make the default rule
-// rebuild; the Dockerfile does all the same.
-func matches(conf *project.Service, r *project.Rule, path string) bool {
-	if !r.Match(path) {
-		return false
-	}
-	return !r.Default || filepath.Base(path) == filepath.Base(dockerfile(conf)) || !bound(conf, path)
-}
-
-// bound says whether a path is in the container through a bind mount.
-func bound(conf *project.Service, path string) bool {
-	for _, v := range conf.Config.Volumes {
-		if v.Type == "bind" && under(path, []string{v.Source}) {
-			return true
-		}
-	}
-	return false
-}
-
 func (w *work) addSync(rule int, path string) {
 	if w.sync[rule] == nil {
 		w.sync[rule] = map[string]struct{}{}
 	}
 	w.sync[rule][path] = struct{}{}
-}
-
-// under says whether a path is one of roots, or lies below one.
-func under(path string, roots []string) bool {
-	for _, r := range roots {
-		if path == r || strings.HasPrefix(path, strings.TrimSuffix(r, string(os.PathSeparator))+string(os.PathSeparator)) {
-			return true
-		}
-	}
-	return false
 }
 
 // laneBatch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
@@ -172,32 +142,20 @@ func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
 	}
 	e.mu.Unlock()
 	for _, h := range rs {
-		if !syncs(s.conf) {
-			break
-		}
-		have := e.holds(ctx, s, h.in.ID, h.in.ImageID)
-		for i := range s.conf.Rules {
-			r := &s.conf.Rules[i]
-			if !copies(r) {
-				continue
-			}
-			p := newParcel(s.conf, have)
-			p.addAll(r)
-			p.tidy()
-			for _, f := range p.paths() {
+		for i, paths := range e.sync.Rescan(ctx, syncTarget(s, h.in)) {
+			for _, f := range paths {
 				w.addSync(i, f)
 				w.paths[f] = struct{}{}
 			}
-			e.keep(h.in.ID, p)
 		}
 	}
 	if !s.conf.Built {
 		return
 	}
-	if note, ok := e.store.image(s.name, imageID); ok && note.Rebuild != rebuildPrint(s.conf) {
+	if e.sync.RebuildChanged(s.conf, imageID) {
 		w.rebuild = true
 	}
-	if pr := s.conf.Extra.Prepare; pr != nil && e.store.prepared(s.name) != preparePrint(pr) {
+	if pr := s.conf.Extra.Prepare; pr != nil && e.sync.Prepared(s.name) != filesync.PrepareFingerprint(pr) {
 		w.prepare = true
 	}
 }
@@ -211,33 +169,17 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, 
 		return nil // the next container gets it all when it is made
 	}
 	restart, execs := w.restart, map[int]bool{}
-	parcels := make([]*parcel, len(rs))
-	any := false
-	for n, h := range rs {
-		p := newParcel(s.conf, e.holds(ctx, s, h.in.ID, h.in.ImageID))
-		parcels[n] = p
-		for i, paths := range w.sync {
-			rule := &s.conf.Rules[i]
-			before, mounts := p.size(), false
-			for _, f := range slices.Sorted(maps.Keys(paths)) {
-				if bound(s.conf, f) {
-					mounts = true
-					continue
-				}
-				p.add(rule, f)
-			}
-			p.addNoted(rule)
-			if p.size() == before && !mounts {
-				continue
-			}
-			any = any || p.size() > before
-			restart = restart || rule.Action == project.SyncRestart
-			if rule.Action == project.SyncExec {
+	diffs, any := map[*replica]*filesync.Diff{}, false
+	for _, h := range rs {
+		d := e.sync.Compare(ctx, syncTarget(s, h.in), w.sync)
+		diffs[h.replica] = d
+		any = any || d.Differs()
+		for _, i := range d.Rules() {
+			restart = restart || s.conf.Rules[i].Action == project.SyncRestart
+			if s.conf.Rules[i].Action == project.SyncExec {
 				execs[i] = true
 			}
 		}
-		p.tidy()
-		e.keep(h.in.ID, p)
 	}
 	switch {
 	case !any && !restart && len(execs) == 0:
@@ -257,22 +199,19 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, 
 	}
 	e.doing(s, "syncing")
 	began := time.Now()
-	index := map[*replica]*parcel{}
-	for i, h := range rs {
-		index[h.replica] = parcels[i]
-	}
 	var mu sync.Mutex
-	var unread []string
+	var notCopied []string
 	if err := e.each(ctx, rs, func(ctx context.Context, h held) error {
-		left, err := e.send(ctx, s, h.in.ID, index[h.replica])
+		left, err := e.sync.Send(ctx, syncTarget(s, h.in), diffs[h.replica])
+		paths := e.warnLeft(s, left)
 		mu.Lock()
 		defer mu.Unlock()
-		unread = append(unread, left...)
+		notCopied = append(notCopied, paths...)
 		return err
 	}); err != nil {
 		return err
 	}
-	defer func() { e.mark(s, unread) }() // after what was carried out is taken off the list
+	defer func() { e.mark(s, notCopied) }() // after what was carried out is taken off the list
 	if any {
 		k().add("copy", time.Since(began))
 	}

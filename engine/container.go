@@ -10,6 +10,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"bulkhead/engine/filesync"
 	"bulkhead/engine/project"
 )
 
@@ -28,8 +29,9 @@ func (e *Engine) create(ctx context.Context, s *service, spec CreateSpec, name, 
 	e.mu.Lock()
 	s.incoming[id] = true
 	e.mu.Unlock()
-	e.remember(ctx, s, id, spec.Image.ID, true)
-	if err := e.catchUp(ctx, s, id, spec.Image.ID); err != nil {
+	t := filesync.Target{Service: s.conf, ID: id, ImageID: spec.Image.ID}
+	e.sync.RecordInitial(ctx, t, true)
+	if err := e.catchUp(ctx, s, t); err != nil {
 		return "", e.discard(ctx, s, id, err)
 	}
 	if name != "" {
@@ -87,7 +89,7 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 	}
 	e.mu.Unlock()
 	if len(s.conf.Config.PostStart) > 0 {
-		e.store.setUnhooked(id, true)
+		e.journal.SetUnhooked(id, true)
 	}
 	began := time.Now()
 	err = e.rt.Start(ctx, spec, id)
@@ -102,9 +104,9 @@ func (e *Engine) start(ctx context.Context, s *service, spec CreateSpec, id, cau
 	}
 	e.adopt(s, spec.Replica, in, cause)
 	if in.State == StateExited && in.ExitCode == 0 && !restarts(s.conf) {
-		e.store.complete(in.ID) // so soon that the event of its end was told before it was known
+		e.journal.Complete(in.ID) // so soon that the event of its end was told before it was known
 	}
-	if err := e.settleDeletes(ctx, s, id); err != nil {
+	if err := e.sync.DeleteOwed(ctx, syncTarget(s, in)); err != nil {
 		return err
 	}
 	return e.postStart(ctx, s, id)

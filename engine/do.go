@@ -77,7 +77,7 @@ func (e *Engine) firstPlan(instances []Instance) plan.Plan {
 			if err != nil {
 				continue // the lane meets the same error and shows it
 			}
-			seen := plan.Seen{Completed: e.store.completed()}
+			seen := plan.Seen{Completed: e.journal.Completed()}
 			for _, in := range instances {
 				if in.Service == name {
 					seen.Instances = append(seen.Instances, in)

@@ -14,6 +14,8 @@ import (
 
 	"bulkhead/engine/container"
 	"bulkhead/engine/fault"
+	"bulkhead/engine/filesync"
+	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
@@ -31,8 +33,10 @@ const (
 type Engine struct {
 	opts  Options
 	rt    *container.Complete
-	store *store // what outlives the process; set before lanes start
 	files *watch.Watcher
+
+	journal *journal.Journal // what outlives the process; set, like sync, before lanes start
+	sync    *filesync.Syncer
 
 	starts   chan struct{} // slots for creating and starting containers
 	ranges   chan struct{} // capacity 1: the turn of those whose host port the engine picks
@@ -121,7 +125,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.info = info
 	e.bump()
 	e.mu.Unlock()
-	e.store = openStore(e.opts.StateDir, info.ID, e.name)
+	e.openJournal(info.ID)
 
 	// A panic in any of these becomes Run's error, so that the caller can give the terminal back.
 	g, gctx := errgroup.WithContext(ctx)
@@ -158,7 +162,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.phase = PhaseStopped
 	e.bump()
 	e.mu.Unlock()
-	if flush := e.store.flush(); err == nil {
+	if flush := e.journal.Flush(); err == nil {
 		err = flush
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {

@@ -93,7 +93,7 @@ func (e *Engine) postStart(ctx context.Context, s *service, id string) error {
 	if err := e.hooks(ctx, s, id, "post_start", s.conf.Config.PostStart); err != nil {
 		return err
 	}
-	e.store.setUnhooked(id, false)
+	e.journal.SetUnhooked(id, false)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := s.byID(id); r != nil && r.unhooked {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/filesync"
 	"bulkhead/engine/project"
 )
 
@@ -55,13 +56,10 @@ func (e *Engine) imageNeed(ctx context.Context, s *service, t *task, why string,
 		return have, "", nil
 	}
 	// What the image was built from is known only for images that we built. Changed while nobody watched: catch up.
-	note, ok := e.store.image(s.name, have.ID)
 	switch {
-	case !ok:
-		return have, "", nil
-	case fresh && note.Context != contextPrint(conf):
+	case fresh && e.sync.ContextChanged(conf, have.ID):
 		return have, "files changed since the image was built", nil
-	case !fresh && note.Rebuild != rebuildPrint(conf):
+	case !fresh && e.sync.RebuildChanged(conf, have.ID):
 		return have, "files changed while nobody watched", nil
 	}
 	return have, "", nil
@@ -180,14 +178,13 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 	before := e.imageOf(s).ID
 	for times := 0; ; times++ {
 		var err error
-		var note imageNote
+		var inputs filesync.BuildInputs
 		ictx, done := e.imaging(ctx, s, "", times)
 		if why == "" {
 			err = timed(k, "pull", func() error { return e.pull(ictx, s, cause) })
 		} else {
 			// What is read before the build can only be older than what is built: a change in between is built once more, and none is missed.
-			files, _ := e.store.baseline(s.name, before)
-			note = imageNote{Context: contextPrint(s.conf), Rebuild: rebuildPrint(s.conf), Files: scanSync(s.conf, files)}
+			inputs = e.sync.BuildInputs(s.conf, before)
 			err = timed(k, "build", func() error { return e.build(ictx, s, why, cause) })
 		}
 		superseded := errors.Is(context.Cause(ictx), errSuperseded)
@@ -219,7 +216,7 @@ func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, 
 			return nil, say(err, "look for image %s, just made", s.conf.Image)
 		}
 		if why != "" {
-			e.store.setImage(s.name, img.ID, before, note)
+			e.sync.RecordBuild(s.name, img.ID, before, inputs)
 		}
 		return &img, nil
 	}

@@ -89,9 +89,7 @@ func (e *Engine) keepLedgers(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := e.store.flush(); err != nil {
-			e.warn(err.Error())
-		}
+		_ = e.journal.Flush() // it has reported the error, once, and tries again with the next tick
 		e.lookAtBystanders(recorded)
 	}
 }

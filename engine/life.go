@@ -58,7 +58,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		in.Health = prev.Health
 	}
 	r.inst = in
-	r.unhooked = len(s.conf.Config.PostStart) > 0 && e.store.unhooked(in.ID)
+	r.unhooked = len(s.conf.Config.PostStart) > 0 && e.journal.Unhooked(in.ID)
 	delete(s.incoming, in.ID)
 	if newLife {
 		if prev.ID == in.ID && !prev.Started.IsZero() && prev.State != StateCreated {
@@ -68,7 +68,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		if follows {
 			r.generation = back.generation
 		} else {
-			r.generation = e.store.generation(s.name, n, in.Identity)
+			r.generation = e.journal.Generation(s.name, n, in.ID, in.Started)
 			r.lives.begin(turn{began: true, beside: prev.ID != in.ID && prev.State == StateRunning, generation: r.generation, started: in.Started, cause: cause}, in.Finished)
 		}
 		r.early, r.last = false, Stats{}
@@ -175,7 +175,7 @@ func (e *Engine) refresh(ctx context.Context, s *service, id, cause string) erro
 func (e *Engine) forget(s *service, id, cause string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.store.drop(id)
+	e.dropRecords(id)
 	delete(s.incoming, id)
 	r := s.byID(id)
 	if r == nil {
@@ -313,7 +313,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		if !r.byUs && r.blame == "" {
 			cause = EndedByItself
 			if ev.ExitCode == 0 && !restarts(s.conf) {
-				e.store.complete(ev.ID)
+				e.journal.Complete(ev.ID)
 			}
 		}
 		why := cause
@@ -358,7 +358,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	if err := e.refresh(ctx, s, ev.ID, cause); err != nil && ctx.Err() == nil {
 		e.warn(err.Error())
 	}
-	if (ev.Kind == EventStarted || ev.Kind == EventRestarted) && len(e.store.owes(ev.ID)) > 0 {
+	if (ev.Kind == EventStarted || ev.Kind == EventRestarted) && e.sync.Owes(ev.ID) {
 		e.lookAfter(s) // whoever started it: what could not be deleted while it did not run can be now
 	}
 }
@@ -367,7 +367,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 func (e *Engine) lookAfter(s *service) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if syncs(s.conf) {
+	if s.conf.Syncs() {
 		s.enqueue(&task{verb: verbLook, cause: "its container was started by another program", done: make(chan error, 1)})
 	}
 }

@@ -18,9 +18,6 @@ func TestPipesAreNotOpened(t *testing.T) {
 	if err := syscall.Mkfifo(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sumOf(file); err == nil {
-		t.Error("a pipe was hashed")
-	}
 	p := &project.Project{Secrets: map[string]types.SecretConfig{"s": {File: file}}}
 	s := &project.Service{Name: "a"}
 	s.Config.Secrets = []types.ServiceSecretConfig{{Source: "s"}}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/engine/filesync"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
@@ -43,20 +44,6 @@ func (p *PrepareError) Error() string {
 
 func (p *PrepareError) Unwrap() error { return p.Err }
 
-// preparePrint is a value for all that a prepare command depends on.
-func preparePrint(p *project.Prepare) string {
-	t := table{}
-	for _, root := range p.Watch {
-		found, _ := scan(root, nil, nil)
-		maps.Copy(t, found)
-	}
-	text := p.Run
-	for _, k := range slices.Sorted(maps.Keys(p.Env)) {
-		text += "\n" + k + "=" + p.Env[k]
-	}
-	return t.print() + " " + text
-}
-
 // prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last
 // succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun anew.
 func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, cause string, force bool) error {
@@ -64,8 +51,8 @@ func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, ca
 	if p == nil {
 		return nil
 	}
-	print := preparePrint(p)
-	if !force && print == e.store.prepared(s.name) && allThere(s.conf) {
+	fingerprint := filesync.PrepareFingerprint(p)
+	if !force && fingerprint == e.sync.Prepared(s.name) && allThere(s.conf) {
 		return nil
 	}
 	select {
@@ -85,14 +72,14 @@ func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, ca
 				w.merge(newer)
 			}
 			e.mu.Unlock()
-			print = preparePrint(p)
+			fingerprint = filesync.PrepareFingerprint(p)
 			continue
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err == nil {
-			e.store.setPrepared(s.name, print)
+			e.sync.RecordPrepared(s.name, fingerprint)
 		}
 		return err
 	}

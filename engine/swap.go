@@ -78,7 +78,7 @@ func (e *Engine) clearAway(ctx context.Context, s *service, id string) {
 		e.warn(firstLine(say(err, "remove the old container of %s", s.name))) // the next up finds it and tries again
 		return
 	}
-	e.store.drop(id)
+	e.dropRecords(id)
 	e.dropImages(ctx)
 }
 

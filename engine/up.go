@@ -104,7 +104,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	}
 	wanted.Recreate = t.first && e.opts.Recreate
 	e.mu.Lock()
-	seen := plan.Seen{Completed: e.store.completed()}
+	seen := plan.Seen{Completed: e.journal.Completed()}
 	wanted.Joined, wanted.JoinedWhy = e.joinedLocked(s)
 	for _, r := range s.sorted() {
 		if r.inst.ID != "" {
@@ -174,7 +174,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 			}
 		case plan.Start:
 			starts[n] = func(ctx context.Context) error {
-				if err := e.catchUp(ctx, s, st.Seen.ID, st.Seen.ImageID); err != nil {
+				if err := e.catchUp(ctx, s, syncTarget(s, st.Seen)); err != nil {
 					return err
 				}
 				return e.start(ctx, s, spec(n), st.Seen.ID, t.cause, k)
@@ -182,7 +182,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 		case plan.Restart:
 			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, s, spec(n), st.Seen.ID, st.Reason, k) }
 		case plan.Keep:
-			if e.store.unhooked(st.Seen.ID) && st.Seen.State == StateRunning {
+			if e.journal.Unhooked(st.Seen.ID) && st.Seen.State == StateRunning {
 				starts[n] = func(ctx context.Context) error { return e.postStart(ctx, s, st.Seen.ID) }
 			}
 		case plan.Unpause:

@@ -50,6 +50,7 @@ type Journal struct {
 
 	generations *Table[life]
 	completed   *Table[bool]
+	unhooked    *Table[bool]
 }
 
 type snapshotter interface{ snapshotLocked() any }
@@ -68,6 +69,7 @@ func Open(o Options) *Journal {
 		}
 	}
 	j.generations, j.completed = TableOf[life](j, "generations"), TableOf[bool](j, "completed")
+	j.unhooked = TableOf[bool](j, "unhooked")
 	return j
 }
 

@@ -52,4 +52,22 @@ func (j *Journal) Completed() map[string]bool {
 }
 
 // Forget drops a container that is gone. The generation of its replica stays known.
-func (j *Journal) Forget(id string) { j.completed.Delete(id) }
+func (j *Journal) Forget(id string) {
+	j.completed.Delete(id)
+	j.unhooked.Delete(id)
+}
+
+// Unhooked says whether post_start hooks of a container have not succeeded since its last start.
+func (j *Journal) Unhooked(id string) bool {
+	unhooked, _ := j.unhooked.Get(id)
+	return unhooked
+}
+
+// SetUnhooked notes whether they have not.
+func (j *Journal) SetUnhooked(id string, unhooked bool) {
+	if unhooked {
+		j.unhooked.Set(id, true)
+	} else {
+		j.unhooked.Delete(id)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
 )
 
@@ -80,7 +81,7 @@ func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
 	r.out = newPrinter(a.parts.Stdout)
 	r.out.json, r.out.stamps = f.json, f.stamps
 	r.out.colour = a.colours() && !f.noColor
-	r.generations = engine.Generations(a.stateDir(), a.info.ID, name)
+	r.generations = journal.Generations(a.stateDir(), a.info.ID, name)
 	explain := func(err error) error { return err }
 	if !f.follow {
 		ctx, explain = a.attended(ctx, name, nil)

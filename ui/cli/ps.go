@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
@@ -115,7 +116,7 @@ func (a *app) directRows(ctx context.Context, name string, p *project.Project, a
 	if err != nil {
 		return nil, fmt.Errorf("list the containers of %s: %w", name, err)
 	}
-	generations := engine.Generations(a.stateDir(), a.info.ID, name)
+	generations := journal.Generations(a.stateDir(), a.info.ID, name)
 	rows := []psRow{}
 	for _, in := range instances {
 		if in.State == engine.StateExited || in.State == engine.StateCreated {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine
+package filesync
 
 import (
 	"archive/tar"
@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/engine/container"
+	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -63,7 +65,7 @@ func (b *box) CopyTo(_ context.Context, _ string, r io.Reader, replace bool) err
 		if was := strings.HasPrefix(old, "d"); there && was != mode.IsDir() {
 			if !replace {
 				b.mu.Unlock()
-				return fmt.Errorf("%w: cannot overwrite %s", ErrConflict, at)
+				return fmt.Errorf("%w: cannot overwrite %s", container.ErrConflict, at)
 			}
 			b.removeLocked(at)
 		}
@@ -92,19 +94,19 @@ func (b *box) Delete(_ context.Context, _, _ string, paths []string) error {
 	return nil
 }
 
-func (b *box) Stat(_ context.Context, _ string, paths []string) (map[string]Entry, error) {
+func (b *box) Stat(_ context.Context, _ string, paths []string) (map[string]container.Entry, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := map[string]Entry{}
+	out := map[string]container.Entry{}
 	for _, at := range paths {
 		switch s, ok := b.all[at]; {
 		case !ok:
 		case strings.HasPrefix(s, "d"):
-			out[at] = Entry{Mode: fs.ModeDir | 0o755}
+			out[at] = container.Entry{Mode: fs.ModeDir | 0o755}
 		case strings.HasPrefix(s, "-> "):
-			out[at] = Entry{Mode: fs.ModeSymlink | 0o777, Link: s[3:]}
+			out[at] = container.Entry{Mode: fs.ModeSymlink | 0o777, Link: s[3:]}
 		default:
-			out[at] = Entry{Mode: 0o644}
+			out[at] = container.Entry{Mode: 0o644}
 		}
 	}
 	return out, nil
@@ -152,7 +154,7 @@ func onDisk(dir string) map[string]string {
 	return out
 }
 
-// mirror watches one folder and keeps a box equal to it, by the engine's own way from a batch to what is sent.
+// mirror watches one folder and keeps a box equal to it, by the way that the engine goes from a batch to what is sent.
 type mirror struct {
 	t    *testing.T
 	src  string
@@ -167,17 +169,18 @@ func newMirror(t *testing.T, src string, poll bool) *mirror {
 	m := &mirror{t: t, src: src, box: &box{all: map[string]string{}}}
 	conf := &project.Service{Name: "a", Replicas: 1, Rules: []project.Rule{{Action: project.Sync, Path: src, Target: mirrored, InitialSync: true}}}
 	m.rule = &conf.Rules[0]
-	e := New(Options{Project: &project.Project{Name: "p", Dir: filepath.Dir(src), Services: []*project.Service{conf}}, Runtime: m.box})
-	e.store = openStore("", "", "")
+	y := New(m.box, journal.Open(journal.Options{}))
 	w, err := watch.New(watch.Options{Poll: 50 * time.Millisecond, ForcePoll: poll})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.SetRoots(e.roots())
+	w.SetRoots([]watch.Root{{Path: src, Ignore: func(path string, dir bool) bool {
+		return watch.Ephemeral(filepath.Base(path)) || m.rule.Ignored(path, dir)
+	}}})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- w.Run(ctx) }()
-	go func() { ended <- m.follow(ctx, e, w) }()
+	go func() { ended <- m.follow(ctx, y, Target{Service: conf, ID: "id"}, w) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(<-ended, <-ended); err != nil {
@@ -188,28 +191,24 @@ func newMirror(t *testing.T, src string, poll bool) *mirror {
 	return m
 }
 
-func (m *mirror) follow(ctx context.Context, e *Engine, w *watch.Watcher) error {
-	s := e.svcs["a"]
+func (m *mirror) follow(ctx context.Context, y *Syncer, t Target, w *watch.Watcher) error {
+	y.records.change(t.ID, func(_, _ Manifest) {}) // it is known to have nothing
 	for b := range w.Batches() {
-		have := e.store.files("id")
-		if have == nil {
-			have = table{}
-		}
-		var p *parcel
+		var d *Diff
 		if b.Lost {
-			p = differences(s.conf, have)
+			d = diffAll(t.Service, y.records.has(t.ID))
+			y.learn(t.ID, d)
 		} else {
-			p = newParcel(s.conf, have)
+			changed := map[string]struct{}{}
 			for _, f := range b.Paths {
 				if m.rule.Match(f) {
-					p.add(m.rule, f)
+					changed[f] = struct{}{}
 				}
 			}
-			p.tidy()
+			d = y.Compare(ctx, t, map[int]map[string]struct{}{0: changed})
 		}
-		e.keep("id", p)
-		if _, err := e.send(ctx, s, "id", p); err != nil {
-			return fmt.Errorf("send %v: %w", p, err)
+		if _, err := y.Send(ctx, t, d); err != nil {
+			return fmt.Errorf("send %v: %w", d, err)
 		}
 	}
 	return nil
@@ -395,10 +394,10 @@ func TestFolderThatWasReplacedIsComparedWhole(t *testing.T) {
 		{"f", ""},
 		{"", "-/app/dist/deep -/app/dist/gone -/app/distant/f"},
 	} {
-		p := newParcel(&project.Service{Rules: []project.Rule{*rule}}, have)
+		p := newDiff(&project.Service{Rules: []project.Rule{*rule}}, have)
 		p.add(rule, filepath.Join(dir, tt.reported))
-		if p.tidy(); p.String() != tt.want {
-			t.Errorf("when %q is reported, the parcel is %q, want %q", tt.reported, p, tt.want)
+		if p.finish(); p.String() != tt.want {
+			t.Errorf("when %q is reported, the diff is %q, want %q", tt.reported, p, tt.want)
 		}
 	}
 }
@@ -425,8 +424,8 @@ func TestFileThatTookAnothersPlaceWithItsTimesIsSent(t *testing.T) {
 		if err := errors.Join(os.RemoveAll(filepath.Join(dir, "src/d")), os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "src/d"))); err != nil {
 			t.Fatal(err)
 		}
-		if p := parcelOf(rule, have); p.String() != "/app/d/f" {
-			t.Errorf("the parcel is %q, want /app/d/f", p)
+		if p := diffOf(rule, have); p.String() != "/app/d/f" {
+			t.Errorf("the diff is %q, want /app/d/f", p)
 		}
 		return
 	}

@@ -1,4 +1,4 @@
-package engine
+package filesync
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 // changed is when a file was last changed in any way, its times and its mode included; 0 when the system does not tell.
 func changed(fi fs.FileInfo) int64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return st.Ctim.Nano()
+		return st.Ctimespec.Nano()
 	}
 	return 0
 }

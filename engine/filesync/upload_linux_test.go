@@ -1,4 +1,4 @@
-package engine
+package filesync
 
 import (
 	"archive/tar"
@@ -45,20 +45,20 @@ func TestWhatCannotBeReadIsSaidAndTheRestGoes(t *testing.T) {
 	}
 	defer os.Chmod(filepath.Join(dir, "closed"), 0o755)
 	asNobody(t, func() {
-		p := parcelOf(rule, have)
-		if want := "/app/closed /app/open /app/secret"; p.String() != want || !slices.Contains(p.blind, filepath.Join(dir, "closed")) {
-			t.Errorf("the parcel is %s, want %s; could not look at %v", p, want, p.blind)
+		p := diffOf(rule, have)
+		if want := "/app/closed /app/open /app/secret"; p.String() != want || !slices.Contains(p.unreadable, filepath.Join(dir, "closed")) {
+			t.Errorf("the diff is %s, want %s; could not look at %v", p, want, p.unreadable)
 		}
-		l := &load{sent: table{}}
+		u := &upload{sent: Manifest{}}
 		for _, at := range []string{"/app/open", "/app/secret"} {
-			l.entries = append(l.entries, entry{at: at, file: p.files[at].file, note: p.files[at].note})
+			u.entries = append(u.entries, entry{at: at, file: p.files[at].file, stat: p.files[at].stat})
 		}
 		var out bytes.Buffer
-		if err := l.write(&out); err != nil || !slices.Equal(l.unread, []string{secret}) {
-			t.Errorf("error %v, unread %v", err, l.unread)
+		if err := u.write(&out); err != nil || !slices.Equal(u.unreadable, []string{secret}) {
+			t.Errorf("error %v, unread %v", err, u.unreadable)
 		}
-		if _, ok := l.sent["/app/secret"]; ok || len(l.sent) != 1 {
-			t.Errorf("noted as sent: %v", l.sent)
+		if _, ok := u.sent["/app/secret"]; ok || len(u.sent) != 1 {
+			t.Errorf("noted as sent: %v", u.sent)
 		}
 		if got := unpacked(t, &out)["app/open"]; got != "new" {
 			t.Errorf("the file that can be read holds %q", got)
@@ -98,21 +98,21 @@ func TestFileThatChangesWhileItIsSentCountsAsChanged(t *testing.T) {
 	} {
 		f := put(t, dir, what, string(bytes.Repeat([]byte("x"), size)))
 		put(t, dir, "z after "+what, "after")
-		l := &load{sent: table{}}
-		for at, it := range parcelOf(rule, table{}).files {
-			l.entries = append(l.entries, entry{at: at, file: it.file, note: it.note})
+		u := &upload{sent: Manifest{}}
+		for at, it := range diffOf(rule, Manifest{}).files {
+			u.entries = append(u.entries, entry{at: at, file: it.file, stat: it.stat})
 		}
-		slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare([]byte(a.at), []byte(b.at)) })
+		slices.SortFunc(u.entries, func(a, b entry) int { return bytes.Compare([]byte(a.at), []byte(b.at)) })
 		var out bytes.Buffer
 		w := &meddler{w: &out, after: size / 3, do: func() error { return do(f) }}
-		if err := l.write(w); err != nil {
+		if err := u.write(w); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 		files := unpacked(t, &out)
 		if files["app/z after "+what] != "after" {
 			t.Errorf("%s: the file behind it holds %q", what, files["app/z after "+what])
 		}
-		n, noted := l.sent["/app/"+what]
+		n, noted := u.sent["/app/"+what]
 		if whole := n.Sum != ""; !noted || whole != (what == "stays") {
 			t.Errorf("%s: noted: %v, as sent whole: %v", what, noted, whole)
 		}

@@ -1,4 +1,4 @@
-package engine
+package filesync
 
 import (
 	"io/fs"
@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/types"
-
+	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
 )
 
@@ -54,12 +53,12 @@ func put(t *testing.T, dir, name, text string) string {
 }
 
 // parcelOf compares everything below a rule with what a container has.
-func parcelOf(r *project.Rule, have table) *parcel {
-	return differences(&project.Service{Rules: []project.Rule{*r}}, have)
+func diffOf(r *project.Rule, have Manifest) *Diff {
+	return diffAll(&project.Service{Rules: []project.Rule{*r}}, have)
 }
 
 // has is what a container has that was given everything below a rule a while ago.
-func has(r *project.Rule) table {
+func has(r *project.Rule) Manifest {
 	t := scanSync(&project.Service{Rules: []project.Rule{*r}}, nil)
 	for at, n := range t {
 		n.At += int64(time.Hour)
@@ -68,17 +67,17 @@ func has(r *project.Rule) table {
 	return t
 }
 
-// sends lists what a parcel sends, and with a minus what it deletes.
-func (p *parcel) String() string {
-	all := slices.Collect(maps.Keys(p.files))
-	for at := range p.deletes {
+// String lists what a diff sends, and with a minus what it deletes.
+func (d *Diff) String() string {
+	all := slices.Collect(maps.Keys(d.files))
+	for at := range d.deletes {
 		all = append(all, "-"+at)
 	}
 	slices.Sort(all)
 	return strings.Join(all, " ")
 }
 
-func TestParcelHoldsOnlyWhatDiffers(t *testing.T) {
+func TestDiffHoldsOnlyWhatDiffers(t *testing.T) {
 	dir := t.TempDir()
 	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
 	same, changed := put(t, dir, "same", "x"), put(t, dir, "changed", "x")
@@ -86,8 +85,8 @@ func TestParcelHoldsOnlyWhatDiffers(t *testing.T) {
 	put(t, dir, "kept/file", "x")
 	gone := put(t, dir, "kept/gone", "x")
 	have := has(rule)
-	if p := parcelOf(rule, have); !p.empty() {
-		t.Errorf("nothing changed, and the parcel is %s", p)
+	if p := diffOf(rule, have); !p.empty() {
+		t.Errorf("nothing changed, and the diff is %s", p)
 	}
 	put(t, dir, "changed", "longer")
 	fresh := put(t, dir, "sub/fresh", "x")
@@ -97,15 +96,15 @@ func TestParcelHoldsOnlyWhatDiffers(t *testing.T) {
 		}
 	}
 	const want = "-/app/kept/gone -/app/old /app/changed /app/sub /app/sub/fresh"
-	if p := parcelOf(rule, have); p.String() != want {
-		t.Errorf("the parcel is %s, want %s", p, want)
+	if p := diffOf(rule, have); p.String() != want {
+		t.Errorf("the diff is %s, want %s", p, want)
 	}
-	p := newParcel(&project.Service{Rules: []project.Rule{*rule}}, have)
+	p := newDiff(&project.Service{Rules: []project.Rule{*rule}}, have)
 	for _, f := range []string{same, changed, fresh, filepath.Join(dir, "sub"), filepath.Join(dir, "old"), gone, filepath.Join(dir, "never/seen")} {
 		p.add(rule, f)
 	}
-	if p.tidy(); p.String() != want {
-		t.Errorf("by notices the parcel is %s, want %s", p, want)
+	if p.finish(); p.String() != want {
+		t.Errorf("by notices the diff is %s, want %s", p, want)
 	}
 }
 
@@ -134,8 +133,8 @@ func TestTieOfSizeAndTimeIsDecidedByContent(t *testing.T) {
 		{"another size with the same time", "more content", old, "/bin/x"},
 	} {
 		set(tt.text, tt.at)
-		if p := parcelOf(rule, have); p.String() != tt.want {
-			t.Errorf("%s: the parcel is %q, want %q", tt.what, p, tt.want)
+		if p := diffOf(rule, have); p.String() != tt.want {
+			t.Errorf("%s: the diff is %q, want %q", tt.what, p, tt.want)
 		}
 	}
 
@@ -145,11 +144,11 @@ func TestTieOfSizeAndTimeIsDecidedByContent(t *testing.T) {
 	n := have["/bin/x"]
 	n.At = n.Ctime + int64(time.Millisecond)
 	n.Sum = strings.Repeat("0", 64)
-	if p := parcelOf(rule, table{"/bin/x": n}); p.String() != "/bin/x" {
-		t.Errorf("a file that was noted too soon after its change: the parcel is %q", p)
+	if p := diffOf(rule, Manifest{"/bin/x": n}); p.String() != "/bin/x" {
+		t.Errorf("a file that was noted too soon after its change: the diff is %q", p)
 	}
 	n.At = n.Ctime + int64(time.Minute)
-	if p := parcelOf(rule, table{"/bin/x": n}); !p.empty() {
+	if p := diffOf(rule, Manifest{"/bin/x": n}); !p.empty() {
 		t.Errorf("a file that had been still for long is read again: %q", p)
 	}
 }
@@ -192,22 +191,22 @@ func TestEveryKindOfChangeIsSeen(t *testing.T) {
 		// What the container has is brought on from step to step, as a sync does it.
 		have := has(rule)
 		tt.do()
-		p := parcelOf(rule, have)
+		p := diffOf(rule, have)
 		if p.String() != tt.want {
-			t.Errorf("%s: the parcel is %s, want %s", tt.what, p, tt.want)
+			t.Errorf("%s: the diff is %s, want %s", tt.what, p, tt.want)
 		}
 		// Notices name all that is there and all that was.
-		p = newParcel(&project.Service{Rules: []project.Rule{*rule}}, have)
+		p = newDiff(&project.Service{Rules: []project.Rule{*rule}}, have)
 		disk, _ := scanRule(rule)
 		for at := range have {
 			file, _ := origin(rule, at)
-			disk[file] = fileNote{}
+			disk[file] = FileStat{}
 		}
 		for file := range disk {
 			p.add(rule, file)
 		}
-		if p.tidy(); p.String() != tt.want {
-			t.Errorf("%s: by notices the parcel is %s, want %s", tt.what, p, tt.want)
+		if p.finish(); p.String() != tt.want {
+			t.Errorf("%s: by notices the diff is %s, want %s", tt.what, p, tt.want)
 		}
 	}
 }
@@ -221,107 +220,41 @@ func TestTwoRulesForOnePathGiveItTwice(t *testing.T) {
 		{Action: project.Sync, Path: filepath.Join(dir, "web"), Target: "/www"},
 		{Action: project.Sync, Path: filepath.Join(dir, "more"), Target: "/www/"},
 	}}
-	p := differences(conf, table{})
+	p := diffAll(conf, Manifest{})
 	if got, want := p.String(), "/app/more /app/more/index /app/web /app/web/index /www/index"; got != want {
-		t.Errorf("the parcel is %s, want %s", got, want)
+		t.Errorf("the diff is %s, want %s", got, want)
 	}
 	// What one rule takes away another may still give.
 	have := scanSync(conf, nil)
 	if err := os.Remove(filepath.Join(dir, "more/index")); err != nil {
 		t.Fatal(err)
 	}
-	p = differences(conf, have)
+	p = diffAll(conf, have)
 	if got := p.files["/www/index"].file; got != filepath.Join(dir, "web/index") || p.deletes["/www/index"] != "" {
-		t.Errorf("the parcel is %s, /www/index from %q", p, got)
+		t.Errorf("the diff is %s, /www/index from %q", p, got)
 	}
 }
 
 func TestPathsThatAreNotTextOutliveTheProcess(t *testing.T) {
 	base := t.TempDir()
-	s := openStore(base, "e", "p")
+	opened := func() (*journal.Journal, *Syncer) {
+		j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p", Warn: func(text string) { t.Error(text) }})
+		return j, New(nil, j)
+	}
+	j, y := opened()
 	odd := "/app/\xff\n"
-	s.change("c1", func(have, owes table) {
-		have[odd] = fileNote{Mode: 1}
-		owes[odd] = fileNote{Link: "\xfe"}
+	y.records.change("c1", func(has, owes Manifest) {
+		has[odd] = FileStat{Mode: 1}
+		owes[odd] = FileStat{Link: "\xfe"}
 	})
-	if err := s.flush(); err != nil {
+	if err := j.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	s = openStore(base, "e", "p")
-	if s.files("c1")[odd].Mode != 1 || s.owes("c1")[odd].Link != "\xfe" {
-		t.Errorf("files %v, owes %v", s.files("c1"), s.owes("c1"))
+	_, y = opened()
+	if y.records.has("c1")[odd].Mode != 1 || y.records.owes("c1")[odd].Link != "\xfe" || !y.Owes("c1") {
+		t.Errorf("has %v, owes %v", y.records.has("c1"), y.records.owes("c1"))
 	}
-}
-
-func TestStateOutlivesTheProcess(t *testing.T) {
-	base := t.TempDir()
-	s := openStore(base, "EN:GI/NE", "shop")
-	id := Identity{ID: "c1", Started: time.Unix(5, 0)}
-	if g := s.generation("web", 1, id); g != 1 {
-		t.Errorf("first life is generation %d", g)
-	}
-	id.Started = time.Unix(9, 0)
-	if g := s.generation("web", 1, id); g != 2 {
-		t.Errorf("second life is generation %d", g)
-	}
-	s.complete("c9")
-	s.change("c1", func(have, _ table) { have["/x"] = fileNote{Size: 3} })
-	if err := s.flush(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(base, "EN:GI/NE", "shop")
-	if g := s.generation("web", 1, id); g != 2 {
-		t.Errorf("the same life is generation %d after a restart of the program", g)
-	}
-	if !s.completed()["c9"] || s.files("c1")["/x"].Size != 3 {
-		t.Errorf("completed %v, files %v", s.completed(), s.files("c1"))
-	}
-	if got := Generations(base, "EN:GI/NE", "shop")["c1"]; got != 2 {
-		t.Errorf("Generations gives %d", got)
-	}
-}
-
-func TestWorkIsMergedAndSaysItsCause(t *testing.T) {
-	e := &Engine{dir: "/p"}
-	s := &service{conf: &project.Service{Name: "a", Extra: project.Extra{Prepare: &project.Prepare{Run: "make", Watch: []string{"/p/lib"}}}}}
-	w := e.workFor(s, []string{"/p/lib/x.go", "/p/libother"})
-	if !w.prepare || len(w.paths) != 1 || w.cause("/p") != "lib/x.go saved" {
-		t.Errorf("work %+v, cause %q", w, w.cause("/p"))
-	}
-	w.merge(&work{at: w.at.Add(-time.Second), paths: map[string]struct{}{"/p/y": {}}, rebuild: true})
-	if !w.prepare || !w.rebuild || w.cause("/p") != "2 files saved" {
-		t.Errorf("merged %+v, cause %q", w, w.cause("/p"))
-	}
-}
-
-func TestBindMountedFilesDoNotRebuildByTheDefaultRule(t *testing.T) {
-	conf := &project.Service{Name: "a", Built: true, Rules: []project.Rule{{Action: project.Rebuild, Path: "/p", Default: true}}}
-	conf.Config.Build = &types.BuildConfig{Context: "/p"}
-	conf.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: "/p/src", Target: "/app"}}
-	e := &Engine{dir: "/p"}
-	for path, want := range map[string]bool{"/p/src/app.py": false, "/p/requirements.txt": true, "/p/src/Dockerfile": true} {
-		if got := e.workFor(&service{conf: conf}, []string{path}).rebuild; got != want {
-			t.Errorf("%s rebuilds: %v, want %v", path, got, want)
-		}
-	}
-}
-
-func TestContentOfASecretFileCounts(t *testing.T) {
-	f := put(t, t.TempDir(), "token", "one")
-	conf := &project.Service{Name: "a"}
-	conf.Config.Secrets = []types.ServiceSecretConfig{{Source: "token"}}
-	p := &project.Project{Compose: &types.Project{}, Secrets: map[string]types.SecretConfig{"token": {File: f}}}
-	before := contentHash(p, conf)
-	if before == "" || contentHash(p, conf) != before {
-		t.Fatalf("hash %q, then %q", before, contentHash(p, conf))
-	}
-	if err := os.WriteFile(f, []byte("two"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if contentHash(p, conf) == before {
-		t.Error("another content has the same hash")
-	}
-	if got := contentHash(p, &project.Service{Name: "b"}); got != "" {
-		t.Errorf("a service without secrets has the hash %q", got)
+	if y.Forget("c1"); y.Owes("c1") || y.records.has("c1") != nil {
+		t.Error("a container that is gone is still known")
 	}
 }

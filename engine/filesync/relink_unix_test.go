@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine
+package filesync
 
 import (
 	"errors"
@@ -66,27 +66,27 @@ func TestLinkOfARuleStandsForWhatItLeadsTo(t *testing.T) {
 	one := &project.Rule{Action: project.Sync, Path: file, Target: "/etc/file"}
 	haveTree, haveOne := has(tree), has(one)
 	conf := &project.Service{Rules: []project.Rule{{Action: project.Rebuild, Path: cur}}}
-	before := rebuildPrint(conf)
-	if p := parcelOf(tree, haveTree); len(haveTree) != 1 || !p.empty() {
-		t.Errorf("nothing changed: it has %v, and the parcel is %s", haveTree, p)
+	before := rebuildFingerprint(conf)
+	if p := diffOf(tree, haveTree); len(haveTree) != 1 || !p.empty() {
+		t.Errorf("nothing changed: it has %v, and the diff is %s", haveTree, p)
 	}
 	if n := haveOne["/etc/file"]; !n.mode().IsRegular() {
 		t.Errorf("the file behind a link is noted as %v", n.mode())
 	}
 	relink(t, "r2", cur)
 	relink(t, "f2", file)
-	if p := parcelOf(tree, haveTree); p.String() != "-/app/old /app/new" {
-		t.Errorf("after the link was pointed elsewhere, the parcel is %s", p)
+	if p := diffOf(tree, haveTree); p.String() != "-/app/old /app/new" {
+		t.Errorf("after the link was pointed elsewhere, the diff is %s", p)
 	}
-	if p := parcelOf(one, haveOne); p.String() != "/etc/file" {
-		t.Errorf("after the file's link was pointed elsewhere, the parcel is %s", p)
+	if p := diffOf(one, haveOne); p.String() != "/etc/file" {
+		t.Errorf("after the file's link was pointed elsewhere, the diff is %s", p)
 	}
-	if rebuildPrint(conf) == before {
+	if rebuildFingerprint(conf) == before {
 		t.Error("a rebuild rule's link was pointed elsewhere, and its files count as the same")
 	}
-	p := newParcel(&project.Service{Rules: []project.Rule{*tree}}, haveTree)
+	p := newDiff(&project.Service{Rules: []project.Rule{*tree}}, haveTree)
 	p.add(tree, cur)
-	if p.tidy(); p.String() != "-/app/old" {
-		t.Errorf("when the link is reported, the parcel is %s", p)
+	if p.finish(); p.String() != "-/app/old" {
+		t.Errorf("when the link is reported, the diff is %s", p)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine
+package filesync
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
 )
 
@@ -31,23 +32,22 @@ func TestWayThroughTheLinksOfAnImage(t *testing.T) {
 	conf := &project.Service{Name: "a", Rules: []project.Rule{
 		{Action: project.Sync, Path: dir, Target: "/t"}, {Action: project.Sync, Path: one, Target: "/etc/one"}, {Action: project.Sync, Path: folder, Target: "/etc/folder"},
 	}}
-	e := New(Options{Project: &project.Project{Name: "p", Dir: dir, Services: []*project.Service{conf}}, Runtime: b})
-	e.store = openStore("", "", "")
+	y := New(b, journal.Open(journal.Options{}))
 	// What was put there as a folder, or as a file, is not the image's.
-	have := table{"/t/swapped": {Mode: uint32(fs.ModeDir | 0o755), Seen: true}, "/etc/folder": {Mode: 0o600, Seen: true}}
-	p := differences(conf, have)
-	l := &load{sent: table{}}
-	if err := e.pack(t.Context(), e.svcs["a"], "id", p, l); err != nil {
+	have := Manifest{"/t/swapped": {Mode: uint32(fs.ModeDir | 0o755), Seen: true}, "/etc/folder": {Mode: 0o600, Seen: true}}
+	d := diffAll(conf, have)
+	u, err := y.pack(t.Context(), Target{Service: conf, ID: "id"}, d)
+	if err != nil {
 		t.Fatal(err)
 	}
 	to := map[string]string{}
-	for _, en := range l.entries {
-		if en.file != "" && !en.note.isDir() {
+	for _, en := range u.entries {
+		if en.file != "" && !en.stat.isDir() {
 			to[en.at] = en.dest()
 		}
 	}
 	why := func(file string) string {
-		for f, text := range l.refused {
+		for f, text := range u.refused {
 			if strings.HasSuffix(f, "/"+file) {
 				return text
 			}
@@ -85,11 +85,11 @@ func TestDeletionsBehindLinksOfAnImage(t *testing.T) {
 	b := &box{all: map[string]string{
 		"/t/in": "-> other", "/t/out": "-> /var", "/t/other": state(fs.ModeDir|0o755, ""), "/t/swapped": "-> /var",
 	}}
-	have := table{
+	have := Manifest{
 		"/t/in": {Mode: dirMode}, "/t/in/a": {Mode: 0o644}, "/t/in/d": {Mode: dirMode}, "/t/in/d/b": {Mode: 0o644}, "/t/out": {Mode: dirMode}, "/t/out/c": {Mode: 0o644},
 		"/t/swapped": {Mode: dirMode, Seen: true}, "/t/plain": {Mode: 0o644, Seen: true},
 	}
-	e := New(Options{Project: &project.Project{}, Runtime: b})
+	y := New(b, journal.Open(journal.Options{}))
 	for _, tt := range []struct{ paths, want string }{
 		{"/t/plain /t/in/a", "/t/other/a /t/plain"},
 		{"/t/in", "/t/other/a /t/other/d/b"},
@@ -97,7 +97,7 @@ func TestDeletionsBehindLinksOfAnImage(t *testing.T) {
 		{"/t/out /t/out/c", ""},
 		{"/t/swapped", "/t/swapped"}, // the container put it into the place of our folder
 	} {
-		got, err := e.ways(context.Background(), "id", have).deletions("/t", strings.Fields(tt.paths))
+		got, err := y.resolver(context.Background(), "id", have).deletions("/t", strings.Fields(tt.paths))
 		slices.Sort(got)
 		if err != nil || strings.Join(got, " ") != tt.want {
 			t.Errorf("to delete %s: %v, %v; want %s", tt.paths, got, err, tt.want)

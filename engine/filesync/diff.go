@@ -1,0 +1,376 @@
+package filesync
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bulkhead/engine/project"
+	"bulkhead/watch"
+)
+
+// target is where a rule puts a path.
+func target(r *project.Rule, file string) string {
+	rel, err := filepath.Rel(r.Path, file)
+	if err != nil || rel == "." {
+		if strings.HasSuffix(r.Target, "/") && !folder(r.Path) {
+			return path.Join(r.Target, filepath.Base(file))
+		}
+		return path.Clean(r.Target)
+	}
+	return path.Join(r.Target, filepath.ToSlash(rel))
+}
+
+func folder(file string) bool {
+	fi, err := os.Stat(file)
+	return err == nil && fi.IsDir()
+}
+
+// origin is where a path in the container comes from by a rule; ok is false when the rule puts nothing there.
+func origin(r *project.Rule, at string) (file string, ok bool) {
+	if at == target(r, r.Path) {
+		return r.Path, true
+	}
+	rel, ok := inside(path.Clean(r.Target), at)
+	return filepath.Join(r.Path, filepath.FromSlash(rel)), ok
+}
+
+// inside returns at relative to a folder of the container; ok is false when it does not lie below it.
+func inside(dir, at string) (rel string, ok bool) {
+	rel, ok = strings.CutPrefix(at, strings.TrimSuffix(dir, "/")+"/")
+	return rel, ok && rel != ""
+}
+
+// item is one thing that a container is to get.
+type item struct {
+	file string // on the host
+	stat FileStat
+	top  string // the target of its rule: nothing is written outside of it
+}
+
+// Diff is what is to be done to the files of a container, by path there: what differs. It is made for one state of the
+// container's manifest; renewed and forgotten are what becomes of that manifest beyond what is sent and deleted.
+type Diff struct {
+	conf       *project.Service
+	have       Manifest
+	files      map[string]item
+	deletes    map[string]string // to the path on the host
+	renewed    Manifest
+	forgotten  []string
+	unreadable []string        // paths on the host that could not be looked at
+	links      map[string]bool // folders on the host that have been looked at: whether they are links, or behind one
+	// folders are what was reported and is a folder, by rule and path in the container. What the container has below
+	// them is compared in one go, by addNoted: a look for each folder by itself would cost their number times the size
+	// of the manifest.
+	folders map[*project.Rule]map[string]bool
+
+	rules   []int // see Rules
+	differs bool  // see Differs
+}
+
+func newDiff(conf *project.Service, have Manifest) *Diff {
+	return &Diff{
+		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{}, renewed: Manifest{}, links: map[string]bool{},
+		folders: map[*project.Rule]map[string]bool{},
+	}
+}
+
+// diffAll compares all sync rules with what a container has.
+func diffAll(conf *project.Service, have Manifest) *Diff {
+	d := newDiff(conf, have)
+	for i := range conf.Rules {
+		if r := &conf.Rules[i]; r.Action.Syncs() {
+			d.addAll(r)
+		}
+	}
+	d.finish()
+	return d
+}
+
+// behindLink says whether a link stands on the way from a rule's folder to a path: then the path is not the rule's.
+func (d *Diff) behindLink(r *project.Rule, file string) bool {
+	dir := filepath.Dir(file)
+	if dir == r.Path || !project.Within(r.Path, dir) {
+		return false
+	}
+	linked, known := d.links[dir]
+	if !known {
+		fi, err := os.Lstat(dir)
+		linked = err == nil && fi.Mode()&fs.ModeSymlink != 0 || d.behindLink(r, dir)
+		d.links[dir] = linked
+	}
+	return linked
+}
+
+// Differs says whether something is to be sent or deleted for the paths that were compared.
+func (d *Diff) Differs() bool { return d.differs }
+
+// Rules returns the indexes, in order, of the rules that have something to act on: a difference, or a path that is in
+// the container already through a bind mount.
+func (d *Diff) Rules() []int { return d.rules }
+
+func (d *Diff) empty() bool { return len(d.files) == 0 && len(d.deletes) == 0 }
+
+func (d *Diff) size() int { return len(d.files) + len(d.deletes) }
+
+// paths lists what is sent or deleted by path on the host.
+func (d *Diff) paths() []string {
+	out := slices.Collect(maps.Values(d.deletes))
+	for _, it := range d.files {
+		out = append(out, it.file)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// add looks at one path that a rule copies, and takes it in when the container has something else. A path that is gone
+// stands for all that was below it, and one that is a folder may be another folder than it was: addNoted compares what
+// was below it.
+func (d *Diff) add(r *project.Rule, file string) {
+	if d.conf.Bound(file) {
+		return
+	}
+	n, ok, err := statFor(r, file)
+	switch {
+	case d.behindLink(r, file):
+		d.remove(r, file)
+	case err != nil && !gone(err):
+		d.unreadable = append(d.unreadable, file)
+	case err != nil:
+		d.remove(r, file)
+	case ok && n.isDir():
+		d.addFolder(r, file, n)
+	case ok:
+		d.compare(r, file, n)
+	}
+}
+
+// addFolder compares a folder itself, and remembers it for addNoted. The folder of a rule is not the rule's.
+func (d *Diff) addFolder(r *project.Rule, file string, n FileStat) {
+	at := target(r, file)
+	if file == r.Path {
+		at = path.Clean(r.Target)
+	} else {
+		d.compare(r, file, n)
+	}
+	if d.folders[r] == nil {
+		d.folders[r] = map[string]bool{}
+	}
+	d.folders[r][at] = true
+}
+
+// addNoted compares everything that the container has below the folders that were added for a rule. What is new in a
+// folder is reported by itself, but what went with the folder that it replaced may not be.
+func (d *Diff) addNoted(r *project.Rule) {
+	folders := d.folders[r]
+	delete(d.folders, r)
+	if len(folders) == 0 {
+		return
+	}
+	whole := folders[path.Clean(r.Target)]
+	for at := range d.have {
+		in := whole
+		if !in {
+			ancestors(at, func(dir string) bool { in = folders[dir]; return !in })
+		}
+		if !in {
+			continue
+		}
+		file, ok := origin(r, at)
+		if !ok || file == r.Path || d.conf.Bound(file) || !r.Match(file) || watch.Ephemeral(file) {
+			continue
+		}
+		n, ok, err := lstat(file)
+		switch {
+		case err != nil && !gone(err):
+			d.unreadable = append(d.unreadable, file)
+		case err != nil, d.behindLink(r, file):
+			d.deletes[at] = file
+		case ok:
+			d.compare(r, file, n)
+		}
+	}
+}
+
+// addAll compares everything below a rule with what the container has.
+func (d *Diff) addAll(r *project.Rule) {
+	disk, unreadable := scanRule(r)
+	for file, n := range disk {
+		if !d.conf.Bound(file) {
+			d.compare(r, file, n)
+		}
+	}
+	d.unreadable = append(d.unreadable, unreadable...)
+	hidden := func(file string) bool {
+		return slices.ContainsFunc(unreadable, func(dir string) bool { return project.Within(dir, file) })
+	}
+	for at := range d.have {
+		file, ok := origin(r, at)
+		if !ok || d.conf.Bound(file) || !r.Match(file) || watch.Ephemeral(file) || hidden(file) {
+			continue
+		}
+		if _, still := disk[file]; !still && (!there(r, file) || d.behindLink(r, file)) {
+			d.deletes[at] = file
+		}
+	}
+}
+
+// there says whether a path of a rule exists, or may exist.
+func there(r *project.Rule, file string) bool {
+	_, _, err := statFor(r, file)
+	return err == nil || !gone(err)
+}
+
+func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
+	at := target(r, file)
+	if have, ok := d.have[at]; ok {
+		same, kept := n.same(file, have)
+		if same {
+			if kept != have {
+				d.renewed[at] = kept
+			}
+			return
+		}
+	}
+	d.files[at] = item{file: file, stat: n, top: top(r, file)}
+}
+
+// top is the folder of the container that a rule fills, or the one file.
+func top(r *project.Rule, file string) string {
+	if file == r.Path {
+		return target(r, file)
+	}
+	return path.Clean(r.Target)
+}
+
+// remove takes in that a path of a rule is gone. What the container never got is left there. A folder goes with
+// everything in it, but the folder of the rule stays: what else its target has in it is not the rule's.
+func (d *Diff) remove(r *project.Rule, file string) {
+	at := target(r, file)
+	if file == r.Path && !d.isFile(at) {
+		at = path.Clean(r.Target)
+	} else if _, ok := d.have[at]; ok {
+		d.deletes[at] = file
+	}
+	for below := range d.have {
+		if _, ok := inside(at, below); ok {
+			if from, ok := origin(r, below); ok && r.Match(from) {
+				d.deletes[below] = from
+			}
+		}
+	}
+}
+
+// isFile says whether what the container has at a path is a single file.
+func (d *Diff) isFile(at string) bool {
+	n, ok := d.have[at]
+	return ok && !n.isDir()
+}
+
+// finish resolves what a diff's parts say of each other. It is called once, after the last add.
+func (d *Diff) finish() {
+	for r := range d.folders {
+		d.addNoted(r)
+	}
+	d.keepOthers()
+	replaced := false
+	busy := map[string]bool{} // folders in which something stays, or comes
+	for at, it := range d.files {
+		ancestors(at, func(dir string) bool { busy[dir] = true; return true })
+		had, ok := d.have[at]
+		replaced = replaced || !it.stat.isDir() && (!ok || had.isDir())
+	}
+	if replaced {
+		for at := range d.have {
+			// It went with the folder that something else has taken the place of.
+			if d.replaced(at) {
+				d.forgotten = append(d.forgotten, at)
+				delete(d.deletes, at)
+			}
+		}
+	}
+	folders := false
+	for at := range d.deletes {
+		folders = folders || d.have[at].isDir()
+	}
+	if !folders {
+		return
+	}
+	for at := range d.have {
+		if _, goes := d.deletes[at]; !goes {
+			ancestors(at, func(dir string) bool { busy[dir] = true; return true })
+		}
+	}
+	for at := range d.deletes {
+		if d.have[at].isDir() && (busy[at] || d.mounted(at)) {
+			d.forgotten = append(d.forgotten, at)
+		}
+		// What is in a folder goes with it.
+		ancestors(at, func(dir string) bool {
+			if _, goes := d.deletes[dir]; goes && !busy[dir] && !d.mounted(dir) {
+				d.forgotten = append(d.forgotten, at)
+				return false
+			}
+			return true
+		})
+	}
+	for _, at := range d.forgotten {
+		delete(d.deletes, at)
+	}
+}
+
+// keepOthers takes out the deletions of what is sent, and sends instead of deleting what another rule puts there.
+func (d *Diff) keepOthers() {
+	for at := range d.deletes {
+		if _, sent := d.files[at]; sent {
+			delete(d.deletes, at)
+			continue
+		}
+		for i := range d.conf.Rules {
+			r := &d.conf.Rules[i]
+			file, ok := origin(r, at)
+			if !ok || !r.Action.Syncs() || !r.Match(file) || d.conf.Bound(file) || d.behindLink(r, file) {
+				continue
+			}
+			if n, ok, err := statFor(r, file); ok && err == nil {
+				d.files[at] = item{file: file, stat: n, top: top(r, file)}
+				delete(d.deletes, at)
+				break
+			}
+		}
+	}
+}
+
+// replaced says whether a diff puts something that is not a folder in the place of one that a path lies in.
+func (d *Diff) replaced(at string) bool {
+	lost := false
+	ancestors(at, func(dir string) bool {
+		it, ok := d.files[dir]
+		lost = ok && !it.stat.isDir()
+		return !lost
+	})
+	return lost
+}
+
+// ancestors calls f for the folders that a path of the container lies in, nearest first, as long as it returns true.
+func ancestors(at string, f func(dir string) bool) {
+	for dir := path.Dir(at); dir != "/" && dir != "."; dir = path.Dir(dir) {
+		if !f(dir) {
+			return
+		}
+	}
+}
+
+// mounted says whether a volume is mounted at or below a path of the container: such a folder must not be replaced or removed.
+func (d *Diff) mounted(at string) bool {
+	for _, v := range d.conf.Config.Volumes {
+		if _, ok := inside(at, path.Clean(v.Target)); ok || path.Clean(v.Target) == at {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,270 @@
+package filesync
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"bulkhead/engine/hostfile"
+	"bulkhead/engine/project"
+	"bulkhead/watch"
+)
+
+// Manifest is what is known of a set of files: by absolute path on the host, or, for what a container holds, by path in
+// the container.
+type Manifest map[string]FileStat
+
+// FileStat is what tells one state of a file from another. A folder has a mode alone.
+type FileStat struct {
+	Size  int64  `json:"s"`
+	Mtime int64  `json:"t"`           // nanoseconds
+	Ctime int64  `json:"c"`           // nanoseconds; 0 where the system does not say when a file was last changed in any way
+	Ino   uint64 `json:"i,omitempty"` // 0 where the system does not say
+	Mode  uint32 `json:"m"`           // as fs.FileMode
+	Link  string `json:"l,omitempty"`
+	Sum   string `json:"h,omitempty"` // SHA-256 of the content; "" when unknown
+	At    int64  `json:"a,omitempty"` // when this was recorded, nanoseconds
+	// Seen says that this stood in the container itself, as what it is: it was found there, or put there. A link in its
+	// place is not the image's.
+	Seen bool `json:"v,omitempty"`
+}
+
+// racy is how long before it was recorded a file must have been still for its times to be trusted: two changes within
+// one tick of a file system's clock look like one. The coarsest clocks (FAT) have ticks of two seconds.
+const racy = 2 * time.Second
+
+// statOf records a file, a folder or a symbolic link; ok is false for anything else.
+func statOf(file string, fi fs.FileInfo) (n FileStat, ok bool) {
+	n = FileStat{Mode: uint32(fi.Mode()), At: time.Now().UnixNano()}
+	switch {
+	case fi.IsDir():
+		return n, true
+	case fi.Mode()&fs.ModeSymlink != 0:
+		n.Link, _ = os.Readlink(file) // a link that went away meanwhile is seen as changed by the next notice
+		return n, true
+	case fi.Mode().IsRegular():
+		n.Size, n.Mtime, n.Ctime, n.Ino = fi.Size(), fi.ModTime().UnixNano(), changed(fi), inode(fi)
+		return n, true
+	}
+	return FileStat{}, false
+}
+
+// lstat records what stands at a path. The error is that of the system, or nil for what can be neither copied nor built.
+func lstat(file string) (n FileStat, ok bool, err error) {
+	fi, err := os.Lstat(file)
+	if err != nil {
+		return FileStat{}, false, err
+	}
+	n, ok = statOf(file, fi)
+	return n, ok, nil
+}
+
+// statFor is lstat for a path of a rule: the rule's own path stands for what it leads to when it is a link.
+func statFor(r *project.Rule, file string) (n FileStat, ok bool, err error) {
+	if file != r.Path {
+		return lstat(file)
+	}
+	fi, err := os.Stat(file)
+	if err != nil {
+		return FileStat{}, false, err
+	}
+	n, ok = statOf(file, fi)
+	return n, ok, nil
+}
+
+// gone says whether an error means that a path is not there.
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || notAFolder(err) }
+
+func (n FileStat) mode() fs.FileMode { return fs.FileMode(n.Mode) }
+func (n FileStat) isDir() bool       { return n.mode().IsDir() }
+
+// same says whether a file is still what have records of it, and returns the record to keep from now on. Times decide
+// where they can be trusted. Where they cannot (only they differ, or they tie too soon after a change), the content
+// does, and where that is not known, the file counts as changed.
+func (n FileStat) same(file string, have FileStat) (bool, FileStat) {
+	if n.Mode != have.Mode || n.Size != have.Size || n.Link != have.Link {
+		return false, n
+	}
+	if !n.mode().IsRegular() {
+		return true, have
+	}
+	// Whatever is done to a file, setting its times back included, moves the time of its last change. But another one,
+	// made within the same tick of the clock, may have come into its place with a folder that was renamed.
+	if n.Ino == have.Ino && n.Mtime == have.Mtime && n.Ctime == have.Ctime && n.Ctime != 0 && have.At-have.Ctime > int64(racy) {
+		return true, have
+	}
+	if have.Sum == "" {
+		return false, n
+	}
+	sum, err := sumOf(file)
+	if err != nil || sum != have.Sum {
+		return false, n
+	}
+	n.Sum, n.Seen = sum, have.Seen
+	return true, n
+}
+
+// maxHashed is the size up to which files are read to know their content before anything has been sent.
+const maxHashed = 16 << 20
+
+// withSum adds the content's sum to the record of a regular file that is not too large.
+func (n FileStat) withSum(file string) FileStat {
+	if n.mode().IsRegular() && n.Size <= maxHashed {
+		n.Sum, _ = sumOf(file) // without it, the file is sent once more than it need be
+	}
+	return n
+}
+
+// sumOf reads a file whole.
+func sumOf(file string) (string, error) {
+	f, err := hostfile.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() // only opened for reading
+	return sumFrom(f)
+}
+
+func sumFrom(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// walk is filepath.WalkDir, but a root that is a link stands for what it leads to.
+func walk(root string, f fs.WalkDirFunc) {
+	fi, err := os.Lstat(root)
+	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		_ = filepath.WalkDir(root, f) // f itself returns no error
+		return
+	}
+	if fi, err = os.Stat(root); err != nil {
+		_ = f(root, nil, err)
+		return
+	}
+	d := fs.FileInfoToDirEntry(fi)
+	if f(root, d, nil) != nil || !fi.IsDir() {
+		return
+	}
+	names, err := os.ReadDir(root)
+	if err != nil {
+		_ = f(root, d, err)
+	}
+	for _, d := range names {
+		_ = filepath.WalkDir(filepath.Join(root, d.Name()), f)
+	}
+}
+
+// scan lists what matches below a path: files, links and folders, the path itself too unless it is a folder. Ignored
+// folders are not entered. For a path that is not there it returns an empty manifest; unreadable are folders and files
+// that could not be looked at.
+func scan(root string, match func(string) bool, ignored func(string, bool) bool) (t Manifest, unreadable []string) {
+	t = Manifest{}
+	walk(root, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			if !gone(err) {
+				unreadable = append(unreadable, p)
+			}
+			return nil
+		case d.IsDir() && p == root:
+			return nil
+		case d.IsDir() && ignored != nil && ignored(p, true):
+			return filepath.SkipDir
+		case match != nil && !match(p):
+			return nil
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return nil // it went away meanwhile, and the notice of that comes by itself
+		}
+		if n, ok := statOf(p, fi); ok {
+			t[p] = n
+		}
+		return nil
+	})
+	return t, unreadable
+}
+
+// scanRule lists what a rule names, without what editors put beside it for a moment.
+func scanRule(r *project.Rule) (Manifest, []string) {
+	return scan(r.Path, func(p string) bool { return r.Match(p) && !watch.Ephemeral(p) }, r.Ignored)
+}
+
+// scanSync lists what all rules that copy name, by where it goes. before is what was known until now: what it says of
+// the content of files that are still the same is not read again.
+func scanSync(conf *project.Service, before Manifest) Manifest {
+	t := Manifest{}
+	for i := range conf.Rules {
+		r := &conf.Rules[i]
+		if !r.Action.Syncs() {
+			continue
+		}
+		disk, _ := scanRule(r)
+		for file, n := range disk {
+			at := target(r, file)
+			if have, ok := before[at]; ok && have.Sum != "" {
+				if same, kept := n.same(file, have); same {
+					kept.Seen = false // nobody looked into the image
+					t[at] = kept
+					continue
+				}
+			}
+			t[at] = n.withSum(file)
+		}
+	}
+	return t
+}
+
+// escaped begins the name of a path that JSON cannot hold as it is; real ones begin with a slash, or a drive's letter.
+const escaped = "\x00"
+
+// MarshalJSON keeps paths that are not UTF-8.
+func (t Manifest) MarshalJSON() ([]byte, error) {
+	plain := make(map[string]FileStat, len(t))
+	for p, n := range t {
+		n.Link = escape(n.Link)
+		plain[escape(p)] = n
+	}
+	return json.Marshal(plain)
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON.
+func (t *Manifest) UnmarshalJSON(b []byte) error {
+	var plain map[string]FileStat
+	if err := json.Unmarshal(b, &plain); err != nil {
+		return err
+	}
+	*t = make(Manifest, len(plain))
+	for p, n := range plain {
+		n.Link = unescape(n.Link)
+		(*t)[unescape(p)] = n
+	}
+	return nil
+}
+
+func escape(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return escaped + hex.EncodeToString([]byte(s))
+}
+
+func unescape(s string) string {
+	if x, ok := strings.CutPrefix(s, escaped); ok {
+		if b, err := hex.DecodeString(x); err == nil {
+			return string(b)
+		}
+	}
+	return s
+}

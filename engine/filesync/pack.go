@@ -1,0 +1,110 @@
+package filesync
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+
+	"bulkhead/engine/project"
+)
+
+// pack finds out what stands in the way of a diff in the container, and lists what is sent.
+func (y *Syncer) pack(ctx context.Context, t Target, d *Diff) (*upload, error) {
+	u := &upload{sent: Manifest{}, unreadable: slices.Clone(d.unreadable)}
+	if d.empty() {
+		return u, nil
+	}
+	r := y.resolver(ctx, t.ID, d.have)
+	if err := r.survey(d); err != nil {
+		return nil, err
+	}
+	dirs := map[string]entry{}
+	for at, it := range d.files {
+		if err := y.packItem(ctx, t, d, u, r, at, it, dirs); err != nil {
+			return nil, err
+		}
+	}
+	for _, en := range dirs {
+		u.entries = append(u.entries, en)
+	}
+	slices.SortFunc(u.entries, func(a, b entry) int { return strings.Compare(a.dest(), b.dest()) })
+	if u.replace {
+		return u, y.guardFolders(ctx, t, d, u)
+	}
+	return u, nil
+}
+
+// packItem lists one item, or refuses it, and adds to dirs the folders that it needs.
+func (y *Syncer) packItem(ctx context.Context, t Target, d *Diff, u *upload, r *resolver, at string, it item, dirs map[string]entry) error {
+	to, why, err := r.destination(d, at, it)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		u.refuse(it, "%s", why)
+		return nil
+	}
+	_, known := d.have[at]
+	if it.stat.isDir() && r.there[to].Mode.IsDir() && (!known || to != at) {
+		n := it.stat // the container has made it for itself, and keeps it as it is
+		n.Seen = to == at
+		u.sent[at] = n
+		return nil
+	}
+	en := entry{at: at, file: it.file, stat: it.stat}
+	if to != at {
+		en.to = to
+	}
+	if en.uid, en.gid, err = y.ownerFor(ctx, t, it.top, it.file); err != nil {
+		return err
+	}
+	if had := d.have[at]; had.isDir() != it.stat.isDir() && had != (FileStat{}) && to == at {
+		if d.mounted(at) {
+			u.refuse(it, "a volume is mounted at or below %s, which is no longer a folder here; take the volume away", at)
+			return nil
+		}
+		u.replace = true
+	}
+	u.entries = append(u.entries, en)
+	return r.folders(d, u, en, it.top, dirs)
+}
+
+// inMemory says whether a path of the container lies in a tmpfs.
+func inMemory(conf *project.Service, at string) bool {
+	var all []string
+	for _, t := range conf.Config.Tmpfs {
+		where, _, _ := strings.Cut(t, ":")
+		all = append(all, where)
+	}
+	for _, v := range conf.Config.Volumes {
+		if v.Type == "tmpfs" {
+			all = append(all, v.Target)
+		}
+	}
+	return slices.ContainsFunc(all, func(dir string) bool { _, in := inside(path.Clean(dir), at); return in })
+}
+
+// guardFolders takes files out of the stream that would take the place of folders which did not come from here.
+func (y *Syncer) guardFolders(ctx context.Context, t Target, d *Diff, u *upload) error {
+	var files []string
+	for _, en := range u.entries {
+		if !en.stat.isDir() && !d.have[en.at].isDir() {
+			files = append(files, en.dest())
+		}
+	}
+	there, err := y.rt.Stat(ctx, t.ID, files)
+	if err != nil {
+		return err
+	}
+	u.entries = slices.DeleteFunc(u.entries, func(en entry) bool {
+		to := en.dest()
+		if en.stat.isDir() || d.have[en.at].isDir() || !there[to].Mode.IsDir() {
+			return false
+		}
+		delete(u.sent, en.at)
+		u.refuse(d.files[en.at], "%s is a folder there, with files that are not from here; remove it in the container, or rebuild", to)
+		return true
+	})
+	return nil
+}
