@@ -67,6 +67,7 @@ func TestPackagesStayBehindTheFence(t *testing.T) {
 		"bulkhead/engine/docker":  {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/watch", "bulkhead/ui", "bulkhead/examples", buildkit, charm},
 		"bulkhead/ui":             {"bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/ui/cli", "bulkhead/examples", moby + "client", cobra},
 		"bulkhead/ui/cli":         {"bulkhead/engine/docker", "bulkhead/engine/build", moby + "client", charm},
+		"bulkhead/engine/tail":    {"bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, charm},
 		"bulkhead/examples":       {"bulkhead/engine", "bulkhead/ui", "bulkhead/watch"},
 	} {
 		p, ok := all[pkg]

@@ -18,6 +18,7 @@ import (
 	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
+	"bulkhead/engine/tail"
 	"bulkhead/watch"
 )
 
@@ -34,6 +35,7 @@ type Engine struct {
 	opts  Options
 	rt    *container.Complete
 	files *watch.Watcher
+	tail  *tail.Tailer
 
 	journal *journal.Journal // what outlives the process; set, like sync, before lanes start
 	sync    *filesync.Syncer
@@ -104,6 +106,7 @@ func New(o Options) *Engine {
 		phase:     PhaseStarting,
 		began:     time.Now(),
 	}
+	e.tail = newTailer(e)
 	for _, s := range e.p.Services {
 		e.svcs[s.Name] = newService(s)
 	}

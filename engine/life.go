@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"bulkhead/engine/plan"
+	"bulkhead/engine/tail"
 )
 
 // adoptAll takes over what is there already when Run begins.
@@ -38,20 +38,6 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if cause == "" {
 		cause = r.blame
 	}
-	before := r.lives
-	if prev.ID != "" && prev.ID != in.ID && before != nil && !prev.Started.Equal(before.finished) {
-		s.past[prev.ID] = past{lives: before, generation: r.generation, started: prev.Started, cause: cause}
-	}
-	back, follows := s.past[in.ID]
-	switch {
-	case in.ID == prev.ID:
-	case follows: // the new generation came to nothing
-		r.lives = back.lives
-		delete(s.past, in.ID)
-	default:
-		r.lives = newLives(in.ID, before)
-		r.lives.again = prev.ID != "" && in.Created.Before(prev.Created)
-	}
 	lived := !in.Started.IsZero() && in.State != StateCreated
 	newLife := lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started))
 	if prev.ID == in.ID && in.Health == HealthUnknown {
@@ -61,15 +47,9 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	r.unhooked = len(s.conf.Config.PostStart) > 0 && e.journal.Unhooked(in.ID)
 	delete(s.incoming, in.ID)
 	if newLife {
-		if prev.ID == in.ID && !prev.Started.IsZero() && prev.State != StateCreated {
-			// The end in between was missed, while the connection was gone.
-			r.lives.finish(turn{generation: r.generation, started: prev.Started, at: in.Finished, unseen: true, cause: cause})
-		}
-		if follows {
-			r.generation = back.generation
-		} else {
+		known := false // where a new generation came to nothing, the old one is back
+		if r.generation, known = e.tail.Generation(in.Identity); !known {
 			r.generation = e.journal.Generation(s.name, n, in.ID, in.Started)
-			r.lives.begin(turn{began: true, beside: prev.ID != in.ID && prev.State == StateRunning, generation: r.generation, started: in.Started, cause: cause}, in.Finished)
 		}
 		r.early, r.last = false, Stats{}
 		r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
@@ -78,20 +58,10 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 			e.probeLife(s, r)
 		}
 	}
-	if in.ID != prev.ID && (!follows || r.lives.over()) {
-		l := r.lives
-		if follows {
-			l.said = make(chan struct{})
-		}
-		if e.opts.NoLogs {
-			l.muted = true
-		} else {
-			e.launch("logs of "+s.name, func(ctx context.Context) error { return e.followLogs(ctx, s, r, l) })
-		}
-	}
-	if in.State == StateExited && prev.ID == in.ID && prev.Started.Equal(in.Started) {
-		r.lives.finish(turn{generation: r.generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: cause})
-	}
+	e.tail.Observe(tail.Sighting{
+		Replica: tail.Replica{Service: s.name, Number: n}, Instance: in, Generation: r.generation, Cause: cause,
+		Beside: prev.ID != in.ID && prev.State == StateRunning,
+	})
 	if newLife && n == 1 {
 		ended := in.Finished
 		if prev.ID != in.ID {
@@ -176,6 +146,7 @@ func (e *Engine) forget(s *service, id, cause string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dropRecords(id)
+	e.tail.Forget(id)
 	delete(s.incoming, id)
 	r := s.byID(id)
 	if r == nil {
@@ -186,6 +157,7 @@ func (e *Engine) forget(s *service, id, cause string) {
 	r.cause = cause
 	if r.number > s.conf.Replicas {
 		delete(s.reps, r.number)
+		e.tail.ForgetReplica(tail.Replica{Service: s.name, Number: r.number})
 	}
 	e.settle(s)
 	for _, o := range e.joinersLocked(s) {
@@ -260,11 +232,7 @@ func (e *Engine) lookAgain(instances []Instance) {
 			e.forget(k.s, k.id, "gone when the connection was back")
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, s := range e.svcs {
-		maps.DeleteFunc(s.past, func(id string, _ past) bool { _, ok := there[id]; return !ok }) // their ends were missed
-	}
+	e.tail.Retain(func(id string) bool { _, ok := there[id]; return ok })
 }
 
 // handle takes in one event.
@@ -278,10 +246,8 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	r := s.byID(ev.ID)
 	if r == nil {
 		busy := s.lane.busy != nil
-		if p, ok := s.past[ev.ID]; ok && ev.Kind == EventDied {
-			delete(s.past, ev.ID)
-			p.lives.finish(turn{generation: p.generation, started: p.started, at: ev.Time, exit: ev.ExitCode, cause: p.cause})
-			e.bump()
+		if ev.Kind == EventDied {
+			e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode}) // of a container that was replaced
 		}
 		e.mu.Unlock()
 		// Somebody else made a container for this service: docker compose in another terminal. Once it runs it is the one.
@@ -322,7 +288,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		}
 		// The end of a life that the restart policy follows with another at once is seen in this event alone.
 		if started := r.inst.Started; ev.Time.After(started) {
-			r.lives.finish(turn{generation: r.generation, started: started, at: ev.Time, exit: ev.ExitCode, oom: r.inst.OOM, cause: why})
+			e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode, OOM: r.inst.OOM, Cause: why})
 			// While an engine clears a container away it answers nothing about it, for 100 ms or so. What is told by the event is shown at
 			// once, unless the policy may start it again, or the kernel killed it for want of memory, which only the answer says.
 			if r.live() && staysDown(s.conf) && (ev.ExitCode != 128+9 || why != EndedByItself) {

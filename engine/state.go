@@ -33,16 +33,15 @@ type service struct {
 	changes  []*Change
 	err      string
 	remedy   string
-	settled  bool            // the lane has carried out the first up
-	follow   bool            // it is to run as soon as the service that it joins does
-	waitsOn  []string        // "a running": the services that are down whose namespaces it shares
-	leaving  bool            // the Compose file does not name it any more: its containers are being removed
-	gone     bool            // they are removed, and its lane takes no more tasks
-	unbuilt  bool            // the last build failed: up tries it again
-	failed   error           // of the last task that was to bring it where it should be
-	blocked  string          // why what it waits for does not come by itself; err says it too
-	hookErrs []error         // pre_stop hooks that failed during the lane's task
-	past     map[string]past // containers that were replaced, until their end is seen
+	settled  bool     // the lane has carried out the first up
+	follow   bool     // it is to run as soon as the service that it joins does
+	waitsOn  []string // "a running": the services that are down whose namespaces it shares
+	leaving  bool     // the Compose file does not name it any more: its containers are being removed
+	gone     bool     // they are removed, and its lane takes no more tasks
+	unbuilt  bool     // the last build failed: up tries it again
+	failed   error    // of the last task that was to bring it where it should be
+	blocked  string   // why what it waits for does not come by itself; err says it too
+	hookErrs []error  // pre_stop hooks that failed during the lane's task
 }
 
 // replica is one container slot.
@@ -56,7 +55,6 @@ type replica struct {
 	since      time.Time
 	state      State
 	cause      string
-	lives      *lives    // of the container that inst is; nil while there is none
 	blame      string    // what the next change of state is due to, when we know beforehand
 	sick       bool      // its health was unhealthy when it was recorded last
 	byUs       bool      // the end that is seen next was asked for
@@ -74,21 +72,13 @@ type replica struct {
 	memLimit int64
 }
 
-// past is a container that another one has replaced.
-type past struct {
-	lives      *lives
-	generation int
-	started    time.Time
-	cause      string
-}
-
 func newService(conf *project.Service) *service {
 	mode := conf.Extra.Watch
 	if mode == project.UnknownWatch {
 		mode = project.Auto
 	}
 	return &service{
-		name: conf.Name, conf: conf, mode: mode, reps: map[int]*replica{}, incoming: map[string]bool{}, past: map[string]past{},
+		name: conf.Name, conf: conf, mode: mode, reps: map[int]*replica{}, incoming: map[string]bool{},
 		pending: map[string]struct{}{}, stale: map[string]struct{}{}, since: time.Now(), state: StateWaiting,
 		lane: lane{wake: make(chan struct{}, 1)},
 	}

@@ -1,0 +1,159 @@
+package tail
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"bulkhead/engine/container"
+	"bulkhead/engine/logs"
+)
+
+// logCursor is how far the log of one container is read, and what is known of its lives.
+type logCursor struct {
+	t       *Tailer
+	replica Replica
+	id      string
+	// followedBefore says that the container was followed once, and another one after it: of its earlier lives all was read.
+	followedBefore bool
+
+	// These need no lock: they are what every line needs, and what the loading of older lines shares with the follower.
+	dedupe  logs.Dedupe                     // its Fresh, Since and Reopened are the follower's
+	count   atomic.Int64                    // lines that were read
+	whole   atomic.Bool                     // nothing in the log is older than what was read, or wanted
+	newest  atomic.Pointer[generationStart] // nil before the first life
+	pending atomic.Bool                     // there are transitions
+
+	// These are guarded by Tailer.mu.
+	current     bool               // a replica has this container
+	seen        container.Instance // as it was seen last
+	generation  int                // of that life
+	cause       string             // why it was replaced
+	before      *logCursor         // of the container that this one replaced, until the separator of the replacement is written
+	transitions []transition       // whose separators are to be written, in order
+	endedLife   time.Time          // start of the last life whose end is known
+	endedAt     time.Time          // when that was
+	readLife    time.Time          // start of the last life whose log was read to its end
+	loading     bool               // older lines are on their way
+	closed      chan struct{}      // closed when the follower has written all that it had to
+	changed     chan struct{}      // closed and replaced when something of this changes
+}
+
+// generationStart divides the lines of two lives of one container.
+type generationStart struct {
+	at         time.Time
+	generation int // from at on; before it the one before
+}
+
+func newCursor(t *Tailer, r Replica, id string, before *logCursor) *logCursor {
+	if t.o.Muted {
+		before = nil // no separator is written, so nothing would let go of it
+	}
+	return &logCursor{t: t, replica: r, id: id, before: before, closed: make(chan struct{}), changed: make(chan struct{})}
+}
+
+// wakeLocked makes those who await something of the cursor look again.
+func (l *logCursor) wakeLocked() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// await blocks until done, which is called with Tailer.mu held, and looks again at every change of the cursor.
+func (l *logCursor) await(ctx context.Context, done func() bool) error {
+	for {
+		l.t.mu.Lock()
+		ok, changed := done(), l.changed
+		l.t.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// isClosed says that nobody follows the container any more. Callers hold Tailer.mu.
+func (l *logCursor) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends the following of a container that is not the replica's any more. It returns false when the container has come back.
+func (l *logCursor) close() bool {
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	if l.current {
+		return false
+	}
+	close(l.closed)
+	return true
+}
+
+// endBefore returns when the life before the one in which a container is seen ended, zero when there was none or it is not known: of a
+// life that has ended, runtimes know that end alone.
+func endBefore(in container.Instance) time.Time {
+	if !in.Finished.Before(in.Started) {
+		return time.Time{}
+	}
+	return in.Finished
+}
+
+// beginLocked notes a new life, of which in was seen. A container's first lines may be stamped earlier than its start, so its generation
+// starts where the life before ended, as far as that is known.
+func (l *logCursor) beginLocked(b transition, in container.Instance) {
+	b.kind = generationBegan
+	before := endBefore(in)
+	if !before.IsZero() && l.endedAt.Before(before) {
+		l.endedAt = before
+	}
+	if b.at = l.endedAt; !b.at.IsZero() || l.before != nil {
+		l.addLocked(b)
+	}
+	if s := l.newest.Load(); s != nil && s.generation == b.generation {
+		return // known from the end of the life before
+	}
+	at := before.Add(time.Microsecond)
+	if before.IsZero() && !in.Finished.IsZero() {
+		at = in.Started.Add(-stampLead)
+	}
+	l.newest.Store(&generationStart{at: at, generation: b.generation})
+}
+
+// endLocked notes the end of a life, once.
+func (l *logCursor) endLocked(e transition) {
+	if e.started.Equal(l.endedLife) {
+		return
+	}
+	e.kind = generationEnded
+	l.endedLife, l.endedAt = e.started, e.at
+	l.addLocked(e)
+	// What is written from now on belongs to the life that comes next, also before its start is seen.
+	l.newest.Store(&generationStart{at: e.at.Add(time.Microsecond), generation: e.generation + 1})
+}
+
+func (l *logCursor) addLocked(t transition) {
+	if l.t.o.Muted {
+		return
+	}
+	l.transitions = append(l.transitions, t)
+	l.pending.Store(true)
+}
+
+// generationOf returns the generation of a line. Before the first life of a container that is known there is no other.
+func (l *logCursor) generationOf(t time.Time) int {
+	s := l.newest.Load()
+	if s == nil {
+		return 0
+	}
+	if s.generation > 1 && t.Before(s.at) {
+		return s.generation - 1
+	}
+	return s.generation
+}
