@@ -25,7 +25,9 @@ const (
 	maxFrame = 256 << 20
 )
 
-// demux reads the engine's multiplexed streams and hands out each frame. The payload is valid during emit only.
+// demux reads the engine's multiplexed streams and hands out each frame. The payload is valid during emit only. It returns io.EOF
+// at the end, and io.ErrUnexpectedEOF where a frame is cut: then the connection broke, and there is more to read. moby's stdcopy
+// returns no error for either, and copies what it has buffered after each frame (see BenchmarkDemux).
 func demux(r io.Reader, emit func(stream logs.Stream, payload []byte) error) error {
 	br := bufio.NewReaderSize(r, readBuffer)
 	var large bytes.Buffer
