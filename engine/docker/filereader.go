@@ -2,6 +2,7 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"github.com/moby/sys/user"
 
 	"bulkhead/engine/container"
 )
@@ -181,24 +183,26 @@ func (f *fileReader) User(ctx context.Context, id string) (uid, gid int, err err
 	if err != nil {
 		return 0, 0, f.conn.wrap(what, err)
 	}
-	user := ""
+	name := ""
 	if res.Container.Config != nil {
-		user = res.Container.Config.User
+		name = res.Container.Config.User
 	}
-	key := res.Container.Image + " " + user
+	key := res.Container.Image + " " + name
 	f.mu.Lock()
 	ids, known := f.users[key]
 	f.mu.Unlock()
 	if known {
 		return ids[0], ids[1], nil
 	}
-	ids, err = userOf(user, func(file string) []byte {
-		// Without the file, as in an image from scratch, there are only numbers.
+	ids, err = userOf(name, func(file string) (io.Reader, error) {
 		_, b, err := f.archived(ctx, id, file)
-		if err != nil {
-			return nil
+		if cerrdefs.IsNotFound(err) || err == nil && b == nil {
+			return nil, nil // as in an image from scratch: there are only numbers
 		}
-		return b
+		if err != nil {
+			return nil, f.conn.wrap("read "+file, err)
+		}
+		return bytes.NewReader(b), nil
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("%s: %w", what, err)
@@ -209,39 +213,29 @@ func (f *fileReader) User(ctx context.Context, id string) (uid, gid int, err err
 	return ids[0], ids[1], nil
 }
 
-// userOf reads "user", "user:group" and their numbers as the engine does. read gives a file of the image, nil when it has none.
-func userOf(text string, read func(file string) []byte) (ids [2]int, err error) {
-	user, group, hasGroup := strings.Cut(text, ":")
-	uid, err := strconv.Atoi(user)
-	if user != "" && user != "0" && (err != nil || !hasGroup) {
-		if f := entryOf(read("/etc/passwd"), user); len(f) > 3 {
-			uid, _ = strconv.Atoi(f[2])
-			ids[1], _ = strconv.Atoi(f[3])
-		} else if err != nil {
-			return ids, fmt.Errorf("it has no user %s in /etc/passwd", user)
+// userOf finds the numbers of "user" or "user:group", each a name or a number, as the engine does. open returns a file of the image, nil
+// where it has none; it is called only for what the numbers depend on.
+func userOf(text string, open func(file string) (io.Reader, error)) (ids [2]int, err error) {
+	name, group, hasGroup := strings.Cut(text, ":")
+	var passwd, groups io.Reader
+	if _, nan := strconv.Atoi(name); nan != nil || !hasGroup {
+		if passwd, err = open("/etc/passwd"); err != nil {
+			return ids, err
 		}
 	}
-	ids[0] = uid
-	if !hasGroup {
-		return ids, nil
+	if _, nan := strconv.Atoi(group); nan != nil && hasGroup {
+		if groups, err = open("/etc/group"); err != nil {
+			return ids, err
+		}
 	}
-	if ids[1], err = strconv.Atoi(group); err == nil {
-		return ids, nil
-	}
-	f := entryOf(read("/etc/group"), group)
-	if len(f) < 3 {
+	u, err := user.GetExecUser(text, nil, passwd, groups)
+	switch {
+	case errors.Is(err, user.ErrNoPasswdEntries):
+		return ids, fmt.Errorf("it has no user %s in /etc/passwd", name)
+	case errors.Is(err, user.ErrNoGroupEntries):
 		return ids, fmt.Errorf("it has no group %s in /etc/group", group)
+	case err != nil:
+		return ids, err
 	}
-	ids[1], err = strconv.Atoi(f[2])
-	return ids, err
-}
-
-// entryOf finds the line of a name, or of a number, in a file like /etc/passwd.
-func entryOf(file []byte, name string) []string {
-	for line := range strings.Lines(string(file)) {
-		if f := strings.Split(strings.TrimRight(line, "\n"), ":"); len(f) > 2 && (f[0] == name || f[2] == name) {
-			return f
-		}
-	}
-	return nil
+	return [2]int{u.Uid, u.Gid}, nil
 }

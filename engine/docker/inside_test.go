@@ -212,23 +212,6 @@ func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 	}
 }
 
-func TestUserIsReadAsTheEngineDoes(t *testing.T) {
-	files := map[string]string{"/etc/passwd": "root:x:0:0::/:/bin/sh\napp:x:1001:1002::/:/bin/sh\n", "/etc/group": "staff:x:50:\n"}
-	for text, want := range map[string][2]int{
-		"": {0, 0}, "0": {0, 0}, "root": {0, 0}, "app": {1001, 1002}, "1001": {1001, 1002}, "1001:7": {1001, 7}, "app:staff": {1001, 50}, "77": {77, 0}, "77:staff": {77, 50},
-	} {
-		got, err := userOf(text, func(f string) []byte { return []byte(files[f]) })
-		if err != nil || got != want {
-			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"nobody", "app:none"} {
-		if got, err := userOf(text, func(f string) []byte { return []byte(files[f]) }); err == nil {
-			t.Errorf("%q: %v, want an error", text, got)
-		}
-	}
-}
-
 func TestStatsAreReadWhileRunning(t *testing.T) {
 	b := open(t, "services:\n  web:\n    image: IMAGE\n    command: [sh, -c, 'while true; do true; done']\n    mem_limit: 64m\n")
 	id := b.start("web")
