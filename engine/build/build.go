@@ -1,9 +1,11 @@
-// Package build makes images. It speaks BuildKit's own protocol in this process, through the
-// engine's socket, so it needs neither a docker CLI nor buildx; where the engine has no BuildKit it
-// hands a tar of the context to the engine's old builder.
+// Package build makes images with BuildKit: it implements container.Builder, and is the only
+// package that knows BuildKit. It speaks BuildKit's own protocol through the engine's socket,
+// so it needs neither a docker CLI nor buildx; where the engine has no BuildKit it sends a tar
+// of the context to the engine's old builder. It owns the builds in flight. It never decides
+// what is built or when: the engine does, and main makes the Builder that it calls.
 //
-// Builds that are equal (container.BuildRequest.Key) and in flight at the same time are run once. A build is
-// cancelled when the last caller that waits for it has left.
+// Builds that are equal (container.BuildRequest.Key) and in flight at the same time are run
+// once. A build is cancelled when the last caller that waits for it has left.
 package build
 
 import (
@@ -21,7 +23,7 @@ import (
 // request asks for.
 var ErrUnsupported error = unsupported{}
 
-// unsupported is container.ErrUnsupported, in words about this engine.
+// unsupported is container.ErrUnsupported, worded for a Docker engine.
 type unsupported struct{}
 
 func (unsupported) Error() string { return "not supported by this engine" }
@@ -35,7 +37,7 @@ type Dial func(ctx context.Context, path, proto string, meta map[string][]string
 type Classic interface {
 	// ClassicBuild sends the context, a tar stream that holds the Dockerfile under the given name,
 	// and calls out for every line of output, without its newline. It has to apply r.Tags,
-	// r.Labels, r.Args, r.Target and the limits, and to return the engine's own words as the
+	// r.Labels, r.Args, r.Target and the limits, and to return the engine's own message as the
 	// error of a build that did not succeed.
 	ClassicBuild(ctx context.Context, r container.BuildRequest, context io.Reader, dockerfile string, out func(line string)) error
 }

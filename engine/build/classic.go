@@ -25,7 +25,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// ownDockerfile is the name in the tar of a Dockerfile that lies outside of the context or is inline.
+// ownDockerfile is the name in the tar of a Dockerfile that lies outside of the
+// context or is inline.
 const ownDockerfile = ".bulkhead.Dockerfile"
 
 // classic makes the image with the engine's old builder.

@@ -19,7 +19,7 @@ import (
 // tail is how many last lines of output an Error carries.
 const tail = 20
 
-// noise is what BuildKit and gRPC put in front of the words that matter.
+// noise is what BuildKit and gRPC put in front of the message.
 var noise = regexp.MustCompile(`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|failed to create LLB definition:|failed to (compute|load) cache key:|rpc error: code = \w+ desc =|Unknown:) )+`)
 
 // plain is an error whose text has been cleaned; what it wraps is still there for errors.As.
@@ -81,8 +81,9 @@ var (
 	blanks     = regexp.MustCompile(`\s+`)
 )
 
-// locate finds the first and last line of a Dockerfile's instruction by the name that BuildKit gives
-// its step, in which variables are filled in. Both are 0 where it is not found.
+// locate finds the first and last line of a Dockerfile's instruction by the name
+// that BuildKit gives its step, in which variables are filled in. Both are 0 where
+// it is not found.
 func locate(dockerfile []byte, name string) (first, last int) {
 	tree, err := parser.Parse(bytes.NewReader(dockerfile))
 	if err != nil {

@@ -30,7 +30,7 @@ type input struct {
 
 	// The Dockerfile. Where it lies in a remote context only name is set.
 	file   string // its path; empty for an inline one
-	name   string // what the builder is told
+	name   string // as the builder knows it
 	text   []byte
 	ignore []byte // its own ignore file, <Dockerfile>.dockerignore; nil where there is none
 }
@@ -131,7 +131,7 @@ func contentStat(data []byte) *types.Stat {
 func (in *input) sharedKey(r container.BuildRequest) string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "" // one name less in the key; it only tells apart machines that share an engine
+		host = "" // one name less in the key; it only distinguishes machines that share an engine
 	}
 	file := in.file
 	if file == "" {

@@ -25,7 +25,7 @@ const (
 // "[linux/arm64 dev 2/5] RUN …".
 var numbered = regexp.MustCompile(`^\[(?:(.*) )?(\d+)/(\d+)\] `)
 
-// recorder turns what a builder tells into Progress, for any number of readers that come and look.
+// recorder turns a builder's messages into BuildProgress, for any number of readers that poll.
 type recorder struct {
 	mu      sync.Mutex
 	version uint64        // grows with every change
@@ -77,7 +77,7 @@ func newRecorder() *recorder {
 	return &recorder{changed: make(chan struct{}), byID: map[digest.Digest]*step{}, stages: map[string]int{}}
 }
 
-// touch tells the readers; the caller holds mu.
+// touch wakes the readers; the caller holds mu.
 func (c *recorder) touch() {
 	c.version++
 	close(c.changed)

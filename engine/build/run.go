@@ -14,7 +14,8 @@ import (
 // frame is the shortest time between two progress calls to one caller: 20 a second.
 const frame = 50 * time.Millisecond
 
-// errSuperseded ends a run that a newer run of the same key replaces. Its callers wait for that one.
+// errSuperseded ends a run that a newer run of the same key replaces. Its callers
+// wait for that one.
 var errSuperseded = errors.New("superseded by a newer build")
 
 // run is one build in flight and the callers that wait for it. It is guarded by Builder.mu, apart
@@ -28,7 +29,7 @@ type run struct {
 
 	callers int
 	shared  bool     // more than one caller came
-	stale   bool     // a caller gave up on it: whoever comes next starts anew
+	stale   bool     // a caller gave up on it: the next caller starts another
 	tags    []string // wanted by the callers, without repeats
 	applied int      // how many of tags the image has, or will have when the solve under way ends
 
@@ -40,9 +41,10 @@ type run struct {
 
 // Build implements container.Builder. Progress is reported at most 20 times a second.
 //
-// When ctx ends, Build returns container.ErrBuildCanceled at once, and the build itself is cancelled unless another
-// caller still waits for it. Such a caller is moved to the next build of the same key, if one comes
-// before the first is over: giving up on a build usually means that its inputs have changed.
+// When ctx ends, Build returns container.ErrBuildCanceled at once, and the build
+// itself is cancelled unless another caller still waits for it. Such a caller is
+// moved to the next build of the same key, if one comes before the first is over:
+// giving up on a build usually means that its inputs have changed.
 func (b *Builder) Build(ctx context.Context, r container.BuildRequest, progress func(container.BuildProgress)) (container.BuildResult, error) {
 	if err := ctx.Err(); err != nil {
 		return container.BuildResult{}, canceled(r, ctx)
@@ -70,8 +72,8 @@ func (b *Builder) Build(ctx context.Context, r container.BuildRequest, progress 
 	}
 }
 
-// Close cancels all builds, waits for their end and closes the connection to the engine. Builds that
-// are waited for return container.ErrBuilderClosed.
+// Close cancels all builds, waits for their end and closes the connection to the
+// engine. Builds that are waited for return container.ErrBuilderClosed.
 func (b *Builder) Close() error {
 	b.mu.Lock()
 	b.closed = true

@@ -12,8 +12,8 @@ import (
 	"bulkhead/engine/hostfile"
 )
 
-// secretStore hands out the secrets of one build. Files are read when the build asks, so that a step
-// that comes from the cache reads nothing.
+// secretStore hands out the secrets of one build. Files are read when the build
+// asks, so that a step that comes from the cache reads nothing.
 type secretStore map[string]container.BuildSecret
 
 func newSecretStore(list []container.BuildSecret) (secretStore, error) {

@@ -18,10 +18,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// callback is the connection on which the engine asks this machine for files, secrets, credentials
-// and agents while one build runs. It stands in for session.Session.Run for two reasons: a panic in what
-// it serves ends the build and not the program, and nothing is logged to stderr, where net/http's
-// server writes.
+// callback is the connection on which the engine asks this machine for files,
+// secrets, credentials and agents while one build runs. It stands in for
+// session.Session.Run for two reasons: a panic in what it serves ends the build and
+// not the program, and nothing is logged to stderr, where net/http's server writes.
 //
 // There is one per build: the engine keeps what it read of a folder for as long as a session lasts,
 // so that a second build on it would not see a change.

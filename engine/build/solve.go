@@ -38,13 +38,13 @@ const namedContexts = "moby.buildkit.frontend.contexts"
 
 // capabilities are what differs between the engines that have BuildKit.
 type capabilities struct {
-	// modern is BuildKit 0.11 (Engine 23) and later, told by its answering the call Info. Older
-	// ones take unknown attributes and ignore them in silence.
+	// modern is BuildKit 0.11 (Engine 23) and later, recognized by its answer to
+	// the call Info. Older ones take unknown attributes and ignore them in silence.
 	modern      bool
 	hostGateway string // address that "host-gateway" stands for; empty where the engine names none
 }
 
-// buildkit makes the image with BuildKit. A connection that turns out broken is made anew once.
+// buildkit makes the image with BuildKit. A connection that turns out broken is made again once.
 func (b *Builder) buildkit(ctx context.Context, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
 	for try := 1; ; try++ {
 		bk, caps, err := b.connect(ctx)
@@ -135,7 +135,7 @@ func (b *Builder) disconnect(bk *client.Client) {
 	}
 	b.bk, b.caps = nil, nil
 	b.mu.Unlock()
-	bk.Close() // it is broken: what else it has to say helps nobody
+	bk.Close() // it is broken: an error of closing it helps nobody
 }
 
 // solve runs one build.
@@ -175,7 +175,7 @@ func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabiliti
 	return digest, notices, nil
 }
 
-// serve opens the connection on which the engine asks back, and tells opt of it.
+// serve opens the connection on which the engine asks back, and sets it in opt.
 func (b *Builder) serve(ctx context.Context, opt *client.SolveOpt) (stop func(), err error) {
 	for _, e := range slices.Concat(opt.CacheImports, opt.CacheExports) {
 		if e.Type == "local" {
@@ -216,7 +216,7 @@ func recordSafely(rec *recorder, st *client.SolveStatus) (err error) {
 	return nil
 }
 
-// explain tells apart the errors of a build, of the engine and of the connection.
+// explain distinguishes the errors of a build, of the engine and of the connection.
 func (b *Builder) explain(r container.BuildRequest, in *input, rec *recorder, err error) error {
 	var missing *errdefs.UnsupportedFrontendCapError
 	// Old engines send the error's text alone.
@@ -229,7 +229,7 @@ func (b *Builder) explain(r container.BuildRequest, in *input, rec *recorder, er
 	return broken(r, in, rec, err)
 }
 
-// options says a request in BuildKit's words.
+// options translates a request for BuildKit.
 func (b *Builder) options(r container.BuildRequest, in *input, caps *capabilities) (*client.SolveOpt, []string, error) {
 	var notices []string
 	if !caps.modern {
@@ -287,7 +287,7 @@ func (b *Builder) options(r container.BuildRequest, in *input, caps *capabilitie
 	return opt, notices, nil
 }
 
-// sources says where context and Dockerfile come from.
+// sources sets where context and Dockerfile come from.
 func sources(opt *client.SolveOpt, in *input) {
 	attrs := opt.FrontendAttrs
 	attrs["filename"] = in.name
@@ -309,7 +309,8 @@ func sources(opt *client.SolveOpt, in *input) {
 
 func nameContexts(opt *client.SolveOpt, r container.BuildRequest) error {
 	for name, where := range r.AdditionalContexts {
-		// A frontend without it hands the build on to that of the "# syntax=" line, if there is one.
+		// A frontend without it hands the build on to that of the "# syntax=" line,
+		// if there is one.
 		opt.FrontendAttrs["frontend.caps"] = namedContexts + "+forward"
 		if strings.HasPrefix(where, "oci-layout://") {
 			return fmt.Errorf("%w: additional context %s: oci-layout", ErrUnsupported, name)
@@ -481,7 +482,8 @@ func cacheEntries(specs []string, what string) ([]client.CacheOptionsEntry, erro
 	return out, nil
 }
 
-// dockerConfig reads the docker CLI's config. The config is usable also where an error comes with it.
+// dockerConfig reads the docker CLI's config. The config is usable also where an
+// error comes with it.
 func (b *Builder) dockerConfig() (*configfile.ConfigFile, error) {
 	dir := b.opt.DockerConfigDir
 	if dir == "" {

@@ -12,29 +12,33 @@ import (
 type Builder interface {
 	// Build makes the image of a request, or joins an equal build that runs already.
 	//
-	// progress may be nil. It is called on the caller's goroutine with growing snapshots, a bounded number of times a second,
-	// the last time just before Build returns.
+	// progress may be nil. It is called on the caller's goroutine with growing
+	// snapshots, a bounded number of times a second, the last time just before
+	// Build returns.
 	//
-	// A build that ran and failed is returned as *BuildError. The other errors that callers may want to distinguish are
-	// ErrBuildCanceled, ErrBuilderClosed, ErrBuilderUnavailable and ErrUnsupported.
+	// A build that ran and failed is returned as *BuildError. The other errors that
+	// callers may want to distinguish are ErrBuildCanceled, ErrBuilderClosed,
+	// ErrBuilderUnavailable and ErrUnsupported.
 	Build(ctx context.Context, r BuildRequest, progress func(BuildProgress)) (BuildResult, error)
-	// Close cancels all builds and waits for their end. Builds that are waited for return ErrBuilderClosed.
+	// Close cancels all builds and waits for their end. Builds that are waited for
+	// return ErrBuilderClosed.
 	Close() error
 }
 
 var (
-	// ErrBuildCanceled is returned by Build when its context ended before the build did. It comes wrapped
-	// together with the context's own error.
+	// ErrBuildCanceled is returned by Build when its context ended before the build
+	// did. It comes wrapped together with the context's own error.
 	ErrBuildCanceled = errors.New("build canceled")
 	// ErrBuilderClosed is returned by Build after Close.
 	ErrBuilderClosed = errors.New("builder is closed")
-	// ErrBuilderUnavailable is returned by Build when the engine did not answer, also not at a second try.
+	// ErrBuilderUnavailable is returned by Build when the engine did not answer,
+	// also not at a second try.
 	ErrBuilderUnavailable = errors.New("the engine's builder does not answer")
 )
 
 // BuildRequest is one image to make. All paths are absolute and all values are resolved.
 type BuildRequest struct {
-	// Key tells builds apart: requests with equal keys are the same build, which is run once for
+	// Key identifies a build: requests with equal keys are the same build, which is run once for
 	// all callers that wait for it. Their Tags may differ, and all are applied. Empty: not shared.
 	Key string
 	// Service is for messages.
@@ -100,9 +104,9 @@ type BuildProgress struct {
 	Output []string
 }
 
-// BuildStep is one thing the builder does: a line of the Dockerfile, or work around it such as loading
-// the context. It has not begun while Started is zero, runs while Ended is zero, and has failed
-// where Err is set.
+// BuildStep is one thing the builder does: a line of the Dockerfile, or work around
+// it such as loading the context. It has not begun while Started is zero, runs
+// while Ended is zero, and has failed where Err is set.
 type BuildStep struct {
 	Name           string    // "[2/5] RUN go build ./..."
 	Cached         bool      // the result was there already
@@ -133,7 +137,7 @@ type BuildError struct {
 	File    string   // path of the Dockerfile; empty for an inline one and where it is not known
 	Line    int      // of Step in File, from 1; 0 where it is not known
 	Tail    []string // last 20 lines of the step's output, uncleaned
-	Err     error    // what went wrong, without the words that every failed build has in common
+	Err     error    // what went wrong, without the prefix that every failed build has in common
 }
 
 func (e *BuildError) Error() string {

@@ -21,7 +21,7 @@ const (
 
 var stateNames = [...]string{"unknown", "waiting", "building", "created", "starting", "running", "stopping", "restarting", "paused", "exited", "broken"}
 
-// String gives the word that the screen and the JSON use.
+// String returns the word that the screen and the JSON use.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -42,7 +42,7 @@ const (
 
 var healthNames = [...]string{"unknown", "none", "starting", "healthy", "unhealthy"}
 
-// String gives the word that the screen and the JSON use.
+// String returns the word that the screen and the JSON use.
 func (h Health) String() string {
 	if int(h) < len(healthNames) {
 		return healthNames[h]

@@ -13,7 +13,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// cgroupStats is where the kernel counts what a container uses. Reading it costs the engine nothing, and anybody may do so.
+// cgroupStats is where the kernel counts what a container uses. Reading it costs
+// the engine nothing, and anybody may do so.
 type cgroupStats struct {
 	pid      int
 	cpu, mem string // folders of its control group
@@ -21,10 +22,12 @@ type cgroupStats struct {
 	net      bool   // it has a network of its own
 }
 
-// controlGroups is where every distribution mounts them; with cgroup v1 one folder a controller, with links for those that share one.
+// controlGroups is where every distribution mounts them; with cgroup v1 one folder
+// a controller, with links for those that share one.
 const controlGroups = "/sys/fs/cgroup"
 
-// findCgroup finds the cgroupStats of a running container. errNoAccess where its processes cannot be seen from here.
+// findCgroup finds the cgroupStats of a running container. errNoAccess where its
+// processes cannot be seen from here.
 func findCgroup(pid int, id string, net bool) (*cgroupStats, error) {
 	b, err := readSmall(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil || len(id) != 64 || !bytes.Contains(b, []byte(id)) {
@@ -114,8 +117,8 @@ func (g *cgroupStats) read(id string) (container.Stats, error) {
 	return out, nil
 }
 
-// readSmall reads a file of the kernel. os.ReadFile does the same with three times as many system calls, which counts where some
-// hundred files are read a second.
+// readSmall reads a file of the kernel. os.ReadFile does the same with three times
+// as many system calls, which counts where some hundred files are read a second.
 func readSmall(name string) ([]byte, error) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -25,7 +25,9 @@ type oldBuilder struct {
 	conn *connection
 }
 
-// ClassicBuild builds with the engine's old builder; it is the build.Classic of this runtime. The error of a build that did not succeed is the engine's own words.
+// ClassicBuild builds with the engine's old builder; it implements Classic of
+// engine/build. The error of a build that did not succeed is the engine's own
+// message.
 func (o *oldBuilder) ClassicBuild(ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string)) error {
 	what := "build " + b.Service
 	opt, err := buildOptions(b, dockerfile)

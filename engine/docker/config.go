@@ -14,8 +14,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// containerConfig maps what does not depend on the host: section C of the attributes. proxies are the variables that
-// the docker config wants in every container; the service's own win.
+// containerConfig maps what does not depend on the host. proxies are the variables
+// that the docker config wants in every container; the service's own win.
 func containerConfig(c container.CreateSpec, hash string, proxies map[string]*string) (*moby.Config, error) {
 	s := c.Service.Config
 	health, err := healthcheck(s.HealthCheck)
@@ -49,7 +49,8 @@ func containerConfig(c container.CreateSpec, hash string, proxies map[string]*st
 	}, nil
 }
 
-// environment sorts the variables. One without a value is passed as its bare name, which unsets the image's.
+// environment sorts the variables. One without a value is passed as its bare name,
+// which unsets the image's.
 func environment(env types.MappingWithEquals, proxies map[string]*string) []string {
 	all := map[string]*string{}
 	maps.Copy(all, proxies)

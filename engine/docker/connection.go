@@ -28,7 +28,8 @@ var (
 	errNoAccess = errors.New("no access to the container's processes")
 )
 
-// connection is the way to one engine, and what is known about that engine. All parts of a Runtime share it.
+// connection is the way to one engine, and what is known about that engine. All
+// parts of a Runtime share it.
 type connection struct {
 	opt Options
 	end endpoint
@@ -48,7 +49,8 @@ func newClient(end endpoint, more ...client.Opt) (*client.Client, error) {
 		client.WithHTTPClient(&http.Client{
 			Transport: &http.Transport{
 				TLSClientConfig: end.tls,
-				// Engines speak HTTP/1; and what HTTP/2 would add to the TLS settings makes the client take any engine for one with TLS.
+				// Engines speak HTTP/1; and what HTTP/2 would add to the TLS
+				// settings makes the client take any engine for one with TLS.
 				TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
 				// An engine writes a log line by line, and the usual 4 KiB hold few of them.
 				ReadBufferSize: readBuffer,
@@ -225,8 +227,8 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 	if info.Cgroup == "" && i.OSType == "linux" {
 		info.Cgroup = "1" // API 1.40 knows no other
 	}
-	// A virtual machine may be behind a local socket, and bulkhead may run in a container itself: then the kernel or the
-	// host name differs.
+	// A virtual machine may be behind a local socket, and bulkhead may run in a
+	// container itself: then the kernel or the host name differs.
 	host, err := os.Hostname()
 	info.Local = err == nil && c.end.unix() && i.OSType == "linux" && runtime.GOOS == "linux" && i.Name == host && i.KernelVersion == kernelRelease()
 	c.mu.Lock()
@@ -235,14 +237,15 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 	return info, nil
 }
 
-// local says whether the engine runs on this machine, so that its processes are ours to look at. An engine that does not
-// answer is not known to.
+// local says whether the engine runs on this machine, so that its processes are
+// ours to look at. An engine that does not answer is not known to.
 func (c *connection) local(ctx context.Context) bool {
 	info, err := c.Info(ctx)
 	return err == nil && info.Local
 }
 
-// servesBuildKit probes /grpc: engines before 23.0 name the old builder as their choice in a ping, and serve BuildKit all the same.
+// servesBuildKit probes /grpc: engines before 23.0 name the old builder as their
+// choice in a ping, and serve BuildKit all the same.
 func (c *connection) servesBuildKit(ctx context.Context) bool {
 	conn, err := c.cli.DialHijack(ctx, "/grpc", "h2c", nil)
 	if err != nil {

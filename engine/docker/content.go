@@ -11,9 +11,11 @@ import (
 	"bulkhead/engine/container"
 )
 
-// contents makes the tar of what a service gets by content: secrets and configs from the environment or written in the
-// file. nil when there is none. Missing parents of a target are made by the engine. user returns the ids that the container's
-// process has: a mode that only the owner can use is meant for that process.
+// contents makes the tar of what a service gets by content: secrets and configs
+// from the environment or written in the file. nil when there is none. Missing
+// parents of a target are made by the engine. user returns the ids that the
+// container's process has: a mode that only the owner can use is meant for that
+// process.
 func contents(p *container.App, s *container.Service, now time.Time, user func() (uid, gid int, err error)) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)

@@ -19,7 +19,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Create implements container.Runtime. A container that could not join all its networks is removed again.
+// Create implements container.Runtime. A container that could not join all its
+// networks is removed again.
 func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, error) {
 	what := "create a container of " + c.Service.Name
 	api, err := r.version(ctx)
@@ -44,7 +45,8 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 		}
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		// The first error is what matters; a container left over is found and judged by the next up.
+		// The first error is what matters; a container left over is found and
+		// judged by the next up.
 		_ = r.Remove(undo, res.ID, true, true)
 		return "", r.wrap(what+" on network "+ep.network, err)
 	}
@@ -130,8 +132,10 @@ func parsePlatform(text string) (*ocispec.Platform, error) {
 	return &p, nil
 }
 
-// linkedNames returns the container names of the services that links names. A container that is yet to be made counts with the
-// name that it will have: services are created in any order, and the engine looks a link up when the container starts.
+// linkedNames returns the container names of the services that links names. A
+// container that is yet to be made counts with the name that it will have: services
+// are created in any order, and the engine looks a link up when the container
+// starts.
 func (r *Runtime) linkedNames(ctx context.Context, c container.CreateSpec) (map[string][]string, error) {
 	if len(c.Service.Config.Links) == 0 {
 		return nil, nil
@@ -140,7 +144,8 @@ func (r *Runtime) linkedNames(ctx context.Context, c container.CreateSpec) (map[
 	if err != nil {
 		return nil, r.wrap("list the containers that "+c.Service.Name+" links to", err)
 	}
-	// On the default bridge the engine looks links up at once, and refuses those that are not there.
+	// On the default bridge the engine looks links up at once, and refuses those
+	// that are not there.
 	wanted := c.Service.Config.NetworkMode == ""
 	names := map[string][]string{}
 	for _, l := range c.Service.Config.Links {

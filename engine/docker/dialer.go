@@ -17,7 +17,8 @@ type dialer struct {
 
 var _ container.Dialer = (*Runtime)(nil)
 
-// DialInstance implements container.Dialer. The host reaches containers by their addresses where a rootful engine runs on it.
+// DialInstance implements container.Dialer. The host reaches containers by their
+// addresses where a rootful engine runs on it.
 func (d *dialer) DialInstance(ctx context.Context, id string, port int) (net.Conn, error) {
 	what := fmt.Sprintf("dial port %d of %s", port, container.ShortID(id))
 	info, err := d.conn.Info(ctx)

@@ -1,8 +1,12 @@
-// Package docker is the container.Runtime on the Docker Engine API. It is the only package that knows the moby client.
+// Package docker runs containers on the Docker Engine API: it implements the port,
+// engine/container, and is the only package that knows the moby client and its types.
+// It owns the connection to one engine and what is known about that engine. It decides
+// nothing: which container is made, stopped or replaced is the caller's to say. main opens
+// a Runtime and hands it to the engine and the verbs, which know it by the port alone.
 //
-// What it makes carries the labels, names and hashes of docker compose, so that either program takes over what the
-// other one made. The mapping from Compose attributes to the Engine's is pure: see containerConfig, hostConfig,
-// endpoints and mounts.
+// What it makes carries the labels, names and hashes of docker compose, so that either
+// program takes over what the other one made. The mapping from Compose attributes to the
+// Engine's is pure: see containerConfig, hostConfig, endpoints and mounts.
 package docker
 
 import (
@@ -11,23 +15,26 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Options say which engine to talk to. The zero value is what the docker command would choose: DOCKER_HOST, then
-// DOCKER_CONTEXT, then the current context of the docker config, then the platform's default socket.
+// Options say which engine to talk to. The zero value is what the docker command
+// would choose: DOCKER_HOST, then DOCKER_CONTEXT, then the current context of the
+// docker config, then the platform's default socket.
 type Options struct {
 	Host      string // unix://, tcp://, http://, npipe:// or ssh://; it wins over Context
 	Context   string // name of a docker context
 	ConfigDir string // the docker command's config folder; "": DOCKER_CONFIG, else ~/.docker
-	// Warn gets one line for what an object asks for and this engine does not do, each line once. It may be called
-	// from any goroutine and must not block. nil: the lines are lost.
+	// Warn gets one line for what an object asks for and this engine does not do,
+	// each line once. It may be called from any goroutine and must not block. nil:
+	// the lines are lost.
 	Warn func(line string)
 	// Log gets a line on what was decided about the connection. nil: none.
 	Log func(line string)
 }
 
-// Runtime is a container.Runtime. All methods may be called from any goroutine. Nothing is dialed before the first call.
+// Runtime is a container.Runtime. All methods may be called from any goroutine.
+// Nothing is dialed before the first call.
 //
-// Each optional interface of the port is a type of its own, with its own state; so are the parts of container.Runtime
-// that need more than a call of the client.
+// Each optional interface of the port is a type of its own, with its own state; so
+// are the parts of container.Runtime that need more than a call of the client.
 type Runtime struct {
 	*connection
 	*executor
@@ -47,8 +54,9 @@ type Runtime struct {
 
 var _ container.Runtime = (*Runtime)(nil)
 
-// New finds out where the engine is. The error names the file or variable that is wrong. It wraps container.ErrNoEngine
-// when a context is chosen that does not exist, or a host that is none.
+// New finds out where the engine is. The error names the file or variable that is
+// wrong. It wraps container.ErrNoEngine when a context is chosen that does not
+// exist, or a host that is none.
 func New(o Options) (*Runtime, error) {
 	end, err := findEndpoint(o)
 	if err != nil {

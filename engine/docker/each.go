@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// each calls f for 0 to n-1, at most limit at a time, and returns the first error once all have returned.
+// each calls f for 0 to n-1, at most limit at a time, and returns the first error
+// once all have returned.
 func each(ctx context.Context, n, limit int, f func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(limit)

@@ -31,7 +31,8 @@ type endpoint struct {
 	ssh       *sshDialer  // nil unless host is ssh://
 }
 
-// unix tells whether the engine answers on a socket of this machine, which a virtual machine may still be behind.
+// unix reports whether the engine answers on a socket of this machine, which a
+// virtual machine may still be behind.
 func (e endpoint) unix() bool { return strings.HasPrefix(e.host, "unix://") }
 
 // findEndpoint chooses as the docker command does.
@@ -111,7 +112,8 @@ func currentContext(dir string) (string, error) {
 	return c.CurrentContext, nil
 }
 
-// readContext reads what `docker context create` wrote: a folder per context, named by the hash of its name.
+// readContext reads what `docker context create` wrote: a folder per context, named
+// by the hash of its name.
 func (e *endpoint) readContext() error {
 	sum := sha256.Sum256([]byte(e.context))
 	id := hex.EncodeToString(sum[:])

@@ -11,21 +11,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gathered is how many bytes a socket holds for sure before its writer has to wait, in pieces as small as the lines of a log.
+// gathered is how many bytes a socket holds for sure before its writer has to wait,
+// in pieces as small as the lines of a log.
 const gathered = 10 << 10
 
 // connectWait is how long a connection may wait to be taken, and a request to be sent.
 const connectWait = 10 * time.Second
 
-// dialEpoll connects to a unix socket for a stream that is read now and then. The program's other connections are known to Go's poller,
-// which is woken by every piece that arrives, also while nobody waits for it: for a log, by every line. This one is known to a poller of
-// its own, which is armed for one wake-up when there is nothing to read, and which Go's poller waits for.
+// dialEpoll connects to a unix socket for a stream that is read now and then. The
+// program's other connections are known to Go's poller, which is woken by every
+// piece that arrives, also while nobody waits for it: for a log, by every line.
+// This one is known to a poller of its own, which is armed for one wake-up when
+// there is nothing to read, and which Go's poller waits for.
 func dialEpoll(path string) (net.Conn, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
-	// It stays in blocking mode, which keeps it from Go's poller. Reads say for themselves that they do not block.
+	// It stays in blocking mode, which keeps it from Go's poller. Reads say for
+	// themselves that they do not block.
 	c := &epollConn{path: path, sock: os.NewFile(uintptr(fd), path)}
 	limit := unix.NsecToTimeval(connectWait.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err != nil {
@@ -49,7 +53,8 @@ func dialEpoll(path string) (net.Conn, error) {
 	return c, nil
 }
 
-// epollConn is one end of a unix socket. One goroutine may read while another one writes; Close ends both.
+// epollConn is one end of a unix socket. One goroutine may read while another one
+// writes; Close ends both.
 type epollConn struct {
 	path  string
 	sock  *os.File
@@ -152,7 +157,7 @@ func (c *epollConn) LocalAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 // RemoteAddr implements net.Conn.
 func (c *epollConn) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix", Name: c.path} }
 
-// SetDeadline implements net.Conn. There are none: who gives up on a stream closes it.
+// SetDeadline implements net.Conn. There are none: a stream that is not wanted any more is closed.
 func (c *epollConn) SetDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // SetReadDeadline implements net.Conn.

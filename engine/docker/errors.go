@@ -17,7 +17,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// apiError is what an engine answered. It wraps one of the port's errors where one fits, and always the client's error.
+// apiError is what an engine answered. It wraps one of the port's errors where one
+// fits, and always the client's error.
 type apiError struct {
 	what string // what was being done to what
 	text string
@@ -27,7 +28,7 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.what + ": " + e.text }
 
-// Reason is what went wrong alone, for callers who say in their own words what was being done.
+// Reason is what went wrong alone, for callers that name what was being done by themselves.
 func (e *apiError) Reason() string { return e.text }
 
 func (e *apiError) Unwrap() []error {
@@ -37,7 +38,8 @@ func (e *apiError) Unwrap() []error {
 	return []error{e.kind, e.err}
 }
 
-// wrap turns a client's error into one for people, and makes it an error wrapping one of the port's where one fits. nil stays nil.
+// wrap turns a client's error into one for people, and makes it an error wrapping
+// one of the port's where one fits. nil stays nil.
 func (c *connection) wrap(what string, err error) error {
 	if err == nil {
 		return nil
@@ -48,7 +50,7 @@ func (c *connection) wrap(what string, err error) error {
 	case errors.As(err, &known):
 		return fmt.Errorf("%s: %w", what, err)
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%s: %w", what, context.Canceled) // without the client's words and the URL
+		return fmt.Errorf("%s: %w", what, context.Canceled) // without the client's text and the URL
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	case noConnection(err):
@@ -81,7 +83,8 @@ func (c *connection) nameError(ctx context.Context, what, name string, err error
 	}
 }
 
-// plain takes the client's words off an error, so that what the engine said is left, on one line.
+// plain removes the client's prefix from an error, so that the engine's message is
+// left, on one line.
 func plain(err error) string {
 	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), " ")

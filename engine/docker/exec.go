@@ -21,9 +21,10 @@ type executor struct {
 	conn *connection
 }
 
-// Exec implements container.Runtime. When ctx ends the streams are cut; the engine has no call to end the command itself.
-// A Stdin that is an *os.File is given back at once when the command ends; of another reader one Read may be under way
-// still, which ends by itself.
+// Exec implements container.Runtime. When ctx ends the streams are cut; the engine
+// has no call to end the command itself. A Stdin that is an *os.File is free again
+// at once when the command ends; of another reader one Read may be under way still,
+// which ends by itself.
 func (x *executor) Exec(ctx context.Context, id string, o container.ExecOptions) (int, error) {
 	what := "exec in " + container.ShortID(id)
 	if len(o.Cmd) > 0 {
@@ -131,7 +132,8 @@ func (x *executor) resize(ctx context.Context, exec string, sizes <-chan contain
 			if !ok {
 				return
 			}
-			// The command may not have its terminal yet, or have ended: a size that is not taken is no fault.
+			// The command may not have its terminal yet, or have ended: a size that
+			// is not taken is no fault.
 			for range 10 {
 				_, err := x.conn.cli.ExecResize(ctx, exec, client.ExecResizeOptions{Width: uint(s.Width), Height: uint(s.Height)})
 				if err == nil || !pause(ctx, 10*time.Millisecond) {
@@ -144,7 +146,8 @@ func (x *executor) resize(ctx context.Context, exec string, sizes <-chan contain
 	}
 }
 
-// exitCode waits until the engine has noticed the end, which may be a moment after the streams ended.
+// exitCode waits until the engine has noticed the end, which may be a moment after
+// the streams ended.
 func (x *executor) exitCode(ctx context.Context, what, exec string) (int, error) {
 	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
 		res, err := x.conn.cli.ExecInspect(ctx, exec, client.ExecInspectOptions{})

@@ -83,11 +83,13 @@ func (f *fileReader) statOne(ctx context.Context, id, name string) (e container.
 	case name == "/" || ctx.Err() != nil:
 		return e, false, err
 	}
-	// An answer to HEAD has no words; that a file stands where a folder would have to is an error of the engine, too.
+	// An answer to HEAD has no text; that a file stands where a folder would have
+	// to is an error of the engine, too.
 	if up, ok, perr := f.statOne(ctx, id, path.Dir(name)); perr == nil && (!ok || !up.Mode.IsDir()) {
 		return e, false, nil
 	}
-	// The engine looks where a link leads to, and fails on one in a circle. The answer to GET says so.
+	// The engine looks where a link leads to, and fails on one in a circle. The
+	// answer to GET says so.
 	if _, _, gerr := f.archived(ctx, id, name); gerr != nil && strings.Contains(gerr.Error(), "too many links") {
 		return container.Entry{Mode: fs.ModeSymlink | 0o777, Link: path.Base(name)}, true, nil
 	}
@@ -155,7 +157,8 @@ func (f *fileReader) Owner(ctx context.Context, id, name string) (uid, gid int, 
 	}
 }
 
-// archived reads the first header of a path's archive, and its content when that is a small file, and leaves the rest.
+// archived reads the first header of a path's archive, and its content when that is
+// a small file, and leaves the rest.
 func (f *fileReader) archived(ctx context.Context, id, name string) (*tar.Header, []byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -213,8 +216,9 @@ func (f *fileReader) User(ctx context.Context, id string) (uid, gid int, err err
 	return ids[0], ids[1], nil
 }
 
-// userOf finds the numbers of "user" or "user:group", each a name or a number, as the engine does. open returns a file of the image, nil
-// where it has none; it is called only for what the numbers depend on.
+// userOf finds the numbers of "user" or "user:group", each a name or a number, as
+// the engine does. open returns a file of the image, nil where it has none; it is
+// called only for what the numbers depend on.
 func userOf(text string, open func(file string) (io.Reader, error)) (ids [2]int, err error) {
 	name, group, hasGroup := strings.Cut(text, ":")
 	var passwd, groups io.Reader

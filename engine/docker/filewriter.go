@@ -26,9 +26,11 @@ type fileWriter struct {
 
 var _ container.FileWriter = (*Runtime)(nil)
 
-// CopyTo implements container.FileWriter. Into a running container of this machine root writes by itself, which takes a tenth of the time that the
-// engine needs to start a helper of its own. Owners and modes are those of the tar's headers: with its own option for owners the
-// engine would give all files to the container's user.
+// CopyTo implements container.FileWriter. Into a running container of this machine
+// root writes by itself, which takes a tenth of the time that the engine needs to
+// start a helper of its own. Owners and modes are those of the tar's headers: with
+// its own option for owners the engine would make the container's user the owner of
+// all files.
 func (w *fileWriter) CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error {
 	what := "copy files into " + container.ShortID(id)
 	err := w.unpackHere(ctx, id, tar, replace)
@@ -51,7 +53,8 @@ func (w *fileWriter) CopyTo(ctx context.Context, id string, tar io.Reader, repla
 	return w.conn.wrap(what, err)
 }
 
-// unpackHere writes into a container without the engine. It is errNoAccess, with nothing read, where that cannot be done.
+// unpackHere writes into a container without the engine. It is errNoAccess, with
+// nothing read, where that cannot be done.
 func (w *fileWriter) unpackHere(ctx context.Context, id string, tar io.Reader, replace bool) error {
 	if !w.conn.local(ctx) {
 		return errNoAccess
@@ -70,10 +73,10 @@ type folderInWay struct{ path string }
 
 func (f *folderInWay) Error() string { return fmt.Sprintf("cannot overwrite directory %q", f.path) }
 
-// inWay finds the folder in the engine's words for it.
+// inWay matches the engine's error for it.
 var inWay = regexp.MustCompile(`cannot overwrite directory "([^"]*)"`)
 
-// sendArchive lets the engine unpack. What went wrong there, only its words say.
+// sendArchive lets the engine unpack. Only the text of its error says what went wrong there.
 func (w *fileWriter) sendArchive(ctx context.Context, id string, tar io.Reader, replace bool) error {
 	_, err := w.conn.cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar, AllowOverwriteDirWithFile: replace})
 	if err == nil {
@@ -88,8 +91,9 @@ func (w *fileWriter) sendArchive(ctx context.Context, id string, tar io.Reader, 
 	return err
 }
 
-// Delete implements container.FileWriter. In a running container of an engine on this machine, as root, it needs no program;
-// elsewhere it runs the image's rm. A stopped container's files are out of reach: container.ErrUnsupported.
+// Delete implements container.FileWriter. In a running container of an engine on
+// this machine, as root, it needs no program; elsewhere it runs the image's rm. A
+// stopped container's files are out of reach: container.ErrUnsupported.
 func (w *fileWriter) Delete(ctx context.Context, id, below string, paths []string) error {
 	what := "delete files in " + container.ShortID(id)
 	below = path.Clean(below)
@@ -163,7 +167,7 @@ func (w *fileWriter) runRM(ctx context.Context, id, what, below string, names []
 
 // withoutLinks leaves out the names that a link leads to: the folder itself, or one below it.
 func (w *fileWriter) withoutLinks(ctx context.Context, id, below string, names []string) ([]string, error) {
-	way := func(n string) (dirs []string) {
+	parents := func(n string) (dirs []string) {
 		for d := path.Dir(n); d != "."; d = path.Dir(d) {
 			dirs = append(dirs, path.Join(below, d))
 		}
@@ -171,7 +175,7 @@ func (w *fileWriter) withoutLinks(ctx context.Context, id, below string, names [
 	}
 	var dirs []string
 	for _, n := range names {
-		dirs = append(dirs, way(n)...)
+		dirs = append(dirs, parents(n)...)
 	}
 	slices.Sort(dirs)
 	there, err := w.files.Stat(ctx, id, slices.Compact(dirs))
@@ -179,6 +183,6 @@ func (w *fileWriter) withoutLinks(ctx context.Context, id, below string, names [
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
-		return slices.ContainsFunc(way(n), func(d string) bool { return !there[d].Mode.IsDir() }) // a link, or gone already
+		return slices.ContainsFunc(parents(n), func(d string) bool { return !there[d].Mode.IsDir() }) // a link, or gone already
 	}), nil
 }

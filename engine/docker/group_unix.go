@@ -7,5 +7,6 @@ import (
 	"syscall"
 )
 
-// ownGroup keeps ctrl+c of the terminal from a program: the connection to the engine is needed to stop the project.
+// ownGroup keeps ctrl+c of the terminal from a program: the connection to the
+// engine is needed to stop the project.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -27,8 +27,9 @@ func kernelRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// isOf tells whether a process belongs to a container: a pid may be another process's by now, and if bulkhead runs in
-// a container itself, then the engine's pids are not ours.
+// isOf reports whether a process belongs to a container: a pid may be another
+// process's by now, and if bulkhead runs in a container itself, then the engine's
+// pids are not ours.
 func isOf(pid int, id string) bool {
 	b, err := readSmall(fmt.Sprintf("/proc/%d/cgroup", pid))
 	return err == nil && len(id) == 64 && bytes.Contains(b, []byte(id))
@@ -48,7 +49,8 @@ func openRoot(pid int, id string) (int, error) {
 	return fd, nil
 }
 
-// within opens a path below root. Links are followed as the container's processes would, so none leads out.
+// within opens a path below root. Links are followed as the container's processes
+// would, so none leads out.
 func within(root int, name string, flags int) (int, error) {
 	return unix.Openat2(root, path.Join(".", name), &unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),
@@ -56,8 +58,8 @@ func within(root int, name string, flags int) (int, error) {
 	})
 }
 
-// deleteIn removes names below a folder of a running container, and what is below them. errNoAccess when it cannot be
-// done from here.
+// deleteIn removes names below a folder of a running container, and what is below
+// them. errNoAccess when it cannot be done from here.
 func deleteIn(pid int, id, below string, names []string) error {
 	root, err := openRoot(pid, id)
 	if err != nil {
@@ -65,7 +67,7 @@ func deleteIn(pid int, id, below string, names []string) error {
 	}
 	defer unix.Close(root)
 	top, err := within(root, below, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-	if done, err := way(below, err); done || err != nil {
+	if done, err := classifyOpenErr(below, err); done || err != nil {
 		return err
 	}
 	defer unix.Close(top)
@@ -77,8 +79,9 @@ func deleteIn(pid int, id, below string, names []string) error {
 	return nil
 }
 
-// way reads the error of opening a folder: done says that there is nothing to delete in it.
-func way(name string, err error) (done bool, _ error) {
+// classifyOpenErr reads the error of opening a folder: done means that there is
+// nothing to delete in it.
+func classifyOpenErr(name string, err error) (done bool, _ error) {
 	switch {
 	case err == nil:
 		return false, nil
@@ -95,7 +98,7 @@ func deleteAt(top int, name string) error {
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
 	})
-	if done, err := way(name, err); done || err != nil {
+	if done, err := classifyOpenErr(name, err); done || err != nil {
 		return err
 	}
 	defer unix.Close(parent)
@@ -114,7 +117,8 @@ func deleteAt(top int, name string) error {
 	return nil
 }
 
-// statIn looks at absolute paths in a running container. errNoAccess when it cannot be done from here.
+// statIn looks at absolute paths in a running container. errNoAccess when it cannot
+// be done from here.
 func statIn(pid int, id string, paths []string) (map[string]container.Entry, error) {
 	root, err := openRoot(pid, id)
 	if err != nil {
@@ -149,7 +153,8 @@ func statIn(pid int, id string, paths []string) (map[string]container.Entry, err
 	return all, nil
 }
 
-// ownerIn finds the owner of a clean absolute path or of its nearest existing parent, in a running container.
+// ownerIn finds the owner of a clean absolute path or of its nearest existing
+// parent, in a running container.
 func ownerIn(pid int, id, name string) (uid, gid int, err error) {
 	if !sameIDs(pid) {
 		return 0, 0, errNoAccess
@@ -177,7 +182,7 @@ func ownerIn(pid int, id, name string) (uid, gid int, err error) {
 	}
 }
 
-// sameIDs tells whether user ids in the container are the host's, which user namespaces change.
+// sameIDs reports whether user ids in the container are the host's, which user namespaces change.
 func sameIDs(pid int) bool {
 	theirs, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", pid))
 	if err != nil {
@@ -187,7 +192,7 @@ func sameIDs(pid int) bool {
 	return err == nil && bytes.Equal(theirs, ours)
 }
 
-// process is what /proc tells about how a process takes signals.
+// process is how a process reacts to signals, from its status in /proc.
 type process struct {
 	name                     string
 	caught, blocked, ignored uint64 // bit n-1 is signal n
@@ -239,7 +244,7 @@ func parseProcess(status []byte) (process, error) {
 	return p, nil
 }
 
-// forwards tells whether a process is an init that hands signals on to its child.
+// forwards reports whether a process is an init that passes signals on to its child.
 func (p process) forwards() bool {
 	switch p.name {
 	case "docker-init", "tini", "tini-static", "dumb-init", "catatonit", "pid1", "podman-init":
@@ -248,8 +253,9 @@ func (p process) forwards() bool {
 	return false
 }
 
-// handlesStop: process 1 of a pid namespace gets a signal only if it wants it; any other process ends by it unless it
-// ignores it. A blocked signal is waited for in another way (sigwait, signalfd).
+// handlesStop: process 1 of a pid namespace gets a signal only if it wants it; any
+// other process ends by it unless it ignores it. A blocked signal is waited for by
+// sigwait or signalfd.
 func handlesStop(pid int, id, stopSignal string) (handles, known bool) {
 	n := unix.SIGTERM
 	if stopSignal != "" {
@@ -304,7 +310,8 @@ func childHandles(pid int, bit uint64) (handles, known bool) {
 	return p.takes(bit), true
 }
 
-// listener finds the process that listens on a port of this machine: "nginx (process 1234)", "" when it cannot be found.
+// listener finds the process that listens on a port of this machine: "nginx
+// (process 1234)", "" when it cannot be found.
 func listener(port int) string {
 	inodes := map[string]bool{}
 	for _, file := range []string{"tcp", "tcp6", "udp", "udp6"} {
@@ -336,7 +343,8 @@ func listener(port int) string {
 	return "a process of another user"
 }
 
-// listening finds the sockets on a port in a table of /proc/net. The states are those of TCP; UDP's open one is 07.
+// listening finds the sockets on a port in a table of /proc/net. The states are
+// those of TCP; UDP's open one is 07.
 func listening(table []byte, port int, udp bool) []string {
 	state := "0A"
 	if udp {

@@ -8,7 +8,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Off Linux the engine runs in a virtual machine, whose processes and files cannot be seen from here.
+// Off Linux the engine runs in a virtual machine, whose processes and files cannot
+// be seen from here.
 
 func kernelRelease() string { return "" }
 

@@ -20,7 +20,7 @@ import (
 	"bulkhead/engine/hostfile"
 )
 
-// hostConfig maps what depends on the host: sections H and R of the attributes, without mounts and links.
+// hostConfig maps what depends on the host: without mounts and links.
 func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 	s := c.Service.Config
 	ports, err := portBindings(s.Ports)
@@ -35,16 +35,6 @@ func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	modes := map[string]string{"network_mode": s.NetworkMode, "ipc": s.Ipc, "pid": s.Pid}
-	for attribute, mode := range modes {
-		if modes[attribute], err = sharedMode(mode, c.Parents); err != nil {
-			return nil, fmt.Errorf("%s %q: %w", attribute, mode, err)
-		}
-	}
-	from, err := volumesFrom(s.VolumesFrom, c.Parents)
-	if err != nil {
-		return nil, err
-	}
 	h := &moby.HostConfig{
 		Annotations:    s.Annotations,
 		CapAdd:         s.CapAdd,
@@ -56,11 +46,8 @@ func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 		ExtraHosts:     s.ExtraHosts.AsList(":"),
 		GroupAdd:       s.GroupAdd,
 		Init:           s.Init,
-		IpcMode:        moby.IpcMode(modes["ipc"]),
 		Isolation:      moby.Isolation(s.Isolation),
-		NetworkMode:    moby.NetworkMode(modes["network_mode"]),
 		OomScoreAdj:    int(s.OomScoreAdj),
-		PidMode:        moby.PidMode(modes["pid"]),
 		PortBindings:   ports,
 		Privileged:     s.Privileged,
 		ReadonlyRootfs: s.ReadOnly,
@@ -76,7 +63,9 @@ func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 		Umask:          s.Umask,
 		UsernsMode:     moby.UsernsMode(s.UserNSMode),
 		VolumeDriver:   s.VolumeDriver,
-		VolumesFrom:    from,
+	}
+	if err := share(h, s, c.Parents); err != nil {
+		return nil, err
 	}
 	slices.Sort(h.ExtraHosts)
 	if s.Logging != nil {
@@ -87,6 +76,22 @@ func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 		h.MaskedPaths, h.ReadonlyPaths = []string{}, []string{}
 	}
 	return h, nil
+}
+
+// share sets what the container has in common with others: namespaces and volumes.
+func share(h *moby.HostConfig, s types.ServiceConfig, parents map[string]string) error {
+	modes := map[string]string{"network_mode": s.NetworkMode, "ipc": s.Ipc, "pid": s.Pid}
+	for attribute, mode := range modes {
+		shared, err := sharedMode(mode, parents)
+		if err != nil {
+			return fmt.Errorf("%s %q: %w", attribute, mode, err)
+		}
+		modes[attribute] = shared
+	}
+	h.NetworkMode, h.IpcMode, h.PidMode = moby.NetworkMode(modes["network_mode"]), moby.IpcMode(modes["ipc"]), moby.PidMode(modes["pid"])
+	var err error
+	h.VolumesFrom, err = volumesFrom(s.VolumesFrom, parents)
+	return err
 }
 
 // sharedMode replaces service:x by the container of x.
@@ -101,7 +106,8 @@ func sharedMode(mode string, parents map[string]string) (string, error) {
 	return containerPrefix + parents[name], nil
 }
 
-// volumesFrom replaces services by their containers. What follows the name (":ro") stays, so that it holds.
+// volumesFrom replaces services by their containers. What follows the name (":ro")
+// stays, so that it holds.
 func volumesFrom(list []string, parents map[string]string) ([]string, error) {
 	var from []string
 	for _, v := range list {
@@ -191,8 +197,9 @@ func restartPolicy(s types.ServiceConfig) moby.RestartPolicy {
 	return moby.RestartPolicy{Name: moby.RestartPolicyMode(condition), MaximumRetryCount: attempts}
 }
 
-// securityOptions inlines seccomp profiles, since the engine cannot read the user's files. bare says that
-// systempaths=unconfined is among the options, which is none of the engine's.
+// securityOptions inlines seccomp profiles, since the engine cannot read the user's
+// files. bare says that systempaths=unconfined is among the options, which is none
+// of the engine's.
 func securityOptions(dir string, list []string) (opts []string, bare bool, err error) {
 	for _, o := range list {
 		if o == "systempaths=unconfined" {
@@ -289,8 +296,9 @@ func ulimits(m map[string]*types.UlimitsConfig) []*moby.Ulimit {
 	return list
 }
 
-// devices maps devices, gpus and reservations. A device whose both ends are the same "vendor/class=name" is one of the
-// Container Device Interface, which the engine looks up by name.
+// devices maps devices, gpus and reservations. A device whose both ends are the
+// same "vendor/class=name" is one of the Container Device Interface, which the
+// engine looks up by name.
 func devices(r *moby.Resources, s types.ServiceConfig) {
 	var named []string
 	for _, d := range s.Devices {

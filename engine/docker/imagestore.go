@@ -27,7 +27,8 @@ type imageStore struct {
 
 var _ container.ImageStore = (*Runtime)(nil)
 
-// Image implements container.ImageStore. An image of another platform than the one asked for is container.ErrNotFound.
+// Image implements container.ImageStore. An image of another platform than the one
+// asked for is container.ErrNotFound.
 func (s *imageStore) Image(ctx context.Context, ref, platform string) (container.Image, error) {
 	what := "look up image " + ref
 	api, err := s.conn.version(ctx)
@@ -72,8 +73,9 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 	return img, nil
 }
 
-// contentDigest is what docker compose writes into the image label: the digest of the one manifest that a container
-// of this platform runs. The image's own id may stand for an index, which changes with every build.
+// contentDigest is what docker compose writes into the image label: the digest of
+// the one manifest that a container of this platform runs. The image's own id may
+// stand for an index, which changes with every build.
 func contentDigest(res image.InspectResponse, want platforms.Matcher) (digest string, fits bool) {
 	flat := want.Match(ocispec.Platform{OS: res.Os, Architecture: res.Architecture, Variant: res.Variant})
 	if len(res.Manifests) == 0 {
@@ -135,8 +137,8 @@ func (s *imageStore) Pull(ctx context.Context, ref, platform string, progress fu
 	return nil
 }
 
-// registryAuth finds the credentials as the docker command does: a helper for the registry, the general store, or the
-// config file itself.
+// registryAuth finds the credentials as the docker command does: a helper for the
+// registry, the general store, or the config file itself.
 func (s *imageStore) registryAuth(named reference.Named) (string, error) {
 	conf, err := s.conn.end.dockerConfig()
 	if err != nil {
@@ -156,7 +158,8 @@ func (s *imageStore) registryAuth(named reference.Named) (string, error) {
 	})
 }
 
-// pullError tells a missing image from a refused one and from no network; engines say all three in many ways.
+// pullError distinguishes a missing image, a refused one and no network. Engines of
+// different ages word all three differently.
 func (s *imageStore) pullError(what string, named reference.Named, err error) error {
 	if noConnection(err) && !strings.Contains(err.Error(), named.Name()) {
 		return s.conn.wrap(what, err)
@@ -206,7 +209,7 @@ type layer struct {
 	done           bool
 }
 
-// add takes a message in and tells whether it changed anything.
+// add takes a message in and reports whether it changed anything.
 func (l layers) add(m jsonstream.Message) bool {
 	if m.ID == "" {
 		return false
@@ -244,8 +247,9 @@ func (l layers) total() container.PullProgress {
 	return p
 }
 
-// RemoveImage implements container.ImageStore. An image that has one tag left goes only if that is the name that its build
-// for a project gave it: another tag is somebody's wish to keep it.
+// RemoveImage implements container.ImageStore. An image that has one tag left goes
+// only if that is the name that its build for a project set: another tag means that
+// somebody wants to keep it.
 func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
 	what := "remove image " + container.ShortID(id)
 	res, err := s.conn.cli.ImageInspect(ctx, id)
@@ -259,7 +263,8 @@ func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (re
 	if res.Config != nil {
 		labels = res.Config.Labels
 	}
-	// Names of the project's own kind go with the image; several services that share a build have one each. Any other name keeps it.
+	// Names of the project's own kind go with the image; several services that
+	// share a build have one each. Any other name keeps it.
 	own := func(tag string) bool {
 		return labels[labelProject] != "" && strings.HasPrefix(tag, labels[labelProject]+"-") && strings.HasSuffix(tag, ":latest")
 	}

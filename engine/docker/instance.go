@@ -108,8 +108,9 @@ func instance(c moby.InspectResponse) container.Instance {
 	return in
 }
 
-// checkCommand is what the engine runs for the test of a healthcheck; nil for one that it does not run. shell is the image's, for a
-// test that is a line of it; empty: the engine's own, of Linux.
+// checkCommand is what the engine runs for the test of a healthcheck; nil for one
+// that it does not run. shell is the image's, for a test that is a line of it;
+// empty: the engine's own, of Linux.
 func checkCommand(test, shell []string) []string {
 	if len(test) < 2 {
 		return nil

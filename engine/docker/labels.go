@@ -10,7 +10,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Labels of docker compose. Its own `up`, `ps` and `down` find and judge containers by them, so they are a contract.
+// Labels of docker compose. Its own `up`, `ps` and `down` find and judge containers
+// by them, so they are a contract.
 const (
 	labelProject     = "com.docker.compose.project"
 	labelService     = "com.docker.compose.service"

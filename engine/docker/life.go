@@ -23,13 +23,15 @@ func (r *Runtime) Stop(ctx context.Context, id string, grace time.Duration) erro
 	return r.wrap("stop "+container.ShortID(id), err)
 }
 
-// Kill implements container.Runtime. It is an container.ErrConflict when the container does not run.
+// Kill implements container.Runtime. It is an container.ErrConflict when the
+// container does not run.
 func (r *Runtime) Kill(ctx context.Context, id, signal string) error {
 	_, err := r.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
 	return r.wrap("kill "+container.ShortID(id), err)
 }
 
-// Remove implements container.Runtime. It returns once the container is gone, also when somebody else is removing it.
+// Remove implements container.Runtime. It returns once the container is gone, also
+// when somebody else is removing it.
 func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) error {
 	if !volumes {
 		return r.remove(ctx, id, force, false)

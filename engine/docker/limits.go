@@ -9,8 +9,9 @@ import (
 	"bulkhead/engine/container"
 )
 
-// limits says which attributes of a service an engine of this API version would ignore without a word, and refuses
-// where ignoring would run something else than what was asked for.
+// limits says which attributes of a service an engine of this API version would
+// ignore without a word, and refuses where ignoring would run something else than
+// what was asked for.
 func limits(s *container.Service, api apiVersion) (warnings []string, err error) {
 	need := func(used bool, since apiVersion, attribute, release string) {
 		if used && api < since {

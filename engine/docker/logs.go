@@ -84,8 +84,9 @@ func (l *logReader) readLog(ctx context.Context, id string, opt client.Container
 	return rd.read(res, tty)
 }
 
-// rest reads what a container wrote last, once it has ended: engines end a followed log when the writer is gone, and do
-// not look whether there is more in it. rd may hold a line that has not ended; it is read again.
+// rest reads what a container wrote last, once it has ended: engines end a followed
+// log when the writer is gone, and do not look whether there is more in it. rd may
+// hold a line that has not ended; it is read again.
 func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *logs.Dedupe, put emitLine) error {
 	in, err := l.conn.inspect(ctx, id)
 	if errors.Is(err, container.ErrNotFound) {
@@ -101,7 +102,8 @@ func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLog
 		seen.Reopened()
 	}
 	if in.State == container.StateRunning {
-		// Its next life has begun, whose lines are not asked for. Engines stamp a line up to 2 ms before the start.
+		// Its next life has begun, whose lines are not asked for. Engines stamp a
+		// line up to 2 ms before the start.
 		opt.Until = stamp(in.Started.Add(-5 * time.Millisecond))
 	}
 	more := newStamped(put)

@@ -25,8 +25,9 @@ var _ container.Meter = (*Runtime)(nil)
 
 func newMeter(c *connection) *meter { return &meter{conn: c, groups: map[string]*cgroupStats{}} }
 
-// Stats implements container.Meter. Of a container on this machine it reads the kernel's own counters, which costs the engine nothing; of
-// others it asks the engine. It is container.ErrNotFound for a container that does not run.
+// Stats implements container.Meter. Of a container on this machine it reads the
+// kernel's own counters, which costs the engine nothing; of others it asks the
+// engine. It is container.ErrNotFound for a container that does not run.
 func (m *meter) Stats(ctx context.Context, id string) (container.Stats, error) {
 	if s, ok := m.localStats(ctx, id); ok {
 		return s, nil
@@ -52,8 +53,9 @@ func (m *meter) askStats(ctx context.Context, id string) (container.Stats, error
 	return stats(s), nil
 }
 
-// localStats reads the counters of a container of this machine. What it found out about the container's present life is kept; nil stands
-// for one that cannot be seen from here.
+// localStats reads the counters of a container of this machine. What it found out
+// about the container's present life is kept; nil stands for one that cannot be
+// seen from here.
 func (m *meter) localStats(ctx context.Context, id string) (container.Stats, bool) {
 	if !m.conn.local(ctx) {
 		return container.Stats{}, false
@@ -74,7 +76,7 @@ func (m *meter) localStats(ctx context.Context, id string) (container.Stats, boo
 	}
 	c, err := m.conn.running(ctx, id)
 	if err != nil {
-		return container.Stats{}, false // the engine tells why
+		return container.Stats{}, false // the engine's own answer says why
 	}
 	mode := moby.NetworkMode("")
 	if c.HostConfig != nil {

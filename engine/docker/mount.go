@@ -16,9 +16,10 @@ import (
 
 const secretDir = "/run/secrets/"
 
-// mounts maps volumes, secrets and configs. What the older form can say goes to binds, because only that one makes a
-// missing host path. inherit are the mounts of the container that this one follows: its anonymous volumes are taken
-// over where the image or the service declares one at the same place.
+// mounts maps volumes, secrets and configs. What the older form can say goes to
+// binds, because only that one makes a missing host path. inherit are the mounts of
+// the container that this one follows: its anonymous volumes are taken over where
+// the image or the service declares one at the same place.
 func mounts(c container.CreateSpec, inherit []moby.MountPoint) (binds []string, all []mount.Mount, err error) {
 	p, s := c.App, c.Service.Config
 	taken := map[string]bool{} // targets
@@ -64,8 +65,9 @@ func mounts(c container.CreateSpec, inherit []moby.MountPoint) (binds []string, 
 
 var anonymousName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// inherited lists the anonymous volumes that are taken over. The engine knows them as named from then on, and would keep them when the
-// container is removed with its volumes.
+// inherited lists the anonymous volumes that are taken over. The engine knows them
+// as named from then on, and would keep them when the container is removed with its
+// volumes.
 func inherited(all []mount.Mount, from []moby.MountPoint) string {
 	var names []string
 	for _, m := range all {
@@ -77,7 +79,7 @@ func inherited(all []mount.Mount, from []moby.MountPoint) string {
 	return strings.Join(names, ",")
 }
 
-// bindString says a volume in the older form. ok is false where that form cannot say it.
+// bindString writes a volume in the older form. ok is false where that form cannot express it.
 func bindString(p *container.App, v types.ServiceVolumeConfig) (string, bool) {
 	source := v.Source
 	options := []string{"rw"}
@@ -157,7 +159,7 @@ type fileReference struct {
 	target string // absolute in the container
 }
 
-// inline tells whether the content is copied in instead of mounted.
+// inline reports whether the content is copied in instead of mounted.
 func (f fileReference) inline() bool { return f.object.Content != "" || f.object.Environment != "" }
 
 func (f fileReference) supported() error {

@@ -18,7 +18,8 @@ import (
 type joined struct {
 	mode    moby.NetworkMode
 	primary map[string]*network.EndpointSettings // by network name; goes with create
-	// later are joined after create and before start, in order: an engine below API 1.44 takes one network at create.
+	// later are joined after create and before start, in order: an engine below API
+	// 1.44 takes one network at create.
 	later []namedEndpoint
 }
 
@@ -27,8 +28,9 @@ type namedEndpoint struct {
 	config  *network.EndpointSettings
 }
 
-// endpoints maps section N of the attributes. The primary network is the one of the highest priority. links are those
-// of links and external_links, as "container:alias".
+// endpoints maps the networks of a service. The primary network is the one of the
+// highest priority. links are those of links and external_links, as
+// "container:alias".
 func endpoints(c container.CreateSpec, links []string, api apiVersion) (joined, error) {
 	p, s := c.App, c.Service.Config
 	if s.NetworkMode != "" {
@@ -136,8 +138,9 @@ func hardwareAddr(text string) (network.HardwareAddr, error) {
 	return network.HardwareAddr(mac), nil
 }
 
-// linkNames makes the engine's links: for each container of a linked service its alias and docker compose's two
-// further names; then the external ones. containers gives the names of a service's containers.
+// linkNames makes the engine's links: for each container of a linked service its
+// alias and docker compose's two further names; then the external ones. containers
+// has the names of each service's containers.
 func linkNames(p *container.App, s types.ServiceConfig, replica int, containers map[string][]string) []string {
 	var links []string
 	n := strconv.Itoa(replica)

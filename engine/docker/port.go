@@ -12,7 +12,7 @@ import (
 	"bulkhead/engine/container"
 )
 
-// portTaken knows the ways in which engines of all ages say that a host port is not free.
+// portTaken recognizes the errors by which engines of all ages report that a host port is not free.
 func portTaken(text string) bool {
 	return strings.Contains(text, "port is already allocated") ||
 		strings.Contains(text, "address already in use") && (strings.Contains(text, "bind") || strings.Contains(text, "listen"))
@@ -67,7 +67,8 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 // ociExec is what runc and its like say when the first process cannot be started.
 var ociExec = regexp.MustCompile(`exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found in \$PATH|no such file or directory|permission denied|is a directory)`)
 
-// noProgram says in a person's words that a container's first process cannot be started, "" when that is not the matter.
+// noProgram explains that a container's first process cannot be started, "" when
+// the error is another one.
 func noProgram(text string) string {
 	m := ociExec.FindStringSubmatch(text)
 	if m == nil {
@@ -82,11 +83,12 @@ func noProgram(text string) string {
 	return fmt.Sprintf("the image has no program %q; correct command or entrypoint", m[1])
 }
 
-// portHolder looks for the container that publishes a port. found is false when it is none of this engine's.
+// portHolder looks for the container that publishes a port. found is false when it
+// is none of this engine's.
 func (r *Runtime) portHolder(ctx context.Context, self string, port int) (holder string, found bool) {
 	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{})
 	if err != nil {
-		return "", false // the error at hand is told without a holder
+		return "", false // the error at hand is shown without a holder
 	}
 	for _, s := range list.Items {
 		if s.ID == self {

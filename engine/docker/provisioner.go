@@ -20,8 +20,9 @@ type provisioner struct {
 
 var _ container.Provisioner = (*Runtime)(nil)
 
-// EnsureNetwork implements container.Provisioner. One that diverged from the file is made anew when no container is on it;
-// else it stays, and Options.Warn says so.
+// EnsureNetwork implements container.Provisioner. One that diverged from the file
+// is made again when no container is on it; else it stays, and Options.Warn says
+// so.
 func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
 	n := spec.Config
 	what := "network " + n.Name
@@ -97,7 +98,8 @@ func ownLabels(user map[string]string, project, kind, key, hash string) map[stri
 	return labels
 }
 
-// findNetwork looks for the exact name, nil when there is none: the engine's own look-up also takes the beginning of an id.
+// findNetwork looks for the exact name, nil when there is none: the engine's own
+// look-up also takes the beginning of an id.
 func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Summary, error) {
 	list, err := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
 	if err != nil {
@@ -111,7 +113,7 @@ func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Su
 	return nil, nil
 }
 
-// diverged tells whether a network is to be made again, and warns where it should be and cannot.
+// diverged reports whether a network is to be made again, and warns where it should be and cannot.
 func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (bool, error) {
 	name := spec.Config.Name
 	owner, has := found.Labels[labelProject], found.Labels[labelHash]
@@ -125,8 +127,8 @@ func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, 
 	case has == "" || has == spec.Hash:
 		return false, nil
 	}
-	// Stopped containers count: they keep the network's id and would not start again. Those that never started know the
-	// name only.
+	// Stopped containers count: they keep the network's id and would not start
+	// again. Those that never started know the name only.
 	users, err := p.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID, name)})
 	if err != nil {
 		return false, p.conn.wrap("list the containers on network "+name, err)
@@ -144,8 +146,8 @@ func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, 
 	return false, nil
 }
 
-// EnsureVolume implements container.Provisioner. One that diverged from the file stays, because making it anew would lose data;
-// Options.Warn says so.
+// EnsureVolume implements container.Provisioner. One that diverged from the file
+// stays, because making it again would lose data; Options.Warn says so.
 func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (bool, error) {
 	v := spec.Config
 	what := "volume " + v.Name
@@ -229,7 +231,8 @@ func labelFilter(labels ...string) client.Filters {
 	return make(client.Filters).Add("label", labels...)
 }
 
-// serviceFilter finds the containers of a project's services: no one-offs, and none that only serve a hook.
+// serviceFilter finds the containers of a project's services: no one-offs, and none
+// that only serve a hook.
 func serviceFilter(project string) client.Filters {
 	return labelFilter(labelProject+"="+project, labelOneOff+"="+notOneOff, labelHash)
 }

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// sshDialer reaches an engine through the ssh program, so that the user's own ssh config, agent and known hosts hold.
+// sshDialer reaches an engine through the ssh program, so that the user's own ssh
+// config, agent and known hosts hold.
 type sshDialer struct{ args []string }
 
 func newSSH(u *url.URL) (*sshDialer, error) {
@@ -49,7 +50,8 @@ func (d *sshDialer) dial(context.Context, string, string) (net.Conn, error) {
 	return startConn(exec.Command("ssh", d.args...))
 }
 
-// pipeConn is a connection that is a program's stdin and stdout. It has no deadlines; Close ends the program.
+// pipeConn is a connection that is a program's stdin and stdout. It has no
+// deadlines; Close ends the program.
 type pipeConn struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser

@@ -19,15 +19,18 @@ const (
 	// readBuffer holds a whole frame of any log: engines cut lines into fragments of 16 KiB.
 	readBuffer = 64 << 10
 	fragment   = 16 << 10
-	// maxLine is what is kept of a line that comes in fragments, so that one without an end cannot take all memory.
+	// maxLine is what is kept of a line that comes in fragments, so that one
+	// without an end cannot take all memory.
 	maxLine = 1 << 20
 	// maxFrame is more than any engine sends in a frame; a longer one is not a frame.
 	maxFrame = 256 << 20
 )
 
-// demux reads the engine's multiplexed streams and hands out each frame. The payload is valid during emit only. It returns io.EOF
-// at the end, and io.ErrUnexpectedEOF where a frame is cut: then the connection broke, and there is more to read. moby's stdcopy
-// returns no error for either, and copies what it has buffered after each frame (see BenchmarkDemux).
+// demux reads the engine's multiplexed streams and hands out each frame. The
+// payload is valid during emit only. It returns io.EOF at the end, and
+// io.ErrUnexpectedEOF where a frame is cut: then the connection broke, and there is
+// more to read. moby's stdcopy returns no error for either, and copies what it has
+// buffered after each frame (see BenchmarkDemux).
 func demux(r io.Reader, emit func(stream logs.Stream, payload []byte) error) error {
 	br := bufio.NewReaderSize(r, readBuffer)
 	var large bytes.Buffer
@@ -84,8 +87,9 @@ func unexpected(err error) error {
 	return err
 }
 
-// paced reads a stream that is written in small pieces. While pieces keep coming it waits for the next tick before it reads, so that a
-// flood costs some hundred reads a second and not one for each line. What comes after a pause is read at once.
+// paced reads a stream that is written in small pieces. While pieces keep coming it
+// waits for the next tick before it reads, so that a flood costs some hundred reads
+// a second and not one for each line. What comes after a pause is read at once.
 type paced struct {
 	r    io.Reader
 	last time.Time     // when the read before ended
@@ -93,7 +97,8 @@ type paced struct {
 }
 
 const (
-	// tick is a fraction of a frame of the screen. All streams wait for the same ones: the program wakes once for all of them.
+	// tick is a fraction of a frame of the screen. All streams wait for the same
+	// ones: the program wakes once for all of them.
 	tick = 4 * time.Millisecond
 	// shortTick is what a fast stream waits for; below it the timer costs what the reads do.
 	shortTick = time.Millisecond
@@ -113,7 +118,7 @@ func (p *paced) Read(b []byte) (int, error) {
 		return n, err
 	}
 	for w := tick; w >= shortTick; w /= 2 {
-		// Were more to come in that time than a socket is sure to hold, the wait would hold up the writer.
+		// If more came in that time than a socket is sure to take, the wait would block the writer.
 		if time.Duration(n)*w <= gathered*between {
 			p.wait = w
 			break
@@ -125,8 +130,9 @@ func (p *paced) Read(b []byte) (int, error) {
 // emitLine takes a line: its Stream, Time, Text and Cut. Text is valid during the call only.
 type emitLine func(logs.Line)
 
-// stampedLines makes lines of one stream's stamped messages. A message that does not end in a line end is a fragment, or
-// the last line of a container's life; each has a stamp of its own, and the first one's is the line's.
+// stampedLines makes lines of one stream's stamped messages. A message that does
+// not end in a line end is a fragment, or the last line of a container's life; each
+// has a stamp of its own, and the first one's is the line's.
 type stampedLines struct {
 	stream logs.Stream
 	clock  clock
@@ -146,7 +152,7 @@ func (s *stampedLines) message(p []byte, emit emitLine) {
 		if len(s.buf) == 0 {
 			emit(logs.Line{Stream: s.stream, Time: t, Text: trimReturn(p[:i])})
 		} else {
-			s.hold(p[:i])
+			s.keep(p[:i])
 			s.flush(emit)
 		}
 		p = p[i+1:]
@@ -157,16 +163,18 @@ func (s *stampedLines) message(p []byte, emit emitLine) {
 	if len(s.buf) == 0 {
 		s.at = t
 	}
-	s.hold(p)
-	// Engines send what has no line end only when their buffer is full, which some logging drivers make larger, or when the writer is
-	// gone: then the next message is of another life.
+	s.keep(p)
+	// Engines send what has no line end only when their buffer is full, which some
+	// logging drivers make larger, or when the writer is gone: then the next
+	// message is of another life.
 	if len(p) < fragment {
 		s.flush(emit)
 	}
 }
 
-// hold keeps what a line has so far. What is beyond maxLine is counted; the cut leaves characters whole.
-func (s *stampedLines) hold(p []byte) {
+// keep adds to a line that has not ended. What is beyond maxLine is counted; the
+// cut leaves characters whole.
+func (s *stampedLines) keep(p []byte) {
 	if s.cut > 0 {
 		s.cut += len(p)
 		return
@@ -240,8 +248,9 @@ func (s *stampedReader) read(r io.Reader, tty bool) error {
 	return err
 }
 
-// readTTY reads the log of a container with a terminal, which comes without frames: fragments of a long line, and a last
-// line without an end and the next life's first one, follow each other with nothing between them but their stamps.
+// readTTY reads the log of a container with a terminal, which comes without frames:
+// fragments of a long line, and a last line without an end and the next life's
+// first one, follow each other with nothing between them but their stamps.
 func (s *stampedReader) readTTY(r io.Reader) error {
 	br := bufio.NewReaderSize(r, readBuffer)
 	var long []byte
@@ -291,8 +300,9 @@ func (s *stampedLines) fragments(p []byte, emit emitLine) []byte {
 // stampSize is the length of the stamps that an engine writes: nine digits of a second, UTC.
 const stampSize = len("2026-11-23T21:00:00.000000001Z")
 
-// nextStamp finds the stamp of the engine's that stands in the middle of p, after from; -1 when there is none. A program's own stamp is
-// of before its line reached the engine, so it is not later than the line's, which is at.
+// nextStamp finds the stamp of the engine's that stands in the middle of p, after
+// from; -1 when there is none. A program's own stamp is of before its line reached
+// the engine, so it is not later than the line's, which is at.
 func (s *stampedLines) nextStamp(p []byte, from int, at time.Time) int {
 	for i := from; ; {
 		z := bytes.Index(p[i:], []byte("Z "))
@@ -318,8 +328,9 @@ type clock struct {
 	set  bool
 }
 
-// parse reads an RFC 3339 stamp and the space after it. n is its length, 0 when there is none; then t is now, so that
-// no line is lost for a stamp that nobody can read.
+// parse reads an RFC 3339 stamp and the space after it. n is its length, 0 when
+// there is none; then t is now, so that no line is lost for a stamp that nobody can
+// read.
 func (c *clock) parse(p []byte) (t time.Time, n int) {
 	if len(p) < 21 || p[10] != 'T' {
 		return time.Now(), 0

@@ -12,8 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unpacker writes a tar stream into a running container of this machine, as the engine would: what has the name of an entry goes first,
-// links on the way to it are followed inside of the container, and folders that are missing on the way are made.
+// unpacker writes a tar stream into a running container of this machine, as the
+// engine would: what has the name of an entry goes first, links on the way to it
+// are followed inside of the container, and folders that are missing on the way are
+// made.
 type unpacker struct {
 	root    int // the container's root folder
 	replace bool
@@ -22,7 +24,8 @@ type unpacker struct {
 	folder int    // its descriptor; -1 when none is open
 }
 
-// unpackIn gives a container what tr holds. It is errNoAccess, with nothing read, when it cannot be done from here.
+// unpackIn unpacks a tar stream in a container. It returns errNoAccess, with
+// nothing read, when it cannot be done from here.
 func unpackIn(pid int, id string, r io.Reader, replace bool) error {
 	if os.Geteuid() != 0 || !sameIDs(pid) {
 		return errNoAccess
@@ -118,7 +121,8 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	return fail(fmt.Errorf("an entry of type %q is not for a container", h.Typeflag))
 }
 
-// own gives an open file or folder the owner and the mode of its header. The mode comes last: a change of owner takes setuid away.
+// own sets the owner and the mode of an open file or folder to those of its header.
+// The mode comes last: a change of owner clears setuid.
 func own(fd int, h *tar.Header) error {
 	if err := unix.Fchown(fd, h.Uid, h.Gid); err != nil {
 		return err
@@ -147,7 +151,7 @@ func (u *unpacker) file(base string, h *tar.Header, content io.Reader) error {
 	return err
 }
 
-// remove makes way for an entry: a file, a link, or with replace a folder and all in it.
+// remove makes room for an entry: a file, a link, or with replace a folder and all in it.
 func (u *unpacker) remove(base string) error {
 	err := unix.Unlinkat(u.folder, base, 0)
 	if !errors.Is(err, unix.EISDIR) {
