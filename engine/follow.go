@@ -26,14 +26,16 @@ func newTailer(e *Engine) *tail.Tailer {
 	})
 }
 
-// LoadOlder reads a page of older lines of the named services (nil: all) into the store, where a container's log goes back further than
-// what was read of it and that begins at or after from: whoever scrolls up asks with the time of the first line that is seen. It returns
-// what it did also with an error.
+// LoadOlder reads a page of older lines of the named services (nil: all) into the
+// store, where a container's log goes back further than what was read of it and
+// that begins at or after from: whoever scrolls up asks with the time of the
+// first line that is seen. It returns what it did also with an error.
 func (e *Engine) LoadOlder(ctx context.Context, services []string, from time.Time) (Older, error) {
 	return e.tail.LoadOlder(ctx, services, from)
 }
 
-// awaitLastWords waits a moment until the logs of containers that were stopped are read to their end.
+// awaitLastWords waits a moment until the logs of containers that were stopped
+// are read to their end.
 func (e *Engine) awaitLastWords(ctx context.Context, rs []held) {
 	var lives []Identity
 	for _, h := range rs {

@@ -9,15 +9,17 @@ import (
 	"time"
 )
 
-// Dedupe joins several readings of one container's log, so that no line is lost and none comes twice: a stream
-// that was cut and is opened again, what is read after a followed log ended, older pages in front of what was
-// read. Engines stamp lines before they write them, each stream by itself, so stamps may be slightly out of
-// order, and one stamp may stand on several lines: lines are told apart by stamp, stream and text, at both ends
-// of what was read.
+// Dedupe joins several readings of one container's log, so that no line is lost
+// and none comes twice: a stream that was cut and is opened again, what is read
+// after a followed log ended, older pages in front of what was read. Engines
+// stamp lines before they write them, each stream by itself, so stamps may be
+// slightly out of order, and one stamp may stand on several lines: lines are told
+// apart by stamp, stream and text, at both ends of what was read.
 //
-// The reader of a stream passes every line through Fresh; to open the stream again it asks Since, calls
-// Reopened, and leaves out the lines that are not fresh. These three belong to one goroutine at a time; the
-// others, which are about older lines, may be called from any. The zero value is ready.
+// The reader of a stream passes every line through Fresh; to open the stream
+// again it asks Since, calls Reopened, and leaves out the lines that are not
+// fresh. These three belong to one goroutine at a time; the others, which are
+// about older lines, may be called from any. The zero value is ready.
 type Dedupe struct {
 	window []mark // a ring of the lines of the last resumeWindow
 	start  int
@@ -53,7 +55,8 @@ const (
 	StampJitter = 20 * time.Millisecond
 )
 
-// Since is the moment from which the stream must be read again; zero when no line was seen.
+// Since is the moment from which the stream must be read again; zero when no line
+// was seen.
 func (d *Dedupe) Since() time.Time {
 	if len(d.window) == 0 {
 		return time.Time{}
@@ -143,8 +146,8 @@ func (d *Dedupe) addFirst(m mark) {
 	}
 }
 
-// Older returns a function that says of each line of a log that is read again, up to StampJitter after Oldest,
-// whether it was not seen yet.
+// Older returns a function that says of each line of a log that is read again, up
+// to StampJitter after Oldest, whether it was not seen yet.
 func (d *Dedupe) Older() func(Line) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

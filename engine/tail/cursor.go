@@ -14,10 +14,12 @@ type logCursor struct {
 	t       *Tailer
 	replica Replica
 	id      string
-	// followedBefore says that the container was followed once, and another one after it: of its earlier lives all was read.
+	// followedBefore says that the container was followed once, and another one
+	// after it: of its earlier lives all was read.
 	followedBefore bool
 
-	// These need no lock: they are what every line needs, and what the loading of older lines shares with the follower.
+	// These need no lock: they are what every line needs, and what the loading of
+	// older lines shares with the follower.
 	dedupe  logs.Dedupe                     // its Fresh, Since and Reopened are the follower's
 	count   atomic.Int64                    // lines that were read
 	whole   atomic.Bool                     // nothing in the log is older than what was read, or wanted
@@ -29,7 +31,7 @@ type logCursor struct {
 	seen        container.Instance // as it was seen last
 	generation  int                // of that life
 	cause       string             // why it was replaced
-	before      *logCursor         // of the container that this one replaced, until the separator of the replacement is written
+	before      *logCursor         // what this one replaced, until the separator of that is written
 	transitions []transition       // whose separators are to be written, in order
 	endedLife   time.Time          // start of the last life whose end is known
 	endedAt     time.Time          // when that was
@@ -49,7 +51,10 @@ func newCursor(t *Tailer, r Replica, id string, before *logCursor) *logCursor {
 	if t.o.Muted {
 		before = nil // no separator is written, so nothing would let go of it
 	}
-	return &logCursor{t: t, replica: r, id: id, before: before, closed: make(chan struct{}), changed: make(chan struct{})}
+	return &logCursor{
+		t: t, replica: r, id: id, before: before,
+		closed: make(chan struct{}), changed: make(chan struct{}),
+	}
 }
 
 // wakeLocked makes those who await something of the cursor look again.
@@ -58,7 +63,8 @@ func (l *logCursor) wakeLocked() {
 	l.changed = make(chan struct{})
 }
 
-// await blocks until done, which is called with Tailer.mu held, and looks again at every change of the cursor.
+// await blocks until done, which is called with Tailer.mu held, and looks again
+// at every change of the cursor.
 func (l *logCursor) await(ctx context.Context, done func() bool) error {
 	for {
 		l.t.mu.Lock()
@@ -85,7 +91,8 @@ func (l *logCursor) isClosed() bool {
 	}
 }
 
-// close ends the following of a container that is not the replica's any more. It returns false when the container has come back.
+// close ends the following of a container that is not the replica's any more. It
+// returns false when the container has come back.
 func (l *logCursor) close() bool {
 	l.t.mu.Lock()
 	defer l.t.mu.Unlock()
@@ -96,8 +103,9 @@ func (l *logCursor) close() bool {
 	return true
 }
 
-// endBefore returns when the life before the one in which a container is seen ended, zero when there was none or it is not known: of a
-// life that has ended, runtimes know that end alone.
+// endBefore returns when the life before the one in which a container is seen
+// ended, zero when there was none or it is not known: of a life that has ended,
+// runtimes know that end alone.
 func endBefore(in container.Instance) time.Time {
 	if !in.Finished.Before(in.Started) {
 		return time.Time{}
@@ -105,10 +113,12 @@ func endBefore(in container.Instance) time.Time {
 	return in.Finished
 }
 
-// beginLocked notes a new life, of which in was seen. A container's first lines may be stamped earlier than its start, so its generation
-// starts where the life before ended, as far as that is known.
-func (l *logCursor) beginLocked(b transition, in container.Instance) {
-	b.kind = generationBegan
+// beginLocked notes the life in which the container is seen, a new one. A container's first lines
+// may be stamped earlier than its start, so its generation starts where the life
+// before ended, as far as that is known.
+func (l *logCursor) beginLocked(b transition) {
+	in := l.seen
+	b.kind, b.generation, b.started = generationBegan, l.generation, in.Started
 	before := endBefore(in)
 	if !before.IsZero() && l.endedAt.Before(before) {
 		l.endedAt = before
@@ -126,15 +136,16 @@ func (l *logCursor) beginLocked(b transition, in container.Instance) {
 	l.newest.Store(&generationStart{at: at, generation: b.generation})
 }
 
-// endLocked notes the end of a life, once.
+// endLocked notes the end of the life in which the container was seen last, once.
 func (l *logCursor) endLocked(e transition) {
+	e.kind, e.generation, e.started = generationEnded, l.generation, l.seen.Started
 	if e.started.Equal(l.endedLife) {
 		return
 	}
-	e.kind = generationEnded
 	l.endedLife, l.endedAt = e.started, e.at
 	l.addLocked(e)
-	// What is written from now on belongs to the life that comes next, also before its start is seen.
+	// What is written from now on belongs to the life that comes next, also
+	// before its start is seen.
 	l.newest.Store(&generationStart{at: e.at.Add(time.Microsecond), generation: e.generation + 1})
 }
 
@@ -146,7 +157,15 @@ func (l *logCursor) addLocked(t transition) {
 	l.pending.Store(true)
 }
 
-// generationOf returns the generation of a line. Before the first life of a container that is known there is no other.
+// append writes a line that was read to the store.
+func (l *logCursor) append(generation int, line logs.Line) {
+	l.count.Add(1)
+	r := l.replica
+	l.t.o.Store.AppendCut(r.Service, r.Number, generation, line.Stream, line.Time, line.Text, line.Cut)
+}
+
+// generationOf returns the generation of a line. Before the first life of a
+// container that is known there is no other.
 func (l *logCursor) generationOf(t time.Time) int {
 	s := l.newest.Load()
 	if s == nil {

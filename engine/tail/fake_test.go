@@ -218,7 +218,8 @@ func (s *stage) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// byTime lists what the store holds, in the order of time; arrived in the order in which it came in.
+// byTime lists what the store holds, in the order of time; arrived in the order
+// in which it came in.
 func (s *stage) byTime() []string { return texts(s.all()) }
 
 func (s *stage) arrived() []string {

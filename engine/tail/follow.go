@@ -24,8 +24,9 @@ type follower struct {
 	pause      time.Duration
 }
 
-// follow keeps a container's lines coming over all its lives, until it is replaced or gone. A life that began while this program ran is
-// read from its first line; of a container that ran before, the tail is read.
+// follow keeps a container's lines coming over all its lives, until it is
+// replaced or gone. A life that began while this program ran is read from its
+// first line; of a container that ran before, the tail is read.
 func (l *logCursor) follow(ctx context.Context) error {
 	f := &follower{logCursor: l, tail: -1, pause: shortPause}
 	for first := true; f.next(ctx, first); first = false {
@@ -33,7 +34,8 @@ func (l *logCursor) follow(ctx context.Context) error {
 	return nil
 }
 
-// next reads one life, or what is left of it after a cut. It returns false when there is nothing more to follow.
+// next reads one life, or what is left of it after a cut. It returns false when
+// there is nothing more to follow.
 func (f *follower) next(ctx context.Context, first bool) bool {
 	in, current, err := f.awaitLife(ctx)
 	if err != nil {
@@ -66,15 +68,15 @@ func (f *follower) next(ctx context.Context, first bool) bool {
 	return true
 }
 
-// awaitLife waits until there is something to read. current is false when a replica does not have the container any more.
+// awaitLife waits until there is something to read. current is false when a
+// replica does not have the container any more.
 func (f *follower) awaitLife(ctx context.Context) (in container.Instance, current bool, err error) {
 	err = f.await(ctx, func() bool {
 		in, current = f.seen, f.current
 		if !current || f.attachOnly || in.LogDriver == "none" {
 			return true // what it writes is seen only by those who listen beforehand
 		}
-		running := in.State == container.StateRunning || in.State == container.StatePaused
-		return !in.Started.IsZero() && in.State != container.StateCreated && (!in.Started.Equal(f.read) || running)
+		return lived(in) && (!in.Started.Equal(f.read) || runs(in))
 	})
 	return in, current, err
 }
@@ -93,7 +95,8 @@ func (f *follower) since(in container.Instance, first bool) time.Time {
 	case in.Started.Before(began):
 		since = began // its tail had no lines
 	default:
-		// Its earlier lives are history; this one is read from its first line. A last word may be stamped after the end.
+		// Its earlier lives are history; this one is read from its first line. A
+		// last word may be stamped after the end.
 		if since = in.Started.Add(-stampLead); since.Before(in.Finished) {
 			since = in.Finished
 		}
@@ -110,7 +113,8 @@ func (f *follower) readLog(ctx context.Context, in container.Instance, since tim
 	f.dedupe.Reopened()
 	put := func(line logs.Line) { f.put(ctx, line) }
 	if !f.attachOnly {
-		err := f.t.o.Runtime.Logs(ctx, f.id, container.LogOptions{Since: since, Tail: f.tail, Follow: true}, put)
+		o := container.LogOptions{Since: since, Tail: f.tail, Follow: true}
+		err := f.t.o.Runtime.Logs(ctx, f.id, o, put)
 		f.tail = -1
 		if !errors.Is(err, container.ErrUnsupported) {
 			return err
@@ -130,18 +134,27 @@ func (f *follower) put(ctx context.Context, line logs.Line) {
 	if f.pending.Load() {
 		f.writeUpTo(ctx, generation)
 	}
-	f.count.Add(1)
-	f.t.o.Store.AppendCut(f.replica.Service, f.replica.Number, generation, line.Stream, line.Time, line.Text, line.Cut)
+	f.append(generation, line)
 	f.t.o.Changed()
 }
 
 // goesOn says whether an instance still lives the life in which it was seen.
 func (f *follower) goesOn(ctx context.Context, seen container.Instance) bool {
 	in, err := f.t.o.Runtime.Inspect(ctx, seen.ID)
-	return err == nil && (in.State == container.StateRunning || in.State == container.StatePaused) && in.Started.Equal(seen.Started)
+	return err == nil && runs(in) && in.Started.Equal(seen.Started)
 }
 
-// pauseAfterCut waits before a log that was cut is opened again, longer each time. It returns false when ctx ended.
+// lived says whether a container was started at least once.
+func lived(in container.Instance) bool {
+	return !in.Started.IsZero() && in.State != container.StateCreated
+}
+
+func runs(in container.Instance) bool {
+	return in.State == container.StateRunning || in.State == container.StatePaused
+}
+
+// pauseAfterCut waits before a log that was cut is opened again, longer each
+// time. It returns false when ctx ended.
 func (f *follower) pauseAfterCut(ctx context.Context, opened time.Time, err error) bool {
 	if time.Since(opened) > longRead {
 		f.pause = shortPause
@@ -158,7 +171,8 @@ func (f *follower) pauseAfterCut(ctx context.Context, opened time.Time, err erro
 	return true
 }
 
-// attach takes in what a container whose log cannot be read writes from now on, also over a start, until it ends.
+// attach takes in what a container whose log cannot be read writes from now on,
+// also over a start, until it ends.
 func (f *follower) attach(ctx context.Context, put func(logs.Line)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	written := make(chan struct{})

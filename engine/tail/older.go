@@ -38,9 +38,11 @@ func (e *OlderError) Error() string {
 
 func (e *OlderError) Unwrap() error { return e.Err }
 
-// LoadOlder reads a page of older lines of the named services (nil: all) into the store, where a container's log goes back further than
-// what was read of it and that begins at or after from: whoever scrolls up asks with the time of the first line that is seen. It returns
-// what it did also with an error, which joins an OlderError for each service that has one.
+// LoadOlder reads a page of older lines of the named services (nil: all) into the
+// store, where a container's log goes back further than what was read of it and
+// that begins at or after from: whoever scrolls up asks with the time of the
+// first line that is seen. It returns what it did also with an error, which joins
+// an OlderError for each service that has one.
 func (t *Tailer) LoadOlder(ctx context.Context, services []string, from time.Time) (Older, error) {
 	var out Older
 	var errs []error
@@ -62,13 +64,15 @@ func (t *Tailer) LoadOlder(ctx context.Context, services []string, from time.Tim
 	return out, errors.Join(errs...)
 }
 
-// takeForLoading lists the logs that have something older to load, in the order of their names, and marks them.
+// takeForLoading lists the logs that have something older to load, in the order
+// of their names, and marks them.
 func (t *Tailer) takeForLoading(services []string, from time.Time) []*logCursor {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var out []*logCursor
 	for r, l := range t.slots {
-		if (services == nil || slices.Contains(services, r.Service)) && l.current && !l.loading && l.hasOlder(from) {
+		wanted := services == nil || slices.Contains(services, r.Service)
+		if wanted && l.current && !l.loading && l.hasOlder(from) {
 			l.loading = true
 			out = append(out, l)
 		}
@@ -82,7 +86,8 @@ func (t *Tailer) takeForLoading(services []string, from time.Time) []*logCursor 
 	return out
 }
 
-// hasOlder says whether there may be something older than what was read, which begins at or after a time.
+// hasOlder says whether there may be something older than what was read, which
+// begins at or after a time.
 func (l *logCursor) hasOlder(from time.Time) bool {
 	at, ok := l.dedupe.Oldest()
 	return ok && !l.whole.Load() && !at.Before(from)
@@ -102,8 +107,8 @@ func (l *logCursor) loadOlder(ctx context.Context) (n int, full bool, err error)
 	if err != nil {
 		return 0, false, err
 	}
-	// The newest of them first, until the room is used up: what is missing then is the oldest.
-	// A ring is filled in chunks, of which a part stays empty.
+	// The newest of them first, until the room is used up: what is missing then
+	// is the oldest. A ring is filled in chunks, of which a part stays empty.
 	room, first := store.Room(service)*2/3, len(page)
 	for first > 0 && room >= int64(len(page[first-1].Text))+logs.LineOverhead {
 		first--
@@ -111,8 +116,7 @@ func (l *logCursor) loadOlder(ctx context.Context) (n int, full bool, err error)
 	}
 	for _, line := range page[first:] {
 		l.dedupe.AddOlder(line)
-		l.count.Add(1)
-		store.AppendCut(service, l.replica.Number, l.generationOf(line.Time), line.Stream, line.Time, line.Text, line.Cut)
+		l.append(l.generationOf(line.Time), line)
 	}
 	if first == 0 && whole {
 		l.whole.Store(true)
@@ -120,9 +124,10 @@ func (l *logCursor) loadOlder(ctx context.Context) (n int, full bool, err error)
 	return len(page) - first, first > 0, nil
 }
 
-// readOlder reads the lines before what was read, an olderPage at most; whole says that there are none before them. An engine counts a
-// tail from the end of the log, which goes on growing, in fragments of long lines: the tail is made longer until it reaches back far
-// enough, or no further than before.
+// readOlder reads the lines before what was read, an olderPage at most; whole
+// says that there are none before them. An engine counts a tail from the end of
+// the log, which goes on growing, in fragments of long lines: the tail is made
+// longer until it reaches back far enough, or no further than before.
 func (l *logCursor) readOlder(ctx context.Context) (page []logs.Line, whole bool, err error) {
 	oldest, _ := l.dedupe.Oldest()
 	until := oldest.Add(logs.StampJitter)
@@ -133,7 +138,8 @@ func (l *logCursor) readOlder(ctx context.Context) (page []logs.Line, whole bool
 		var first time.Time
 		n, fragment, trimmed := 0, false, false
 		older := l.dedupe.Older()
-		err := l.t.o.Runtime.Logs(ctx, l.id, container.LogOptions{Tail: tail, Until: until}, func(line logs.Line) {
+		o := container.LogOptions{Tail: tail, Until: until}
+		err := l.t.o.Runtime.Logs(ctx, l.id, o, func(line logs.Line) {
 			if n++; n == 1 {
 				first = line.Time
 			}

@@ -12,7 +12,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// ranBefore opens a stage with a container that wrote lines before the program began; each of them times stands on several lines.
+// ranBefore opens a stage with a container that wrote lines before the program
+// began; each of them times stands on several lines.
 func ranBefore(t *testing.T, lines, each int, change func(*Options)) *stage {
 	s := open(t, func(o *Options) {
 		o.Last, o.Began = 50, time.Now().Add(24*time.Hour)

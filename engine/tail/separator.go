@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// stampLead is by how much a busy engine may report too late when a life began: its first lines are stamped up to so much before.
+	// stampLead is by how much a busy engine may report too late when a life
+	// began: its first lines are stamped up to so much before.
 	stampLead = 500 * time.Millisecond
-	// patience is how long a separator waits for what it reports, or for the one that it comes after.
+	// patience is how long a separator waits for what it reports, or for the one
+	// that it comes after.
 	patience = 2 * time.Second
 )
 
@@ -21,8 +23,9 @@ func (l *logCursor) takeLocked(n int) []transition {
 	return taken
 }
 
-// writeEnds writes the separators up to the newest life that has ended, after its stream did. The end may become known a little later
-// than the log ends. It returns whether there was an end.
+// writeEnds writes the separators up to the newest life that has ended, after its
+// stream did. The end may become known a little later than the log ends. It
+// returns whether there was an end.
 func (l *logCursor) writeEnds(ctx context.Context) bool {
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -48,8 +51,9 @@ func (l *logCursor) writeEnds(ctx context.Context) bool {
 	return true
 }
 
-// writeUpTo writes the separators that stand before a line of a generation. Where one life follows another quickly, the engine's stream
-// goes on from one to the next.
+// writeUpTo writes the separators that stand before a line of a generation. Where
+// one life follows another quickly, the engine's stream goes on from one to the
+// next.
 func (l *logCursor) writeUpTo(ctx context.Context, generation int) {
 	l.t.mu.Lock()
 	n := 0
@@ -70,7 +74,8 @@ func (l *logCursor) writeUpTo(ctx context.Context, generation int) {
 	l.writeSeparators(ctx, taken)
 }
 
-// writeBeginning writes that the life that is going to be read began, when there was one before it.
+// writeBeginning writes that the life that is going to be read began, when there
+// was one before it.
 func (l *logCursor) writeBeginning(ctx context.Context) {
 	l.t.mu.Lock()
 	n := 0
@@ -101,7 +106,8 @@ func (l *logCursor) writeSeparators(ctx context.Context, transitions []transitio
 	}
 }
 
-// awaitEndBefore returns when the life before a beginning ended, zero when that is not known. The separator of that end is written first.
+// awaitEndBefore returns when the life before a beginning ended, zero when that
+// is not known. The separator of that end is written first.
 func (l *logCursor) awaitEndBefore(ctx context.Context, began transition) time.Time {
 	l.t.mu.Lock()
 	before := l.before

@@ -1,8 +1,10 @@
-// Package tail reads the log of every container of a project over all its lives: from the first line or from a tail, on after a cut, with
-// no line lost and none twice, with separators where one generation ends and the next begins, and older pages on request. It owns how far
-// each log is read and which generation a line belongs to, and writes lines and separators to the log store. It never decides what runs,
-// and asks no caller for state: the engine, the only caller, says what it sees of containers ([Tailer.Observe], [Tailer.Ended],
-// [Tailer.Forget]).
+// Package tail reads the log of every container of a project over all its lives:
+// from the first line or from a tail, on after a cut, with no line lost and none
+// twice, with separators where one generation ends and the next begins, and older
+// pages on request. It owns how far each log is read and which generation a line
+// belongs to, and writes lines and separators to the log store. It never decides
+// what runs, and asks no caller for state: the engine, the only caller, says what
+// it sees of containers ([Tailer.Observe], [Tailer.Ended], [Tailer.Forget]).
 package tail
 
 import (
@@ -28,11 +30,14 @@ type Options struct {
 	Last    int       // lines of the past to read of containers that ran before Began; 0: none
 	Began   time.Time // when the program began
 	Muted   bool      // read no logs and write no separators
-	// Go runs f in the background until it returns, and ends its context when the program ends.
+	// Go runs f in the background until it returns, and ends its context when the
+	// program ends.
 	Go func(name string, f func(context.Context) error)
-	// Changed is called after lines or separators were written: often, and from any goroutine.
+	// Changed is called after lines or separators were written: often, and from
+	// any goroutine.
 	Changed func()
-	// Notify is called with what people should know about the reading of a log, from any goroutine.
+	// Notify is called with what people should know about the reading of a log,
+	// from any goroutine.
 	Notify func(Notice)
 }
 
@@ -42,14 +47,15 @@ type Replica struct {
 	Number  int
 }
 
-// Tailer follows the logs of a project's containers. Its methods may be called from any goroutine. Those that take no context return at
-// once, so they may be called with a lock held; only Go is called from within them.
+// Tailer follows the logs of a project's containers. Its methods may be called
+// from any goroutine. Those that take no context return at once, so they may be
+// called with a lock held; only Go is called from within them.
 type Tailer struct {
 	o Options
 
 	mu      sync.Mutex             // guards the maps, and what logCursor says it guards
 	slots   map[Replica]*logCursor // of the container that a replica has, or had last
-	cursors map[string]*logCursor  // by container id: of those that replicas have, and of replaced ones until their end is seen
+	cursors map[string]*logCursor  // by container id; replaced ones until their end is seen
 }
 
 // New returns a Tailer that follows nothing yet.
@@ -66,8 +72,9 @@ type Sighting struct {
 	Beside     bool   // of another container than before: that one goes on running meanwhile
 }
 
-// Observe says what a replica's container looks like now. Another container than before takes that one's place; another start is a new
-// generation. The log is followed from the first sighting until the container is replaced or gone.
+// Observe says what a replica's container looks like now. Another container than
+// before takes that one's place; another start is a new generation. The log is
+// followed from the first sighting until the container is replaced or gone.
 func (t *Tailer) Observe(s Sighting) {
 	t.mu.Lock()
 	in := s.Instance
@@ -76,21 +83,21 @@ func (t *Tailer) Observe(s Sighting) {
 		other = true
 		l, start = t.replaceLocked(s)
 	}
-	lived := !in.Started.IsZero() && in.State != container.StateCreated
-	newLife := lived && !in.Started.Equal(l.seen.Started)
+	newLife := lived(in) && !in.Started.Equal(l.seen.Started)
 	switch {
 	case newLife:
-		if !l.seen.Started.IsZero() && l.seen.State != container.StateCreated {
+		if lived(l.seen) {
 			// The end in between was missed, while the connection was gone.
 			at := endBefore(in)
 			if at.IsZero() {
 				at = in.Started
 			}
-			l.endLocked(transition{generation: l.generation, started: l.seen.Started, at: at, unseen: true, cause: s.Cause})
+			l.endLocked(transition{at: at, unseen: true, cause: s.Cause})
 		}
-		l.beginLocked(transition{generation: s.Generation, started: in.Started, beside: s.Beside, cause: s.Cause}, in)
+		l.seen, l.generation = in, s.Generation
+		l.beginLocked(transition{beside: s.Beside, cause: s.Cause})
 	case in.State == container.StateExited && !other:
-		l.endLocked(transition{generation: s.Generation, started: in.Started, at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: s.Cause})
+		l.endLocked(transition{at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: s.Cause})
 	}
 	l.seen, l.generation = in, s.Generation
 	l.wakeLocked()
@@ -100,8 +107,9 @@ func (t *Tailer) Observe(s Sighting) {
 	}
 }
 
-// replaceLocked makes a container the one that a replica has; start says that nobody follows it. A container that was replaced comes back
-// when the one after it came to nothing.
+// replaceLocked makes a container the one that a replica has; start says that
+// nobody follows it. A container that was replaced comes back when the one after
+// it came to nothing.
 func (t *Tailer) replaceLocked(s Sighting) (l *logCursor, start bool) {
 	old := t.slots[s.Replica]
 	replaced := old != nil && old.current
@@ -125,7 +133,8 @@ func (t *Tailer) replaceLocked(s Sighting) (l *logCursor, start bool) {
 	return l, start
 }
 
-// Generation returns the generation of a life that was seen before: of a container that was replaced and whose end was not seen.
+// Generation returns the generation of a life that was seen before: of a
+// container that was replaced and whose end was not seen.
 func (t *Tailer) Generation(life container.Identity) (generation int, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -144,8 +153,9 @@ type End struct {
 	Cause    string // of a container that was replaced, what replaced it counts
 }
 
-// Ended says that the life in which a container was seen last has ended; it is not needed where Observe sees it. Ends that are known and
-// those of earlier lives change nothing.
+// Ended says that the life in which a container was seen last has ended; it is
+// not needed where Observe sees it. Ends that are known and those of earlier
+// lives change nothing.
 func (t *Tailer) Ended(id string, e End) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -157,7 +167,7 @@ func (t *Tailer) Ended(id string, e End) {
 		e.Cause = l.cause
 		delete(t.cursors, id)
 	}
-	l.endLocked(transition{generation: l.generation, started: l.seen.Started, at: e.At, exit: e.ExitCode, oom: e.OOM, cause: e.Cause})
+	l.endLocked(transition{at: e.At, exit: e.ExitCode, oom: e.OOM, cause: e.Cause})
 	l.wakeLocked()
 }
 
@@ -172,14 +182,16 @@ func (t *Tailer) Forget(id string) {
 	}
 }
 
-// ForgetReplica says that a slot is not wanted any more. One of the same name that is made later has nothing before it.
+// ForgetReplica says that a slot is not wanted any more. One of the same name
+// that is made later has nothing before it.
 func (t *Tailer) ForgetReplica(r Replica) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.slots, r)
 }
 
-// Retain forgets the replaced containers that are not there any more; it is for when their ends may have been missed.
+// Retain forgets the replaced containers that are not there any more; it is for
+// when their ends may have been missed.
 func (t *Tailer) Retain(there func(id string) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,10 +202,12 @@ func (t *Tailer) Retain(there func(id string) bool) {
 	}
 }
 
-// lastWordsWait is how long AwaitLastWords waits. What is late by then is not lost: the next reader of the container's log finds it.
+// lastWordsWait is how long AwaitLastWords waits. What is late by then is not
+// lost: the next reader of the container's log finds it.
 const lastWordsWait = time.Second
 
-// AwaitLastWords waits a moment until the logs of lives that were ended are read to their end.
+// AwaitLastWords waits a moment until the logs of lives that were ended are read
+// to their end.
 func (t *Tailer) AwaitLastWords(ctx context.Context, lives []container.Identity) {
 	if t.o.Muted {
 		return
@@ -213,8 +227,9 @@ func (t *Tailer) AwaitLastWords(ctx context.Context, lives []container.Identity)
 	}
 }
 
-// SystemLines returns a function whose lines stand in a service's log as bulkhead's own, among those of the life that a container has
-// now: for what a command in it prints.
+// SystemLines returns a function whose lines stand in a service's log as
+// bulkhead's own, among those of the life that a container has now: for what a
+// command in it prints.
 func (t *Tailer) SystemLines(service, id string) func(line []byte) {
 	t.mu.Lock()
 	number, generation := 1, 0

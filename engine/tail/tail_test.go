@@ -24,7 +24,8 @@ func TestSeparatorsSayEndCauseUptimeAndDowntime(t *testing.T) {
 		s.begin("x", 2, "you pressed u")
 		s.rt.write("x", "two")
 		s.pass(3 * time.Second)
-		// Replaced: the end is seen when the container is nobody's any more, and before the next one is made.
+		// Replaced: the end is seen when the container is nobody's any more, and
+		// before the next one is made.
 		s.rt.exit("x", 0)
 		s.see("x", 2, "a/text saved", false)
 		s.pass(100 * time.Millisecond)
@@ -83,7 +84,8 @@ func TestSeparatorOfAnOverlapDoesNotWait(t *testing.T) {
 	})
 }
 
-// The engine's stream goes on from one life to the next, and the next one's lines come before its start is known.
+// The engine's stream goes on from one life to the next, and the next one's lines
+// come before its start is known.
 func TestQuickRestartsByPolicyKeepTheirGenerations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, nil)
