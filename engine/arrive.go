@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"bulkhead/engine/container"
 )
 
 // Wait says what WaitUp waits for, and for how long.
@@ -181,7 +183,7 @@ func (a *arrival) late(s *service) error {
 	if h := s.worstHealth(); h > HealthNone {
 		at += ", " + h.String()
 	}
-	return fmt.Errorf("%s is not ready %s after its start (%s); %w", s.name, brief(a.limit), at, errLate)
+	return fmt.Errorf("%s is not ready %s after its start (%s); %w", s.name, container.Brief(a.limit), at, errLate)
 }
 
 func (s *service) worstHealth() (h Health) {
@@ -233,7 +235,7 @@ func (a *arrival) there(s *service, ready bool) (over bool, err error) {
 		return true, s.failed
 	case !ready:
 		return true, nil
-	case s.completed() && !restarts(s.conf) && !a.e.awaited(s):
+	case s.completed() && !s.conf.Restarts() && !a.e.awaited(s):
 		return true, fmt.Errorf("%s: exited with code 0, and no service waits for it to complete", s.name)
 	}
 	if why := s.hopeless(); why != "" {

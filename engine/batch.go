@@ -12,6 +12,7 @@ import (
 
 	"bulkhead/engine/filesync"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
 // workFor says what a set of changed paths asks of one service: which of its rules match, and whether its prepare must run.
@@ -142,7 +143,7 @@ func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
 	}
 	e.mu.Unlock()
 	for _, h := range rs {
-		for i, paths := range e.sync.Rescan(ctx, syncTarget(s, h.in)) {
+		for i, paths := range e.sync.Rescan(ctx, step.Target(s.conf, h.in)) {
 			for _, f := range paths {
 				w.addSync(i, f)
 				w.paths[f] = struct{}{}
@@ -161,7 +162,7 @@ func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
 }
 
 // syncWork copies, and then restarts or runs what the rules ask for.
-func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, cause string, open func(string), k func() *change) error {
+func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m step.Mode, cause string, open func(string), k func() *change) error {
 	e.mu.Lock()
 	rs := s.held(0)
 	e.mu.Unlock()
@@ -171,7 +172,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, 
 	restart, execs := w.restart, map[int]bool{}
 	diffs, any := map[*replica]*filesync.Diff{}, false
 	for _, h := range rs {
-		d := e.sync.Compare(ctx, syncTarget(s, h.in), w.sync)
+		d := e.sync.Compare(ctx, step.Target(s.conf, h.in), w.sync)
 		diffs[h.replica] = d
 		any = any || d.Differs()
 		for _, i := range d.Rules() {
@@ -202,7 +203,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, 
 	var mu sync.Mutex
 	var notCopied []string
 	if err := e.each(ctx, rs, func(ctx context.Context, h held) error {
-		left, err := e.sync.Send(ctx, syncTarget(s, h.in), diffs[h.replica])
+		left, err := e.sync.Send(ctx, step.Target(s.conf, h.in), diffs[h.replica])
 		paths := e.warnLeft(s, left)
 		mu.Lock()
 		defer mu.Unlock()
@@ -213,7 +214,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m stopMode, 
 	}
 	defer func() { e.mark(s, notCopied) }() // after what was carried out is taken off the list
 	if any {
-		k().add("copy", time.Since(began))
+		k().Add("copy", time.Since(began))
 	}
 	if restart {
 		e.doing(s, "restarting")
@@ -260,8 +261,8 @@ func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule
 		}
 		out := e.lineWriter(s, h.in.ID)
 		code, err := e.rt.Exec(ctx, h.in.ID, ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User, Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
-			Env: environ(rule.Exec.Environment), Stdout: out, Stderr: out})
-		out.flush()
+			Env: step.Environ(rule.Exec.Environment), Stdout: out, Stderr: out})
+		out.Flush()
 		if err != nil {
 			return say(err, "sync+exec in %s", s.name)
 		}

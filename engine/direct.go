@@ -12,6 +12,7 @@ import (
 
 	"bulkhead/engine/container"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
 // Direct carries out a command on a project that no running engine holds: it finds the containers by their labels and acts at once,
@@ -223,7 +224,7 @@ func (d *direct) start(ctx context.Context, in Instance) error {
 	if s == nil {
 		return nil
 	}
-	return runHooks(ctx, d.rt, s.Name, in.ID, "post_start", s.Config.PostStart, func(line []byte) { d.say(in, "post_start: "+string(line)) })
+	return step.RunHooks(ctx, d.rt, s.Name, in.ID, "post_start", s.Config.PostStart, func(line []byte) { d.say(in, "post_start: "+string(line)) })
 }
 
 // inOrder starts containers, and none of a service that requires one which did not start.
@@ -264,9 +265,9 @@ func (d *direct) preStop(ctx context.Context, in Instance) {
 	if s == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	ctx, cancel := context.WithTimeout(ctx, step.HookTime)
 	defer cancel()
-	err := runHooks(ctx, d.rt, s.Name, in.ID, "pre_stop", s.Config.PreStop, func(line []byte) { d.say(in, "pre_stop: "+string(line)) })
+	err := step.RunHooks(ctx, d.rt, s.Name, in.ID, "pre_stop", s.Config.PreStop, func(line []byte) { d.say(in, "pre_stop: "+string(line)) })
 	if err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"bulkhead/engine/fault"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
 // bringUp gives every service its lane and its first task, and removes or names orphans.
@@ -51,8 +52,9 @@ func (e *Engine) removeOrphans(ctx context.Context, strays plan.Plan) {
 	var wg sync.WaitGroup
 	for _, st := range strays {
 		wg.Go(func() {
-			s := newService(&project.Service{Name: st.Service})
-			err := guarded("orphan "+st.Seen.Name, func() error { return e.removeReplica(ctx, s, st.Seen, st.Reason, false) })
+			err := guarded("orphan "+st.Seen.Name, func() error {
+				return e.steps.Remove(ctx, step.Service{Conf: &project.Service{Name: st.Service}}, st.Seen, st.Reason, false)
+			})
 			if err != nil {
 				e.warn(err.Error())
 			}
@@ -352,7 +354,7 @@ func ends(signal string, s *service) bool {
 func (e *Engine) awaitDeath(ctx context.Context, s *service, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	err := e.awaitEnd(ctx, s, id)
+	err := e.steps.AwaitEnd(ctx, s.name, id)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
@@ -458,7 +460,7 @@ func (e *Engine) inReverse(ctx context.Context, targets []*service, c Command) e
 // down stops and removes everything of the project.
 func (e *Engine) down(ctx context.Context, targets []*service, c Command) error {
 	stopped := e.inReverse(ctx, targets, c)
-	if stopped != nil && !OnlyHooks(stopped) || len(c.Services) > 0 {
+	if stopped != nil && !step.OnlyHooks(stopped) || len(c.Services) > 0 {
 		return stopped
 	}
 	swept := sweep(ctx, e.rt, e.name, c, func(r Record) {

@@ -18,6 +18,7 @@ import (
 	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 	"bulkhead/engine/tail"
 	"bulkhead/watch"
 )
@@ -40,8 +41,7 @@ type Engine struct {
 	journal *journal.Journal // what outlives the process; set, like sync, before lanes start
 	sync    *filesync.Syncer
 
-	starts   chan struct{} // slots for creating and starting containers
-	ranges   chan struct{} // capacity 1: the turn of those whose host port the engine picks
+	steps    *step.Runner
 	lookUps  singleflight.Group
 	prepares chan struct{} // slots for prepare commands
 	images   imageUse
@@ -94,9 +94,6 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{
 		opts: o, rt: container.Completed(o.Runtime), p: o.Project, name: o.Project.Name, dir: o.Project.Dir,
-		// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
-		starts:    make(chan struct{}, max(2, 2*runtime.NumCPU())),
-		ranges:    make(chan struct{}, 1),
 		prepares:  make(chan struct{}, max(2, runtime.NumCPU())),
 		running:   make(chan struct{}),
 		look:      make(chan struct{}, 1),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"bulkhead/engine/logs"
 	"bulkhead/engine/tail"
 )
 
@@ -47,6 +48,6 @@ func (e *Engine) awaitLastWords(ctx context.Context, rs []held) {
 }
 
 // lineWriter returns a writer whose lines stand in the service's log as System lines.
-func (e *Engine) lineWriter(s *service, id string) *output {
-	return &output{emit: e.tail.SystemLines(s.name, id)}
+func (e *Engine) lineWriter(s *service, id string) *logs.LineWriter {
+	return logs.NewLineWriter(e.tail.SystemLines(s.name, id))
 }

@@ -175,7 +175,7 @@ func (e *Engine) imaging(ctx context.Context, s *service, text string, times int
 // makeImage builds a service's image, or pulls it when there is no reason to build. A build whose inputs changed while it ran is
 // begun anew, so that of a burst of changes only the last state is built.
 func (e *Engine) makeImage(ctx context.Context, s *service, w *work, k *change, why, cause string) (*Image, error) {
-	before := e.imageOf(s).ID
+	before := e.unit(s).Image.ID
 	for times := 0; ; times++ {
 		var err error
 		var inputs filesync.BuildInputs
@@ -268,19 +268,19 @@ func (e *Engine) closeBuild(b *Build, err, canceled error) {
 	b.Ended, b.Canceled = time.Now(), canceled != nil
 	took := b.Ended.Sub(b.Began)
 	r := Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, Stages: []Stage{{Name: b.Kind, Took: took}},
-		Text: fmt.Sprintf("%s: %s done in %s", strings.Join(b.Services, ", "), b.Kind, brief(took))}
+		Text: fmt.Sprintf("%s: %s done in %s", strings.Join(b.Services, ", "), b.Kind, container.Brief(took))}
 	switch {
 	case canceled != nil:
 		why := canceled.Error()
 		if errors.Is(canceled, context.Canceled) {
 			why = "bulkhead ends"
 		}
-		r.Text = fmt.Sprintf("%s: %s cancelled after %s: %s", b.Services[0], b.Kind, brief(took), why)
+		r.Text = fmt.Sprintf("%s: %s cancelled after %s: %s", b.Services[0], b.Kind, container.Brief(took), why)
 	case err != nil:
 		b.Err = firstLine(err)
 		r.Err = b.Err
 		why := strings.TrimPrefix(b.Err, b.Kind+" "+b.Services[0]+": ")
-		r.Text = fmt.Sprintf("%s: %s failed after %s: %s", b.Services[0], b.Kind, brief(took), why)
+		r.Text = fmt.Sprintf("%s: %s failed after %s: %s", b.Services[0], b.Kind, container.Brief(took), why)
 	case b.Kind == "build" && b.Cached == b.Total && b.Total > 0:
 		r.Text += ", all cached"
 	}

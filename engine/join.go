@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
 // A service may live in the network, ipc or pid namespace of another's first container, or use its volumes. Its container names
@@ -202,17 +203,8 @@ func (s *service) renewing() bool {
 }
 
 // restartJoined restarts a container in place whose namespaces began again without it.
-func (e *Engine) restartJoined(ctx context.Context, s *service, spec CreateSpec, id, cause string, k *change) error {
-	e.mu.Lock()
-	var h held
-	if r := s.byID(id); r != nil {
-		h = held{r, r.inst}
-	}
-	e.mu.Unlock()
-	if h.replica != nil {
-		if err := e.stop(ctx, s, h, asked, cause, k); err != nil {
-			return err
-		}
-	}
-	return e.start(ctx, s, spec, id, cause, k)
+func (e *Engine) restartJoined(ctx context.Context, u step.Service, spec CreateSpec, in Instance, cause string, k *change) error {
+	how, note, err := e.steps.Restart(ctx, u, spec, in, step.Asked, cause, k)
+	k.stopped(how, note)
+	return err
 }

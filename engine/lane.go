@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 	"bulkhead/watch"
 )
 
@@ -65,8 +67,8 @@ func (t *task) finish(err error) {
 }
 
 // stopMode is how the task stops what it has to stop.
-func (t *task) stopMode() stopMode {
-	return stopMode{grace: t.cmd.Grace, loop: t.verb == verbBatch && !t.asked}
+func (t *task) stopMode() step.Mode {
+	return step.Mode{Grace: t.cmd.Grace, Loop: t.verb == verbBatch && !t.asked}
 }
 
 // verbAdopt only takes over a changed configuration that asks for nothing.
@@ -344,11 +346,15 @@ func (k *change) action(a string) {
 func (k *change) timed(name string, f func() error) error {
 	began := time.Now()
 	err := f()
-	k.add(name, time.Since(began))
+	k.Add(name, time.Since(began))
 	return err
 }
 
-func (k *change) add(name string, took time.Duration) {
+// Add gives the change a stage; one that is there already becomes longer. A nil change takes nothing.
+func (k *change) Add(name string, took time.Duration) {
+	if k == nil {
+		return
+	}
 	k.e.mu.Lock()
 	defer k.e.mu.Unlock()
 	i := slices.IndexFunc(k.c.Stages, func(s Stage) bool { return s.Name == name })
@@ -402,7 +408,7 @@ func (k *change) close(err error) {
 	if len(k.c.Paths) == 0 {
 		rec.Kind = "service"
 	}
-	took := brief(k.c.Ended.Sub(k.c.Began))
+	took := container.Brief(k.c.Ended.Sub(k.c.Began))
 	if err != nil {
 		k.c.Err = firstLine(err)
 		rec.Err, rec.Text = k.c.Err, fmt.Sprintf("%s: %s not done after %s: %s", k.s.name, k.c.Action, took, k.c.Err)
@@ -440,7 +446,7 @@ func (k *change) endReady() {
 			return nil // the engine ends; a change that nobody waits for stays open
 		}
 		if !overtaken {
-			k.add("ready", time.Since(started))
+			k.Add("ready", time.Since(started))
 		}
 		k.end(failed)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/fault"
 	"bulkhead/engine/logs"
 )
@@ -72,7 +73,7 @@ func (e *Engine) recordLedger(l *fault.Ledger) {
 	c := l.Copy()
 	text := c.Verdict()
 	if c.BackIn > 0 {
-		text += ", back in " + brief(c.BackIn)
+		text += ", back in " + container.Brief(c.BackIn)
 	}
 	e.record(Record{Kind: "ledger", Service: l.Service, Replica: l.Replica, Action: l.Fault, Text: text, Ledger: &c})
 }

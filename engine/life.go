@@ -278,7 +278,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	case EventDied:
 		if !r.byUs && r.blame == "" {
 			cause = EndedByItself
-			if ev.ExitCode == 0 && !restarts(s.conf) {
+			if ev.ExitCode == 0 && !s.conf.Restarts() {
 				e.journal.Complete(ev.ID)
 			}
 		}
@@ -291,7 +291,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 			e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode, OOM: r.inst.OOM, Cause: why})
 			// While an engine clears a container away it answers nothing about it, for 100 ms or so. What is told by the event is shown at
 			// once, unless the policy may start it again, or the kernel killed it for want of memory, which only the answer says.
-			if r.live() && staysDown(s.conf) && (ev.ExitCode != 128+9 || why != EndedByItself) {
+			if r.live() && s.conf.StaysDown() && (ev.ExitCode != 128+9 || why != EndedByItself) {
 				in := r.inst
 				in.State, in.ExitCode, in.Finished = StateExited, ev.ExitCode, ev.Time
 				e.mu.Unlock()

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"bulkhead/engine/filesync"
@@ -108,16 +106,16 @@ func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare,
 		cmd.Env = append(cmd.Env, key+"="+p.Env[key])
 	}
 	cmd.WaitDelay = 2 * time.Second
-	out := &output{emit: func(line []byte) {
+	out := logs.NewLineWriter(func(line []byte) {
 		text := string(line)
 		e.mu.Lock()
 		b.addLines([]string{text})
 		e.bump()
 		e.mu.Unlock()
-	}}
+	})
 	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
-	out.flush()
+	out.Flush()
 	canceled := context.Cause(ctx)
 	if err != nil && canceled == nil {
 		e.mu.Lock()
@@ -131,24 +129,4 @@ func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare,
 	}
 	e.closeBuild(b, err, canceled)
 	return err
-}
-
-// output splits what a command prints into lines. exec gives it to one goroutine when stdout and stderr are the same writer.
-type output struct {
-	mu    sync.Mutex
-	split logs.Splitter
-	emit  func([]byte)
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.split.Write(p, func(line []byte) { o.emit(bytes.TrimRight(line, "\r")) })
-	return len(p), nil
-}
-
-func (o *output) flush() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.split.Flush(o.emit)
 }

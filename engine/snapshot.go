@@ -5,6 +5,7 @@ import (
 
 	"bulkhead/engine/fault"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
 // Snapshot is all that the engine knows at one moment. Nobody writes to it again; readers must not either. Its texts are as they
@@ -131,25 +132,21 @@ type Change struct {
 	Slow       []string  // stages that took half as long again as their median
 }
 
-// Stop is how a container that ran was stopped, harsher ways last.
-type Stop uint8
-
-const (
-	StopNone   Stop = iota // nothing was stopped
-	StopSignal             // it ended by its stop signal, within its grace
-	StopKilled             // killed at once: its first process cannot react to the stop signal
-	StopLate               // killed when its grace was over
+// How containers are stopped, under the names that the engine's callers use.
+type (
+	Stop      = step.Stop
+	HookError = step.HookError
 )
 
-var stopNames = [...]string{"", "signal", "killed", "grace"}
+const (
+	StopNone   = step.StopNone
+	StopSignal = step.StopSignal
+	StopKilled = step.StopKilled
+	StopLate   = step.StopLate
+)
 
-// String gives the word of the JSON.
-func (s Stop) String() string {
-	if int(s) < len(stopNames) {
-		return stopNames[s]
-	}
-	return stopNames[0]
-}
+// OnlyHooks says whether all that an error holds are pre_stop hooks that did not succeed: their stop was carried out all the same.
+func OnlyHooks(err error) bool { return step.OnlyHooks(err) }
 
 // Stage is one timed part of a change: detect prepare build copy create stop start ready total.
 type Stage struct {

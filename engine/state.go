@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -112,6 +113,14 @@ func (s *service) byID(id string) *replica {
 	return nil
 }
 
+// deadline is when the runtime kills a replica that is being stopped, zero when none is. Callers hold Engine.mu.
+func (r *replica) deadline() time.Time {
+	if r.inst.State != StateStopping {
+		return time.Time{}
+	}
+	return r.stopBy
+}
+
 func (r *replica) live() bool { return r.inst.ID != "" && r.inst.State == StateRunning }
 
 // ready says whether a replica is ready in the sense of DESIGN: the engine says healthy, or our own early probe
@@ -185,7 +194,7 @@ func (s *service) isReady() bool {
 			ready++
 		}
 	}
-	return ready >= s.conf.Replicas || s.completed() && !restarts(s.conf)
+	return ready >= s.conf.Replicas || s.completed() && !s.conf.Restarts()
 }
 
 // readyBy names what ready means for a service.
@@ -282,7 +291,7 @@ func (e *Engine) checkReady() {
 	text := count(len(e.svcs))
 	if e.readyIn == 0 {
 		e.readyIn = time.Since(e.began)
-		e.record(Record{Kind: "notice", Notice: "ready", Text: fmt.Sprintf("ready: %s in %s", text, brief(e.readyIn)),
+		e.record(Record{Kind: "notice", Notice: "ready", Text: fmt.Sprintf("ready: %s in %s", text, container.Brief(e.readyIn)),
 			Stages: []Stage{{Name: "ready", Took: e.readyIn}}})
 	} else {
 		e.record(Record{Kind: "notice", Notice: "ready", Text: "ready: " + text})
@@ -295,41 +304,6 @@ func count(n int) string {
 		return "1 service"
 	}
 	return fmt.Sprintf("%d services", n)
-}
-
-// brief writes a duration as people say it: "850ms", "2.3s", "14m02s".
-func brief(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-}
-
-// restarts says whether the restart policy brings a container back after exit code 0.
-func restarts(conf *project.Service) bool {
-	policy := restartPolicy(conf)
-	return policy == "always" || policy == "unless-stopped" || policy == "any"
-}
-
-// staysDown says whether no policy brings a container back.
-func staysDown(conf *project.Service) bool {
-	policy := restartPolicy(conf)
-	return policy == "" || policy == "no" || policy == "none"
-}
-
-func restartPolicy(conf *project.Service) string {
-	if d := conf.Config.Deploy; d != nil && d.RestartPolicy != nil {
-		if d.RestartPolicy.Condition == "" {
-			return "any"
-		}
-		return d.RestartPolicy.Condition
-	}
-	return conf.Config.Restart
 }
 
 // Snapshot is the state now. It never blocks on work in progress.

@@ -4,39 +4,28 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
 	"bulkhead/engine/filesync"
 	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
-// openJournal opens what outlives the process, and the file sync that keeps its records there.
+// openJournal opens what outlives the process, the file sync that keeps its records there, and the runner of steps.
 func (e *Engine) openJournal(engine string) {
 	e.journal = journal.Open(journal.Options{Base: e.opts.StateDir, Engine: engine, Project: e.name, Warn: e.warn})
 	e.sync = filesync.New(e.rt, e.journal)
+	// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
+	e.steps = step.New(step.Options{Runtime: e.rt, Sync: e.sync, Journal: e.journal, Host: host{e}, Slots: max(2, 2*runtime.NumCPU()), NoSync: e.opts.NoWatch})
 }
 
 // dropRecords forgets a container that is gone.
 func (e *Engine) dropRecords(id string) {
 	e.journal.Forget(id)
 	e.sync.Forget(id)
-}
-
-// syncTarget is a container of a service for the file sync.
-func syncTarget(s *service, in Instance) filesync.Target {
-	return filesync.Target{Service: s.conf, ID: in.ID, ImageID: in.ImageID, Started: in.Started}
-}
-
-// catchUp sends a container that does not run what its rules' files have become since it was made or last synced.
-func (e *Engine) catchUp(ctx context.Context, s *service, t filesync.Target) error {
-	if e.opts.NoWatch || !s.conf.Syncs() {
-		return nil
-	}
-	left, err := e.sync.CatchUp(ctx, t)
-	e.mark(s, e.warnLeft(s, left))
-	return err
 }
 
 // warnLeft warns of the files that a sync left out, once for each reason, and returns their paths.
@@ -63,7 +52,7 @@ func (e *Engine) missed(ctx context.Context, s *service) {
 	e.mu.Unlock()
 	for _, h := range rs {
 		if h.in.State == StateRunning || h.in.State == StatePaused {
-			if err := e.sync.DeleteOwed(ctx, syncTarget(s, h.in)); err != nil && ctx.Err() == nil {
+			if err := e.sync.DeleteOwed(ctx, step.Target(s.conf, h.in)); err != nil && ctx.Err() == nil {
 				e.warn(err.Error())
 			}
 		}

@@ -13,11 +13,8 @@ import (
 
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
-
-// critical is the longest that the part of a task may take that is finished even when the task is aborted (stop, start, rename,
-// remove), beside the time that its containers have to stop.
-const critical = 2 * time.Minute
 
 // laneUp makes a service run as the project wants it: image, containers, start. It serves up, start, rebuild and scale.
 func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
@@ -153,49 +150,50 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 		one.Replica = n
 		return one
 	}
+	u := step.Service{Conf: s.conf, Image: img}
 	// Containers are made before their dependencies are ready, so that only the start is left to wait for.
 	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
 	for _, st := range steps {
 		n := st.Replica
-		if st.Op != plan.Remove && st.Seen.ID != "" && e.replicaOf(s, st.Seen.ID) == nil {
+		if st.Op != plan.Remove && st.Seen.ID != "" && !e.holds(s, st.Seen.ID) {
 			// Of several containers for this number it is the one that stays.
 			e.takeExtra(s, st.Seen)
 		}
 		switch st.Op {
 		case plan.Create:
 			var id string
-			if err := timed(k, "create", func() (err error) { id, err = e.create(ctx, s, spec(n), "", t.cause); return err }); err != nil {
+			if err := timed(k, "create", func() (err error) { id, err = e.steps.Create(ctx, u, spec(n), t.cause); return err }); err != nil {
 				return changed, err
 			}
-			starts[n] = func(ctx context.Context) error { return e.start(ctx, s, spec(n), id, t.cause, k) }
+			starts[n] = func(ctx context.Context) error { return e.steps.Start(ctx, u, spec(n), id, t.cause, k) }
 		case plan.Recreate:
 			swaps[n] = func(ctx context.Context) error {
 				return e.swap(ctx, s, st.Seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.Reason), k)
 			}
 		case plan.Start:
 			starts[n] = func(ctx context.Context) error {
-				if err := e.catchUp(ctx, s, syncTarget(s, st.Seen)); err != nil {
+				if err := e.steps.CatchUp(ctx, u, step.Target(s.conf, st.Seen)); err != nil {
 					return err
 				}
-				return e.start(ctx, s, spec(n), st.Seen.ID, t.cause, k)
+				return e.steps.Start(ctx, u, spec(n), st.Seen.ID, t.cause, k)
 			}
 		case plan.Restart:
-			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, s, spec(n), st.Seen.ID, st.Reason, k) }
+			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, u, spec(n), st.Seen, st.Reason, k) }
 		case plan.Keep:
 			if e.journal.Unhooked(st.Seen.ID) && st.Seen.State == StateRunning {
-				starts[n] = func(ctx context.Context) error { return e.postStart(ctx, s, st.Seen.ID) }
+				starts[n] = func(ctx context.Context) error { return e.steps.PostStart(ctx, u, st.Seen.ID) }
 			}
 		case plan.Unpause:
-			starts[n] = func(ctx context.Context) error { return e.unpause(ctx, s, n, t.cause) }
+			starts[n] = func(ctx context.Context) error { return e.steps.Unpause(ctx, u, st.Seen.ID, t.cause) }
 		case plan.Remove:
-			if err := e.removeReplica(context.WithoutCancel(ctx), s, st.Seen, st.Reason, false); err != nil {
+			if err := e.steps.Remove(context.WithoutCancel(ctx), u, st.Seen, st.Reason, false); err != nil {
 				return changed, err
 			}
 			e.dropExtra(s, st.Seen.ID)
 			changed = true
 		}
 	}
-	if err := e.restoreNames(ctx, s, steps, spec); err != nil {
+	if err := e.restoreNames(ctx, u, steps, spec); err != nil {
 		return changed, err
 	}
 	if len(starts)+len(swaps) == 0 {
@@ -210,7 +208,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 	if err := e.awaitNamespaces(ctx, s); err != nil {
 		return changed, err
 	}
-	hold, cancel := uncancelled(ctx, s.conf, t.stopMode(), Instance{})
+	hold, cancel := step.Uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
 	// Replicas are replaced one after the other, so that the others serve meanwhile; all else starts at once.
 	for _, n := range slices.Sorted(maps.Keys(swaps)) {
@@ -248,7 +246,7 @@ func (e *Engine) fail(s *service, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.err = firstLine(err)
-	var hook *HookError // whose words may hold anything
+	var hook *step.HookError // whose words may hold anything
 	if text, remedy, ok := strings.Cut(s.err, "; "); ok && !errors.As(err, &hook) {
 		s.err, s.remedy = text, remedy
 	}
@@ -261,7 +259,7 @@ func wantOf(p *project.Project, s *service, parents map[string]string) (plan.Wan
 	if err != nil {
 		return plan.Want{}, err
 	}
-	w := plan.Want{Name: s.name, Replicas: s.conf.Replicas, Hash: hash, Restarts: restarts(s.conf)}
+	w := plan.Want{Name: s.name, Replicas: s.conf.Replicas, Hash: hash, Restarts: s.conf.Restarts()}
 	w.Content = contentHash(p, s.conf)
 	w.Networks = map[string]string{}
 	if s.conf.Config.NetworkMode == "" {
@@ -312,8 +310,8 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 }
 
 // restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
-func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMode, cause string, k *change) error {
-	hold, cancel := uncancelled(ctx, s.conf, m, Instance{})
+func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m step.Mode, cause string, k *change) error {
+	hold, cancel := step.Uncancelled(ctx, s.conf, m, Instance{})
 	defer cancel()
 	stopping := time.Now()
 	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
@@ -322,13 +320,13 @@ func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMo
 		return err
 	}
 	timedSince(k, "stop", stopping)
-	img := e.imageOf(s)
+	u := e.unit(s)
 	parents, err := e.parents(hold, s, false)
 	if err != nil {
 		return err
 	}
 	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
-		return e.start(ctx, s, CreateSpec{App: App(e.project()), Service: Wanted(s.conf), Replica: h.number, Image: img, Parents: parents}, h.in.ID, cause, k)
+		return e.steps.Start(ctx, u, CreateSpec{App: App(e.project()), Service: Wanted(s.conf), Replica: h.number, Image: u.Image, Parents: parents}, h.in.ID, cause, k)
 	}); err != nil {
 		return err
 	}
@@ -338,7 +336,7 @@ func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m stopMo
 
 func timedSince(k *change, name string, t time.Time) {
 	if k != nil {
-		k.add(name, time.Since(t))
+		k.Add(name, time.Since(t))
 	}
 }
 
@@ -387,11 +385,11 @@ func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
 	rs := s.held(t.cmd.Replica)
 	s.byHand = true
 	e.mu.Unlock()
-	hold, cancel := uncancelled(ctx, s.conf, t.stopMode(), Instance{})
+	hold, cancel := step.Uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
 	began := time.Now()
 	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.stopMode(), t.cause, k) })
-	k.add("stop", time.Since(began))
+	k.Add("stop", time.Since(began))
 	k.end(err)
 	e.awaitLastWords(hold, rs)
 	return err
@@ -406,7 +404,7 @@ func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
 	rs := s.held(0)
 	e.mu.Unlock()
 	for _, h := range rs {
-		if err := e.removeReplica(context.WithoutCancel(ctx), s, h.in, t.cause, t.cmd.Volumes); err != nil {
+		if err := e.steps.Remove(context.WithoutCancel(ctx), e.unit(s), h.in, t.cause, t.cmd.Volumes); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package step
 
 import (
 	"context"
@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/container"
+	"bulkhead/engine/logs"
 )
 
 const (
 	hookTail  = 20 // lines of a hook's output that a HookError keeps
 	hookShown = 5  // of them in the error's text
 
-	// hookTime is how long a pre_stop hook may take, so that one that never ends leaves the stop, which has critical in all, its time.
-	hookTime = critical - 30*time.Second
+	// HookTime is how long a pre_stop hook may take, so that one that never ends leaves the stop, which has Critical in all, its time.
+	HookTime = Critical - 30*time.Second
 )
 
 // HookError is a post_start or pre_stop hook that did not succeed.
@@ -32,7 +35,7 @@ type HookError struct {
 // Error returns one line, with the last lines of the hook's output.
 func (h *HookError) Error() string {
 	if h.Err != nil {
-		return say(h.Err, "%s hook of %s", h.Which, h.Service).Error()
+		return container.WrapErr(h.Err, "%s hook of %s", h.Which, h.Service).Error()
 	}
 	text := fmt.Sprintf("%s hook of %s: %q exited with %d", h.Which, h.Service, h.Command, h.Code)
 	if len(h.Tail) > 0 {
@@ -60,20 +63,20 @@ func OnlyHooks(err error) bool {
 	return errors.As(err, &h) && h.Which == "pre_stop"
 }
 
-// runHooks runs hooks in a container one after the other, up to the first that does not succeed. emit gets each line of their output.
-func runHooks(ctx context.Context, rt Runtime, service, id, which string, hooks []types.ServiceHook, emit func(line []byte)) error {
+// RunHooks runs hooks in a container one after the other, up to the first that does not succeed. emit gets each line of their output.
+func RunHooks(ctx context.Context, rt container.Runtime, service, id, which string, hooks []types.ServiceHook, emit func(line []byte)) error {
 	for _, h := range hooks {
 		failed := &HookError{Service: service, Which: which, Command: h.Command}
 		var mu sync.Mutex
-		out := &output{emit: func(line []byte) {
+		out := logs.NewLineWriter(func(line []byte) {
 			mu.Lock()
 			defer mu.Unlock()
 			failed.Tail = append(failed.Tail[max(0, len(failed.Tail)-hookTail+1):], string(line))
 			emit(line)
-		}}
-		failed.Code, failed.Err = rt.Exec(ctx, id, ExecOptions{Cmd: h.Command, User: h.User, Dir: h.WorkingDir, Privileged: h.Privileged,
-			Env: environ(h.Environment), Stdout: out, Stderr: out})
-		out.flush()
+		})
+		failed.Code, failed.Err = rt.Exec(ctx, id, container.ExecOptions{Cmd: h.Command, User: h.User, Dir: h.WorkingDir, Privileged: h.Privileged,
+			Env: Environ(h.Environment), Stdout: out, Stderr: out})
+		out.Flush()
 		if failed.Err != nil || failed.Code != 0 {
 			mu.Lock() // a stream that ends late may still write
 			defer mu.Unlock()
@@ -84,45 +87,43 @@ func runHooks(ctx context.Context, rt Runtime, service, id, which string, hooks 
 	return nil
 }
 
-// postStart runs a service's post_start hooks. Until all have succeeded the replica is not ready and does not count as started; what is
-// owed is kept in the state file, so that the next up runs them again.
-func (e *Engine) postStart(ctx context.Context, s *service, id string) error {
-	if len(s.conf.Config.PostStart) == 0 {
+// Environ returns a mapping as KEY=value lines; a key without a value is taken out.
+func Environ(m types.MappingWithEquals) []string {
+	var out []string
+	for k, v := range m {
+		if v == nil {
+			out = append(out, k)
+		} else {
+			out = append(out, k+"="+*v)
+		}
+	}
+	return out
+}
+
+// PostStart runs a service's post_start hooks. Until all have succeeded the replica is not ready and does not count as started;
+// what is owed is kept in the journal, so that the next up runs them again.
+func (r *Runner) PostStart(ctx context.Context, s Service, id string) error {
+	hooks := s.Conf.Config.PostStart
+	if len(hooks) == 0 {
 		return nil
 	}
-	if err := e.hooks(ctx, s, id, "post_start", s.conf.Config.PostStart); err != nil {
+	if err := RunHooks(ctx, r.rt, s.name(), id, "post_start", hooks, r.host.Output(s.name(), id)); err != nil {
 		return err
 	}
-	e.journal.SetUnhooked(id, false)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := s.byID(id); r != nil && r.unhooked {
-		r.unhooked = false
-		e.settle(s)
-		e.recordReplica(s, r, "post_start hooks done")
-	}
+	r.journal.SetUnhooked(id, false)
+	r.host.HooksDone(s.name(), id)
 	return nil
 }
 
 // preStop runs a service's pre_stop hooks. One that fails holds no stop up: the task that stops returns it in the end.
-func (e *Engine) preStop(ctx context.Context, s *service, id string) {
-	ctx, cancel := context.WithTimeout(ctx, hookTime)
-	defer cancel()
-	err := e.hooks(ctx, s, id, "pre_stop", s.conf.Config.PreStop)
-	if err == nil {
+func (r *Runner) preStop(ctx context.Context, s Service, id string) {
+	hooks := s.Conf.Config.PreStop
+	if len(hooks) == 0 {
 		return
 	}
-	e.warn(firstLine(err))
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s.hookErrs = append(s.hookErrs, err)
-}
-
-// hooks runs hooks with their output in the service's log.
-func (e *Engine) hooks(ctx context.Context, s *service, id, which string, hooks []types.ServiceHook) error {
-	if len(hooks) == 0 {
-		return nil
+	ctx, cancel := context.WithTimeout(ctx, HookTime)
+	defer cancel()
+	if err := RunHooks(ctx, r.rt, s.name(), id, "pre_stop", hooks, r.host.Output(s.name(), id)); err != nil {
+		r.host.HookFailed(s.name(), err)
 	}
-	out := e.lineWriter(s, id)
-	return runHooks(ctx, e.rt, s.name, id, which, hooks, out.emit)
 }
