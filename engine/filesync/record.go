@@ -2,6 +2,7 @@ package filesync
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,6 +28,7 @@ type BuildInputs struct {
 
 // records are the tables that outlive the process, and the owners, which do not.
 type records struct {
+	lost       bool                            // there was a state that could not be used: see journal.Journal.Lost
 	containers *journal.Table[containerRecord] // by id
 	images     *journal.Table[BuildInputs]     // by imageKey
 	prepared   *journal.Table[string]          // fingerprint of what prepare last ran with, by service
@@ -43,10 +45,12 @@ type ownerKey struct {
 }
 
 func openRecords(j *journal.Journal) records {
-	return records{
+	r := records{
 		containers: journal.TableOf[containerRecord](j, "containers"), images: journal.TableOf[BuildInputs](j, "images"),
 		prepared: journal.TableOf[string](j, "prepare_fingerprints"), owners: map[ownerKey][2]int{},
 	}
+	r.lost = j.Lost() // opening a table may find out
+	return r
 }
 
 func imageKey(service, id string) string { return service + " " + id }
@@ -128,22 +132,23 @@ func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 }
 
 // ContextChanged says whether a file of the build context changed since an image was built. Of an image that somebody
-// else built that is not known, and the answer is no.
+// else built that is not known, and the answer is no; of one that may be in a state that was lost, it is yes.
 func (y *Syncer) ContextChanged(conf *project.Service, imageID string) bool {
-	in, known := y.builtFrom(conf.Name, imageID)
-	return known && in.Context != contextFingerprint(conf)
+	in, known := y.records.images.Get(imageKey(conf.Name, imageID))
+	if !known {
+		return y.records.lost && imageID != ""
+	}
+	return !in.Foreign && in.Context != contextFingerprint(conf)
 }
 
 // RebuildChanged is ContextChanged for the files that the service's rebuild rules name.
 func (y *Syncer) RebuildChanged(conf *project.Service, imageID string) bool {
-	in, known := y.builtFrom(conf.Name, imageID)
-	return known && in.Rebuild != rebuildFingerprint(conf)
-}
-
-// builtFrom returns what we built an image from; known is false when somebody else did.
-func (y *Syncer) builtFrom(service, imageID string) (in BuildInputs, known bool) {
-	in, ok := y.records.images.Get(imageKey(service, imageID))
-	return in, ok && !in.Foreign
+	in, known := y.records.images.Get(imageKey(conf.Name, imageID))
+	if !known {
+		rebuilds := slices.ContainsFunc(conf.Rules, func(r project.Rule) bool { return r.Action == project.Rebuild })
+		return y.records.lost && imageID != "" && rebuilds
+	}
+	return !in.Foreign && in.Rebuild != rebuildFingerprint(conf)
 }
 
 // Prepared returns the fingerprint of what a service's prepare command last ran with; "" when that is not known.

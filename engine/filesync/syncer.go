@@ -65,8 +65,8 @@ func (r *Refused) Error() string {
 
 // RecordInitial records what a container holds of its sync rules' files, when nothing is known of it. What an image of
 // ours was built from is known. Of an image that somebody else built, and of rules with initial_sync, the container
-// itself is asked; of what it does not have, only initial_sync says that it is to have it. fresh says that the container
-// was just made from its image.
+// itself is asked; of what it does not have, only initial_sync says that it is to have it, unless the state was lost:
+// then what it does not have may be owed to it. fresh says that the container was just made from its image.
 func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 	has := Manifest{}
 	base, known := y.records.baseline(t.Service.Name, t.ImageID)
@@ -90,7 +90,7 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 			at := target(r, file)
 			if is, ok := found[at]; ok {
 				has[at] = is
-			} else if !r.InitialSync {
+			} else if !r.InitialSync && (fresh || !y.records.lost) {
 				has[at] = n.withSum(file)
 			}
 		}
