@@ -90,7 +90,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 	s.err, s.remedy = "", ""
 	e.mu.Unlock()
 	if w.lost {
-		e.lookAtAll(ctx, s, w)
+		e.rescan(ctx, s, w)
 	}
 	e.mu.Lock()
 	missing := !slices.ContainsFunc(s.sorted(), func(r *replica) bool { return r.inst.ID != "" }) && s.conf.Replicas > 0
@@ -112,7 +112,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 			return give(err)
 		}
 		// What prepare wrote is handled now; the notices of it find nothing left to do.
-		e.lookAtAll(ctx, s, w)
+		e.rescan(ctx, s, w)
 	}
 	if w.rebuild {
 		open("rebuild")
@@ -132,8 +132,8 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 	return give(e.syncWork(ctx, s, w, t.stopMode(), cause, open, func() *change { return k }))
 }
 
-// lookAtAll compares everything that a service's rules name with what was done last, and adds what differs to the work.
-func (e *Engine) lookAtAll(ctx context.Context, s *service, w *work) {
+// rescan compares everything that a service's rules name with what was done last, and adds what differs to the work.
+func (e *Engine) rescan(ctx context.Context, s *service, w *work) {
 	w.lost = false
 	e.mu.Lock()
 	rs := s.held(0)

@@ -28,7 +28,8 @@ func (e *Engine) dropRecords(id string) {
 	e.sync.Forget(id)
 }
 
-// warnLeft warns of the files that a sync left out, once for each reason, and returns their paths.
+// warnLeft warns of the files that a sync left out, once for each reason, and
+// returns their paths.
 func (e *Engine) warnLeft(s *service, left []filesync.LeftOut) (paths []string) {
 	reasons := map[string]bool{}
 	for _, l := range left {
@@ -45,7 +46,8 @@ func (e *Engine) warnLeft(s *service, left []filesync.LeftOut) (paths []string) 
 	return paths
 }
 
-// missed looks for what changed while nobody watched a container that is kept, and hands it to the lane, or marks it as stale.
+// missed looks for what changed while nobody watched a container that is kept,
+// and hands it to the lane, or marks it as stale.
 func (e *Engine) missed(ctx context.Context, s *service) {
 	e.mu.Lock()
 	rs := s.held(0)
@@ -58,7 +60,7 @@ func (e *Engine) missed(ctx context.Context, s *service) {
 		}
 	}
 	w := newWork(time.Now())
-	e.lookAtAll(ctx, s, w)
+	e.rescan(ctx, s, w)
 	if w.empty() {
 		return
 	}

@@ -324,8 +324,8 @@ func TestRulesMayOverlapAndReplicasGetTheSame(t *testing.T) {
 	look := func(n int, cmd string) string {
 		var out strings.Builder
 		code, err := s.Exec(t.Context(), "a", n, engine.ExecOptions{Cmd: []string{"sh", "-c", cmd}, Stdout: &out})
-		if err != nil || code != 0 {
-			t.Fatalf("%s: %d, %v", cmd, code, err)
+		if err != nil || code != 0 { // a file that is being replaced is not there for a moment
+			return fmt.Sprintf("%s: %d, %v", cmd, code, err)
 		}
 		return strings.Join(strings.Fields(out.String()), " ")
 	}

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Reasoner is an error of a runtime that can leave out what was being done: callers name that in the words of the project.
+// Reasoner is an error of a runtime that can leave out what was being done:
+// callers name that in the words of the project.
 type Reasoner interface{ Reason() string }
 
 // opError is what was being done, with the reason of the error that it wraps.
@@ -17,7 +18,8 @@ type opError struct {
 func (e *opError) Error() string { return e.text }
 func (e *opError) Unwrap() error { return e.err }
 
-// WrapErr names what was being done to which service, in place of the runtime's name for it.
+// WrapErr names what was being done to which service, in place of the runtime's
+// name for it.
 func WrapErr(err error, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	var r Reasoner

@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// changed is when a file was last changed in any way, its times and its mode included; 0 when the system does not tell.
+// changed is when a file was last changed in any way, its times and its mode
+// included; 0 when the system does not tell.
 func changed(fi fs.FileInfo) int64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return st.Ctimespec.Nano()
@@ -22,5 +23,6 @@ func inode(fi fs.FileInfo) uint64 {
 	return 0
 }
 
-// notAFolder says whether an error means that something on the way to a path is not a folder.
+// notAFolder says whether an error means that something on the way to a path is
+// not a folder.
 func notAFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -11,7 +11,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// deleteOrOwe carries out the deletions of a diff. Those that must wait until the container runs again are returned.
+// deleteOrOwe carries out the deletions of a diff. Those that must wait until
+// the container runs again are returned.
 func (y *Syncer) deleteOrOwe(ctx context.Context, t Target, d *Diff) (owed []string, err error) {
 	if len(d.deletes) == 0 {
 		return nil, nil
@@ -27,13 +28,15 @@ func (y *Syncer) deleteOrOwe(ctx context.Context, t Target, d *Diff) (owed []str
 	return nil, nil
 }
 
-// stopped says whether a container does not run, so that what cannot be deleted now can be at its next start.
+// stopped says whether a container does not run, so that what cannot be deleted
+// now can be at its next start.
 func (y *Syncer) stopped(ctx context.Context, id string) bool {
 	in, err := y.rt.Inspect(ctx, id)
 	return err == nil && in.State != container.StateRunning && in.State != container.StatePaused
 }
 
-// DeleteOwed carries out the deletions that a container still owes from when it did not run.
+// DeleteOwed carries out the deletions that a container still owes from when it
+// did not run.
 func (y *Syncer) DeleteOwed(ctx context.Context, t Target) error {
 	owes := y.records.owes(t.ID)
 	if len(owes) == 0 {
@@ -51,8 +54,8 @@ func (y *Syncer) DeleteOwed(ctx context.Context, t Target) error {
 	return nil
 }
 
-// deleteAll deletes paths in a container, each below the target of its rule. known is what is recorded of them, and of
-// what is below them.
+// deleteAll deletes paths in a container, each below the target of its rule.
+// known is what is recorded of them, and of what is below them.
 func (y *Syncer) deleteAll(ctx context.Context, t Target, paths []string, known Manifest) error {
 	by := map[string][]string{}
 	for _, at := range paths {
@@ -79,8 +82,9 @@ func (y *Syncer) deleteAll(ctx context.Context, t Target, paths []string, known 
 	return nil
 }
 
-// topOf returns the folder below which a path was put by a rule: the rule's target, or the one that the single file of a
-// rule is in. ok is false when no rule puts anything there any more.
+// topOf returns the folder below which a path was put by a rule: the rule's
+// target, or the one that the single file of a rule is in. ok is false when no
+// rule puts anything there any more.
 func topOf(conf *project.Service, at string) (dir string, ok bool) {
 	for i := range conf.Rules {
 		r := &conf.Rules[i]

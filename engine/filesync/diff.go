@@ -30,7 +30,8 @@ func folder(file string) bool {
 	return err == nil && fi.IsDir()
 }
 
-// origin is where a path in the container comes from by a rule; ok is false when the rule puts nothing there.
+// origin is where a path in the container comes from by a rule; ok is false
+// when the rule puts nothing there.
 func origin(r *project.Rule, at string) (file string, ok bool) {
 	if at == target(r, r.Path) {
 		return r.Path, true
@@ -39,7 +40,8 @@ func origin(r *project.Rule, at string) (file string, ok bool) {
 	return filepath.Join(r.Path, filepath.FromSlash(rel)), ok
 }
 
-// inside returns at relative to a folder of the container; ok is false when it does not lie below it.
+// inside returns at relative to a folder of the container; ok is false when it
+// does not lie below it.
 func inside(dir, at string) (rel string, ok bool) {
 	rel, ok = strings.CutPrefix(at, strings.TrimSuffix(dir, "/")+"/")
 	return rel, ok && rel != ""
@@ -52,8 +54,9 @@ type item struct {
 	top  string // the target of its rule: nothing is written outside of it
 }
 
-// Diff is what is to be done to the files of a container, by path there: what differs. It is made for one state of the
-// container's manifest; renewed and forgotten are what becomes of that manifest beyond what is sent and deleted.
+// Diff is what is to be done to the files of a container, by path there: what
+// differs. It is made for one state of the container's manifest; renewed and
+// forgotten are what becomes of that manifest beyond what is sent and deleted.
 type Diff struct {
 	conf       *project.Service
 	have       Manifest
@@ -62,10 +65,11 @@ type Diff struct {
 	renewed    Manifest
 	forgotten  []string
 	unreadable []string        // paths on the host that could not be looked at
-	links      map[string]bool // folders on the host that have been looked at: whether they are links, or behind one
-	// folders are what was reported and is a folder, by rule and path in the container. What the container has below
-	// them is compared in one go, by addNoted: a look for each folder by itself would cost their number times the size
-	// of the manifest.
+	links      map[string]bool // folders on the host: whether they are links, or behind one
+	// folders are what was reported and is a folder, by rule and path in the
+	// container. What the container has below them is compared in one go, by
+	// addNoted: a look for each folder by itself would cost their number times
+	// the size of the manifest.
 	folders map[*project.Rule]map[string]bool
 
 	rules   []int // see Rules
@@ -74,7 +78,8 @@ type Diff struct {
 
 func newDiff(conf *project.Service, have Manifest) *Diff {
 	return &Diff{
-		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{}, renewed: Manifest{}, links: map[string]bool{},
+		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{},
+		renewed: Manifest{}, links: map[string]bool{},
 		folders: map[*project.Rule]map[string]bool{},
 	}
 }
@@ -91,7 +96,8 @@ func diffAll(conf *project.Service, have Manifest) *Diff {
 	return d
 }
 
-// behindLink says whether a link stands on the way from a rule's folder to a path: then the path is not the rule's.
+// behindLink says whether a link stands on the way from a rule's folder to a
+// path: then the path is not the rule's.
 func (d *Diff) behindLink(r *project.Rule, file string) bool {
 	dir := filepath.Dir(file)
 	if dir == r.Path || !project.Within(r.Path, dir) {
@@ -106,11 +112,13 @@ func (d *Diff) behindLink(r *project.Rule, file string) bool {
 	return linked
 }
 
-// Differs says whether something is to be sent or deleted for the paths that were compared.
+// Differs says whether something is to be sent or deleted for the paths that
+// were compared.
 func (d *Diff) Differs() bool { return d.differs }
 
-// Rules returns the indexes, in order, of the rules that have something to act on: a difference, or a path that is in
-// the container already through a bind mount.
+// Rules returns the indexes, in order, of the rules that have something to act
+// on: a difference, or a path that is in the container already through a bind
+// mount.
 func (d *Diff) Rules() []int { return d.rules }
 
 func (d *Diff) empty() bool { return len(d.files) == 0 && len(d.deletes) == 0 }
@@ -127,9 +135,10 @@ func (d *Diff) paths() []string {
 	return slices.Compact(out)
 }
 
-// add looks at one path that a rule copies, and takes it in when the container has something else. A path that is gone
-// stands for all that was below it, and one that is a folder may be another folder than it was: addNoted compares what
-// was below it.
+// add looks at one path that a rule copies, and takes it in when the container
+// has something else. A path that is gone stands for all that was below it, and
+// one that is a folder may be another folder than it was: addNoted compares
+// what was below it.
 func (d *Diff) add(r *project.Rule, file string) {
 	if d.conf.Bound(file) {
 		return
@@ -149,7 +158,8 @@ func (d *Diff) add(r *project.Rule, file string) {
 	}
 }
 
-// addFolder compares a folder itself, and remembers it for addNoted. The folder of a rule is not the rule's.
+// addFolder compares a folder itself, and remembers it for addNoted. The folder
+// of a rule is not the rule's.
 func (d *Diff) addFolder(r *project.Rule, file string, n FileStat) {
 	at := target(r, file)
 	if file == r.Path {
@@ -163,8 +173,9 @@ func (d *Diff) addFolder(r *project.Rule, file string, n FileStat) {
 	d.folders[r][at] = true
 }
 
-// addNoted compares everything that the container has below the folders that were added for a rule. What is new in a
-// folder is reported by itself, but what went with the folder that it replaced may not be.
+// addNoted compares everything that the container has below the folders that
+// were added for a rule. What is new in a folder is reported by itself, but
+// what went with the folder that it replaced may not be.
 func (d *Diff) addNoted(r *project.Rule) {
 	folders := d.folders[r]
 	delete(d.folders, r)
@@ -247,8 +258,9 @@ func top(r *project.Rule, file string) string {
 	return path.Clean(r.Target)
 }
 
-// remove takes in that a path of a rule is gone. What the container never got is left there. A folder goes with
-// everything in it, but the folder of the rule stays: what else its target has in it is not the rule's.
+// remove takes in that a path of a rule is gone. What the container never got
+// is left there. A folder goes with everything in it, but the folder of the
+// rule stays: what else its target has in it is not the rule's.
 func (d *Diff) remove(r *project.Rule, file string) {
 	at := target(r, file)
 	if file == r.Path && !d.isFile(at) {
@@ -271,7 +283,8 @@ func (d *Diff) isFile(at string) bool {
 	return ok && !n.isDir()
 }
 
-// finish resolves what a diff's parts say of each other. It is called once, after the last add.
+// finish resolves what a diff's parts say of each other. It is called once,
+// after the last add.
 func (d *Diff) finish() {
 	for r := range d.folders {
 		d.addNoted(r)
@@ -323,7 +336,8 @@ func (d *Diff) finish() {
 	}
 }
 
-// keepOthers takes out the deletions of what is sent, and sends instead of deleting what another rule puts there.
+// keepOthers takes out the deletions of what is sent, and sends instead of
+// deleting what another rule puts there.
 func (d *Diff) keepOthers() {
 	for at := range d.deletes {
 		if _, sent := d.files[at]; sent {
@@ -332,8 +346,8 @@ func (d *Diff) keepOthers() {
 		}
 		for i := range d.conf.Rules {
 			r := &d.conf.Rules[i]
-			file, ok := origin(r, at)
-			if !ok || !r.Action.Syncs() || !r.Match(file) || d.conf.Bound(file) || d.behindLink(r, file) {
+			file, ok := d.claimed(r, at)
+			if !ok {
 				continue
 			}
 			if n, ok, err := statFor(r, file); ok && err == nil {
@@ -345,7 +359,27 @@ func (d *Diff) keepOthers() {
 	}
 }
 
-// replaced says whether a diff puts something that is not a folder in the place of one that a path lies in.
+// claimed returns the path on the host that a rule may put at a path of the
+// container; ok is false when it puts nothing there.
+func (d *Diff) claimed(r *project.Rule, at string) (file string, ok bool) {
+	file, ok = origin(r, at)
+	return file, ok && r.Action.Syncs() && r.Match(file) && !d.conf.Bound(file) && !d.behindLink(r, file)
+}
+
+// source returns the path on the host that the rules put at a path of the
+// container, "" when there is none.
+func (d *Diff) source(at string) string {
+	for i := range d.conf.Rules {
+		r := &d.conf.Rules[i]
+		if file, ok := d.claimed(r, at); ok && there(r, file) {
+			return file
+		}
+	}
+	return ""
+}
+
+// replaced says whether a diff puts something that is not a folder in the place
+// of one that a path lies in.
 func (d *Diff) replaced(at string) bool {
 	lost := false
 	ancestors(at, func(dir string) bool {
@@ -356,7 +390,8 @@ func (d *Diff) replaced(at string) bool {
 	return lost
 }
 
-// ancestors calls f for the folders that a path of the container lies in, nearest first, as long as it returns true.
+// ancestors calls f for the folders that a path of the container lies in,
+// nearest first, as long as it returns true.
 func ancestors(at string, f func(dir string) bool) {
 	for dir := path.Dir(at); dir != "/" && dir != "."; dir = path.Dir(dir) {
 		if !f(dir) {
@@ -365,7 +400,8 @@ func ancestors(at string, f func(dir string) bool) {
 	}
 }
 
-// mounted says whether a volume is mounted at or below a path of the container: such a folder must not be replaced or removed.
+// mounted says whether a volume is mounted at or below a path of the container:
+// such a folder must not be replaced or removed.
 func (d *Diff) mounted(at string) bool {
 	for _, v := range d.conf.Config.Volumes {
 		if _, ok := inside(at, path.Clean(v.Target)); ok || path.Clean(v.Target) == at {

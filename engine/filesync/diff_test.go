@@ -138,7 +138,8 @@ func TestTieOfSizeAndTimeIsDecidedByContent(t *testing.T) {
 		}
 	}
 
-	// Noted right after it was written, a file may be written once more in the same tick: then times say nothing.
+	// Noted right after it was written, a file may be written once more in the
+	// same tick: then times say nothing.
 	set("content", old)
 	have = has(rule)
 	n := have["/bin/x"]
@@ -188,7 +189,8 @@ func TestEveryKindOfChangeIsSeen(t *testing.T) {
 		}, "/app/file /app/moved /app/moved/in"},
 		{"link becomes a folder again", func() { do(os.Remove(at("file"))); do(os.Rename(at("moved"), at("file"))) }, "-/app/moved /app/file /app/file/in"},
 	} {
-		// What the container has is brought on from step to step, as a sync does it.
+		// What the container has is brought on from step to step, as a sync
+		// does it.
 		have := has(rule)
 		tt.do()
 		p := diffOf(rule, have)

@@ -27,7 +27,8 @@ import (
 	"bulkhead/watch"
 )
 
-// box is a container's files in memory: what CopyTo and Delete promise, and nothing of how an engine does it.
+// box is a container's files in memory: what CopyTo and Delete promise, and
+// nothing of how an engine does it.
 type box struct {
 	Runtime // what a sync does not need
 
@@ -35,7 +36,8 @@ type box struct {
 	all map[string]string // by path: what state makes of it
 }
 
-// state is what a container must have of a path: its kind, its mode, and its content or where it leads to.
+// state is what a container must have of a path: its kind, its mode, and its
+// content or where it leads to.
 func state(mode fs.FileMode, text string) string {
 	if mode&fs.ModeSymlink != 0 {
 		return "-> " + text
@@ -154,7 +156,8 @@ func onDisk(dir string) map[string]string {
 	return out
 }
 
-// mirror watches one folder and keeps a box equal to it, by the way that the engine goes from a batch to what is sent.
+// mirror watches one folder and keeps a box equal to it, by the way that the
+// engine goes from a batch to what is sent.
 type mirror struct {
 	t    *testing.T
 	src  string
@@ -277,7 +280,8 @@ func (d *disturber) pause() {
 	time.Sleep(pause)
 }
 
-// step does one thing. Most errors say that the path is not of the right kind for it: then nothing happens, and that is fine.
+// step does one thing. Most errors say that the path is not of the right kind
+// for it: then nothing happens, and that is fine.
 func (d *disturber) step() {
 	p, q := d.anywhere(), d.anywhere()
 	away := filepath.Join(d.top, "away")
@@ -345,7 +349,8 @@ func (d *disturber) step() {
 	}
 }
 
-// Whatever is done to a folder, and however fast: in the end the container has what the disk has.
+// Whatever is done to a folder, and however fast: in the end the container has
+// what the disk has.
 func TestContainerEndsEqualToTheDisk(t *testing.T) {
 	const trees, rounds = 8, 25
 	for tree := range trees {
@@ -372,7 +377,8 @@ func TestContainerEndsEqualToTheDisk(t *testing.T) {
 	}
 }
 
-// Builds replace a folder by two renames. When both lie in one batch, no notice names what went with the old one.
+// Builds replace a folder by two renames. When both lie in one batch, no notice
+// names what went with the old one.
 func TestFolderThatWasReplacedIsComparedWhole(t *testing.T) {
 	dir := t.TempDir()
 	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
@@ -402,7 +408,8 @@ func TestFolderThatWasReplacedIsComparedWhole(t *testing.T) {
 	}
 }
 
-// Two files that were made within one tick of the clock, of one size, cannot be told apart by their times.
+// Two files that were made within one tick of the clock, of one size, cannot be
+// told apart by their times.
 func TestFileThatTookAnothersPlaceWithItsTimesIsSent(t *testing.T) {
 	dir := t.TempDir()
 	rule := &project.Rule{Action: project.Sync, Path: filepath.Join(dir, "src"), Target: "/app"}

@@ -14,7 +14,8 @@ import (
 	"bulkhead/watch"
 )
 
-// fingerprint is one value for a whole manifest, and for what more writes. Folders do not count.
+// fingerprint is one value for a whole manifest, and for what more writes.
+// Folders do not count.
 func (t Manifest) fingerprint(more func(hash.Hash)) string {
 	h := sha256.New()
 	for _, p := range slices.Sorted(maps.Keys(t)) {
@@ -28,8 +29,9 @@ func (t Manifest) fingerprint(more func(hash.Hash)) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// PrepareFingerprint is a value for all that a prepare command depends on: the files that it watches, the command and
-// its environment, whose values are hashed too and stay out of the state file.
+// PrepareFingerprint is a value for all that a prepare command depends on: the
+// files that it watches, the command and its environment, whose values are
+// hashed too and stay out of the state file.
 func PrepareFingerprint(p *project.Prepare) string {
 	t := Manifest{}
 	for _, root := range p.Watch {
@@ -56,7 +58,8 @@ func rebuildFingerprint(conf *project.Service) string {
 	return t.fingerprint(nil)
 }
 
-// contextFingerprint is a value for a service's whole build context; "" for a context that is not a folder.
+// contextFingerprint is a value for a service's whole build context; "" for a
+// context that is not a folder.
 func contextFingerprint(conf *project.Service) string {
 	dir := conf.Config.Build.Context
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {

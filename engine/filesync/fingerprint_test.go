@@ -12,7 +12,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// A prepare command runs again when anything that it depends on changed, and its environment stays out of the state file.
+// A prepare command runs again when anything that it depends on changed, and
+// its environment stays out of the state file.
 func TestPrepareFingerprint(t *testing.T) {
 	dir, base := t.TempDir(), t.TempDir()
 	put(t, dir, "lib/x", "1")

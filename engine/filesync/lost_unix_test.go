@@ -38,7 +38,8 @@ func journalOf(t *testing.T, lost bool) *journal.Journal {
 	return journal.Open(o)
 }
 
-// What was owed to a container from when nobody watched is found by comparing, when the state that said so is lost.
+// What was owed to a container from when nobody watched is found by comparing,
+// when the state that said so is lost.
 func TestEverythingIsComparedWhenTheStateIsLost(t *testing.T) {
 	dir := t.TempDir()
 	for f, text := range map[string]string{"same": "1", "saved": "new", "made": "1"} {

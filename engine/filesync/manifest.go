@@ -18,30 +18,33 @@ import (
 	"bulkhead/watch"
 )
 
-// Manifest is what is known of a set of files: by absolute path on the host, or, for what a container holds, by path in
-// the container.
+// Manifest is what is known of a set of files: by absolute path on the host,
+// or, for what a container holds, by path in the container.
 type Manifest map[string]FileStat
 
-// FileStat is what tells one state of a file from another. A folder has a mode alone.
+// FileStat is what tells one state of a file from another. A folder has a mode
+// alone.
 type FileStat struct {
 	Size  int64  `json:"s"`
 	Mtime int64  `json:"t"`           // nanoseconds
-	Ctime int64  `json:"c"`           // nanoseconds; 0 where the system does not say when a file was last changed in any way
+	Ctime int64  `json:"c"`           // nanoseconds, of the last change of any kind; 0 where the system does not say
 	Ino   uint64 `json:"i,omitempty"` // 0 where the system does not say
 	Mode  uint32 `json:"m"`           // as fs.FileMode
 	Link  string `json:"l,omitempty"`
 	Sum   string `json:"h,omitempty"` // SHA-256 of the content; "" when unknown
 	At    int64  `json:"a,omitempty"` // when this was recorded, nanoseconds
-	// Seen says that this stood in the container itself, as what it is: it was found there, or put there. A link in its
-	// place is not the image's.
+	// Seen says that this stood in the container itself, as what it is: it was
+	// found there, or put there. A link in its place is not the image's.
 	Seen bool `json:"v,omitempty"`
 }
 
-// racy is how long before it was recorded a file must have been still for its times to be trusted: two changes within
-// one tick of a file system's clock look like one. The coarsest clocks (FAT) have ticks of two seconds.
+// racy is how long before it was recorded a file must have been still for its
+// times to be trusted: two changes within one tick of a file system's clock
+// look like one. The coarsest clocks (FAT) have ticks of two seconds.
 const racy = 2 * time.Second
 
-// statOf records a file, a folder or a symbolic link; ok is false for anything else.
+// statOf records a file, a folder or a symbolic link; ok is false for anything
+// else.
 func statOf(file string, fi fs.FileInfo) (n FileStat, ok bool) {
 	n = FileStat{Mode: uint32(fi.Mode()), At: time.Now().UnixNano()}
 	switch {
@@ -57,7 +60,8 @@ func statOf(file string, fi fs.FileInfo) (n FileStat, ok bool) {
 	return FileStat{}, false
 }
 
-// lstat records what stands at a path. The error is that of the system, or nil for what can be neither copied nor built.
+// lstat records what stands at a path. The error is that of the system, or nil
+// for what can be neither copied nor built.
 func lstat(file string) (n FileStat, ok bool, err error) {
 	fi, err := os.Lstat(file)
 	if err != nil {
@@ -67,7 +71,8 @@ func lstat(file string) (n FileStat, ok bool, err error) {
 	return n, ok, nil
 }
 
-// statFor is lstat for a path of a rule: the rule's own path stands for what it leads to when it is a link.
+// statFor is lstat for a path of a rule: the rule's own path stands for what it
+// leads to when it is a link.
 func statFor(r *project.Rule, file string) (n FileStat, ok bool, err error) {
 	if file != r.Path {
 		return lstat(file)
@@ -86,9 +91,10 @@ func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || notAFolder(
 func (n FileStat) mode() fs.FileMode { return fs.FileMode(n.Mode) }
 func (n FileStat) isDir() bool       { return n.mode().IsDir() }
 
-// same says whether a file is still what have records of it, and returns the record to keep from now on. Times decide
-// where they can be trusted. Where they cannot (only they differ, or they tie too soon after a change), the content
-// does, and where that is not known, the file counts as changed.
+// same says whether a file is still what have records of it, and returns the
+// record to keep from now on. Times decide where they can be trusted. Where
+// they cannot (only they differ, or they tie too soon after a change), the
+// content does, and where that is not known, the file counts as changed.
 func (n FileStat) same(file string, have FileStat) (bool, FileStat) {
 	if n.Mode != have.Mode || n.Size != have.Size || n.Link != have.Link {
 		return false, n
@@ -96,9 +102,11 @@ func (n FileStat) same(file string, have FileStat) (bool, FileStat) {
 	if !n.mode().IsRegular() {
 		return true, have
 	}
-	// Whatever is done to a file, setting its times back included, moves the time of its last change. But another one,
-	// made within the same tick of the clock, may have come into its place with a folder that was renamed.
-	if n.Ino == have.Ino && n.Mtime == have.Mtime && n.Ctime == have.Ctime && n.Ctime != 0 && have.At-have.Ctime > int64(racy) {
+	// Whatever is done to a file, setting its times back included, moves the
+	// time of its last change. But another one, made within the same tick of
+	// the clock, may have come into its place with a folder that was renamed.
+	still := n.Ino == have.Ino && n.Mtime == have.Mtime && n.Ctime == have.Ctime
+	if still && n.Ctime != 0 && have.At-have.Ctime > int64(racy) {
 		return true, have
 	}
 	if have.Sum == "" {
@@ -112,10 +120,12 @@ func (n FileStat) same(file string, have FileStat) (bool, FileStat) {
 	return true, n
 }
 
-// maxHashed is the size up to which files are read to know their content before anything has been sent.
+// maxHashed is the size up to which files are read to know their content before
+// anything has been sent.
 const maxHashed = 16 << 20
 
-// withSum adds the content's sum to the record of a regular file that is not too large.
+// withSum adds the content's sum to the record of a regular file that is not
+// too large.
 func (n FileStat) withSum(file string) FileStat {
 	if n.mode().IsRegular() && n.Size <= maxHashed {
 		n.Sum, _ = sumOf(file) // without it, the file is sent once more than it need be
@@ -165,9 +175,10 @@ func walk(root string, f fs.WalkDirFunc) {
 	}
 }
 
-// scan lists what matches below a path: files, links and folders, the path itself too unless it is a folder. Ignored
-// folders are not entered. For a path that is not there it returns an empty manifest; unreadable are folders and files
-// that could not be looked at.
+// scan lists what matches below a path: files, links and folders, the path
+// itself too unless it is a folder. Ignored folders are not entered. For a path
+// that is not there it returns an empty manifest; unreadable are folders and
+// files that could not be looked at.
 func scan(root string, match func(string) bool, ignored func(string, bool) bool) (t Manifest, unreadable []string) {
 	t = Manifest{}
 	walk(root, func(p string, d fs.DirEntry, err error) error {
@@ -196,13 +207,15 @@ func scan(root string, match func(string) bool, ignored func(string, bool) bool)
 	return t, unreadable
 }
 
-// scanRule lists what a rule names, without what editors put beside it for a moment.
+// scanRule lists what a rule names, without what editors put beside it for a
+// moment.
 func scanRule(r *project.Rule) (Manifest, []string) {
 	return scan(r.Path, func(p string) bool { return r.Match(p) && !watch.Ephemeral(p) }, r.Ignored)
 }
 
-// scanSync lists what all rules that copy name, by where it goes. before is what was known until now: what it says of
-// the content of files that are still the same is not read again.
+// scanSync lists what all rules that copy name, by where it goes. before is
+// what was known until now: what it says of the content of files that are still
+// the same is not read again.
 func scanSync(conf *project.Service, before Manifest) Manifest {
 	t := Manifest{}
 	for i := range conf.Rules {
@@ -226,7 +239,8 @@ func scanSync(conf *project.Service, before Manifest) Manifest {
 	return t
 }
 
-// escaped begins the name of a path that JSON cannot hold as it is; real ones begin with a slash, or a drive's letter.
+// escaped begins the name of a path that JSON cannot hold as it is; real ones
+// begin with a slash, or a drive's letter.
 const escaped = "\x00"
 
 // MarshalJSON keeps paths that are not UTF-8.

@@ -9,9 +9,10 @@ import (
 	"bulkhead/engine/project"
 )
 
-// pack finds out what stands in the way of a diff in the container, and lists what is sent.
+// pack finds out what stands in the way of a diff in the container, and lists
+// what is sent.
 func (y *Syncer) pack(ctx context.Context, t Target, d *Diff) (*upload, error) {
-	u := &upload{sent: Manifest{}, unreadable: slices.Clone(d.unreadable)}
+	u := &upload{diff: d, sent: Manifest{}, dirs: map[string]entry{}, unreadable: slices.Clone(d.unreadable)}
 	if d.empty() {
 		return u, nil
 	}
@@ -19,24 +20,24 @@ func (y *Syncer) pack(ctx context.Context, t Target, d *Diff) (*upload, error) {
 	if err := r.survey(d); err != nil {
 		return nil, err
 	}
-	dirs := map[string]entry{}
 	for at, it := range d.files {
-		if err := y.packItem(ctx, t, d, u, r, at, it, dirs); err != nil {
+		if err := y.packItem(ctx, t, u, r, at, it); err != nil {
 			return nil, err
 		}
 	}
-	for _, en := range dirs {
+	for _, en := range u.dirs {
 		u.entries = append(u.entries, en)
 	}
 	slices.SortFunc(u.entries, func(a, b entry) int { return strings.Compare(a.dest(), b.dest()) })
 	if u.replace {
-		return u, y.guardFolders(ctx, t, d, u)
+		return u, y.guardFolders(ctx, t, u)
 	}
 	return u, nil
 }
 
-// packItem lists one item, or refuses it, and adds to dirs the folders that it needs.
-func (y *Syncer) packItem(ctx context.Context, t Target, d *Diff, u *upload, r *resolver, at string, it item, dirs map[string]entry) error {
+// packItem lists one item and the folders that it needs, or refuses it.
+func (y *Syncer) packItem(ctx context.Context, t Target, u *upload, r *resolver, at string, it item) error {
+	d := u.diff
 	to, why, err := r.destination(d, at, it)
 	if err != nil {
 		return err
@@ -61,13 +62,14 @@ func (y *Syncer) packItem(ctx context.Context, t Target, d *Diff, u *upload, r *
 	}
 	if had := d.have[at]; had.isDir() != it.stat.isDir() && had != (FileStat{}) && to == at {
 		if d.mounted(at) {
-			u.refuse(it, "a volume is mounted at or below %s, which is no longer a folder here; take the volume away", at)
+			u.refuse(it, "a volume is mounted at or below %s, which is no longer a folder here; "+
+				"take the volume away", at)
 			return nil
 		}
 		u.replace = true
 	}
 	u.entries = append(u.entries, en)
-	return r.folders(d, u, en, it.top, dirs)
+	return r.folders(u, en, it.top)
 }
 
 // inMemory says whether a path of the container lies in a tmpfs.
@@ -85,8 +87,10 @@ func inMemory(conf *project.Service, at string) bool {
 	return slices.ContainsFunc(all, func(dir string) bool { _, in := inside(path.Clean(dir), at); return in })
 }
 
-// guardFolders takes files out of the stream that would take the place of folders which did not come from here.
-func (y *Syncer) guardFolders(ctx context.Context, t Target, d *Diff, u *upload) error {
+// guardFolders takes files out of the stream that would take the place of
+// folders which did not come from here.
+func (y *Syncer) guardFolders(ctx context.Context, t Target, u *upload) error {
+	d := u.diff
 	var files []string
 	for _, en := range u.entries {
 		if !en.stat.isDir() && !d.have[en.at].isDir() {
@@ -103,7 +107,8 @@ func (y *Syncer) guardFolders(ctx context.Context, t Target, d *Diff, u *upload)
 			return false
 		}
 		delete(u.sent, en.at)
-		u.refuse(d.files[en.at], "%s is a folder there, with files that are not from here; remove it in the container, or rebuild", to)
+		u.refuse(d.files[en.at], "%s is a folder there, with files that are not from here; "+
+			"remove it in the container, or rebuild", to)
 		return true
 	})
 	return nil

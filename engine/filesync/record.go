@@ -10,7 +10,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// containerRecord is what is known of the files of a container. Nobody writes to its manifests.
+// containerRecord is what is known of the files of a container. Nobody writes
+// to its manifests.
 type containerRecord struct {
 	Has  Manifest `json:"has"`            // what sync rules put in or found in; nil when unknown
 	Owes Manifest `json:"owes,omitempty"` // what is still to be deleted, at the next start
@@ -21,8 +22,8 @@ type BuildInputs struct {
 	Context string   `json:"context"` // fingerprint of the whole build context
 	Rebuild string   `json:"rebuild"` // fingerprint of the files that its rebuild rules name
 	Files   Manifest `json:"has"`     // what its sync rules name as it was then, by path in the container
-	// Foreign says that somebody else built the image: Files is what it had when it was first seen, and the rest is not
-	// known.
+	// Foreign says that somebody else built the image: Files is what it had
+	// when it was first seen, and the rest is not known.
 	Foreign bool `json:"foreign,omitempty"`
 }
 
@@ -37,15 +38,16 @@ type records struct {
 	owners map[ownerKey][2]int
 }
 
-// ownerKey is what a file's owner depends on: one life of a container, and where a rule puts files.
+// ownerKey is what a file's owner depends on: one life of a container, and
+// where a rule puts files.
 type ownerKey struct {
 	id      string
 	started int64 // nanoseconds
 	top     string
 }
 
-func openRecords(j *journal.Journal) records {
-	r := records{
+func openRecords(j *journal.Journal) *records {
+	r := &records{
 		containers: journal.TableOf[containerRecord](j, "containers"), images: journal.TableOf[BuildInputs](j, "images"),
 		prepared: journal.TableOf[string](j, "prepare_fingerprints"), owners: map[ownerKey][2]int{},
 	}
@@ -55,7 +57,8 @@ func openRecords(j *journal.Journal) records {
 
 func imageKey(service, id string) string { return service + " " + id }
 
-// has returns what a container has of the files of its sync rules; nil when unknown.
+// has returns what a container has of the files of its sync rules; nil when
+// unknown.
 func (r *records) has(id string) Manifest {
 	c, _ := r.containers.Get(id)
 	return c.Has
@@ -102,14 +105,15 @@ func (r *records) setOwner(k ownerKey, ids [2]int) {
 	r.owners[k] = ids
 }
 
-// baseline returns what an image has of the files of a service's sync rules, whoever built it; ok is false when it was
-// never seen before.
+// baseline returns what an image has of the files of a service's sync rules,
+// whoever built it; ok is false when it was never seen before.
 func (r *records) baseline(service, imageID string) (t Manifest, ok bool) {
 	in, ok := r.images.Get(imageKey(service, imageID))
 	return in.Files, ok
 }
 
-// setBaseline records what an image that somebody else built has, and drops the service's other ones.
+// setBaseline records what an image that somebody else built has, and drops the
+// service's other ones.
 func (r *records) setBaseline(service, imageID string, t Manifest) {
 	r.images.DeleteFunc(func(key string, in BuildInputs) bool {
 		return in.Foreign && strings.HasPrefix(key, imageKey(service, ""))
@@ -117,13 +121,15 @@ func (r *records) setBaseline(service, imageID string, t Manifest) {
 	r.images.Set(imageKey(service, imageID), BuildInputs{Files: maps.Clone(t), Foreign: true})
 }
 
-// BuildInputs reads what an image of the service would be built from now; imageID is the one that it has until now.
+// BuildInputs reads what an image of the service would be built from now;
+// imageID is the one that it has until now.
 func (y *Syncer) BuildInputs(conf *project.Service, imageID string) BuildInputs {
 	files, _ := y.records.baseline(conf.Name, imageID)
 	return BuildInputs{Context: contextFingerprint(conf), Rebuild: rebuildFingerprint(conf), Files: scanSync(conf, files)}
 }
 
-// RecordBuild records what a service's newest image was built from, and drops the one before.
+// RecordBuild records what a service's newest image was built from, and drops
+// the one before.
 func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 	if before != imageID {
 		y.records.images.Delete(imageKey(service, before))
@@ -131,8 +137,9 @@ func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 	y.records.images.Set(imageKey(service, imageID), in)
 }
 
-// ContextChanged says whether a file of the build context changed since an image was built. Of an image that somebody
-// else built that is not known, and the answer is no; of one that may be in a state that was lost, it is yes.
+// ContextChanged says whether a file of the build context changed since an
+// image was built. Of an image that somebody else built that is not known, and
+// the answer is no; of one that may be in a state that was lost, it is yes.
 func (y *Syncer) ContextChanged(conf *project.Service, imageID string) bool {
 	in, known := y.records.images.Get(imageKey(conf.Name, imageID))
 	if !known {
@@ -141,7 +148,8 @@ func (y *Syncer) ContextChanged(conf *project.Service, imageID string) bool {
 	return !in.Foreign && in.Context != contextFingerprint(conf)
 }
 
-// RebuildChanged is ContextChanged for the files that the service's rebuild rules name.
+// RebuildChanged is ContextChanged for the files that the service's rebuild
+// rules name.
 func (y *Syncer) RebuildChanged(conf *project.Service, imageID string) bool {
 	in, known := y.records.images.Get(imageKey(conf.Name, imageID))
 	if !known {
@@ -151,13 +159,15 @@ func (y *Syncer) RebuildChanged(conf *project.Service, imageID string) bool {
 	return !in.Foreign && in.Rebuild != rebuildFingerprint(conf)
 }
 
-// Prepared returns the fingerprint of what a service's prepare command last ran with; "" when that is not known.
+// Prepared returns the fingerprint of what a service's prepare command last ran
+// with; "" when that is not known.
 func (y *Syncer) Prepared(service string) string {
 	fingerprint, _ := y.records.prepared.Get(service)
 	return fingerprint
 }
 
-// RecordPrepared records the fingerprint with which a service's prepare command succeeded.
+// RecordPrepared records the fingerprint with which a service's prepare command
+// succeeded.
 func (y *Syncer) RecordPrepared(service, fingerprint string) {
 	if y.Prepared(service) != fingerprint {
 		y.records.prepared.Set(service, fingerprint)

@@ -12,13 +12,15 @@ import (
 	"bulkhead/engine/container"
 )
 
-// maxStats is for how many files of one diff a container is asked whether a link stands in their place, besides those
-// that are known to be links. Through the engine each is a request, and for a container that does not run a mount: more
-// would take longer than the copy.
+// maxStats is for how many files of one diff a container is asked whether a
+// link stands in their place, besides those that are known to be links. Through
+// the engine each is a request, and for a container that does not run a mount:
+// more would take longer than the copy.
 const maxStats = 200
 
-// resolver finds out how paths of a container are reached. Links of the image are followed as long as they stay in the
-// target of the rule, and are never replaced; a link that stands where something was put is not the image's.
+// resolver finds out how paths of a container are reached. Links of the image
+// are followed as long as they stay in the target of the rule, and are never
+// replaced; a link that stands where something was put is not the image's.
 type resolver struct {
 	stat  func(paths []string) (map[string]container.Entry, error)
 	have  Manifest
@@ -49,7 +51,8 @@ func (r *resolver) look(paths ...string) error {
 	return nil
 }
 
-// survey asks what pack needs to know of a diff's files, in two requests: where a folder is missing there is nothing in it.
+// survey asks what pack needs to know of a diff's files, in two requests: where
+// a folder is missing there is nothing in it.
 func (r *resolver) survey(d *Diff) error {
 	var dirs, files []string
 	for at, it := range d.files {
@@ -114,7 +117,8 @@ func (r *resolver) destination(d *Diff, at string, it item) (to, why string, err
 		return "", why, err
 	}
 	if inMemory(d.conf, to) {
-		return "", fmt.Sprintf("%s lies in a tmpfs, which copies through the engine do not reach; mount a volume there instead", to), nil
+		return "", fmt.Sprintf("%s lies in a tmpfs, which copies through the engine do not reach; "+
+			"mount a volume there instead", to), nil
 	}
 	if to == at {
 		return to, "", nil
@@ -124,28 +128,20 @@ func (r *resolver) destination(d *Diff, at string, it item) (to, why string, err
 	}
 	switch stands, ok := r.there[to]; {
 	case ok && stands.Mode.IsDir() != it.stat.isDir():
-		return "", fmt.Sprintf("%s lies behind a link at %s in the container, which is not of its kind; name another target", at, to), nil
+		return "", fmt.Sprintf("%s lies behind a link at %s in the container, which is not of its kind; "+
+			"name another target", at, to), nil
 	case !it.stat.isDir():
 		if other := d.source(to); other != "" {
-			return "", fmt.Sprintf("%s lies behind a link at %s in the container, where %s goes; name another target", at, to, other), nil
+			return "", fmt.Sprintf("%s lies behind a link at %s in the container, where %s goes; "+
+				"name another target", at, to, other), nil
 		}
 	}
 	return to, "", nil
 }
 
-// source is the path on the host that the rules put at a path of the container, "" when there is none.
-func (d *Diff) source(at string) string {
-	for i := range d.conf.Rules {
-		r := &d.conf.Rules[i]
-		if file, ok := origin(r, at); ok && r.Action.Syncs() && r.Match(file) && !d.conf.Bound(file) && !d.behindLink(r, file) && there(r, file) {
-			return file
-		}
-	}
-	return ""
-}
-
-// follow finds where a path below a target is, by the image's links on the way to it, and with last by one at its end.
-// why says that they lead out of the target, or to nothing that has room for it.
+// follow finds where a path below a target is, by the image's links on the way
+// to it, and with last by one at its end. why says that they lead out of the
+// target, or to nothing that has room for it.
 func (r *resolver) follow(top, at string, last bool) (to, why string, err error) {
 	rel, below := inside(top, at)
 	if !below {
@@ -154,7 +150,8 @@ func (r *resolver) follow(top, at string, last bool) (to, why string, err error)
 	cur, rest, hops := top, elements(rel), 0
 	for len(rest) > 0 {
 		cur, rest = path.Join(cur, rest[0]), rest[1:]
-		// Whether a file stands in its own place was asked before, or is not worth the question.
+		// Whether a file stands in its own place was asked before, or is not
+		// worth the question.
 		if len(rest) > 0 || hops > 0 {
 			if err := r.look(cur); err != nil {
 				return "", "", err
@@ -162,7 +159,8 @@ func (r *resolver) follow(top, at string, last bool) (to, why string, err error)
 		}
 		e, ok := r.link(cur)
 		if stands, there := r.there[cur]; hops > 0 && len(rest) > 0 && !ok && there && !stands.Mode.IsDir() {
-			return "", fmt.Sprintf("%s lies behind a link to %s in the container, which is not a folder; name another target", at, cur), nil
+			return "", fmt.Sprintf("%s lies behind a link to %s in the container, which is not a folder; "+
+				"name another target", at, cur), nil
 		}
 		if !ok || len(rest) == 0 && !last {
 			continue
@@ -177,7 +175,8 @@ func (r *resolver) follow(top, at string, last bool) (to, why string, err error)
 			rel, in = "", true
 		}
 		if hops++; !in || hops > 40 { // as many links as Linux follows
-			return "", fmt.Sprintf("%s is a link to %s in the container, outside of the target %s; name %s as the target of a rule of its own", cur, e.Link, top, to), nil
+			return "", fmt.Sprintf("%s is a link to %s in the container, outside of the target %s; "+
+				"name %s as the target of a rule of its own", cur, e.Link, top, to), nil
 		}
 		cur, rest = top, append(elements(rel), rest...)
 	}
@@ -191,9 +190,10 @@ func elements(rel string) []string {
 	return strings.Split(rel, "/")
 }
 
-// folders adds the folders that an entry needs: those that are missing, and those whose place something else has that
-// was put there, or that the container put into the place of what was.
-func (r *resolver) folders(d *Diff, u *upload, en entry, top string, dirs map[string]entry) error {
+// folders adds the folders that an entry needs: those that are missing, and
+// those whose place something else has that was put there, or that the
+// container put into the place of what was.
+func (r *resolver) folders(u *upload, en entry, top string) error {
 	to := en.dest()
 	var way []string
 	between(top, to, func(dir string) { way = append(way, dir) })
@@ -205,15 +205,15 @@ func (r *resolver) folders(d *Diff, u *upload, en entry, top string, dirs map[st
 	}
 	for _, dir := range way {
 		stands, ok := r.there[dir]
-		_, in := d.files[dir]
-		switch n, known := d.have[dir]; {
+		_, in := u.diff.files[dir]
+		switch n, known := u.diff.have[dir]; {
 		case ok && stands.Mode.IsDir():
 			if known && !n.Seen && !in && en.to == "" {
 				n.Seen = true
 				u.sent[dir] = n
 			}
 		case !in:
-			dirs[dir] = entry{at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid}
+			u.dirs[dir] = entry{at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid}
 			u.replace = u.replace || ok
 		case ok:
 			u.replace = true
@@ -222,9 +222,10 @@ func (r *resolver) folders(d *Diff, u *upload, en entry, top string, dirs map[st
 	return nil
 }
 
-// deletions says what is to be deleted for paths below a target, so that no link of the image stands on the way to it.
-// What links lead out of the target was never put there; and of a folder that is a link, what was put behind it goes,
-// and the link stays.
+// deletions says what is to be deleted for paths below a target, so that no
+// link of the image stands on the way to it. What links lead out of the target
+// was never put there; and of a folder that is a link, what was put behind it
+// goes, and the link stays.
 func (r *resolver) deletions(top string, paths []string) ([]string, error) {
 	var ask []string
 	for _, at := range paths {

@@ -15,18 +15,19 @@ import (
 	"bulkhead/engine/project"
 )
 
-// Runtime is what a sync needs of the port. A runtime that cannot write files answers with container.ErrUnsupported.
+// Runtime is what a sync needs of the port. A runtime that cannot write files
+// answers with container.ErrUnsupported.
 type Runtime interface {
 	container.FileWriter
 	container.FileReader
 	Inspect(ctx context.Context, id string) (container.Instance, error)
 }
 
-// Syncer keeps containers equal to the disk. Its methods may be called from any goroutine, for one container by one at
-// a time.
+// Syncer keeps containers equal to the disk. Its methods may be called from any
+// goroutine, for one container by one at a time.
 type Syncer struct {
 	rt      Runtime
-	records records
+	records *records
 }
 
 // New makes a syncer that keeps its records in j.
@@ -46,7 +47,8 @@ type LeftOut struct {
 	Why  string // what stands in the way in the container; "" when the file cannot be read on the host
 }
 
-// Refused is the error of a copy of which nothing can be done, because of what stands in the container.
+// Refused is the error of a copy of which nothing can be done, because of what
+// stands in the container.
 type Refused struct {
 	Service string
 	Left    []LeftOut
@@ -63,10 +65,12 @@ func (r *Refused) Error() string {
 	return "copy into " + r.Service + ": " + first
 }
 
-// RecordInitial records what a container holds of its sync rules' files, when nothing is known of it. What an image of
-// ours was built from is known. Of an image that somebody else built, and of rules with initial_sync, the container
-// itself is asked; of what it does not have, only initial_sync says that it is to have it, unless the state was lost:
-// then what it does not have may be owed to it. fresh says that the container was just made from its image.
+// RecordInitial records what a container holds of its sync rules' files, when
+// nothing is known of it. What an image of ours was built from is known. Of an
+// image that somebody else built, and of rules with initial_sync, the container
+// itself is asked; of what it does not have, only initial_sync says that it is
+// to have it, unless the state was lost: then what it does not have may be owed
+// to it. fresh says that the container was just made from its image.
 func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 	has := Manifest{}
 	base, known := y.records.baseline(t.Service.Name, t.ImageID)
@@ -104,11 +108,13 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 // errEnough ends a listing.
 var errEnough = errors.New("enough")
 
-// maxListed is how much more than the files in question, in bytes, a container may send when it is asked what it has of
-// them. Beyond that, it is cheaper to send them all.
+// maxListed is how much more than the files in question, in bytes, a container
+// may send when it is asked what it has of them. Beyond that, it is cheaper to
+// send them all.
 const maxListed = 32 << 20
 
-// readContainer finds out which of a rule's files a container has, and with which content.
+// readContainer finds out which of a rule's files a container has, and with
+// which content.
 func (y *Syncer) readContainer(ctx context.Context, id string, r *project.Rule, disk Manifest) Manifest {
 	found := Manifest{}
 	if len(disk) == 0 {
@@ -148,8 +154,8 @@ func (y *Syncer) readContainer(ctx context.Context, id string, r *project.Rule, 
 	return found
 }
 
-// common is the nearest folder that two paths of the container lie in, or the one that is above the other; "" is above
-// nothing.
+// common is the nearest folder that two paths of the container lie in, or the
+// one that is above the other; "" is above nothing.
 func common(a, b string) string {
 	if a == "" {
 		return b
@@ -173,8 +179,9 @@ func (y *Syncer) has(ctx context.Context, t Target) Manifest {
 	return has
 }
 
-// CatchUp sends a container that does not run what its rules' files have become since it was made or last synced. That
-// the container refuses all of it is not an error: it may start without.
+// CatchUp sends a container that does not run what its rules' files have become
+// since it was made or last synced. That the container refuses all of it is not
+// an error: it may start without.
 func (y *Syncer) CatchUp(ctx context.Context, t Target) (left []LeftOut, err error) {
 	left, err = y.Send(ctx, t, diffAll(t.Service, y.has(ctx, t)))
 	if refused := (*Refused)(nil); errors.As(err, &refused) {
@@ -183,8 +190,8 @@ func (y *Syncer) CatchUp(ctx context.Context, t Target) (left []LeftOut, err err
 	return left, err
 }
 
-// Compare compares the paths on the host that changed, by the index of the rule that claims them, with what a container
-// has.
+// Compare compares the paths on the host that changed, by the index of the rule
+// that claims them, with what a container has.
 func (y *Syncer) Compare(ctx context.Context, t Target, changed map[int]map[string]struct{}) *Diff {
 	d := newDiff(t.Service, y.has(ctx, t))
 	for _, i := range slices.Sorted(maps.Keys(changed)) {
@@ -205,8 +212,9 @@ func (y *Syncer) Compare(ctx context.Context, t Target, changed map[int]map[stri
 	return d
 }
 
-// Rescan compares everything that a service's sync rules name with what a container has, and returns the paths on the
-// host that differ, by the index of the rule.
+// Rescan compares everything that a service's sync rules name with what a
+// container has, and returns the paths on the host that differ, by the index of
+// the rule.
 func (y *Syncer) Rescan(ctx context.Context, t Target) map[int][]string {
 	out := map[int][]string{}
 	if !t.Service.Syncs() {

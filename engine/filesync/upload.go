@@ -24,13 +24,14 @@ import (
 	"bulkhead/engine/project"
 )
 
-// Send brings a diff into its container, and records what that has now. What cannot be read on the host, or must not be
-// written in the container, is left as it is there and returned. When nothing else is to be done, the error is a
+// Send brings a diff into its container, and records what that has now. What
+// cannot be read on the host, or must not be written in the container, is left
+// as it is there and returned. When nothing else is to be done, the error is a
 // *Refused.
 func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, err error) {
 	u, err := y.pack(ctx, t, d)
 	if err == nil {
-		err = y.copyOver(ctx, t, d, u)
+		err = y.copyOver(ctx, t, u)
 	}
 	if err != nil {
 		return nil, container.WrapErr(err, "copy into %s", t.Service.Name)
@@ -43,31 +44,36 @@ func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, e
 	if err != nil {
 		return nil, err
 	}
-	y.recordSent(t.ID, d, u, owed)
+	y.recordSent(t.ID, u, owed)
 	return left, nil
 }
 
-// copyOver sends what is packed, and leaves out what would take the place of a folder that did not come from here.
-func (y *Syncer) copyOver(ctx context.Context, t Target, d *Diff, u *upload) error {
+// copyOver sends what is packed, and leaves out what would take the place of a
+// folder that did not come from here.
+func (y *Syncer) copyOver(ctx context.Context, t Target, u *upload) error {
 	err := y.copyIn(ctx, t, u)
 	if !errors.Is(err, container.ErrConflict) {
 		return err
 	}
-	// A folder stands where a file is to be. Which one is asked only now, because it hardly ever happens.
-	if err := y.guardFolders(ctx, t, d, u); err != nil {
+	// A folder stands where a file is to be. Which one is asked only now,
+	// because it hardly ever happens.
+	if err := y.guardFolders(ctx, t, u); err != nil {
 		return err
 	}
-	u.unreadable = slices.Clone(d.unreadable)
+	u.unreadable = slices.Clone(u.diff.unreadable)
 	return y.copyIn(ctx, t, u)
 }
 
-// recordSent records what a container has after a diff was sent; owed are the deletions that wait for its next start.
-func (y *Syncer) recordSent(id string, d *Diff, u *upload, owed []string) {
+// recordSent records what a container has after a diff was sent; owed are the
+// deletions that wait for its next start.
+func (y *Syncer) recordSent(id string, u *upload, owed []string) {
+	d := u.diff
 	y.records.change(id, func(has, owes Manifest) {
 		for at, n := range u.sent {
 			has[at] = n
 			delete(owes, at)
-			ancestors(at, func(dir string) bool { delete(owes, dir); return true }) // what else was in it is owed by itself
+			// What else was in the folders on the way is owed by itself.
+			ancestors(at, func(dir string) bool { delete(owes, dir); return true })
 		}
 		maps.Copy(has, d.renewed)
 		for _, at := range owed {
@@ -87,7 +93,9 @@ func (y *Syncer) recordSent(id string, d *Diff, u *upload, owed []string) {
 
 // upload is a diff on its way as one tar stream.
 type upload struct {
+	diff       *Diff
 	entries    []entry
+	dirs       map[string]entry  // folders that entries need, by path in the container
 	replace    bool              // a file takes a folder's place, or the other way round
 	sent       Manifest          // what the container has got, by path there
 	unreadable []string          // paths on the host
@@ -106,7 +114,8 @@ func (u *upload) left() (left []LeftOut) {
 	return left
 }
 
-// refuse leaves an item out, because of what stands in the container. The others go.
+// refuse leaves an item out, because of what stands in the container. The
+// others go.
 func (u *upload) refuse(it item, format string, args ...any) {
 	if u.refused == nil {
 		u.refused = map[string]string{}
@@ -114,7 +123,8 @@ func (u *upload) refuse(it item, format string, args ...any) {
 	u.refused[it.file] = fmt.Sprintf(format, args...)
 }
 
-// record records that an entry went into the stream. What is written through a link does not stand in its place itself.
+// record records that an entry went into the stream. What is written through a
+// link does not stand in its place itself.
 func (u *upload) record(en entry, n FileStat) {
 	n.Seen = en.to == ""
 	u.sent[en.at] = n
@@ -137,8 +147,9 @@ func (en entry) dest() string {
 	return en.at
 }
 
-// ownerFor returns whom a file is to belong to in the container: the user that the service runs as; where that is root,
-// whom the target belongs to, or what it will be made in; with sync_owner: host, whom it belongs to on the host.
+// ownerFor returns whom a file is to belong to in the container: the user that
+// the service runs as; where that is root, whom the target belongs to, or what
+// it will be made in; with sync_owner: host, whom it belongs to on the host.
 func (y *Syncer) ownerFor(ctx context.Context, t Target, top, file string) (uid, gid int, err error) {
 	if t.Service.Extra.SyncOwner == project.HostOwner {
 		fi, err := os.Lstat(file)
@@ -151,7 +162,8 @@ func (y *Syncer) ownerFor(ctx context.Context, t Target, top, file string) (uid,
 		}
 		return h.Uid, h.Gid, nil
 	}
-	// An entrypoint may hand the target to another user, so what is known holds for one life.
+	// An entrypoint may hand the target to another user, so what is known holds
+	// for one life.
 	key := ownerKey{id: t.ID, started: t.Started.UnixNano(), top: top}
 	if o, ok := y.records.owner(key); ok {
 		return o[0], o[1], nil
@@ -192,7 +204,8 @@ func (y *Syncer) copyIn(ctx context.Context, t Target, u *upload) error {
 	return err
 }
 
-// guarded turns a panic of f into an error with its stack: one in a goroutine would leave the terminal raw.
+// guarded turns a panic of f into an error with its stack: one in a goroutine
+// would leave the terminal raw.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -214,7 +227,10 @@ func (u *upload) write(w io.Writer) error {
 }
 
 func (u *upload) writeEntry(tw *tar.Writer, en entry) error {
-	h := &tar.Header{Name: strings.TrimPrefix(en.dest(), "/"), Uid: en.uid, Gid: en.gid, Format: tar.FormatPAX, ModTime: time.Unix(0, en.stat.At)}
+	h := &tar.Header{
+		Name: strings.TrimPrefix(en.dest(), "/"), Uid: en.uid, Gid: en.gid, Format: tar.FormatPAX,
+		ModTime: time.Unix(0, en.stat.At),
+	}
 	mode := en.stat.mode()
 	h.Mode = int64(mode.Perm())
 	if runtime.GOOS == "windows" && !mode.IsDir() {
@@ -240,8 +256,9 @@ func (u *upload) writeEntry(tw *tar.Writer, en entry) error {
 	return tw.WriteHeader(h)
 }
 
-// writeFile adds one regular file as it is now. One that went away is left out, and one that is written to while it is
-// read is recorded so that it counts as changed: the notice of that follows, and then it is sent again.
+// writeFile adds one regular file as it is now. One that went away is left out,
+// and one that is written to while it is read is recorded so that it counts as
+// changed: the notice of that follows, and then it is sent again.
 func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 	f, err := hostfile.Open(en.file) // a pipe in its place would hold the lane up for ever
 	if gone(err) {
@@ -277,7 +294,8 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		_, err := io.Copy(tw, io.LimitReader(zeros{}, h.Size-read)) // the header has promised so much
 		return err
 	}
-	if again, err := f.Stat(); err != nil || again.Size() != fi.Size() || !again.ModTime().Equal(fi.ModTime()) || changed(again) != changed(fi) {
+	again, err := f.Stat()
+	if err != nil || again.Size() != fi.Size() || !again.ModTime().Equal(fi.ModTime()) || changed(again) != changed(fi) {
 		return nil
 	}
 	n.Sum = hex.EncodeToString(sum.Sum(nil))

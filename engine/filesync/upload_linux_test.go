@@ -16,7 +16,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// asNobody runs f with the rights to files that an ordinary user has, also where the tests run as root.
+// asNobody runs f with the rights to files that an ordinary user has, also
+// where the tests run as root.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	if os.Geteuid() == 0 {
@@ -88,7 +89,8 @@ func unpacked(t *testing.T, r io.Reader) map[string]string {
 func TestFileThatChangesWhileItIsSentCountsAsChanged(t *testing.T) {
 	dir := t.TempDir()
 	rule := &project.Rule{Action: project.Sync, Path: dir, Target: "/app"}
-	// Three writes of the stream lie between the look and the last byte; in each, something happens to the file.
+	// Three writes of the stream lie between the look and the last byte; in
+	// each, something happens to the file.
 	const size = 3 << 20
 	for what, do := range map[string]func(f string) error{
 		"shrinks":  func(f string) error { return os.Truncate(f, 10) },

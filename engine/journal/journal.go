@@ -1,8 +1,10 @@
-// Package journal keeps what outlives the process: one state file per engine and project, replaced whole and synced to
-// disk. It owns the file, its folder, its format and the numbers of generations; what the other tables hold belongs to
-// the rooms that open them with [TableOf]. No value of an environment and no secret may enter it: a fingerprint is a
-// hash. It never asks a runtime anything and imports no other room. The engine opens and flushes it; engine/filesync
-// keeps its tables in it; ps and logs read generations from it.
+// Package journal keeps what outlives the process: one state file per engine
+// and project, replaced whole and synced to disk. It owns the file, its folder,
+// its format and the numbers of generations; what the other tables hold belongs
+// to the rooms that open them with [TableOf]. No value of an environment and no
+// secret may enter it: a fingerprint is a hash. It never asks a runtime
+// anything and imports no other room. The engine opens and flushes it;
+// engine/filesync keeps its tables in it; ps and logs read generations from it.
 package journal
 
 import (
@@ -19,8 +21,9 @@ import (
 	"github.com/moby/sys/atomicwriter"
 )
 
-// version is the format of the file. Files without a version are older: of them only generations and completed
-// containers are read, because they held values of environments.
+// version is the format of the file. Files without a version are older: of them
+// only generations and completed containers are read, because they held values
+// of environments.
 const version = 2
 
 // Options say which state to open.
@@ -28,12 +31,14 @@ type Options struct {
 	Base    string // $XDG_STATE_HOME/bulkhead; "" keeps everything in memory only
 	Engine  string // id of the engine
 	Project string
-	// Warn shows one line to the user: a file that cannot be used, one that cannot be written, and that it can be
-	// written again. It is called without locks held; nil drops them.
+	// Warn shows one line to the user: a file that cannot be used, one that
+	// cannot be written, and that it can be written again. It is called without
+	// locks held; nil drops them.
 	Warn func(text string)
 }
 
-// Journal is the state of one project on one engine. Its methods may be called from any goroutine.
+// Journal is the state of one project on one engine. Its methods may be called
+// from any goroutine.
 type Journal struct {
 	file string
 	warn func(string)
@@ -55,8 +60,8 @@ type Journal struct {
 
 type snapshotter interface{ snapshotLocked() any }
 
-// Open reads the state of a project on one engine. A file that cannot be used is reported once, and the state starts
-// empty: it only saves work.
+// Open reads the state of a project on one engine. A file that cannot be used
+// is reported once, and the state starts empty: it only saves work.
 func Open(o Options) *Journal {
 	j := &Journal{warn: o.Warn, tables: map[string]snapshotter{}}
 	if j.warn == nil {
@@ -84,8 +89,8 @@ func File(base, engine, project string) string {
 	return filepath.Join(base, engine, project, "state.json")
 }
 
-// Lost says whether there was a state that could not be used: then what is not known may still have been done or owed,
-// and everything is to be compared.
+// Lost says whether there was a state that could not be used: then what is not
+// known may still have been done or owed, and everything is to be compared.
 func (j *Journal) Lost() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -136,7 +141,8 @@ func (j *Journal) read() error {
 	return nil
 }
 
-// unusable notes that the file, or a table of it, could not be used, and says so the first time.
+// unusable notes that the file, or a table of it, could not be used, and says
+// so the first time.
 func (j *Journal) unusable(err error) {
 	j.mu.Lock()
 	first := !j.lost
@@ -157,8 +163,9 @@ func reason(err error) error {
 	return err
 }
 
-// Flush writes the state if it changed. That it cannot be written is reported with the first error, and once more when
-// it can be again; the returned error is that of this call.
+// Flush writes the state if it changed. That it cannot be written is reported
+// with the first error, and once more when it can be again; the returned error
+// is that of this call.
 func (j *Journal) Flush() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
@@ -195,7 +202,8 @@ func (j *Journal) Flush() error {
 	return nil
 }
 
-// write replaces the file. The folders of the project and of its engine are ours alone.
+// write replaces the file. The folders of the project and of its engine are
+// ours alone.
 func write(file string, doc map[string]any) error {
 	b, err := json.Marshal(doc)
 	if err != nil {

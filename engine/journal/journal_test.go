@@ -116,7 +116,8 @@ func TestStateFileThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// Files without a version held values of environments, and everybody could read them.
+// Files without a version held values of environments, and everybody could read
+// them.
 func TestOlderStateFileIsReplaced(t *testing.T) {
 	base := t.TempDir()
 	file := journal.File(base, "EN:GI/NE", "shop")
@@ -141,7 +142,8 @@ func TestOlderStateFileIsReplaced(t *testing.T) {
 	}
 }
 
-// A state that cannot be written is said once, not with every try, and that it works again is said as well.
+// A state that cannot be written is said once, not with every try, and that it
+// works again is said as well.
 func TestStateThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	if err := os.WriteFile(base, nil, 0o600); err != nil { // a file in the place of the folder stops root as well

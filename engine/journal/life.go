@@ -13,7 +13,8 @@ type life struct {
 	Started    time.Time `json:"started"`
 }
 
-// Generation returns the number of a replica's life: that of the known one, or the next.
+// Generation returns the number of a replica's life: that of the known one, or
+// the next.
 func (j *Journal) Generation(service string, replica int, id string, started time.Time) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -28,8 +29,8 @@ func (j *Journal) Generation(service string, replica int, id string, started tim
 	return l.Generation
 }
 
-// Generations reads the last known generation of each replica by container id, of a project that no engine runs. It is
-// empty when nothing is known.
+// Generations reads the last known generation of each replica by container id,
+// of a project that no engine runs. It is empty when nothing is known.
 func Generations(base, engine, project string) map[string]int {
 	j := Open(Options{Base: base, Engine: engine, Project: project})
 	j.mu.Lock()
@@ -44,7 +45,8 @@ func Generations(base, engine, project string) map[string]int {
 // Complete notes that a container ended by itself, with 0.
 func (j *Journal) Complete(id string) { j.completed.Set(id, true) }
 
-// Completed returns the ids of the containers that ended by themselves, with 0, in their present life.
+// Completed returns the ids of the containers that ended by themselves, with 0,
+// in their present life.
 func (j *Journal) Completed() map[string]bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()

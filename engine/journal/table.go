@@ -6,14 +6,15 @@ import (
 	"maps"
 )
 
-// Table is one named set of records, by key. A value that was put in is shared with readers and with the writer of the
-// file: nobody writes to it again.
+// Table is one named set of records, by key. A value that was put in is shared
+// with readers and with the writer of the file: nobody writes to it again.
 type Table[V any] struct {
 	j   *Journal
 	all map[string]V // guarded by j.mu
 }
 
-// TableOf opens a table. V is written as JSON. A table that does not fit V counts as a file that cannot be used.
+// TableOf opens a table. V is written as JSON. A table that does not fit V
+// counts as a file that cannot be used.
 func TableOf[V any](j *Journal, name string) *Table[V] {
 	j.mu.Lock()
 	if t, ok := j.tables[name].(*Table[V]); ok {
@@ -52,8 +53,8 @@ func (t *Table[V]) Set(key string, v V) {
 	t.Update(key, func(V) V { return v })
 }
 
-// Update puts what f returns in the place of a record; f gets the zero value when there is none, and must not change
-// what it gets.
+// Update puts what f returns in the place of a record; f gets the zero value
+// when there is none, and must not change what it gets.
 func (t *Table[V]) Update(key string, f func(V) V) {
 	t.j.mu.Lock()
 	defer t.j.mu.Unlock()

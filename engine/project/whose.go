@@ -14,7 +14,8 @@ func (s *Service) Syncs() bool {
 	return false
 }
 
-// Bound says whether a path on the host is in the containers already, through a bind mount.
+// Bound says whether a path on the host is in the containers already, through a
+// bind mount.
 func (s *Service) Bound(path string) bool {
 	for _, v := range s.Config.Volumes {
 		if v.Type == "bind" && Within(v.Source, path) {
@@ -24,8 +25,9 @@ func (s *Service) Bound(path string) bool {
 	return false
 }
 
-// Claims says whether a changed path is a rule's of this service. The default rule does not rebuild for what a bind
-// mount brings into the container anyway, but it does for the Dockerfile.
+// Claims says whether a changed path is a rule's of this service. The default
+// rule does not rebuild for what a bind mount brings into the container anyway,
+// but it does for the Dockerfile.
 func (s *Service) Claims(r *Rule, path string) bool {
 	if !r.Match(path) {
 		return false
