@@ -140,7 +140,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 // walk carries out the steps of one service.
 func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
 	p := e.project()
-	hash, err := configHash(s.conf, parents)
+	hash, err := project.ConfigHash(s.conf, parents)
 	if err != nil {
 		return false, err
 	}
@@ -255,12 +255,12 @@ func (e *Engine) fail(s *service, err error) {
 
 // wantOf gathers what the project asks of a service.
 func wantOf(p *project.Project, s *service, parents map[string]string) (plan.Want, error) {
-	hash, err := configHash(s.conf, parents)
+	hash, err := project.ConfigHash(s.conf, parents)
 	if err != nil {
 		return plan.Want{}, err
 	}
 	w := plan.Want{Name: s.name, Replicas: s.conf.Replicas, Hash: hash, Restarts: s.conf.Restarts()}
-	w.Content = contentHash(p, s.conf)
+	w.Content = project.ContentHash(p, s.conf)
 	w.Networks = map[string]string{}
 	if s.conf.Config.NetworkMode == "" {
 		for key := range s.conf.Config.Networks {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -33,28 +31,5 @@ func TestBindMountedFilesDoNotRebuildByTheDefaultRule(t *testing.T) {
 		if got := e.workFor(&service{conf: conf}, []string{path}).rebuild; got != want {
 			t.Errorf("%s rebuilds: %v, want %v", path, got, want)
 		}
-	}
-}
-
-func TestContentOfASecretFileCounts(t *testing.T) {
-	f := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(f, []byte("one"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	conf := &project.Service{Name: "a"}
-	conf.Config.Secrets = []types.ServiceSecretConfig{{Source: "token"}}
-	p := &project.Project{Compose: &types.Project{}, Secrets: map[string]types.SecretConfig{"token": {File: f}}}
-	before := contentHash(p, conf)
-	if before == "" || contentHash(p, conf) != before {
-		t.Fatalf("hash %q, then %q", before, contentHash(p, conf))
-	}
-	if err := os.WriteFile(f, []byte("two"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if contentHash(p, conf) == before {
-		t.Error("another content has the same hash")
-	}
-	if got := contentHash(p, &project.Service{Name: "b"}); got != "" {
-		t.Errorf("a service without secrets has the hash %q", got)
 	}
 }

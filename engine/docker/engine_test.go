@@ -15,9 +15,9 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine"
 	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
 )
 
 const sleeper = "services:\n  web:\n    image: IMAGE\n"
@@ -352,7 +352,7 @@ networks: {front: {}, back: {}}
 		t.Errorf("without its parent: %v", err)
 	}
 	beside.Parents = map[string]string{"db": db}
-	hash, err := engine.ConfigHash(b.p.Service("beside"), beside.Parents)
+	hash, err := project.ConfigHash(b.p.Service("beside"), beside.Parents)
 	b.ok(err)
 	beside.Hash = hash
 	id, err := b.rt.Create(b.ctx, beside)

@@ -59,6 +59,34 @@ func ServiceHash(c types.ServiceConfig) (string, error) {
 	return digest(append([]byte{'{'}, append(bytes.TrimPrefix(out.Bytes(), []byte{','}), '}')...)), nil
 }
 
+// ConfigHash returns the config hash of a service that joins the containers of
+// others: parents has their container ids by service name. Without parents it
+// is the service's own Hash.
+func ConfigHash(s *Service, parents map[string]string) (string, error) {
+	if len(parents) == 0 && len(s.Bare.VolumesFrom) == 0 {
+		return s.Hash, nil
+	}
+	c := s.Bare
+	for _, mode := range []*string{&c.NetworkMode, &c.Ipc, &c.Pid} {
+		if name, ok := strings.CutPrefix(*mode, types.ServicePrefix); ok && parents[name] != "" {
+			*mode = types.ContainerPrefix + parents[name]
+		}
+	}
+	c.VolumesFrom = slices.Clone(c.VolumesFrom)
+	for i, v := range c.VolumesFrom {
+		// docker compose leaves out what follows the name (":ro") here, and so must an equal hash.
+		if of, ok := strings.CutPrefix(v, types.ContainerPrefix); ok {
+			c.VolumesFrom[i], _, _ = strings.Cut(of, ":")
+			continue
+		}
+		name, _, _ := strings.Cut(v, ":")
+		if id := parents[name]; id != "" {
+			c.VolumesFrom[i] = id
+		}
+	}
+	return ServiceHash(c)
+}
+
 // NetworkHash gives the value of docker compose's config-hash label for a network.
 func NetworkHash(n types.NetworkConfig) (string, error) {
 	b, err := json.Marshal(&n)

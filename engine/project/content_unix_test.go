@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine
+package project
 
 import (
 	"path/filepath"
@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
-
-	"bulkhead/engine/project"
 )
 
 // A pipe in the place of a file would hold up a lane for ever, and with it every stop.
@@ -18,10 +16,10 @@ func TestPipesAreNotOpened(t *testing.T) {
 	if err := syscall.Mkfifo(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &project.Project{Secrets: map[string]types.SecretConfig{"s": {File: file}}}
-	s := &project.Service{Name: "a"}
+	p := &Project{Secrets: map[string]types.SecretConfig{"s": {File: file}}}
+	s := &Service{Name: "a"}
 	s.Config.Secrets = []types.ServiceSecretConfig{{Source: "s"}}
-	if got := contentHash(p, s); got != "" {
+	if got := ContentHash(p, s); got != "" {
 		t.Errorf("the hash of a pipe is %q", got)
 	}
 }
