@@ -28,7 +28,7 @@ type exception struct {
 	reason string
 }
 
-// exceptions gives what is not carried out although its parent is. deploy.mode, endpoint_mode, placement,
+// exceptions returns what is not carried out although its parent is. deploy.mode, endpoint_mode, placement,
 // update_config, rollback_config and labels are not here: docker compose ignores them too, without a word.
 func exceptions() []exception {
 	volume := func(value any) bool {

@@ -21,13 +21,13 @@ const (
 	UnknownChange ChangeKind = iota
 	Added
 	Removed
-	Recreate // the container must be made anew
+	Recreate // the container must be replaced
 	Rules    // only what bulkhead does with it: develop, x-bulkhead, depends_on, pull_policy
 	Rescale  // another number of replicas
-	Build    // the image must be built anew
+	Build    // the image must be built again
 )
 
-// String gives a word for the kind.
+// String returns a word for the kind.
 func (k ChangeKind) String() string {
 	return spelling([]string{"unknown", "added", "removed", "recreate", "rules", "rescale", "build"}, int(k))
 }
@@ -39,7 +39,7 @@ type Change struct {
 	Reasons []string // "environment.PORT: 8080 -> 8081", sorted; values that look secret are masked
 }
 
-// Diff gives what is to be done to go from old to new, sorted by service and then by kind. A service may have several
+// Diff returns what is to be done to go from old to new, sorted by service and then by kind. A service may have several
 // kinds. When the project's name differs, all of old is removed and all of new is added.
 func Diff(old, new *Project) []Change {
 	var changes []Change
@@ -71,7 +71,7 @@ func Diff(old, new *Project) []Change {
 	return changes
 }
 
-// compare gives the differences of a service that both projects have.
+// compare returns the differences of a service that both projects have.
 func compare(old, new *Project, was, is *Service) map[ChangeKind][]string {
 	reasons := map[ChangeKind][]string{}
 	note := func(kind ChangeKind, path string, a, b any) {
@@ -115,7 +115,7 @@ func compare(old, new *Project, was, is *Service) map[ChangeKind][]string {
 	return reasons
 }
 
-// used gives the definitions of the networks that a service is in.
+// used returns the definitions of the networks that a service is in.
 func used(in map[string]*types.ServiceNetworkConfig, all map[string]types.NetworkConfig) map[string]types.NetworkConfig {
 	defs := map[string]types.NetworkConfig{}
 	for name := range in {
@@ -124,7 +124,7 @@ func used(in map[string]*types.ServiceNetworkConfig, all map[string]types.Networ
 	return defs
 }
 
-// volumes gives the definitions of the named volumes that a service mounts.
+// volumes returns the definitions of the named volumes that a service mounts.
 func volumes(s *Service, p *Project) map[string]types.VolumeConfig {
 	defs := map[string]types.VolumeConfig{}
 	for _, v := range s.Config.Volumes {
@@ -154,7 +154,7 @@ func contents(old, new *Project, is *Service) []string {
 	return slices.Compact(lines)
 }
 
-// flat gives the values of a thing by their paths. A list of plain values is one value.
+// flat returns the values of a thing by their paths. A list of plain values is one value.
 func flat(v any) map[string]string {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -5,23 +5,21 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"bulkhead/engine/hostfile"
 )
 
 // yamlError is for a file that is no YAML. The parser speaks of tokens and simple keys; this says what to look for.
-func (l *loading) yamlError(path string, err error) *LoadError {
-	e := &LoadError{File: inside(l.sources.cwd, path), Err: err}
+func (x *explainer) yamlError(path string, err error) *LoadError {
+	e := &LoadError{File: inside(x.sources.cwd, path), Err: err}
 	text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
 	if m := regexp.MustCompile(`mapping key "(.+)" already defined at line (\d+)`).FindStringSubmatch(text); m != nil {
 		e.Line = lastLine(strings.TrimSuffix(text, m[0]), 0)
-		return e.say(fmt.Sprintf("%s is written twice, first in line %s", m[1], m[2]), "keep one of the two")
+		return e.with(fmt.Sprintf("%s is written twice, first in line %s", m[1], m[2]), "keep one of the two")
 	}
 	if m := regexp.MustCompile(`^offset (\d+): (.*)$`).FindStringSubmatch(text); m != nil {
 		offset, _ := strconv.Atoi(m[1]) // digits by the pattern
-		content := l.content(path)
+		content := x.sources.content(path)
 		e.Line = 1 + strings.Count(content[:min(offset, len(content))], "\n")
-		return e.say("not UTF-8 text: "+m[2], "save the file as UTF-8")
+		return e.with("not UTF-8 text: "+m[2], "save the file as UTF-8")
 	}
 	// go.yaml.in's parser counts lines from 0, and its scanner from 1; "did not find expected" is the parser's
 	shift := 0
@@ -40,39 +38,39 @@ func (l *loading) yamlError(path string, err error) *LoadError {
 		e.Line = start
 	}
 	line := ""
-	if lines := strings.Split(l.content(path), "\n"); e.Line > 0 && e.Line <= len(lines) {
+	if lines := strings.Split(x.sources.content(path), "\n"); e.Line > 0 && e.Line <= len(lines) {
 		line = lines[e.Line-1]
 	}
 	tab := strings.Contains(line[:len(line)-len(strings.TrimLeft(line, " \t"))], "\t")
 	switch has := func(s string) bool { return strings.Contains(text, s) }; {
 	case tab || has("tab character"):
-		return e.say("indented with a tab", "indent with spaces")
+		return e.with("indented with a tab", "indent with spaces")
 	case has("cannot start any token"):
-		return e.say("a value may not begin like this", "put it in quotes")
+		return e.with("a value may not begin like this", "put it in quotes")
 	case has("mapping values are not allowed"):
-		return e.say("a colon where none may be", "put the value in quotes, or check how the line is indented")
+		return e.with("a colon where none may be", "put the value in quotes, or check how the line is indented")
 	case has("did not find expected ',' or"):
 		e.Line = start
 		closing := text[strings.LastIndex(text, "or '")+4:]
-		return e.say("a bracket is not closed", "close it with "+strings.TrimSuffix(closing, "'"))
+		return e.with("a bracket is not closed", "close it with "+strings.TrimSuffix(closing, "'"))
 	case has("quoted scalar") && has("end of stream"):
 		e.Line = start
-		return e.say("a quote is not closed", "close it")
+		return e.with("a quote is not closed", "close it")
 	case has("could not find expected ':'"):
 		e.Line = start
-		return e.say("a key without a colon", "write key: value")
+		return e.with("a key without a colon", "write key: value")
 	case has("did not find expected key") || has("did not find expected '-' indicator"):
-		return e.say("not indented like the lines around it", "indent it by as many spaces")
+		return e.with("not indented like the lines around it", "indent it by as many spaces")
 	case has("did not find expected node content"):
-		return e.say("something is missing here or in the line before", "write a value, or close the bracket")
+		return e.with("something is missing here or in the line before", "write a value, or close the bracket")
 	case has("unknown anchor"):
 		name := strings.Split(text+"''", "'")[1]
-		return e.say("*"+name+" stands for nothing", "write &"+name+" before what it should stand for, further up")
+		return e.with("*"+name+" stands for nothing", "write &"+name+" before what it should stand for, further up")
 	}
-	return e.say(problem, "check the lines around it")
+	return e.with(problem, "check the lines around it")
 }
 
-// lastLine gives the last "line N" of a text, 0 when there is none; shift is added to it. A parser that counts from 0
+// lastLine returns the last "line N" of a text, 0 when there is none; shift is added to it. A parser that counts from 0
 // calls its first line an unknown position.
 func lastLine(text string, shift int) int {
 	if shift > 0 && strings.Contains(text, "<unknown position>") {
@@ -87,15 +85,4 @@ func lastLine(text string, shift int) int {
 		return 0
 	}
 	return n + shift
-}
-
-// content gives a file's text as it was read, else as it is on disk; "" when there is none.
-func (l *loading) content(path string) string {
-	for _, f := range l.sources.files {
-		if f.path == path {
-			return f.text
-		}
-	}
-	b, _ := hostfile.Read(path, hostfile.MaxCompose) // only for a better message
-	return string(b)
 }

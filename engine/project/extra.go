@@ -21,7 +21,7 @@ const (
 	Overlap          // the new one is ready before the old one stops
 )
 
-// String gives the spelling in x-bulkhead.
+// String returns the spelling in x-bulkhead.
 func (s Swap) String() string { return spelling(swapNames(), int(s)) }
 
 // WatchMode is what a service does with changed files at start.
@@ -35,7 +35,7 @@ const (
 	Off                    // do nothing
 )
 
-// String gives the spelling in x-bulkhead.
+// String returns the spelling in x-bulkhead.
 func (m WatchMode) String() string { return spelling(watchNames(), int(m)) }
 
 // SyncOwner is to whom a file belongs that a sync puts into the container.
@@ -48,7 +48,7 @@ const (
 	HostOwner              // the numbers that the file has on the host
 )
 
-// String gives the spelling in x-bulkhead.
+// String returns the spelling in x-bulkhead.
 func (o SyncOwner) String() string { return spelling(ownerNames(), int(o)) }
 
 func ownerNames() []string { return []string{"unknown", "target", "host"} }
@@ -81,13 +81,14 @@ type Prepare struct {
 
 // decoder reads one service's x-bulkhead. The first thing that is wrong is kept in err.
 type decoder struct {
-	l       *loading
+	sources *sources
+	links   *links
 	service string
 	err     *LoadError
 }
 
-func (l *loading) extra(p *Project, service string, value any) (Extra, error) {
-	d := &decoder{l: l, service: service}
+// extra decodes value; all are the names of all services, sorted.
+func (d *decoder) extra(value any, all []string) (Extra, error) {
 	e := Extra{Swap: Replace, Watch: Auto, SyncOwner: TargetOwner}
 	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "swap", "watch", "sync_owner")
 	if v, ok := m["prepare"]; ok {
@@ -105,7 +106,6 @@ func (l *loading) extra(p *Project, service string, value any) (Extra, error) {
 	if v, ok := m["sync_owner"]; ok {
 		e.SyncOwner = SyncOwner(d.choice(v, ownerNames(), "sync_owner"))
 	}
-	all := slices.Sorted(maps.Keys(p.Compose.AllServices()))
 	for i, name := range d.texts(m["may_degrade"], "may_degrade") {
 		if !slices.Contains(all, name) {
 			d.fail(fmt.Sprintf("no service %q", name), orNearest(name, all, "name a service of the Compose file"),
@@ -147,7 +147,7 @@ func (d *decoder) prepare(value any) *Prepare {
 		}
 	}
 	for _, path := range d.texts(m["watch"], "prepare", "watch") {
-		p.Watch = append(p.Watch, d.l.anchored(join(d.l.details.WorkingDir, path)))
+		p.Watch = append(p.Watch, d.links.anchored(join(d.links.dir, path)))
 	}
 	return p
 }
@@ -164,7 +164,7 @@ func (d *decoder) probe(text string) string {
 	return ""
 }
 
-// mapping gives a mapping whose keys are all known. path is below x-bulkhead.
+// mapping returns a mapping whose keys are all known. path is below x-bulkhead.
 func (d *decoder) mapping(value any, path []string, known ...string) map[string]any {
 	if value == nil && len(path) == 0 {
 		return nil
@@ -197,7 +197,7 @@ func (d *decoder) text(value any, path ...string) string {
 	return ""
 }
 
-// texts gives a list of texts; a single text is a list of one.
+// texts returns a list of texts; a single text is a list of one.
 func (d *decoder) texts(value any, path ...string) []string {
 	switch v := value.(type) {
 	case nil:
@@ -215,7 +215,7 @@ func (d *decoder) texts(value any, path ...string) []string {
 	return nil
 }
 
-// choice gives the index of a name, of which the first is none that may be written.
+// choice returns the index of a name, of which the first is none that may be written.
 func (d *decoder) choice(value any, names []string, path ...string) int {
 	text, ok := value.(string)
 	if i := slices.Index(names, text); ok && i > 0 {
@@ -237,7 +237,7 @@ func (d *decoder) fail(problem, remedy string, path ...string) {
 		return
 	}
 	at := append([]string{"services", d.service, extensionKey}, path...)
-	d.err = d.l.errorAt(at...)
+	d.err = d.sources.errorAt(at...)
 	d.err.Problem = strings.Join(at, ".") + ": " + problem
 	d.err.Remedy = remedy
 }

@@ -35,7 +35,7 @@ type patterns struct {
 	single  []*patternmatcher.PatternMatcher // of each pattern alone, in the same order; nil for an exception (!)
 }
 
-// compile gives nil for no lines.
+// compile returns nil for no lines.
 func compile(root string, lines []string) (*patterns, error) {
 	if len(lines) == 0 {
 		return nil, nil
@@ -58,7 +58,7 @@ func compile(root string, lines []string) (*patterns, error) {
 }
 
 // readIgnore reads the .dockerignore of a build: the one that is named for the Dockerfile, else the context's. It
-// gives the absolute paths at which one is looked for, whether they exist or not; the last is the one that was read.
+// returns the absolute paths at which one is looked for, whether they exist or not; the last is the one that was read.
 func readIgnore(context, dockerfile string) (*patterns, []string, error) {
 	names := []string{filepath.Join(context, ".dockerignore")}
 	if dockerfile != "" {
@@ -133,7 +133,7 @@ func reaches(pattern, dir string) bool {
 	return true
 }
 
-// below gives path relative to dir with forward slashes, "." for dir itself; no when it does not lie in it.
+// below returns path relative to dir with forward slashes, "." for dir itself; no when it does not lie in it.
 func below(dir, path string) (rel string, ok bool) {
 	if dir == path {
 		return ".", true

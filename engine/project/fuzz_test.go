@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// Whatever a file says, Load gives a project or one line.
+// Whatever a file says, Load returns a project or one line.
 func FuzzLoad(f *testing.F) {
 	cases, err := filepath.Glob("testdata/errors/*.txtar")
 	if err != nil {

@@ -25,7 +25,7 @@ platform ports privileged pull_policy read_only restart runtime scale secrets se
 stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts volume_driver
 volumes volumes_from working_dir pre_start post_start pre_stop pull_refresh_after`
 
-// ServiceHash gives the value of the config-hash label that docker compose 5.6 gives the service's containers. The
+// ServiceHash returns the value of the config-hash label that docker compose 5.6 puts on the service's containers. The
 // references to services in network_mode, ipc, pid and volumes_from must have been replaced by container ids
 // ("container:<id>", in volumes_from "<id>") for that; unreplaced, it is what `docker compose config --hash` prints.
 func ServiceHash(c types.ServiceConfig) (string, error) {
@@ -87,7 +87,7 @@ func ConfigHash(s *Service, parents map[string]string) (string, error) {
 	return ServiceHash(c)
 }
 
-// NetworkHash gives the value of docker compose's config-hash label for a network.
+// NetworkHash returns the value of docker compose's config-hash label for a network.
 func NetworkHash(n types.NetworkConfig) (string, error) {
 	b, err := json.Marshal(&n)
 	if err != nil {
@@ -96,7 +96,7 @@ func NetworkHash(n types.NetworkConfig) (string, error) {
 	return digest(b), nil
 }
 
-// VolumeHash gives the value of docker compose's config-hash label for a volume.
+// VolumeHash returns the value of docker compose's config-hash label for a volume.
 func VolumeHash(v types.VolumeConfig) (string, error) {
 	if v.Driver == "" {
 		v.Driver = "local"

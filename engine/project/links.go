@@ -9,14 +9,21 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
+// links turns paths into those that a watcher follows when links are pointed
+// elsewhere.
+type links struct {
+	dir     string // project folder
+	sources *sources
+}
+
 // anchored makes the way to the project folder free of symbolic links, and keeps those behind it: what a watcher is to follow when they
 // are pointed elsewhere.
-func (l *loading) anchored(path string) string {
+func (l *links) anchored(path string) string {
 	if !filepath.IsAbs(path) {
 		return path
 	}
 	path = filepath.Clean(path)
-	around := filepath.Clean(l.details.WorkingDir)
+	around := filepath.Clean(l.dir)
 	for {
 		if rel, ok := below(around, path); ok {
 			return filepath.Join(resolve(around), filepath.FromSlash(rel))
@@ -31,7 +38,7 @@ func (l *loading) anchored(path string) string {
 
 // watched is the path of an entry of develop.watch with the links that it was written with. compose-go hands out what they led to when
 // the file was loaded, so the path is looked up where it was written; when that is not found, the links are lost.
-func (l *loading) watched(service string, t types.Trigger) string {
+func (l *links) watched(service string, t types.Trigger) string {
 	real := resolve(t.Path)
 	try := func(f *source, own bool) string {
 		for _, doc := range f.docs {
@@ -66,7 +73,7 @@ func (l *loading) watched(service string, t types.Trigger) string {
 }
 
 // watchPath is the absolute path of an entry as written, "" when it cannot be the trigger.
-func (l *loading) watchPath(f *source, n *yaml.Node, t types.Trigger) string {
+func (l *links) watchPath(f *source, n *yaml.Node, t types.Trigger) string {
 	path := l.sources.scalar(get(n, "path"))
 	if path == "" || l.sources.scalar(get(n, "action")) != string(t.Action) || clean(l.sources.scalar(get(n, "target"))) != clean(t.Target) {
 		return ""

@@ -13,41 +13,53 @@ import (
 	"bulkhead/engine/hostfile"
 )
 
-// readOverlay reads compose.bulkhead.yaml, nil when there is none, and refuses what it may not change: docker compose
+// overlayName is the file beside the first Compose file that is merged last.
+const overlayName = "compose.bulkhead.yaml"
+
+// overlay is that file.
+type overlay struct {
+	path    string // absolute; it need not exist
+	dir     string // project folder
+	files   []types.ConfigFile
+	sources *sources
+	explain *explainer
+}
+
+// read reads compose.bulkhead.yaml, nil when there is none, and refuses what it may not change: docker compose
 // does not read it, so anything that shapes containers in it would make the two disagree.
-func (l *loading) readOverlay(bare *types.Project) (*types.ConfigFile, error) {
-	if slices.ContainsFunc(l.details.ConfigFiles, func(f types.ConfigFile) bool { return f.Filename == l.overlay }) {
+func (o *overlay) read(bare *types.Project) (*types.ConfigFile, error) {
+	if slices.ContainsFunc(o.files, func(f types.ConfigFile) bool { return f.Filename == o.path }) {
 		return nil, nil // named with -f: a Compose file like any other
 	}
-	content, err := hostfile.Read(l.overlay, hostfile.MaxCompose)
+	content, err := hostfile.Read(o.path, hostfile.MaxCompose)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if e := l.refused(l.overlay, err); e != nil {
+	if e := o.sources.refused(o.path, err); e != nil {
 		return nil, e
 	}
 	if err != nil {
-		return nil, &LoadError{File: inside(l.sources.cwd, l.overlay), Problem: "cannot be read: " + cause(err), Remedy: "make it readable", Err: err}
+		return nil, &LoadError{File: inside(o.sources.cwd, o.path), Problem: "cannot be read: " + cause(err), Remedy: "make it readable", Err: err}
 	}
-	if err := l.sources.add(l.overlay, l.details.WorkingDir, content); err != nil {
-		return nil, l.yamlError(l.overlay, err)
+	if err := o.sources.add(o.path, o.dir, content); err != nil {
+		return nil, o.explain.yamlError(o.path, err)
 	}
-	if l.sources.endless.file != nil {
-		return nil, l.endless()
-	}
-	if err := l.vetInputs(); err != nil {
+	if err := o.sources.endlessError(); err != nil {
 		return nil, err
 	}
-	f := l.sources.files[len(l.sources.files)-1]
+	if err := o.sources.vetInputs(); err != nil {
+		return nil, err
+	}
+	f := o.sources.files[len(o.sources.files)-1]
 	refuse := func(attribute, remedy string, path ...string) error {
 		p, _ := f.find(path)
-		return &LoadError{File: inside(l.sources.cwd, l.overlay), Line: p.line, Problem: attribute, Remedy: remedy}
+		return &LoadError{File: inside(o.sources.cwd, o.path), Line: p.line, Problem: attribute, Remedy: remedy}
 	}
 	empty := true
 	for _, doc := range f.docs {
 		for _, key := range keys(doc) {
 			if key != "services" && !strings.HasPrefix(key, "x-") {
-				return nil, refuse(key+" may not be set here", "write it in "+inside(l.details.WorkingDir, l.details.ConfigFiles[0].Filename), key)
+				return nil, refuse(key+" may not be set here", "write it in "+inside(o.dir, o.files[0].Filename), key)
 			}
 			empty = false
 		}
@@ -69,5 +81,5 @@ func (l *loading) readOverlay(bare *types.Project) (*types.ConfigFile, error) {
 	if empty {
 		return nil, nil
 	}
-	return &types.ConfigFile{Filename: l.overlay, Content: content}, nil
+	return &types.ConfigFile{Filename: o.path, Content: content}, nil
 }

@@ -79,7 +79,7 @@ type Service struct {
 	Place     string // "compose.yaml:12", file relative to the project folder; "" when unknown
 }
 
-// Service gives the enabled service of that name, nil if there is none.
+// Service returns the enabled service of that name, nil if there is none.
 func (p *Project) Service(name string) *Service {
 	i, ok := slices.BinarySearchFunc(p.Services, name, func(s *Service, n string) int {
 		if s.Name < n {
@@ -96,7 +96,7 @@ func (p *Project) Service(name string) *Service {
 	return p.Services[i]
 }
 
-// Order gives the services in levels: those of level 0 depend on nothing, those of level n only on levels below n, and
+// Order returns the services in levels: those of level 0 depend on nothing, those of level n only on levels below n, and
 // on at least one of level n-1. Names are sorted within a level. Load refuses cycles, so every service is in it once.
 func (p *Project) Order() [][]string {
 	level := map[string]int{}
@@ -123,7 +123,7 @@ func (p *Project) Order() [][]string {
 	return order
 }
 
-// YAML gives the merged project as a Compose file. Contents of secrets are not in it.
+// YAML returns the merged project as a Compose file. Contents of secrets are not in it.
 func (p *Project) YAML() ([]byte, error) {
 	b, err := p.Compose.MarshalYAML()
 	if err != nil {
@@ -165,7 +165,7 @@ type LoadError struct {
 	Err     error  // what compose-go said; may be nil
 }
 
-// Error gives one line: file:line: problem; remedy.
+// Error returns one line: file:line: problem; remedy.
 func (e *LoadError) Error() string {
 	s := e.Problem
 	if e.Remedy != "" {

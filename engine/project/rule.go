@@ -40,7 +40,7 @@ func actionNames() []string {
 	return []string{"unknown", "rebuild", "restart", "sync", "sync+restart", "sync+exec"}
 }
 
-// String gives the Compose spelling.
+// String returns the Compose spelling.
 func (a Action) String() string {
 	if names := actionNames(); a >= 0 && int(a) < len(names) {
 		return names[a]
@@ -107,7 +107,7 @@ func (r *Rule) Ignored(path string, dir bool) bool {
 	return f.context.covers(path)
 }
 
-// use gives the rule's filter, and a passing one for a Rule that Load did not make.
+// use returns the rule's filter, and a passing one for a Rule that Load did not make.
 func (r *Rule) use() *filter {
 	if r.filter != nil {
 		return r.filter

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// matched gives those of the slash-separated relative paths that the rule matches.
+// matched returns those of the slash-separated relative paths that the rule matches.
 func matched(r *Rule, dir string, paths ...string) string {
 	var list []string
 	for _, p := range paths {

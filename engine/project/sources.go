@@ -36,13 +36,18 @@ type sources struct {
 	endless  place // an alias for something that it is part of itself; compose-go would not come back from it
 }
 
+// newSources returns sources without files for a load that runs in cwd.
+func newSources(cwd string) *sources {
+	return &sources{extended: map[string]*source{}, inputs: map[string]bool{}, unread: map[string]error{}, cwd: cwd, dir: cwd}
+}
+
 // place is a line of a file; the zero place is unknown.
 type place struct {
 	file *source
 	line int
 }
 
-// parseYAML gives the top nodes of all documents in a file.
+// parseYAML returns the top nodes of all documents in a file.
 func parseYAML(content []byte) ([]*yaml.Node, error) {
 	var docs []*yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(content))
@@ -157,7 +162,7 @@ func (s *sources) followExtends(doc *yaml.Node, base string) {
 	}
 }
 
-// scalar gives a node's text with variables filled in; a text that cannot be filled in stays as it is.
+// scalar returns a node's text with variables filled in; a text that cannot be filled in stays as it is.
 func (s *sources) scalar(n *yaml.Node) string {
 	n = deref(n)
 	if n == nil || n.Kind != yaml.ScalarNode {
@@ -173,94 +178,6 @@ func (s *sources) scalar(n *yaml.Node) string {
 	return text
 }
 
-// find gives the place of an attribute: of the file merged last that has it, else of what the service extends. When no
-// file has it, the place of the deepest part that some file has; the top level counts for nothing.
-func (s *sources) find(path ...string) place {
-	best, depth := place{}, 0
-	for _, f := range slices.Backward(s.files) {
-		if p, d := f.find(path); d > depth {
-			best, depth = p, d
-		}
-	}
-	if depth < len(path) && len(path) > 2 && path[0] == "services" {
-		for _, f := range s.files {
-			for _, doc := range f.docs {
-				if p, d := s.findExtended(doc, path, filepath.Dir(f.path), 8); d > depth {
-					best, depth = p, d
-				}
-			}
-		}
-	}
-	return best
-}
-
-// first gives the place in the file merged first that has the attribute: where a service is defined, not where it is
-// added to.
-func (s *sources) first(path ...string) place {
-	for _, f := range s.files {
-		if p, d := f.find(path); d == len(path) {
-			return p
-		}
-	}
-	return s.find(path...)
-}
-
-// findExtended looks for an attribute in what the service extends. hops bounds a chain that goes in circles.
-func (s *sources) findExtended(doc *yaml.Node, path []string, base string, hops int) (place, int) {
-	extends := get(get(get(doc, "services"), path[1]), "extends")
-	if extends == nil || hops == 0 {
-		return place{}, 0
-	}
-	ref, file := s.scalar(extends), ""
-	if extends.Kind == yaml.MappingNode {
-		ref, file = s.scalar(get(extends, "service")), s.scalar(get(extends, "file"))
-	}
-	path = append([]string{"services", ref}, path[2:]...)
-	if file == "" {
-		best, depth := place{}, 0
-		for _, f := range slices.Backward(s.files) {
-			if p, d := f.find(path); d > depth {
-				best, depth = p, d
-			}
-		}
-		return best, depth
-	}
-	f := s.extended[join(base, file)]
-	if f == nil {
-		return place{}, 0
-	}
-	best, depth := f.find(path)
-	for _, d := range f.docs {
-		if p, n := s.findExtended(d, path, filepath.Dir(f.path), hops-1); n > depth {
-			best, depth = p, n
-		}
-	}
-	return best, depth
-}
-
-// findText gives the first line that holds one of the texts.
-func (s *sources) findText(texts ...string) place {
-	for _, f := range s.files {
-		for i, line := range strings.Split(f.text, "\n") {
-			if strings.HasPrefix(strings.TrimSpace(line), "#") {
-				continue
-			}
-			if slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(line, t) }) {
-				return place{f, i + 1}
-			}
-		}
-	}
-	return place{}
-}
-
-// show gives a place as "compose.yaml:12", the file relative to the project folder when it is inside.
-func (s *sources) show(p place) string {
-	if p.file == nil {
-		return ""
-	}
-	return inside(s.dir, p.file.path) + ":" + strconv.Itoa(p.line)
-}
-
 // find descends as far as the path goes and says how many of its parts it found.
 func (f *source) find(path []string) (place, int) {
 	best, depth := place{}, 0
@@ -272,7 +189,7 @@ func (f *source) find(path []string) (place, int) {
 	return best, depth
 }
 
-// descend gives the line of the deepest node on the path, and how many parts of the path led there.
+// descend returns the line of the deepest node on the path, and how many parts of the path led there.
 func descend(n *yaml.Node, path []string) (line, depth int) {
 	n = deref(n)
 	if n == nil || len(path) == 0 {
@@ -311,13 +228,13 @@ func descend(n *yaml.Node, path []string) (line, depth int) {
 	return 0, 0
 }
 
-// get gives the value of a key of a mapping, nil when there is none.
+// get returns the value of a key of a mapping, nil when there is none.
 func get(n *yaml.Node, key string) *yaml.Node {
 	_, value := pair(deref(n), key)
 	return value
 }
 
-// pair gives the nodes of a key and its value, also when a merge key (<<) brings them in.
+// pair returns the nodes of a key and its value, also when a merge key (<<) brings them in.
 func pair(n *yaml.Node, name string) (key, value *yaml.Node) {
 	for _, m := range merged(n) {
 		for i := 0; i+1 < len(m.Content); i += 2 {
@@ -329,7 +246,7 @@ func pair(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// keys gives the keys of a mapping with those that merge keys bring in; one that is in several is given several times.
+// keys returns the keys of a mapping with those that merge keys bring in; one that is in several is given several times.
 func keys(n *yaml.Node) []string {
 	n = deref(n)
 	var names []string
@@ -343,7 +260,7 @@ func keys(n *yaml.Node) []string {
 	return names
 }
 
-// merged gives a mapping and those that its merge keys bring in, each once, the ones that win first; nothing for a node
+// merged returns a mapping and those that its merge keys bring in, each once, the ones that win first; nothing for a node
 // of another kind.
 func merged(n *yaml.Node) []*yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
@@ -366,7 +283,7 @@ func merged(n *yaml.Node) []*yaml.Node {
 	return all
 }
 
-// seq gives the items of a sequence, or the node itself when it is none.
+// seq returns the items of a sequence, or the node itself when it is none.
 func seq(n *yaml.Node) []*yaml.Node {
 	n = deref(n)
 	if n == nil {
@@ -383,7 +300,7 @@ func seq(n *yaml.Node) []*yaml.Node {
 	return slices.DeleteFunc(items, func(n *yaml.Node) bool { return n == nil })
 }
 
-// scalars gives the scalar items of a sequence, or the node itself when it is a scalar.
+// scalars returns the scalar items of a sequence, or the node itself when it is a scalar.
 func scalars(n *yaml.Node) []*yaml.Node {
 	return slices.DeleteFunc(seq(n), func(n *yaml.Node) bool { return n.Kind != yaml.ScalarNode })
 }
@@ -403,7 +320,7 @@ func join(base, path string) string {
 	return filepath.Join(base, path)
 }
 
-// inside gives path relative to dir when it lies in it, else path itself.
+// inside returns path relative to dir when it lies in it, else path itself.
 func inside(dir, path string) string {
 	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsAbs(path) && filepath.IsLocal(rel) {
 		return rel

@@ -1,6 +1,6 @@
 package project
 
-// nearest gives the word that was probably meant, "" when none is near: at most one edit in three letters, a swap of
+// nearest returns the word that was probably meant, "" when none is near: at most one edit in three letters, a swap of
 // two neighbours counting as one.
 func nearest(word string, words []string) string {
 	best, distance := "", max(1, len(word)/3)+1

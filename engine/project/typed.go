@@ -1,17 +1,10 @@
 package project
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"sync"
-
-	"github.com/compose-spec/compose-go/v2/cli"
-	"github.com/compose-spec/compose-go/v2/dotenv"
-	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/hostfile"
 )
@@ -118,116 +111,4 @@ func typedError(name string, err error) error {
 		return &LoadError{File: name, Problem: size.Reason(), Remedy: "name another file", Err: err}
 	}
 	return &LoadError{File: name, Problem: "cannot be read: " + cause(err), Remedy: "name another file", Err: err}
-}
-
-// dotEnv reads the env files of the project. It is compose-go's, which would wait for a pipe, and read one twice.
-func (l *loading) dotEnv(o *cli.ProjectOptions) error {
-	vars := map[string]string{}
-	for _, path := range o.EnvFiles {
-		b, err := l.envFile(path)
-		if err != nil {
-			return err
-		}
-		err = dotenv.ParseWithFormat(bytes.NewReader(b), path, vars, func(k string) (string, bool) {
-			if v, ok := o.Environment[k]; ok {
-				return v, true
-			}
-			v, ok := vars[k]
-			return v, ok
-		}, "")
-		if err != nil {
-			return err
-		}
-	}
-	o.Environment.Merge(vars)
-	return nil
-}
-
-// envFile reads one of them. Errors are worded as compose-go does, for explain.
-func (l *loading) envFile(path string) ([]byte, error) {
-	if b, ok := l.opts.Typed.content(path); ok {
-		return b, nil
-	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("couldn't find env file: %s", path)
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, fmt.Errorf("%s is a directory", path)
-	}
-	b, err := hostfile.Read(path, hostfile.MaxOther)
-	if e := l.refused(path, err); e != nil {
-		return nil, e
-	}
-	return b, err
-}
-
-// refused explains a file that is not read because of what it is; nil for other errors and for none.
-func (l *loading) refused(path string, err error) *LoadError {
-	var (
-		kind    *hostfile.KindError
-		size    *hostfile.SizeError
-		problem string
-		remedy  string
-	)
-	switch {
-	case errors.As(err, &kind):
-		problem, remedy = kind.Reason(), "put a regular file there, or remove it"
-	case errors.As(err, &size):
-		problem, remedy = size.Reason(), "make it smaller, or remove it"
-	default:
-		return nil
-	}
-	e := &LoadError{File: inside(l.sources.cwd, path), Problem: problem, Remedy: remedy, Err: err}
-	if p := l.sources.names(path); p.file != nil {
-		e.File, e.Line = inside(l.sources.cwd, p.file.path), p.line
-		e.Problem = inside(l.sources.dir, path) + " " + problem
-	}
-	return e
-}
-
-// vet refuses files that compose-go would hang on or choke on. It opens them by path afterwards, so one that is replaced
-// in between is only caught by the end of the load's context.
-func (l *loading) vet(paths ...string) error {
-	for _, path := range paths {
-		if e := l.refused(path, hostfile.Check(path, hostfile.MaxOther)); e != nil {
-			return e
-		}
-	}
-	return nil
-}
-
-// vetInputs does that for what the Compose files include and extend, and for the env files that go with it.
-func (l *loading) vetInputs() error {
-	for _, path := range slices.Sorted(maps.Keys(l.sources.unread)) {
-		if e := l.refused(path, l.sources.unread[path]); e != nil {
-			return e
-		}
-	}
-	return l.vet(slices.Sorted(maps.Keys(l.sources.inputs))...)
-}
-
-// vetNamed does that for the env_file and label_file of services and their hooks, and notes them as inputs.
-func (l *loading) vetNamed(p *types.Project) error {
-	for _, name := range p.ServiceNames() {
-		s := p.Services[name]
-		specs := []types.ContainerSpec{s.ContainerSpec}
-		for _, hook := range s.PreStart {
-			specs = append(specs, hook.ContainerSpec)
-		}
-		for _, spec := range specs {
-			for _, f := range spec.EnvFiles {
-				l.sources.inputs[f.Path] = true
-				if err := l.vet(f.Path); err != nil {
-					return err
-				}
-			}
-			if err := l.vet(spec.LabelFiles...); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

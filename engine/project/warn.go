@@ -6,37 +6,45 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// warnings gives what is not carried out of what the loaded services use, and what compose-go logged, each with its
+// warner collects what a person should know of a project that has loaded.
+type warner struct {
+	p        *Project
+	sources  *sources
+	findings []loader.UnsupportedAttribute // by compose-go
+}
+
+// warnings returns what is not carried out of what the loaded services use, and what compose-go logged, each with its
 // place.
-func (l *loading) warnings(p *Project, logged []string) []Warning {
+func (w *warner) warnings(logged []string) []Warning {
 	var all []Warning
-	for _, f := range l.findings {
-		if w, ok := l.notCarried(p, f.Path); ok && !slices.Contains(all, w) {
-			all = append(all, w)
+	for _, f := range w.findings {
+		if warning, ok := w.notCarried(f.Path); ok && !slices.Contains(all, warning) {
+			all = append(all, warning)
 		}
 	}
-	for _, f := range l.sources.files {
+	for _, f := range w.sources.files {
 		for _, doc := range f.docs {
 			if key, _ := pair(doc, "version"); key != nil {
-				all = append(all, Warning{Place: l.sources.show(place{f, key.Line}), Attribute: "version",
+				all = append(all, Warning{Place: w.sources.show(place{f, key.Line}), Attribute: "version",
 					Text: "version is obsolete and has no effect; remove it"})
 			}
 		}
 	}
-	for _, s := range p.Services {
-		all = append(all, l.deadRules(s)...)
-		all = append(all, l.relativeTargets(s)...)
-		all = append(all, l.fileModes(p, s)...)
+	for _, s := range w.p.Services {
+		all = append(all, w.deadRules(s)...)
+		all = append(all, w.relativeTargets(s)...)
+		all = append(all, w.fileModes(s)...)
 	}
 	unset := regexp.MustCompile(`^The "(.+)" variable is not set`)
 	for _, line := range logged {
 		if m := unset.FindStringSubmatch(line); m != nil {
-			at := l.sources.findText("${"+m[1]+"}", "$"+m[1], "${"+m[1])
-			all = append(all, Warning{Place: l.sources.show(at),
+			at := w.sources.findText("${"+m[1]+"}", "$"+m[1], "${"+m[1])
+			all = append(all, Warning{Place: w.sources.show(at),
 				Text: fmt.Sprintf("variable %s is not set, so it is empty; set it in the environment or in .env, or write ${%s:-}", m[1], m[1])})
 			continue
 		}
@@ -49,7 +57,7 @@ func (l *loading) warnings(p *Project, logged []string) []Warning {
 
 // notCarried makes a warning of an attribute that compose-go found and bulkhead does not carry out; no when nothing
 // that is loaded uses it.
-func (l *loading) notCarried(p *Project, path tree.Path) (Warning, bool) {
+func (w *warner) notCarried(path tree.Path) (Warning, bool) {
 	var parts []string
 	for _, part := range path.Parts() {
 		parts = append(parts, strings.ReplaceAll(part, "👻", ".")) // compose-go's escape for a dot in a name
@@ -58,33 +66,33 @@ func (l *loading) notCarried(p *Project, path tree.Path) (Warning, bool) {
 	if reasonFor(path) == "" && len(parts) > 3 {
 		return Warning{}, false
 	}
-	w := Warning{Attribute: strings.Join(parts, ".")}
+	warning := Warning{Attribute: strings.Join(parts, ".")}
 	if len(parts) > 1 {
 		used := true
 		switch parts[0] {
 		case "services":
-			w.Service = parts[1]
-			used = p.Service(parts[1]) != nil
+			warning.Service = parts[1]
+			used = w.p.Service(parts[1]) != nil
 		case "secrets":
-			_, used = p.Secrets[parts[1]]
+			_, used = w.p.Secrets[parts[1]]
 		case "configs":
-			_, used = p.Configs[parts[1]]
+			_, used = w.p.Configs[parts[1]]
 		}
 		if !used {
-			return w, false
+			return warning, false
 		}
 	}
-	w.Place = l.sources.show(l.sources.find(slices.DeleteFunc(parts, func(s string) bool { return s == tree.PathMatchList })...))
-	w.Attribute = strings.TrimSuffix(w.Attribute, "."+tree.PathMatchList)
-	w.Text = w.Attribute + " is not carried out"
+	warning.Place = w.sources.show(w.sources.find(slices.DeleteFunc(parts, func(s string) bool { return s == tree.PathMatchList })...))
+	warning.Attribute = strings.TrimSuffix(warning.Attribute, "."+tree.PathMatchList)
+	warning.Text = warning.Attribute + " is not carried out"
 	if reason := reasonFor(path); reason != "" {
-		w.Text += ": " + reason
+		warning.Text += ": " + reason
 	}
-	return w, true
+	return warning, true
 }
 
 // relativeTargets warns of targets that are no absolute paths.
-func (l *loading) relativeTargets(s *Service) []Warning {
+func (w *warner) relativeTargets(s *Service) []Warning {
 	var all []Warning
 	if s.Config.Develop == nil {
 		return nil
@@ -94,14 +102,14 @@ func (l *loading) relativeTargets(s *Service) []Warning {
 			continue
 		}
 		at := []string{"services", s.Name, "develop", "watch", fmt.Sprint(i), "target"}
-		all = append(all, Warning{Place: l.sources.show(l.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
+		all = append(all, Warning{Place: w.sources.show(w.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
 			Text: fmt.Sprintf("the target %s is taken from the root folder, and not from working_dir; write %s", t.Target, s.Rules[i].Target)})
 	}
 	return all
 }
 
 // fileModes warns of an owner or a mode for a secret or config that is a file: it is mounted as it is on the host.
-func (l *loading) fileModes(p *Project, s *Service) []Warning {
+func (w *warner) fileModes(s *Service) []Warning {
 	var all []Warning
 	check := func(kind string, i int, ref types.FileReferenceConfig, file string) {
 		var has []string
@@ -117,30 +125,30 @@ func (l *loading) fileModes(p *Project, s *Service) []Warning {
 			return
 		}
 		at := []string{"services", s.Name, kind + "s", fmt.Sprint(i)}
-		all = append(all, Warning{Place: l.sources.show(l.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
+		all = append(all, Warning{Place: w.sources.show(w.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
 			Text: fmt.Sprintf("the %s of %s %s cannot be applied, because the file is mounted as it is on the host; change the file, or give the %s by environment or content",
 				strings.Join(has, ", "), kind, ref.Source, kind)})
 	}
 	for i, ref := range s.Config.Secrets {
-		check("secret", i, types.FileReferenceConfig(ref), p.Secrets[ref.Source].File)
+		check("secret", i, types.FileReferenceConfig(ref), w.p.Secrets[ref.Source].File)
 	}
 	for i, ref := range s.Config.Configs {
-		check("config", i, types.FileReferenceConfig(ref), p.Configs[ref.Source].File)
+		check("config", i, types.FileReferenceConfig(ref), w.p.Configs[ref.Source].File)
 	}
 	return all
 }
 
 // deadRules warns of rules that never match because .dockerignore hides all they could match.
-func (l *loading) deadRules(s *Service) []Warning {
+func (w *warner) deadRules(s *Service) []Warning {
 	var all []Warning
 	for i := range s.Rules {
 		r := &s.Rules[i]
 		if r.Default || r.filter.always[r.Path] || !r.filter.context.covers(r.Path) {
 			continue
 		}
-		at := l.sources.find("services", s.Name, "develop", "watch", fmt.Sprint(i))
-		path := inside(l.sources.dir, r.Path)
-		all = append(all, Warning{Place: l.sources.show(at), Service: s.Name,
+		at := w.sources.find("services", s.Name, "develop", "watch", fmt.Sprint(i))
+		path := inside(w.sources.dir, r.Path)
+		all = append(all, Warning{Place: w.sources.show(at), Service: s.Name,
 			Attribute: fmt.Sprintf("services.%s.develop.watch.%d", s.Name, i),
 			Text:      fmt.Sprintf("this rule never applies, because .dockerignore has %s; add !%s to it", path, path)})
 	}

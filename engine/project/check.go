@@ -1,0 +1,92 @@
+package project
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/graph"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// checker refuses what compose-go accepts and an engine would not.
+type checker struct {
+	sources *sources
+	explain *explainer
+}
+
+// check repeats compose-go's checks where they saw a service that was still disabled by its profile, and adds those that
+// the engine would otherwise make when half of the project runs.
+func (c *checker) check(p *types.Project) error {
+	for name, s := range p.Services {
+		undefined := func(kind, resource string) error { return c.explain.undefinedResource([]string{name, kind, resource}) }
+		for n := range s.Networks {
+			if _, ok := p.Networks[n]; !ok {
+				return undefined("network", n)
+			}
+		}
+		for _, v := range s.Volumes {
+			if _, ok := p.Volumes[v.Source]; !ok && v.Type == types.VolumeTypeVolume && v.Source != "" {
+				return undefined("volume", v.Source)
+			}
+		}
+		for _, ref := range s.Configs {
+			if _, ok := p.Configs[ref.Source]; !ok {
+				return undefined("config", ref.Source)
+			}
+		}
+		for _, ref := range s.Secrets {
+			if _, ok := p.Secrets[ref.Source]; !ok {
+				return undefined("secret", ref.Source)
+			}
+		}
+		policy, retries, _ := strings.Cut(s.Restart, ":")
+		policies := []string{"no", "always", "on-failure", "unless-stopped"}
+		if _, err := strconv.Atoi(retries); s.Restart != "" && !slices.Contains(policies, policy) || retries != "" && (err != nil || policy != "on-failure") {
+			return c.sources.errorAt("services", name, "restart").with(fmt.Sprintf("services.%s.restart: %q is not known", name, s.Restart),
+				orNearest(policy, policies, "write one of no, always, on-failure, on-failure:3, unless-stopped"))
+		}
+	}
+	byName := map[string]string{}
+	for _, name := range p.ServiceNames() {
+		container := p.Services[name].ContainerName
+		if other := byName[container]; other != "" && container != "" {
+			return c.sources.errorAt("services", name, "container_name").
+				with(fmt.Sprintf("%s and %s have the same container_name %s", other, name, container), "give each its own")
+		}
+		byName[container] = name
+	}
+	return graph.CheckCycle(p)
+}
+
+// platforms puts DOCKER_DEFAULT_PLATFORM on services that are built, and leaves a build at most the one platform that
+// the container will run on.
+func (c *checker) platforms(p *types.Project) error {
+	def := p.Environment["DOCKER_DEFAULT_PLATFORM"]
+	for name, s := range p.Services {
+		if s.Build == nil {
+			continue
+		}
+		from := "platform"
+		if s.Platform == "" && def != "" {
+			s.Platform, from = def, "DOCKER_DEFAULT_PLATFORM"
+		}
+		b := *s.Build
+		if s.Platform != "" && len(b.Platforms) > 0 && !slices.Contains(b.Platforms, s.Platform) {
+			e := c.sources.errorAt("services", name, "build", "platforms")
+			e.Problem = fmt.Sprintf("services.%s.build.platforms does not have %s, which %s asks for", name, s.Platform, from)
+			e.Remedy = "add it to the list"
+			return e
+		}
+		switch {
+		case s.Platform != "":
+			b.Platforms = types.StringList{s.Platform}
+		case len(b.Platforms) > 1:
+			b.Platforms = nil
+		}
+		s.Build = &b
+		p.Services[name] = s
+	}
+	return nil
+}

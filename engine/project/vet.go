@@ -1,0 +1,87 @@
+package project
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/hostfile"
+)
+
+// refused explains a file that is not read because of what it is; nil for other errors and for none.
+func (s *sources) refused(path string, err error) *LoadError {
+	var (
+		kind    *hostfile.KindError
+		size    *hostfile.SizeError
+		problem string
+		remedy  string
+	)
+	switch {
+	case errors.As(err, &kind):
+		problem, remedy = kind.Reason(), "put a regular file there, or remove it"
+	case errors.As(err, &size):
+		problem, remedy = size.Reason(), "make it smaller, or remove it"
+	default:
+		return nil
+	}
+	e := &LoadError{File: inside(s.cwd, path), Problem: problem, Remedy: remedy, Err: err}
+	if p := s.names(path); p.file != nil {
+		e.File, e.Line = inside(s.cwd, p.file.path), p.line
+		e.Problem = inside(s.dir, path) + " " + problem
+	}
+	return e
+}
+
+// vet refuses files that compose-go would hang on or choke on. It opens them by path afterwards, so one that is replaced
+// in between is only caught by the end of the load's context.
+func (s *sources) vet(paths ...string) error {
+	for _, path := range paths {
+		if e := s.refused(path, hostfile.Check(path, hostfile.MaxOther)); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// vetInputs does that for what the Compose files include and extend, and for the env files that go with it.
+func (s *sources) vetInputs() error {
+	for _, path := range slices.Sorted(maps.Keys(s.unread)) {
+		if e := s.refused(path, s.unread[path]); e != nil {
+			return e
+		}
+	}
+	return s.vet(slices.Sorted(maps.Keys(s.inputs))...)
+}
+
+// vetNamed does that for the env_file and label_file of services and their hooks, and notes them as inputs.
+func (s *sources) vetNamed(p *types.Project) error {
+	for _, name := range p.ServiceNames() {
+		service := p.Services[name]
+		specs := []types.ContainerSpec{service.ContainerSpec}
+		for _, hook := range service.PreStart {
+			specs = append(specs, hook.ContainerSpec)
+		}
+		for _, spec := range specs {
+			for _, f := range spec.EnvFiles {
+				s.inputs[f.Path] = true
+				if err := s.vet(f.Path); err != nil {
+					return err
+				}
+			}
+			if err := s.vet(spec.LabelFiles...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// endlessError is about an endless alias; nil when there is none.
+func (s *sources) endlessError() error {
+	if s.endless.file == nil {
+		return nil
+	}
+	return s.errorIn(s.endless).with("an alias stands for something that it is part of itself", "remove it")
+}
