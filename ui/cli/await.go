@@ -26,7 +26,7 @@ func (a *app) await(done <-chan int) int {
 		case <-notice.C:
 			if !a.interrupts.held() { // who holds says by itself what it does
 				a.interrupts.acknowledge()
-				a.waiting(fmt.Sprintf("interrupted; what is under way has %d s to end, ctrl+c again ends at once", int(linger.Seconds())))
+				a.console.notify(fmt.Sprintf("interrupted; what is under way has %d s to end, ctrl+c again ends at once", int(linger.Seconds())))
 			}
 		case <-a.interrupts.overdue:
 			return a.leave(done)
@@ -49,7 +49,7 @@ func (a *app) leave(done <-chan int) int {
 	go func() {
 		defer close(said)
 		if text != "" {
-			a.complain(text)
+			a.console.printError(text)
 		}
 	}()
 	select {
@@ -66,11 +66,6 @@ func (a *app) conclude(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.verdict = err
-}
-
-// waiting prints a line of what is waited for. It does not wait for its reader.
-func (a *app) waiting(text string) {
-	go func() { _ = guarded("print", func() error { a.complain(text); return nil }) }()
 }
 
 // terminalState is how a terminal was when the program began.

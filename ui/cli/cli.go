@@ -7,19 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 
-	"github.com/charmbracelet/x/term"
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
 	"bulkhead/engine"
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -62,64 +55,64 @@ const (
 )
 
 // Main runs one command line, without the program's name, and returns the exit code. The signals that end a program
-// are heard from its beginning to its end: the first one ends the verb's context. A verb that is stuck all the same is
+// are caught from its beginning to its end: the first one ends the verb's context. A verb that is stuck all the same is
 // left behind, so the caller has to end the process then.
 func Main(ctx context.Context, args []string, parts Parts) int {
-	a := &app{parts: parts, env: environ(parts.Environ), interrupts: newInterrupts(), typed: &project.Typed{}}
+	a := newApp(parts)
 	a.terminal.remember(parts.Stdin, parts.Stdout)
-	a.guardStreams()
 	ctx, stop := a.interrupts.listen(ctx)
 	defer stop()
 	done := make(chan int, 1)
-	go func() { done <- a.verb(ctx, args) }()
+	go func() { done <- a.run(ctx, args) }()
 	return a.await(done)
 }
 
-// verb runs the verb to its end and returns the exit code.
-func (a *app) verb(ctx context.Context, args []string) (code int) {
-	// A goroutine of ours that panics is turned into an error where it is started; this is for the verb itself.
-	defer func() {
-		if r := recover(); r != nil {
-			fmt.Fprintf(a.parts.Stderr, "bulkhead: panic: %v\n%s", r, debug.Stack())
-			code = exitFailed
-		}
-	}()
-	defer a.close()
-	root := a.root()
-	root.SetArgs(args)
-	root.SetIn(a.parts.Stdin)
-	root.SetOut(a.parts.Stdout)
-	root.SetErr(a.parts.Stderr)
-	return a.code(root.ExecuteContext(ctx))
-}
-
-// app is one run of the program.
+// app is one run of the program: its parts, and what it has come to.
 type app struct {
-	parts  Parts
-	env    map[string]string
-	shared sharedFlags
+	env     *environment
+	console *console
+	loader  *loader
+	conn    *connection
+
+	screen  func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
+	keys    func() (string, error)
+	logSize func() (string, error) // may be nil
 
 	interrupts *interrupts
 	terminal   terminalState
-	typed      *project.Typed // what was read from pipes that were named on the command line
-
-	rt      engine.Runtime // nil before connect
-	builder container.Builder
-	info    engine.Info
 
 	mu      sync.Mutex
-	where   string // the engine's address, "" before it is known
-	verdict error  // what a verb that is left behind had come to; nil: nothing yet
+	verdict error // of a verb that has only to end; nil: it is not that far
 }
 
-// sharedFlags are taken by every verb.
-type sharedFlags struct {
-	files    []string
-	name     string
-	profiles []string
-	envFiles []string
-	dir      string
-	runtime  string
+func newApp(parts Parts) *app {
+	env := newEnvironment(parts.Environ)
+	console := newConsole(parts.Stdin, parts.Stdout, parts.Stderr, env)
+	return &app{
+		env: env, console: console,
+		loader: &loader{console: console, env: env, typed: &project.Typed{}},
+		conn:   &connection{console: console, env: env, open: parts.Connect},
+		screen: parts.Screen, keys: parts.Keys, logSize: parts.LogSize,
+		interrupts: newInterrupts(),
+	}
+}
+
+// run runs the verb that the arguments name to its end and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) (code int) {
+	// A goroutine of ours that panics is turned into an error where it is started; this is for the verb itself.
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(a.console.stderr, "bulkhead: panic: %v\n%s", r, debug.Stack())
+			code = exitFailed
+		}
+	}()
+	defer a.conn.close()
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.console.stdin)
+	root.SetOut(a.console.stdout)
+	root.SetErr(a.console.stderr)
+	return a.code(root.ExecuteContext(ctx))
 }
 
 // exit is an error that asks for an exit code of its own. A nil err prints nothing.
@@ -142,16 +135,16 @@ func usagef(format string, args ...any) error {
 	return &exit{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// code prints an error as one line and gives its exit code.
+// code prints an error as one line and returns its exit code.
 func (a *app) code(err error) int {
 	code, text := exitCode(err)
 	if text != "" {
-		a.complain(text)
+		a.console.printError(text)
 	}
 	return code
 }
 
-// exitCode gives the exit code that an error asks for, and what to print of it: "" for nothing.
+// exitCode returns the exit code that an error asks for, and what to print of it: "" for nothing.
 func exitCode(err error) (int, string) {
 	if err == nil || stdoutClosed(err) {
 		return exitDone, ""
@@ -177,138 +170,9 @@ func exitCode(err error) (int, string) {
 	return code, err.Error()
 }
 
-// complain prints one line on stderr.
-func (a *app) complain(text string) {
-	fmt.Fprintf(a.parts.Stderr, "bulkhead: %s\n", oneLine(text)) // where nobody reads, nobody needs to know
-}
-
-// stdoutClosed tells that the reader of our output has gone, as `| head` does. That is an end, not a fault.
+// stdoutClosed says that the reader of our output has gone, as `| head` does. That is an end, not a fault.
 func stdoutClosed(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, errStdoutClosed)
 }
 
 var errStdoutClosed = errors.New("nobody reads the output any more")
-
-func (a *app) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "bulkhead",
-		Short: "Run a Compose project, each service in its own container, rebuilt when its files change",
-		Long: `bulkhead runs a Compose project on a screen: every service in its own container, rebuilt or synced when its
-files change, with logs, health, restart and kill for each. Without a verb it is "bulkhead up".`,
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		// Flags before the verb are read as the root's: the -f of logs is --follow, the one before it --file.
-		TraverseChildren: true,
-	}
-	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s: %w; see `%s --help`", cmd.Name(), err, cmd.CommandPath())
-	})
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if cmd != root {
-			var misplaced error
-			root.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-				if !f.Changed {
-					return
-				}
-				misplaced = usagef("--%s: it belongs after the verb; write bulkhead %s --%s", f.Name, cmd.Name(), f.Name)
-			})
-			if misplaced != nil {
-				return misplaced
-			}
-		}
-		if a.shared.runtime != "docker" {
-			return usagef("--runtime %s: no such runtime; write docker", a.shared.runtime)
-		}
-		return nil
-	}
-	p := root.PersistentFlags()
-	p.StringArrayVarP(&a.shared.files, "file", "f", nil, "Compose `file`, repeatable; - is stdin")
-	p.StringVarP(&a.shared.name, "project-name", "p", "", "project `name`")
-	p.StringArrayVar(&a.shared.profiles, "profile", nil, "enable a `profile`, repeatable")
-	p.StringArrayVar(&a.shared.envFiles, "env-file", nil, "read this `file` instead of .env, repeatable")
-	p.StringVar(&a.shared.dir, "project-directory", "", "project `folder`; else that of the first Compose file")
-	p.StringVar(&a.shared.runtime, "runtime", "docker", "what runs the containers; docker is the only `kind` today")
-
-	up := &upFlags{}
-	a.addUpFlags(root, up)
-	root.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true }) // `bulkhead up --help` lists them
-	root.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		hint := "`bulkhead --help` lists the verbs"
-		var verbs []string
-		for _, c := range cmd.Commands() {
-			verbs = append(verbs, c.Name())
-		}
-		if verb := nearest(args[0], verbs); verb != "" {
-			hint = fmt.Sprintf("did you mean %q?", verb)
-		}
-		return usagef("unknown verb %q; %s", args[0], hint)
-	}
-	root.RunE = func(cmd *cobra.Command, args []string) error { return a.up(cmd, up, nil) }
-	root.AddCommand(a.upCommand(), a.downCommand(), a.psCommand(), a.logsCommand())
-	root.AddCommand(a.actCommands()...)
-	root.AddCommand(a.execCommand(), a.configCommand(), a.doctorCommand(), a.demoCommand(), a.keysCommand(), a.versionCommand())
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
-			c.Args, c.RunE = nil, func(_ *cobra.Command, args []string) error {
-				return usagef("completion: %s; write one of bash, zsh, fish, powershell", wrongShell(args))
-			}
-		}
-	}
-	return root
-}
-
-func wrongShell(args []string) string {
-	if len(args) == 0 {
-		return "it needs a shell"
-	}
-	return args[0] + " is not known"
-}
-
-func (a *app) close() {
-	if a.builder != nil {
-		_ = a.builder.Close() // the connection ends with the process anyway
-	}
-	if a.rt != nil {
-		_ = a.rt.Close() // likewise
-	}
-}
-
-// terminal gives the file descriptor of a stream that is a terminal.
-func terminal(stream any) (fd uintptr, ok bool) {
-	if g, ok := stream.(*guard); ok {
-		stream = g.w
-	}
-	f, ok := stream.(*os.File)
-	if !ok || !term.IsTerminal(f.Fd()) {
-		return 0, false
-	}
-	return f.Fd(), true
-}
-
-// colours says whether text for people is coloured.
-func (a *app) colours() bool {
-	_, ok := terminal(a.parts.Stdout)
-	return ok && a.env["NO_COLOR"] == "" && a.env["TERM"] != "dumb"
-}
-
-// environ makes a map of "KEY=value" lines; of equal keys the last one counts.
-func environ(lines []string) map[string]string {
-	m := make(map[string]string, len(lines))
-	for _, line := range lines {
-		if k, v, ok := strings.Cut(line, "="); ok {
-			m[k] = v
-		}
-	}
-	return m
-}
-
-// oneLine makes one line of a text of several, safe for a terminal.
-func oneLine(s string) string {
-	return logs.CleanLine(s)
-}

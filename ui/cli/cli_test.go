@@ -25,10 +25,10 @@ const patience = 3 * time.Minute
 
 func TestSocketPathsFitASocket(t *testing.T) {
 	for _, run := range []string{"/run/user/1000", "/" + strings.Repeat("deep/", 30), ""} {
-		a := &app{env: map[string]string{"XDG_RUNTIME_DIR": run}}
+		e := newEnvironment([]string{"XDG_RUNTIME_DIR=" + run})
 		seen := map[string]bool{}
 		for _, project := range []string{"shop", strings.Repeat("a", 90), strings.Repeat("a", 91)} {
-			path := a.socketPath(project)
+			path := e.socketPath(project)
 			if len(path) > maxSocket {
 				t.Errorf("%d bytes in %s", len(path), path)
 			}
@@ -38,8 +38,8 @@ func TestSocketPathsFitASocket(t *testing.T) {
 			seen[path] = true
 		}
 	}
-	a := &app{env: map[string]string{"XDG_RUNTIME_DIR": "/run/user/1000"}}
-	if got, want := a.socketPath("shop"), filepath.FromSlash("/run/user/1000/bulkhead/shop.sock"); got != want {
+	e := newEnvironment([]string{"XDG_RUNTIME_DIR=/run/user/1000"})
+	if got, want := e.socketPath("shop"), filepath.FromSlash("/run/user/1000/bulkhead/shop.sock"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -136,7 +136,7 @@ func TestErrorsGetTheirExitCodes(t *testing.T) {
 		{&exit{code: 42}, 42, ""},
 	} {
 		var errs bytes.Buffer
-		a := &app{parts: Parts{Stderr: &errs}}
+		a := newApp(Parts{Stderr: &errs})
 		if got := a.code(c.err); got != c.code || errs.String() != c.says {
 			t.Errorf("%v: exit code %d and %q, want %d and %q", c.err, got, errs.String(), c.code, c.says)
 		}

@@ -21,9 +21,9 @@ type client struct {
 }
 
 // dial finds the `up` that runs a project on the engine this app is connected to; nil when there is none.
-func (a *app) dial(ctx context.Context, project string) *client {
-	path := a.socketPath(project)
-	c := &client{http: &http.Client{Transport: &http.Transport{
+func (c *connection) dial(ctx context.Context, project string) *client {
+	path := c.env.socketPath(project)
+	up := &client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
@@ -32,14 +32,14 @@ func (a *app) dial(ctx context.Context, project string) *client {
 	}}}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := c.call(ctx, http.MethodGet, "/v1/", nil, &c.hello); err != nil {
+	if err := up.call(ctx, http.MethodGet, "/v1/", nil, &up.hello); err != nil {
 		return nil
 	}
 	// Names may be hashed into the path, and another docker context may have a project of the same name.
-	if c.hello.Project != project || c.hello.Engine != a.info.ID {
+	if up.hello.Project != project || up.hello.Engine != c.info.ID {
 		return nil
 	}
-	return c
+	return up
 }
 
 // call asks, and reads the answer into out. An answer that says error is one.
@@ -69,7 +69,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// do has a command carried out and gives the events it led to.
+// do has a command carried out and returns the events it led to.
 func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 	var d did
 	err := c.call(ctx, http.MethodPost, "/v1/do", cmd, &d)

@@ -13,27 +13,29 @@ import (
 	"bulkhead/engine/project"
 )
 
-func (a *app) configCommand() *cobra.Command {
-	var asJSON, hash, quiet bool
+type configVerb struct {
+	app                 *app
+	asJSON, hash, quiet bool
+}
+
+func (v *configVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "config [SERVICE…]",
 		Short:             "Print the loaded project",
 		Long:              "Print the loaded project as YAML: merged, interpolated, with compose.bulkhead.yaml. Exit code 2 when it does not load.",
-		ValidArgsFunction: a.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return a.config(cmd.Context(), services, asJSON, hash, quiet)
-		},
+		ValidArgsFunction: v.app.loader.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
-	c.Flags().BoolVar(&hash, "hash", false, "`service hash` lines: what docker compose recreates containers by")
-	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing; the exit code says whether it loads")
+	c.Flags().BoolVar(&v.asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&v.hash, "hash", false, "`service hash` lines: what docker compose recreates containers by")
+	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "print nothing; the exit code says whether it loads")
 	exclusive(c, "json", "hash", "quiet")
 	return c
 }
 
-func (a *app) config(ctx context.Context, services []string, asJSON, hash, quiet bool) error {
-	o := a.options()
-	if !hash {
+func (v *configVerb) run(ctx context.Context, services []string) error {
+	o := v.app.loader.options()
+	if !v.hash {
 		o.Services = services
 	}
 	p, err := project.Load(ctx, o)
@@ -43,17 +45,17 @@ func (a *app) config(ctx context.Context, services []string, asJSON, hash, quiet
 	if err := known(p, services); err != nil {
 		return err
 	}
-	a.warn(p)
+	v.app.console.printWarnings(p)
 	var out []byte
 	switch {
-	case quiet:
-	case hash:
+	case v.quiet:
+	case v.hash:
 		for _, s := range p.Services {
 			if len(services) == 0 || slices.Contains(services, s.Name) {
 				out = fmt.Appendf(out, "%s %s\n", s.Name, s.Hash)
 			}
 		}
-	case asJSON:
+	case v.asJSON:
 		if out, err = p.JSON(); err != nil {
 			return err
 		}
@@ -63,33 +65,37 @@ func (a *app) config(ctx context.Context, services []string, asJSON, hash, quiet
 			return err
 		}
 	}
-	_, err = a.parts.Stdout.Write(out)
+	_, err = v.app.console.stdout.Write(out)
 	return err
 }
 
-func (a *app) keysCommand() *cobra.Command {
+type keysVerb struct{ app *app }
+
+func (v *keysVerb) command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "keys",
 		Short: "Print the key map in the form of the config file",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			text, err := a.parts.Keys()
+			text, err := v.app.keys()
 			if err != nil {
 				return &exit{code: exitUsage, err: err}
 			}
-			_, err = fmt.Fprint(a.parts.Stdout, text)
+			_, err = fmt.Fprint(v.app.console.stdout, text)
 			return err
 		},
 	}
 }
 
-func (a *app) versionCommand() *cobra.Command {
+type versionVerb struct{ app *app }
+
+func (v *versionVerb) command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.parts.Stdout, version())
+			_, err := fmt.Fprintln(v.app.console.stdout, version())
 			return err
 		},
 	}

@@ -4,21 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 const (
-	// slowAnswer is when a person is told that the engine does not answer.
+	// slowAnswer is after what time a line says that the engine does not answer.
 	slowAnswer = 2 * time.Second
 	// noAnswer is when an engine that takes connections and does not answer counts as none.
 	noAnswer = 30 * time.Second
 )
 
+// connection is the runtime that a run works on, opened by the first verb
+// that needs it. found and engineName may be called from any goroutine.
+type connection struct {
+	console *console
+	env     *environment
+	open    func(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error)
+
+	rt      engine.Runtime // nil before connect
+	builder container.Builder
+	info    engine.Info
+
+	mu      sync.Mutex
+	address string // the engine's, "" before it is known
+}
+
+// close closes what connect opened.
+func (c *connection) close() {
+	if c.builder != nil {
+		_ = c.builder.Close() // the connection ends with the process anyway
+	}
+	if c.rt != nil {
+		_ = c.rt.Close() // likewise
+	}
+}
+
 // errSilent is why a verb ended whose engine fell silent. It is an engine.ErrNoEngine.
-func (a *app) errSilent() error {
-	return &silentError{where: a.engineName()}
+func (c *connection) errSilent() error {
+	return &silentError{where: c.engineName()}
 }
 
 type silentError struct{ where string }
@@ -30,52 +57,52 @@ func (e *silentError) Error() string {
 func (e *silentError) Unwrap() error { return engine.ErrNoEngine }
 
 // engineName names the engine for people, with its address once it is known.
-func (a *app) engineName() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.where == "" {
+func (c *connection) engineName() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.address == "" {
 		return "the Docker engine"
 	}
-	return "the Docker engine at " + a.where
+	return "the Docker engine at " + c.address
 }
 
-func (a *app) found(where string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.where = clean(where)
+func (c *connection) found(where string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.address = clean(where)
 }
 
 // connect opens the runtime and asks it who it is. An engine that does not answer is said after two seconds, and given up after thirty.
-func (a *app) connect(ctx context.Context) error {
-	if a.rt != nil {
+func (c *connection) connect(ctx context.Context) error {
+	if c.rt != nil {
 		return nil
 	}
 	first, cancel := context.WithTimeout(ctx, noAnswer)
 	defer cancel()
-	slow := a.slowly()
+	slow := c.slowly()
 	defer slow.Stop()
-	rt, builder, err := a.parts.Connect(first, a.found, func(text string) { a.complain("warning: " + text) })
+	rt, builder, err := c.open(first, c.found, c.console.printWarning)
 	if err == nil {
-		a.rt, a.builder = rt, builder
-		a.info, err = rt.Info(first)
+		c.rt, c.builder = rt, builder
+		c.info, err = rt.Info(first)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return a.errSilent()
+		return c.errSilent()
 	}
 	return err
 }
 
 // slowly says what is waited for, unless it is stopped before.
-func (a *app) slowly() *time.Timer {
-	return time.AfterFunc(slowAnswer, func() { a.waiting("waiting for " + a.engineName()) })
+func (c *connection) slowly() *time.Timer {
+	return time.AfterFunc(slowAnswer, func() { c.console.notify("waiting for " + c.engineName()) })
 }
 
-// connecting opens the runtime while the caller loads the project. wait gives the result, and has to be called with what the load came
+// connecting opens the runtime while the caller loads the project. wait returns the result, and has to be called with what the load came
 // to: where it failed, nobody needs an engine.
-func (a *app) connecting(ctx context.Context) (wait func(loaded error) error) {
+func (c *connection) connecting(ctx context.Context) (wait func(loaded error) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- guarded("connect", func() error { return a.connect(ctx) }) }()
+	go func() { done <- guarded("connect", func() error { return c.connect(ctx) }) }()
 	return func(loaded error) error {
 		defer cancel()
 		if loaded != nil {
@@ -88,15 +115,15 @@ func (a *app) connecting(ctx context.Context) (wait func(loaded error) error) {
 // attended is a context for calls of the engine that all have to come to an end soon. It looks whether the engine goes on answering; when
 // it has not for a while, that is said, and at last the context ends, and explain turns the error into what happened. seen gets the
 // project's containers now and then, and may be nil. Before connect it does nothing.
-func (a *app) attended(ctx context.Context, project string, seen func([]engine.Instance)) (_ context.Context, explain func(error) error) {
-	if a.rt == nil {
+func (c *connection) attended(ctx context.Context, project string, seen func([]engine.Instance)) (_ context.Context, explain func(error) error) {
+	if c.rt == nil {
 		return ctx, func(err error) error { return err }
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = guarded("look after the engine", func() error { a.attend(ctx, cancel, end, project, seen); return nil })
+		_ = guarded("look after the engine", func() error { c.attend(ctx, cancel, end, project, seen); return nil })
 	}()
 	return ctx, func(err error) error {
 		close(end)
@@ -111,7 +138,7 @@ func (a *app) attended(ctx context.Context, project string, seen func([]engine.I
 	}
 }
 
-func (a *app) attend(ctx context.Context, silent context.CancelCauseFunc, end <-chan struct{}, project string, seen func([]engine.Instance)) {
+func (c *connection) attend(ctx context.Context, silent context.CancelCauseFunc, end <-chan struct{}, project string, seen func([]engine.Instance)) {
 	// Most verbs are done before the first look.
 	for pause := slowAnswer / 2; ; pause = slowAnswer {
 		select {
@@ -121,15 +148,15 @@ func (a *app) attend(ctx context.Context, silent context.CancelCauseFunc, end <-
 		case <-ctx.Done():
 			return
 		}
-		slow := a.slowly()
+		slow := c.slowly()
 		asked, cancel := context.WithTimeout(ctx, noAnswer)
-		instances, err := a.rt.Instances(asked, project)
+		instances, err := c.rt.Instances(asked, project)
 		late := asked.Err() != nil && ctx.Err() == nil
 		cancel()
 		slow.Stop()
 		switch {
 		case late:
-			silent(a.errSilent())
+			silent(c.errSilent())
 			return
 		case err == nil && seen != nil:
 			seen(instances)

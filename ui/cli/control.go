@@ -211,6 +211,6 @@ func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]en
 	}
 }
 
-func (a *app) hello(project string) hello {
-	return hello{Project: project, Engine: a.info.ID, PID: os.Getpid(), Version: version()}
+func (c *connection) hello(project string) hello {
+	return hello{Project: project, Engine: c.info.ID, PID: os.Getpid(), Version: version()}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -14,8 +15,12 @@ import (
 	"bulkhead/examples"
 )
 
-func (a *app) demoCommand() *cobra.Command {
-	var tour bool
+type demoVerb struct {
+	app      *app
+	textOnly bool // the tour, though there is a terminal
+}
+
+func (v *demoVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the example shop: on the screen, or as a tour where there is no terminal",
@@ -23,34 +28,32 @@ func (a *app) demoCommand() *cobra.Command {
 file and time it until the new code answers, kill one service and print who noticed, and take everything down again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, in := terminal(a.parts.Stdin)
-			_, out := terminal(a.parts.Stdout)
-			if in && out && !tour {
-				return a.demo(cmd)
+			if v.app.console.interactive() && !v.textOnly {
+				return v.screen(cmd.Context())
 			}
-			return a.tour(cmd.Context())
+			return v.tour(cmd.Context())
 		},
 	}
-	c.Flags().BoolVar(&tour, "tour", false, "the tour, though there is a terminal")
+	c.Flags().BoolVar(&v.textOnly, "tour", false, "the tour, though there is a terminal")
 	return c
 }
 
-// demo shows the shop on the screen. Its folder stays, so that a person can edit in it; the next demo begins with the shop as shipped.
-func (a *app) demo(cmd *cobra.Command) error {
+// screen shows the shop on the screen. Its folder stays, so that a person can edit in it; the next demo begins with the shop as shipped.
+func (v *demoVerb) screen(ctx context.Context) error {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
 	dir := filepath.Join(cache, "bulkhead", "shop")
-	_, err = goVersion(cmd.Context())
+	_, err = goVersion(ctx)
 	if err := unpack(dir, err == nil); err != nil {
 		return fmt.Errorf("demo: %w; remove or empty the folder", err)
 	}
-	if _, err := a.shop(dir, "shop"); err != nil {
+	if _, err := v.shop(dir, "shop"); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.parts.Stdout, "The shop is in %s: edit a file there and save.\n", dir) // stays to be read when the screen is gone
-	return a.up(cmd, &upFlags{}, nil)
+	fmt.Fprintf(v.app.console.stdout, "The shop is in %s: edit a file there and save.\n", dir) // stays to be read when the screen is gone
+	return (&upVerb{app: v.app}).run(ctx, nil)
 }
 
 func unpack(dir string, hasGo bool) error {
@@ -61,16 +64,16 @@ func unpack(dir string, hasGo bool) error {
 }
 
 // shop makes the shop in dir the project that verbs work on, on ports that are free, and returns the gateway's.
-func (a *app) shop(dir, name string) (gateway int, err error) {
+func (v *demoVerb) shop(dir, name string) (gateway int, err error) {
 	// What is set for another project has no say here.
-	env := slices.DeleteFunc(slices.Clone(a.parts.Environ), func(s string) bool { return strings.HasPrefix(s, "COMPOSE_") })
+	env := slices.DeleteFunc(slices.Clone(v.app.env.lines), func(s string) bool { return strings.HasPrefix(s, "COMPOSE_") })
 	ports := map[string]int{}
 	for _, p := range []struct {
 		name string
 		port int
 	}{{"SHOP_WEB_PORT", 8080}, {"SHOP_GATEWAY_PORT", 8081}} {
 		port := p.port
-		if set, err := strconv.Atoi(a.env[p.name]); err == nil {
+		if set, err := strconv.Atoi(v.app.env.get(p.name)); err == nil {
 			port = set
 		} else if port, err = freePort(port); err != nil {
 			return 0, fmt.Errorf("find a free port for the shop: %w", err)
@@ -78,15 +81,16 @@ func (a *app) shop(dir, name string) (gateway int, err error) {
 		ports[p.name] = port
 		env = append(env, fmt.Sprintf("%s=%d", p.name, port))
 	}
-	a.parts.Environ, a.env = env, environ(env)
-	a.shared.files, a.shared.dir, a.shared.envFiles, a.shared.profiles = []string{filepath.Join(dir, "compose.yaml")}, dir, nil, nil
-	if a.shared.name == "" {
-		a.shared.name = name
+	v.app.env.set(env)
+	flags := &v.app.loader.flags
+	flags.files, flags.dir, flags.envFiles, flags.profiles = []string{filepath.Join(dir, "compose.yaml")}, dir, nil, nil
+	if flags.name == "" {
+		flags.name = name
 	}
 	return ports["SHOP_GATEWAY_PORT"], nil
 }
 
-// freePort gives the port if it is free, else another one that is.
+// freePort returns the port if it is free, else another one that is.
 func freePort(port int) (int, error) {
 	for _, p := range []int{port, 0} {
 		l, err := net.Listen("tcp", ":"+strconv.Itoa(p))

@@ -37,9 +37,9 @@ func (s *seconds) Type() string { return "long" }
 
 // detach brings the project up and leaves it running. What it does goes to stderr, so that stdout has nothing but the list of --json.
 func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
-	said := s.progress()
+	rest := s.progress()
 	err := s.e.WaitUp(ctx, engine.Wait{Ready: f.ready, Limit: time.Duration(f.wait)})
-	said()
+	rest()
 	if ctx.Err() != nil { // the cause of ctx says what is to happen
 		why := context.Cause(ctx)
 		if errors.Is(why, errSignal) {
@@ -50,12 +50,12 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 	snap := s.e.Snapshot()
 	var list error
 	if f.json {
-		list = s.a.printJSON(snapshotRows(snap))
+		list = s.a.console.printJSON(snapshotRows(snap))
 	}
 	var up *engine.UpError
 	if errors.As(err, &up) {
 		for _, failure := range up.Failures {
-			s.a.quote(lastWords(ctx, s.a.rt, snap, failure))
+			s.a.console.printLines(lastWords(ctx, s.a.conn.rt, snap, failure))
 		}
 	}
 	if err != nil {
@@ -78,8 +78,8 @@ func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 				continue
 			}
 			name := replicaName(svc.Name, r.Number)
-			s.a.quote(containerWords(ctx, s.a.rt, name, r.Identity.ID))
-			s.a.complain(fmt.Sprintf("warning: %s has exited already, with code %d", name, r.ExitCode))
+			s.a.console.printLines(containerWords(ctx, s.a.conn.rt, name, r.Identity.ID))
+			s.a.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", name, r.ExitCode))
 		}
 	}
 }
@@ -92,52 +92,61 @@ func isJob(p *project.Project, name string) bool {
 	})
 }
 
-// upThrough asks the `up` that runs already.
-func (a *app) upThrough(ctx context.Context, c *client, p *project.Project, f *upFlags, services []string) error {
-	name := c.hello.Project
-	if f.recreate {
-		return fmt.Errorf("up %s: --force-recreate: the running bulkhead (process %d) holds the project; end it first", name, c.hello.PID)
+// remoteUp is `up -d` of a project that another `up` runs already: that one
+// does the work.
+type remoteUp struct {
+	app      *app
+	client   *client
+	p        *project.Project
+	f        *upFlags
+	services []string
+}
+
+func (u *remoteUp) run(ctx context.Context) error {
+	name := u.client.hello.Project
+	if u.f.recreate {
+		return fmt.Errorf("up %s: --force-recreate: the running bulkhead (process %d) holds the project; end it first", name, u.client.hello.PID)
 	}
-	if f.removeOrphans {
-		a.complain("warning: --remove-orphans: the running bulkhead decides about orphans; they are left alone")
+	if u.f.removeOrphans {
+		u.app.console.printWarning("--remove-orphans: the running bulkhead decides about orphans; they are left alone")
 	}
-	before, err := c.snapshot(ctx)
+	before, err := u.client.snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	said := a.follow(ctx, c)
-	err = a.apply(ctx, c, p, f, services)
-	said()
+	rest := u.client.follow(ctx, u.app.console)
+	err = u.apply(ctx)
+	rest()
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	after, list := c.snapshot(ctx)
-	if list == nil && f.json {
-		list = a.printJSON(after)
+	after, list := u.client.snapshot(ctx)
+	if list == nil && u.f.json {
+		list = u.app.console.printJSON(after)
 	}
 	if err != nil {
 		return fmt.Errorf("up %s: %w", name, err)
 	}
-	for _, r := range after {
+	for _, row := range after {
 		fresh := !slices.ContainsFunc(before, func(b psRow) bool {
-			return b.ContainerID == r.ContainerID && b.StartedAt != nil && r.StartedAt != nil && *b.StartedAt == *r.StartedAt
+			return b.ContainerID == row.ContainerID && b.StartedAt != nil && row.StartedAt != nil && *b.StartedAt == *row.StartedAt
 		})
-		if fresh && r.ExitCode != nil && (*r.ExitCode != 0 || !isJob(p, r.Service)) {
-			who := replicaName(r.Service, r.Replica)
-			a.quote(containerWords(ctx, a.rt, who, r.ContainerID))
-			a.complain(fmt.Sprintf("warning: %s has exited already, with code %d", who, *r.ExitCode))
+		if fresh && row.ExitCode != nil && (*row.ExitCode != 0 || !isJob(u.p, row.Service)) {
+			who := replicaName(row.Service, row.Replica)
+			u.app.console.printLines(containerWords(ctx, u.app.conn.rt, who, row.ContainerID))
+			u.app.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", who, *row.ExitCode))
 		}
 	}
 	return list
 }
 
 // apply has the running `up` do what the flags ask for.
-func (a *app) apply(ctx context.Context, c *client, p *project.Project, f *upFlags, services []string) error {
+func (u *remoteUp) apply(ctx context.Context) error {
 	const cause = "up -d from another terminal"
-	commands := []engine.Command{{Verb: engine.VerbUp, Services: services, Limit: time.Duration(f.wait)}}
-	if f.build {
+	commands := []engine.Command{{Verb: engine.VerbUp, Services: u.services, Limit: time.Duration(u.f.wait)}}
+	if u.f.build {
 		var built []string
-		for _, s := range p.Services {
+		for _, s := range u.p.Services {
 			if s.Built {
 				built = append(built, s.Name)
 			}
@@ -146,11 +155,11 @@ func (a *app) apply(ctx context.Context, c *client, p *project.Project, f *upFla
 			commands = append(commands, engine.Command{Verb: engine.VerbRebuild, Services: built})
 		}
 	}
-	scale, err := scales(f.scale)
+	scale, err := scales(u.f.scale)
 	if err != nil {
 		return err
 	}
-	for _, s := range p.Services {
+	for _, s := range u.p.Services {
 		if n, ok := scale[s.Name]; ok {
 			commands = append(commands, engine.Command{Verb: engine.VerbScale, Services: []string{s.Name}, Scale: n})
 		}
@@ -158,7 +167,7 @@ func (a *app) apply(ctx context.Context, c *client, p *project.Project, f *upFla
 	var failed error
 	for _, cmd := range commands {
 		cmd.Cause = cause
-		_, err := c.do(ctx, cmd)
+		_, err := u.client.do(ctx, cmd)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return err
@@ -168,21 +177,14 @@ func (a *app) apply(ctx context.Context, c *client, p *project.Project, f *upFla
 			failed = err
 		}
 	}
-	if !f.ready || failed != nil {
+	if !u.f.ready || failed != nil {
 		return failed
 	}
-	lines, err := c.wait(ctx, services, time.Duration(f.wait))
+	lines, err := u.client.wait(ctx, u.services, time.Duration(u.f.wait))
 	if err != nil {
-		a.quote(lines)
+		u.app.console.printLines(lines)
 	}
 	return err
-}
-
-// quote prints the last words of a service on stderr.
-func (a *app) quote(lines []string) {
-	for _, l := range lines {
-		fmt.Fprintln(a.parts.Stderr, l) // as complain
-	}
 }
 
 // quoted is how many lines of a service are shown with an error.

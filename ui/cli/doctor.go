@@ -42,41 +42,43 @@ var gradeNames = [...]string{"?", "ok", "note", "warn", "FAIL"}
 
 func (g grade) String() string { return gradeNames[g] }
 
-func (a *app) doctorCommand() *cobra.Command {
+type doctorVerb struct{ app *app }
+
+func (v *doctorVerb) command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is found and what is missing, with a remedy for each fault",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.doctor(cmd.Context())
+			return v.run(cmd.Context())
 		},
 	}
 }
 
-func (a *app) doctor(ctx context.Context) error {
+func (v *doctorVerb) run(ctx context.Context) error {
 	bad := 0
-	say := func(all ...finding) {
+	report := func(all ...finding) {
 		for _, f := range all {
 			f.text, f.remedy = oneLine(f.text), oneLine(f.remedy)
 			if f.grade == gradeBad {
 				bad++
 			}
-			fmt.Fprintf(a.parts.Stdout, "%-4s  %-9s  %s\n", f.grade, f.what, f.text)
+			fmt.Fprintf(v.app.console.stdout, "%-4s  %-9s  %s\n", f.grade, f.what, f.text)
 			if f.remedy != "" {
-				fmt.Fprintf(a.parts.Stdout, "                 %s\n", f.remedy)
+				fmt.Fprintf(v.app.console.stdout, "                 %s\n", f.remedy)
 			}
 		}
 	}
 	cctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	noEngine := a.connect(cctx)
+	noEngine := v.app.conn.connect(cctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	say(a.engineFindings(noEngine)...)
-	say(a.composeFindings(ctx)...)
-	say(inotifyFindings("/proc/sys/fs/inotify")...)
-	say(a.terminalFinding(), a.goFinding(ctx))
+	report(engineFindings(v.app.conn.info, noEngine)...)
+	report(v.composeFindings(ctx)...)
+	report(inotifyFindings("/proc/sys/fs/inotify")...)
+	report(v.terminalFinding(), goFinding(ctx))
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -88,7 +90,8 @@ func (a *app) doctor(ctx context.Context) error {
 	return nil
 }
 
-func (a *app) engineFindings(err error) []finding {
+// engineFindings says what answers, or why nothing does.
+func engineFindings(i engine.Info, err error) []finding {
 	if err != nil {
 		text, remedy, _ := strings.Cut(oneLine(err.Error()), "; ")
 		if remedy == "" {
@@ -96,7 +99,6 @@ func (a *app) engineFindings(err error) []finding {
 		}
 		return []finding{{grade: gradeBad, what: "engine", text: text, remedy: remedy}}
 	}
-	i := a.info
 	found := []finding{{grade: gradeGood, what: "engine", text: fmt.Sprintf("%s %s, API %s, %s/%s, at %s (context %s)", i.Name, i.Version, i.API, i.OS, i.Arch, i.Host, i.Context)}}
 	if !i.Local {
 		found = append(found, finding{grade: gradeNote, what: "engine", text: "it runs on another machine: bind mounts and ports are of that machine",
@@ -111,11 +113,11 @@ func (a *app) engineFindings(err error) []finding {
 
 // composeFindings loads the project of the current folder, and compares its config hashes with docker compose's where that is
 // installed: where they differ, the two programs recreate each other's containers.
-func (a *app) composeFindings(ctx context.Context) []finding {
-	p, err := a.load(ctx)
+func (v *doctorVerb) composeFindings(ctx context.Context) []finding {
+	p, err := v.app.loader.load(ctx)
 	var load *project.LoadError
 	switch {
-	case errors.As(err, &load) && load.File == "" && len(a.shared.files) == 0:
+	case errors.As(err, &load) && load.File == "" && len(v.app.loader.flags.files) == 0:
 		return []finding{{grade: gradeNote, what: "project", text: "no Compose file here, so nothing of one was looked at"}}
 	case err != nil:
 		text, remedy, _ := strings.Cut(oneLine(err.Error()), "; ")
@@ -125,14 +127,14 @@ func (a *app) composeFindings(ctx context.Context) []finding {
 	for _, w := range p.Warnings {
 		found = append(found, finding{grade: gradeNote, what: "project", text: w.String()})
 	}
-	return append(found, a.hashFinding(ctx, p))
+	return append(found, v.hashFinding(ctx, p))
 }
 
-func (a *app) hashFinding(ctx context.Context, p *project.Project) finding {
+func (v *doctorVerb) hashFinding(ctx context.Context, p *project.Project) finding {
 	f := finding{grade: gradeNote, what: "compose"}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	v, err := exec.CommandContext(ctx, "docker", "compose", "version", "--short").Output()
+	release, err := exec.CommandContext(ctx, "docker", "compose", "version", "--short").Output()
 	if err != nil {
 		f.text = "docker compose is not installed, so config hashes were not compared; bulkhead does not need it"
 		return f
@@ -152,19 +154,19 @@ func (a *app) hashFinding(ctx context.Context, p *project.Project) finding {
 		args = append(args, "--profile", profile)
 	}
 	c := exec.CommandContext(ctx, "docker", append(args, "config", "--hash", "*")...)
-	c.Env = a.parts.Environ
+	c.Env = v.app.env.lines
 	out, err := c.Output()
 	if err != nil {
-		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s does not load this project: %s", bytes.TrimSpace(v), failure(err))
+		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s does not load this project: %s", bytes.TrimSpace(release), failure(err))
 		f.remedy = "bulkhead loads it; run `docker compose config` to see what it minds"
 		return f
 	}
 	if differ := differingHashes(p, string(out)); len(differ) > 0 {
-		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s has other config hashes for %s", bytes.TrimSpace(v), strings.Join(differ, ", "))
+		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s has other config hashes for %s", bytes.TrimSpace(release), strings.Join(differ, ", "))
 		f.remedy = "each program recreates what the other made; use one of them for a project, or docker compose 5.6, which agrees"
 		return f
 	}
-	f.grade, f.text = gradeGood, fmt.Sprintf("docker compose %s has the same config hashes: either takes over what the other made", bytes.TrimSpace(v))
+	f.grade, f.text = gradeGood, fmt.Sprintf("docker compose %s has the same config hashes: either takes over what the other made", bytes.TrimSpace(release))
 	return f
 }
 
@@ -185,7 +187,7 @@ func differingHashes(p *project.Project, lines string) []string {
 	return differ
 }
 
-// failure gives the last line of what a command said before it failed.
+// failure returns the last line that a command wrote before it failed.
 func failure(err error) string {
 	var e *exec.ExitError
 	if errors.As(err, &e) {
@@ -231,34 +233,33 @@ func inotifyFindings(dir string) []finding {
 	return []finding{f}
 }
 
-func (a *app) terminalFinding() finding {
+func (v *doctorVerb) terminalFinding() finding {
 	f := finding{grade: gradeGood, what: "terminal"}
-	fd, out := terminal(a.parts.Stdout)
-	_, in := terminal(a.parts.Stdin)
-	if !in || !out {
+	fd, _ := terminal(v.app.console.stdout)
+	if !v.app.console.interactive() {
 		f.grade, f.text = gradeNote, "stdin and stdout are not both terminals: `up` prints text, as with --plain"
 		return f
 	}
 	w, h, err := term.GetSize(fd)
 	if err != nil {
-		f.grade, f.text = gradeWarn, "it does not tell its size"
+		f.grade, f.text = gradeWarn, "it does not report its size"
 		return f
 	}
 	colours := "16 colours"
-	switch name := a.env["TERM"]; {
-	case a.env["NO_COLOR"] != "":
+	switch name := v.app.env.get("TERM"); {
+	case v.app.env.get("NO_COLOR") != "":
 		colours = "no colours, as NO_COLOR asks"
-	case a.env["COLORTERM"] == "truecolor" || a.env["COLORTERM"] == "24bit":
+	case v.app.env.get("COLORTERM") == "truecolor" || v.app.env.get("COLORTERM") == "24bit":
 		colours = "16 million colours"
 	case strings.Contains(name, "256color"):
 		colours = "256 colours"
 	}
-	f.text = fmt.Sprintf("%s, %dx%d, %s", orDash(a.env["TERM"]), w, h, colours)
-	if a.env["TMUX"] != "" {
+	f.text = fmt.Sprintf("%s, %dx%d, %s", orDash(v.app.env.get("TERM")), w, h, colours)
+	if v.app.env.get("TMUX") != "" {
 		f.text += ", in tmux"
 	}
 	switch {
-	case a.env["TERM"] == "" || a.env["TERM"] == "dumb":
+	case v.app.env.get("TERM") == "" || v.app.env.get("TERM") == "dumb":
 		f.grade, f.remedy = gradeWarn, "set TERM to what your terminal is, as xterm-256color"
 	case w < 80 || h < 24:
 		f.grade, f.remedy = gradeNote, "80x24 shows everything that matters; smaller screens show one pane at a time"
@@ -267,7 +268,7 @@ func (a *app) terminalFinding() finding {
 }
 
 // goFinding looks for the Go toolchain, which the demo builds its services with.
-func (a *app) goFinding(ctx context.Context) finding {
+func goFinding(ctx context.Context) finding {
 	v, err := goVersion(ctx)
 	if err != nil {
 		return finding{grade: gradeNote, what: "go", text: "no Go toolchain: the demo builds in the golang image, which takes longer",

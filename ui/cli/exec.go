@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-
 	"strings"
 
 	"github.com/charmbracelet/x/term"
@@ -12,36 +11,39 @@ import (
 	"bulkhead/engine"
 )
 
-func (a *app) execCommand() *cobra.Command {
-	var (
-		o       engine.ExecOptions
-		noTTY   bool
-		replica int
-	)
+type execVerb struct {
+	app     *app
+	o       engine.ExecOptions
+	noTTY   bool
+	replica int
+}
+
+func (v *execVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "exec SERVICE COMMAND [ARG…]",
 		Short:             "Run a command in a service's container",
 		Long:              "Run a command in a running container, on a terminal where stdin and stdout are one. The exit code is the command's.",
 		Args:              atLeast(2, "a service and a command"),
-		ValidArgsFunction: a.completeOne,
+		ValidArgsFunction: v.app.loader.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Cmd = args[1:]
-			return a.exec(cmd.Context(), args[0], replica, noTTY, o)
+			v.o.Cmd = args[1:]
+			return v.run(cmd.Context(), args[0])
 		},
 	}
 	fs := c.Flags()
 	fs.SetInterspersed(false) // flags after the service are the command's
-	fs.BoolVarP(&noTTY, "no-tty", "T", false, "no terminal, though stdin is one")
-	fs.StringArrayVarP(&o.Env, "env", "e", nil, "`KEY=value` for the command, repeatable")
-	fs.StringVarP(&o.User, "user", "u", "", "run as this `user`")
-	fs.StringVarP(&o.Dir, "workdir", "w", "", "run in this `folder`")
-	fs.BoolVar(&o.Privileged, "privileged", false, "with all privileges")
-	fs.IntVar(&replica, "index", 0, "`number` of the replica; else the first that runs")
+	fs.BoolVarP(&v.noTTY, "no-tty", "T", false, "no terminal, though stdin is one")
+	fs.StringArrayVarP(&v.o.Env, "env", "e", nil, "`KEY=value` for the command, repeatable")
+	fs.StringVarP(&v.o.User, "user", "u", "", "run as this `user`")
+	fs.StringVarP(&v.o.Dir, "workdir", "w", "", "run in this `folder`")
+	fs.BoolVar(&v.o.Privileged, "privileged", false, "with all privileges")
+	fs.IntVar(&v.replica, "index", 0, "`number` of the replica; else the first that runs")
 	return c
 }
 
-func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool, o engine.ExecOptions) error {
-	name, p, err := a.find(ctx)
+func (v *execVerb) run(ctx context.Context, service string) error {
+	o := v.o
+	name, p, err := v.app.loader.find(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,30 +52,30 @@ func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool,
 	}
 	for i, e := range o.Env {
 		if !strings.Contains(e, "=") {
-			o.Env[i] = e + "=" + a.env[e]
+			o.Env[i] = e + "=" + v.app.env.get(e)
 		}
 	}
-	if err := a.connect(ctx); err != nil {
+	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	actx, explain := a.attended(ctx, name, nil)
-	in, err := a.running(actx, name, service, replica)
+	actx, explain := v.app.conn.attended(ctx, name, nil)
+	in, err := v.running(actx, name, service)
 	if err = explain(err); err != nil {
 		return err
 	}
-	o.Stdin, o.Stdout, o.Stderr = a.parts.Stdin, unguarded(a.parts.Stdout), unguarded(a.parts.Stderr)
-	inFD, isIn := terminal(a.parts.Stdin)
-	outFD, isOut := terminal(a.parts.Stdout)
-	o.TTY = isIn && isOut && !noTTY
+	o.Stdin, o.Stdout, o.Stderr = v.app.console.stdin, unguarded(v.app.console.stdout), unguarded(v.app.console.stderr)
+	inFD, isIn := terminal(v.app.console.stdin)
+	outFD, isOut := terminal(v.app.console.stdout)
+	o.TTY = isIn && isOut && !v.noTTY
 	var code int
 	if o.TTY {
 		o.Stderr = nil // a terminal has one stream
-		code, err = a.onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
+		code, err = onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
 			o.Resize = sizes
-			return a.rt.Exec(ctx, in.ID, o)
+			return v.app.conn.rt.Exec(ctx, in.ID, o)
 		})
 	} else {
-		code, err = a.rt.Exec(ctx, in.ID, o)
+		code, err = v.app.conn.rt.Exec(ctx, in.ID, o)
 	}
 	if err != nil {
 		return fmt.Errorf("exec in %s: %w", service, err)
@@ -84,8 +86,8 @@ func (a *app) exec(ctx context.Context, service string, replica int, noTTY bool,
 	return nil
 }
 
-// onTerminal runs f with the terminal raw and its sizes, and gives the terminal back whatever f does.
-func (a *app) onTerminal(ctx context.Context, in, out uintptr, f func(<-chan engine.Size) (int, error)) (int, error) {
+// onTerminal runs f with the terminal raw and its sizes, and restores it whatever f does.
+func onTerminal(ctx context.Context, in, out uintptr, f func(<-chan engine.Size) (int, error)) (int, error) {
 	before, err := term.MakeRaw(in)
 	if err != nil {
 		return 0, fmt.Errorf("make the terminal raw: %w", err)
@@ -113,8 +115,8 @@ func (a *app) onTerminal(ctx context.Context, in, out uintptr, f func(<-chan eng
 }
 
 // running finds the container to run a command in.
-func (a *app) running(ctx context.Context, name, service string, replica int) (engine.Instance, error) {
-	instances, err := a.rt.Instances(ctx, name)
+func (v *execVerb) running(ctx context.Context, name, service string) (engine.Instance, error) {
+	instances, err := v.app.conn.rt.Instances(ctx, name)
 	if err != nil {
 		return engine.Instance{}, fmt.Errorf("exec in %s: %w", service, err)
 	}
@@ -123,7 +125,7 @@ func (a *app) running(ctx context.Context, name, service string, replica int) (e
 		if in.Service != service {
 			continue
 		}
-		if replica != 0 && in.Replica != replica {
+		if v.replica != 0 && in.Replica != v.replica {
 			others++
 			continue
 		}
@@ -133,7 +135,7 @@ func (a *app) running(ctx context.Context, name, service string, replica int) (e
 		state = in.State.String()
 	}
 	if state == "" && others > 0 {
-		return engine.Instance{}, fmt.Errorf("exec in %s: it has no replica %d; `bulkhead ps` lists them", service, replica)
+		return engine.Instance{}, fmt.Errorf("exec in %s: it has no replica %d; `bulkhead ps` lists them", service, v.replica)
 	}
 	switch state {
 	case "":

@@ -101,7 +101,7 @@ func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signal
 func (s *session) abandoned(verb engine.Verb) error {
 	s.a.interrupts.hurry()
 	return fmt.Errorf("%s %s: %w; what may still run: %s; `bulkhead %s` when it answers again", verb, s.p.Name,
-		&silentError{where: s.a.engineName()}, orDash(some(living(s.e.Snapshot()))), verb)
+		&silentError{where: s.a.conn.engineName()}, orDash(some(living(s.e.Snapshot()))), verb)
 }
 
 // verdict is what a session has come to that has stopped its project and is only to end.
@@ -149,7 +149,7 @@ func (s *session) killAll(limit time.Duration) error {
 				continue
 			}
 			g.Go("kill "+svc.Name, func(ctx context.Context) error {
-				err := s.a.rt.Kill(ctx, r.Identity.ID, "SIGKILL")
+				err := s.a.conn.rt.Kill(ctx, r.Identity.ID, "SIGKILL")
 				if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrConflict) { // it has ended by itself
 					mu.Lock()
 					defer mu.Unlock()
@@ -217,7 +217,7 @@ func (w *stopWatch) tell(ctx context.Context) {
 	for {
 		names := living(w.s.e.Snapshot())
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
-			w.s.a.complain(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
+			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
 				some(names), graceText(graceOf(w.s.p, nil, names)), w.key))
 			before = names
 		}
@@ -245,9 +245,9 @@ func (w *stopWatch) ask(ctx context.Context) {
 			return
 		}
 		w.mark(time.Now())
-		slow := w.s.a.slowly()
+		slow := w.s.a.conn.slowly()
 		asked, cancel := context.WithTimeout(ctx, noAnswer)
-		_, err := w.s.a.rt.Instances(asked, w.s.p.Name)
+		_, err := w.s.a.conn.rt.Instances(asked, w.s.p.Name)
 		cancel()
 		slow.Stop()
 		if err == nil {

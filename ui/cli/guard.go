@@ -33,11 +33,6 @@ func (g *guard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// guardStreams puts a guard before what the verbs print to.
-func (a *app) guardStreams() {
-	a.parts.Stdout, a.parts.Stderr = &guard{w: a.parts.Stdout}, &guard{w: a.parts.Stderr}
-}
-
 // unguarded is the stream below a guard: for what asks whether it is a terminal, and for the output of a command that a person runs in
 // a container, whose terminal it is.
 func unguarded(w io.Writer) io.Writer {

@@ -7,53 +7,81 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bulkhead/engine/project"
 )
 
+// loader loads the project that the shared flags name.
+type loader struct {
+	console *console
+	env     *environment
+	flags   sharedFlags
+	typed   *project.Typed // what was read from pipes that were named on the command line
+}
+
+// sharedFlags are taken by every verb.
+type sharedFlags struct {
+	files    []string
+	name     string
+	profiles []string
+	envFiles []string
+	dir      string
+	runtime  string
+}
+
+func (f *sharedFlags) add(fs *pflag.FlagSet) {
+	fs.StringArrayVarP(&f.files, "file", "f", nil, "Compose `file`, repeatable; - is stdin")
+	fs.StringVarP(&f.name, "project-name", "p", "", "project `name`")
+	fs.StringArrayVar(&f.profiles, "profile", nil, "enable a `profile`, repeatable")
+	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read this `file` instead of .env, repeatable")
+	fs.StringVar(&f.dir, "project-directory", "", "project `folder`; else that of the first Compose file")
+	fs.StringVar(&f.runtime, "runtime", "docker", "what runs the containers; docker is the only `kind` today")
+}
+
+func (f *sharedFlags) check() error {
+	if f.runtime != "docker" {
+		return usagef("--runtime %s: no such runtime; write docker", f.runtime)
+	}
+	return nil
+}
+
 // options are what the shared flags say about the project.
-func (a *app) options() project.Options {
+func (l *loader) options() project.Options {
 	return project.Options{
-		Files: a.shared.files, EnvFiles: a.shared.envFiles, Profiles: a.shared.profiles, Name: a.shared.name, Dir: a.shared.dir,
-		Stdin: a.parts.Stdin, Env: a.parts.Environ, Typed: a.typed,
+		Files: l.flags.files, EnvFiles: l.flags.envFiles, Profiles: l.flags.profiles, Name: l.flags.name, Dir: l.flags.dir,
+		Stdin: l.console.stdin, Env: l.env.lines, Typed: l.typed,
 		Slow: func(what string) {
 			if what == "" {
 				what = "the Compose files"
 			}
-			a.waiting("waiting for " + what + " to be read")
+			l.console.notify("waiting for " + what + " to be read")
 		},
 	}
 }
 
 // load loads the project that the flags name.
-func (a *app) load(ctx context.Context) (*project.Project, error) {
-	return project.Load(ctx, a.options())
+func (l *loader) load(ctx context.Context) (*project.Project, error) {
+	return project.Load(ctx, l.options())
 }
 
 // find loads the project that a verb works on. Where there is no Compose file but a name, the name is enough (p is nil then):
 // containers are found by their labels.
-func (a *app) find(ctx context.Context) (name string, p *project.Project, err error) {
-	p, err = a.load(ctx)
+func (l *loader) find(ctx context.Context) (name string, p *project.Project, err error) {
+	p, err = l.load(ctx)
 	if err == nil {
 		return p.Name, p, nil
 	}
-	named := a.shared.name
+	named := l.flags.name
 	if named == "" {
-		named = a.env["COMPOSE_PROJECT_NAME"]
+		named = l.env.get("COMPOSE_PROJECT_NAME")
 	}
 	var load *project.LoadError
 	// A file that was named, or that is there and wrong, is an error: acting on less than it says would be a surprise.
-	if named != "" && len(a.shared.files) == 0 && errors.As(err, &load) && load.File == "" {
+	if named != "" && len(l.flags.files) == 0 && errors.As(err, &load) && load.File == "" {
 		return named, nil, nil
 	}
 	return "", nil, err
-}
-
-// warn prints what the project's files ask for in vain.
-func (a *app) warn(p *project.Project) {
-	for _, w := range p.Warnings {
-		a.complain("warning: " + w.String())
-	}
 }
 
 // known refuses services that the project does not have.
@@ -86,7 +114,7 @@ func serviceNames(p *project.Project) []string {
 	return all
 }
 
-// nearest gives the word that a mistyped one most likely stands for, "" when none is near.
+// nearest returns the word that a mistyped one most likely stands for, "" when none is near.
 func nearest(typed string, all []string) string {
 	best, near := "", 3 // two slips of the finger are forgiven
 	for _, word := range all {
@@ -139,8 +167,8 @@ func distance(a, b string) int {
 }
 
 // completeServices completes service names from the Compose file.
-func (a *app) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	p, err := a.load(cmd.Context())
+func (l *loader) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	p, err := l.load(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -149,11 +177,11 @@ func (a *app) completeServices(cmd *cobra.Command, args []string, _ string) ([]s
 }
 
 // completeOne completes the first argument only.
-func (a *app) completeOne(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+func (l *loader) completeOne(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return a.completeServices(cmd, args, typed)
+	return l.completeServices(cmd, args, typed)
 }
 
 // noArgs refuses arguments.

@@ -25,17 +25,22 @@ type logFlags struct {
 	replica                                 int
 }
 
-func (a *app) logsCommand() *cobra.Command {
-	f := &logFlags{}
+type logsVerb struct {
+	app   *app
+	flags logFlags
+}
+
+func (v *logsVerb) command() *cobra.Command {
+	f := &v.flags
 	c := &cobra.Command{
 		Use:               "logs [SERVICE…]",
 		Short:             "Print what services wrote, ordered by time",
-		ValidArgsFunction: a.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return a.logs(cmd.Context(), f, services) },
+		ValidArgsFunction: v.app.loader.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
 	}
 	fs := c.Flags()
 	// -f of logs is --follow, as everywhere else; --file has its long name only here.
-	fs.StringArrayVar(&a.shared.files, "file", nil, "Compose `file`, repeatable; - is stdin")
+	fs.StringArrayVar(&v.app.loader.flags.files, "file", nil, "Compose `file`, repeatable; - is stdin")
 	fs.BoolVarP(&f.follow, "follow", "f", false, "go on as lines come, over restarts and rebuilds")
 	fs.StringVar(&f.since, "since", "", "only lines since a `time`: 10m ago, 15:04, or 2026-11-23T12:00:00Z")
 	fs.StringVar(&f.until, "until", "", "only lines before a `time`")
@@ -50,7 +55,7 @@ func (a *app) logsCommand() *cobra.Command {
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
 	fs.IntVar(&f.replica, "index", 0, "only the replica of this `number`")
 	for flag, complete := range map[string]cobra.CompletionFunc{
-		"mute":   a.completeServices,
+		"mute":   v.app.loader.completeServices,
 		"level":  cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"}, cobra.ShellCompDirectiveNoFileComp),
 		"stream": cobra.FixedCompletions([]string{"stdout", "stderr"}, cobra.ShellCompDirectiveNoFileComp),
 	} {
@@ -62,29 +67,30 @@ func (a *app) logsCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) logs(ctx context.Context, f *logFlags, services []string) error {
+func (v *logsVerb) run(ctx context.Context, services []string) error {
+	f := &v.flags
 	r, err := f.reading(time.Now(), services)
 	if err != nil {
 		return err
 	}
-	name, p, err := a.find(ctx)
+	name, p, err := v.app.loader.find(ctx)
 	if err != nil {
 		return err
 	}
 	if err := known(p, slices.Concat(services, f.mute)); err != nil {
 		return err
 	}
-	if err := a.connect(ctx); err != nil {
+	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	r.rt, r.project = a.rt, name
-	r.out = newPrinter(a.parts.Stdout)
+	r.rt, r.project = v.app.conn.rt, name
+	r.out = newPrinter(v.app.console.stdout)
 	r.out.json, r.out.stamps = f.json, f.stamps
-	r.out.colour = a.colours() && !f.noColor
-	r.generations = journal.Generations(a.stateDir(), a.info.ID, name)
+	r.out.colour = v.app.console.colours() && !f.noColor
+	r.generations = journal.Generations(v.app.env.stateDir(), v.app.conn.info.ID, name)
 	explain := func(err error) error { return err }
 	if !f.follow {
-		ctx, explain = a.attended(ctx, name, nil)
+		ctx, explain = v.app.conn.attended(ctx, name, nil)
 	}
 	if err := explain(r.run(ctx, f.follow)); err != nil {
 		if f.follow && ctx.Err() != nil {

@@ -17,12 +17,12 @@ import (
 const maxSocket = 103
 
 // stateDir is where generations and sync records are kept, "" where there is no home.
-func (a *app) stateDir() string { return StateDir(a.parts.Environ) }
+func (e *environment) stateDir() string { return StateDir(e.lines) }
 
 // StateDir is bulkhead's folder for what outlives a run: $XDG_STATE_HOME/bulkhead, else below the home folder; "" where
 // there is none.
 func StateDir(env []string) string {
-	e := environ(env)
+	e := variables(env)
 	switch {
 	case e["XDG_STATE_HOME"] != "":
 		return filepath.Join(e["XDG_STATE_HOME"], "bulkhead")
@@ -35,10 +35,10 @@ func StateDir(env []string) string {
 }
 
 // socketPath is where the control socket of a project is.
-func (a *app) socketPath(project string) string {
+func (e *environment) socketPath(project string) string {
 	temp := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%d", os.Getuid()))
 	dir := temp
-	if run := a.env["XDG_RUNTIME_DIR"]; run != "" {
+	if run := e.get("XDG_RUNTIME_DIR"); run != "" {
 		dir = filepath.Join(run, "bulkhead")
 	}
 	sum := sha256.Sum256([]byte(project))
@@ -54,10 +54,9 @@ func (a *app) socketPath(project string) string {
 // errRunning means that another process holds a project.
 var errRunning = errors.New("another bulkhead runs it already; see it with `bulkhead ps` and `bulkhead logs -f`, or end that one first")
 
-// claim makes this process the one that runs a project: it takes its lock, and listens on its control socket. A socket that a
-// killed process left behind is replaced. release gives both back.
-func (a *app) claim(project string) (l net.Listener, release func(), err error) {
-	path := a.socketPath(project)
+// claim makes this process the one that runs a project: it takes its lock, and listens on path, its control socket. A socket that a
+// killed process left behind is replaced. release returns both.
+func claim(path, project string) (l net.Listener, release func(), err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the folder of the control socket: %w", err)
@@ -97,7 +96,7 @@ func (a *app) claim(project string) (l net.Listener, release func(), err error) 
 	return l, free, nil
 }
 
-// takeLock takes the lock of a project: errRunning when another process has it. The system gives it up when its holder dies, which it
+// takeLock takes the lock of a project: errRunning when another process has it. The system releases it when its holder dies, which it
 // does not do with a socket. free removes the file.
 func takeLock(path string) (free func(), err error) {
 	for {

@@ -29,14 +29,14 @@ func (s *session) progress() (rest func()) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
 	g := &group{ctx: ctx}
 	g.Go("progress", func(ctx context.Context) error {
-		p := &progress{out: newPrinter(s.a.parts.Stderr), steps: map[string]bool{}, waits: map[string]string{}, last: time.Now()}
+		p := &progress{out: newPrinter(s.a.console.stderr), steps: map[string]bool{}, waits: map[string]string{}, last: time.Now()}
 		p.run(ctx, s.e)
 		return nil
 	})
 	return func() {
 		stop()
 		if err := g.Wait(); err != nil {
-			s.a.complain(err.Error())
+			s.a.console.printError(err.Error())
 		}
 	}
 }
@@ -131,7 +131,7 @@ func waiting(n *engine.Snapshot) []string {
 }
 
 // follow prints the events of a running `up` on stderr until the returned function is called.
-func (a *app) follow(ctx context.Context, c *client) (rest func()) {
+func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 	ctx, stop := context.WithCancel(ctx)
 	g := &group{ctx: ctx}
 	started := make(chan struct{})
@@ -147,13 +147,13 @@ func (a *app) follow(ctx context.Context, c *client) (rest func()) {
 		}
 		g.Go("progress lines", func(context.Context) error {
 			defer resp.Body.Close()
-			out := newPrinter(a.parts.Stderr)
+			events := newPrinter(out.stderr)
 			lines := bufio.NewScanner(resp.Body)
 			lines.Buffer(nil, 1<<20)
 			for lines.Scan() {
 				var rec struct{ Text string }
 				if json.Unmarshal(lines.Bytes(), &rec) == nil && rec.Text != "" {
-					out.text(rec.Text)
+					events.text(rec.Text)
 				}
 			}
 			return nil // it ends with ctx, or with the running up
@@ -165,7 +165,7 @@ func (a *app) follow(ctx context.Context, c *client) (rest func()) {
 		// What the command led to is on its way; its answer may have been quicker.
 		time.AfterFunc(100*time.Millisecond, stop)
 		if err := g.Wait(); err != nil {
-			a.complain(err.Error())
+			out.printError(err.Error())
 		}
 	}
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -42,81 +41,97 @@ type psPort struct {
 	Protocol  string `json:"protocol"`
 }
 
-func (a *app) psCommand() *cobra.Command {
-	var asJSON, all, quiet bool
+type psVerb struct {
+	app                *app
+	asJSON, all, quiet bool
+}
+
+func (v *psVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "ps [SERVICE…]",
 		Short:             "List the project's containers",
-		ValidArgsFunction: a.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			ctx := cmd.Context()
-			name, p, err := a.find(ctx)
-			if err != nil {
-				return err
-			}
-			if err := known(p, services); err != nil {
-				return err
-			}
-			if err := a.connect(ctx); err != nil {
-				return err
-			}
-			ctx, explain := a.attended(ctx, name, nil)
-			rows, err := a.rows(ctx, name, p, all)
-			if err = explain(err); err != nil {
-				return err
-			}
-			if len(services) > 0 {
-				rows = slices.DeleteFunc(rows, func(r psRow) bool { return !slices.Contains(services, r.Service) })
-			}
-			switch {
-			case asJSON:
-				return a.printJSON(rows)
-			case quiet:
-				for _, r := range rows {
-					if _, err := fmt.Fprintln(a.parts.Stdout, r.ContainerID); err != nil {
-						return err
-					}
-				}
-				return nil
-			}
-			return printTable(a.parts.Stdout, rows)
-		},
+		ValidArgsFunction: v.app.loader.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON array")
-	c.Flags().BoolVarP(&all, "all", "a", false, "services that have no container too")
-	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "container ids only")
+	c.Flags().BoolVar(&v.asJSON, "json", false, "one JSON array")
+	c.Flags().BoolVarP(&v.all, "all", "a", false, "services that have no container too")
+	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "container ids only")
 	exclusive(c, "json", "quiet")
 	return c
 }
 
+func (v *psVerb) run(ctx context.Context, services []string) error {
+	name, p, err := v.app.loader.find(ctx)
+	if err != nil {
+		return err
+	}
+	if err := known(p, services); err != nil {
+		return err
+	}
+	if err := v.app.conn.connect(ctx); err != nil {
+		return err
+	}
+	ctx, explain := v.app.conn.attended(ctx, name, nil)
+	q := &listing{conn: v.app.conn, env: v.app.env, name: name, p: p, all: v.all}
+	rows, err := q.rows(ctx)
+	if err = explain(err); err != nil {
+		return err
+	}
+	if len(services) > 0 {
+		rows = slices.DeleteFunc(rows, func(r psRow) bool { return !slices.Contains(services, r.Service) })
+	}
+	out := v.app.console
+	switch {
+	case v.asJSON:
+		return out.printJSON(rows)
+	case v.quiet:
+		for _, r := range rows {
+			if _, err := fmt.Fprintln(out.stdout, r.ContainerID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return printTable(out.stdout, rows)
+}
+
+// listing asks for the replicas of a project.
+type listing struct {
+	conn *connection
+	env  *environment
+	name string
+	p    *project.Project // nil where there is only a name
+	all  bool             // services without a container too
+}
+
 // rows lists the project's replicas: from a running `up` where there is one, else from the engine. Labels and names of containers are
 // anybody's: the rows are clean.
-func (a *app) rows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
-	rows, err := a.foreignRows(ctx, name, p, all)
+func (q *listing) rows(ctx context.Context) ([]psRow, error) {
+	rows, err := q.fetch(ctx)
 	return logs.CleanAll(rows), err
 }
 
-func (a *app) foreignRows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
-	if err := a.connect(ctx); err != nil {
+func (q *listing) fetch(ctx context.Context) ([]psRow, error) {
+	if err := q.conn.connect(ctx); err != nil {
 		return nil, err
 	}
-	if c := a.dial(ctx, name); c != nil {
+	if c := q.conn.dial(ctx, q.name); c != nil {
 		rows, err := c.snapshot(ctx)
-		if !all {
+		if !q.all {
 			rows = slices.DeleteFunc(rows, func(r psRow) bool { return r.ContainerID == "" })
 		}
 		return rows, err
 	}
-	return a.directRows(ctx, name, p, all)
+	return q.direct(ctx)
 }
 
-// directRows asks the engine. What only bulkhead knows comes from its state folder.
-func (a *app) directRows(ctx context.Context, name string, p *project.Project, all bool) ([]psRow, error) {
-	instances, err := a.rt.Instances(ctx, name)
+// direct asks the engine. What only bulkhead knows comes from its state folder.
+func (q *listing) direct(ctx context.Context) ([]psRow, error) {
+	instances, err := q.conn.rt.Instances(ctx, q.name)
 	if err != nil {
-		return nil, fmt.Errorf("list the containers of %s: %w", name, err)
+		return nil, fmt.Errorf("list the containers of %s: %w", q.name, err)
 	}
-	generations := journal.Generations(a.stateDir(), a.info.ID, name)
+	generations := journal.Generations(q.env.stateDir(), q.conn.info.ID, q.name)
 	rows := []psRow{}
 	for _, in := range instances {
 		if in.State == engine.StateExited || in.State == engine.StateCreated {
@@ -132,8 +147,8 @@ func (a *app) directRows(ctx context.Context, name string, p *project.Project, a
 		}
 		rows = append(rows, r)
 	}
-	if all && p != nil {
-		for _, s := range p.Services {
+	if q.all && q.p != nil {
+		for _, s := range q.p.Services {
 			if !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == s.Name }) {
 				rows = append(rows, psRow{Service: s.Name, Replica: 1, State: engine.StateWaiting.String(), Health: engine.HealthNone.String(), Image: s.Image, Ports: []psPort{}})
 			}
@@ -266,14 +281,4 @@ func took(d time.Duration) string {
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-}
-
-// printJSON prints a value, indented.
-func (a *app) printJSON(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write json: %w", err)
-	}
-	_, err = fmt.Fprintf(a.parts.Stdout, "%s\n", escaped(b))
-	return err
 }

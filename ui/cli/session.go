@@ -80,13 +80,13 @@ type session struct {
 
 // open claims the project and starts an engine for it. A signal stops the project where signals says so. Callers go on with run.
 func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, load func(context.Context) (*project.Project, error), signals bool) (*session, error) {
-	l, release, err := a.claim(p.Name)
+	l, release, err := claim(a.env.socketPath(p.Name), p.Name)
 	if err != nil {
 		return nil, err
 	}
-	o.Runtime, o.Builder, o.Project = a.rt, a.builder, p
+	o.Runtime, o.Builder, o.Project = a.conn.rt, a.conn.builder, p
 	if o.StateDir == "" {
-		o.StateDir = a.stateDir()
+		o.StateDir = a.env.stateDir()
 	}
 	if !o.NoWatch {
 		o.Load = func(ctx context.Context) (*project.Project, error) { return reloaded(ctx, load) }
@@ -98,12 +98,12 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, lo
 	if signals {
 		s.signalled = a.interrupts.first
 	}
-	if a.env["GOGC"] == "" && a.env["GOMEMLIMIT"] == "" {
+	if a.env.get("GOGC") == "" && a.env.get("GOMEMLIMIT") == "" {
 		stop := keepGarbageLow(s.e.Logs().Bytes)
 		s.release = func() { stop(); release() }
 	}
 	var once sync.Once
-	c := &control{e: s.e, rt: a.rt, hello: a.hello(p.Name), downs: func() { once.Do(func() { close(s.downed) }) }}
+	c := &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), downs: func() { once.Do(func() { close(s.downed) }) }}
 	s.tasks.Go("control socket", func(ctx context.Context) error { return c.serve(ctx, l) })
 	s.tasks.Go("engine", func(ctx context.Context) error {
 		defer close(s.ran)
@@ -185,7 +185,7 @@ func (s *session) print() (rest func()) {
 	rest = func() {
 		stop()
 		if err := streams.Wait(); err != nil {
-			s.a.complain(err.Error())
+			s.a.console.printError(err.Error())
 		}
 	}
 	many := map[string]bool{}
@@ -228,7 +228,7 @@ func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs
 	}
 }
 
-// buildOutput gives the last words of the build that a record is about.
+// buildOutput returns the last lines of the build that a record is about.
 func (s *session) buildOutput(r engine.Record) []string {
 	builds := s.e.Snapshot().Builds
 	for i := len(builds) - 1; i >= 0; i-- {

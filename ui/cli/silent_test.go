@@ -15,7 +15,7 @@ import (
 	"bulkhead/engine/project"
 )
 
-// silentRuntime takes questions and does not answer them until it is told to.
+// silentRuntime takes questions and does not answer them unless answers is set.
 type silentRuntime struct {
 	engine.Runtime
 	answers   bool
@@ -50,19 +50,21 @@ func (b *lockedBuffer) String() string {
 
 func newTestApp(rt engine.Runtime) (*app, *lockedBuffer) {
 	errs := &lockedBuffer{}
-	return &app{parts: Parts{Stderr: errs}, interrupts: newInterrupts(), rt: rt}, errs
+	a := newApp(Parts{Stderr: errs})
+	a.conn.rt = rt
+	return a, errs
 }
 
 func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
-		a.parts.Connect = func(ctx context.Context, found, _ func(string)) (engine.Runtime, container.Builder, error) {
+		a.conn.open = func(ctx context.Context, found, _ func(string)) (engine.Runtime, container.Builder, error) {
 			found("unix:///some.sock")
 			<-ctx.Done()
 			return nil, nil, ctx.Err()
 		}
 		done := make(chan error, 1)
-		go func() { done <- a.connect(t.Context()) }()
+		go func() { done <- a.conn.connect(t.Context()) }()
 		time.Sleep(slowAnswer)
 		synctest.Wait()
 		if got := errs.String(); got != "bulkhead: waiting for the Docker engine at unix:///some.sock\n" {
@@ -78,12 +80,12 @@ func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
-		a.parts.Connect = func(ctx context.Context, _, _ func(string)) (engine.Runtime, container.Builder, error) {
+		a.conn.open = func(ctx context.Context, _, _ func(string)) (engine.Runtime, container.Builder, error) {
 			<-ctx.Done()
 			return nil, nil, ctx.Err()
 		}
 		began := time.Now()
-		_ = a.connecting(t.Context())(errors.New("the file does not load"))
+		_ = a.conn.connecting(t.Context())(errors.New("the file does not load"))
 		if time.Since(began) != 0 || errs.String() != "" {
 			t.Errorf("it waited %s, stderr %q", time.Since(began), errs.String())
 		}
@@ -93,8 +95,8 @@ func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 func TestVerbWhoseEngineFallsSilentEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(&silentRuntime{})
-		a.found("unix:///some.sock")
-		ctx, explain := a.attended(t.Context(), "shop", nil)
+		a.conn.found("unix:///some.sock")
+		ctx, explain := a.conn.attended(t.Context(), "shop", nil)
 		<-ctx.Done() // as a call of the engine does
 		err := explain(ctx.Err())
 		if code, _ := exitCode(err); code != exitNoEngine {
@@ -110,7 +112,7 @@ func TestVerbThatIsInterruptedIsNotBlamedOnTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := newTestApp(&silentRuntime{})
 		parent, cancel := context.WithCancel(t.Context())
-		ctx, explain := a.attended(parent, "shop", nil)
+		ctx, explain := a.conn.attended(parent, "shop", nil)
 		time.Sleep(10 * time.Second)
 		cancel()
 		if err := explain(ctx.Err()); !errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrNoEngine) {
@@ -129,7 +131,7 @@ func TestStopVerbSaysWhoItWaitsFor(t *testing.T) {
 		a, errs := newTestApp(rt)
 		twenty := 20 * time.Second
 		cmd := engine.Command{Verb: engine.VerbStop, Services: []string{"web", "db"}, Grace: &twenty}
-		_, explain := a.attended(t.Context(), "shop", a.stops("shop", nil, cmd))
+		_, explain := a.conn.attended(t.Context(), "shop", (&action{app: a, name: "shop", cmd: cmd}).stopNotices())
 		time.Sleep(3500 * time.Millisecond) // two looks with the same answer are one line
 		rt.instances = []engine.Instance{one("db", 2), one("other", 1)}
 		time.Sleep(2 * time.Second)

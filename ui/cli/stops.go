@@ -5,28 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
 )
 
-// stops gives what says who a verb waits for that stops containers, each time somebody has ended; nil for other verbs.
-func (a *app) stops(name string, p *project.Project, cmd engine.Command) func([]engine.Instance) {
-	if !stopsContainers(cmd.Verb) {
+// stopNotices returns what prints whom a verb waits for that stops containers, each time one of them has ended; nil for other verbs.
+func (x *action) stopNotices() func([]engine.Instance) {
+	if !stopsContainers(x.cmd.Verb) {
 		return nil
 	}
 	began := time.Now()
 	var before []string
 	return func(instances []engine.Instance) {
-		names := waitedFor(p, cmd, instances, began)
+		names := waitedFor(x.p, x.cmd, instances, began)
 		if len(names) == 0 || before != nil && len(names) >= len(before) {
 			return
 		}
 		before = names
-		a.waiting(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(cmd.Verb), name, some(names),
-			graceText(graceOf(p, cmd.Grace, names))))
+		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(x.cmd.Verb), x.name, some(names),
+			graceText(graceOf(x.p, x.cmd.Grace, names))))
 	}
 }
 
@@ -51,14 +50,10 @@ func waitedFor(p *project.Project, cmd engine.Command, instances []engine.Instan
 	return names
 }
 
-// interruptedStop words the end of a verb that a signal ended while it stopped containers: their stop signal has been sent.
-func interruptedStop(name string, cmd engine.Command, err error) error {
-	if !errors.Is(err, context.Canceled) || !stopsContainers(cmd.Verb) {
+// interrupted words the end of a verb that a signal ended while it stopped containers: their stop signal has been sent.
+func (x *action) interrupted(err error) error {
+	if !errors.Is(err, context.Canceled) || !stopsContainers(x.cmd.Verb) {
 		return err
 	}
-	what := strings.TrimSpace(string(cmd.Verb) + " " + strings.Join(cmd.Services, " "))
-	if len(cmd.Services) == 0 {
-		what += " " + name
-	}
-	return &exit{code: exitFailed, err: fmt.Errorf("%s: interrupted; what was told to stop goes on stopping, `bulkhead ps` shows it", what)}
+	return &exit{code: exitFailed, err: fmt.Errorf("%s: interrupted; what was asked to stop goes on stopping, `bulkhead ps` shows it", x.what())}
 }

@@ -27,8 +27,8 @@ const (
 )
 
 // tour shows the main things in a minute or so, in text, and leaves nothing behind.
-func (a *app) tour(ctx context.Context) (err error) {
-	if err := a.connect(ctx); err != nil {
+func (v *demoVerb) tour(ctx context.Context) (err error) {
+	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
 	temp, err := os.MkdirTemp("", "bulkhead-tour-")
@@ -40,30 +40,30 @@ func (a *app) tour(ctx context.Context) (err error) {
 			err = fmt.Errorf("demo: %w", rm)
 		}
 	}()
-	say := tourPrinter(a)
-	for _, f := range a.engineFindings(nil) {
+	say := v.say
+	for _, f := range engineFindings(v.app.conn.info, nil) {
 		say(f.what, "%s", f.text)
 	}
-	v, noGo := goVersion(ctx)
+	release, noGo := goVersion(ctx)
 	dir := filepath.Join(temp, "shop")
 	if err := unpack(dir, noGo == nil); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	if noGo == nil {
-		say("go", "%s: the programs are built on this machine", v)
+		say("go", "%s: the programs are built on this machine", release)
 	} else {
 		say("go", "not on this machine: the programs are built in the golang image")
 	}
-	gateway, err := a.shop(dir, tourProject)
+	gateway, err := v.shop(dir, tourProject)
 	if err != nil {
 		return err
 	}
-	p, err := project.Load(ctx, a.options())
+	p, err := project.Load(ctx, v.app.loader.options())
 	if err != nil {
 		return err
 	}
 	// What the tour learns of its containers goes with them.
-	s, err := a.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, a.load, true)
+	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, v.app.loader.load, true)
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}
@@ -77,7 +77,7 @@ func (a *app) tour(ctx context.Context) (err error) {
 		ended = time.Now()
 		return DownVolumes, err
 	})
-	left, look := a.leftovers(context.WithoutCancel(ctx), p.Name)
+	left, look := leftovers(context.WithoutCancel(ctx), v.app.conn.rt, p.Name)
 	switch {
 	case err != nil:
 		return fmt.Errorf("demo: %w", err)
@@ -90,23 +90,22 @@ func (a *app) tour(ctx context.Context) (err error) {
 	return nil
 }
 
-func tourPrinter(a *app) func(what, format string, args ...any) {
-	return func(what, format string, args ...any) {
-		fmt.Fprintf(a.parts.Stdout, "%-9s %s\n", what, clean(fmt.Sprintf(format, args...))) // the tour goes on when nobody reads
-	}
+// say prints a line of the tour, which goes on when nobody reads it.
+func (v *demoVerb) say(what, format string, args ...any) {
+	fmt.Fprintf(v.app.console.stdout, "%-9s %s\n", what, clean(fmt.Sprintf(format, args...)))
 }
 
 // leftovers names what of a project is still on the engine.
-func (a *app) leftovers(ctx context.Context, name string) ([]string, error) {
+func leftovers(ctx context.Context, rt engine.Runtime, name string) ([]string, error) {
 	var left []string
-	instances, err := a.rt.Instances(ctx, name)
+	instances, err := rt.Instances(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	for _, in := range instances {
 		left = append(left, "container "+in.Name)
 	}
-	images, err := container.Completed(a.rt).ProjectImages(ctx, name, true)
+	images, err := container.Completed(rt).ProjectImages(ctx, name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +138,7 @@ func (t *tour) walk(ctx context.Context) error {
 	})
 	if err := s.e.WaitUp(ctx, engine.Wait{Ready: true}); err != nil {
 		if up := new(engine.UpError); errors.As(err, &up) {
-			s.a.quote(lastWords(ctx, s.a.rt, s.e.Snapshot(), up.Failures[0]))
+			s.a.console.printLines(lastWords(ctx, s.a.conn.rt, s.e.Snapshot(), up.Failures[0]))
 		}
 		return fmt.Errorf("up: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +15,11 @@ import (
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
+
+type upVerb struct {
+	app   *app
+	flags upFlags
+}
 
 // upFlags are the flags of up.
 type upFlags struct {
@@ -31,8 +35,8 @@ type upFlags struct {
 	logSize             string
 }
 
-func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
-	fs := c.Flags()
+func (v *upVerb) addFlags(c *cobra.Command) {
+	fs, f := c.Flags(), &v.flags
 	fs.BoolVar(&f.plain, "plain", false, "no screen: log lines after the name of their service, and a line for each event")
 	fs.BoolVar(&f.json, "json", false, "no screen: a JSON object a line")
 	fs.BoolVarP(&f.detach, "detach", "d", false, "start what has to be started and leave it running; with --json the list of ps in the end")
@@ -41,7 +45,7 @@ func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
 	fs.BoolVar(&f.build, "build", false, "build the images even if they are there")
 	fs.BoolVar(&f.noBuild, "no-build", false, "build nothing; a missing image is an error")
 	fs.BoolVar(&f.removeOrphans, "remove-orphans", false, "remove containers of services that the file does not name")
-	fs.BoolVar(&f.recreate, "force-recreate", false, "make all containers anew")
+	fs.BoolVar(&f.recreate, "force-recreate", false, "replace all containers")
 	fs.BoolVar(&f.leave, "leave", false, "leave the project running when this ends")
 	fs.BoolVar(&f.noColor, "no-color", false, "with --plain: no colours")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "with --plain: the time before each log line")
@@ -57,17 +61,16 @@ func (a *app) addUpFlags(c *cobra.Command, f *upFlags) {
 	exclusive(c, "leave", "detach")
 }
 
-func (a *app) upCommand() *cobra.Command {
-	f := &upFlags{}
+func (v *upVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up [SERVICE…]",
 		Short: "Run the project: on the screen, or as text where there is no terminal",
 		Long: `Run the project, or the named services and what they depend on: on the screen where stdin and stdout are terminals, else
 as with --plain. Ctrl+c, SIGTERM and SIGHUP stop it in reverse dependency order; a second one, a second later or more, kills.`,
-		ValidArgsFunction: a.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return a.up(cmd, f, services) },
+		ValidArgsFunction: v.app.loader.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
 	}
-	a.addUpFlags(c, f)
+	v.addFlags(c)
 	return c
 }
 
@@ -77,67 +80,70 @@ var (
 	errDowned = errors.New("the project was taken down from another terminal")
 )
 
-func (a *app) up(cmd *cobra.Command, f *upFlags, services []string) error {
-	ctx := cmd.Context()
+func (v *upVerb) run(ctx context.Context, services []string) error {
+	f, out := &v.flags, v.app.console
 	f.detach = f.detach || f.ready
-
-	opts := a.options()
+	opts := v.app.loader.options()
 	opts.Services = services
 	var err error
 	if opts.Scale, err = scales(f.scale); err != nil {
 		return err
 	}
-	keep, err := a.logSize(f.logSize)
+	keep, err := v.logSize()
 	if err != nil {
 		return err
 	}
-	connected := a.connecting(ctx)
+	connected := v.app.conn.connecting(ctx)
 	p, err := project.Load(ctx, opts)
 	noEngine := connected(err)
 	if err != nil {
 		return err
 	}
-	_, in := terminal(a.parts.Stdin)
-	_, out := terminal(a.parts.Stdout)
-	screen := in && out && a.env["TERM"] != "dumb" && !f.plain && !f.json && !f.detach
+	screen := out.interactive() && v.app.env.get("TERM") != "dumb" && !f.plain && !f.json && !f.detach
 	if !screen {
-		a.warn(p)
+		out.printWarnings(p)
 	}
 	if noEngine != nil {
 		return noEngine
 	}
-	if c := a.dial(ctx, p.Name); c != nil {
-		if f.detach {
-			ctx, explain := a.attended(ctx, p.Name, nil)
-			return explain(a.upThrough(ctx, c, p, f, services))
+	if c := v.app.conn.dial(ctx, p.Name); c != nil {
+		if !f.detach {
+			return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
 		}
-		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+		ctx, explain := v.app.conn.attended(ctx, p.Name, nil)
+		return explain((&remoteUp{app: v.app, client: c, p: p, f: f, services: services}).run(ctx))
 	}
 	o := f.engineOptions()
 	o.Logs = logs.New(logs.Options{ServiceBytes: keep})
 	if !screen {
-		o.LogTail = -1 // what was said before is `bulkhead logs`' matter
+		o.LogTail = -1 // lines from before this run are for `bulkhead logs`
 	}
-	o.Ignore = ownOutput(a.parts.Stdout, a.parts.Stderr)
-	s, err := a.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, true)
+	o.Ignore = ownOutput(out.stdout, out.stderr)
+	s, err := v.app.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, true)
 	if err != nil {
 		return fmt.Errorf("up %s: %w", p.Name, err)
 	}
 	s.keep = f.leave
-	switch {
-	case screen:
+	if screen {
 		return s.run(s.screen)
-	case f.detach:
+	}
+	return v.withoutScreen(s)
+}
+
+// withoutScreen runs a session detached, or as text or JSON.
+func (v *upVerb) withoutScreen(s *session) error {
+	f, out := &v.flags, v.app.console
+	if f.detach {
 		return s.run(func(ctx context.Context) (Outcome, error) {
-			ctx, explain := a.attended(ctx, p.Name, nil)
+			ctx, explain := v.app.conn.attended(ctx, s.p.Name, nil)
 			o, err := s.detach(ctx, f)
 			return o, explain(err)
 		})
 	}
-	s.printer = newPrinter(a.parts.Stdout)
+	s.printer = newPrinter(out.stdout)
 	s.printer.json, s.printer.stamps = f.json, f.stamps
-	s.printer.colour = a.colours() && !f.noColor
-	s.printer.width = nameWidth(p)
+	s.printer.colour = out.colours() && !f.noColor
+	s.printer.width = nameWidth(s.p)
 	return s.run(func(ctx context.Context) (Outcome, error) { return s.stream(ctx, time.Duration(f.wait)) })
 }
 
@@ -154,11 +160,11 @@ func (f *upFlags) engineOptions() engine.Options {
 }
 
 // logSize is how many bytes of each service's log are kept: the flag's, else the person's setting, else 0 for the default.
-func (a *app) logSize(flag string) (int64, error) {
-	text, what := flag, "--log-size"
-	if text == "" && a.parts.LogSize != nil {
+func (v *upVerb) logSize() (int64, error) {
+	text, what := v.flags.logSize, "--log-size"
+	if text == "" && v.app.logSize != nil {
 		var err error
-		if text, err = a.parts.LogSize(); err != nil {
+		if text, err = v.app.logSize(); err != nil {
 			return 0, &exit{code: exitUsage, err: err}
 		}
 		what = "log_size"
@@ -173,7 +179,7 @@ func (a *app) logSize(flag string) (int64, error) {
 	return n, nil
 }
 
-// ownOutput tells the files that our output is redirected to: in a build context each line of it would be a change.
+// ownOutput recognizes the files that our output is redirected to: in a build context each line of it would be a change.
 func ownOutput(streams ...any) func(path string) bool {
 	var own []os.FileInfo
 	for _, s := range streams {
@@ -195,20 +201,6 @@ func ownOutput(streams ...any) func(path string) bool {
 	}
 }
 
-// scales reads SERVICE=N.
-func scales(list []string) (map[string]int, error) {
-	out := map[string]int{}
-	for _, s := range list {
-		name, count, ok := strings.Cut(s, "=")
-		n, err := strconv.Atoi(count)
-		if !ok || name == "" || err != nil || n < 0 {
-			return nil, usagef("scale %s: write SERVICE=N, as web=2", s)
-		}
-		out[name] = n
-	}
-	return out, nil
-}
-
 // nameWidth is how wide the names before log lines are.
 func nameWidth(p *project.Project) int {
 	w := 0
@@ -224,9 +216,9 @@ func nameWidth(p *project.Project) int {
 
 // screen shows the screen until the user leaves it.
 func (s *session) screen(ctx context.Context) (Outcome, error) {
-	o, err := s.a.parts.Screen(ctx, s.e, version())
+	o, err := s.a.screen(ctx, s.e, version())
 	if err == nil && o == Leave && ctx.Err() == nil {
-		fmt.Fprintf(s.a.parts.Stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
+		fmt.Fprintf(s.a.console.stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
 	}
 	return o, err
 }
@@ -238,7 +230,7 @@ func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, erro
 		if errors.As(s.e.WaitUp(ctx, engine.Wait{Ready: true, Limit: wait}), &up) {
 			for _, f := range up.Failures {
 				if f.Late { // what else went wrong is printed as an event
-					s.a.complain(fmt.Sprintf("up %s: %s", s.p.Name, f.Err))
+					s.a.console.printError(fmt.Sprintf("up %s: %s", s.p.Name, f.Err))
 				}
 			}
 		}

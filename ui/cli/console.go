@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/charmbracelet/x/term"
+
+	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
+)
+
+// console is the streams of one run: what a person types, and what is written
+// to where a person or a script reads. Its methods may be called from any
+// goroutine. Writes to stderr whose reader has gone are dropped.
+type console struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	env    *environment
+}
+
+// newConsole puts a guard before both output streams.
+func newConsole(in io.Reader, out, errs io.Writer, env *environment) *console {
+	return &console{stdin: in, stdout: &guard{w: out}, stderr: &guard{w: errs}, env: env}
+}
+
+// printError prints one line on stderr.
+func (c *console) printError(text string) {
+	fmt.Fprintf(c.stderr, "bulkhead: %s\n", oneLine(text))
+}
+
+// printWarning prints one line on stderr, marked as a warning.
+func (c *console) printWarning(text string) { c.printError("warning: " + text) }
+
+// printWarnings prints what a project's files ask for in vain.
+func (c *console) printWarnings(p *project.Project) {
+	for _, w := range p.Warnings {
+		c.printWarning(w.String())
+	}
+}
+
+// notify prints one line on stderr and does not wait for its reader.
+func (c *console) notify(text string) {
+	go func() { _ = guarded("print", func() error { c.printError(text); return nil }) }()
+}
+
+// printLines prints the last lines of a service on stderr. They are clean already.
+func (c *console) printLines(lines []string) {
+	for _, l := range lines {
+		fmt.Fprintln(c.stderr, l)
+	}
+}
+
+// printJSON prints a value on stdout, indented.
+func (c *console) printJSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write json: %w", err)
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s\n", escaped(b))
+	return err
+}
+
+// colours says whether text for people is coloured.
+func (c *console) colours() bool {
+	_, ok := terminal(c.stdout)
+	return ok && c.env.get("NO_COLOR") == "" && c.env.get("TERM") != "dumb"
+}
+
+// interactive says whether stdin and stdout are terminals.
+func (c *console) interactive() bool {
+	_, in := terminal(c.stdin)
+	_, out := terminal(c.stdout)
+	return in && out
+}
+
+// terminal returns the file descriptor of a stream that is a terminal.
+func terminal(stream any) (fd uintptr, ok bool) {
+	if g, ok := stream.(*guard); ok {
+		stream = g.w
+	}
+	f, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(f.Fd()) {
+		return 0, false
+	}
+	return f.Fd(), true
+}
+
+// oneLine makes one line of a text of several, safe for a terminal.
+func oneLine(s string) string {
+	return logs.CleanLine(s)
+}
