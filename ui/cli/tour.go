@@ -40,21 +40,8 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 			err = fmt.Errorf("demo: %w", rm)
 		}
 	}()
-	say := v.say
-	for _, f := range engineFindings(v.app.conn.info, nil) {
-		say(f.what, "%s", f.text)
-	}
-	release, noGo := goVersion(ctx)
 	dir := filepath.Join(temp, "shop")
-	if err := unpack(dir, noGo == nil); err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	if noGo == nil {
-		say("go", "%s: the programs are built on this machine", release)
-	} else {
-		say("go", "not on this machine: the programs are built in the golang image")
-	}
-	gateway, err := v.shop(dir, tourProject)
+	gateway, err := v.prepare(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -68,7 +55,7 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}
 	s.whenSignalled, s.images = DownVolumes, true
-	t := &tour{s: s, say: say, dir: dir, home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
+	t := &tour{s: s, say: v.say, dir: dir, home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
 	ended := time.Now()
 	err = s.run(func(ctx context.Context) (Outcome, error) {
 		ctx, cancel := context.WithTimeout(ctx, tourPatient)
@@ -86,8 +73,26 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	case len(left) > 0:
 		return fmt.Errorf("demo: left behind: %s; `bulkhead -p %s down -v --rmi local` removes it", strings.Join(left, ", "), p.Name)
 	}
-	say("down", "containers, networks, volumes and images removed in %s; nothing is left", took(time.Since(ended)))
+	v.say("down", "containers, networks, volumes and images removed in %s; nothing is left", took(time.Since(ended)))
 	return nil
+}
+
+// prepare says what the tour runs on and unpacks the shop. It returns the
+// gateway's port.
+func (v *demoVerb) prepare(ctx context.Context, dir string) (gateway int, err error) {
+	for _, f := range engineFindings(v.app.conn.info, nil) {
+		v.say(f.what, "%s", f.text)
+	}
+	release, noGo := goVersion(ctx)
+	if err := unpack(dir, noGo == nil); err != nil {
+		return 0, fmt.Errorf("demo: %w", err)
+	}
+	if noGo == nil {
+		v.say("go", "%s: the programs are built on this machine", release)
+	} else {
+		v.say("go", "not on this machine: the programs are built in the golang image")
+	}
+	return v.shop(dir, tourProject)
 }
 
 // say prints a line of the tour, which goes on when nobody reads it.
