@@ -52,12 +52,15 @@ func runCommand(ctx context.Context, environ []string, input, name string, args 
 	return strings.TrimSpace(string(out)), err
 }
 
-// copyText copies a text by every way there is, aside, and says which it took; gather gives the text and what it is ("copied 3
+// clipboard copies text to where the person can paste it.
+type clipboard struct{ e *env }
+
+// copy copies a text by every way there is, aside, and says which it took; gather returns the text and what it is ("copied 3
 // lines"). The ways: OSC 52 through the terminal, which may be on another
 // machine; the command of this one's desktop; and for lines a file, since neither of the first two tells whether it worked.
-func (m *Model) copyText(gather func() (text, done string), file string) tea.Cmd {
-	environ, run := m.opts.Environ, m.opts.run
-	return m.jobs.do("copy", func(ctx context.Context) tea.Msg {
+func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd {
+	environ, run := c.e.opts.Environ, c.e.opts.run
+	return c.e.jobs.do("copy", func(ctx context.Context) tea.Msg {
 		text, done := gather()
 		msg := copiedMsg{done: done}
 		if text == "" {
@@ -75,9 +78,9 @@ func (m *Model) copyText(gather func() (text, done string), file string) tea.Cmd
 		} else {
 			msg.hint = "too long for the terminal's OSC 52"
 		}
-		for _, c := range clipboardCommands(env) {
-			if _, err := run(ctx, environ, text, c[0], c[1:]...); err == nil {
-				msg.ways = append(msg.ways, c[0])
+		for _, cmd := range clipboardCommands(env) {
+			if _, err := run(ctx, environ, text, cmd[0], cmd[1:]...); err == nil {
+				msg.ways = append(msg.ways, cmd[0])
 				break
 			}
 		}
@@ -139,28 +142,31 @@ func clipboardCommands(env func(string) string) [][]string {
 	return out
 }
 
-// copied sends what goes through the terminal, and says where all went.
-func (m *Model) copied(msg copiedMsg) tea.Cmd {
+// receive sends what goes through the terminal, and says where all went.
+func (c *clipboard) receive(m tea.Msg) (tea.Cmd, bool) {
+	msg, ok := m.(copiedMsg)
 	switch {
+	case !ok:
+		return nil, false
 	case msg.err != nil:
-		m.fail("copy: " + msg.err.Error())
-		return nil
+		c.e.status.fail("copy: " + msg.err.Error())
+		return nil, true
 	case len(msg.ways) == 0:
-		m.say("nothing to copy")
-		return nil
+		c.e.status.set("nothing to copy")
+		return nil, true
 	}
 	text := msg.done + " to " + strings.Join(msg.ways, ", ")
 	if msg.hint != "" {
 		text += "; " + msg.hint
 	}
-	m.say(text)
+	c.e.status.set(text)
 	switch {
 	case msg.text == "":
-		return nil
+		return nil, true
 	case msg.screen:
-		return tea.Raw(ansi.ScreenPassthrough(ansi.SetSystemClipboard(msg.text), screenChunk))
+		return tea.Raw(ansi.ScreenPassthrough(ansi.SetSystemClipboard(msg.text), screenChunk)), true
 	}
-	return tea.SetClipboard(msg.text)
+	return tea.SetClipboard(msg.text), true
 }
 
 // writeFresh writes a new file in place of the one that is there: in a folder that others write to, that may be a link.

@@ -58,7 +58,7 @@ func (c *Config) settings() []setting {
 	}
 }
 
-// LoadConfig reads a config file in YAML. A file that does not exist, and "", give the default. The error names the file, the
+// LoadConfig reads a config file in YAML. A file that does not exist, and "" mean the default. The error names the file, the
 // line where it is known, and what to write instead.
 func LoadConfig(path string) (Config, error) {
 	if path == "" {
@@ -123,16 +123,16 @@ func (c Config) check() error {
 			return &settingError{"log_size", "log_size: " + err.Error()}
 		}
 	}
-	_, err := newKeymap(c)
+	_, err := newKeymap(c, defaultActions())
 	return err
 }
 
 // KeysConfig prints all settings and the key map in the form of the config file: every action with its keys, those of c where it sets
 // them. It is YAML that LoadConfig reads. path is where the file belongs.
 func KeysConfig(c Config, path string) string {
-	km, err := newKeymap(c)
+	km, err := newKeymap(c, defaultActions())
 	if err != nil {
-		km, _ = newKeymap(Config{}) // the default map is checked by a test
+		km, _ = newKeymap(Config{}, defaultActions()) // the default map is checked by a test
 	}
 	if path == "" {
 		path = "bulkhead/config.yaml in $XDG_CONFIG_HOME"
@@ -192,9 +192,9 @@ type keymap struct {
 	byKey   map[string][]int // indices into actions, in their order
 }
 
-// newKeymap gives every action its keys.
-func newKeymap(c Config) (*keymap, error) {
-	km := &keymap{actions: allActions(), byKey: map[string][]int{}}
+// newKeymap binds actions to their keys.
+func newKeymap(c Config, actions []action) (*keymap, error) {
+	km := &keymap{actions: actions, byKey: map[string][]int{}}
 	known := map[string]bool{}
 	for i := range km.actions {
 		a := &km.actions[i]
@@ -229,13 +229,13 @@ func newKeymap(c Config) (*keymap, error) {
 	return km, nil
 }
 
-// find gives the action that a key means in a pane: the pane's own meaning first, then the one that holds everywhere.
-func (km *keymap) find(m *Model, key string, focus pane) *action {
+// find returns the action that a key means in a pane: the pane's own meaning first, then the one that holds everywhere.
+func (km *keymap) find(key string, focus paneID) *action {
 	var wide *action
 	for _, i := range km.byKey[key] {
 		a := &km.actions[i]
 		switch {
-		case a.where&focus == 0, a.ok != nil && !a.ok(m):
+		case a.where&focus == 0, !a.can():
 		case a.where != paneAny:
 			return a
 		default:

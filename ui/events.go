@@ -6,11 +6,17 @@ import (
 	"strings"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"bulkhead/engine"
 )
 
 // eventsPane lists what happened with its causes, the newest first.
 type eventsPane struct {
+	e     *env
+	line  *timeline // its cursor belongs to this pane
+	log   *logPane
+	svc   *servicesPane
 	at    int    // row of the cursor; 0 is the newest
 	seq   uint64 // of the record under the cursor; 0: stays on the newest
 	top   int
@@ -30,22 +36,53 @@ type event struct {
 	seq     uint64
 	time    time.Time
 	service string
+	replica int // 0 where the service has one
 	what    string
 	cause   string
 	tone    tone
 }
 
-// list gives the events, newest first.
-func (p *eventsPane) list(m *Model) []event {
-	if p.cache.events != nil && p.cache.seq == m.snap.Seq && p.cache.notes == len(m.notes) {
+func (p *eventsPane) id() paneID           { return paneEvents }
+func (p *eventsPane) refresh()             {}
+func (p *eventsPane) restyle()             {}
+func (p *eventsPane) title(int) string     { return strings.TrimSpace(p.newer()) }
+func (p *eventsPane) move(n int)           { p.at, p.seq, p.free = max(p.at+n, 0), 0, false } // render looks up what is under the cursor now
+func (p *eventsPane) scroll(n int) tea.Cmd { p.top, p.free = p.top+n, true; return nil }
+func (p *eventsPane) click(_, y int)       { p.at, p.seq, p.free = max(p.top+y, 0), 0, false }
+
+// back has the logs follow again, then the pane.
+func (p *eventsPane) back() bool {
+	switch {
+	case !p.line.cursor.IsZero():
+		p.line.cursor = time.Time{}
+		p.log.toEnd()
+	case p.at > 0:
+		p.at, p.seq, p.free = 0, 0, false
+	default:
+		return false
+	}
+	return true
+}
+
+// newer says that the cursor keeps newer events out of sight.
+func (p *eventsPane) newer() string {
+	if p.at == 0 {
+		return ""
+	}
+	return p.e.st.warn.s(fmt.Sprintf("%s newer, %s goes to them ", thousands(int64(p.at)), p.e.keyOf("back")))
+}
+
+// list returns the events, newest first.
+func (p *eventsPane) list() []event {
+	if p.cache.events != nil && p.cache.seq == p.e.snap.Seq && p.cache.notes == len(p.e.status.notes) {
 		return p.cache.events
 	}
-	out := make([]event, 0, len(m.snap.Records)+len(m.notes))
-	for i := range m.snap.Records {
-		r := &m.snap.Records[i]
+	out := make([]event, 0, len(p.e.snap.Records)+len(p.e.status.notes))
+	for i := range p.e.snap.Records {
+		r := &p.e.snap.Records[i]
 		e := event{seq: r.Seq, time: r.Time, service: r.Service, what: recordText(*r), cause: r.Cause, tone: recordTone(r)}
-		if r.Replica > 1 || r.Replica == 1 && m.replicas(r.Service) > 1 {
-			e.service = fmt.Sprintf("%s/%d", r.Service, r.Replica)
+		if r.Replica > 1 || r.Replica == 1 && p.e.snap.replicas(r.Service) > 1 {
+			e.replica = r.Replica
 		}
 		if r.Likely != nil {
 			e.cause = "likely cause: " + r.Likely.String()
@@ -55,20 +92,13 @@ func (p *eventsPane) list(m *Model) []event {
 		}
 		out = append(out, e)
 	}
-	for _, n := range m.notes {
+	for _, n := range p.e.status.notes {
 		out = append(out, event{time: n.at, what: n.text, tone: toneBad})
 	}
 	slices.SortStableFunc(out, func(a, b event) int { return a.time.Compare(b.time) })
 	slices.Reverse(out)
-	p.cache = eventsCache{seq: m.snap.Seq, notes: len(m.notes), events: out}
+	p.cache = eventsCache{seq: p.e.snap.Seq, notes: len(p.e.status.notes), events: out}
 	return out
-}
-
-func (m *Model) replicas(name string) int {
-	if s := m.service(name); s != nil {
-		return max(s.Wanted, len(s.Replicas))
-	}
-	return 0
 }
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
@@ -138,12 +168,12 @@ const shownCause = 30 * time.Second
 
 // causeLine tells of the latest trouble that has a likely cause, while it is fresh and lasts: "gateway unhealthy 2.3 s after orders was
 // killed". Who needs whom is left out where it does not fit into w cells.
-func (m *Model) causeLine(w int) string {
-	for _, r := range slices.Backward(m.snap.Records) {
-		if m.now.Sub(r.Time) > shownCause {
+func causeLine(snap snapshot, now time.Time, w int) string {
+	for _, r := range slices.Backward(snap.Records) {
+		if now.Sub(r.Time) > shownCause {
 			break
 		}
-		s := m.service(r.Service)
+		s := snap.service(r.Service)
 		if s == nil || r.Likely == nil {
 			continue
 		}
@@ -180,32 +210,36 @@ func recordTone(r *engine.Record) tone {
 	return tonePlain
 }
 
-func (p *eventsPane) move(n int) {
-	p.at = max(p.at+n, 0)
-	p.free = false
-	p.seq = 0 // Render looks up what is under the cursor now
-}
-
-func (p *eventsPane) scroll(n int) { p.top, p.free = p.top+n, true }
-
-func (p *eventsPane) clickRow(i int) { p.at, p.seq, p.free = max(p.top+i, 0), 0, false }
-
 // chosen is the moment and the service of the event under the cursor.
-func (p *eventsPane) chosen(m *Model) (time.Time, string, bool) {
-	all := p.list(m)
+func (p *eventsPane) chosen() (time.Time, string, bool) {
+	all := p.list()
 	if p.at >= len(all) {
 		return time.Time{}, "", false
 	}
-	name, _, _ := strings.Cut(all[p.at].service, "/")
-	return all[p.at].time, name, true
+	return all[p.at].time, all[p.at].service, true
 }
 
-// Render draws the pane into r.
-func (p *eventsPane) Render(m *Model, r rect) []string {
+// jump shows the logs of the moment of the chosen event.
+func (p *eventsPane) jump() tea.Cmd {
+	at, service, ok := p.chosen()
+	if !ok {
+		return nil
+	}
+	if service != "" {
+		p.svc.selectName(service)
+	}
+	p.e.focusPane(paneLogs)
+	p.log.showMoment(at)
+	p.e.status.set("logs at " + at.Format("15:04:05"))
+	return nil
+}
+
+// render draws the pane into r.
+func (p *eventsPane) render(r rect) []string {
 	if r.empty() {
 		return nil
 	}
-	all := p.list(m)
+	all := p.list()
 	p.h = r.h
 	if p.seq != 0 && p.at > 0 {
 		if i := slices.IndexFunc(all, func(e event) bool { return e.seq == p.seq }); i >= 0 {
@@ -220,34 +254,31 @@ func (p *eventsPane) Render(m *Model, r rect) []string {
 		p.top = min(max(p.top, p.at-r.h+1), p.at)
 	}
 	p.top = max(min(p.top, len(all)-r.h), 0)
-	names := 7
-	for i := range m.snap.Services {
-		names = min(max(names, width(m.snap.Services[i].Name)), 16)
-	}
+	names := p.e.snap.nameWidth(7, 16)
 	rest := r.w - 1 - 9 - 1 - names - 1
 	whatW := max(min(rest/2, 60), 20)
 	out := make([]string, 0, r.h)
 	for i := p.top; i < len(all) && len(out) < r.h; i++ {
 		e := &all[i]
 		cursor := " "
-		if i == p.at && m.focus == paneEvents {
-			cursor = m.st.titleFocus.s(">")
+		if i == p.at && p.e.focus == paneEvents {
+			cursor = p.e.st.titleFocus.s(">")
 		}
-		row := cursor + m.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + m.namePaint(e.service).s(fit(e.service, names)) + " "
+		row := cursor + p.e.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + p.e.namePaint(e.service).s(fit(target{e.service, e.replica}.String(), names)) + " "
 		if e.cause == "" {
-			row += m.paintOf(e.tone).s(fit(e.what, rest))
+			row += p.e.st.tone(e.tone).s(fit(e.what, rest))
 		} else {
 			w := max(whatW, min(width(e.what), rest-width(e.cause)-2))
-			row += m.paintOf(e.tone).s(fit(e.what, w)) + "  " + m.st.dim.s(e.cause)
+			row += p.e.st.tone(e.tone).s(fit(e.what, w)) + "  " + p.e.st.dim.s(e.cause)
 		}
 		row = fit(row, r.w)
-		if i == p.at && m.focus == paneEvents {
-			row = m.st.selected.over(row)
+		if i == p.at && p.e.focus == paneEvents {
+			row = p.e.st.selected.over(row)
 		}
 		out = append(out, row)
 	}
 	if len(all) == 0 {
-		out = append(out, m.st.dim.s(fit(" nothing happened yet", r.w)))
+		out = append(out, p.e.st.dim.s(fit(" nothing happened yet", r.w)))
 	}
 	for len(out) < r.h {
 		out = append(out, spaces(r.w))

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"bulkhead/engine/logs"
 )
 
@@ -68,10 +70,10 @@ func TestKeysAreAnsweredUnderFlood(t *testing.T) {
 
 // BenchmarkFrameUnderFlood draws frames at 200x50 with 30 services while 100,000 lines a second arrive.
 func BenchmarkFrameUnderFlood(b *testing.B) {
-	for _, focus := range []pane{paneServices, paneLogs} {
+	for _, focus := range []paneID{paneServices, paneLogs} {
 		b.Run(fmt.Sprintf("services=30/200x50/focus=%s", focus), func(b *testing.B) {
 			m, f := load(b, 30, 200, 50)
-			m.focusPane(focus)
+			m.e.focusPane(focus)
 			ctx, stop := context.WithCancel(b.Context())
 			wait := flood(ctx, f)
 			b.ReportAllocs()
@@ -90,11 +92,15 @@ func BenchmarkFrameUnderFlood(b *testing.B) {
 func BenchmarkFrame(b *testing.B) {
 	for _, lines := range []int{100, 1_000_000} {
 		b.Run(fmt.Sprintf("services=30/200x50/lines=%d", lines), func(b *testing.B) {
-			m, f := load(b, 30, 200, 50)
+			_, f := load(b, 30, 200, 50)
 			f.store = logs.New(logs.Options{ServiceBytes: 64 << 20, TotalBytes: 2 << 30})
-			m.log = newLogPane(f.store, "")
+			m, err := newModel(b.Context(), Options{Backend: f, Now: f.clock}, make(chan struct{}))
+			if err != nil {
+				b.Fatal(err)
+			}
+			m.Update(tea.WindowSizeMsg{Width: 200, Height: 50})
 			add := func(i int) {
-				f.store.Append(m.snap.Services[i%30].Name, 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond), []byte("INFO  GET /orders/17 200 14ms user=977"))
+				f.store.Append(m.e.snap.Services[i%30].Name, 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond), []byte("INFO  GET /orders/17 200 14ms user=977"))
 			}
 			for i := range lines {
 				add(i)

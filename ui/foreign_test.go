@@ -40,7 +40,7 @@ func hostileShop() *fake {
 // Every action, in every pane, on terminals of three sizes: nothing foreign commands the terminal, and no row is broken by it.
 func TestForeignTextCommandsNoTerminal(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
-		for _, p := range panes() {
+		for _, p := range paneIDs() {
 			t.Run(fmt.Sprintf("%dx%d/%s", size[0], size[1], p), func(t *testing.T) {
 				f := hostileShop()
 				m, err := newModel(t.Context(), Options{Backend: f, Now: f.clock}, make(chan struct{}))
@@ -57,24 +57,24 @@ func TestForeignTextCommandsNoTerminal(t *testing.T) {
 						t.Errorf("%s: %s", what, bad)
 					}
 				}
-				for i := range m.keys.actions {
-					a := &m.keys.actions[i]
-					if a.run == nil || a.ok != nil && !a.ok(m) || strings.HasPrefix(a.name, "timeline") {
+				for i := range m.e.keys.actions {
+					a := &m.e.keys.actions[i]
+					if a.run == nil || !a.can() || strings.HasPrefix(a.name, "timeline") {
 						continue
 					}
-					m.focusPane(p)
-					a.run(m)
+					m.e.focusPane(p)
+					a.run()
 					m.settle()
 					look(a.name)
 					for range 3 {
 						m.Update(tea.KeyPressMsg{Code: tea.KeyDown})
 						look(a.name + ", further down")
 					}
-					m.over, m.search.open, m.picking = nil, false, false
+					m.e.over, m.search.box.open, m.ports.picking = nil, false, false
 				}
-				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop", err: m.backend.Do(t.Context(), engine.Command{})})
+				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop", err: m.e.backend.Do(t.Context(), engine.Command{})})
 				look("failed command")
-				_, err = m.backend.Exec(t.Context(), "api", 0, engine.ExecOptions{})
+				_, err = m.e.backend.Exec(t.Context(), "api", 0, engine.ExecOptions{})
 				m.Update(shellDoneMsg{target: target{service: "api"}, err: err})
 				look("failed shell")
 				m.Update(savedMsg{err: errors.New("save " + hostile.Text)})

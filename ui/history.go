@@ -12,11 +12,11 @@ import (
 
 // What a service used and what was done to it, over time: sparklines, and changes against their medians.
 
-func (m *Model) sideCharts(s *engine.Service, add func(key, value string), gap func()) {
+func (d *detail) sideCharts(s *engine.Service, add func(key, value string), gap func()) {
 	const w = 20
 	if len(s.CPUHistory) > 1 {
 		gap()
-		add("cpu", m.st.good.s(spark(s.CPUHistory, w))+" "+percent(s.CPU))
+		add("cpu", d.e.st.good.s(spark(s.CPUHistory, w))+" "+percent(s.CPU))
 	}
 	if len(s.MemHistory) > 1 {
 		mem := make([]float64, len(s.MemHistory))
@@ -27,27 +27,27 @@ func (m *Model) sideCharts(s *engine.Service, add func(key, value string), gap f
 		if s.MemLimit > 0 {
 			text += "/" + bytesText(s.MemLimit)
 			if s.Mem > s.MemLimit*9/10 {
-				text = m.st.warn.s(text + " !")
+				text = d.e.st.warn.s(text + " !")
 			}
 		}
-		add("mem", m.st.good.s(spark(mem, w))+" "+text)
+		add("mem", d.e.st.good.s(spark(mem, w))+" "+text)
 	}
 	if len(s.NetHistory) > 1 {
-		add("net", m.st.good.s(spark(s.NetHistory, w))+" "+perSecond(s.NetRx+s.NetTx))
+		add("net", d.e.st.good.s(spark(s.NetHistory, w))+" "+perSecond(s.NetRx+s.NetTx))
 	}
-	_, errs := m.backend.Logs().Rates(s.Name, m.now, 15*time.Second, w)
+	_, errs := d.e.backend.Logs().Rates(s.Name, d.e.now, 15*time.Second, w)
 	values, sum := make([]float64, len(errs)), 0
 	for i, n := range errs {
 		values[i] = float64(n)
 		sum += n
 	}
 	if sum > 0 {
-		add("err", m.st.fail.s(spark(values, w))+fmt.Sprintf(" %d in 5 min", sum))
+		add("err", d.e.st.fail.s(spark(values, w))+fmt.Sprintf(" %d in 5 min", sum))
 	}
 }
 
 // sideFiles lists the files that the running code does not have.
-func (m *Model) sideFiles(s *engine.Service, section func(title, hint string), add func(string)) {
+func (d *detail) sideFiles(s *engine.Service, section func(title, hint string), add func(string)) {
 	for _, list := range []struct {
 		name, key string
 		paths     []string
@@ -55,71 +55,71 @@ func (m *Model) sideFiles(s *engine.Service, section func(title, hint string), a
 		if len(list.paths) == 0 {
 			continue
 		}
-		section(list.name+"  "+plural(len(list.paths), "file"), "["+m.keyOf(list.key)+"] applies ")
+		section(list.name+"  "+plural(len(list.paths), "file"), "["+d.e.keyOf(list.key)+"] applies ")
 		const most = 4
 		for i, p := range list.paths {
 			if i == most-1 && len(list.paths) > most {
-				add(m.st.dim.s(fmt.Sprintf("   and %d more", len(list.paths)-i)))
+				add(d.e.st.dim.s(fmt.Sprintf("   and %d more", len(list.paths)-i)))
 				break
 			}
-			add("   " + m.st.warn.s(m.relative(p)))
+			add("   " + d.e.st.warn.s(d.e.snap.relative(p)))
 		}
 	}
 }
 
-func (m *Model) sideHistory(s *engine.Service, section func(title, hint string), add func(string), w int) {
+func (d *detail) sideHistory(s *engine.Service, section func(title, hint string), add func(string), w int) {
 	if len(s.Changes) == 0 {
 		return
 	}
 	section("LAST CHANGES", "vs median ")
 	for i := len(s.Changes) - 1; i >= 0 && i >= len(s.Changes)-6; i-- {
 		c := &s.Changes[i]
-		head := fmt.Sprintf("   %s %-12s %6s ", m.st.dim.s(c.Began.Local().Format("15:04")), c.Action, took(ended(c.Ended, m.now).Sub(c.Began)))
+		head := fmt.Sprintf("   %s %-12s %6s ", d.e.st.dim.s(c.Began.Local().Format("15:04")), c.Action, took(ended(c.Ended, d.e.now).Sub(c.Began)))
 		switch {
 		case c.Err != "":
-			add(head + m.st.bad.s("FAIL"))
-			add(m.st.dim.s(fit("         "+oneLine(c.Err), w)))
+			add(head + d.e.st.bad.s("FAIL"))
+			add(d.e.st.dim.s(fit("         "+oneLine(c.Err), w)))
 		case c.Ended.IsZero():
-			add(head + m.st.busy.s(".."))
+			add(head + d.e.st.busy.s(".."))
 		default:
-			add(head + m.st.good.s("ok") + " " + m.versus(s, c))
+			add(head + d.e.st.good.s("ok") + " " + d.versus(s, c))
 		}
 	}
 }
 
 // versus compares how long a change took with the median of its kind, in seconds: "+0.3", "" while that is not known. A change that has a slow stage
 // names it.
-func (m *Model) versus(s *engine.Service, c *engine.Change) string {
+func (d *detail) versus(s *engine.Service, c *engine.Change) string {
 	out := ""
 	usual, _ := engine.Medians(s.Changes, c.Action)
 	for _, u := range usual {
 		if u.Name == "total" {
-			d := (c.Ended.Sub(c.Began) - u.Took).Seconds()
+			more := (c.Ended.Sub(c.Began) - u.Took).Seconds()
 			switch {
-			case math.Abs(d) < 0.005:
+			case math.Abs(more) < 0.005:
 				out = "=" // the median itself
 			case u.Took < 10*time.Second:
-				out = fmt.Sprintf("%+.2f", d)
+				out = fmt.Sprintf("%+.2f", more)
 			default:
-				out = fmt.Sprintf("%+.1f", d)
+				out = fmt.Sprintf("%+.1f", more)
 			}
 		}
 	}
 	if len(c.Slow) > 0 {
 		slow := slices.DeleteFunc(slices.Clone(c.Slow), func(n string) bool { return n == "total" && len(c.Slow) > 1 })
-		out = strings.TrimSpace(out + " " + m.st.warn.s("slow "+strings.Join(slow, ", ")))
+		out = strings.TrimSpace(out + " " + d.e.st.warn.s("slow "+strings.Join(slow, ", ")))
 	}
 	return out
 }
 
 // ruleText names the rule that led from a change's files to its action: "sync ./api/src -> /app/src"; "" where none did.
-func (m *Model) ruleText(s *engine.Service, c *engine.Change) string {
+func (d *detail) ruleText(s *engine.Service, c *engine.Change) string {
 	for _, p := range c.Paths {
 		for _, r := range s.Rules {
 			if r.Action.String() != c.Action || p != r.Path && !strings.HasPrefix(p, strings.TrimSuffix(r.Path, "/")+"/") {
 				continue
 			}
-			text := r.Action.String() + " " + m.relative(r.Path)
+			text := r.Action.String() + " " + d.e.snap.relative(r.Path)
 			if r.Target != "" {
 				text += " -> " + r.Target
 			}
@@ -132,24 +132,24 @@ func (m *Model) ruleText(s *engine.Service, c *engine.Change) string {
 	return ""
 }
 
-func (m *Model) inspectChanges(s *engine.Service, head func(string), add func(string)) {
+func (d *detail) inspectChanges(s *engine.Service, head func(string), add func(string)) {
 	if len(s.Changes) == 0 {
 		return
 	}
 	head("CHANGES  newest first; + and - against the median")
 	for _, c := range slices.Backward(s.Changes) {
-		result := strings.TrimSpace(m.st.good.s("ok") + " " + m.versus(s, &c))
+		result := strings.TrimSpace(d.e.st.good.s("ok") + " " + d.versus(s, &c))
 		if c.Err != "" {
-			result = m.st.bad.s("failed: " + oneLine(c.Err))
+			result = d.e.st.bad.s("failed: " + oneLine(c.Err))
 		} else if c.Ended.IsZero() {
-			result = m.st.busy.s("running")
+			result = d.e.st.busy.s("running")
 		}
-		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", m.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, took(ended(c.Ended, m.now).Sub(c.Began)), result, m.st.dim.s(c.Cause)))
-		if rule := m.ruleText(s, &c); rule != "" {
-			add("           " + m.st.dim.s("rule "+rule))
+		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", d.e.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, took(ended(c.Ended, d.e.now).Sub(c.Began)), result, d.e.st.dim.s(c.Cause)))
+		if rule := d.ruleText(s, &c); rule != "" {
+			add("           " + d.e.st.dim.s("rule "+rule))
 		}
 		if st := stagesText(&c); st != "" {
-			add("           " + m.st.dim.s(st))
+			add("           " + d.e.st.dim.s(st))
 		}
 		if c.Note != "" {
 			add("           " + c.Note)
@@ -168,7 +168,7 @@ func (m *Model) inspectChanges(s *engine.Service, head func(string), add func(st
 					total = took(u.Took)
 				}
 			}
-			add(fmt.Sprintf("  %s %-12s %6s  %s", m.st.dim.s("median  "), c.Action, total, m.st.dim.s(fmt.Sprintf("%s, of %d", stagesText(&engine.Change{Stages: usual}), n))))
+			add(fmt.Sprintf("  %s %-12s %6s  %s", d.e.st.dim.s("median  "), c.Action, total, d.e.st.dim.s(fmt.Sprintf("%s, of %d", stagesText(&engine.Change{Stages: usual}), n))))
 		}
 	}
 }

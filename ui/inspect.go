@@ -10,43 +10,43 @@ import (
 	"bulkhead/engine"
 )
 
-// openInspect shows everything about the selected service.
-func openInspect(m *Model) tea.Cmd {
-	name := m.svc.sel.service
-	m.over = &textView{title: name, close: []string{m.keyOf("inspect")}, lines: func(m *Model, w int) []string {
-		s := m.service(name)
+// inspect shows everything about the selected service.
+func (d *detail) inspect() tea.Cmd {
+	name := d.sel.service
+	d.e.over = &textView{e: d.e, title: name, close: []string{d.e.keyOf("inspect")}, lines: func(w int) []string {
+		s := d.e.snap.service(name)
 		if s == nil {
 			return []string{"The service is not in the project any more."}
 		}
-		return m.inspectLines(s, w)
+		return d.inspectLines(s, w)
 	}}
 	return nil
 }
 
-func (m *Model) inspectLines(s *engine.Service, w int) []string {
+func (d *detail) inspectLines(s *engine.Service, w int) []string {
 	var out []string
 	head := func(t string) {
 		if len(out) > 0 {
 			out = append(out, "")
 		}
-		out = append(out, m.st.titleFocus.s(t))
+		out = append(out, d.e.st.titleFocus.s(t))
 	}
 	pair := func(k, v string) {
 		if v != "" {
-			out = append(out, "  "+m.st.dim.s(fit(k, 13))+v)
+			out = append(out, "  "+d.e.st.dim.s(fit(k, 13))+v)
 		}
 	}
 	head("STATE")
 	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
-	pair("state", m.paintOf(t).s(sign+" "+stateText(s))+m.sinceText(s, s.Since.Local().Format("2006-01-02 15:04:05")))
+	pair("state", d.e.st.tone(t).s(sign+" "+stateText(s))+sinceText(s, s.Since.Local().Format("2006-01-02 15:04:05"), d.e.now))
 	pair("health", s.Health.String())
 	if s.ReadyBy != "" {
 		pair("ready", readyText(s))
 	}
-	m.inspectFiles(s, pair)
+	d.inspectFiles(s, pair)
 	pair("waits for", strings.Join(s.WaitsFor, ", "))
 	pair("doing", s.Doing)
-	pair("error", m.st.bad.s(oneLine(s.Err)))
+	pair("error", d.e.st.bad.s(oneLine(s.Err)))
 	pair("remedy", s.Remedy)
 	pair("image", s.Image)
 	pair("restarts", fmt.Sprintf("%d by policy; generation %d", s.Restarts, s.Generation))
@@ -57,13 +57,13 @@ func (m *Model) inspectLines(s *engine.Service, w int) []string {
 	pair("use", fmt.Sprintf("cpu %s  mem %s%s  in %s  out %s", percent(s.CPU), bytesText(s.Mem), limit, perSecond(s.NetRx), perSecond(s.NetTx)))
 	pair("depends on", strings.Join(s.DependsOn, ", "))
 	pair("defined at", s.Config.Place)
-	m.inspectReplicas(s, head, pair, func(l string) { out = append(out, l) })
+	d.inspectReplicas(s, head, pair, func(l string) { out = append(out, l) })
 	if len(s.Rules) > 0 {
 		head("WATCH  " + s.Mode.String())
 		for _, r := range s.Rules {
-			text := fmt.Sprintf("%s -> %s", m.relative(r.Path), r.Target)
+			text := fmt.Sprintf("%s -> %s", d.e.snap.relative(r.Path), r.Target)
 			if r.Target == "" {
-				text = m.relative(r.Path)
+				text = d.e.snap.relative(r.Path)
 			}
 			if r.Default {
 				text += "  (default rule: the build context)"
@@ -77,28 +77,28 @@ func (m *Model) inspectLines(s *engine.Service, w int) []string {
 			pair("prepare", p.Run)
 		}
 	}
-	m.inspectChanges(s, head, func(l string) { out = append(out, l) })
+	d.inspectChanges(s, head, func(l string) { out = append(out, l) })
 	head("CONFIGURATION  as loaded; what looks secret is masked")
 	return append(out, configLines(s)...)
 }
 
 // inspectFiles lists the files that the running code does not have, and who brings them in.
-func (m *Model) inspectFiles(s *engine.Service, pair func(k, v string)) {
+func (d *detail) inspectFiles(s *engine.Service, pair func(k, v string)) {
 	for _, list := range []struct {
 		name, hint string
 		paths      []string
-	}{{"stale", "[" + m.keyOf("rebuild") + "] applies them, [" + m.keyOf("rebuild-stale") + "] all that is stale", s.Stale}, {"pending", "[" + m.keyOf("up") + "] applies them", s.Pending}} {
+	}{{"stale", "[" + d.e.keyOf("rebuild") + "] applies them, [" + d.e.keyOf("rebuild-stale") + "] all that is stale", s.Stale}, {"pending", "[" + d.e.keyOf("up") + "] applies them", s.Pending}} {
 		for i, p := range list.paths {
 			if i == 0 {
-				pair(list.name, m.st.warn.s(m.relative(p))+"   "+m.st.dim.s(list.hint))
+				pair(list.name, d.e.st.warn.s(d.e.snap.relative(p))+"   "+d.e.st.dim.s(list.hint))
 			} else {
-				pair(" ", m.st.warn.s(m.relative(p)))
+				pair(" ", d.e.st.warn.s(d.e.snap.relative(p)))
 			}
 		}
 	}
 }
 
-func (m *Model) inspectReplicas(s *engine.Service, head func(string), pair func(k, v string), add func(string)) {
+func (d *detail) inspectReplicas(s *engine.Service, head func(string), pair func(k, v string), add func(string)) {
 	for _, r := range s.Replicas {
 		head(fmt.Sprintf("REPLICA %d", r.Number))
 		pair("container", r.Name)

@@ -1,11 +1,11 @@
 package ui
 
-// pane is one part of the screen that can have the focus. Values are bits, so that a set of them fits in one.
-type pane uint8
+// paneID names a pane. Values are bits, so that a set of them fits in one.
+type paneID uint8
 
 // The panes, in the order of their digits.
 const (
-	paneServices pane = 1 << iota
+	paneServices paneID = 1 << iota
 	paneLogs
 	paneEvents
 	paneBuilds
@@ -13,11 +13,13 @@ const (
 	paneAny = paneServices | paneLogs | paneEvents | paneBuilds | paneLedger
 )
 
-// panes lists them for tab and the digits.
-func panes() []pane { return []pane{paneServices, paneLogs, paneEvents, paneBuilds, paneLedger} }
+// paneIDs lists them for tab and the digits.
+func paneIDs() []paneID {
+	return []paneID{paneServices, paneLogs, paneEvents, paneBuilds, paneLedger}
+}
 
 // String is the pane's name on the screen.
-func (p pane) String() string {
+func (p paneID) String() string {
 	switch p {
 	case paneServices:
 		return "services"
@@ -41,11 +43,11 @@ func (r rect) contains(x, y int) bool { return x >= r.x && x < r.x+r.w && y >= r
 
 // wish is what layout needs to know of the content.
 type wish struct {
-	rows    int  // service and replica rows
-	lanes   int  // services on the timeline
-	banners int  // lines that want to stand above the footer
-	focus   pane // pane that must be seen
-	zoom    bool // it has the screen for itself
+	rows    int    // service and replica rows
+	lanes   int    // services on the timeline
+	banners int    // lines that want to stand above the footer
+	focus   paneID // pane that must be seen
+	zoom    bool   // it has the screen for itself
 }
 
 // frame is where everything stands. Rectangles of what is not shown are empty; no two overlap and all lie within the
@@ -103,8 +105,8 @@ func layout(w, h int, in wish) frame {
 	return f
 }
 
-// single gives all of the body to one pane.
-func (f *frame) single(body rect, focus pane) {
+// single has one pane take all of the body.
+func (f *frame) single(body rect, focus paneID) {
 	f.one = true
 	if body.h >= 4 {
 		f.tabs = rect{x: body.x, y: body.y, w: body.w, h: 1}
@@ -158,8 +160,8 @@ func (f *frame) columns(body rect, in wish) {
 	f.main = rect{x: leftW + 1, y: body.y + 1, w: mid, h: top - 1}
 }
 
-// at tells which pane stands at a cell.
-func (f *frame) at(x, y int, tab pane) (pane, rect, bool) {
+// at finds the pane at a cell.
+func (f *frame) at(x, y int, tab paneID) (paneID, rect, bool) {
 	switch {
 	case f.services.contains(x, y):
 		return paneServices, f.services, true
@@ -169,4 +171,23 @@ func (f *frame) at(x, y int, tab pane) (pane, rect, bool) {
 		return tab, f.main, true
 	}
 	return 0, rect{}, false
+}
+
+// page is how many lines of a pane are shown.
+func (f *frame) page(p paneID) int {
+	switch {
+	case p == paneServices:
+		return max(f.services.h-1, 2)
+	case p == paneEvents && f.strip:
+		return max(f.events.h, 2)
+	}
+	return max(f.main.h, 2)
+}
+
+// tabPanes are the panes that the rule above main names, in order.
+func (f *frame) tabPanes() []paneID {
+	if f.wide || f.strip && !f.one {
+		return []paneID{paneLogs, paneBuilds, paneLedger}
+	}
+	return paneIDs()
 }

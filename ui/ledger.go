@@ -6,39 +6,26 @@ import (
 	"strings"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"bulkhead/engine"
 )
 
 // ledgerPane shows for each fault who suffered and who did not, with the proof: container id, start and restarts
 // before and after.
-type ledgerPane struct{ top int }
-
-func (p *ledgerPane) move(n int)   { p.top = max(min(p.top+n, farAway), 0) }
-func (p *ledgerPane) scroll(n int) { p.move(n) }
-
-// shownLedger is how long the line about a fault that is over stays.
-const shownLedger = 20 * time.Second
-
-// openLedger is the latest fault if it is not over yet, else nil.
-func (m *Model) openLedger() *engine.Ledger {
-	if n := len(m.snap.Ledgers); n > 0 && m.snap.Ledgers[n-1].Closed.IsZero() {
-		return &m.snap.Ledgers[n-1]
-	}
-	return nil
+type ledgerPane struct {
+	e   *env
+	top int
 }
 
-// freshLedger is the latest fault while its line is worth showing.
-func (m *Model) freshLedger() *engine.Ledger {
-	n := len(m.snap.Ledgers)
-	if n == 0 {
-		return nil
-	}
-	l := &m.snap.Ledgers[n-1]
-	if l.Closed.IsZero() || m.now.Sub(l.Closed) < shownLedger {
-		return l
-	}
-	return nil
-}
+func (p *ledgerPane) id() paneID           { return paneLedger }
+func (p *ledgerPane) refresh()             {}
+func (p *ledgerPane) restyle()             {}
+func (p *ledgerPane) title(int) string     { return "" }
+func (p *ledgerPane) move(n int)           { p.top = max(min(p.top+n, farAway), 0) }
+func (p *ledgerPane) scroll(n int) tea.Cmd { p.move(n); return nil }
+func (p *ledgerPane) click(_, _ int)       {}
+func (p *ledgerPane) back() bool           { return false }
 
 // suffered sorts the bystanders of a ledger by what happened to them; each service counts once, by its worst row.
 func suffered(l *engine.Ledger) (died, degraded []string, untouched int) {
@@ -69,15 +56,15 @@ func ledgerLine(l *engine.Ledger) string {
 	if l.Replica > 0 {
 		name = fmt.Sprintf("%s/%d", name, l.Replica)
 	}
-	did := "died"
+	event := "died"
 	switch {
 	case strings.HasPrefix(l.Fault, "stop"):
-		did = "stopped"
+		event = "stopped"
 	case strings.HasPrefix(l.Fault, "pause"):
-		did = "paused"
+		event = "paused"
 	}
 	if !l.Closed.IsZero() && l.BackIn > 0 {
-		did = "is back in " + took(l.BackIn)
+		event = "is back in " + took(l.BackIn)
 	}
 	died, degraded, untouched := suffered(l)
 	var parts []string
@@ -88,24 +75,24 @@ func ledgerLine(l *engine.Ledger) string {
 		parts = append(parts, strings.Join(degraded, ", ")+" degraded")
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%s %s: all %d others untouched", name, did, untouched)
+		return fmt.Sprintf("%s %s: all %d others untouched", name, event, untouched)
 	}
-	return fmt.Sprintf("%s %s: %s; %d untouched", name, did, strings.Join(parts, ", "), untouched)
+	return fmt.Sprintf("%s %s: %s; %d untouched", name, event, strings.Join(parts, ", "), untouched)
 }
 
-// Render draws the pane into r, the latest fault first.
-func (p *ledgerPane) Render(m *Model, r rect) []string {
+// render draws the pane into r, the latest fault first.
+func (p *ledgerPane) render(r rect) []string {
 	if r.empty() {
 		return nil
 	}
 	var rows []string
-	for i := len(m.snap.Ledgers) - 1; i >= 0; i-- {
-		rows = append(rows, p.one(m, &m.snap.Ledgers[i], r.w)...)
+	for i := len(p.e.snap.Ledgers) - 1; i >= 0; i-- {
+		rows = append(rows, p.one(&p.e.snap.Ledgers[i], r.w)...)
 		rows = append(rows, "")
 	}
 	if len(rows) == 0 {
-		rows = []string{m.st.dim.s(" no fault yet: " + m.keyOf("kill") + " kills the selected service, " + m.keyOf("fault") + " offers more;"),
-			m.st.dim.s(" what it did to every other service is kept here, with the proof")}
+		rows = []string{p.e.st.dim.s(" no fault yet: " + p.e.keyOf("kill") + " kills the selected service, " + p.e.keyOf("fault") + " offers more;"),
+			p.e.st.dim.s(" what it did to every other service is kept here, with the proof")}
 	}
 	p.top = max(min(p.top, len(rows)-r.h), 0)
 	out := make([]string, 0, r.h)
@@ -115,22 +102,22 @@ func (p *ledgerPane) Render(m *Model, r rect) []string {
 	return fill(out, r)
 }
 
-func (p *ledgerPane) one(m *Model, l *engine.Ledger, w int) []string {
+func (p *ledgerPane) one(l *engine.Ledger, w int) []string {
 	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
-	state := m.st.busy.s("open ")
+	state := p.e.st.busy.s("open ")
 	if !l.Closed.IsZero() {
-		state = m.st.dim.s("over after " + took(l.Closed.Sub(l.At)) + " ")
+		state = p.e.st.dim.s("over after " + took(l.Closed.Sub(l.At)) + " ")
 	}
-	rows := []string{m.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
+	rows := []string{p.e.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
 	name := 7
 	for _, r := range l.Rows {
 		name = min(max(name, width(ledgerName(l, &r))), 18)
 	}
-	rows = append(rows, m.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
+	rows = append(rows, p.e.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
 	sorted := slices.Clone(l.Rows)
 	slices.SortStableFunc(sorted, func(a, b engine.LedgerRow) int { return int(b.Outcome) - int(a.Outcome) })
 	for _, r := range sorted {
-		rows = append(rows, p.row(m, l, &r, name, w))
+		rows = append(rows, p.row(l, &r, name, w))
 	}
 	return rows
 }
@@ -149,36 +136,36 @@ func ledgerName(l *engine.Ledger, r *engine.LedgerRow) string {
 	return r.Service
 }
 
-func (p *ledgerPane) row(m *Model, l *engine.Ledger, r *engine.LedgerRow, name, w int) string {
-	sign, t := "·", toneGood
+func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) string {
+	mark, t := "·", toneGood
 	switch r.Outcome {
 	case engine.Errors:
-		sign, t = "~", toneWarn
+		mark, t = "~", toneWarn
 	case engine.WentUnhealthy:
-		sign, t = "!", toneWarn
+		mark, t = "!", toneWarn
 	case engine.Died:
-		sign, t = "X", toneBad
+		mark, t = "X", toneBad
 	case engine.OutcomeUnknown:
-		sign, t = "?", toneOff
+		mark, t = "?", toneOff
 	}
 	b, a := r.Before, r.After
 	id, started := shortID(b.ID), clock(b.Started)
-	proof := m.st.dim.s("same")
+	proof := p.e.st.dim.s("same")
 	if a.ID != b.ID || !a.Started.Equal(b.Started) || a.Restarts != b.Restarts {
-		proof = m.st.bad.s(fmt.Sprintf("now %s %s RST %d", shortID(a.ID), clock(a.Started), a.Restarts))
+		proof = p.e.st.bad.s(fmt.Sprintf("now %s %s RST %d", shortID(a.ID), clock(a.Started), a.Restarts))
 		if a.ID == "" {
-			proof = m.st.bad.s("now gone")
+			proof = p.e.st.bad.s("now gone")
 		}
 	}
-	sign2 := r.Sign
-	if text, ok := compact([]byte(sign2)); ok {
-		sign2 = text
+	sign := r.Sign
+	if text, ok := compact([]byte(sign)); ok {
+		sign = text
 	}
 	if r.Delay > 0 && r.Outcome > engine.Untouched {
-		sign2 = strings.TrimSpace("+" + took(r.Delay) + " " + sign2)
+		sign = strings.TrimSpace("+" + took(r.Delay) + " " + sign)
 	}
-	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", m.paintOf(t).s(sign), fit(ledgerName(l, r), name), m.paintOf(t).s(fit(r.Outcome.String(), 9)),
-		id, started, b.Restarts, proof, oneLine(sign2)), w)
+	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", p.e.st.tone(t).s(mark), fit(ledgerName(l, r), name), p.e.st.tone(t).s(fit(r.Outcome.String(), 9)),
+		id, started, b.Restarts, proof, oneLine(sign)), w)
 }
 
 func clock(t time.Time) string {

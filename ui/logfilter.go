@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,112 +14,198 @@ import (
 	"bulkhead/engine/logs"
 )
 
+// logFilter is which lines are to be seen, and the view of the store that shows them. A view for it may be on its way.
+type logFilter struct {
+	e     *env
+	store *logs.Store
+	adopt func(*logs.View) // takes a view up
+	bound func() int64     // lines of the view that is shown
+
+	have    logs.Filter // what is shown
+	want    logs.Filter // what is to be shown
+	gen     int         // of want
+	shown   int         // gen of the view
+	opening bool        // the view that is wanted is being made aside
+
+	solo   bool            // only the selected service
+	muted  map[string]bool // services that are left out where all are shown; they need not exist yet
+	level  logs.Level
+	stream logs.Stream    // StreamUnknown: both
+	since  time.Time      // zero: from the first line on
+	until  time.Time      // zero: up to the last one
+	re     *regexp.Regexp // of the search
+	only   bool           // only lines that match it
+	invert bool           // only those that do not
+}
+
+// viewMsg is a view that was made aside.
+type viewMsg struct {
+	gen  int
+	view *logs.View
+}
+
+// aside is how many lines a store may hold for its view to be made on the spot.
+const aside = 20_000
+
+// reopen makes the view that is wanted, aside when that may take longer than a frame.
+func (f *logFilter) reopen() tea.Cmd {
+	if f.gen == f.shown {
+		return nil
+	}
+	lines := f.bound()
+	if h := &f.have; h.Services != nil || len(h.Mute) > 0 || narrows(h) {
+		lines = aside + 1
+		if st := f.store.Stats(); len(st) < 200 {
+			lines = 0
+			for _, s := range st {
+				lines += s.Lines
+			}
+		}
+	}
+	gen, want, store := f.gen, f.want, f.store
+	f.shown = gen
+	if lines <= aside {
+		f.take(store.View(want))
+		return nil
+	}
+	f.opening = true
+	return f.e.jobs.do("look through the logs", func(context.Context) tea.Msg { return viewMsg{gen: gen, view: store.View(want)} })
+}
+
+// take shows a view of what is wanted.
+func (f *logFilter) take(v *logs.View) {
+	f.have, f.opening = f.want, false
+	f.adopt(v)
+}
+
 // scope says which services are to be seen, nil for all of them, and of one service which replica, 0 for all. Services that are
 // asked for by name are seen although they are muted.
-func (p *logPane) scope(services []string, replica int) {
+func (f *logFilter) scope(services []string, replica int) {
 	var mute map[string]bool
-	if services == nil && len(p.muted) > 0 {
-		mute = p.muted
+	if services == nil && len(f.muted) > 0 {
+		mute = f.muted
 	}
-	w := &p.want
+	w := &f.want
 	if slices.Equal(w.Services, services) && (services == nil) == (w.Services == nil) && w.Replica == replica && maps.Equal(w.Mute, mute) {
 		return
 	}
 	w.Services, w.Replica, w.Mute = services, replica, maps.Clone(mute)
-	p.gen++
+	f.gen++
 }
 
-// refilter takes up the level, the stream, the time and the search.
-func (p *logPane) refilter() {
-	w := &p.want
-	w.MinLevel, w.Stream, w.Since, w.Until = p.level, p.stream, p.since, p.until
+// apply takes up the level, the stream, the time and the search.
+func (f *logFilter) apply() {
+	w := &f.want
+	w.MinLevel, w.Stream, w.Since, w.Until = f.level, f.stream, f.since, f.until
 	w.Match, w.Invert = nil, false
-	if p.re != nil && (p.only || p.invert) {
-		w.Match, w.Invert = p.re, p.invert
+	if f.re != nil && (f.only || f.invert) {
+		w.Match, w.Invert = f.re, f.invert
 	}
-	p.gen++
+	f.gen++
 }
 
-// narrowed tells whether lines of the services that the pane shows are left out.
-func (p *logPane) narrowed() bool {
-	w := &p.want
+// search has the filter go by another search; nil ends it.
+func (f *logFilter) search(re *regexp.Regexp) {
+	narrowed := f.want.Match != nil
+	f.re = re
+	if re == nil {
+		f.only, f.invert = false, false
+	}
+	if narrowed || f.only || f.invert {
+		f.apply()
+	}
+}
+
+// back takes the time, the stream or the level away; false when there is none.
+func (f *logFilter) back() bool {
+	switch {
+	case !f.since.IsZero() || !f.until.IsZero():
+		f.since, f.until = time.Time{}, time.Time{}
+	case f.stream != logs.StreamUnknown:
+		f.stream = logs.StreamUnknown
+	case f.level != logs.LevelUnknown:
+		f.level = logs.LevelUnknown
+	default:
+		return false
+	}
+	f.apply()
+	return true
+}
+
+// narrows says whether a filter leaves out lines of the services that it shows.
+func narrows(w *logs.Filter) bool {
 	return w.MinLevel != logs.LevelUnknown || w.Stream != logs.StreamUnknown || w.Match != nil || !w.Since.IsZero() || !w.Until.IsZero()
 }
 
-// muteTargets are the services that the mute key is about: that of the cursor's line, else those that verbs act on.
-func (m *Model) muteTargets() []string {
-	if m.focus == paneLogs && !m.log.follow && m.log.cur.line.Service != "" {
-		return []string{m.log.cur.line.Service}
+// shows says whether lines of a service are shown.
+func (f *logFilter) shows(service string) bool {
+	if f.have.Services == nil {
+		return !f.have.Mute[service]
 	}
-	names, _ := m.targets()
-	return names
+	return slices.Contains(f.have.Services, service)
 }
 
-func canMute(m *Model) bool { return len(m.muteTargets()) > 0 }
-
-// allMuted tells whether the mute key would let its services be heard again.
-func (m *Model) allMuted() bool {
-	return !slices.ContainsFunc(m.muteTargets(), func(name string) bool { return !m.log.muted[name] })
-}
-
-func muteLabel(m *Model) string {
-	if m.allMuted() {
-		return "unmute"
+// nextLevel goes on to the next least level: info, warn, error, all.
+func (f *logFilter) nextLevel() {
+	switch f.level {
+	case logs.LevelUnknown:
+		f.level = logs.Info
+	case logs.Info:
+		f.level = logs.Warn
+	case logs.Warn:
+		f.level = logs.Error
+	default:
+		f.level = logs.LevelUnknown
 	}
-	return "mute"
+	f.apply()
 }
 
-func doMute(m *Model) tea.Cmd {
-	p, names := &m.log, m.muteTargets()
+// nextStream goes on to the next choice of streams: stderr, stdout, both.
+func (f *logFilter) nextStream() {
+	switch f.stream {
+	case logs.StreamUnknown:
+		f.stream = logs.Stderr
+	case logs.Stderr:
+		f.stream = logs.Stdout
+	default:
+		f.stream = logs.StreamUnknown
+	}
+	f.apply()
+}
+
+// mute mutes services, or unmutes them where all are muted, and says so.
+func (f *logFilter) mute(names []string) {
 	who := strings.Join(names, ", ")
-	if m.allMuted() {
+	if f.allMuted(names) {
 		for _, name := range names {
-			delete(p.muted, name)
+			delete(f.muted, name)
 		}
-		m.say(who + " unmuted")
-		return nil
+		f.e.status.set(who + " unmuted")
+		return
 	}
 	for _, name := range names {
-		p.muted[name] = true
+		f.muted[name] = true
 	}
-	text := fmt.Sprintf("%s muted, %s unmutes", who, m.keyOf("unmute-all"))
-	if p.want.Services != nil {
+	text := fmt.Sprintf("%s muted, %s unmutes", who, f.e.keyOf("unmute-all"))
+	if f.want.Services != nil {
 		text += "; it shows where all services do"
 	}
-	m.say(text)
-	return nil
+	f.e.status.set(text)
 }
 
-func anyMuted(m *Model) bool { return len(m.log.muted) > 0 }
-
-func doUnmuteAll(m *Model) tea.Cmd {
-	m.say(strings.Join(slices.Sorted(maps.Keys(m.log.muted)), ", ") + " unmuted")
-	clear(m.log.muted)
-	return nil
+func (f *logFilter) allMuted(names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !f.muted[name] })
 }
 
-func doStream(m *Model) tea.Cmd {
-	switch p := &m.log; p.stream {
-	case logs.StreamUnknown:
-		p.stream = logs.Stderr
-	case logs.Stderr:
-		p.stream = logs.Stdout
-	default:
-		p.stream = logs.StreamUnknown
-	}
-	m.log.refilter()
-	return nil
-}
-
-// windowText says which time the lines are of, "" for any.
-func (p *logPane) windowText(now time.Time, between string) string {
-	since, until := clockText(p.since, now), clockText(p.until, now)
+// timeText says which time the lines are of, "" for any.
+func (f *logFilter) timeText(between string) string {
+	since, until := clockText(f.since, f.e.now), clockText(f.until, f.e.now)
 	switch {
-	case p.since.IsZero() && p.until.IsZero():
+	case f.since.IsZero() && f.until.IsZero():
 		return ""
-	case p.until.IsZero():
+	case f.until.IsZero():
 		return "since " + since
-	case p.since.IsZero():
+	case f.since.IsZero():
 		return "until " + until
 	}
 	return since + between + until
@@ -135,52 +223,9 @@ func clockText(t, now time.Time) string {
 	return t.Format(time.TimeOnly)
 }
 
-// title says what the pane shows, in at most w cells where words can be spared.
-func (p *logPane) title(m *Model, w int) string {
-	for brief := range 2 {
-		if text := p.titleOf(m, brief); width(text) <= w {
-			return text
-		}
-	}
-	return p.titleOf(m, 2)
-}
-
-// titleOf is the title in one of three lengths, 0 the longest. What is narrowed stays longest: that all services are shown is told
-// by no name being there.
-func (p *logPane) titleOf(m *Model, brief int) string {
-	var parts []string
-	add := func(long, short string) {
-		if brief > 0 {
-			long = short
-		}
-		if long != "" {
-			parts = append(parts, long)
-		}
-	}
-	scope := p.scopeText(brief)
-	add(scope, scope)
-	older := p.olderText()
-	add(older, older)
-	if p.follow {
-		add("following", "following")
-	} else {
-		_, end := p.view.Bounds()
-		below := thousands(max(end-1-p.bottomOrd(), 0)) + " below"
-		add(m.st.warn.s("paused, "+below), m.st.warn.s(below))
-	}
-	if p.level != logs.LevelUnknown {
-		add("level >= "+p.level.String(), ">="+p.level.String())
-	}
-	if p.stream != logs.StreamUnknown {
-		add(p.stream.String()+" only", p.stream.String())
-	}
-	add(p.windowText(m.now, " to "), p.windowText(m.now, ".."))
-	return strings.Join(parts, " · ")
-}
-
-// scopeText says whose lines are shown.
-func (p *logPane) scopeText(brief int) string {
-	w := &p.want
+// scopeText says whose lines are shown, in one of three lengths, 0 the longest.
+func (f *logFilter) scopeText(brief int) string {
+	w := &f.want
 	switch n := len(w.Services); {
 	case w.Services != nil && n == 1 && w.Replica > 0:
 		return target{w.Services[0], w.Replica}.String()
@@ -192,7 +237,7 @@ func (p *logPane) scopeText(brief int) string {
 		return "all but " + strings.Join(slices.Sorted(maps.Keys(w.Mute)), ", ")
 	case len(w.Mute) > 0:
 		return fmt.Sprintf("%d muted", len(w.Mute))
-	case p.narrowed() && brief > 0:
+	case narrows(w) && brief > 0:
 		return ""
 	case brief == 2:
 		return "all"
@@ -200,36 +245,59 @@ func (p *logPane) scopeText(brief int) string {
 	return "all services"
 }
 
-// bottomOrd is the ordinal of the last line that is seen.
-func (p *logPane) bottomOrd() int64 {
-	if len(p.seen) == 0 {
-		return p.lastOrd()
+// fileName says in a file's name whose lines it holds, and whether some were left out.
+func (f *logFilter) fileName() string {
+	w := &f.want
+	who := "all"
+	switch {
+	case w.Services != nil && w.Replica > 0:
+		who = fmt.Sprintf("%s-%d", strings.Join(w.Services, "+"), w.Replica)
+	case w.Services != nil:
+		who = strings.Join(w.Services, "+")
+	case len(w.Mute) > 0:
+		who = "all-but-" + strings.Join(slices.Sorted(maps.Keys(w.Mute)), "+")
 	}
-	return p.seen[len(p.seen)-1].ord
+	who = who[:min(len(who), 60)]
+	if narrows(w) {
+		who += "-filtered"
+	}
+	return who
 }
 
-func (p *logPane) emptyText(m *Model) string {
+// emptyText says why no line is shown, and which key changes that.
+func (f *logFilter) emptyText() string {
 	switch {
-	case p.want.Match != nil && !p.invert:
-		return "no line matches; " + m.keyOf("only-matches") + " shows all again"
-	case !p.since.IsZero() || !p.until.IsZero():
-		return "no line " + p.windowText(m.now, " to ") + "; " + m.keyOf("back") + " shows all again"
-	case p.stream != logs.StreamUnknown:
-		return "no line on " + p.stream.String() + "; " + m.keyOf("stream") + " changes that"
-	case p.level > logs.Info:
-		return "no line of level " + p.level.String() + " or above; " + m.keyOf("level") + " changes that"
-	case len(p.want.Mute) > 0:
-		return "no line of services that are not muted; " + m.keyOf("unmute-all") + " unmutes all"
+	case f.want.Match != nil && !f.invert:
+		return "no line matches; " + f.e.keyOf("only-matches") + " shows all again"
+	case !f.since.IsZero() || !f.until.IsZero():
+		return "no line " + f.timeText(" to ") + "; " + f.e.keyOf("back") + " shows all again"
+	case f.stream != logs.StreamUnknown:
+		return "no line on " + f.stream.String() + "; " + f.e.keyOf("stream") + " changes that"
+	case f.level > logs.Info:
+		return "no line of level " + f.level.String() + " or above; " + f.e.keyOf("level") + " changes that"
+	case len(f.want.Mute) > 0:
+		return "no line of services that are not muted; " + f.e.keyOf("unmute-all") + " unmutes all"
 	}
 	return "no log lines yet"
 }
 
-func streamLabel(m *Model) string {
-	switch m.log.stream {
-	case logs.Stderr:
-		return "stdout"
-	case logs.Stdout:
-		return "both streams"
+// titleParts are what the title says of the filter, in one of three lengths.
+func (f *logFilter) titleParts(brief int) []string {
+	var parts []string
+	add := func(long, short string) {
+		if brief > 0 {
+			long = short
+		}
+		if long != "" {
+			parts = append(parts, long)
+		}
 	}
-	return "stderr"
+	if f.level != logs.LevelUnknown {
+		add("level >= "+f.level.String(), ">="+f.level.String())
+	}
+	if f.stream != logs.StreamUnknown {
+		add(f.stream.String()+" only", f.stream.String())
+	}
+	add(f.timeText(" to "), f.timeText(".."))
+	return parts
 }

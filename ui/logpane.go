@@ -2,8 +2,10 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -11,81 +13,19 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// times is how the log pane shows when a line was written.
-type times uint8
-
-const (
-	timesAbsolute times = iota
-	timesRelative
-	timesDelta
-	timesNone
-	timesEnd
-)
-
-// String is the word of the config file.
-func (t times) String() string { return [...]string{"absolute", "relative", "delta", "none"}[t] }
-
-// anchor is a line and the ordinal it was last seen under; lines that come late move ordinals.
-type anchor struct {
-	ord  int64
-	line logs.Line
-}
-
-// logPane shows lines of the store through a view of its own, a window of rows at a time.
+// logPane shows lines of the store. It has a part for each of its questions: which lines (filter), which of them are seen (win), how
+// they look (format), what is searched for (search), and what came before them (older).
 type logPane struct {
-	store   *logs.Store
-	view    *logs.View
-	have    logs.Filter // what view shows
-	want    logs.Filter // what it is to show; a view for it may be on its way
-	gen     int         // of want
-	shown   int         // gen of view
-	opening bool        // the view that is wanted is being made aside
+	e    *env
+	sel  *selection
+	clip *clipboard
 
-	follow bool
-	wrap   bool
-	pretty bool // JSON and logfmt laid out in rows
-	raw    bool // as they were written; else in short
-	solo   bool // only the selected service
-	times  times
-	level  logs.Level
-	stream logs.Stream     // StreamUnknown: both
-	since  time.Time       // zero: from the first line on
-	until  time.Time       // zero: up to the last one
-	muted  map[string]bool // services that are left out where all are shown; they need not exist yet
-	open   map[uint64]bool // lines that are laid out in place, by Seq
-	xoff   int
-
-	top    anchor
-	skip   int // rows of top that are above the window
-	cur    anchor
-	clamp  bool // the window was scrolled: take the cursor along
-	ranged bool
-	from   anchor // other end of the range
-	drag   drag
+	filter *logFilter
+	win    *logWindow
+	format *lineFormat
+	search *logSearch
+	older  *olderLines
 	marks  map[uint64]mark
-	seen   []shownRow // what stands in each row of the window
-	h      int
-
-	re          *regexp.Regexp
-	query       string
-	only        bool
-	invert      bool
-	matches     int64 // lines that match
-	total       int64 // of so many
-	counter     *logs.Counter
-	counting    bool // it is being asked
-	counted     bool // it had searched all there was
-	countedFor  countKey
-	countingFor countKey
-	endCount    func() // ends the one that runs
-	finding     int    // number of the last search for a line
-	endFind     func()
-
-	older olderLines
-
-	cache  map[uint64]formatted
-	format formatKey
-	drawn  *styles // of the last drawing
 }
 
 // mark is a place that the user marked: a line, or the moment after it.
@@ -94,327 +34,379 @@ type mark struct {
 	line logs.Line
 }
 
-// shownRow is one row of the window.
-type shownRow struct {
-	ord  int64
-	line logs.Line
-}
+// dragMsg is the next step of a window that scrolls because the pointer is past its edge.
+type dragMsg struct{}
 
-// countKey is what a count of matches was made for.
-type countKey struct {
-	query   string
-	gen     int
-	changed uint64
-}
+// dragPause is the time between two such steps.
+const dragPause = 50 * time.Millisecond
 
-type (
-	viewMsg struct {
-		gen  int
-		view *logs.View
-	}
-	foundMsg struct {
-		number  int // of the search
-		line    logs.Line
-		ok      bool
-		wrapped bool
-		what    string
-	}
-	countMsg struct {
-		counter *logs.Counter
-		key     countKey
-		matches int64
-		total   int64
-		more    bool // there are lines that were not searched yet
-		ended   bool // it was told to end
-	}
-)
-
-func newLogPane(store *logs.Store, mode string) logPane {
-	p := logPane{store: store, follow: true, marks: map[uint64]mark{}, cache: map[uint64]formatted{}, muted: map[string]bool{}, open: map[uint64]bool{},
-		endCount: func() {}, endFind: func() {}}
-	for t := timesAbsolute; t < timesEnd; t++ {
-		if t.String() == mode {
-			p.times = t
-		}
-	}
-	p.view = store.View(logs.Filter{})
+// newLogPane makes the pane of a store; it looks at the muted services and changes which they are.
+func newLogPane(e *env, store *logs.Store, sel *selection, clip *clipboard, muted map[string]bool) *logPane {
+	p := &logPane{e: e, sel: sel, clip: clip, marks: map[uint64]mark{}, format: newLineFormat(e, e.opts.Config.Timestamps)}
+	p.win = &logWindow{view: store.View(logs.Filter{}), follow: true, height: p.heightOf}
+	p.filter = &logFilter{e: e, store: store, muted: muted, adopt: p.win.adopt, bound: func() int64 {
+		first, end := p.win.view.Bounds()
+		return end - first
+	}}
+	p.search = newLogSearch(e, p.filter, p.win)
+	p.older = &olderLines{e: e, win: p.win, filter: p.filter}
 	return p
 }
 
-// aside is how many lines a store may hold for its view to be made on the spot.
-const aside = 20_000
-
-// reopen makes the view that is wanted, aside when that may take longer than a frame.
-func (m *Model) reopen() tea.Cmd {
-	p := &m.log
-	if p.gen == p.shown {
-		return nil
-	}
-	first, end := p.view.Bounds()
-	lines := end - first
-	if h := &p.have; h.Services != nil || len(h.Mute) > 0 || h.MinLevel != 0 || h.Stream != 0 || h.Match != nil || !h.Since.IsZero() || !h.Until.IsZero() {
-		lines = aside + 1
-		if st := p.store.Stats(); len(st) < 200 {
-			lines = 0
-			for _, s := range st {
-				lines += s.Lines
-			}
-		}
-	}
-	gen, want, store := p.gen, p.want, p.store
-	p.shown = gen
-	if lines <= aside {
-		p.adopt(store.View(want))
-		return nil
-	}
-	p.opening = true
-	return m.jobs.do("look through the logs", func(context.Context) tea.Msg { return viewMsg{gen: gen, view: store.View(want)} })
-}
-
-// adopt shows another view at the same place.
-func (p *logPane) adopt(v *logs.View) {
-	p.view, p.have, p.opening = v, p.want, false
-	p.view.Refresh()
-	p.relocate()
-	if !p.follow && !p.ranged {
-		p.reveal() // lines that came or went above it moved the cursor
-	}
-}
+func (p *logPane) id() paneID { return paneLogs }
 
 // refresh takes in new lines.
-func (p *logPane) refresh() {
-	if p.view.Refresh() {
-		p.relocate()
+func (p *logPane) refresh() { p.win.refresh() }
+
+func (p *logPane) restyle() { p.format.dropCache() }
+
+func (p *logPane) move(n int) { p.win.move(n) }
+
+func (p *logPane) scroll(n int) tea.Cmd { p.win.scroll(n); return p.older.look() }
+
+func (p *logPane) click(_, y int) { p.win.grab(y) }
+
+// settle brings the pane in line with the selection, the marks and the search.
+func (p *logPane) settle() tea.Cmd {
+	switch {
+	case p.sel.marking():
+		p.filter.scope(p.sel.markedNames(), 0)
+	case p.filter.solo && p.sel.service != "":
+		p.filter.scope([]string{p.sel.service}, p.sel.replica)
+	default:
+		p.filter.scope(nil, 0)
 	}
+	return tea.Batch(p.filter.reopen(), p.search.recount(), p.older.look())
 }
 
-// relocate finds the anchors again after ordinals may have moved. Lines that came late between the top and the cursor push up what is
-// above it: the cursor, where it is seen, stays in its row.
-func (p *logPane) relocate() {
-	apart := p.cur.ord - p.top.ord
-	row := slices.IndexFunc(p.seen, func(r shownRow) bool { return r.line.Seq == p.cur.line.Seq })
-	for _, a := range []*anchor{&p.top, &p.cur, &p.from, &p.drag.from} {
-		p.find(a)
-	}
-	if p.follow || row < 0 || p.cur.line.Seq == 0 || p.cur.ord-p.top.ord <= apart {
-		return
-	}
-	first, _ := p.view.Bounds()
-	ord, above := p.cur.ord, 0
-	for above < row && ord > first {
-		ord--
-		above += p.heightOf(ord)
-	}
-	p.setTop(ord, max(above-row, 0))
-}
-
-func (p *logPane) find(a *anchor) {
-	if a.line.Seq == 0 {
-		return
-	}
-	if ord, ok := p.view.Locate(a.line); ok {
-		a.ord = ord
-		return
-	}
-	first, end := p.view.Bounds()
-	a.ord = min(max(p.view.At(a.line.Time), first), max(end-1, first))
-	if l, ok := p.view.Line(a.ord); ok {
-		a.line = l
-	}
-}
-
-// stop ends following with the window where it is.
-func (p *logPane) stop() {
-	if !p.follow {
-		return
-	}
-	p.follow = false
-	first, end := p.view.Bounds()
-	if len(p.seen) == 0 || end == first {
-		p.setTop(max(first, end-int64(max(p.h, 1))), 0)
-		p.setCur(end - 1)
-		return
-	}
-	ord := p.seen[0].ord
-	rows := 0
-	for _, s := range p.seen {
-		if s.ord == ord {
-			rows++
+// receive takes in what was looked up aside.
+func (p *logPane) receive(msg tea.Msg) (tea.Cmd, bool) {
+	switch msg := msg.(type) {
+	case viewMsg:
+		if msg.gen == p.filter.gen {
+			p.filter.take(msg.view)
 		}
+		return nil, true
+	case olderMsg:
+		return p.older.found(msg), true
+	case savedMsg:
+		p.saved(msg)
+		return nil, true
+	case dragMsg:
+		d := &p.win.drag
+		if d.timed = false; d.on && d.past != 0 {
+			p.win.dragStep()
+		}
+		return p.dragOn(), true
 	}
-	p.setTop(ord, max(p.heightOf(ord)-rows, 0))
-	p.setCur(p.seen[len(p.seen)-1].ord)
+	return p.search.receive(msg)
 }
 
-func (p *logPane) setTop(ord int64, skip int) {
-	first, end := p.view.Bounds()
-	ord = min(max(ord, first), max(end-1, first))
-	p.top.ord, p.skip = ord, skip
-	p.top.line, _ = p.view.Line(ord)
-}
-
-func (p *logPane) setCur(ord int64) {
-	first, end := p.view.Bounds()
-	p.cur.ord = min(max(ord, first), max(end-1, first))
-	p.cur.line, _ = p.view.Line(p.cur.ord)
-}
-
-// scroll moves the window by n rows.
-func (p *logPane) scroll(n int) {
-	if p.follow && n >= 0 {
-		return
+// heightOf is how many rows a line takes, its mark included.
+func (p *logPane) heightOf(l *logs.Line) int {
+	n := 1
+	if !p.format.single(l) {
+		n = len(p.format.rowsOf(l))
 	}
-	p.stop()
-	p.clamp = !p.ranged // the cursor is the end of the range: it stays where it was put
-	first, end := p.view.Bounds()
-	ord, skip := p.top.ord, p.skip+n
-	for skip < 0 && ord > first {
-		ord--
-		skip += p.heightOf(ord)
+	if _, ok := p.marks[l.Seq]; ok {
+		n++
 	}
-	for ord < end-1 && skip >= p.heightOf(ord) {
-		skip -= p.heightOf(ord)
-		ord++
-	}
-	last, lastSkip := p.lastTop()
-	if ord > last || ord == last && skip > lastSkip {
-		ord, skip = last, lastSkip
-	}
-	p.setTop(ord, max(skip, 0))
-}
-
-// lastTop is the furthest that the window goes down: the last row stands at its bottom.
-func (p *logPane) lastTop() (int64, int) { return p.topFor(p.lastOrd()) }
-
-func (p *logPane) lastOrd() int64 {
-	first, end := p.view.Bounds()
-	return max(end-1, first)
-}
-
-// topFor is the top at which the last row of a line is the last one of the window.
-func (p *logPane) topFor(ord int64) (int64, int) {
-	first, _ := p.view.Bounds()
-	rows := p.heightOf(ord)
-	for rows < p.h && ord > first {
-		ord--
-		rows += p.heightOf(ord)
-	}
-	return ord, max(rows-p.h, 0)
-}
-
-// move moves the cursor by n lines; the window follows it.
-func (p *logPane) move(n int) {
-	first, end := p.view.Bounds()
-	if end == first || p.follow && n > 0 {
-		return
-	}
-	if n >= farAway {
-		p.follow, p.ranged = true, false
-		return
-	}
-	was := p.follow
-	p.stop()
-	ord := p.cur.ord
-	if was {
-		ord = end - 1
-	}
-	if n <= -farAway {
-		ord = first
-	} else {
-		ord += int64(n)
-	}
-	p.setCur(ord)
-	p.reveal()
-}
-
-// reveal scrolls just so far that the cursor is seen.
-func (p *logPane) reveal() {
-	if p.cur.ord < p.top.ord || p.cur.ord == p.top.ord && p.skip > 0 {
-		p.setTop(p.cur.ord, 0)
-		return
-	}
-	ord, skip := p.topFor(p.cur.ord)
-	if ord > p.top.ord || ord == p.top.ord && skip > p.skip {
-		p.setTop(ord, skip)
-	}
-}
-
-// show puts the cursor on a line, in the middle of the window.
-func (p *logPane) show(ord int64) {
-	p.stop()
-	p.setCur(ord)
-	rows, at := 0, p.cur.ord
-	first, _ := p.view.Bounds()
-	for rows < p.h/2 && at > first {
-		at--
-		rows += p.heightOf(at)
-	}
-	p.setTop(at, 0)
-	if last, skip := p.lastTop(); p.top.ord > last {
-		p.setTop(last, skip)
-	}
-}
-
-func (p *logPane) clickRow(i int) {
-	if i < 0 || i >= len(p.seen) {
-		return
-	}
-	ord := p.seen[i].ord
-	p.stop()
-	p.setCur(ord)
-}
-
-func (p *logPane) sideways(n int) {
-	if !p.wrap {
-		p.xoff = min(max(p.xoff+n*16, 0), 1<<14)
-	}
+	return n
 }
 
 // back takes the last thing away that narrows or marks; false when there is nothing.
 func (p *logPane) back() bool {
 	switch {
-	case p.ranged:
-		p.ranged = false
-	case len(p.open) > 0:
-		clear(p.open)
-		p.dropCache()
-		p.skip = 0
-	case p.re != nil:
-		p.setSearch("", nil)
-	case !p.since.IsZero() || !p.until.IsZero():
-		p.since, p.until = time.Time{}, time.Time{}
-		p.refilter()
-	case p.stream != logs.StreamUnknown:
-		p.stream = logs.StreamUnknown
-		p.refilter()
-	case p.level != logs.LevelUnknown:
-		p.level = logs.LevelUnknown
-		p.refilter()
+	case p.win.ranged:
+		p.win.ranged = false
+	case len(p.format.open) > 0:
+		clear(p.format.open)
+		p.format.dropCache()
+		p.win.skip = 0
+	case p.search.on():
+		p.searchFor("", nil)
+	case p.filter.back():
 	case len(p.marks) > 0:
 		clear(p.marks)
-	case p.xoff > 0:
-		p.xoff = 0
-	case !p.follow:
-		p.follow = true
+	case p.format.xoff > 0:
+		p.format.xoff = 0
+	case !p.win.follow:
+		p.win.follow = true
 	default:
 		return false
 	}
 	return true
 }
 
-// setSearch looks for re from now on; nil ends the search.
-func (p *logPane) setSearch(query string, re *regexp.Regexp) {
-	narrowed := p.want.Match != nil
-	p.query, p.re = query, re
-	if re == nil {
-		p.only, p.invert = false, false
-		p.matches, p.total = 0, 0
+// drag takes the selection to where the pointer is.
+func (p *logPane) drag(y int) tea.Cmd {
+	if !p.win.drag.on {
+		return nil
 	}
-	p.countedFor, p.counted = countKey{}, false
-	p.endFind()
-	p.finding++
-	p.dropCache()
-	if narrowed || p.only || p.invert {
-		p.refilter()
+	p.win.reach(y)
+	return p.dragOn()
+}
+
+// dragOn goes on scrolling while the pointer is past an edge.
+func (p *logPane) dragOn() tea.Cmd {
+	d := &p.win.drag
+	if d.past == 0 || !d.on || d.timed {
+		return nil
 	}
+	d.timed = true
+	return p.e.jobs.do("scroll with the pointer", func(ctx context.Context) tea.Msg {
+		t := time.NewTimer(dragPause)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return dragMsg{}
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}
+
+// drop ends a drag; what it selected stays so.
+func (p *logPane) drop() {
+	if p.win.drag.on && p.win.ranged {
+		lo, hi := p.win.rangeOf()
+		p.e.status.set(plural(int(hi-lo+1), "line") + " selected, " + p.e.keyOf("copy") + " copies")
+	}
+	p.win.drag.on, p.win.drag.past = false, 0
+}
+
+// The search box takes all keys while it is open.
+
+func (p *logPane) typing() bool { return p.search.box.open }
+
+func (p *logPane) cancel() { p.search.box.open = false }
+
+func (p *logPane) key(k tea.KeyPressMsg) tea.Cmd {
+	e := p.search.box.key(k)
+	enter := k.String() == "enter"
+	cmd := p.setSearch(e)
+	if enter {
+		return tea.Batch(cmd, p.search.match(false)())
+	}
+	return cmd
+}
+
+func (p *logPane) paste(text string) tea.Cmd {
+	p.search.box.input.insert(oneLine(text))
+	return p.setSearch(editTyped)
+}
+
+func (p *logPane) cursor(r rect) (x, y int, ok bool) {
+	return r.x + p.search.box.x, r.y + r.h - 1, p.search.box.open && r.h > 2
+}
+
+// setSearch takes up what became of the query in the search box.
+func (p *logPane) setSearch(e edit) tea.Cmd {
+	box := &p.search.box
+	switch e {
+	case editTyped:
+		p.searchFor(box.query())
+	case editUndo:
+		p.searchFor(box.old, box.oldRe)
+	case editClear:
+		p.searchFor("", nil)
+	}
+	return p.settle()
+}
+
+// searchFor looks for re from now on; nil ends the search.
+func (p *logPane) searchFor(query string, re *regexp.Regexp) {
+	p.search.set(query, re)
+	p.format.re = re
+	p.format.dropCache()
+}
+
+// toEnd follows the newest line again.
+func (p *logPane) toEnd() tea.Cmd { p.win.toEnd(); return nil }
+
+// showMoment puts the cursor on the first line since a moment.
+func (p *logPane) showMoment(at time.Time) { p.win.show(p.win.view.At(at)) }
+
+// title says what the pane shows, in at most w cells where words can be spared.
+func (p *logPane) title(w int) string {
+	for brief := range 2 {
+		if text := p.titleOf(brief); width(text) <= w {
+			return text
+		}
+	}
+	return p.titleOf(2)
+}
+
+// titleOf is the title in one of three lengths, 0 the longest. What is narrowed stays longest: that all services are shown is
+// clear from no name being there.
+func (p *logPane) titleOf(brief int) string {
+	follow := "following"
+	if !p.win.follow {
+		_, end := p.win.view.Bounds()
+		below := thousands(max(end-1-p.win.bottomOrd(), 0)) + " below"
+		if brief == 0 {
+			below = "paused, " + below
+		}
+		follow = p.e.st.warn.s(below)
+	}
+	parts := append([]string{p.filter.scopeText(brief), p.older.text(), follow}, p.filter.titleParts(brief)...)
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), " · ")
+}
+
+// render draws the pane into r.
+func (p *logPane) render(r rect) []string {
+	if r.empty() {
+		return nil
+	}
+	st := &p.e.st
+	body := r.h
+	foot := p.search.foot(r.w)
+	if foot != "" && r.h > 2 {
+		body--
+	}
+	p.win.resize(body)
+	name := p.nameWidth()
+	lead := 1 + p.format.timeWidth(r.w)
+	if name > 0 {
+		lead += name + 1
+	}
+	p.format.layout(r.w-lead, name)
+	out := p.rows(r.w, body, name)
+	if first, _ := p.win.view.Bounds(); !p.win.follow && len(out) < body && (p.win.top.ord > first || p.win.skip > 0) {
+		p.win.setTop(p.win.lastTop()) // lines went away below: the last one stands at the bottom again
+		out = p.rows(r.w, body, name)
+	}
+	if len(out) == 0 {
+		out = append(out, st.dim.s(fit(" "+p.filter.emptyText(), r.w)))
+		p.win.seen = nil
+	}
+	for len(out) < body {
+		out = append(out, spaces(r.w))
+	}
+	if body < r.h {
+		out = append(out, fit(foot, r.w))
+	}
+	return out
+}
+
+// nameWidth is the width of the services' column, 0 where there is one service only.
+func (p *logPane) nameWidth() int {
+	if one := p.filter.have.Services; len(one) == 1 {
+		if s := p.e.snap.service(one[0]); s == nil || len(s.Replicas) < 2 {
+			return 0
+		}
+	}
+	n := 4
+	for i := range p.e.snap.Services {
+		s := &p.e.snap.Services[i]
+		if !p.filter.shows(s.Name) {
+			continue
+		}
+		extra := 0
+		if len(s.Replicas) > 1 {
+			extra = 2
+		}
+		n = max(n, width(s.Name)+extra)
+	}
+	return min(n, 16)
+}
+
+// rows draws the rows that fit, from the end while following, else from top on.
+func (p *logPane) rows(w, h, name int) []string {
+	win, st := p.win, &p.e.st
+	first, end := win.view.Bounds()
+	if end == first || h <= 0 {
+		return nil
+	}
+	from := win.top.ord
+	if win.follow {
+		from = max(first, end-int64(h))
+	}
+	lines := win.view.Lines(from, h)
+	before := time.Time{}
+	if p.format.times == timesDelta {
+		if l, ok := win.view.Line(from - 1); ok {
+			before = l.Time
+		}
+	}
+	lo, hi := win.rangeOf()
+	rows := make([]string, 0, h+8)
+	seen := make([]shownRow, 0, h+8)
+	for i := range lines {
+		l := &lines[i]
+		if l.Seq == 0 {
+			continue // left the store since the last refresh
+		}
+		ord := from + int64(i)
+		cursor := !win.follow && ord == win.cur.ord && p.e.focus == paneLogs
+		inRange := win.ranged && ord >= lo && ord <= hi
+		lead := p.lead(l, before, w, name, cursor, inRange)
+		before = l.Time
+		for j, text := range p.format.rowsOf(l) {
+			if j == 1 {
+				lead = " " + spaces(width(lead)-1)
+			}
+			row := lead + text
+			if inRange {
+				row = st.selected.over(row)
+			}
+			rows = append(rows, fit(row, w))
+			seen = append(seen, shownRow{ord: ord, line: *l})
+		}
+		if mk, ok := p.marks[l.Seq]; ok {
+			rows = append(rows, st.warn.s(markRule(mk.at, w)))
+			seen = append(seen, shownRow{ord: ord, line: *l})
+		}
+		if !win.follow && len(rows)-win.skip >= h {
+			break
+		}
+	}
+	return win.see(rows, seen, h)
+}
+
+// lead is what stands before the text of a line's first row.
+func (p *logPane) lead(l *logs.Line, before time.Time, w, name int, cursor, inRange bool) string {
+	st := &p.e.st
+	gutter := " "
+	switch {
+	case cursor:
+		gutter = st.titleFocus.s(">")
+	case inRange:
+		gutter = "|"
+	case l.Level >= logs.Error:
+		gutter = st.fail.s("!")
+	}
+	at, sep := p.format.timeText(l, before, p.e.now, w), " "
+	if l.Stream == logs.Stderr && p.filter.have.Stream != logs.Stderr {
+		sep = st.dim.s("┊") // colour says the level; this says the stream, also where there is no colour
+	}
+	if at == "" && name == 0 {
+		if sep != " " && gutter == " " {
+			gutter = sep
+		}
+		return gutter
+	}
+	at = strings.TrimSuffix(at, " ")
+	if cursor {
+		at = st.selected.s(at)
+	} else {
+		at = st.dim.s(at)
+	}
+	if name == 0 {
+		return gutter + at + sep
+	}
+	if at != "" {
+		at += " "
+	}
+	who := logs.CleanLine(l.Service)
+	if s := p.e.snap.service(who); s != nil && len(s.Replicas) > 1 && l.Replica > 0 {
+		who = fmt.Sprintf("%s/%d", cut(who, name-2), l.Replica)
+	}
+	return gutter + at + p.e.namePaint(l.Service).s(fit(who, name)) + sep
+}
+
+// size says how many lines pass the filter.
+func (p *logPane) size() string {
+	first, end := p.win.view.Bounds()
+	return thousands(end-first) + " lines"
 }

@@ -13,18 +13,18 @@ import (
 	"bulkhead/engine"
 )
 
-// What the terminal tells of the project outside of the screen: a bell or a note, the window's title, the task bar. And what is told to
-// somebody who sees the screen for the first time.
+// notifier shows the project outside of the screen: a bell or a desktop notification, the window's title, the task bar.
+type notifier struct{ e *env }
 
 // alarm rings when something broke since before and nobody looks.
-func (m *Model) alarm(before *engine.Snapshot) tea.Cmd {
-	if m.opts.Config.Notify == "none" || !m.blurred || len(before.Records) == 0 {
+func (n *notifier) alarm(before *engine.Snapshot, blurred bool) tea.Cmd {
+	if n.e.opts.Config.Notify == "none" || !blurred || len(before.Records) == 0 {
 		return nil
 	}
 	last := before.Records[len(before.Records)-1].Seq
-	for i := range m.snap.Records {
-		if r := &m.snap.Records[i]; r.Seq > last && alarming(r) {
-			return tea.Raw(notification(m.opts.Config.Notify, strings.TrimSpace(r.Service+" "+recordText(*r)), envOf(m.opts.Environ, "TMUX") != ""))
+	for i := range n.e.snap.Records {
+		if r := &n.e.snap.Records[i]; r.Seq > last && alarming(r) {
+			return tea.Raw(notification(n.e.opts.Config.Notify, strings.TrimSpace(r.Service+" "+recordText(*r)), envOf(n.e.opts.Environ, "TMUX") != ""))
 		}
 	}
 	return nil
@@ -69,14 +69,14 @@ func commandText(text string) string {
 }
 
 // title is the window's: the worst state first, since a tab shows little of it.
-func (m *Model) title() string {
-	if m.opts.Config.Title == "off" {
+func (n *notifier) title() string {
+	if n.e.opts.Config.Title == "off" {
 		return ""
 	}
 	parts := []string{}
 	var worst *engine.Service
-	for i := range m.snap.Services {
-		s := &m.snap.Services[i]
+	for i := range n.e.snap.Services {
+		s := &n.e.snap.Services[i]
 		if severity(s) >= severity(&engine.Service{State: engine.StatePaused}) && (worst == nil || severity(s) > severity(worst)) {
 			worst = s
 		}
@@ -88,8 +88,8 @@ func (m *Model) title() string {
 		}
 		parts = append(parts, "! "+worst.Name+" "+word)
 	}
-	if m.snap.Project != "" {
-		parts = append(parts, m.snap.Project)
+	if n.e.snap.Project != "" {
+		parts = append(parts, n.e.snap.Project)
 	}
 	return commandText(strings.Join(append(parts, "bulkhead"), " · "))
 }
@@ -98,13 +98,13 @@ func (m *Model) title() string {
 const shownFailure = 5 * time.Second
 
 // progress is what the task bar shows: how far the builds that run are.
-func (m *Model) progress() *tea.ProgressBar {
-	if !m.showsProgress() {
+func (n *notifier) progress() *tea.ProgressBar {
+	if !n.showsProgress() {
 		return nil
 	}
 	done, total, running, failed := 0, 0, false, false
-	for i := range m.snap.Builds {
-		b := &m.snap.Builds[i]
+	for i := range n.e.snap.Builds {
+		b := &n.e.snap.Builds[i]
 		switch {
 		case b.Ended.IsZero():
 			running = true
@@ -113,7 +113,7 @@ func (m *Model) progress() *tea.ProgressBar {
 			} else {
 				total = -1 // of one it is not known yet
 			}
-		case b.Err != "" && !b.Canceled && m.now.Sub(b.Ended) < shownFailure:
+		case b.Err != "" && !b.Canceled && n.e.now.Sub(b.Ended) < shownFailure:
 			failed = true
 		}
 	}
@@ -129,14 +129,14 @@ func (m *Model) progress() *tea.ProgressBar {
 }
 
 // showsProgress says whether the terminal may be told. Some that do not know the sequence take it for a notification.
-func (m *Model) showsProgress() bool {
-	switch m.opts.Config.Progress {
+func (n *notifier) showsProgress() bool {
+	switch n.e.opts.Config.Progress {
 	case "on":
 		return true
 	case "off":
 		return false
 	}
-	env := m.opts.Environ
+	env := n.e.opts.Environ
 	return envOf(env, "TMUX") == "" && (envOf(env, "WT_SESSION") != "" || envOf(env, "ConEmuANSI") == "ON" ||
 		slices.Contains([]string{"ghostty", "WezTerm", "iTerm.app"}, envOf(env, "TERM_PROGRAM")) || strings.Contains(envOf(env, "TERM"), "ghostty"))
 }
@@ -154,15 +154,15 @@ func firstRun(dir string) bool {
 }
 
 // hint tells newcomers the few keys that lead to all others; it stays until the next key.
-func (m *Model) hint() {
+func (e *env) hint() {
 	var parts []string
 	for _, h := range [][2]string{{"line-down", "selects"}, {"search", "searches logs"}, {"kill", "kills"}, {"up", "brings back"}, {"help", "shows all keys"}} {
-		if k := m.keyOf(h[0]); k != "" {
-			if h[0] == "line-down" && m.keyOf("line-up") != "" {
-				k += "/" + m.keyOf("line-up")
+		if k := e.keyOf(h[0]); k != "" {
+			if h[0] == "line-down" && e.keyOf("line-up") != "" {
+				k += "/" + e.keyOf("line-up")
 			}
 			parts = append(parts, k+" "+h[1])
 		}
 	}
-	m.say("new here?  " + strings.Join(parts, "   "))
+	e.status.set("new here?  " + strings.Join(parts, "   "))
 }

@@ -72,8 +72,8 @@ func TestTitleTellsTheWorst(t *testing.T) {
 func TestProgressOfBuildsIsShownWhereItIsKnown(t *testing.T) {
 	m, f := load(t, 7, 80, 24)
 	state := func(env ...string) string {
-		m.opts.Environ = env
-		p := m.progress()
+		m.e.opts.Environ = env
+		p := m.notify.progress()
 		if p == nil {
 			return "none"
 		}
@@ -101,7 +101,7 @@ func TestProgressOfBuildsIsShownWhereItIsKnown(t *testing.T) {
 	if got := state(ghostty); got != "none" {
 		t.Errorf("some time after: %s", got)
 	}
-	m.opts.Config.Progress = "off"
+	m.e.opts.Config.Progress = "off"
 	f.snap.Builds[1].Ended = time.Time{}
 	if got := state(ghostty); got != "none" {
 		t.Errorf("off: %s", got)

@@ -12,6 +12,10 @@ import (
 
 // olderLines is what the log pane knows of lines from before those that it has.
 type olderLines struct {
+	e      *env
+	win    *logWindow
+	filter *logFilter
+
 	busy  bool
 	asked string // scope and first line that nothing was found for
 	full  bool   // there are more, and no room for them
@@ -24,49 +28,48 @@ type olderMsg struct {
 	err   error
 }
 
-// lookOlder asks for the lines from before the first one that is seen, aside, once for each place that is scrolled to.
-func (m *Model) lookOlder() tea.Cmd {
-	p := &m.log
-	first, end := p.view.Bounds()
-	if p.follow || p.older.busy || end == first || p.top.line.Seq == 0 {
+// look asks for the lines from before the first one that is seen, aside, once for each place that is scrolled to.
+func (o *olderLines) look() tea.Cmd {
+	first, end := o.win.view.Bounds()
+	if o.win.follow || o.busy || end == first || o.win.top.line.Seq == 0 {
 		return nil
 	}
-	services, from := p.want.Services, p.top.line.Time
+	services, from := o.filter.want.Services, o.win.top.line.Time
 	asked := fmt.Sprint(from.UnixNano(), " ", strings.Join(services, " "))
-	if asked == p.older.asked {
+	if asked == o.asked {
 		return nil
 	}
-	p.older.busy = true
-	return m.jobs.do("read older lines", func(ctx context.Context) tea.Msg {
-		found, err := m.backend.LoadOlder(ctx, services, from)
+	o.busy = true
+	backend := o.e.backend
+	return o.e.jobs.do("read older lines", func(ctx context.Context) tea.Msg {
+		found, err := backend.LoadOlder(ctx, services, from)
 		return olderMsg{asked: asked, found: found, err: err}
 	})
 }
 
-// foundOlder takes in what came of it.
-func (m *Model) foundOlder(msg olderMsg) tea.Cmd {
-	p := &m.log
-	p.older.busy, p.older.full = false, msg.found.Full
+// found takes in what came of it.
+func (o *olderLines) found(msg olderMsg) tea.Cmd {
+	o.busy, o.full = false, msg.found.Full
 	if msg.err != nil {
-		m.fail(msg.err.Error())
+		o.e.status.fail(msg.err.Error())
 	}
 	if !msg.found.More {
-		p.older.asked = msg.asked
+		o.asked = msg.asked
 	}
-	return m.lookOlder()
+	return o.look()
 }
 
-// olderText says in the title what is above the first line, when that is seen; "" when there is nothing to say.
-func (p *logPane) olderText() string {
-	if first, _ := p.view.Bounds(); p.follow || p.top.ord > first || p.skip > 0 {
+// text says in the title what is above the first line, when that is seen; "" when there is nothing to say.
+func (o *olderLines) text() string {
+	if first, _ := o.win.view.Bounds(); o.win.follow || o.win.top.ord > first || o.win.skip > 0 {
 		return ""
 	}
-	switch dropped := p.view.Dropped(); {
-	case p.older.busy:
+	switch dropped := o.win.view.Dropped(); {
+	case o.busy:
 		return "loading older lines"
 	case dropped > 0:
 		return "… " + thousands(dropped) + " older lines dropped"
-	case p.older.full:
+	case o.full:
 		return "… no room for older lines"
 	}
 	return ""

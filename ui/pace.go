@@ -47,7 +47,7 @@ func tickerOf(p *tea.Program) *time.Ticker {
 
 // keepPace slows drawing down while nothing moves or nobody looks, and takes it up again.
 func (m *Model) keepPace() {
-	if m.resting() || m.blurred {
+	if m.rest.resting() || m.rest.blurred {
 		m.pacer.set(restPace)
 	} else {
 		m.pacer.set(time.Second / frames)

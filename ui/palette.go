@@ -10,6 +10,7 @@ import (
 
 // palette finds any action, for any service, by some of its letters.
 type palette struct {
+	e     *env
 	input input
 	all   []command
 	shown []command
@@ -22,64 +23,63 @@ type palette struct {
 type command struct {
 	label string // what is matched
 	key   string
-	run   func(*Model) tea.Cmd
+	run   func() tea.Cmd
 	score int
 }
 
-func openPalette(m *Model) tea.Cmd {
-	p := &palette{input: newInput(), all: m.commands()}
+// newPalette offers commands.
+func newPalette(e *env, all []command) *palette {
+	p := &palette{e: e, input: newInput(), all: all}
 	p.filter()
-	m.over = p
-	return nil
+	return p
 }
 
-// commands are all actions that can do something now, for the selection first and then for every service.
-func (m *Model) commands() []command {
+// openPalette offers all actions that can do something now, for the selection first and then for every service.
+func (m *Model) openPalette() tea.Cmd {
 	var out []command
-	for i := range m.keys.actions {
-		a := &m.keys.actions[i]
+	e, sel := m.e, m.svc.sel
+	for i := range e.keys.actions {
+		a := &e.keys.actions[i]
 		if a.run == nil || a.group == "moving" || a.name == "palette" || a.name == "back" {
 			continue
 		}
-		if a.where != paneAny && a.where&m.focus == 0 && a.where != paneLogs || a.ok != nil && !a.ok(m) {
+		if a.where != paneAny && a.where&e.focus == 0 && a.where != paneLogs || !a.can() {
 			continue
-		}
-		label := a.name
-		if a.help != "" {
-			label = strings.ReplaceAll(a.name, "-", " ") + ": " + a.help
 		}
 		run := a.run
 		if a.where == paneLogs {
-			run = func(m *Model) tea.Cmd { m.focusPane(paneLogs); return a.run(m) }
+			run = func() tea.Cmd { e.focusPane(paneLogs); return a.run() }
 		}
-		out = append(out, command{label: label, key: a.firstKey(), run: run})
+		out = append(out, command{label: a.words() + ": " + a.help, key: a.firstKey(), run: run})
 	}
-	for _, s := range m.snap.Services {
-		was := m.svc.sel
-		name := s.Name
-		out = append(out, command{label: "go to " + name, run: func(m *Model) tea.Cmd {
-			m.svc.selectName(name)
-			m.focusPane(paneServices)
+	was := sel.target
+	for i := range e.snap.Services {
+		name := e.snap.Services[i].Name
+		choose := func() { m.svc.selectName(name) }
+		out = append(out, command{label: "go to " + name, run: func() tea.Cmd {
+			choose()
+			e.focusPane(paneServices)
 			return nil
 		}})
-		m.svc.sel = target{service: name} // what an action can do depends on the selection
-		for i := range m.keys.actions {
-			a := &m.keys.actions[i]
-			if !a.each || m.svc.marking() || a.ok != nil && !a.ok(m) {
+		sel.target = target{service: name} // what an action can do depends on the selection
+		for j := range e.keys.actions {
+			a := &e.keys.actions[j]
+			if !a.each || sel.marking() || !a.can() {
 				continue
 			}
-			verb := strings.ReplaceAll(a.name, "-", " ")
+			verb := a.words()
 			if a.label != nil {
-				verb = a.label(m)
+				verb = a.label()
 			}
-			out = append(out, command{label: verb + " " + name, key: a.firstKey(), run: func(m *Model) tea.Cmd {
-				m.svc.selectName(name)
-				return a.run(m)
+			out = append(out, command{label: verb + " " + name, key: a.firstKey(), run: func() tea.Cmd {
+				choose()
+				return a.run()
 			}})
 		}
-		m.svc.sel = was
 	}
-	return out
+	sel.target = was
+	e.over = newPalette(e, out)
+	return nil
 }
 
 // filter ranks the commands by how well they match what is typed.
@@ -125,8 +125,8 @@ func fuzzy(q, text string) (score int, ok bool) {
 	return score*4 - len(runes)/2, true
 }
 
-// Key implements overlayer.
-func (p *palette) Key(m *Model, k tea.KeyPressMsg) (tea.Cmd, bool) {
+// key implements overlay.
+func (p *palette) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	switch k.String() {
 	case "esc", "ctrl+p":
 		return nil, true
@@ -140,10 +140,7 @@ func (p *palette) Key(m *Model, k tea.KeyPressMsg) (tea.Cmd, bool) {
 		if p.at >= len(p.shown) {
 			return nil, false
 		}
-		run := p.shown[p.at].run
-		m.over = nil // before run, which may open another layer
-		cmd := tea.Batch(run(m), m.settle())
-		return cmd, m.over == nil
+		return p.shown[p.at].run(), true
 	}
 	before := p.input.value()
 	p.input.key(k)
@@ -153,29 +150,35 @@ func (p *palette) Key(m *Model, k tea.KeyPressMsg) (tea.Cmd, bool) {
 	return nil, false
 }
 
-// Cursor implements overlayer.
-func (p *palette) Cursor() (int, int, bool) { return p.cx, 1, true }
+// paste implements paster.
+func (p *palette) paste(text string) {
+	p.input.insert(oneLine(text))
+	p.filter()
+}
 
-// Render implements overlayer.
-func (p *palette) Render(m *Model, w, h int) []string {
+// cursor implements overlay.
+func (p *palette) cursor() (int, int, bool) { return p.cx, 1, true }
+
+// render implements overlay.
+func (p *palette) render(w, h int) []string {
 	inner := min(w-2, 76)
 	n := min(max(h-6, 1), 14)
 	p.top = min(max(p.top, p.at-n+1), p.at)
-	rows := []string{" > " + p.input.text(inner-4), m.st.line.s(strings.Repeat("─", max(inner, 0)))}
+	rows := []string{" > " + p.input.text(inner-4), p.e.st.line.s(strings.Repeat("─", max(inner, 0)))}
 	p.cx = min(4+p.input.cursorCell(), max(w-1, 0))
 	for i := p.top; i < min(p.top+n, len(p.shown)); i++ {
 		c := &p.shown[i]
-		row := ends("   "+c.label, m.st.dim.s(c.key)+" ", inner)
+		row := ends("   "+c.label, p.e.st.dim.s(c.key)+" ", inner)
 		if i == p.at {
-			row = m.st.selected.over(ends(" > "+c.label, c.key+" ", inner))
+			row = p.e.st.selected.over(ends(" > "+c.label, c.key+" ", inner))
 		}
 		rows = append(rows, row)
 	}
 	if len(p.shown) == 0 {
-		rows = append(rows, m.st.dim.s("   nothing by that name"))
+		rows = append(rows, p.e.st.dim.s("   nothing by that name"))
 	}
 	for len(rows) < n+2 {
 		rows = append(rows, "")
 	}
-	return box(m, "Commands", rows, inner, h)
+	return box(&p.e.st, "Commands", rows, inner, h)
 }

@@ -54,10 +54,10 @@ func BenchmarkViewUnchanged(b *testing.B) {
 }
 
 func BenchmarkViewAfterLogLine(b *testing.B) {
-	for _, focus := range []pane{paneServices, paneLogs} {
+	for _, focus := range []paneID{paneServices, paneLogs} {
 		b.Run(fmt.Sprintf("services=30/200x60/focus=%s", focus), func(b *testing.B) {
 			m, f := load(b, 30, 200, 60)
-			m.focusPane(focus)
+			m.e.focusPane(focus)
 			b.ReportAllocs()
 			for b.Loop() {
 				f.store.Append("svc-03", 1, 1, logs.Stdout, start.Add(time.Minute), []byte("INFO one more line"))
@@ -86,7 +86,7 @@ func BenchmarkKeyWithAMillionLines(b *testing.B) {
 		f.store.Append("svc-03", 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond), []byte("INFO one more line of very many lines"))
 	}
 	m.refresh()
-	m.focusPane(paneLogs)
+	m.e.focusPane(paneLogs)
 	for b.Loop() {
 		m.Update(tea.KeyPressMsg{Code: 'k', Text: "k"})
 		m.View()
@@ -126,7 +126,7 @@ func FuzzLayout(f *testing.F) {
 	f.Add(200, 50, 7, 2, uint8(2), false)
 	f.Fuzz(func(t *testing.T, w, h, rows, banners int, focus uint8, zoom bool) {
 		w, h, rows, banners = w%400, h%200, abs(rows%100), abs(banners%6)
-		in := wish{rows: rows, lanes: rows, banners: banners, focus: panes()[focus%5], zoom: zoom}
+		in := wish{rows: rows, lanes: rows, banners: banners, focus: paneIDs()[focus%5], zoom: zoom}
 		if err := checkFrame(layout(w, h, in)); err != nil {
 			t.Errorf("layout(%d, %d, %+v): %v", w, h, in, err)
 		}
@@ -146,15 +146,15 @@ func FuzzScreen(f *testing.F) {
 		w, h = abs(w%260), abs(h%80)
 		m, b := load(t, 7, w, h)
 		b.store.Append("svc-01", 1, 1, logs.Stderr, start.Add(time.Hour), []byte(text))
-		m.log.wrap, m.log.pretty = how&8 != 0, how&16 != 0
-		m.focusPane(panes()[how%5])
+		m.log.format.wrap, m.log.format.pretty = how&8 != 0, how&16 != 0
+		m.e.focusPane(paneIDs()[how%5])
 		m.refresh()
 		if how&32 != 0 {
 			m.View()
-			doOpenLine(m)
+			m.log.openLine()
 		}
 		if how&64 != 0 {
-			m.log.setSearch(".", regexp.MustCompile("."))
+			m.log.searchFor(".", regexp.MustCompile("."))
 		}
 		m.dirty = true
 		checkRows(t, m.View().Content, w, h)
@@ -229,20 +229,20 @@ func TestHostileLinesStayWithinTheirRows(t *testing.T) {
 				for _, stream := range []logs.Stream{logs.Stdout, logs.Stderr} {
 					b.store.Append("svc-01", 1, 1, stream, start.Add(time.Hour), []byte(c.raw))
 				}
-				m.focusPane(paneLogs)
+				m.e.focusPane(paneLogs)
 				m.refresh()
 				for how := range 32 {
-					p := &m.log
-					p.wrap, p.pretty, p.raw = how&1 != 0, how&2 != 0, how&4 != 0
-					p.follow, p.skip = true, 0
-					clear(p.open)
-					p.setSearch("", nil)
+					p := m.log
+					p.format.wrap, p.format.pretty, p.format.raw = how&1 != 0, how&2 != 0, how&4 != 0
+					p.win.follow, p.win.skip = true, 0
+					clear(p.format.open)
+					p.searchFor("", nil)
 					m.View()
 					if how&8 != 0 {
-						doOpenLine(m)
+						p.openLine()
 					}
 					if how&16 != 0 {
-						p.setSearch("[a-z語]+", regexp.MustCompile("[a-z語]+"))
+						p.searchFor("[a-z語]+", regexp.MustCompile("[a-z語]+"))
 					}
 					m.dirty = true
 					content := m.View().Content
@@ -277,9 +277,9 @@ func TestColumnsLeaveInTheirOrder(t *testing.T) {
 
 func TestFooterKeepsWholeItems(t *testing.T) {
 	m, _ := load(t, 7, 200, 50)
-	full := m.footerLine(200)
+	full := m.footer.render(200)
 	for w := 199; w > 0; w-- {
-		row := m.footerLine(w)
+		row := m.footer.render(w)
 		if width(row) != w {
 			t.Fatalf("%d wide at %d", width(row), w)
 		}
@@ -287,7 +287,7 @@ func TestFooterKeepsWholeItems(t *testing.T) {
 			t.Fatalf("an item is cut at %d: %s", w, row)
 		}
 	}
-	if !strings.Contains(full, "help") || !strings.Contains(m.footerLine(20), "help") {
+	if !strings.Contains(full, "help") || !strings.Contains(m.footer.render(20), "help") {
 		t.Error("the way to the help is not there")
 	}
 }
@@ -301,7 +301,7 @@ func TestKeysConfigIsReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.Keys["kill"], []string{"ctrl+x"}) || !slices.Equal(c.Keys["restart"], []string{"r"}) || len(c.Keys) != len(allActions()) || c.Theme != "light" || c.Notify != "" || c.SaveDir != "" {
+	if !slices.Equal(c.Keys["kill"], []string{"ctrl+x"}) || !slices.Equal(c.Keys["restart"], []string{"r"}) || len(c.Keys) != len(defaultActions()) || c.Theme != "light" || c.Notify != "" || c.SaveDir != "" {
 		t.Errorf("read back: %v", c.Keys)
 	}
 }

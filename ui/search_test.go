@@ -158,13 +158,13 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 	never := func() bool { return false }
 	search := func(q string) {
 		re, _ := compileSearch(q)
-		m.log.setSearch(q, re)
+		m.log.searchFor(q, re)
 		queue = append(queue, m.settle())
 	}
 	for _, q := range []string{"refused", "ERROR", "order 77.*ms", `\d{5} accepted`} {
 		for name, done := range map[string]func() bool{
-			"first": func() bool { return m.log.countedFor.query == q },
-			"whole": func() bool { return m.log.countedFor.query == q && m.log.counted },
+			"first": func() bool { return m.search.countedFor.query == q },
+			"whole": func() bool { return m.search.countedFor.query == q && m.search.counted },
 		} {
 			b.Run(name+" count/"+q, func(b *testing.B) {
 				for b.Loop() {
@@ -183,8 +183,8 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 			search(q)
 			pump(never)
 			for b.Loop() {
-				doFollow(m)
-				queue = append(queue, m.findMatch(false))
+				m.log.toEnd()
+				queue = append(queue, m.search.match(false)())
 				pump(never)
 			}
 		})
@@ -201,8 +201,8 @@ func TestMatchesAreShownAcrossColours(t *testing.T) {
 		"orderorder":                          "\x1b[m" + on + "order\x1b[m\x1b[m" + on + "order\x1b[m",
 		"\x1b[1mnone\x1b[m":                   "\x1b[1mnone\x1b[m",
 	} {
-		p := &logPane{re: regexp.MustCompile("order|x*")}
-		if got := p.highlight(&st, text); got != want {
+		p := &lineFormat{e: &env{st: st}, re: regexp.MustCompile("order|x*")}
+		if got := p.highlight(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
@@ -224,7 +224,7 @@ func TestWrappedRowsGoOnInTheirColour(t *testing.T) {
 	}
 }
 
-// A screen full of the worst lines is drawn anew.
+// A screen full of the worst lines is drawn from scratch.
 func BenchmarkHostileScreen(b *testing.B) {
 	for name, line := range map[string]string{
 		"colours": strings.Repeat("\x1b[31mx", 18000), "wide": strings.Repeat("語", 90000), "json": `{"msg":"` + strings.Repeat("order ", 15000) + `"}`,
@@ -234,10 +234,10 @@ func BenchmarkHostileScreen(b *testing.B) {
 			for range 40 {
 				f.store.Append("svc-00", 1, 1, logs.Stdout, start.Add(time.Hour), []byte(line))
 			}
-			m.log.re = regexp.MustCompile("x|語|order")
+			m.log.format.re = regexp.MustCompile("x|語|order")
 			m.refresh()
 			for b.Loop() {
-				m.log.dropCache()
+				m.log.format.dropCache()
 				m.dirty = true
 				m.View()
 			}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
+
 	"bulkhead/engine"
 )
 
@@ -24,8 +26,9 @@ func (o order) String() string { return [...]string{"name", "state", "CPU", "mem
 
 // servicesPane lists services, and replicas of those that are opened.
 type servicesPane struct {
-	sel      target
-	marked   map[string]bool
+	e        *env
+	sel      *selection
+	muted    map[string]bool // the log pane's
 	expanded map[string]bool
 	order    order
 
@@ -52,12 +55,27 @@ type servicesCache struct {
 	rows     []string
 }
 
-func newServicesPane() servicesPane {
-	return servicesPane{marked: map[string]bool{}, expanded: map[string]bool{}}
+func newServicesPane(e *env, muted map[string]bool) *servicesPane {
+	return &servicesPane{e: e, sel: &selection{e: e, marked: map[string]bool{}}, muted: muted, expanded: map[string]bool{}}
+}
+
+func (p *servicesPane) id() paneID           { return paneServices }
+func (p *servicesPane) restyle()             { p.cache = servicesCache{} }
+func (p *servicesPane) title(int) string     { return "" }
+func (p *servicesPane) scroll(n int) tea.Cmd { p.top, p.free = p.top+n, true; return nil }
+
+// back clears the marks.
+func (p *servicesPane) back() bool {
+	if !p.sel.marking() {
+		return false
+	}
+	clear(p.sel.marked)
+	return true
 }
 
 // refresh makes the rows of a snapshot. The selection stays with its service; when that is gone, it stays at its place.
-func (p *servicesPane) refresh(snap *engine.Snapshot) {
+func (p *servicesPane) refresh() {
+	snap := p.e.snap
 	order := make([]*engine.Service, len(snap.Services))
 	for i := range snap.Services {
 		order[i] = &snap.Services[i]
@@ -82,27 +100,27 @@ func (p *servicesPane) refresh(snap *engine.Snapshot) {
 			}
 		}
 	}
-	for name := range p.marked {
-		if !slices.ContainsFunc(snap.Services, func(s engine.Service) bool { return s.Name == name }) {
-			delete(p.marked, name)
+	for name := range p.sel.marked {
+		if snap.service(name) == nil {
+			delete(p.sel.marked, name)
 		}
 	}
-	p.settle()
+	p.locate()
 }
 
-// settle finds the selection again among the rows.
-func (p *servicesPane) settle() {
+// locate finds the selection again among the rows.
+func (p *servicesPane) locate() {
 	if len(p.rows) == 0 {
 		return // keep the name: the services may come back
 	}
-	i := slices.Index(p.rows, p.sel)
+	i := slices.Index(p.rows, p.sel.target)
 	if i < 0 && p.sel.replica > 0 {
 		i = slices.Index(p.rows, target{service: p.sel.service})
 	}
 	if i < 0 {
 		i = min(p.last, len(p.rows)-1)
 	}
-	p.last, p.sel = i, p.rows[i]
+	p.last, p.sel.target = i, p.rows[i]
 }
 
 func compareDown(a, b float64) int {
@@ -138,65 +156,56 @@ func severity(s *engine.Service) int {
 	return 3
 }
 
-func (p *servicesPane) nextOrder() { p.order = (p.order + 1) % orders }
-
 func (p *servicesPane) move(n int) {
 	if len(p.rows) == 0 {
 		return
 	}
 	p.last = min(max(p.last+n, 0), len(p.rows)-1)
-	p.sel, p.free = p.rows[p.last], false
+	p.sel.target, p.free = p.rows[p.last], false
 }
 
-func (p *servicesPane) scroll(n int) { p.top, p.free = p.top+n, true }
-
-func (p *servicesPane) clickRow(i int) {
-	if i += p.top; i >= 0 && i < len(p.rows) {
-		p.last, p.sel = i, p.rows[i]
+func (p *servicesPane) click(_, y int) {
+	if i := y - p.headRows() + p.top; y >= p.headRows() && i >= 0 && i < len(p.rows) {
+		p.last, p.sel.target = i, p.rows[i]
 	}
 }
 
 func (p *servicesPane) selectName(name string) {
 	if i := slices.Index(p.rows, target{service: name}); i >= 0 {
-		p.last, p.sel, p.free = i, p.rows[i], false
+		p.last, p.sel.target, p.free = i, p.rows[i], false
 	}
 }
 
-func (p *servicesPane) marking() bool { return len(p.marked) > 0 }
-func (p *servicesPane) clearMarks()   { clear(p.marked) }
-func (p *servicesPane) toggleMark() {
-	if p.marked[p.sel.service] {
-		delete(p.marked, p.sel.service)
-	} else {
-		p.marked[p.sel.service] = true
-	}
+// mark marks the service under the cursor, or takes its mark away, and goes on to the next.
+func (p *servicesPane) mark() tea.Cmd {
+	p.sel.toggleMark()
+	p.move(1)
+	return nil
 }
 
-// markedNames are the marked services that exist, by name.
-func (p *servicesPane) markedNames(snap *engine.Snapshot) []string {
-	var out []string
-	for _, s := range snap.Services {
-		if p.marked[s.Name] {
-			out = append(out, s.Name)
-		}
-	}
-	return out
+// sort goes on to the next order.
+func (p *servicesPane) sort() tea.Cmd {
+	p.order = (p.order + 1) % orders
+	p.refresh()
+	p.e.status.set("services sorted by " + p.order.String())
+	return nil
 }
 
-func (p *servicesPane) toggleExpanded(snap *engine.Snapshot) {
+func (p *servicesPane) toggleExpanded() tea.Cmd {
 	name := p.sel.service
 	if p.expanded[name] {
 		delete(p.expanded, name)
-		p.sel = target{service: name}
+		p.sel.target = target{service: name}
 	} else {
 		p.expanded[name] = true
 	}
-	p.refresh(snap)
+	p.refresh()
+	return nil
 }
 
 // headRows is how many rows stand above the first service.
-func (p *servicesPane) headRows(f frame) int {
-	if f.wide && !f.one {
+func (p *servicesPane) headRows() int {
+	if p.e.f.wide && !p.e.f.one {
 		return 2
 	}
 	return 1
@@ -250,20 +259,20 @@ func wideColumns(w int) columns {
 	return c
 }
 
-// Render draws the pane into r.
-func (p *servicesPane) Render(m *Model, r rect) []string {
-	p.h = max(r.h-p.headRows(m.f), 0)
+// render draws the pane into r.
+func (p *servicesPane) render(r rect) []string {
+	p.h = max(r.h-p.headRows(), 0)
 	p.window()
 	key := servicesCache{
-		seq: m.snap.Seq, second: m.now.Unix(), sel: p.sel, r: r, top: p.top, focus: m.focus == paneServices,
-		marks: markHash(p.marked), muted: markHash(m.log.muted), expanded: len(p.expanded), order: p.order,
+		seq: p.e.snap.Seq, second: p.e.now.Unix(), sel: p.sel.target, r: r, top: p.top, focus: p.e.focus == paneServices,
+		marks: markHash(p.sel.marked), muted: markHash(p.muted), expanded: len(p.expanded), order: p.order,
 	}
 	old := p.cache
 	old.rows = nil
 	if p.cache.rows != nil && key.same(old) {
 		return p.cache.rows
 	}
-	key.rows = p.draw(m, r)
+	key.rows = p.draw(r)
 	p.cache = key
 	return key.rows
 }
@@ -290,28 +299,28 @@ func (p *servicesPane) window() {
 	p.top = max(min(p.top, len(p.rows)-p.h), 0)
 }
 
-func (p *servicesPane) draw(m *Model, r rect) []string {
+func (p *servicesPane) draw(r rect) []string {
 	name := 0
 	for _, t := range p.rows {
 		name = max(name, width(t.service))
 	}
 	cols := fitColumns(r.w, name)
 	var out []string
-	if p.headRows(m.f) == 2 {
+	if p.headRows() == 2 {
 		cols = wideColumns(r.w)
-		title := fmt.Sprintf(" %s %d", strings.ToUpper(paneServices.String()), len(m.snap.Services))
+		title := fmt.Sprintf(" %s %d", strings.ToUpper(paneServices.String()), len(p.e.snap.Services))
 		hint := fmt.Sprintf("sort: %s   space mark   [1] ", p.order)
-		out = append(out, titlePaint(m, m.focus == paneServices).s(fit(title, r.w-width(hint)))+m.st.dim.s(hint))
+		out = append(out, titlePaint(&p.e.st, p.e.focus == paneServices).s(fit(title, r.w-width(hint)))+p.e.st.dim.s(hint))
 	}
-	out = append(out, m.st.title.s(fit(header(cols, m.focus == paneServices || p.headRows(m.f) == 2), r.w)))
+	out = append(out, p.e.st.title.s(fit(columnHeads(cols, p.e.focus == paneServices || p.headRows() == 2), r.w)))
 	for i := p.top; i < len(p.rows) && i-p.top < p.h; i++ {
-		out = append(out, p.row(m, p.rows[i], cols, r.w))
+		out = append(out, p.row(p.rows[i], cols, r.w))
 	}
 	if len(p.rows) == 0 {
-		out = append(out, m.st.dim.s(fit("   no services", r.w)))
+		out = append(out, p.e.st.dim.s(fit("   no services", r.w)))
 	}
 	if more := len(p.rows) - p.top - p.h; more > 0 && len(out) > 1 {
-		hidden := m.st.dim.s(cut(fmt.Sprintf(" %d more ", more), r.w))
+		hidden := p.e.st.dim.s(cut(fmt.Sprintf(" %d more ", more), r.w))
 		last := out[len(out)-1]
 		out[len(out)-1] = fit(last, r.w-width(hidden)) + hidden
 	}
@@ -321,14 +330,14 @@ func (p *servicesPane) draw(m *Model, r rect) []string {
 	return out[:min(len(out), max(r.h, 0))]
 }
 
-func titlePaint(m *Model, focus bool) paint {
+func titlePaint(st *styles, focus bool) paint {
 	if focus {
-		return m.st.titleFocus
+		return st.titleFocus
 	}
-	return m.st.title
+	return st.title
 }
 
-func header(c columns, focus bool) string {
+func columnHeads(c columns, focus bool) string {
 	name := "service"
 	if focus {
 		name = "SERVICE"
@@ -366,47 +375,47 @@ func rowOf(c columns, lead, name, state, health, up, rst, cpu, mem, port, last s
 }
 
 // row draws one service or replica.
-func (p *servicesPane) row(m *Model, t target, c columns, w int) string {
-	s := m.service(t.service)
+func (p *servicesPane) row(t target, c columns, w int) string {
+	s := p.e.snap.service(t.service)
 	if s == nil {
 		return spaces(w)
 	}
-	sel := t == p.sel
+	sel := t == p.sel.target
 	cursor, mark := " ", " "
 	if sel {
 		cursor = ">"
 	}
-	if p.marked[t.service] && t.replica == 0 {
+	if p.sel.marked[t.service] && t.replica == 0 {
 		mark = "*"
 	}
 	var row string
 	if t.replica > 0 {
-		row = p.replicaRow(m, s, t, c, cursor)
+		row = p.replicaRow(s, t, c, cursor)
 	} else {
 		sign, paint := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
 		muted := " "
-		if m.log.muted[s.Name] {
-			muted = m.st.dim.s("m")
+		if p.muted[s.Name] {
+			muted = p.e.st.dim.s("m")
 		}
 		state := stateText(s)
 		if r := stoppingReplica(s); r != nil && c.last == 0 {
-			state += " " + age(m.now.Sub(r.Since)) // the change that says more has no column here
+			state += " " + age(p.e.now.Sub(r.Since)) // the change that says more has no column here
 		}
-		lead := mark + cursor + muted + m.paintOf(paint).s(sign) + " "
-		row = rowOf(c, lead, s.Name, m.paintOf(paint).s(cut(state, c.state)), m.healthText(s.State, s.Health), upText(s.State, s.Started, m.now),
-			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), m.lastChange(s, c.last))
+		lead := mark + cursor + muted + p.e.st.tone(paint).s(sign) + " "
+		row = rowOf(c, lead, s.Name, p.e.st.tone(paint).s(cut(state, c.state)), healthText(&p.e.st, s.State, s.Health), upText(s.State, s.Started, p.e.now),
+			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), lastChange(&p.e.st, s, p.e.now, c.last))
 	}
 	row = fit(row, w)
 	switch {
-	case sel && m.focus == paneServices:
-		return m.st.selected.over(row)
+	case sel && p.e.focus == paneServices:
+		return p.e.st.selected.over(row)
 	case sel:
-		return m.st.selectedDim.over(row)
+		return p.e.st.selectedDim.over(row)
 	}
 	return row
 }
 
-func (p *servicesPane) replicaRow(m *Model, s *engine.Service, t target, c columns, cursor string) string {
+func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor string) string {
 	i := slices.IndexFunc(s.Replicas, func(r engine.Replica) bool { return r.Number == t.replica })
 	if i < 0 {
 		return ""
@@ -416,16 +425,38 @@ func (p *servicesPane) replicaRow(m *Model, s *engine.Service, t target, c colum
 	if !r.Identity.Started.IsZero() {
 		started = r.Identity.Started
 	}
-	last := m.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause)))
+	last := p.e.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause)))
 	if r.State == engine.StateStopping {
-		last = m.st.busy.s(stopText(r, m.now))
+		last = p.e.st.busy.s(stopText(r, p.e.now))
 	}
 	sign, paint := stateSign(r.State, r.Health, r.ExitCode, s.ByHand)
 	branch := "├"
 	if i == len(s.Replicas)-1 {
 		branch = "└"
 	}
-	return rowOf(c, " "+cursor+" "+m.st.dim.s(branch)+" ", m.paintOf(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
-		m.paintOf(paint).s(replicaText(r)), m.healthText(r.State, r.Health), upText(r.State, started, m.now), restarts(r.Restarts, r.State), percent(r.CPU),
+	return rowOf(c, " "+cursor+" "+p.e.st.dim.s(branch)+" ", p.e.st.tone(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
+		p.e.st.tone(paint).s(replicaText(r)), healthText(&p.e.st, r.State, r.Health), upText(r.State, started, p.e.now), restarts(r.Restarts, r.State), percent(r.CPU),
 		bytesText(r.Mem), ports(r.Ports, 6), last)
+}
+
+// onScreen names the services whose readings are seen; nil: all, because all rows are, or because their order hangs on them.
+func (p *servicesPane) onScreen() []string {
+	if p.order == byCPU || p.order == byMem || p.e.w == 0 {
+		return nil
+	}
+	out := []string{}
+	if !p.e.f.services.empty() {
+		if p.h >= len(p.rows) {
+			return nil
+		}
+		for _, t := range p.rows[min(p.top, len(p.rows)):min(p.top+p.h, len(p.rows))] {
+			if !slices.Contains(out, t.service) {
+				out = append(out, t.service)
+			}
+		}
+	}
+	if !slices.Contains(out, p.sel.service) {
+		out = append(out, p.sel.service)
+	}
+	return out
 }

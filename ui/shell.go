@@ -46,18 +46,42 @@ func (c Config) shells() []string {
 	return []string{"bash", "sh"}
 }
 
-// doShell looks for a shell in the selected service, aside, under a layer that keeps what is typed; handOver then goes into it.
-func doShell(m *Model) tea.Cmd {
-	t, tried := m.svc.sel, m.opts.Config.shells()
-	ctx, cancel := context.WithTimeout(m.jobs.ctx, 10*time.Second)
-	over := &opening{target: t, cancel: cancel}
-	m.over = over
-	return m.jobs.do("look for a shell", func(context.Context) tea.Msg {
+// shellOpener opens a shell in the selected service.
+type shellOpener struct {
+	e       *env
+	sel     *selection
+	program *tea.Program // set by Run
+}
+
+// receive takes in how far the opening of a shell is.
+func (o *shellOpener) receive(msg tea.Msg) (tea.Cmd, bool) {
+	switch msg := msg.(type) {
+	case shellMsg:
+		return o.handOver(msg), true
+	case handedMsg:
+		return o.startShell(msg.shellMsg), true
+	case backMsg:
+		return tea.ClearScreen, true
+	case shellDoneMsg:
+		o.shellDone(msg)
+		return nil, true
+	}
+	return nil, false
+}
+
+// open looks for a shell in the selected service, aside, under a layer that keeps what is typed; handOver then goes into it.
+func (o *shellOpener) open() tea.Cmd {
+	t, tried := o.sel.target, o.e.opts.Config.shells()
+	ctx, cancel := context.WithTimeout(o.e.jobs.ctx, 10*time.Second)
+	backend := o.e.backend
+	over := &opening{e: o.e, target: t, cancel: cancel}
+	o.e.over = over
+	return o.e.jobs.do("look for a shell", func(context.Context) tea.Msg {
 		defer cancel()
 		var last error
 		for _, sh := range tried {
 			var out bytes.Buffer
-			code, err := m.backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: &out, Stderr: &out})
+			code, err := backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: &out, Stderr: &out})
 			if err == nil && code == 0 {
 				return shellMsg{over: over, target: t, cmd: []string{sh}}
 			}
@@ -74,55 +98,55 @@ func doShell(m *Model) tea.Cmd {
 }
 
 // handOver takes the keys from Bubble Tea for the shell that was found, unless the person has given it up.
-func (m *Model) handOver(msg shellMsg) tea.Cmd {
-	if m.over != msg.over {
+func (o *shellOpener) handOver(msg shellMsg) tea.Cmd {
+	if o.e.over != msg.over {
 		return nil
 	}
 	if msg.err != nil {
-		m.over = nil
-		m.fail(msg.err.Error())
+		o.e.over = nil
+		o.e.status.fail(msg.err.Error())
 		return nil
 	}
 	msg.over.ready = true
-	program := m.pacer.program
-	return m.jobs.do("hand the terminal over", func(ctx context.Context) tea.Msg {
+	program := o.program
+	return o.e.jobs.do("hand the terminal over", func(ctx context.Context) tea.Msg {
 		drainInput(ctx, program)
 		return handedMsg{msg}
 	})
 }
 
 // startShell gives the terminal to the shell, and what was typed for it.
-func (m *Model) startShell(msg shellMsg) tea.Cmd {
-	if m.over == msg.over {
-		m.over = nil
+func (o *shellOpener) startShell(msg shellMsg) tea.Cmd {
+	if o.e.over == msg.over {
+		o.e.over = nil
 	}
 	if msg.over.canceled {
 		return tea.Exec(&nothing{}, func(error) tea.Msg { return backMsg{} })
 	}
-	m.status = statusLine{}
+	o.e.status.clear()
 	t := msg.target
 	env := []string{"TERM=xterm-256color"}
-	if v := envOf(m.opts.Environ, "TERM"); v != "" && v != "dumb" {
+	if v := envOf(o.e.opts.Environ, "TERM"); v != "" && v != "dumb" {
 		env[0] = "TERM=" + v
 	}
+	backend := o.e.backend
 	sh := &shell{
-		ctx: m.jobs.ctx, typed: msg.over.typed.String(), banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t), size: engine.Size{Width: m.w, Height: m.h},
+		ctx: o.e.jobs.ctx, typed: msg.over.typed.String(), banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t), size: engine.Size{Width: o.e.w, Height: o.e.h},
 		run: func(ctx context.Context, o engine.ExecOptions) (int, error) {
 			o.Cmd, o.Env, o.TTY = msg.cmd, env, true
-			return m.backend.Exec(ctx, t.service, t.replica, o)
+			return backend.Exec(ctx, t.service, t.replica, o)
 		},
 	}
 	return tea.Exec(sh, func(err error) tea.Msg { return shellDoneMsg{target: t, err: err} })
 }
 
-func (m *Model) shellDone(msg shellDoneMsg) {
-	m.pacer.forget()
+func (o *shellOpener) shellDone(msg shellDoneMsg) {
 	if msg.err != nil && !errors.Is(msg.err, context.Canceled) {
-		m.fail(fmt.Sprintf("shell in %s: %s", msg.target, oneLine(msg.err.Error())))
-		m.over = &lostShell{target: msg.target} // who was typing goes on for a moment
+		o.e.status.fail(fmt.Sprintf("shell in %s: %s", msg.target, oneLine(msg.err.Error())))
+		o.e.over = &lostShell{e: o.e, target: msg.target} // who was typing goes on for a moment
 		return
 	}
-	m.say("back from " + msg.target.String())
+	o.e.status.set("back from " + msg.target.String())
 }
 
 // shell runs a command on the user's own terminal; it implements tea.ExecCommand. Bubble Tea has released the terminal

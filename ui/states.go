@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 
@@ -22,15 +21,9 @@ const (
 	toneOff
 )
 
-func (m *Model) paintOf(t tone) paint {
-	return [...]paint{m.st.plain, m.st.good, m.st.busy, m.st.warn, m.st.bad, m.st.off}[t]
-}
-
-// namePaint is the colour of a service's name before log lines: neighbours in the list have different ones.
-func (m *Model) namePaint(service string) paint {
-	name, _, _ := strings.Cut(service, "/")
-	i, _ := sort.Find(len(m.snap.Services), func(i int) int { return strings.Compare(name, m.snap.Services[i].Name) })
-	return m.st.names[i%len(m.st.names)]
+// tone is the paint of a tone.
+func (st *styles) tone(t tone) paint {
+	return [...]paint{st.plain, st.good, st.busy, st.warn, st.bad, st.off}[t]
 }
 
 // stateSign is the one-cell sign of a state.
@@ -95,20 +88,20 @@ func replicaText(r *engine.Replica) string {
 }
 
 // healthText is the word for the HEALTH column; what does not run has no health, whatever its last one was.
-func (m *Model) healthText(s engine.State, h engine.Health) string {
+func healthText(st *styles, s engine.State, h engine.Health) string {
 	switch s {
 	case engine.StateExited, engine.StateBroken, engine.StateCreated, engine.StateWaiting:
-		return m.st.dim.s("-")
+		return st.dim.s("-")
 	}
 	switch h {
 	case engine.Healthy:
 		return "healthy"
 	case engine.Unhealthy:
-		return m.st.warn.s("unhealthy")
+		return st.warn.s("unhealthy")
 	case engine.HealthStarting:
-		return m.st.busy.s("starting")
+		return st.busy.s("starting")
 	}
-	return m.st.dim.s("-")
+	return st.dim.s("-")
 }
 
 func upText(s engine.State, started, now time.Time) string {
@@ -149,7 +142,7 @@ func ports(all []engine.Port, w int) string {
 }
 
 // lastChange says what a service is doing, waits for, lacks, or did last, whichever matters most.
-func (m *Model) lastChange(s *engine.Service, w int) string {
+func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 	mode := ""
 	if s.Mode == project.Manual || s.Mode == project.Off {
 		mode = "[" + s.Mode.String() + "] "
@@ -158,41 +151,41 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 		c := s.Last
 		switch {
 		case stoppingReplica(s) != nil:
-			how := stopText(stoppingReplica(s), m.now)
+			how := stopText(stoppingReplica(s), now)
 			if w >= 20 {
 				how = "stopping " + how
 			}
-			return m.st.busy.s(how)
+			return st.busy.s(how)
 		case s.State == engine.StateBroken && s.Err != "":
-			return m.st.bad.s(cut(s.Err, w))
+			return st.bad.s(cut(s.Err, w))
 		case c != nil && c.Ended.IsZero() && !c.Began.IsZero():
 			doing := c.Action
 			if s.Doing != "" && s.Doing != c.Action {
 				doing = s.Doing
 			}
-			return m.st.busy.s(fmt.Sprintf("%s %s..", doing, age(m.now.Sub(c.Began))))
+			return st.busy.s(fmt.Sprintf("%s %s..", doing, age(now.Sub(c.Began))))
 		case s.Doing != "" && s.State != engine.StateBuilding:
-			return m.st.busy.s(s.Doing)
+			return st.busy.s(s.Doing)
 		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
-			return m.st.busy.s("waits: " + strings.Join(s.WaitsFor, ", "))
+			return st.busy.s("waits: " + strings.Join(s.WaitsFor, ", "))
 		case c != nil && c.Err != "" && len(s.Stale) > 0:
 			if w < 23 {
-				return m.st.bad.s("failed") + ", " + m.st.warn.s("stale")
+				return st.bad.s("failed") + ", " + st.warn.s("stale")
 			}
-			return m.st.bad.s("failed") + ", " + m.st.warn.s("stale "+plural(len(s.Stale), "file"))
+			return st.bad.s("failed") + ", " + st.warn.s("stale "+plural(len(s.Stale), "file"))
 		case len(s.Pending) > 0:
-			return m.st.warn.s(plural(len(s.Pending), "file") + " pending")
+			return st.warn.s(plural(len(s.Pending), "file") + " pending")
 		case len(s.Stale) > 0:
-			return m.st.badge.s("STALE") + m.st.warn.s(" "+plural(len(s.Stale), "file"))
-		case hurt(s):
-			return down(s, m.now)
+			return st.badge.s("STALE") + st.warn.s(" "+plural(len(s.Stale), "file"))
+		case downByHand(s):
+			return downText(s, now)
 		case c == nil:
-			return m.st.dim.s("-")
+			return st.dim.s("-")
 		case c.Err != "":
 			if w < 24 {
-				return m.st.bad.s(cut(c.Action+" failed", w))
+				return st.bad.s(cut(c.Action+" failed", w))
 			}
-			return m.st.bad.s(c.Action+" failed") + m.st.dim.s("  "+age(m.now.Sub(c.Ended))+" ago")
+			return st.bad.s(c.Action+" failed") + st.dim.s("  "+age(now.Sub(c.Ended))+" ago")
 		}
 		action := c.Action
 		if w < 20 { // sync+restart and sync+exec are the only long ones
@@ -200,29 +193,29 @@ func (m *Model) lastChange(s *engine.Service, w int) string {
 		}
 		head := fmt.Sprintf("%-7s %5s", action, took(c.Ended.Sub(c.Began)))
 		if len(c.Slow) > 0 {
-			head += m.st.warn.s("!") // inspect says which stage
+			head += st.warn.s("!") // inspect says which stage
 		}
 		if w >= 40 {
-			return head + m.st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
+			return head + st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
 		}
 		if w >= 23 {
-			return head + m.st.dim.s("  "+c.Ended.Format("15:04:05"))
+			return head + st.dim.s("  "+c.Ended.Format("15:04:05"))
 		}
 		return head
 	}()
 	return mode + text
 }
 
-// down says how the user took a service down, and when.
-func down(s *engine.Service, now time.Time) string {
-	did := "stopped"
+// downText says how the user took a service down, and when.
+func downText(s *engine.Service, now time.Time) string {
+	verb := "stopped"
 	switch {
 	case s.State == engine.StatePaused:
-		did = "paused"
+		verb = "paused"
 	case s.State != engine.StateExited:
-		did = s.State.String()
+		verb = s.State.String()
 	case s.ExitCode > 128:
-		did = "killed"
+		verb = "killed"
 	}
-	return fmt.Sprintf("%s %s ago", did, age(now.Sub(s.Since)))
+	return fmt.Sprintf("%s %s ago", verb, age(now.Sub(s.Since)))
 }

@@ -235,8 +235,8 @@ func hue(name string, n int) int {
 	return int(h.Sum32() % uint32(n))
 }
 
-// overlay lays box over rows at x, y; what is behind it stays visible around it.
-func overlay(rows, box []string, x, y, w int) {
+// layOver lays box over rows at x, y; what is behind it stays visible around it.
+func layOver(rows, box []string, x, y, w int) {
 	for i, b := range box {
 		if y+i < 0 || y+i >= len(rows) {
 			continue

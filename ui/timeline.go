@@ -14,6 +14,9 @@ const timelineSpan = 5 * time.Minute
 
 // timeline is the part of a wide screen that shows what each service was when.
 type timeline struct {
+	e      *env
+	svc    *servicesPane
+	log    *logPane
 	cursor time.Time // the moment that the logs are moved to; zero: none
 	cells  int       // of a lane, when it was drawn last
 	cache  timelineCache
@@ -52,86 +55,87 @@ func (t *timeline) move(n int, now time.Time) {
 	}
 }
 
-// hasTimeline says whether the timeline is seen.
-func hasTimeline(m *Model) bool { return !m.f.timeline.empty() }
+// seen says whether the timeline has a place on the screen.
+func (t *timeline) seen() bool { return !t.e.f.timeline.empty() }
 
-// doTimeline moves the timeline's cursor, and the logs to that moment. Past the end the logs follow again.
-func doTimeline(m *Model, n int) tea.Cmd {
-	m.line.move(n, m.now)
-	if m.line.cursor.IsZero() {
-		m.log.follow, m.log.ranged = true, false
+// step is the action that moves the cursor by n cells, and the logs to that moment. Past the end the logs follow again.
+func (t *timeline) step(n int) func() tea.Cmd {
+	return func() tea.Cmd {
+		t.move(n, t.e.now)
+		if t.cursor.IsZero() {
+			t.log.toEnd()
+			return nil
+		}
+		t.e.tab = paneLogs
+		t.log.showMoment(t.cursor)
 		return nil
 	}
-	m.tab = paneLogs
-	m.log.show(m.log.view.At(m.line.cursor))
-	return nil
 }
 
-// Render draws one lane per service from the records of the last minutes. Where no record says anything, and the state of now was
+func (t *timeline) restyle() { t.cache = timelineCache{} }
+
+// render draws one lane per service from the records of the last minutes. Where no record says anything, and the state of now was
 // entered later, the lane is blank: it shows what is known.
-func (t *timeline) Render(m *Model, r rect) []string {
+func (t *timeline) render(r rect) []string {
 	if r.empty() {
 		return nil
 	}
-	name := 7
-	for i := range m.snap.Services {
-		name = min(max(name, width(m.snap.Services[i].Name)), 16)
-	}
+	name := t.e.snap.nameWidth(7, 16)
 	t.cells = max(r.w-2-name-1-5, 1)
-	start := t.start(m.now)
+	start := t.start(t.e.now)
 	if t.cursor.Before(start) {
 		t.cursor = time.Time{} // time has gone on
 	}
-	key := timelineCache{seq: m.snap.Seq, start: start, r: r, sel: m.svc.sel.service, cursor: t.cursor, order: m.svc.order, focus: m.focus == paneEvents}
+	key := timelineCache{seq: t.e.snap.Seq, start: start, r: r, sel: t.svc.sel.service, cursor: t.cursor, order: t.svc.order, focus: t.e.focus == paneEvents}
 	if c := t.cache; c.rows != nil && c.seq == key.seq && c.start.Equal(start) && c.r == r && c.sel == key.sel && c.cursor.Equal(key.cursor) && c.order == key.order && c.focus == key.focus {
 		return c.rows
 	}
-	key.rows = t.draw(m, r, name, start)
+	key.rows = t.draw(r, name, start)
 	t.cache = key
 	return key.rows
 }
 
-func (t *timeline) draw(m *Model, r rect, name int, start time.Time) []string {
+func (t *timeline) draw(r rect, name int, start time.Time) []string {
 	at := -1
 	text := "last 5 min   ━ running  ┄ starting  ▒ unhealthy  ░ down  ╳ died  ‖ paused  ▓ building  K fault  s change"
-	if m.focus == paneEvents {
-		text += "   " + m.keyOf("timeline-left") + "/" + m.keyOf("timeline-right") + " moves the logs there"
+	if t.e.focus == paneEvents {
+		text += "   " + t.e.keyOf("timeline-left") + "/" + t.e.keyOf("timeline-right") + " moves the logs there"
 	}
 	if !t.cursor.IsZero() {
 		at = cellOf(t.cursor, start, t.cells)
-		text = fmt.Sprintf("logs at %s, %s ago   %s follows again", t.cursor.Local().Format("15:04:05"), age(m.now.Sub(t.cursor)), m.keyOf("back"))
+		text = fmt.Sprintf("logs at %s, %s ago   %s follows again", t.cursor.Local().Format("15:04:05"), age(t.e.now.Sub(t.cursor)), t.e.keyOf("back"))
 	}
-	title := m.st.bold.s("TIMELINE") + "  " + m.st.dim.s(text) + " "
-	out := []string{m.ruled("─ "+title, r.w)}
+	title := t.e.st.bold.s("TIMELINE") + "  " + t.e.st.dim.s(text) + " "
+	out := []string{t.e.ruled("─ "+title, r.w)}
 	if x := 2 + name + 1 + at; at >= 0 {
 		if x < width(title)+2 { // the mark goes before the text
-			out[0] = m.st.line.s(strings.Repeat("─", max(r.w-width(title)-2, 0))) + " " + title + "─"
+			out[0] = t.e.st.line.s(strings.Repeat("─", max(r.w-width(title)-2, 0))) + " " + title + "─"
 		}
-		overlay(out, []string{m.st.badge.s("▼")}, x, 0, r.w)
+		layOver(out, []string{t.e.st.badge.s("▼")}, x, 0, r.w)
 	}
 	byService := map[string][]*engine.Record{}
-	for i := range m.snap.Records {
-		rec := &m.snap.Records[i]
+	for i := range t.e.snap.Records {
+		rec := &t.e.snap.Records[i]
 		byService[rec.Service] = append(byService[rec.Service], rec)
 	}
-	rows := m.svc.rows
+	rows := t.svc.rows
 	// The lane of the selection is among those that fit.
-	for sel := m.svc.last; len(rows) > 0 && sel >= r.h-1 && len(rows) > r.h-1; sel-- {
+	for sel := t.svc.last; len(rows) > 0 && sel >= r.h-1 && len(rows) > r.h-1; sel-- {
 		rows = rows[1:]
 	}
 	for _, row := range rows {
 		if len(out) >= r.h {
 			break
 		}
-		s := m.service(row.service)
+		s := t.e.snap.service(row.service)
 		if s == nil || row.replica > 0 {
 			continue
 		}
 		lead := "  "
-		if row.service == m.svc.sel.service {
+		if row.service == t.svc.sel.service {
 			lead = " >"
 		}
-		text := lead + m.namePaint(s.Name).s(fit(s.Name, name)) + " " + m.lane(s, byService[s.Name], start, t.cells, at) + m.st.dim.s(" now")
+		text := lead + t.e.namePaint(s.Name).s(fit(s.Name, name)) + " " + t.lane(s, byService[s.Name], start, t.cells, at) + t.e.st.dim.s(" now")
 		out = append(out, fit(text, r.w))
 	}
 	return fill(out, r)
@@ -166,7 +170,7 @@ func laneSign(s engine.State, h engine.Health) (rune, tone) {
 }
 
 // lane is one service's row of w cells from start on; the cell at cursor stands out.
-func (m *Model) lane(s *engine.Service, records []*engine.Record, start time.Time, w, cursor int) string {
+func (tl *timeline) lane(s *engine.Service, records []*engine.Record, start time.Time, w, cursor int) string {
 	type cell struct {
 		sign rune
 		tone tone
@@ -218,9 +222,9 @@ func (m *Model) lane(s *engine.Service, records []*engine.Record, start time.Tim
 			run.WriteRune(cells[j].sign)
 		}
 		if i == cursor {
-			b.WriteString(m.st.selected.s(run.String()))
+			b.WriteString(tl.e.st.selected.s(run.String()))
 		} else {
-			b.WriteString(m.paintOf(cells[i].tone).s(run.String()))
+			b.WriteString(tl.e.st.tone(cells[i].tone).s(run.String()))
 		}
 		i = j
 	}

@@ -23,7 +23,7 @@ import (
 type Backend interface {
 	// Snapshot is the latest state. Nobody writes to it again.
 	Snapshot() *engine.Snapshot
-	// Subscribe gives a channel of capacity one that holds a token whenever state or logs changed since it was last
+	// Subscribe returns a channel of capacity one that holds a token whenever state or logs changed since it was last
 	// taken; stop ends that.
 	Subscribe() (changed <-chan struct{}, stop func())
 	Logs() *logs.Store
@@ -66,7 +66,7 @@ const (
 	DownVolumes                // and the named volumes
 )
 
-// String gives the word for messages.
+// String is the word for messages.
 func (o Outcome) String() string {
 	switch o {
 	case Stop:
@@ -79,7 +79,7 @@ func (o Outcome) String() string {
 	return "leave"
 }
 
-// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was given back. A panic on
+// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was restored. A panic on
 // the screen, in one of its goroutines or in the Backend's methods becomes an error.
 func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	if o.Stdin == nil {
@@ -109,12 +109,12 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 		return Leave, err
 	}
 	// Bubble Tea does not wait for its commands; ours end with work, and Run waits for them.
-	defer m.jobs.wg.Wait()
+	defer m.e.jobs.wg.Wait()
 	defer unsubscribe()
 	defer cancel()
 
 	if firstRun(o.StateDir) {
-		m.hint()
+		m.e.hint()
 	}
 	opts := []tea.ProgramOption{
 		tea.WithInput(o.Stdin), tea.WithOutput(o.Stdout), tea.WithEnvironment(o.Environ),
@@ -124,7 +124,7 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII)) // colours in log lines too
 	}
 	p := tea.NewProgram(m, append(opts, o.program...)...)
-	m.pacer.program = p
+	m.shell.program, m.pacer.program = p, p
 	if o.started != nil {
 		o.started(p)
 	}
@@ -132,14 +132,14 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	defer stop()
 	_, err = p.Run()
 	switch {
-	case m.failed != nil:
-		return m.outcome, m.failed
+	case m.end.err != nil:
+		return m.end.outcome, m.end.err
 	case errors.Is(err, tea.ErrProgramPanic):
 		return Leave, fmt.Errorf("show the screen: %w", err)
 	case err != nil && !errors.Is(err, tea.ErrInterrupted):
 		return Leave, fmt.Errorf("show the screen: %w", err)
 	}
-	return m.outcome, nil
+	return m.end.outcome, nil
 }
 
 // jobs runs work outside of the event loop. Its commands end when ctx does, and a panic in one ends the program.

@@ -14,6 +14,8 @@ import (
 // opening is what lies over the panes from the key that asks for a shell until the shell has the terminal. Whatever is typed meanwhile is
 // meant for the shell: it is kept for it, and nothing on the screen acts on it.
 type opening struct {
+	noCursor
+	e      *env
 	target target
 	cancel context.CancelFunc // ends the search for a shell
 	typed  strings.Builder    // as a terminal would have sent it
@@ -22,14 +24,17 @@ type opening struct {
 	canceled bool // after ready: the terminal comes back at once
 }
 
-// Key implements overlayer.
-func (o *opening) Key(_ *Model, k tea.KeyPressMsg) (tea.Cmd, bool) {
+// key implements overlay.
+func (o *opening) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	if s := k.String(); s == "esc" {
 		return nil, o.stop()
 	}
 	o.typed.WriteString(keyBytes(k))
 	return nil, false
 }
+
+// interrupt implements interrupter.
+func (o *opening) interrupt() bool { return o.stop() }
 
 // stop gives the opening up; closed is false where the terminal is on its way already, and has to come back first.
 func (o *opening) stop() (closed bool) {
@@ -43,20 +48,17 @@ func (o *opening) paste(text string) {
 	o.typed.WriteString(strings.NewReplacer("\r\n", "\r", "\n", "\r").Replace(text))
 }
 
-// Cursor implements overlayer.
-func (o *opening) Cursor() (int, int, bool) { return 0, 0, false }
-
-// Render implements overlayer.
-func (o *opening) Render(m *Model, w, h int) []string {
+// render implements overlay.
+func (o *opening) render(w, h int) []string {
 	lines := []string{" opening a shell in " + o.target.String() + ", esc cancels"}
 	if n := len([]rune(o.typed.String())); n > 0 {
-		lines = append(lines, m.st.dim.s(" "+plural(n, "key")+" typed ahead for it"))
+		lines = append(lines, o.e.st.dim.s(" "+plural(n, "key")+" typed ahead for it"))
 	}
 	inner := 0
 	for _, l := range lines {
 		inner = max(inner, width(l)+1)
 	}
-	return box(m, "Shell", lines, min(inner, w-2), h)
+	return box(&o.e.st, "Shell", lines, min(inner, w-2), h)
 }
 
 // keyBytes is what a terminal sends to a program for a key; "" for keys that have no such form.
@@ -131,16 +133,17 @@ func (*nothing) Run() error { return nil }
 
 // lostShell lies over the panes when a shell ended that nobody left, as when its container was replaced: what is typed on was meant for
 // it, and acts on nothing until esc.
-type lostShell struct{ target target }
+type lostShell struct {
+	noCursor
+	e      *env
+	target target
+}
 
-// Key implements overlayer.
-func (l *lostShell) Key(_ *Model, k tea.KeyPressMsg) (tea.Cmd, bool) { return nil, k.String() == "esc" }
+// key implements overlay.
+func (l *lostShell) key(k tea.KeyPressMsg) (tea.Cmd, bool) { return nil, k.String() == "esc" }
 
-// Cursor implements overlayer.
-func (l *lostShell) Cursor() (int, int, bool) { return 0, 0, false }
-
-// Render implements overlayer.
-func (l *lostShell) Render(m *Model, w, h int) []string {
+// render implements overlay.
+func (l *lostShell) render(w, h int) []string {
 	text := " the shell in " + l.target.String() + " has ended, esc goes back "
-	return box(m, "Shell", []string{text}, min(width(text), w-2), h)
+	return box(&l.e.st, "Shell", []string{text}, min(width(text), w-2), h)
 }

@@ -3,7 +3,6 @@ package ui
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,26 +23,26 @@ type savedMsg struct {
 // mostCopied is how many lines one copy takes.
 const mostCopied = 100_000
 
-// copyOrds gives the lines that y copies: the range, else the marked ones, else the cursor's, else all that are seen.
+// copyOrds returns the lines that y copies: the range, else the marked ones, else the cursor's, else all that are seen.
 func (p *logPane) copyOrds() []int64 {
 	var out []int64
 	switch {
-	case p.ranged:
-		lo, hi := p.rangeOf()
+	case p.win.ranged:
+		lo, hi := p.win.rangeOf()
 		for ord := lo; ord <= hi && len(out) < mostCopied; ord++ {
 			out = append(out, ord)
 		}
 	case len(p.marks) > 0:
 		for _, mk := range p.marks {
-			if ord, ok := p.view.Locate(mk.line); ok {
+			if ord, ok := p.win.view.Locate(mk.line); ok {
 				out = append(out, ord)
 			}
 		}
 		slices.Sort(out)
-	case !p.follow:
-		out = []int64{p.cur.ord}
+	case !p.win.follow:
+		out = []int64{p.win.cur.ord}
 	default:
-		for _, s := range p.seen {
+		for _, s := range p.win.seen {
 			out = append(out, s.ord)
 		}
 		out = slices.Compact(out)
@@ -51,13 +50,13 @@ func (p *logPane) copyOrds() []int64 {
 	return out
 }
 
-// doCopy puts lines on the clipboard, and into a file for terminals that take none.
-func doCopy(m *Model) tea.Cmd {
-	ords, v := m.log.copyOrds(), m.log.view.Fork()
-	m.log.ranged = false
-	m.say("copying " + plural(len(ords), "line"))
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%s-copy.txt", m.snap.Project))
-	return m.copyText(func() (string, string) {
+// copy puts lines on the clipboard, and into a file for terminals that take none.
+func (p *logPane) copy() tea.Cmd {
+	ords, v := p.copyOrds(), p.win.view.Fork()
+	p.win.ranged = false
+	p.e.status.set("copying " + plural(len(ords), "line"))
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%s-copy.txt", p.e.snap.Project))
+	return p.clip.copy(func() (string, string) {
 		text, n := textOf(v, ords)
 		done := "copied " + plural(n, "line")
 		if n == mostCopied {
@@ -67,7 +66,7 @@ func doCopy(m *Model) tea.Cmd {
 	}, file)
 }
 
-// textOf gives the plain text of lines, and how many of them are still there. The last line of several has its end.
+// textOf returns the plain text of lines, and how many of them are still there. The last line of several has its end.
 func textOf(v *logs.View, ords []int64) (text string, n int) {
 	var b strings.Builder
 	for i := 0; i < len(ords); { // stretches are read at once
@@ -91,70 +90,50 @@ func textOf(v *logs.View, ords []int64) (text string, n int) {
 }
 
 // askSave asks what to save and how; the first choice is the usual one.
-func askSave(m *Model) tea.Cmd {
-	p := &m.log
-	narrowed := p.narrowed() || p.want.Services != nil || len(p.want.Mute) > 0
+func (p *logPane) askSave() tea.Cmd {
+	shown := p.filter.want
+	narrowed := narrows(&shown) || shown.Services != nil || len(shown.Mute) > 0
 	choose := func(key, label, who string, f logs.Filter, format logs.Format) choice {
-		path := m.savePath(who, format)
-		return choice{key: key, label: label, hint: filepath.Base(path), run: func(m *Model) tea.Cmd { return m.save(path, f, format) }}
+		path := p.savePath(who, format)
+		return choice{key: key, label: label, hint: filepath.Base(path), run: func() tea.Cmd { return p.save(path, f, format) }}
 	}
-	shown := p.want
 	what := "all lines"
 	if narrowed {
 		what = "what is shown"
 	}
 	choices := []choice{
-		choose("t", what+", as text", p.scopeName(), shown, logs.FormatText),
-		choose("j", what+", as JSON lines", p.scopeName(), shown, logs.FormatJSON),
+		choose("t", what+", as text", p.filter.fileName(), shown, logs.FormatText),
+		choose("j", what+", as JSON lines", p.filter.fileName(), shown, logs.FormatJSON),
 	}
 	if narrowed {
 		choices = append(choices,
 			choose("a", "all lines, as text", "all", logs.Filter{}, logs.FormatText),
 			choose("l", "all lines, as JSON lines", "all", logs.Filter{}, logs.FormatJSON))
 	}
-	m.over = newMenu("Save the logs", []string{"to " + m.saveDir()}, choices)
+	p.e.over = newMenu(p.e, "Save the logs", []string{"to " + p.saveDir()}, choices)
 	return nil
 }
 
-// scopeName says in a file's name whose lines it holds, and whether some were left out.
-func (p *logPane) scopeName() string {
-	w := &p.want
-	who := "all"
-	switch {
-	case w.Services != nil && w.Replica > 0:
-		who = fmt.Sprintf("%s-%d", strings.Join(w.Services, "+"), w.Replica)
-	case w.Services != nil:
-		who = strings.Join(w.Services, "+")
-	case len(w.Mute) > 0:
-		who = "all-but-" + strings.Join(slices.Sorted(maps.Keys(w.Mute)), "+")
-	}
-	who = who[:min(len(who), 60)]
-	if p.narrowed() {
-		who += "-filtered"
-	}
-	return who
-}
-
-func (m *Model) saveDir() string {
-	if dir := m.opts.Config.SaveDir; dir != "" {
+func (p *logPane) saveDir() string {
+	if dir := p.e.opts.Config.SaveDir; dir != "" {
 		return dir
 	}
 	return os.TempDir() // not the project's folder: a new file there would start rebuilds
 }
 
-func (m *Model) savePath(who string, format logs.Format) string {
+func (p *logPane) savePath(who string, format logs.Format) string {
 	ext := "log"
 	if format == logs.FormatJSON {
 		ext = "jsonl"
 	}
-	return filepath.Join(m.saveDir(), fmt.Sprintf("%s-%s-%s.%s", m.snap.Project, who, m.opts.Now().Format("20060102-150405"), ext))
+	return filepath.Join(p.saveDir(), fmt.Sprintf("%s-%s-%s.%s", p.e.snap.Project, who, p.e.opts.Now().Format("20060102-150405"), ext))
 }
 
 // save writes all lines that pass a filter, not just those that are seen.
-func (m *Model) save(path string, f logs.Filter, format logs.Format) tea.Cmd {
-	store := m.log.store
-	m.say("saving to " + path)
-	return m.jobs.do("save the logs", func(context.Context) tea.Msg {
+func (p *logPane) save(path string, f logs.Filter, format logs.Format) tea.Cmd {
+	store := p.filter.store
+	p.e.status.set("saving to " + path)
+	return p.e.jobs.do("save the logs", func(context.Context) tea.Msg {
 		v := store.View(f)
 		first, end := v.Bounds()
 		return savedMsg{path: path, lines: int(end - first), err: export(v, path, format)}
@@ -173,10 +152,11 @@ func export(v *logs.View, path string, format logs.Format) error {
 	return f.Close()
 }
 
-func (m *Model) saved(msg savedMsg) {
+// saved shows how a save ended.
+func (p *logPane) saved(msg savedMsg) {
 	if msg.err != nil {
-		m.fail("save the logs: " + msg.err.Error())
+		p.e.status.fail("save the logs: " + msg.err.Error())
 		return
 	}
-	m.say("saved " + plural(msg.lines, "line") + " to " + msg.path)
+	p.e.status.set("saved " + plural(msg.lines, "line") + " to " + msg.path)
 }

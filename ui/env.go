@@ -1,0 +1,126 @@
+package ui
+
+import (
+	"sort"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine/logs"
+)
+
+// env is what the root shares with the parts of the screen: what there is to show and how, and what a part may ask for. Parts keep a
+// pointer to it. Only the root writes snap, now, st and the layout.
+type env struct {
+	opts    Options
+	backend Backend
+	jobs    *jobs
+	keys    *keymap
+	status  *status
+
+	snap snapshot
+	now  time.Time // of snap
+	st   styles
+
+	w, h  int
+	f     frame
+	focus paneID
+	tab   paneID // what main shows: logs, events, builds or ledger
+	zoom  bool   // the focused pane has the screen for itself
+
+	over overlay // what lies over the panes and takes the keys; nil: nothing
+}
+
+// focusPane focuses a pane and shows it.
+func (e *env) focusPane(p paneID) {
+	e.focus = p
+	switch {
+	case p == paneServices:
+	case p == paneEvents && e.f.strip && !e.zoom:
+	default:
+		e.tab = p
+	}
+}
+
+// keyOf is the key that an action goes by, for causes and hints.
+func (e *env) keyOf(action string) string {
+	for i := range e.keys.actions {
+		if e.keys.actions[i].name == action {
+			return e.keys.actions[i].firstKey()
+		}
+	}
+	return ""
+}
+
+// namePaint is the colour of a service's name before log lines: neighbours in the list have different ones.
+func (e *env) namePaint(service string) paint {
+	all := e.snap.Services
+	i, _ := sort.Find(len(all), func(i int) int { return strings.Compare(service, all[i].Name) })
+	return e.st.names[i%len(e.st.names)]
+}
+
+// ruled continues a title with a rule.
+func (e *env) ruled(title string, w int) string {
+	if n := w - width(title); n > 0 {
+		return title + e.st.line.s(strings.Repeat("─", n))
+	}
+	return cut(title, w)
+}
+
+// status is what happened last, in the line above the footer; it stays until the next key.
+type status struct {
+	text string
+	bad  bool
+
+	service string    // whose failed command it is about
+	at      time.Time // of that failure
+
+	twice bool // says that a second ctrl+c stops, and holds only while it does
+
+	notes []note
+	clock func() time.Time
+}
+
+// note is an error of the screen's own, for the events pane.
+type note struct {
+	at   time.Time
+	text string
+}
+
+// keptNotes is how many errors the events pane keeps.
+const keptNotes = 100
+
+// set shows a line until the next key.
+func (s *status) set(text string) {
+	s.clear()
+	s.text = logs.CleanLine(text)
+}
+
+// fail shows an error until the next key, and keeps it for the events pane.
+func (s *status) fail(text string) {
+	s.set(text)
+	s.bad = true
+	s.notes = append(s.notes, note{at: s.clock(), text: s.text})
+	s.notes = s.notes[max(len(s.notes)-keptNotes, 0):]
+}
+
+// failCommand shows that a command for a service did not work, until the next key or until the service did it after all.
+func (s *status) failCommand(service, text string) {
+	s.fail(text)
+	s.service, s.at = service, s.clock()
+}
+
+func (s *status) clear() { *s = status{notes: s.notes, clock: s.clock} }
+
+// outdated says whether what the line is about was done since.
+func (s *status) outdated(snap snapshot) bool {
+	svc := snap.service(s.service)
+	return svc != nil && svc.Last != nil && svc.Last.Err == "" && svc.Last.Ended.After(s.at)
+}
+
+// receiver is a part of the screen that gets messages of its own, mostly of work that it started.
+type receiver interface {
+	// receive takes a message in; ok is false where it is for somebody else.
+	receive(msg tea.Msg) (cmd tea.Cmd, ok bool)
+}

@@ -1,0 +1,79 @@
+package ui
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine"
+)
+
+// graph is who needs whom.
+type graph struct {
+	e   *env
+	sel *selection
+}
+
+// open shows who needs whom.
+func (g *graph) open() tea.Cmd {
+	g.e.over = &textView{e: g.e, title: "Dependencies", close: []string{g.e.keyOf("graph")}, lines: func(w int) []string {
+		out := append([]string{g.e.st.dim.s("a service stands above what it needs"), ""}, g.lines()...)
+		out = append(out, "")
+		for _, row := range wrapped("● running  ◐ unhealthy  ◌ starting  ⟳ building  ‖ paused  ✗ down  ✓ done  (+) drawn above", w) {
+			out = append(out, g.e.st.dim.s(row))
+		}
+		return out
+	}}
+	return nil
+}
+
+// lines draws the dependencies as trees, with states. What was drawn with its own needs before is only named.
+func (g *graph) lines() []string {
+	needed := map[string]bool{}
+	for i := range g.e.snap.Services {
+		for _, d := range g.e.snap.Services[i].DependsOn {
+			needed[d] = true
+		}
+	}
+	var out []string
+	drawn := map[string]bool{}
+	var draw func(name, lead, branch, below string)
+	draw = func(name, lead, branch, below string) {
+		s := g.e.snap.service(name)
+		text := lead + branch
+		if s == nil {
+			out = append(out, text+g.e.st.dim.s(name+" (not enabled)"))
+			return
+		}
+		sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+		label := s.Name
+		if name == g.sel.service {
+			label = g.e.st.bold.s(label)
+		}
+		text += g.e.st.tone(t).s(sign) + " " + label
+		if s.State != engine.StateRunning || s.Health == engine.Unhealthy {
+			word := stateText(s)
+			if s.State == engine.StateRunning {
+				word = s.Health.String()
+			}
+			text += g.e.st.dim.s(" " + word)
+		}
+		if drawn[name] && len(s.DependsOn) > 0 {
+			out = append(out, text+g.e.st.dim.s(" (+)"))
+			return
+		}
+		drawn[name] = true
+		out = append(out, text)
+		for i, d := range s.DependsOn {
+			if i == len(s.DependsOn)-1 {
+				draw(d, lead+below, "└─ ", "   ")
+			} else {
+				draw(d, lead+below, "├─ ", "│  ")
+			}
+		}
+	}
+	for i := range g.e.snap.Services {
+		if name := g.e.snap.Services[i].Name; !needed[name] {
+			draw(name, "", "", "")
+		}
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+package ui
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// header is the top line.
+type header struct {
+	e    *env
+	end  *shutdown
+	rest *rest
+}
+
+// render draws the top line: the project, counts of states, watching, sums.
+func (h *header) render(w int) string {
+	s := h.e.snap
+	var parts []string
+	name := s.Project
+	if name == "" {
+		name = "bulkhead"
+	}
+	if w >= wideW {
+		name = "bulkhead  " + name
+	}
+	parts = append(parts, " "+h.e.st.bold.s(name))
+	parts = append(parts, h.counts(w)...)
+	phase := s.Phase
+	if h.end.stopping && phase != engine.PhaseLost {
+		phase = engine.PhaseStopping
+	}
+	switch phase {
+	case engine.PhaseStarting:
+		parts = append(parts, h.e.st.busy.s("starting"))
+	case engine.PhaseStopping:
+		parts = append(parts, h.e.st.busy.s("stopping"))
+	case engine.PhaseLost:
+		parts = append(parts, h.e.st.badge.s(" engine lost, trying again "))
+	}
+	parts = append(parts, h.watchText())
+	if len(s.Profiles) > 0 && w >= 100 {
+		parts = append(parts, h.e.st.dim.s("profile: "+strings.Join(s.Profiles, ",")))
+	}
+	cpu, mem, known := 0.0, int64(0), false
+	for i := range s.Services {
+		if c := s.Services[i].CPU; !math.IsNaN(c) {
+			cpu, known = cpu+c, true
+		}
+		mem += max(s.Services[i].Mem, 0)
+	}
+	if known {
+		parts = append(parts, h.e.st.dim.s("cpu ")+percent(cpu)+h.e.st.dim.s("  mem ")+bytesText(mem))
+	}
+	if s.ReadyIn > 0 && w >= 100 {
+		parts = append(parts, h.e.st.dim.s("ready in "+took(s.ReadyIn)))
+	}
+	clock := h.e.st.dim.s(h.rest.clockText()) + " "
+	line := strings.Join(parts, "   ")
+	for len(parts) > 2 && width(line)+1+width(clock) > w { // whole items leave, the last first
+		parts = parts[:len(parts)-1]
+		line = strings.Join(parts, "   ")
+	}
+	return ends(line, clock, w)
+}
+
+// counts says how many services are in which kind of state.
+func (h *header) counts(w int) []string {
+	type group struct {
+		sign, word string
+		tone       tone
+		n          int
+	}
+	groups := []group{{"●", "up", toneGood, 0}, {"◐", "unhealthy", toneWarn, 0}, {"✗", "down", toneBad, 0}, {"‖", "paused", toneWarn, 0},
+		{"⟳", "busy", toneBusy, 0}, {"✓", "done", toneOff, 0}}
+	for i := range h.e.snap.Services {
+		s := &h.e.snap.Services[i]
+		sign, _ := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+		if sign == "◌" || sign == "○" {
+			sign = "⟳"
+		}
+		for j := range groups {
+			if groups[j].sign == sign {
+				groups[j].n++
+			}
+		}
+	}
+	var out []string
+	for i, g := range groups {
+		if g.n == 0 && i > 0 {
+			continue
+		}
+		text := fmt.Sprintf("%s %d", h.e.st.tone(g.tone).s(g.sign), g.n)
+		if i == 0 && w >= 60 || w >= 110 {
+			text += " " + g.word
+		}
+		out = append(out, text)
+	}
+	return []string{strings.Join(out, "  ")}
+}
+
+// watchText says how files are watched now.
+func (h *header) watchText() string {
+	ws := h.e.snap.Watch
+	switch {
+	case ws.Mode == project.Off:
+		return h.e.st.warn.s("watch off")
+	case ws.Mode == project.Manual:
+		return h.e.st.warn.s("watch manual")
+	case !ws.On:
+		return h.e.st.dim.s("watch -")
+	case ws.Held != "":
+		return h.e.st.busy.s("watch held: " + ws.Held)
+	}
+	return "watch auto"
+}

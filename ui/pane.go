@@ -1,0 +1,79 @@
+package ui
+
+import tea "charm.land/bubbletea/v2"
+
+// pane is one part of the screen that can have the focus. The root has a slice of them and knows no more of any than this; its keys are
+// the lines with its paneID in the table of actions. What only some panes can do is in the interfaces below.
+type pane interface {
+	id() paneID
+	// refresh takes in the snapshot that the env has now.
+	refresh()
+	// restyle drops what was drawn in other colours.
+	restyle()
+	// render draws the pane: r.h rows of r.w cells each.
+	render(r rect) []string
+	// title says for the rule above the pane, in at most w cells, what it shows.
+	title(w int) string
+	// move moves the cursor, or where there is none the window, by n lines.
+	move(n int)
+	// scroll moves the window and leaves the cursor.
+	scroll(n int) tea.Cmd
+	// click is a click on a cell of what was drawn last.
+	click(x, y int)
+	// back takes the last thing away that narrows, marks or moved the pane; false when there is nothing.
+	back() bool
+}
+
+// A settler is brought in line with what a key or a click changed elsewhere, such as the selection.
+type settler interface{ settle() tea.Cmd }
+
+// A dragger follows the pointer while its button is down.
+type dragger interface {
+	// drag says that the pointer is on row y of the pane; it may be outside.
+	drag(y int) tea.Cmd
+	// drop says that the button was released.
+	drop()
+}
+
+// A typer takes all keys while text is typed in it.
+type typer interface {
+	typing() bool
+	key(k tea.KeyPressMsg) tea.Cmd
+	paste(text string) tea.Cmd
+	// cancel ends the typing.
+	cancel()
+	// cursor is where the terminal's cursor stands in a pane of the size r; ok is false for none.
+	cursor(r rect) (x, y int, ok bool)
+}
+
+// overlay lies over the panes and takes the keys until it is closed.
+type overlay interface {
+	// key handles a key press; closed has the root take the overlay away, unless another one was opened meanwhile.
+	key(k tea.KeyPressMsg) (cmd tea.Cmd, closed bool)
+	// render draws it for a screen of w by h; the rows are all of one width.
+	render(w, h int) []string
+	// cursor is where the terminal's cursor stands in what render drew last, ok false for none.
+	cursor() (x, y int, ok bool)
+}
+
+// A paster is an overlay that takes pasted text, line breaks included.
+type paster interface{ paste(text string) }
+
+// A scroller is an overlay that the wheel scrolls.
+type scroller interface{ scroll(n int) }
+
+// An interrupter is an overlay that ctrl+c may not just take away.
+type interrupter interface{ interrupt() (closed bool) }
+
+// noCursor is for overlays in which no text is typed.
+type noCursor struct{}
+
+func (noCursor) cursor() (int, int, bool) { return 0, 0, false }
+
+// fill adds blank rows up to r's height.
+func fill(rows []string, r rect) []string {
+	for len(rows) < r.h {
+		rows = append(rows, spaces(r.w))
+	}
+	return rows[:max(r.h, 0)]
+}
