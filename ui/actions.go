@@ -6,6 +6,8 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"bulkhead/engine/logs"
 )
 
 // action is one thing a person can do. The footer, the help, the palette and the config file are all made from these.
@@ -65,8 +67,12 @@ func (a *action) can() bool { return a.ok == nil || a.ok() }
 // words are its name for people.
 func (a *action) words() string { return strings.ReplaceAll(a.name, "-", " ") }
 
-// defaultActions is the table with actions that nobody can run, for those who read their names and keys.
-func defaultActions() []action { return (&Model{}).actions() }
+// defaultActions is the table of a screen that is not shown, for those who read names and keys.
+func defaultActions() []action {
+	m := &Model{e: &env{}}
+	m.makeParts(logs.New(logs.Options{}))
+	return m.actions()
+}
 
 // actions is the key map as it is without a config file.
 func (m *Model) actions() []action {
@@ -75,7 +81,7 @@ func (m *Model) actions() []action {
 
 func (m *Model) serviceActions() []action {
 	const g = "services"
-	v, svc, log := m.verbs, m.svc, m.log
+	v, svc, filter, mutes := m.verbs, m.svc, m.log.filter, m.log.mutes
 	hasTarget, isAlive := v.underCursor(exists), v.anySelected(alive)
 	return []action{
 		{name: "restart", keys: []string{"r"}, short: "restart", help: "restart", group: g, where: paneAny, rank: 10, each: true, ok: hasTarget, run: v.restart},
@@ -98,9 +104,9 @@ func (m *Model) serviceActions() []action {
 		{name: "scale-up", help: "one replica more", group: g, where: paneAny, each: true, ok: hasTarget, run: v.scale(1)},
 		{name: "scale-down", help: "one replica fewer", group: g, where: paneAny, each: true, ok: v.underCursor(canShrink), run: v.scale(-1)},
 		{name: "mark", keys: []string{"space"}, short: "mark", help: "mark several: verbs and logs then go by the marks", group: g, where: paneServices, rank: 30, ok: hasTarget, run: svc.mark},
-		{name: "only", keys: []string{"enter"}, short: "only its logs", help: "logs of this service or replica only, or of all again", group: g, where: paneServices, rank: 16, ok: hasTarget, label: log.onlyLabel, run: log.toggleOnly},
-		{name: "mute", keys: []string{"-"}, short: "mute", help: "mute it in the logs of all, or unmute it", group: g, where: paneServices | paneLogs, rank: 47, ok: log.canMute, label: log.muteLabel, run: log.mute},
-		{name: "unmute-all", keys: []string{"="}, short: "unmute", help: "unmute all services", group: g, where: paneServices | paneLogs, rank: 29, ok: log.anyMuted, run: log.unmuteAll},
+		{name: "only", keys: []string{"enter"}, short: "only its logs", help: "logs of this service or replica only, or of all again", group: g, where: paneServices, rank: 16, ok: hasTarget, label: filter.onlyLabel, run: filter.toggleOnly},
+		{name: "mute", keys: []string{"-"}, short: "mute", help: "mute it in the logs of all, or unmute it", group: g, where: paneServices | paneLogs, rank: 47, ok: mutes.can, label: mutes.label, run: mutes.toggle},
+		{name: "unmute-all", keys: []string{"="}, short: "unmute", help: "unmute all services", group: g, where: paneServices | paneLogs, rank: 29, ok: mutes.any, run: mutes.clear},
 		{name: "replicas", keys: []string{"right", "left"}, short: "replicas", help: "show or hide the replicas", group: g, where: paneServices, rank: 31, ok: v.underCursor(hasReplicas), run: svc.toggleExpanded},
 		{name: "sort", keys: []string{"S"}, short: "sort", help: "sort by name, state, CPU, memory", group: g, where: paneServices, rank: 46, run: svc.sort},
 		{name: "down", keys: []string{"D"}, short: "down", help: "remove containers and networks; asks", group: g, where: paneAny, rank: 50, run: m.end.askDown},
@@ -109,28 +115,28 @@ func (m *Model) serviceActions() []action {
 
 func (m *Model) logActions() []action {
 	const g = "logs"
-	log, search, line := m.log, m.search, m.line
+	win, filter, format, search, marks, line := m.log.win, m.log.filter, m.log.format, m.log.search, m.log.marks, m.line
 	return []action{
-		{name: "follow", keys: []string{"f"}, short: "follow", help: "follow the newest line", group: g, where: paneLogs, rank: 1, ok: log.stopped, run: log.toEnd},
-		{name: "search", keys: []string{"/"}, short: "search", help: "search (a regular expression)", group: g, where: paneAny, rank: 8, run: log.openSearch},
+		{name: "follow", keys: []string{"f"}, short: "follow", help: "follow the newest line", group: g, where: paneLogs, rank: 1, ok: win.stopped, run: win.toEnd},
+		{name: "search", keys: []string{"/"}, short: "search", help: "search (a regular expression)", group: g, where: paneAny, rank: 8, run: search.open},
 		{name: "next-match", keys: []string{"n"}, short: "next", help: "next match", group: g, where: paneLogs, rank: 2, ok: search.on, run: search.match(true)},
 		{name: "previous-match", keys: []string{"N"}, short: "previous", help: "previous match", group: g, where: paneLogs, rank: 2, ok: search.on, run: search.match(false)},
-		{name: "only-matches", keys: []string{"x"}, short: "only matches", help: "show only lines that match", group: g, where: paneLogs, rank: 3, ok: search.on, run: log.onlyMatches},
-		{name: "invert", keys: []string{"!"}, short: "invert", help: "show only lines that do not match", group: g, where: paneLogs, rank: 4, ok: search.on, run: log.invert},
+		{name: "only-matches", keys: []string{"x"}, short: "only matches", help: "show only lines that match", group: g, where: paneLogs, rank: 3, ok: search.on, run: filter.onlyMatching},
+		{name: "invert", keys: []string{"!"}, short: "invert", help: "show only lines that do not match", group: g, where: paneLogs, rank: 4, ok: search.on, run: filter.exceptMatching},
 		{name: "next-error", keys: []string{"E"}, short: "error", help: "next error line", group: g, where: paneLogs, rank: 7, run: search.error(true)},
 		{name: "previous-error", keys: []string{"P", "ctrl+e"}, help: "previous error line", group: g, where: paneLogs, run: search.error(false)},
-		{name: "level", keys: []string{"l"}, short: "level", help: "least level: all, info, warn, error", group: g, where: paneLogs, rank: 7, run: log.nextLevel},
-		{name: "stream", keys: []string{"c"}, short: "stderr", help: "both streams, stderr (its lines have a ┊), stdout", group: g, where: paneLogs, rank: 36, label: log.streamLabel, run: log.nextStream},
+		{name: "level", keys: []string{"l"}, short: "level", help: "least level: all, info, warn, error", group: g, where: paneLogs, rank: 7, run: filter.nextLevel},
+		{name: "stream", keys: []string{"c"}, short: "stderr", help: "both streams, stderr (its lines have a ┊), stdout", group: g, where: paneLogs, rank: 36, label: filter.streamLabel, run: filter.nextStream},
 		{name: "since", keys: []string{"T"}, short: "since", help: "lines since, until: a time, event or mark", group: g, where: paneLogs, rank: 36, run: m.askTimeRange},
-		{name: "open-line", keys: []string{"space"}, short: "open", help: "open this line in place, or close it", group: g, where: paneLogs, rank: 8, label: log.openLabel, run: log.openLine},
-		{name: "wrap", keys: []string{"w"}, short: "wrap", help: "wrap long lines", group: g, where: paneLogs, rank: 6, run: log.toggleWrap},
-		{name: "timestamps", keys: []string{"t"}, short: "times", help: "timestamps: absolute, relative, delta, none", group: g, where: paneLogs, rank: 6, run: log.nextTimes},
-		{name: "pretty", keys: []string{"p"}, short: "pretty", help: "JSON and logfmt lines: short, laid out, as written", group: g, where: paneLogs, rank: 9, run: log.nextForm},
-		{name: "mark-line", keys: []string{"m", "enter"}, short: "mark", help: "mark the line, or this moment while following", group: g, where: paneLogs, rank: 9, run: log.markLine},
-		{name: "next-mark", keys: []string{"M"}, help: "next mark", group: g, where: paneLogs, ok: log.marked, run: log.nextMark},
-		{name: "select", keys: []string{"v"}, short: "select", help: "select a range of lines", group: g, where: paneLogs, rank: 9, run: log.toggleRange},
-		{name: "copy", keys: []string{"y"}, short: "copy", help: "copy the selected lines, else the marked ones, else this one", group: g, where: paneLogs, rank: 5, run: log.copy},
-		{name: "save", keys: []string{"ctrl+s"}, short: "save", help: "save what is shown, or all: text, JSON lines", group: g, where: paneLogs, rank: 9, run: log.askSave},
+		{name: "open-line", keys: []string{"space"}, short: "open", help: "open this line in place, or close it", group: g, where: paneLogs, rank: 8, label: format.openLabel, run: format.openLine},
+		{name: "wrap", keys: []string{"w"}, short: "wrap", help: "wrap long lines", group: g, where: paneLogs, rank: 6, run: format.toggleWrap},
+		{name: "timestamps", keys: []string{"t"}, short: "times", help: "timestamps: absolute, relative, delta, none", group: g, where: paneLogs, rank: 6, run: format.nextTimes},
+		{name: "pretty", keys: []string{"p"}, short: "pretty", help: "JSON and logfmt lines: short, laid out, as written", group: g, where: paneLogs, rank: 9, run: format.nextForm},
+		{name: "mark-line", keys: []string{"m", "enter"}, short: "mark", help: "mark the line, or this moment while following", group: g, where: paneLogs, rank: 9, run: marks.mark},
+		{name: "next-mark", keys: []string{"M"}, help: "next mark", group: g, where: paneLogs, ok: marks.any, run: marks.next},
+		{name: "select", keys: []string{"v"}, short: "select", help: "select a range of lines", group: g, where: paneLogs, rank: 9, run: win.toggleRange},
+		{name: "copy", keys: []string{"y"}, short: "copy", help: "copy the selected lines, else the marked ones, else this one", group: g, where: paneLogs, rank: 5, run: m.log.export.copy},
+		{name: "save", keys: []string{"ctrl+s"}, short: "save", help: "save what is shown, or all: text, JSON lines", group: g, where: paneLogs, rank: 9, run: m.log.export.askSave},
 		{name: "jump", keys: []string{"enter"}, short: "logs then", help: "show the logs of that moment", group: "events", where: paneEvents, rank: 1, run: m.ev.jump},
 		{name: "timeline-left", keys: []string{"left"}, short: "earlier", help: "timeline cursor: moves the logs to that moment", group: "events", where: paneEvents, rank: 2, ok: line.seen, run: line.step(-1)},
 		{name: "timeline-right", keys: []string{"right"}, short: "later", help: "timeline cursor: to a later moment", group: "events", where: paneEvents, rank: 2, ok: line.seen, run: line.step(1)},
@@ -156,8 +162,8 @@ func (m *Model) moveActions() []action {
 		{name: "page-down", keys: []string{"pgdown"}, help: "a page down", group: g, where: paneAny, run: page(2)},
 		{name: "top", keys: []string{"g", "home"}, help: "to the top", group: g, where: paneAny, run: by(-farAway)},
 		{name: "bottom", keys: []string{"G", "end"}, help: "to the end", group: g, where: paneAny, run: by(farAway)},
-		{name: "scroll-left", keys: []string{"left"}, help: "scroll to the left", group: g, where: paneLogs, run: m.log.sideways(-1)},
-		{name: "scroll-right", keys: []string{"right"}, help: "scroll to the right", group: g, where: paneLogs, run: m.log.sideways(1)},
+		{name: "scroll-left", keys: []string{"left"}, help: "scroll to the left", group: g, where: paneLogs, run: m.log.format.sideways(-1)},
+		{name: "scroll-right", keys: []string{"right"}, help: "scroll to the right", group: g, where: paneLogs, run: m.log.format.sideways(1)},
 		{name: "next-pane", keys: []string{"tab"}, short: "pane", help: "next pane", group: g, where: paneAny, rank: 32, run: m.cyclePane(1)},
 		{name: "previous-pane", keys: []string{"shift+tab"}, help: "previous pane", group: g, where: paneAny, run: m.cyclePane(-1)},
 		{name: "next-tab", keys: []string{"]"}, help: "logs of the next service; elsewhere the next tab", group: g, where: paneAny, run: m.cycleTab(1)},

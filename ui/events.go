@@ -55,7 +55,7 @@ func (p *eventsPane) back() bool {
 	switch {
 	case !p.line.cursor.IsZero():
 		p.line.cursor = time.Time{}
-		p.log.toEnd()
+		p.log.win.toEnd()
 	case p.at > 0:
 		p.at, p.seq, p.free = 0, 0, false
 	default:

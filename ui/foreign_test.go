@@ -70,7 +70,7 @@ func TestForeignTextCommandsNoTerminal(t *testing.T) {
 						m.Update(tea.KeyPressMsg{Code: tea.KeyDown})
 						look(a.name + ", further down")
 					}
-					m.e.over, m.search.box.open, m.ports.picking = nil, false, false
+					m.e.over, m.log.search.box.open, m.ports.picking = nil, false, false
 				}
 				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop", err: m.e.backend.Do(t.Context(), engine.Command{})})
 				look("failed command")

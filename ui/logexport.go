@@ -13,6 +13,15 @@ import (
 	"bulkhead/engine/logs"
 )
 
+// logExport copies and saves lines.
+type logExport struct {
+	e      *env
+	clip   *clipboard
+	win    *logWindow
+	marks  *logMarks
+	filter *logFilter
+}
+
 // savedMsg is the end of a save.
 type savedMsg struct {
 	path  string
@@ -24,25 +33,25 @@ type savedMsg struct {
 const mostCopied = 100_000
 
 // copyOrds returns the lines that y copies: the range, else the marked ones, else the cursor's, else all that are seen.
-func (p *logPane) copyOrds() []int64 {
+func (x *logExport) copyOrds() []int64 {
 	var out []int64
 	switch {
-	case p.win.ranged:
-		lo, hi := p.win.rangeOf()
+	case x.win.ranged:
+		lo, hi := x.win.rangeOf()
 		for ord := lo; ord <= hi && len(out) < mostCopied; ord++ {
 			out = append(out, ord)
 		}
-	case len(p.marks) > 0:
-		for _, mk := range p.marks {
-			if ord, ok := p.win.view.Locate(mk.line); ok {
+	case x.marks.any():
+		for _, mk := range x.marks.byLine {
+			if ord, ok := x.win.view.Locate(mk.line); ok {
 				out = append(out, ord)
 			}
 		}
 		slices.Sort(out)
-	case !p.win.follow:
-		out = []int64{p.win.cur.ord}
+	case !x.win.follow:
+		out = []int64{x.win.cur.ord}
 	default:
-		for _, s := range p.win.seen {
+		for _, s := range x.win.seen {
 			out = append(out, s.ord)
 		}
 		out = slices.Compact(out)
@@ -51,12 +60,12 @@ func (p *logPane) copyOrds() []int64 {
 }
 
 // copy puts lines on the clipboard, and into a file for terminals that take none.
-func (p *logPane) copy() tea.Cmd {
-	ords, v := p.copyOrds(), p.win.view.Fork()
-	p.win.ranged = false
-	p.e.status.set("copying " + plural(len(ords), "line"))
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%s-copy.txt", p.e.snap.Project))
-	return p.clip.copy(func() (string, string) {
+func (x *logExport) copy() tea.Cmd {
+	ords, v := x.copyOrds(), x.win.view.Fork()
+	x.win.ranged = false
+	x.e.status.set("copying " + plural(len(ords), "line"))
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%s-copy.txt", x.e.snap.Project))
+	return x.clip.copy(func() (string, string) {
 		text, n := textOf(v, ords)
 		done := "copied " + plural(n, "line")
 		if n == mostCopied {
@@ -90,50 +99,50 @@ func textOf(v *logs.View, ords []int64) (text string, n int) {
 }
 
 // askSave asks what to save and how; the first choice is the usual one.
-func (p *logPane) askSave() tea.Cmd {
-	shown := p.filter.want
+func (x *logExport) askSave() tea.Cmd {
+	shown := x.filter.want
 	narrowed := narrows(&shown) || shown.Services != nil || len(shown.Mute) > 0
 	choose := func(key, label, who string, f logs.Filter, format logs.Format) choice {
-		path := p.savePath(who, format)
-		return choice{key: key, label: label, hint: filepath.Base(path), run: func() tea.Cmd { return p.save(path, f, format) }}
+		path := x.savePath(who, format)
+		return choice{key: key, label: label, hint: filepath.Base(path), run: func() tea.Cmd { return x.save(path, f, format) }}
 	}
 	what := "all lines"
 	if narrowed {
 		what = "what is shown"
 	}
 	choices := []choice{
-		choose("t", what+", as text", p.filter.fileName(), shown, logs.FormatText),
-		choose("j", what+", as JSON lines", p.filter.fileName(), shown, logs.FormatJSON),
+		choose("t", what+", as text", x.filter.fileName(), shown, logs.FormatText),
+		choose("j", what+", as JSON lines", x.filter.fileName(), shown, logs.FormatJSON),
 	}
 	if narrowed {
 		choices = append(choices,
 			choose("a", "all lines, as text", "all", logs.Filter{}, logs.FormatText),
 			choose("l", "all lines, as JSON lines", "all", logs.Filter{}, logs.FormatJSON))
 	}
-	p.e.over = newMenu(p.e, "Save the logs", []string{"to " + p.saveDir()}, choices)
+	x.e.over = newMenu(x.e, "Save the logs", []string{"to " + x.saveDir()}, choices)
 	return nil
 }
 
-func (p *logPane) saveDir() string {
-	if dir := p.e.opts.Config.SaveDir; dir != "" {
+func (x *logExport) saveDir() string {
+	if dir := x.e.opts.Config.SaveDir; dir != "" {
 		return dir
 	}
 	return os.TempDir() // not the project's folder: a new file there would start rebuilds
 }
 
-func (p *logPane) savePath(who string, format logs.Format) string {
+func (x *logExport) savePath(who string, format logs.Format) string {
 	ext := "log"
 	if format == logs.FormatJSON {
 		ext = "jsonl"
 	}
-	return filepath.Join(p.saveDir(), fmt.Sprintf("%s-%s-%s.%s", p.e.snap.Project, who, p.e.opts.Now().Format("20060102-150405"), ext))
+	return filepath.Join(x.saveDir(), fmt.Sprintf("%s-%s-%s.%s", x.e.snap.Project, who, x.e.opts.Now().Format("20060102-150405"), ext))
 }
 
 // save writes all lines that pass a filter, not just those that are seen.
-func (p *logPane) save(path string, f logs.Filter, format logs.Format) tea.Cmd {
-	store := p.filter.store
-	p.e.status.set("saving to " + path)
-	return p.e.jobs.do("save the logs", func(context.Context) tea.Msg {
+func (x *logExport) save(path string, f logs.Filter, format logs.Format) tea.Cmd {
+	store := x.filter.store
+	x.e.status.set("saving to " + path)
+	return x.e.jobs.do("save the logs", func(context.Context) tea.Msg {
 		v := store.View(f)
 		first, end := v.Bounds()
 		return savedMsg{path: path, lines: int(end - first), err: export(v, path, format)}
@@ -153,10 +162,10 @@ func export(v *logs.View, path string, format logs.Format) error {
 }
 
 // saved shows how a save ended.
-func (p *logPane) saved(msg savedMsg) {
+func (x *logExport) saved(msg savedMsg) {
 	if msg.err != nil {
-		p.e.status.fail("save the logs: " + msg.err.Error())
+		x.e.status.fail("save the logs: " + msg.err.Error())
 		return
 	}
-	p.e.status.set("saved " + plural(msg.lines, "line") + " to " + msg.path)
+	x.e.status.set("saved " + plural(msg.lines, "line") + " to " + msg.path)
 }

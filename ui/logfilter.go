@@ -17,6 +17,7 @@ import (
 // logFilter is which lines are to be seen, and the view of the store that shows them. A view for it may be on its way.
 type logFilter struct {
 	e     *env
+	sel   *selection
 	store *logs.Store
 	adopt func(*logs.View) // takes a view up
 	bound func() int64     // lines of the view that is shown
@@ -27,8 +28,8 @@ type logFilter struct {
 	shown   int         // gen of the view
 	opening bool        // the view that is wanted is being made aside
 
-	solo   bool            // only the selected service
-	muted  map[string]bool // services that are left out where all are shown; they need not exist yet
+	solo   bool // only the selected service
+	mutes  *mutes
 	level  logs.Level
 	stream logs.Stream    // StreamUnknown: both
 	since  time.Time      // zero: from the first line on
@@ -82,8 +83,8 @@ func (f *logFilter) take(v *logs.View) {
 // asked for by name are seen although they are muted.
 func (f *logFilter) scope(services []string, replica int) {
 	var mute map[string]bool
-	if services == nil && len(f.muted) > 0 {
-		mute = f.muted
+	if services == nil && f.mutes.any() {
+		mute = f.mutes.names
 	}
 	w := &f.want
 	if slices.Equal(w.Services, services) && (services == nil) == (w.Services == nil) && w.Replica == replica && maps.Equal(w.Mute, mute) {
@@ -146,7 +147,7 @@ func (f *logFilter) shows(service string) bool {
 }
 
 // nextLevel goes on to the next least level: info, warn, error, all.
-func (f *logFilter) nextLevel() {
+func (f *logFilter) nextLevel() tea.Cmd {
 	switch f.level {
 	case logs.LevelUnknown:
 		f.level = logs.Info
@@ -158,10 +159,11 @@ func (f *logFilter) nextLevel() {
 		f.level = logs.LevelUnknown
 	}
 	f.apply()
+	return nil
 }
 
 // nextStream goes on to the next choice of streams: stderr, stdout, both.
-func (f *logFilter) nextStream() {
+func (f *logFilter) nextStream() tea.Cmd {
 	switch f.stream {
 	case logs.StreamUnknown:
 		f.stream = logs.Stderr
@@ -171,30 +173,7 @@ func (f *logFilter) nextStream() {
 		f.stream = logs.StreamUnknown
 	}
 	f.apply()
-}
-
-// mute mutes services, or unmutes them where all are muted, and says so.
-func (f *logFilter) mute(names []string) {
-	who := strings.Join(names, ", ")
-	if f.allMuted(names) {
-		for _, name := range names {
-			delete(f.muted, name)
-		}
-		f.e.status.set(who + " unmuted")
-		return
-	}
-	for _, name := range names {
-		f.muted[name] = true
-	}
-	text := fmt.Sprintf("%s muted, %s unmutes", who, f.e.keyOf("unmute-all"))
-	if f.want.Services != nil {
-		text += "; it shows where all services do"
-	}
-	f.e.status.set(text)
-}
-
-func (f *logFilter) allMuted(names []string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return !f.muted[name] })
+	return nil
 }
 
 // timeText says which time the lines are of, "" for any.

@@ -3,7 +3,6 @@ package ui
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,22 +15,17 @@ import (
 // logPane shows lines of the store. It has a part for each of its questions: which lines (filter), which of them are seen (win), how
 // they look (format), what is searched for (search), and what came before them (older).
 type logPane struct {
-	e    *env
-	sel  *selection
-	clip *clipboard
+	e   *env
+	sel *selection
 
 	filter *logFilter
 	win    *logWindow
 	format *lineFormat
 	search *logSearch
 	older  *olderLines
-	marks  map[uint64]mark
-}
-
-// mark is a place that the user marked: a line, or the moment after it.
-type mark struct {
-	at   time.Time
-	line logs.Line
+	marks  *logMarks
+	mutes  *mutes
+	export *logExport
 }
 
 // dragMsg is the next step of a window that scrolls because the pointer is past its edge.
@@ -40,16 +34,17 @@ type dragMsg struct{}
 // dragPause is the time between two such steps.
 const dragPause = 50 * time.Millisecond
 
-// newLogPane makes the pane of a store; it looks at the muted services and changes which they are.
+// newLogPane makes the pane of a store.
 func newLogPane(e *env, store *logs.Store, sel *selection, clip *clipboard, muted map[string]bool) *logPane {
-	p := &logPane{e: e, sel: sel, clip: clip, marks: map[uint64]mark{}, format: newLineFormat(e, e.opts.Config.Timestamps)}
-	p.win = &logWindow{view: store.View(logs.Filter{}), follow: true, height: p.heightOf}
-	p.filter = &logFilter{e: e, store: store, muted: muted, adopt: p.win.adopt, bound: func() int64 {
-		first, end := p.win.view.Bounds()
-		return end - first
-	}}
-	p.search = newLogSearch(e, p.filter, p.win)
+	p := &logPane{e: e, sel: sel}
+	p.win = &logWindow{e: e, view: store.View(logs.Filter{}), follow: true, height: p.heightOf}
+	p.mutes = &mutes{e: e, names: muted, targets: p.muteTargets, hidden: func() bool { return p.filter.want.Services != nil }}
+	p.filter = &logFilter{e: e, sel: sel, store: store, mutes: p.mutes, adopt: p.win.adopt, bound: p.win.lines}
+	p.format = newLineFormat(e, p.win, e.opts.Config.Timestamps)
+	p.search = newLogSearch(e, p.filter, p.win, p.format, p.settle)
 	p.older = &olderLines{e: e, win: p.win, filter: p.filter}
+	p.marks = &logMarks{e: e, win: p.win, byLine: map[uint64]mark{}}
+	p.export = &logExport{e: e, clip: clip, win: p.win, marks: p.marks, filter: p.filter}
 	return p
 }
 
@@ -90,7 +85,7 @@ func (p *logPane) receive(msg tea.Msg) (tea.Cmd, bool) {
 	case olderMsg:
 		return p.older.found(msg), true
 	case savedMsg:
-		p.saved(msg)
+		p.export.saved(msg)
 		return nil, true
 	case dragMsg:
 		d := &p.win.drag
@@ -108,7 +103,7 @@ func (p *logPane) heightOf(l *logs.Line) int {
 	if !p.format.single(l) {
 		n = len(p.format.rowsOf(l))
 	}
-	if _, ok := p.marks[l.Seq]; ok {
+	if _, ok := p.marks.byLine[l.Seq]; ok {
 		n++
 	}
 	return n
@@ -124,10 +119,10 @@ func (p *logPane) back() bool {
 		p.format.dropCache()
 		p.win.skip = 0
 	case p.search.on():
-		p.searchFor("", nil)
+		p.search.lookFor("", nil)
 	case p.filter.back():
-	case len(p.marks) > 0:
-		clear(p.marks)
+	case p.marks.any():
+		clear(p.marks.byLine)
 	case p.format.xoff > 0:
 		p.format.xoff = 0
 	case !p.win.follow:
@@ -136,6 +131,23 @@ func (p *logPane) back() bool {
 		return false
 	}
 	return true
+}
+
+// typer is the search box while it is open.
+func (p *logPane) typer() typer {
+	if p.search.box.open {
+		return p.search
+	}
+	return nil
+}
+
+// muteTargets are the services that the mute key is about: that of the cursor's line, else those that verbs act on.
+func (p *logPane) muteTargets() []string {
+	if p.e.focus == paneLogs && !p.win.follow && p.win.cur.line.Service != "" {
+		return []string{p.win.cur.line.Service}
+	}
+	names, _ := p.sel.targets()
+	return names
 }
 
 // drag takes the selection to where the pointer is.
@@ -174,55 +186,6 @@ func (p *logPane) drop() {
 	}
 	p.win.drag.on, p.win.drag.past = false, 0
 }
-
-// The search box takes all keys while it is open.
-
-func (p *logPane) typing() bool { return p.search.box.open }
-
-func (p *logPane) cancel() { p.search.box.open = false }
-
-func (p *logPane) key(k tea.KeyPressMsg) tea.Cmd {
-	e := p.search.box.key(k)
-	enter := k.String() == "enter"
-	cmd := p.setSearch(e)
-	if enter {
-		return tea.Batch(cmd, p.search.match(false)())
-	}
-	return cmd
-}
-
-func (p *logPane) paste(text string) tea.Cmd {
-	p.search.box.input.insert(oneLine(text))
-	return p.setSearch(editTyped)
-}
-
-func (p *logPane) cursor(r rect) (x, y int, ok bool) {
-	return r.x + p.search.box.x, r.y + r.h - 1, p.search.box.open && r.h > 2
-}
-
-// setSearch takes up what became of the query in the search box.
-func (p *logPane) setSearch(e edit) tea.Cmd {
-	box := &p.search.box
-	switch e {
-	case editTyped:
-		p.searchFor(box.query())
-	case editUndo:
-		p.searchFor(box.old, box.oldRe)
-	case editClear:
-		p.searchFor("", nil)
-	}
-	return p.settle()
-}
-
-// searchFor looks for re from now on; nil ends the search.
-func (p *logPane) searchFor(query string, re *regexp.Regexp) {
-	p.search.set(query, re)
-	p.format.re = re
-	p.format.dropCache()
-}
-
-// toEnd follows the newest line again.
-func (p *logPane) toEnd() tea.Cmd { p.win.toEnd(); return nil }
 
 // showMoment puts the cursor on the first line since a moment.
 func (p *logPane) showMoment(at time.Time) { p.win.show(p.win.view.At(at)) }
@@ -353,7 +316,7 @@ func (p *logPane) rows(w, h, name int) []string {
 			rows = append(rows, fit(row, w))
 			seen = append(seen, shownRow{ord: ord, line: *l})
 		}
-		if mk, ok := p.marks[l.Seq]; ok {
+		if mk, ok := p.marks.byLine[l.Seq]; ok {
 			rows = append(rows, st.warn.s(markRule(mk.at, w)))
 			seen = append(seen, shownRow{ord: ord, line: *l})
 		}
@@ -407,6 +370,5 @@ func (p *logPane) lead(l *logs.Line, before time.Time, w, name int, cursor, inRa
 
 // size says how many lines pass the filter.
 func (p *logPane) size() string {
-	first, end := p.win.view.Bounds()
-	return thousands(end-first) + " lines"
+	return thousands(p.win.lines()) + " lines"
 }

@@ -47,7 +47,8 @@ type formatKey struct {
 
 // lineFormat lays the text of lines out in rows, and keeps what it laid out while nothing that it depends on changes.
 type lineFormat struct {
-	e *env
+	e   *env
+	win *logWindow
 
 	wrap   bool
 	pretty bool // JSON and logfmt laid out in rows
@@ -61,8 +62,8 @@ type lineFormat struct {
 	format formatKey
 }
 
-func newLineFormat(e *env, mode string) *lineFormat {
-	f := &lineFormat{e: e, cache: map[uint64]formatted{}, open: map[uint64]bool{}}
+func newLineFormat(e *env, win *logWindow, mode string) *lineFormat {
+	f := &lineFormat{e: e, win: win, cache: map[uint64]formatted{}, open: map[uint64]bool{}}
 	for t := timesAbsolute; t < timesEnd; t++ {
 		if t.String() == mode {
 			f.times = t

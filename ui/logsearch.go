@@ -18,6 +18,8 @@ type logSearch struct {
 	store  *logs.Store
 	filter *logFilter
 	win    *logWindow
+	format *lineFormat
+	settle func() tea.Cmd // brings the pane in line
 	box    searchBox
 
 	re      *regexp.Regexp
@@ -61,15 +63,15 @@ type (
 	}
 )
 
-func newLogSearch(e *env, filter *logFilter, win *logWindow) *logSearch {
-	return &logSearch{e: e, store: filter.store, filter: filter, win: win, box: newSearchBox(), endCount: func() {}, endFind: func() {}}
+func newLogSearch(e *env, filter *logFilter, win *logWindow, format *lineFormat, settle func() tea.Cmd) *logSearch {
+	return &logSearch{e: e, store: filter.store, filter: filter, win: win, format: format, settle: settle, box: newSearchBox(), endCount: func() {}, endFind: func() {}}
 }
 
 // on says whether there is a search.
 func (s *logSearch) on() bool { return s.re != nil }
 
-// set looks for re from now on; nil ends the search.
-func (s *logSearch) set(query string, re *regexp.Regexp) {
+// lookFor looks for re from now on; nil ends the search.
+func (s *logSearch) lookFor(query string, re *regexp.Regexp) {
 	s.query, s.re = query, re
 	if re == nil {
 		s.matches, s.total = 0, 0
@@ -78,6 +80,8 @@ func (s *logSearch) set(query string, re *regexp.Regexp) {
 	s.endFind()
 	s.finding++
 	s.filter.search(re)
+	s.format.re = re
+	s.format.dropCache()
 }
 
 // receive takes in what was found and what was counted.
@@ -270,4 +274,46 @@ func (s *logSearch) foot(w int) string {
 		head += "  " + s.e.st.dim.s(hint)
 	}
 	return head
+}
+
+// open opens the search box.
+func (s *logSearch) open() tea.Cmd {
+	s.e.focusPane(paneLogs)
+	s.box.start(s.query, s.re)
+	return nil
+}
+
+func (s *logSearch) cancel() { s.box.open = false }
+
+func (s *logSearch) key(k tea.KeyPressMsg) tea.Cmd {
+	e := s.box.key(k)
+	enter := k.String() == "enter"
+	cmd := s.take(e)
+	if enter {
+		return tea.Batch(cmd, s.match(false)())
+	}
+	return cmd
+}
+
+func (s *logSearch) paste(text string) tea.Cmd {
+	s.box.input.insert(oneLine(text))
+	return s.take(editTyped)
+}
+
+func (s *logSearch) cursor(r rect) (x, y int, ok bool) {
+	return r.x + s.box.x, r.y + r.h - 1, s.box.open && r.h > 2
+}
+
+// take takes up what became of the query in the search box.
+func (s *logSearch) take(e edit) tea.Cmd {
+	box := &s.box
+	switch e {
+	case editTyped:
+		s.lookFor(box.query())
+	case editUndo:
+		s.lookFor(box.old, box.oldRe)
+	case editClear:
+		s.lookFor("", nil)
+	}
+	return s.settle()
 }

@@ -3,6 +3,8 @@ package ui
 import (
 	"slices"
 
+	tea "charm.land/bubbletea/v2"
+
 	"bulkhead/engine/logs"
 )
 
@@ -20,6 +22,7 @@ type shownRow struct {
 
 // logWindow is which rows of a view are seen: where its top, its cursor and its selected range are, whatever comes and goes above them.
 type logWindow struct {
+	e      *env
 	view   *logs.View
 	height func(l *logs.Line) int // rows that a line takes
 
@@ -62,8 +65,16 @@ func (p *logWindow) heightOf(ord int64) int {
 	return p.height(&l)
 }
 
+// lines is how many lines the view has.
+func (p *logWindow) lines() int64 {
+	first, end := p.view.Bounds()
+	return end - first
+}
+
 // toEnd follows the newest line again.
-func (p *logWindow) toEnd() { p.follow, p.ranged = true, false }
+func (p *logWindow) toEnd() tea.Cmd { p.follow, p.ranged = true, false; return nil }
+
+func (p *logWindow) stopped() bool { return !p.follow }
 
 // refresh takes in new lines.
 func (p *logWindow) refresh() {
@@ -326,4 +337,16 @@ func (p *logWindow) see(rows []string, seen []shownRow, h int) []string {
 		p.setCur(min(max(p.cur.ord, seen[0].ord), seen[len(seen)-1].ord))
 	}
 	return rows
+}
+
+// toggleRange begins a range at the cursor, or ends it.
+func (p *logWindow) toggleRange() tea.Cmd {
+	if p.ranged {
+		p.ranged = false
+		return nil
+	}
+	p.stop()
+	p.from, p.ranged = p.cur, true
+	p.e.status.set("move to the other end of the range, " + p.e.keyOf("copy") + " copies it, esc ends")
+	return nil
 }

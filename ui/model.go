@@ -20,7 +20,6 @@ type Model struct {
 	// The parts by their types, for the table of actions.
 	svc    *servicesPane
 	log    *logPane
-	search *logSearch
 	ev     *eventsPane
 	line   *timeline
 	verbs  *verbs
@@ -59,7 +58,7 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 	e := &env{opts: o, jobs: &jobs{ctx: ctx}, backend: &cleanBackend{Backend: o.Backend}, status: &status{clock: o.Now},
 		snap: snapshot{&engine.Snapshot{}}, now: o.Now(), focus: paneServices, tab: paneLogs, st: newStyles(theme, m.dark)}
 	m.e = e
-	m.makeParts()
+	m.makeParts(o.Backend.Logs())
 	keys, err := newKeymap(o.Config, m.actions())
 	if err != nil {
 		return nil, err
@@ -70,13 +69,12 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 }
 
 // makeParts makes what the screen is of. A pane is one line here, its keys in the table of actions, and its name in paneID.
-func (m *Model) makeParts() {
+func (m *Model) makeParts(store *logs.Store) {
 	e := m.e
 	clip, muted := &clipboard{e: e}, map[string]bool{}
 	m.svc = newServicesPane(e, muted)
 	sel := m.svc.sel
-	m.log = newLogPane(e, e.opts.Backend.Logs(), sel, clip, muted)
-	m.search = m.log.search
+	m.log = newLogPane(e, store, sel, clip, muted)
 	m.line = &timeline{e: e, svc: m.svc, log: m.log}
 	m.ev = &eventsPane{e: e, line: m.line, log: m.log, svc: m.svc}
 	m.panes = []pane{m.svc, m.log, m.ev, &buildsPane{e: e}, &ledgerPane{e: e}}
@@ -211,8 +209,10 @@ func (m *Model) focused() pane { return m.pane(m.e.focus) }
 // typer is the pane in which text is typed now, nil for none.
 func (m *Model) typer() typer {
 	for _, p := range m.panes {
-		if t, ok := p.(typer); ok && t.typing() {
-			return t
+		if w, ok := p.(writable); ok {
+			if t := w.typer(); t != nil {
+				return t
+			}
 		}
 	}
 	return nil

@@ -35,9 +35,14 @@ type dragger interface {
 	drop()
 }
 
-// A typer takes all keys while text is typed in it.
+// A writable is a pane in which text can be typed.
+type writable interface {
+	// typer takes all keys while it is not nil.
+	typer() typer
+}
+
+// typer takes the text that is typed in a pane.
 type typer interface {
-	typing() bool
 	key(k tea.KeyPressMsg) tea.Cmd
 	paste(text string) tea.Cmd
 	// cancel ends the typing.
@@ -45,6 +50,9 @@ type typer interface {
 	// cursor is where the terminal's cursor stands in a pane of the size r; ok is false for none.
 	cursor(r rect) (x, y int, ok bool)
 }
+
+// A sizer is a pane that says how much there is in it.
+type sizer interface{ size() string }
 
 // overlay lies over the panes and takes the keys until it is closed.
 type overlay interface {

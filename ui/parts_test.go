@@ -151,10 +151,10 @@ func FuzzScreen(f *testing.F) {
 		m.refresh()
 		if how&32 != 0 {
 			m.View()
-			m.log.openLine()
+			m.log.format.openLine()
 		}
 		if how&64 != 0 {
-			m.log.searchFor(".", regexp.MustCompile("."))
+			m.log.search.lookFor(".", regexp.MustCompile("."))
 		}
 		m.dirty = true
 		checkRows(t, m.View().Content, w, h)
@@ -236,13 +236,13 @@ func TestHostileLinesStayWithinTheirRows(t *testing.T) {
 					p.format.wrap, p.format.pretty, p.format.raw = how&1 != 0, how&2 != 0, how&4 != 0
 					p.win.follow, p.win.skip = true, 0
 					clear(p.format.open)
-					p.searchFor("", nil)
+					p.search.lookFor("", nil)
 					m.View()
 					if how&8 != 0 {
-						p.openLine()
+						p.format.openLine()
 					}
 					if how&16 != 0 {
-						p.searchFor("[a-z語]+", regexp.MustCompile("[a-z語]+"))
+						p.search.lookFor("[a-z語]+", regexp.MustCompile("[a-z語]+"))
 					}
 					m.dirty = true
 					content := m.View().Content

@@ -6,9 +6,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// sizer is a pane that says how much there is in it.
-type sizer interface{ size() string }
-
 // render puts the whole screen together.
 func (m *Model) render() string {
 	m.cursor = nil
@@ -63,7 +60,7 @@ func (m *Model) render() string {
 			rows[i] = spaces(f.w)
 		}
 	}
-	if t, ok := main.(typer); ok && t.typing() {
+	if t := m.typer(); t != nil && e.tab == paneLogs {
 		if x, y, ok := t.cursor(f.main); ok {
 			m.cursor = tea.NewCursor(x, y)
 		}

@@ -158,13 +158,13 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 	never := func() bool { return false }
 	search := func(q string) {
 		re, _ := compileSearch(q)
-		m.log.searchFor(q, re)
+		m.log.search.lookFor(q, re)
 		queue = append(queue, m.settle())
 	}
 	for _, q := range []string{"refused", "ERROR", "order 77.*ms", `\d{5} accepted`} {
 		for name, done := range map[string]func() bool{
-			"first": func() bool { return m.search.countedFor.query == q },
-			"whole": func() bool { return m.search.countedFor.query == q && m.search.counted },
+			"first": func() bool { return m.log.search.countedFor.query == q },
+			"whole": func() bool { return m.log.search.countedFor.query == q && m.log.search.counted },
 		} {
 			b.Run(name+" count/"+q, func(b *testing.B) {
 				for b.Loop() {
@@ -183,8 +183,8 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 			search(q)
 			pump(never)
 			for b.Loop() {
-				m.log.toEnd()
-				queue = append(queue, m.search.match(false)())
+				m.log.win.toEnd()
+				queue = append(queue, m.log.search.match(false)())
 				pump(never)
 			}
 		})

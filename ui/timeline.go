@@ -63,7 +63,7 @@ func (t *timeline) step(n int) func() tea.Cmd {
 	return func() tea.Cmd {
 		t.move(n, t.e.now)
 		if t.cursor.IsZero() {
-			t.log.toEnd()
+			t.log.win.toEnd()
 			return nil
 		}
 		t.e.tab = paneLogs

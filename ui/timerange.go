@@ -41,7 +41,7 @@ func newTimeRangePrompt(e *env, log *logPane, events []event) *timeRangePrompt {
 			p.inputs[i].set(p.exact[i].text)
 		}
 	}
-	for _, mk := range log.marks {
+	for _, mk := range log.marks.byLine {
 		p.moments = append(p.moments, moment{at: mk.at, what: "MARK"})
 	}
 	for _, ev := range events {
