@@ -43,7 +43,7 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 			return nil
 		}
 		e.dropRecords(old.ID)
-		e.dropImages(context.WithoutCancel(ctx)) // the images that nobody runs any more
+		e.images.clean(context.WithoutCancel(ctx)) // the images that nobody runs any more
 		return nil
 	})
 	return nil

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/singleflight"
 
 	"bulkhead/engine/container"
 	"bulkhead/engine/fault"
@@ -42,9 +41,8 @@ type Engine struct {
 	sync    *filesync.Syncer
 
 	steps    *step.Runner
-	lookUps  singleflight.Group
 	prepares chan struct{} // slots for prepare commands
-	images   imageUse
+	images   *images
 	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run before anything needs it.
 	launch  func(name string, f func(context.Context) error)
 	running chan struct{} // closed once lanes take work
@@ -104,6 +102,7 @@ func New(o Options) *Engine {
 		began:     time.Now(),
 	}
 	e.tail = newTailer(e)
+	e.images = &images{e: e}
 	for _, s := range e.p.Services {
 		e.svcs[s.Name] = newService(s)
 	}
@@ -155,7 +154,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.buildSeq > 0 {
 		// A build that was cancelled may have come to its end in the engine all the same.
 		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		e.dropImages(tidy)
+		e.images.clean(tidy)
 		cancel()
 	}
 	e.mu.Lock()

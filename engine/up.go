@@ -111,7 +111,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	seen.Instances = append(seen.Instances, s.extra...)
 	e.mu.Unlock()
 
-	img, buildWhy, release, err := e.provideImage(ctx, s, t, w, k, why, len(seen.Instances) == 0)
+	img, buildWhy, release, err := e.images.provide(ctx, s, t, w, k, why, len(seen.Instances) == 0)
 	defer release()
 	if err != nil {
 		return false, err
@@ -132,7 +132,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 	steps := plan.Decide(wanted, seen)
 	changed, err = e.walk(ctx, s, t, steps, *img, wanted.Content, parents, k)
 	if err == nil && changed && buildWhy != "" {
-		e.launch("old images", func(ctx context.Context) error { e.dropImages(ctx); return nil })
+		e.launch("old images", func(ctx context.Context) error { e.images.clean(ctx); return nil })
 	}
 	return changed, err
 }

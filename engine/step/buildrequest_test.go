@@ -1,0 +1,43 @@
+package step
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"bulkhead/engine/project"
+)
+
+func TestBuildRequestHasTheNamesOfAllEqualBuilds(t *testing.T) {
+	dir := t.TempDir()
+	compose := `
+name: p
+services:
+  b: {build: {context: ., args: {A: "1", HOME: }, tags: [extra], additional_contexts: {base: "service:base"}, labels: {own: x}}}
+  a: {build: {context: ., args: {A: "1", HOME: }, tags: [extra], additional_contexts: {base: "service:base"}, labels: {own: x}}}
+  base: {build: {context: ., target: base}}
+`
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(compose), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := project.Load(t.Context(), project.Options{Files: []string{filepath.Join(dir, "compose.yaml")}, Services: []string{"a", "b"}, Env: []string{"HOME=/h"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := BuildRequest(p, p.Service("b"), func(of string) (string, error) { return "p-" + of, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Tags, []string{"p-a", "p-b", "extra"}) || r.Labels["com.docker.compose.service"] != "a" || r.Labels["own"] != "x" {
+		t.Errorf("tags %v, labels %v", r.Tags, r.Labels)
+	}
+	if r.Args["A"] != "1" || r.Args["HOME"] != "/h" || r.AdditionalContexts["base"] != "docker-image://p-base" {
+		t.Errorf("args %v, contexts %v", r.Args, r.AdditionalContexts)
+	}
+	// One that only others need is not among the services.
+	only, err := BuildRequest(p, p.BuildOnly[0], nil)
+	if err != nil || !slices.Equal(only.Tags, []string{"p-base"}) {
+		t.Errorf("tags %v, %v", only.Tags, err)
+	}
+}
