@@ -59,16 +59,18 @@ func has(paths []string, prefix string) bool {
 func TestPackagesStayBehindTheFence(t *testing.T) {
 	all := packages(t)
 	for pkg, banned := range map[string][]string{
-		"bulkhead/watch":          {"bulkhead/engine", "bulkhead/ui", "bulkhead/examples", moby, buildkit, compose, charm},
-		"bulkhead/engine":         {"bulkhead/ui", "bulkhead/examples", "bulkhead/engine/docker", "bulkhead/engine/build", moby + "client", buildkit, charm},
-		"bulkhead/engine/project": {"bulkhead/engine/logs", "bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, charm},
-		"bulkhead/engine/logs":    {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, compose, charm},
-		"bulkhead/engine/build":   {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby + "client", charm},
-		"bulkhead/engine/docker":  {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/watch", "bulkhead/ui", "bulkhead/examples", buildkit, charm},
-		"bulkhead/ui":             {"bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/ui/cli", "bulkhead/examples", moby + "client", cobra},
-		"bulkhead/ui/cli":         {"bulkhead/engine/docker", "bulkhead/engine/build", moby + "client", charm},
-		"bulkhead/engine/tail":    {"bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, charm},
-		"bulkhead/examples":       {"bulkhead/engine", "bulkhead/ui", "bulkhead/watch"},
+		"bulkhead/watch":                        {"bulkhead/engine", "bulkhead/ui", "bulkhead/examples", moby, buildkit, compose, charm},
+		"bulkhead/engine":                       {"bulkhead/ui", "bulkhead/examples", "bulkhead/engine/docker", "bulkhead/engine/build", moby + "client", buildkit, charm},
+		"bulkhead/engine/project":               {"bulkhead/engine/logs", "bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, charm},
+		"bulkhead/engine/logs":                  {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, compose, charm},
+		"bulkhead/engine/build":                 {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby + "client", charm},
+		"bulkhead/engine/docker":                {"bulkhead/engine/project", "bulkhead/engine/build", "bulkhead/watch", "bulkhead/ui", "bulkhead/examples", buildkit, charm},
+		"bulkhead/ui":                           {"bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/ui/cli", "bulkhead/examples", moby + "client", cobra},
+		"bulkhead/ui/cli":                       {"bulkhead/engine/docker", "bulkhead/engine/build", moby + "client", charm},
+		"bulkhead/engine/tail":                  {"bulkhead/engine/build", "bulkhead/engine/docker", "bulkhead/watch", "bulkhead/ui", moby, buildkit, charm},
+		"bulkhead/examples":                     {"bulkhead/engine", "bulkhead/ui", "bulkhead/watch"},
+		"bulkhead/engine/container/memory":      {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/watch", "bulkhead/ui", moby + "client", buildkit, charm},
+		"bulkhead/engine/container/conformance": {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/engine/container/memory", "bulkhead/watch", "bulkhead/ui", moby + "client", buildkit, charm},
 	} {
 		p, ok := all[pkg]
 		if !ok {

@@ -82,11 +82,11 @@ func fields(b *bench) {
 	if in.Hash != "hash-of-web" || in.Content != "content" || in.ImageRef != b.Image || in.ImageID != s.Image.ID || in.Digest != s.Image.Digest {
 		b.Errorf("made of: %+v", in)
 	}
-	if in.StopGrace != 7*time.Second || !in.TTY || fmt.Sprint(in.HealthTest) != "[CMD true]" || in.HealthTimeout != 5*time.Second {
+	if in.StopGrace != 7*time.Second || !in.TTY || fmt.Sprint(in.Check) != "[true]" || in.HealthTimeout != 5*time.Second {
 		b.Errorf("configuration: %+v", in)
 	}
 	plain := b.inspect(b.create(b.spec("plain", waits())))
-	if plain.Health != container.HealthNone || len(plain.HealthTest) != 0 || plain.StopGrace != 0 || plain.TTY || plain.Content != "" {
+	if plain.Health != container.HealthNone || len(plain.Check) != 0 || plain.StopGrace != 0 || plain.TTY || plain.Content != "" {
 		b.Errorf("without any of it: %+v", plain)
 	}
 }

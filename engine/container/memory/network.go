@@ -1,0 +1,300 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bulkhead/engine/container"
+)
+
+// network is one that was made for a project, or by somebody else (project is empty).
+type network struct{ id, project, hash string }
+
+// volume is a named or anonymous one.
+type volume struct {
+	project, hash string
+	tree          tree
+}
+
+// provisioner is the Runtime's container.Provisioner.
+type provisioner struct{ e *engine }
+
+// EnsureNetwork implements container.Provisioner. One that diverged from the file is made again when no container is on it.
+func (p provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec) (id string, made bool, err error) {
+	if err := p.e.faults.enter(ctx, "EnsureNetwork", ""); err != nil {
+		return "", false, err
+	}
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	name := n.Config.Name
+	found := p.e.networks[name]
+	if n.Config.External && found == nil {
+		return "", false, fmt.Errorf("network %s: it is external and does not exist: %w", name, container.ErrNotFound)
+	}
+	if found != nil {
+		same := bool(n.Config.External) || found.project != n.Project || found.hash == "" || found.hash == n.Hash
+		if same || p.e.attached(name, found.id, false) {
+			return found.id, false, nil
+		}
+	}
+	fresh := &network{id: p.e.id(""), project: n.Project, hash: n.Hash}
+	p.e.networks[name] = fresh
+	return fresh.id, true, nil
+}
+
+// attached says whether a container is on a network; with live, only those that run count. Callers hold mu.
+func (e *engine) attached(name, id string, live bool) bool {
+	for _, b := range e.all {
+		if at, on := b.in.Networks[name]; on && (at == "" || at == id) && (!live || b.running()) {
+			return true
+		}
+	}
+	return false
+}
+
+// EnsureVolume implements container.Provisioner. One that diverged from the file stays.
+func (p provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) (made bool, err error) {
+	if err := p.e.faults.enter(ctx, "EnsureVolume", ""); err != nil {
+		return false, err
+	}
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	found := p.e.volumes[v.Config.Name]
+	switch {
+	case found != nil:
+		return false, nil
+	case bool(v.Config.External):
+		return false, fmt.Errorf("volume %s: it is external and does not exist: %w", v.Config.Name, container.ErrNotFound)
+	}
+	p.e.volumes[v.Config.Name] = &volume{project: v.Project, hash: v.Hash, tree: newTree()}
+	return true, nil
+}
+
+// RemoveNetworks implements container.Provisioner. Only containers that run keep a network.
+func (p provisioner) RemoveNetworks(ctx context.Context, project string) ([]string, error) {
+	if err := p.e.faults.enter(ctx, "RemoveNetworks", ""); err != nil {
+		return nil, err
+	}
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	var gone []string
+	for name, n := range p.e.networks {
+		if n.project == project && !p.e.attached(name, n.id, true) {
+			delete(p.e.networks, name)
+			gone = append(gone, name)
+		}
+	}
+	slices.Sort(gone)
+	return gone, nil
+}
+
+// RemoveVolumes implements container.Provisioner. A container keeps its volumes also when it does not run.
+func (p provisioner) RemoveVolumes(ctx context.Context, project string) ([]string, error) {
+	if err := p.e.faults.enter(ctx, "RemoveVolumes", ""); err != nil {
+		return nil, err
+	}
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	var gone []string
+	for name, v := range p.e.volumes {
+		if v.project == project && !p.e.mounted(name) {
+			delete(p.e.volumes, name)
+			gone = append(gone, name)
+		}
+	}
+	slices.Sort(gone)
+	return gone, nil
+}
+
+// mounted says whether a container has a volume. Callers hold mu.
+func (e *engine) mounted(name string) bool {
+	for _, b := range e.all {
+		if slices.Contains(b.in.Volumes, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// AddNetwork makes a network as another program would, with no project. RemoveNetwork takes one away, whoever is on it.
+func (e *engine) AddNetwork(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.networks[name] = &network{id: e.id("")}
+}
+
+// RemoveNetwork takes a network away, whoever made it.
+func (e *engine) RemoveNetwork(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.networks, name)
+}
+
+// mount gives a container its volumes: those of the file, of volumes_from, the anonymous ones of its image and of the container that it
+// takes the place of. Callers hold mu.
+func (e *engine) mount(b *box, declared []string) error {
+	b.mounts, b.own = map[string]string{}, map[string]bool{}
+	var before *box
+	if id := b.spec.Inherit; id != "" {
+		if before = e.all[id]; before == nil {
+			return missing("take over the volumes of", id)
+		}
+	}
+	anonymous := func(at string) {
+		at = path.Clean(at)
+		if _, there := b.mounts[at]; there {
+			return
+		}
+		name := ""
+		if before != nil && before.own[before.mounts[at]] {
+			name = before.mounts[at]
+		}
+		if name == "" {
+			name = e.id("")
+			v := &volume{tree: newTree()}
+			for p, n := range b.tree { // an anonymous volume begins with what the image has there
+				if below(p, at) {
+					v.tree[path.Join("/", strings.TrimPrefix(p, at))] = n.clone()
+				}
+			}
+			e.volumes[name] = v
+		}
+		b.mounts[at], b.own[name] = name, true
+	}
+	c := b.spec.Service.Config
+	for _, v := range c.Volumes {
+		switch {
+		case v.Type == "volume" && v.Source == "":
+			anonymous(v.Target)
+		case v.Type == "volume":
+			name := b.spec.App.Volumes[v.Source].Name
+			if e.volumes[name] == nil { // as an engine makes those that it is not asked to make
+				e.volumes[name] = &volume{tree: newTree()}
+			}
+			b.mounts[path.Clean(v.Target)] = name
+		}
+	}
+	for _, from := range c.VolumesFrom {
+		name, _, _ := strings.Cut(strings.TrimPrefix(from, "container:"), ":")
+		id := name
+		if parent, ok := b.spec.Parents[name]; ok {
+			id = parent
+		}
+		o := e.all[id]
+		if o == nil {
+			return fmt.Errorf("volumes_from: service %s has no container yet", name)
+		}
+		for at, v := range o.mounts {
+			b.mounts[at] = v
+		}
+	}
+	for _, at := range declared {
+		anonymous(at)
+	}
+	for _, name := range b.mounts {
+		if !slices.Contains(b.in.Volumes, name) {
+			b.in.Volumes = append(b.in.Volumes, name)
+		}
+	}
+	slices.Sort(b.in.Volumes)
+	return nil
+}
+
+// connect joins a container's networks when it starts. Callers hold mu.
+func (e *engine) connect(b *box) error {
+	for what, id := range map[string]string{"network": b.joins.network, "PID": b.joins.pid, "IPC": b.joins.ipc} {
+		if id == "" {
+			continue
+		}
+		if o := e.all[id]; o == nil {
+			return missing("join the "+what+" namespace of a container", id)
+		} else if !o.running() {
+			return conflict("cannot join the %s namespace of %s, which does not run", what, short(id))
+		}
+	}
+	for name, id := range b.in.Networks {
+		if name == "none" || name == "host" || name == "bridge" {
+			b.in.Networks[name] = name
+			continue
+		}
+		n := e.networks[name]
+		if n == nil || id != "" && id != n.id {
+			return fmt.Errorf("network %s: %w", name, container.ErrNotFound)
+		}
+		b.in.Networks[name] = n.id
+	}
+	return nil
+}
+
+// publish gives a container its ports: the first of each range that no other one has. Callers hold mu.
+func (e *engine) publish(b *box) error {
+	b.in.Ports = nil
+	if b.spec.Service == nil {
+		return nil
+	}
+	for _, p := range b.spec.Service.Config.Ports {
+		first, last, err := portRange(p.Published)
+		if err != nil {
+			return err
+		}
+		one := container.Port{Target: int(p.Target), Protocol: p.Protocol, Host: p.HostIP}
+		if one.Protocol == "" {
+			one.Protocol = "tcp"
+		}
+		if one.Host == "0.0.0.0" || one.Host == "::" {
+			one.Host = ""
+		}
+		var holder *box
+		for one.Published = first; ; one.Published++ {
+			if holder = e.holder(one); holder == nil {
+				break
+			}
+			if one.Published == last {
+				b.in.Ports = nil
+				return conflict("port %d is taken by container %s of project %s", last, holder.in.Name, holder.project)
+			}
+		}
+		b.in.Ports = append(b.in.Ports, one)
+	}
+	slices.SortFunc(b.in.Ports, func(a, b container.Port) int {
+		if a.Target != b.Target {
+			return a.Target - b.Target
+		}
+		return strings.Compare(a.Protocol, b.Protocol)
+	})
+	return nil
+}
+
+// holder finds the running container that has a host port. Callers hold mu.
+func (e *engine) holder(p container.Port) *box {
+	for _, b := range e.all {
+		for _, o := range b.in.Ports {
+			if o.Published == p.Published && o.Protocol == p.Protocol && (o.Host == p.Host || o.Host == "" || p.Host == "") {
+				return b
+			}
+		}
+	}
+	return nil
+}
+
+// portRange reads "8080", "8000-8009", and "" or "0", which leave it to the engine.
+func portRange(text string) (first, last int, err error) {
+	if text == "" || text == "0" {
+		return 32768, 60999, nil
+	}
+	from, to, ranged := strings.Cut(text, "-")
+	if !ranged {
+		to = from
+	}
+	if first, err = strconv.Atoi(from); err == nil {
+		last, err = strconv.Atoi(to)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("%q is not a port", text)
+	}
+	return first, last, nil
+}
