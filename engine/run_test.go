@@ -101,20 +101,6 @@ services:
 	s.line("a", "gen 1 ended: exit code 137 (signal SIGKILL), you pressed K")
 }
 
-func TestCrashIsBroughtBackByTheRestartPolicyAndCounted(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": `
-services:
-  a: {image: ` + baseImage + `, restart: always, command: ["sh", "-c", "echo life; sleep 1; exit 3"]}
-  b: {image: ` + baseImage + `, command: ` + loop + `}
-`})
-	s.up()
-	n := s.until("restart by policy", func(n *engine.Snapshot) bool { return find(n, "a").Restarts >= 1 && find(n, "a").Generation >= 2 })
-	if a := find(n, "a"); a.ByHand {
-		t.Errorf("a: by hand %v, generation %d, restarts %d", a.ByHand, a.Generation, a.Restarts)
-	}
-	s.line("a", "gen 1 ended: exit code 3, ended by itself")
-}
-
 func TestStopGoesInReverseOrder(t *testing.T) {
 	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
 services:
@@ -135,40 +121,6 @@ services:
 		if r.ExitCode != 0 {
 			t.Errorf("%s ended with %d, want 0: it got its stop signal and time to react", r.Name, r.ExitCode)
 		}
-	}
-}
-
-func TestScalePauseAndDown(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
-services:
-  a: {image: %[1]s, command: %[2]s, volumes: ["data:/data"]}
-volumes: {data: {}}
-`, baseImage, loop)})
-	s.up()
-	first := s.identities()["a/1"]
-	s.do(engine.Command{Verb: engine.VerbScale, Services: []string{"a"}, Scale: 3})
-	s.ready()
-	if ids := s.identities(); len(ids) != 3 || ids["a/1"] != first {
-		t.Errorf("after scale to 3: %v", ids)
-	}
-	s.do(engine.Command{Verb: engine.VerbScale, Services: []string{"a"}, Scale: 1})
-	if ids := s.identities(); len(ids) != 1 || ids["a/1"] != first {
-		t.Errorf("after scale to 1: %v", ids)
-	}
-	s.do(engine.Command{Verb: engine.VerbPause, Services: []string{"a"}})
-	s.until("paused", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StatePaused })
-	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
-	s.until("running", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateRunning })
-	if got := s.identities()["a/1"]; got != first {
-		t.Errorf("pause and back moved it: %+v, was %+v", got, first)
-	}
-	s.do(engine.Command{Verb: engine.VerbDown, Volumes: true})
-	if ids := s.identities(); len(ids) != 0 {
-		t.Errorf("after down: %v", ids)
-	}
-	gone, err := s.rt.RemoveVolumes(t.Context(), s.name)
-	if err != nil || len(gone) != 0 {
-		t.Errorf("down -v left volumes %v (%v)", gone, err)
 	}
 }
 
@@ -196,80 +148,4 @@ services:
 		now := s.identities()
 		return len(now) == 3 && now["a/1"].ID != before["a/1"].ID && now["b/1"].ID != before["b/1"].ID && now["c/1"].ID != before["c/1"].ID
 	})
-}
-
-func TestUnhealthyServiceFailsTheWaitWithTheWordsOfItsCheck(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": `
-services:
-  a:
-    image: ` + baseImage + `
-    command: ` + loop + `
-    healthcheck: {test: ["CMD-SHELL", "echo no table yet; exit 1"], interval: 200ms, timeout: 60s, retries: 2}
-`})
-	s.run(engine.Options{})
-	err := s.WaitReady(t.Context())
-	if err == nil || !strings.Contains(err.Error(), `a: unhealthy: its check says "no table yet"`) {
-		t.Errorf("the wait says %v", err)
-	}
-}
-
-func TestWithoutATailOnlyWhatIsSaidFromNowOnIsRead(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": `
-services:
-  a: {image: ` + baseImage + `, command: ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.05; done"]}
-`})
-	for round := 1; round <= 3; round++ {
-		s.run(engine.Options{LogTail: -1})
-		s.ready()
-		s.line("a", fmt.Sprintf("gen%d stdout hello", round))
-		s.do(engine.Command{Verb: engine.VerbStop})
-		s.line("a", fmt.Sprintf("gen%d stdout bye", round)) // the stop waits for last words, and not for ever
-		var said []string
-		for _, l := range s.lines("a") {
-			if strings.Contains(l, "stdout") {
-				said = append(said, l)
-			}
-		}
-		if want := []string{fmt.Sprintf("a gen%d stdout hello", round), fmt.Sprintf("a gen%d stdout bye", round)}; !slices.Equal(said, want) {
-			t.Errorf("round %d: %q, want %q", round, said, want)
-		}
-		// An engine stamps a last word after the end, and a first line before the start. Where both fall together nobody can tell them apart,
-		// and a first line is worth more; so here they are kept apart.
-		finished := find(s.Snapshot(), "a").Replicas[0].Finished
-		// A lower bound: the wait ends by itself.
-		s.eventually("moment between two lives", func() bool { return time.Since(finished) > 1500*time.Millisecond })
-		if err := s.stop(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestUnhealthyServiceNamesTheOneItNeeds(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": fmt.Sprintf(`
-services:
-  a: {image: %[1]s, command: %[2]s}
-  b:
-    image: %[1]s
-    command: %[2]s
-    depends_on: [a]
-    healthcheck: {test: [CMD, ping, -c1, -W1, a], interval: 500ms, timeout: 60s, retries: 1}
-  c: {image: %[1]s, command: %[2]s}
-`, baseImage, loop)})
-	s.up()
-	s.until("b healthy", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Healthy })
-	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"c"}, Cause: "you pressed K"})
-	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}, Cause: "you pressed K"})
-	n := s.until("b unhealthy", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Unhealthy })
-	i := slices.IndexFunc(n.Records, func(r engine.Record) bool { return r.Service == "b" && r.Health == engine.Unhealthy })
-	if l := n.Records[i].Likely; l == nil || l.Service != "a" || l.What != "was killed" || !slices.Equal(l.Path, []string{"b", "a"}) || l.Before <= 0 {
-		t.Errorf("b is unhealthy because of %v", l)
-	}
-	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})
-	n = s.until("b healthy again", func(n *engine.Snapshot) bool { return find(n, "b").Health == engine.Healthy })
-	r := n.Records[slices.IndexFunc(n.Records, func(r engine.Record) bool {
-		return r.Service == "b" && r.Health == engine.Healthy && strings.Contains(r.Cause, "unhealthy ->")
-	})]
-	if r.Likely == nil || r.Likely.Service != "a" || r.Likely.What != "came back" {
-		t.Errorf("b is healthy again because of %v", r.Likely)
-	}
 }

@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"bulkhead/engine"
 )
 
 // Services whose ports the engine picks out of one range all start, each with its own.
@@ -30,19 +28,5 @@ func TestServicesShareARangeOfPorts(t *testing.T) {
 			t.Errorf("%s has port %d, which %q has too, or which is out of the range", svc.Name, p, other)
 		}
 		taken[p] = svc.Name
-	}
-}
-
-// Without logs and readings an engine brings a project up all the same, and stops it without waiting for last words.
-func TestEngineWithoutEars(t *testing.T) {
-	s := open(t, map[string]string{"compose.yaml": "services:\n  a: {image: " + baseImage + ", command: [sh, -c, \"echo hello; exec sleep 1000\"]}\n"})
-	s.run(engine.Options{NoWatch: true, NoLogs: true, NoStats: true})
-	s.ready()
-	s.do(engine.Command{Verb: engine.VerbStop, Services: []string{"a"}})
-	if got := s.lines(); len(got) != 0 {
-		t.Errorf("lines %q", got)
-	}
-	if c := s.change("a", "stop", 0); len(c.Stages) == 0 {
-		t.Errorf("stages %+v", c.Stages)
 	}
 }

@@ -81,7 +81,7 @@ func (e *engine) emit(b *box, ev container.Event) {
 func (e *engine) now() time.Time {
 	t := time.Now()
 	if !t.After(e.clock) {
-		t = e.clock.Add(time.Nanosecond)
+		t = e.clock.Add(time.Microsecond)
 	}
 	e.clock = t
 	return t

@@ -19,6 +19,9 @@ import (
 
 const (
 	defaultGrace = 10 * time.Second
+	// What a real engine needs for it at least: nobody relies on two lives, or a kill and its end, at one moment.
+	startTakes = 5 * time.Millisecond
+	killTakes  = time.Millisecond
 	// Between two lives by the restart policy: doubled up to the longest, and back to the first after a life of longLife.
 	firstDelay = 100 * time.Millisecond
 	mostDelay  = time.Minute
@@ -32,6 +35,7 @@ type life struct {
 	held    []int // came while it was paused
 	ports   map[int]chan net.Conn
 	last    bool // the restart policy is idle when it ends
+	killing bool // SIGKILL is on its way, and nothing else ends it
 	over    bool
 	lines   int           // of the log when it was over
 	killed  chan struct{} // closed to end its programs
@@ -96,6 +100,9 @@ func (b *box) running() bool { return b.life != nil && !b.life.over }
 func (e *engine) Start(ctx context.Context, s container.CreateSpec, id string) error {
 	if err := e.faults.enter(ctx, "Start", id); err != nil {
 		return err
+	}
+	if !e.pause(ctx, startTakes, nil) {
+		return fmt.Errorf("start %s: %w", short(id), cmp.Or(ctx.Err(), errCut))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -184,7 +191,9 @@ func (e *engine) begin(b *box) error {
 		code := prog.Run(p)
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.end(b, l, code, p.outcome.oom)
+		if !l.killing {
+			e.end(b, l, code, p.outcome.oom)
+		}
 	})
 	e.watchHealth(b, l)
 	return nil
@@ -195,6 +204,7 @@ func (e *engine) end(b *box, l *life, code int, oom bool) {
 	if l.over {
 		return
 	}
+	l.kill()
 	select {
 	case <-e.closed:
 		l.over = true
@@ -206,7 +216,6 @@ func (e *engine) end(b *box, l *life, code int, oom bool) {
 	b.flush()
 	lived := time.Since(b.in.Started)
 	l.over, l.lines = true, len(b.log)
-	l.kill()
 	close(l.ended)
 	b.in.State, b.in.Finished, b.in.ExitCode, b.in.OOM, b.in.Pid, b.in.Ports = container.StateExited, e.now(), code, oom, 0, nil
 	if oom {
@@ -311,6 +320,10 @@ func (e *engine) Stop(ctx context.Context, id string, grace time.Duration) error
 				e.signal(b, l, 9)
 			}
 			e.mu.Unlock()
+			select {
+			case <-l.ended:
+			case <-e.closed:
+			}
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -375,6 +388,7 @@ func (e *engine) killed(b *box) {
 	b.policy.giveUp()
 	if b.running() {
 		e.signal(b, b.life, 9)
+		e.end(b, b.life, 128+9, false)
 	}
 }
 
@@ -398,8 +412,15 @@ func (e *engine) signal(b *box, l *life, n int) {
 // deliver has a signal arrive. Callers hold mu.
 func (e *engine) deliver(b *box, l *life, n int) {
 	switch {
-	case n == 9:
-		e.end(b, l, 128+9, false)
+	case n == 9 && !l.killing:
+		l.killing = true
+		l.kill()
+		e.running.Go(func() {
+			e.pause(context.Background(), killTakes, nil)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.end(b, l, 128+9, false)
+		})
 	case l.handles[n] != "":
 		select {
 		case l.signals <- l.handles[n]:
