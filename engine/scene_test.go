@@ -149,7 +149,7 @@ func (b *builds) built() int {
 }
 
 // ClassicBuild implements build.Classic.
-func (b *builds) ClassicBuild(ctx context.Context, r build.Request, content io.Reader, dockerfile string, out func(string)) error {
+func (b *builds) ClassicBuild(ctx context.Context, r container.BuildRequest, content io.Reader, dockerfile string, out func(string)) error {
 	files := map[string]string{}
 	for tr := tar.NewReader(content); ; {
 		h, err := tr.Next()

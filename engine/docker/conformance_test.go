@@ -11,7 +11,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"bulkhead/engine/build"
+	"bulkhead/engine/container"
 	"bulkhead/engine/container/conformance"
 )
 
@@ -137,6 +137,6 @@ func classicBuildFor(r *Runtime, project, name, dockerfile string) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	req := build.Request{Service: "web", Tags: []string{name}, Labels: map[string]string{labelProject: project, labelService: "web"}}
+	req := container.BuildRequest{Service: "web", Tags: []string{name}, Labels: map[string]string{labelProject: project, labelService: "web"}}
 	return r.ClassicBuild(context.Background(), req, &buf, "Dockerfile", func(string) {})
 }
