@@ -241,11 +241,19 @@ func (m *images) make(ctx context.Context, s *service, w *work, k *change, why, 
 // clean removes the images that were built for the project and that neither a name nor a container holds any more: the ones that
 // swaps replaced, and those of builds that were overtaken.
 func (m *images) clean(ctx context.Context) {
-	kept, ok := m.use.beginCleaning()
-	if !ok {
-		return // the last of those that make images now does it
+	for {
+		kept, ok := m.use.beginCleaning()
+		if !ok {
+			return // the last of those that make or remove images now does it
+		}
+		m.removeDangling(ctx, kept)
+		if !m.use.endCleaning() {
+			return
+		}
 	}
-	defer m.use.endCleaning()
+}
+
+func (m *images) removeDangling(ctx context.Context, kept map[string]int) {
 	dangling, err := m.e.rt.ProjectImages(ctx, m.e.name, false)
 	if err != nil {
 		return // tidying is tried again at the next swap

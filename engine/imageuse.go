@@ -63,7 +63,7 @@ func (u *imageUse) release(image string) {
 }
 
 // beginCleaning returns the images that must stay, and keeps new ones from being made until endCleaning. ok is false when
-// something is being made or cleaned now: then a later made reports the cleaning as owed.
+// something is being made or cleaned now: then a later made, or the end of that cleaning, reports it as owed.
 func (u *imageUse) beginCleaning() (kept map[string]int, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -75,9 +75,13 @@ func (u *imageUse) beginCleaning() (kept map[string]int, ok bool) {
 	return maps.Clone(u.holders), true
 }
 
-func (u *imageUse) endCleaning() {
+// endCleaning says whether another cleaning was wanted meanwhile, which may find more.
+func (u *imageUse) endCleaning() (owed bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	close(u.clean)
 	u.clean = nil
+	owed = u.owed && u.making == 0
+	u.owed = u.owed && !owed
+	return owed
 }

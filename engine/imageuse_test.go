@@ -37,13 +37,15 @@ func TestImagesAreNotCleanedWhileOneIsMadeOrHeld(t *testing.T) {
 		t.Error("an image is being made while others are removed")
 	default:
 	}
-	u.endCleaning()
+	if !u.endCleaning() {
+		t.Error("the second cleaning was forgotten")
+	}
 	if err := <-made; err != nil {
 		t.Fatal(err)
 	}
 	u.release("a")
-	if !u.made("") {
-		t.Error("the second cleaning was forgotten")
+	if u.made("") {
+		t.Error("a cleaning that nobody wants any more")
 	}
 	if kept, _ := u.beginCleaning(); len(kept) != 0 {
 		t.Errorf("still kept: %v", kept)
