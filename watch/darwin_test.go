@@ -81,7 +81,7 @@ func TestFSEventsFilesTypeCheck(t *testing.T) {
 	}
 }
 
-// mapImporter gives packages that were checked before.
+// mapImporter returns packages that were checked before.
 type mapImporter map[string]*types.Package
 
 func (m mapImporter) Import(path string) (*types.Package, error) {

@@ -19,7 +19,7 @@ type Operation struct {
 	From, To string
 }
 
-// String gives the operation in a few words: "git checkout main -> feature".
+// String returns the operation in a few words: "git checkout main -> feature".
 func (o Operation) String() string {
 	if o.From == "" || o.To == "" {
 		return o.Name

@@ -21,180 +21,196 @@ type halfGit struct {
 	tree *tree
 }
 
-// seekGit finds the git folder whose work tree a root lies in. It may stand
+// gits knows the git folders whose work trees the roots lie in, and reports
+// what git does there. The keeper's goroutine owns it.
+type gits struct {
+	reg     *registry
+	changes *mailbox[change]
+	dirs    map[string]*gitdir // by real path
+	half    map[halfGit]struct{}
+}
+
+func newGits(r *registry, changes *mailbox[change]) *gits {
+	return &gits{reg: r, changes: changes, dirs: map[string]*gitdir{}, half: map[halfGit]struct{}{}}
+}
+
+// seek finds the git folder whose work tree a root lies in. It may stand
 // far above the root, and come and go there.
-func (k *keeper) seekGit(t *tree) {
+func (g *gits) seek(t *tree) {
 	dir := filepath.Dir(t.Path) // the nearest that is known of a root that is missing
 	if t.place.info != nil {
 		dir = t.place.real
 	}
 	git := findGit(dir)
 	if git != t.git {
-		k.unlinkGit(t, t.git, t.Path)
+		g.unlink(t, t.git, t.Path)
 		t.git = git
 	}
 	if git != "" {
-		k.addGit(t, git, t.Path)
+		g.add(t, git, t.Path)
 	}
 }
 
-// seekGits does so for all roots, and tries again what was not finished.
-func (k *keeper) seekGits() {
-	for _, t := range k.trees {
-		k.seekGit(t)
+// seekAll does so for all roots, and tries again what was not finished.
+func (g *gits) seekAll(trees []*tree) {
+	for _, t := range trees {
+		g.seek(t)
 	}
-	for h := range k.halfGits {
-		if !exists(h.path) || !slices.Contains(k.trees, h.tree) {
-			delete(k.halfGits, h)
+	for h := range g.half {
+		if !exists(h.path) || !slices.Contains(trees, h.tree) {
+			delete(g.half, h)
 			continue
 		}
-		k.foundGit(h.tree, h.path)
+		g.found(h.tree, h.path)
 	}
 }
 
-// foundGit looks at a name .git in a folder of a root. The folder may be there
+// found looks at a name .git in a folder of a root. The folder may be there
 // before what makes it a git folder.
-func (k *keeper) foundGit(t *tree, path string) {
+func (g *gits) found(t *tree, path string) {
 	git := gitFolder(path)
 	if git == "" {
-		k.halfGits[halfGit{path, t}] = struct{}{}
+		g.half[halfGit{path, t}] = struct{}{}
 		return
 	}
-	delete(k.halfGits, halfGit{path, t})
-	k.addGit(t, git, t.spell(filepath.Dir(path)))
+	delete(g.half, halfGit{path, t})
+	g.add(t, git, t.spell(filepath.Dir(path)))
 }
 
-// addGit listens to a git folder for what t has below top.
-func (k *keeper) addGit(t *tree, git, top string) {
-	g := k.gits[git]
-	if g == nil {
-		g = &gitdir{real: git, tops: map[*tree]map[string]struct{}{}}
+// add listens to a git folder for what t has below top.
+func (g *gits) add(t *tree, git, top string) {
+	d := g.dirs[git]
+	if d == nil {
+		d = &gitdir{real: git, tops: map[*tree]map[string]struct{}{}}
 	}
-	if _, known := g.tops[t][top]; known {
+	if _, known := d.tops[t][top]; known {
 		return
 	}
-	if k.gits[git] == nil {
-		f := k.folders[git]
+	if g.dirs[git] == nil {
+		f := g.reg.folders[git]
 		if f == nil {
 			info, err := os.Lstat(git)
 			if err != nil || !info.IsDir() {
 				return // verify looks again
 			}
-			f = k.open(git, info)
+			f = g.reg.open(git, info)
 		}
-		k.gits[git] = g
-		k.arrange(f, nil)
-		k.lookAtGit(g, false)
+		g.dirs[git], f.git = d, d
+		g.reg.register(f, nil)
+		g.lookAt(d, false)
 	}
-	if g.tops[t] == nil {
-		g.tops[t] = map[string]struct{}{}
+	if d.tops[t] == nil {
+		d.tops[t] = map[string]struct{}{}
 	}
-	g.tops[t][top] = struct{}{}
-	k.sayTops(g)
+	d.tops[t][top] = struct{}{}
+	g.sendTops(d)
 }
 
-// unlinkGit ends the listening of t to a git folder for what lies below top.
-func (k *keeper) unlinkGit(t *tree, git, top string) {
-	g := k.gits[git]
-	if g == nil {
+// unlink ends the listening of t to a git folder for what lies below top.
+func (g *gits) unlink(t *tree, git, top string) {
+	d := g.dirs[git]
+	if d == nil {
 		return
 	}
-	delete(g.tops[t], top)
-	if len(g.tops[t]) == 0 {
-		delete(g.tops, t)
+	delete(d.tops[t], top)
+	if len(d.tops[t]) == 0 {
+		delete(d.tops, t)
 	}
-	if len(g.tops) > 0 {
-		k.sayTops(g)
+	if len(d.tops) > 0 {
+		g.sendTops(d)
 		return
 	}
-	k.forgetGit(git)
-	if f := k.folders[git]; f != nil {
-		k.tidy(f)
+	g.forget(git)
+	if f := g.reg.folders[git]; f != nil {
+		g.reg.tidy(f)
 	}
 }
 
-// dropGits ends all listening to git folders for t.
-func (k *keeper) dropGits(t *tree) {
-	for git, g := range k.gits {
-		for top := range maps.Clone(g.tops[t]) {
-			k.unlinkGit(t, git, top)
+// drop ends all listening to git folders for t.
+func (g *gits) drop(t *tree) {
+	for git, d := range g.dirs {
+		for top := range maps.Clone(d.tops[t]) {
+			g.unlink(t, git, top)
 		}
 	}
 }
 
-// forgetGit ends what a git folder that is gone holds back.
-func (k *keeper) forgetGit(git string) {
-	if k.gits[git] != nil {
-		delete(k.gits, git)
-		k.tellGit(git, signGone, nil)
+// forget ends what a git folder that is gone holds back.
+func (g *gits) forget(git string) {
+	if g.dirs[git] != nil {
+		delete(g.dirs, git)
+		if f := g.reg.folders[git]; f != nil {
+			f.git = nil
+		}
+		g.send(git, signGone, nil)
 	}
 }
 
-func (k *keeper) sayTops(g *gitdir) {
+func (g *gits) sendTops(d *gitdir) {
 	all := map[string]struct{}{}
-	for _, tops := range g.tops {
+	for _, tops := range d.tops {
 		maps.Copy(all, tops)
 	}
-	k.tellGit(g.real, signFound, slices.Sorted(maps.Keys(all)))
+	g.send(d.real, signFound, slices.Sorted(maps.Keys(all)))
 }
 
-func (k *keeper) tellGit(git string, kind signKind, tops []string) {
-	k.changes.put(change{sign: sign{git: git, kind: kind, tops: tops}})
+func (g *gits) send(git string, kind signKind, tops []string) {
+	g.changes.put(change{sign: sign{git: git, kind: kind, tops: tops}})
 }
 
-// gitMoved turns an event about a name in a git folder into a sign.
-func (k *keeper) gitMoved(g *gitdir, name string, o op) {
+// moved turns an event about a name in a git folder into a sign.
+func (g *gits) moved(d *gitdir, name string, o op) {
 	switch {
 	case name == gitLock && o.has(opCreate|opWrite):
-		k.tellGit(g.real, signLock, nil)
+		g.send(d.real, signLock, nil)
 	case name == gitLock && o.has(opGone):
-		k.tellGit(g.real, signUnlock, nil)
+		g.send(d.real, signUnlock, nil)
 	case slices.Contains(gitWork, name) && o != opAttrib:
-		k.tellGit(g.real, signWork, nil)
+		g.send(d.real, signWork, nil)
 	}
 }
 
-// lookAtGits looks at the git folders that send no notices. With tick it is
+// lookAtAll looks at the git folders that send no notices. With tick it is
 // the regular look, and without it somebody has seen changes.
-func (k *keeper) lookAtGits(tick bool) {
-	for _, g := range k.gits {
-		f := k.folders[g.real]
-		if f == nil || f.how == byKernel || f.how == byTwin {
+func (g *gits) lookAtAll(tick bool) {
+	for _, d := range g.dirs {
+		f := g.reg.folders[d.real]
+		if f == nil || f.how == byKernel || f.how == aliased {
 			continue
 		}
 		if tick && f.how == byNothing {
-			k.arrange(f, nil) // the kernel may take it by now
+			g.reg.register(f, nil) // the kernel may take it by now
 		}
-		k.lookAtGit(g, false)
+		g.lookAt(d, false)
 	}
 }
 
-// lookAtGit compares the files in a git folder that tell of work with what
+// lookAt compares the files in a git folder that tell of work with what
 // they were at the last look. After lost notices it tells of the lock whatever
 // it was.
-func (k *keeper) lookAtGit(g *gitdir, lost bool) {
-	first := g.seen == nil
+func (g *gits) lookAt(d *gitdir, lost bool) {
+	first := d.seen == nil
 	now := map[string]stamp{}
 	for _, name := range append([]string{gitLock}, gitWork...) {
-		if info, err := os.Lstat(filepath.Join(g.real, name)); err == nil {
+		if info, err := os.Lstat(filepath.Join(d.real, name)); err == nil {
 			now[name] = stampOf(info)
 		}
 	}
-	before := g.seen
-	g.seen = now
+	before := d.seen
+	d.seen = now
 	_, locked := now[gitLock]
 	switch {
 	case lost && locked:
-		k.tellGit(g.real, signLock, nil)
+		g.send(d.real, signLock, nil)
 	case lost:
-		k.tellGit(g.real, signUnlock, nil)
+		g.send(d.real, signUnlock, nil)
 	case first:
 		// The first sign of a git folder says all that there is.
 	case locked && now[gitLock] != before[gitLock]:
-		k.tellGit(g.real, signLock, nil)
+		g.send(d.real, signLock, nil)
 	case !locked && before[gitLock] != stamp{}:
-		k.tellGit(g.real, signUnlock, nil)
+		g.send(d.real, signUnlock, nil)
 	case !maps.Equal(before, now):
-		k.tellGit(g.real, signWork, nil)
+		g.send(d.real, signWork, nil)
 	}
 }

@@ -127,7 +127,7 @@ func (r *repo) begin(now time.Time) {
 	r.busy, r.since, r.looked, r.grace = true, now, now, time.Time{}
 }
 
-// of gives the repo that a path is held for, nil when there is none. Of work
+// of returns the repo that a path is held for, nil when there is none. Of work
 // trees inside of each other it is the outermost, so that one batch comes of a
 // checkout with its submodules. Lost notices (an empty path) are anybody's.
 func (h *hold) of(path string) *repo {
@@ -164,7 +164,7 @@ func (h *hold) keep(due []change, now time.Time) (free []change) {
 	return free
 }
 
-// check gives the repos whose operation ended, and when to call it again (zero
+// check returns the repos whose operation ended, and when to call it again (zero
 // when nothing is held). rest is when the changes that came so far are due;
 // zero when all of them have been kept or given back.
 func (h *hold) check(now, rest time.Time) (freed []*repo, next time.Time) {

@@ -16,92 +16,25 @@ import (
 // permission. Kernel timestamps are a few milliseconds coarse.
 const attribFresh = 2 * time.Second
 
-// tree is a Root and what is known of it.
-type tree struct {
-	Root
-	place place
-	stamp stamp  // of the root itself; zero when it is missing
-	git   string // the git folder that the root lies below; empty when there is none
-	dead  bool   // its folder was forgotten: look at the root again
-}
-
-// ignored says whether the root leaves out the real path.
-func (t *tree) ignored(real string, dir bool) bool {
-	return t.Ignore != nil && t.Ignore(t.spell(real), dir)
-}
-
-// spell gives a real path below the root as it is spelled through the root.
-func (t *tree) spell(real string) string {
-	rel, ok := below(t.place.real, real)
-	if !ok || t.place.real == t.Path {
-		return real
-	}
-	return filepath.Join(t.Path, rel)
-}
-
-// folder is a registered folder. Its real path is free of symlinks.
-type folder struct {
-	real  string
-	id    fileID
-	trees []*tree             // who wants all that happens in it
-	gates map[string][]*tree  // who wants to know about one name in it
-	kids  map[string]*folder  // registered folders in it
-	skip  map[string]struct{} // folders in it that somebody ignores
-	modes modes               // of the files in it
-	perm  fs.FileMode         // its own permission bits
-	how   how
-	// The kernel has one watch per folder and names it by one path. When the
-	// same folder is reached by another (a bind mount), that one is an alias.
-	twin    *folder   // set on an alias: who has the watch
-	aliases []*folder // the other side of twin
-}
-
-// how says where the notices of a folder come from.
-type how uint8
-
-const (
-	byNothing how = iota
-	byKernel
-	byPoll
-	byTwin
-)
-
 // keeper knows which folders are registered for which root, and turns events
 // into changes. One goroutine owns it.
 type keeper struct {
-	opt     Options
-	kernel  kernel // nil: poll everything
-	silent  func(path string) string
+	reg     *registry
+	gits    *gits
+	notes   *notes
 	parents bool // whether the folder above a root is listened to as well
-	poller  *poller
 	changes *mailbox[change]
-	tell    func(Notice)
 
-	trees   []*tree
-	folders map[string]*folder
-	ids     map[fileID]*folder
-	lists   map[string][]entry // what was listed while handling one event
-	dead    []*tree
-	told    map[string]bool // notices are said once
-	limited map[*folder]struct{}
-	retry   time.Time // when to try the limited folders again
-
-	gits     map[string]*gitdir // by real path
-	halfGits map[halfGit]struct{}
+	trees []*tree
+	dead  []*tree
 }
 
 func newKeeper(opt Options, p *poller, changes *mailbox[change], tell func(Notice)) *keeper {
-	return &keeper{
-		opt: opt, poller: p, changes: changes, tell: tell, silent: silent, parents: listenToParents,
-		folders: map[string]*folder{},
-		ids:     map[fileID]*folder{},
-		lists:   map[string][]entry{},
-		told:    map[string]bool{},
-		limited: map[*folder]struct{}{},
-
-		gits:     map[string]*gitdir{},
-		halfGits: map[halfGit]struct{}{},
-	}
+	n := &notes{tell: tell, sent: map[string]bool{}}
+	r := newRegistry(opt.Poll, p, changes, n)
+	k := &keeper{reg: r, gits: newGits(r, changes), notes: n, parents: listenToParents, changes: changes}
+	r.moved = k.forget
+	return k
 }
 
 // setRoots replaces the trees. The new ones are registered before the old ones
@@ -115,7 +48,7 @@ func (k *keeper) setRoots(ctx context.Context, roots []Root) {
 	}
 	for _, t := range old {
 		k.release(t)
-		k.dropGits(t)
+		k.gits.drop(t)
 	}
 	k.finish(ctx, time.Time{})
 }
@@ -133,16 +66,16 @@ func (k *keeper) settle(ctx context.Context, t *tree, at time.Time) {
 			dir = t.place.info.IsDir()
 		}
 		if k.parents || t.place.info != nil && !dir {
-			for _, g := range t.place.gates {
-				k.addGate(t, g)
+			for _, a := range t.place.ancestors {
+				k.addAncestor(t, a)
 			}
 		}
-		// From here on the gates tell of changes; what came before them shows now.
-		if again := resolve(t.Path); again.real != t.place.real || !slices.Equal(again.gates, t.place.gates) {
+		// From here on the ancestors tell of changes; what came before them shows now.
+		if again := resolve(t.Path); again.real != t.place.real || !slices.Equal(again.ancestors, t.place.ancestors) {
 			k.release(t)
 			continue
 		}
-		k.seekGit(t)
+		k.gits.seek(t)
 		if dir {
 			k.enter(ctx, t, t.place.real, t.place.info, at)
 		}
@@ -165,10 +98,10 @@ func (k *keeper) resettle(ctx context.Context, t *tree, at time.Time) {
 
 // release ends all registrations for t.
 func (k *keeper) release(t *tree) {
-	for _, g := range t.place.gates {
-		k.dropGate(t, g)
+	for _, a := range t.place.ancestors {
+		k.dropAncestor(t, a)
 	}
-	if f := k.folders[t.place.real]; f != nil {
+	if f := k.reg.folders[t.place.real]; f != nil {
 		k.leave(t, f)
 	}
 }
@@ -182,37 +115,37 @@ func (k *keeper) leave(t *tree, f *folder) {
 	for _, kid := range f.kids {
 		k.leave(t, kid)
 	}
-	k.tidy(f)
+	k.reg.tidy(f)
 }
 
-func (k *keeper) addGate(t *tree, g gate) {
-	f := k.folders[g.dir]
+func (k *keeper) addAncestor(t *tree, a ancestor) {
+	f := k.reg.folders[a.dir]
 	if f == nil {
-		info, err := os.Lstat(g.dir)
+		info, err := os.Lstat(a.dir)
 		if err != nil || !info.IsDir() {
 			return // settle looks again at once, and verify later
 		}
-		f = k.open(g.dir, info)
+		f = k.reg.open(a.dir, info)
 	}
-	if f.gates == nil {
-		f.gates = map[string][]*tree{}
+	if f.waiting == nil {
+		f.waiting = map[string][]*tree{}
 	}
-	if !slices.Contains(f.gates[g.name], t) {
-		f.gates[g.name] = append(f.gates[g.name], t)
+	if !slices.Contains(f.waiting[a.name], t) {
+		f.waiting[a.name] = append(f.waiting[a.name], t)
 	}
-	k.arrange(f, nil)
+	k.reg.register(f, nil)
 }
 
-func (k *keeper) dropGate(t *tree, g gate) {
-	f := k.folders[g.dir]
-	if f == nil || !slices.Contains(f.gates[g.name], t) {
+func (k *keeper) dropAncestor(t *tree, a ancestor) {
+	f := k.reg.folders[a.dir]
+	if f == nil || !slices.Contains(f.waiting[a.name], t) {
 		return // the folders above roots are not always listened to
 	}
-	left := slices.DeleteFunc(f.gates[g.name], func(o *tree) bool { return o == t })
-	if f.gates[g.name] = left; len(left) == 0 {
-		delete(f.gates, g.name)
+	left := slices.DeleteFunc(f.waiting[a.name], func(o *tree) bool { return o == t })
+	if f.waiting[a.name] = left; len(left) == 0 {
+		delete(f.waiting, a.name)
 	}
-	k.tidy(f)
+	k.reg.tidy(f)
 }
 
 // enter registers the folder real for t, lists it, and goes on below. The
@@ -222,15 +155,15 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	if ctx.Err() != nil {
 		return
 	}
-	f := k.folders[real]
+	f := k.reg.folders[real]
 	if id, ok := idOf(info); f != nil && ok && f.id != id {
 		k.forget(f) // another folder stands in its place now
 		f = nil
 	}
 	if f == nil {
-		f = k.open(real, info)
+		f = k.reg.open(real, info)
 	} else {
-		k.link(f)
+		k.reg.link(f)
 	}
 	if !slices.Contains(f.trees, t) {
 		f.trees = append(f.trees, t)
@@ -241,23 +174,19 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 		f.modes.known, f.perm = true, info.Mode()&permBits
 	}
 	if f.how == byNothing {
-		k.arrange(f, t)
+		k.reg.register(f, t)
 	}
-	entries, ok := k.lists[real]
-	if !ok {
-		var err error
-		if entries, err = list(real); errors.Is(err, fs.ErrPermission) {
-			k.sayOnce("permission "+t.Path, Notice{
-				Text:   fmt.Sprintf("%s cannot be read: changes in it are not seen", t.spell(real)),
-				Remedy: "give yourself the permission to read it, or ignore it",
-			})
-		}
-		k.lists[real] = entries
+	entries, err := k.reg.list(real)
+	if errors.Is(err, fs.ErrPermission) {
+		k.notes.once("permission "+t.Path, Notice{
+			Text:   fmt.Sprintf("%s cannot be read: changes in it are not seen", t.spell(real)),
+			Remedy: "give yourself the permission to read it, or ignore it",
+		})
 	}
 	for _, e := range entries {
 		path := filepath.Join(real, e.name)
 		if e.name == ".git" {
-			k.foundGit(t, path)
+			k.gits.found(t, path)
 		}
 		if !e.info.IsDir() {
 			if learn {
@@ -279,45 +208,6 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	}
 }
 
-func (f *folder) noteSkip(name string) {
-	if f.skip == nil {
-		f.skip = map[string]struct{}{}
-	}
-	f.skip[name] = struct{}{}
-}
-
-// open makes the entry of a folder, without notices yet.
-func (k *keeper) open(real string, info fs.FileInfo) *folder {
-	f := &folder{real: real, perm: info.Mode() & permBits}
-	f.id, _ = idOf(info)
-	k.folders[real] = f
-	k.link(f)
-	return f
-}
-
-// link makes f known to the folder that it is in. One that is known for its
-// git, or as a root, can be there before the folder above it.
-func (k *keeper) link(f *folder) {
-	if parent := k.folders[filepath.Dir(f.real)]; parent != nil && parent != f {
-		if parent.kids == nil {
-			parent.kids = map[string]*folder{}
-		}
-		parent.kids[filepath.Base(f.real)] = f
-	}
-}
-
-// tidy removes a folder that nobody wants any more.
-func (k *keeper) tidy(f *folder) {
-	if len(f.trees) == 0 && len(f.gates) == 0 && k.gits[f.real] == nil && k.folders[f.real] == f {
-		k.remove(f)
-	} else if len(f.trees) == 0 && f.how == byPoll {
-		// Only a gate is left, and verify looks at those.
-		k.poller.drop(f.real)
-		delete(k.limited, f)
-		f.how = byNothing
-	}
-}
-
 // forget removes a folder that is gone from its place, and all below it.
 func (k *keeper) forget(f *folder) {
 	for _, kid := range f.kids {
@@ -325,52 +215,44 @@ func (k *keeper) forget(f *folder) {
 	}
 	for _, t := range f.trees {
 		if t.place.real == f.real {
-			k.bury(t)
+			k.markDead(t)
 		}
 	}
-	for _, waiting := range f.gates {
+	for _, waiting := range f.waiting {
 		for _, t := range waiting {
-			k.bury(t)
+			k.markDead(t)
 		}
 	}
-	k.forgetGit(f.real)
-	k.remove(f)
+	k.gits.forget(f.real)
+	k.reg.remove(f)
 }
 
-func (k *keeper) bury(t *tree) {
+func (k *keeper) markDead(t *tree) {
 	if !t.dead {
 		t.dead = true
 		k.dead = append(k.dead, t)
 	}
 }
 
-func (k *keeper) remove(f *folder) {
-	delete(k.folders, f.real)
-	if parent := k.folders[filepath.Dir(f.real)]; parent != nil && parent.kids[filepath.Base(f.real)] == f {
-		delete(parent.kids, filepath.Base(f.real))
-	}
-	k.disarrange(f)
-}
-
 // handle turns one event into changes, and keeps the registrations in step.
 func (k *keeper) handle(ctx context.Context, e event) {
 	if e.op.has(opLost) {
 		if e.err != nil {
-			k.sayOnce(e.err.Error(), Notice{Text: e.err.Error()})
+			k.notes.once(e.err.Error(), Notice{Text: e.err.Error()})
 		}
 		k.resync(ctx, e.last)
 		return
 	}
 	dir, name := filepath.Split(e.path)
 	dir = filepath.Clean(dir)
-	if f := k.folders[dir]; f != nil {
+	if f := k.reg.folders[dir]; f != nil {
 		all := append([]*folder{f}, f.aliases...)
 		for _, f := range all {
-			if k.folders[f.real] == f { // handling may forget folders
+			if k.reg.folders[f.real] == f { // handling may forget folders
 				k.handleIn(ctx, f, name, e)
 			}
 		}
-	} else if f := k.folders[e.path]; f != nil && e.op.has(opGone) {
+	} else if f := k.reg.folders[e.path]; f != nil && e.op.has(opGone) {
 		// The notice of a root about itself.
 		k.forget(f)
 	}
@@ -380,10 +262,10 @@ func (k *keeper) handle(ctx context.Context, e event) {
 // handleIn handles an event about a name in f.
 func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) {
 	real := filepath.Join(f.real, name)
-	if g := k.gits[f.real]; g != nil {
-		k.gitMoved(g, name, e.op)
+	if f.git != nil {
+		k.gits.moved(f.git, name, e.op)
 	}
-	if len(f.trees) == 0 && f.gates[name] == nil && k.folders[real] == nil {
+	if len(f.trees) == 0 && f.waiting[name] == nil && k.reg.folders[real] == nil {
 		return // somebody else's work in /tmp or the home folder
 	}
 	if e.op.has(opGone) {
@@ -392,7 +274,7 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 	if e.op.has(opCreate) {
 		k.created(ctx, f, name, real, e)
 	}
-	if e.op.has(opWrite) && k.folders[real] == nil {
+	if e.op.has(opWrite) && k.reg.folders[real] == nil {
 		if _, skipped := f.skip[name]; !skipped {
 			k.reportIn(f, real, false, e)
 		}
@@ -402,11 +284,10 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 	}
 	if name == ".git" && e.op.has(opCreate|opWrite) {
 		for _, t := range f.trees {
-			k.foundGit(t, real)
+			k.gits.found(t, real)
 		}
 	}
-	waiting := slices.Clone(f.gates[name])
-	for _, t := range waiting {
+	for _, t := range slices.Clone(f.waiting[name]) {
 		switch {
 		case t.dead:
 		case e.op.has(opGone | opCreate):
@@ -415,7 +296,7 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 			k.checkFile(t, e)
 		case t.place.real == real && e.op.has(opAttrib):
 			// A root that could not be read may have become readable.
-			if sub := k.folders[real]; sub != nil && sub.how == byNothing {
+			if sub := k.reg.folders[real]; sub != nil && sub.how == byNothing {
 				k.resettle(ctx, t, e.last)
 			}
 		}
@@ -423,7 +304,7 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 }
 
 func (k *keeper) gone(f *folder, name, real string, e event) {
-	sub := k.folders[real]
+	sub := k.reg.folders[real]
 	_, skipped := f.skip[name]
 	delete(f.skip, name)
 	f.modes.forget(name)
@@ -436,7 +317,7 @@ func (k *keeper) gone(f *folder, name, real string, e event) {
 func (k *keeper) created(ctx context.Context, f *folder, name, real string, e event) {
 	info, err := os.Lstat(real)
 	if err != nil || !info.IsDir() {
-		if sub := k.folders[real]; sub != nil {
+		if sub := k.reg.folders[real]; sub != nil {
 			k.forget(sub) // a file took the folder's name
 		}
 		delete(f.skip, name)
@@ -467,7 +348,7 @@ func (k *keeper) attrib(ctx context.Context, f *folder, name, real string, e eve
 		return // its going has a notice of its own
 	}
 	if info.IsDir() {
-		sub := k.folders[real]
+		sub := k.reg.folders[real]
 		switch {
 		case sub == nil: // ignored
 		case sub.how == byNothing:
@@ -517,7 +398,7 @@ func (k *keeper) report(path string, first, last time.Time) {
 // roots that lost their folder are looked at again.
 func (k *keeper) finish(ctx context.Context, at time.Time) {
 	for n := 0; len(k.dead) > 0 && n < 1000 && ctx.Err() == nil; n++ {
-		clear(k.lists)
+		clear(k.reg.lists)
 		t := k.dead[0]
 		k.dead = k.dead[1:]
 		if !slices.Contains(k.trees, t) {
@@ -528,9 +409,9 @@ func (k *keeper) finish(ctx context.Context, at time.Time) {
 		}
 		k.resettle(ctx, t, at)
 	}
-	clear(k.lists)
-	k.flush()
-	k.sayLimit()
+	clear(k.reg.lists)
+	k.reg.flush()
+	k.reg.sayLimit()
 }
 
 // verify looks whether the roots are still what they were. It finds what has
@@ -547,14 +428,14 @@ func (k *keeper) verify(ctx context.Context, now time.Time) {
 			k.finish(ctx, now)
 		}
 	}
-	k.seekGits()
-	k.flush()
-	k.retryLimited(now)
+	k.gits.seekAll(k.trees)
+	k.reg.flush()
+	k.reg.retryLimited(now)
 }
 
 // resync puts the registrations right after notices were lost, and says so.
 func (k *keeper) resync(ctx context.Context, at time.Time) {
-	for _, f := range k.folders {
+	for _, f := range k.reg.folders {
 		info, err := os.Lstat(f.real)
 		id := fileID{}
 		if err == nil {
@@ -571,8 +452,8 @@ func (k *keeper) resync(ctx context.Context, at time.Time) {
 		}
 	}
 	k.finish(ctx, at)
-	for _, g := range k.gits {
-		k.lookAtGit(g, true)
+	for _, d := range k.gits.dirs {
+		k.gits.lookAt(d, true)
 	}
 	k.changes.put(change{first: at, last: at})
 }

@@ -222,7 +222,7 @@ func TestOverflowIsReportedAndNewFoldersAreFound(t *testing.T) {
 	}
 	in, changes := newInbox(), newMailbox[change]()
 	k := newKeeper(quick(), newPoller(time.Hour, in), changes, func(Notice) {})
-	k.kernel = kernel
+	k.reg.kernel = kernel
 	ctx := t.Context()
 	k.setRoots(ctx, []Root{{Path: root}})
 

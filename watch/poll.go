@@ -27,7 +27,7 @@ func stampOf(fi fs.FileInfo) stamp {
 	return s
 }
 
-// stampsOf gives the stamps of what stands in a folder.
+// stampsOf returns the stamps of what stands in a folder.
 func stampsOf(names []entry) map[string]stamp {
 	m := make(map[string]stamp, len(names))
 	for _, n := range names {

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// gate is a name in a folder on the way to a root. Whatever happens to it may
+// ancestor is a name in a folder on the way to a root. Whatever happens to it may
 // give the root another meaning: the root itself, a symlink before it, or the
 // first element that is missing.
-type gate struct{ dir, name string }
+type ancestor struct{ dir, name string }
 
 // place is what a root's path means right now.
 type place struct {
-	real  string      // free of symlinks; empty when the root is missing
-	info  fs.FileInfo // of real; nil when the root is missing
-	gates []gate
+	real      string      // free of symlinks; empty when the root is missing
+	info      fs.FileInfo // of real; nil when the root is missing
+	ancestors []ancestor
 }
 
 // maxLinks is how many symlinks Linux follows before it calls it a loop.
@@ -45,16 +45,16 @@ func resolve(path string) place {
 		next := filepath.Join(cur, name)
 		info, err := os.Lstat(next)
 		if err != nil {
-			p.gates = append(p.gates, gate{cur, name})
+			p.ancestors = append(p.ancestors, ancestor{cur, name})
 			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 				// A file where a folder should be: its replacement is what matters.
 				dir, base := filepath.Split(cur)
-				p.gates = append(p.gates, gate{filepath.Clean(dir), base})
+				p.ancestors = append(p.ancestors, ancestor{filepath.Clean(dir), base})
 			}
 			return p
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
-			p.gates = append(p.gates, gate{cur, name})
+			p.ancestors = append(p.ancestors, ancestor{cur, name})
 			target, err := os.Readlink(next)
 			if links++; err != nil || links > maxLinks {
 				return p
@@ -69,18 +69,18 @@ func resolve(path string) place {
 		}
 		cur = next
 		if len(rest) == 0 {
-			p.gates = append(p.gates, gate{filepath.Dir(cur), name})
+			p.ancestors = append(p.ancestors, ancestor{filepath.Dir(cur), name})
 		}
 	}
 	info, err := os.Lstat(cur)
 	if err != nil {
-		return p // gone in between; its gate is noted
+		return p // gone in between; its ancestor is noted
 	}
 	p.real, p.info = cur, info
 	return p
 }
 
-// split gives the elements of a path, without empty ones and dots.
+// split returns the elements of a path, without empty ones and dots.
 func split(path string) []string {
 	var parts []string
 	for _, s := range strings.FieldsFunc(path, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }) {

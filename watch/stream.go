@@ -18,7 +18,7 @@ const (
 	flagMustScan      = 0x1 // look at all below: notices became one
 	flagUserDropped   = 0x2
 	flagKernelDropped = 0x4
-	flagWrapped       = 0x8  // numbers begin anew
+	flagWrapped       = 0x8  // numbers begin again
 	flagHistoryDone   = 0x10 // the end of what happened before the stream; its path says nothing
 	flagRootChanged   = 0x20 // a folder on the way to a path of the stream
 	flagMount         = 0x40
@@ -59,7 +59,7 @@ type disk struct {
 }
 
 // streams is the kernel on a system that watches trees and not folders: one
-// stream covers all folders that were added. It starts anew when another tree
+// stream covers all folders that were added. It starts again when another tree
 // is added, with what happened meanwhile.
 type streams struct {
 	src  source
@@ -258,7 +258,7 @@ func (s *streams) translate(raw []rawEvent) (out []event) {
 	return out
 }
 
-// spelled gives the path of an event as the keeper knows it. FSEvents may name
+// spelled returns the path of an event as the keeper knows it. FSEvents may name
 // a file below the volume that holds it, and gives names as they stand on the
 // disk, where the user may have written a root in other cases.
 func (s *streams) spelled(path string) string {

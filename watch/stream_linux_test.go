@@ -55,7 +55,7 @@ func newFlagsBench(t *testing.T) *flagsBench {
 	return b
 }
 
-// of gives what becomes of events as "op path", in the form of the op's letters: Create, Gone, Write, Attrib, Lost.
+// of returns what becomes of events as "op path", in the form of the op's letters: Create, Gone, Write, Attrib, Lost.
 func (b *flagsBench) of(raw ...rawEvent) string {
 	var out []string
 	for _, e := range b.translate(raw) {

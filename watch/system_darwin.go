@@ -33,5 +33,5 @@ func outOfWatches(err error) bool {
 // moreWatches is the remedy for outOfWatches.
 func moreWatches() string { return "raise the limit of open files: ulimit -n 65536" }
 
-// moreInstances is the remedy for when the system gives no watcher at all.
+// moreInstances is the remedy for when the system has no watcher left at all.
 func moreInstances() string { return moreWatches() }

@@ -70,7 +70,7 @@ func moreWatches() string { return raise("max_user_watches", 524288) }
 // moreInstances is the remedy for when no inotify instance can be made.
 func moreInstances() string { return raise("max_user_instances", 1024) }
 
-// raise gives the command for a limit of twice what it is, and at least least.
+// raise returns the command for a limit of twice what it is, and at least least.
 func raise(limit string, least int) string {
 	if data, err := os.ReadFile("/proc/sys/fs/inotify/" + limit); err == nil {
 		if now, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil {

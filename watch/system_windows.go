@@ -36,5 +36,5 @@ func outOfWatches(error) bool { return false }
 // moreWatches is the remedy for outOfWatches.
 func moreWatches() string { return "" }
 
-// moreInstances is the remedy for when the system gives no watcher at all.
+// moreInstances is the remedy for when the system has no watcher left at all.
 func moreInstances() string { return "" }

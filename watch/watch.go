@@ -176,7 +176,7 @@ func (w *Watcher) SetRoots(roots []Root) {
 	}
 }
 
-// Batches gives the batches, one at a time. While nobody takes one, later
+// Batches returns the batches, one at a time. While nobody takes one, later
 // changes are merged into it. It is closed when Run returns.
 func (w *Watcher) Batches() <-chan Batch { return w.batches }
 
@@ -187,7 +187,7 @@ func (w *Watcher) Batches() <-chan Batch { return w.batches }
 // returns.
 func (w *Watcher) Holds() <-chan Hold { return w.holds }
 
-// Notices gives what the user should know, each thing once. Reading it is
+// Notices returns what the user should know, each thing once. Reading it is
 // optional. It is closed when Run returns.
 func (w *Watcher) Notices() <-chan Notice { return w.notices }
 
@@ -213,15 +213,15 @@ func (w *Watcher) Run(ctx context.Context) error {
 	look := newPoller(w.opt.Poll, w.events)
 	out := newGrouper(w.opt, w.changes, w.batches, w.holds, w.notices, look.late)
 	k := newKeeper(w.opt, look, w.changes, out.tell)
-	k.silent = w.silent
+	k.reg.silent = w.silent
 
 	var source kernel
 	if w.opt.ForcePoll {
-		k.pollAll(nil)
+		k.reg.pollAll(nil)
 	} else if own, err := w.kernel(); err != nil {
-		k.pollAll(err)
+		k.reg.pollAll(err)
 	} else {
-		source, k.kernel = own, own
+		source, k.reg.kernel = own, own
 		k.parents = listenToParents && !own.trees()
 	}
 
@@ -274,7 +274,7 @@ func (w *Watcher) keep(ctx context.Context, k *keeper) error {
 			}
 		case <-w.events.wake:
 			events := w.events.take()
-			k.lookAtGits(false)
+			k.gits.lookAtAll(false)
 			for _, e := range events {
 				if ctx.Err() != nil {
 					return nil
@@ -283,7 +283,7 @@ func (w *Watcher) keep(ctx context.Context, k *keeper) error {
 			}
 		case <-tick.C:
 			k.verify(ctx, time.Now())
-			k.lookAtGits(true)
+			k.gits.lookAtAll(true)
 		}
 	}
 }
