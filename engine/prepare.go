@@ -3,47 +3,28 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"regexp"
 	"slices"
-	"time"
 
 	"bulkhead/engine/filesync"
-	"bulkhead/engine/logs"
+	"bulkhead/engine/hostcmd"
 	"bulkhead/engine/project"
 )
 
-// PrepareError is an x-bulkhead.prepare that ran and did not succeed.
+// PrepareError is an x-bulkhead.prepare that did not succeed.
 type PrepareError struct {
 	Service string
 	Command string
-	Tail    []string // last 20 lines of output, raw
-	Err     error
+	Err     error // a *hostcmd.Error
 }
 
-// place finds "file:12" or "file:12:34" at the start of a compiler's line.
-var place = regexp.MustCompile(`^\S*:\d+(:\d+)?:`)
-
-// Error gives one line, with the first line of the output that names a place in a file, or else its last one.
-func (p *PrepareError) Error() string {
-	text := fmt.Sprintf("prepare %s: %v", p.Service, p.Err)
-	if len(p.Tail) == 0 {
-		return text
-	}
-	said := p.Tail[len(p.Tail)-1]
-	if i := slices.IndexFunc(p.Tail, place.MatchString); i >= 0 {
-		said = p.Tail[i]
-	}
-	return text + ": " + said
-}
+func (p *PrepareError) Error() string { return "prepare " + p.Service + ": " + p.Err.Error() }
 
 func (p *PrepareError) Unwrap() error { return p.Err }
 
 // prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last
-// succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun anew.
+// succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun again.
 func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, cause string, force bool) error {
 	p := s.conf.Extra.Prepare
 	if p == nil {
@@ -99,33 +80,19 @@ func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare,
 		cause = "up"
 	}
 	b := e.openBuild(Build{Services: []string{s.name}, Kind: "prepare", Image: p.Run, Cause: cause})
-	cmd := shell(ctx, p.Run)
-	cmd.Dir = e.dir
-	cmd.Env = os.Environ()
+	cmd := hostcmd.Command{Dir: e.dir, Shell: p.Run}
 	for _, key := range slices.Sorted(maps.Keys(p.Env)) {
 		cmd.Env = append(cmd.Env, key+"="+p.Env[key])
 	}
-	cmd.WaitDelay = 2 * time.Second
-	out := logs.NewLineWriter(func(line []byte) {
-		text := string(line)
+	err := hostcmd.Run(ctx, cmd, func(line string) {
 		e.mu.Lock()
-		b.addLines([]string{text})
+		b.addLines([]string{line})
 		e.bump()
 		e.mu.Unlock()
 	})
-	cmd.Stdout, cmd.Stderr = out, out
-	err := cmd.Run()
-	out.Flush()
 	canceled := context.Cause(ctx)
 	if err != nil && canceled == nil {
-		e.mu.Lock()
-		tail := b.Lines[max(0, len(b.Lines)-20):]
-		e.mu.Unlock()
-		var notRun *exec.Error
-		if errors.As(err, &notRun) {
-			err = fmt.Errorf("it cannot be run: %w", err)
-		}
-		err = &PrepareError{Service: s.name, Command: p.Run, Tail: tail, Err: err}
+		err = &PrepareError{Service: s.name, Command: p.Run, Err: err}
 	}
 	e.closeBuild(b, err, canceled)
 	return err
