@@ -11,63 +11,19 @@ import (
 	"time"
 
 	"bulkhead/engine/filesync"
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/step"
 )
 
-// workFor says what a set of changed paths asks of one service: which of its rules match, and whether its prepare must run.
-// It reads nothing but the rules.
-func (e *Engine) workFor(s *service, paths []string) *work {
-	w := newWork(time.Now())
-	for _, p := range paths {
-		if pr := s.conf.Extra.Prepare; pr != nil && slices.ContainsFunc(pr.Watch, func(root string) bool { return project.Within(root, p) }) {
-			w.prepare = true
-			w.paths[p] = struct{}{}
-		}
-		for i := range s.conf.Rules {
-			r := &s.conf.Rules[i]
-			if !s.conf.Claims(r, p) {
-				continue
-			}
-			switch {
-			case r.Action == project.Rebuild:
-				w.rebuild = true
-			case r.Action == project.Restart:
-				w.restart = true
-			case s.conf.Bound(p):
-				// The file is in the container already; what is left of the action is the restart or the command.
-				switch r.Action {
-				case project.SyncRestart:
-					w.restart = true
-				case project.SyncExec:
-					w.addSync(i, p)
-				default:
-					continue
-				}
-			default:
-				w.addSync(i, p)
-			}
-			w.paths[p] = struct{}{}
-		}
-	}
-	return w
-}
-
-func (w *work) addSync(rule int, path string) {
-	if w.sync[rule] == nil {
-		w.sync[rule] = map[string]struct{}{}
-	}
-	w.sync[rule][path] = struct{}{}
-}
-
 // laneBatch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
 // paths as stale, and is tried again with the next save.
-func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) error {
-	cause := w.cause(e.dir)
+func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *plan.Work) error {
+	cause := w.Cause(e.dir)
 	var k *change
 	open := func(action string) {
 		if k == nil {
-			k = e.begin(s, action, w.cause(e.dir), slices.Sorted(maps.Keys(w.paths)), w.at)
+			k = e.begin(s, action, w.Cause(e.dir), slices.Sorted(maps.Keys(w.Paths)), w.At)
 		} else {
 			k.action(action)
 		}
@@ -77,7 +33,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 			return err
 		}
 		e.mu.Lock()
-		maps.Copy(s.stale, w.paths)
+		maps.Copy(s.stale, w.Paths)
 		e.mu.Unlock()
 		e.fail(s, err)
 		if k == nil {
@@ -89,7 +45,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 	e.mu.Lock()
 	s.err, s.remedy = "", ""
 	e.mu.Unlock()
-	if w.lost {
+	if w.Lost {
 		e.rescan(ctx, s, w)
 	}
 	e.mu.Lock()
@@ -106,7 +62,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 		k.endReady()
 		return nil
 	}
-	if w.prepare {
+	if w.Prepare {
 		open("prepare")
 		if err := e.prepare(ctx, s, w, k, cause, true); err != nil {
 			return give(err)
@@ -114,7 +70,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 		// What prepare wrote is handled now; the notices of it find nothing left to do.
 		e.rescan(ctx, s, w)
 	}
-	if w.rebuild {
+	if w.Rebuild {
 		open("rebuild")
 		changed, err := e.converge(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: cause, asked: t.asked}, w, k)
 		if err != nil {
@@ -126,15 +82,15 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *work) er
 			return nil
 		}
 		// The image is what it was, so its containers stay, and get what else was saved.
-		w.rebuild = false
-		e.freshen(s, &work{rebuild: true})
+		w.Rebuild = false
+		e.freshen(s, &plan.Work{Rebuild: true})
 	}
 	return give(e.syncWork(ctx, s, w, t.stopMode(), cause, open, func() *change { return k }))
 }
 
 // rescan compares everything that a service's rules name with what was done last, and adds what differs to the work.
-func (e *Engine) rescan(ctx context.Context, s *service, w *work) {
-	w.lost = false
+func (e *Engine) rescan(ctx context.Context, s *service, w *plan.Work) {
+	w.Lost = false
 	e.mu.Lock()
 	rs := s.held(0)
 	imageID := ""
@@ -145,8 +101,7 @@ func (e *Engine) rescan(ctx context.Context, s *service, w *work) {
 	for _, h := range rs {
 		for i, paths := range e.sync.Rescan(ctx, step.Target(s.conf, h.in)) {
 			for _, f := range paths {
-				w.addSync(i, f)
-				w.paths[f] = struct{}{}
+				w.AddSync(i, f)
 			}
 		}
 	}
@@ -154,25 +109,25 @@ func (e *Engine) rescan(ctx context.Context, s *service, w *work) {
 		return
 	}
 	if e.sync.RebuildChanged(s.conf, imageID) {
-		w.rebuild = true
+		w.Rebuild = true
 	}
 	if pr := s.conf.Extra.Prepare; pr != nil && e.sync.Prepared(s.name) != filesync.PrepareFingerprint(pr) {
-		w.prepare = true
+		w.Prepare = true
 	}
 }
 
 // syncWork copies, and then restarts or runs what the rules ask for.
-func (e *Engine) syncWork(ctx context.Context, s *service, w *work, m step.Mode, cause string, open func(string), k func() *change) error {
+func (e *Engine) syncWork(ctx context.Context, s *service, w *plan.Work, m step.Mode, cause string, open func(string), k func() *change) error {
 	e.mu.Lock()
 	rs := s.held(0)
 	e.mu.Unlock()
 	if len(rs) == 0 {
 		return nil // the next container gets it all when it is made
 	}
-	restart, execs := w.restart, map[int]bool{}
+	restart, execs := w.Restart, map[int]bool{}
 	diffs, any := map[*replica]*filesync.Diff{}, false
 	for _, h := range rs {
-		d := e.sync.Compare(ctx, step.Target(s.conf, h.in), w.sync)
+		d := e.sync.Compare(ctx, step.Target(s.conf, h.in), w.Sync)
 		diffs[h.replica] = d
 		any = any || d.Differs()
 		for _, i := range d.Rules() {
@@ -274,13 +229,13 @@ func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule
 }
 
 // freshen takes paths that are carried out off the list of what the running code does not have.
-func (e *Engine) freshen(s *service, w *work) {
+func (e *Engine) freshen(s *service, w *plan.Work) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for p := range w.paths {
+	for p := range w.Paths {
 		delete(s.stale, p)
 	}
-	if w.rebuild {
+	if w.Rebuild {
 		clear(s.stale)
 	}
 	s.err, s.remedy = "", ""

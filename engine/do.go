@@ -383,7 +383,7 @@ func (e *Engine) setMode(targets []*service, c Command) error {
 	e.record(Record{Kind: "watch", Action: "mode", Cause: c.Cause, Text: fmt.Sprintf("watch of %s is %s (%s)", what, c.Mode, c.Cause)})
 	for _, s := range back {
 		if s.mode == project.Auto {
-			s.offer(e.workFor(s, slices.Collect(maps.Keys(s.stale))))
+			s.offer(plan.WorkFor(s.conf, slices.Collect(maps.Keys(s.stale)), time.Now()))
 		}
 	}
 	e.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"bulkhead/engine/container"
 	"bulkhead/engine/filesync"
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/step"
 )
@@ -145,7 +146,7 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 
 // provide finds, builds or pulls the image of a service. It is not removed until release is called, which is never nil. buildWhy
 // is why it was built, "" when it was not.
-func (m *images) provide(ctx context.Context, s *service, t *task, w *work, k *change, why string, fresh bool) (img *Image, buildWhy string, release func(), err error) {
+func (m *images) provide(ctx context.Context, s *service, t *task, w *plan.Work, k *change, why string, fresh bool) (img *Image, buildWhy string, release func(), err error) {
 	release = func() {}
 	if err := m.use.make(ctx); err != nil {
 		return nil, "", release, err
@@ -190,7 +191,7 @@ func (e *Engine) imaging(ctx context.Context, s *service, text string, times int
 
 // make builds a service's image, or pulls it when there is no reason to build. A build whose inputs changed while it ran is
 // begun again, so that of a burst of changes only the last state is built.
-func (m *images) make(ctx context.Context, s *service, w *work, k *change, why, cause string) (*Image, error) {
+func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, why, cause string) (*Image, error) {
 	before := m.e.unit(s).Image.ID
 	for times := 0; ; times++ {
 		var err error
@@ -208,10 +209,10 @@ func (m *images) make(ctx context.Context, s *service, w *work, k *change, why, 
 		if superseded && ctx.Err() == nil {
 			m.e.mu.Lock()
 			if newer := s.takeWork(); newer != nil {
-				w.merge(newer)
+				w.Merge(newer)
 			}
 			m.e.mu.Unlock()
-			if w.prepare {
+			if w.Prepare {
 				if err := m.e.prepare(ctx, s, w, k, cause, true); err != nil {
 					return nil, err
 				}

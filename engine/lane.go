@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/step"
-	"bulkhead/watch"
 )
 
 // errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun anew with the newer paths.
@@ -33,7 +32,7 @@ var errEnds = errors.New("interrupted, because bulkhead ends")
 // lane is the queue of one service. It is guarded by Engine.mu; runLane alone takes from it.
 type lane struct {
 	queue   []*task
-	work    *work         // merged batches that wait for the queue to be empty
+	work    *plan.Work    // merged batches that wait for the queue to be empty
 	wake    chan struct{} // capacity 1
 	busy    *task
 	cancel  context.CancelCauseFunc // ends busy
@@ -46,8 +45,8 @@ type task struct {
 	verb  Verb
 	cmd   Command
 	cause string
-	work  *work // of verb "batch"
-	first bool  // the first up of this service
+	work  *plan.Work // of verb "batch"
+	first bool       // the first up of this service
 	// follows says that the service is moved because one that it joins was: that is what its fault did, and no move on purpose.
 	follows bool
 	asked   bool             // of verb "batch": a person had it carried out
@@ -83,67 +82,6 @@ const verbLook Verb = "look"
 // verbBatch is a task that comes from changed files.
 const verbBatch Verb = "batch"
 
-// work is what batches ask of one service, merged.
-type work struct {
-	at      time.Time           // when the first notice came
-	paths   map[string]struct{} // all of them
-	prepare bool
-	rebuild bool
-	restart bool
-	sync    map[int]map[string]struct{} // paths by index of the rule
-	lost    bool                        // look at everything
-	git     watch.Operation             // what git did; its name is empty when the files were just saved
-}
-
-func newWork(at time.Time) *work {
-	return &work{at: at, paths: map[string]struct{}{}, sync: map[int]map[string]struct{}{}}
-}
-
-func (w *work) merge(o *work) {
-	if o.at.Before(w.at) {
-		w.at = o.at
-	}
-	if o.git.Name != "" {
-		w.git = o.git
-	}
-	maps.Copy(w.paths, o.paths)
-	w.prepare, w.rebuild = w.prepare || o.prepare, w.rebuild || o.rebuild
-	w.restart, w.lost = w.restart || o.restart, w.lost || o.lost
-	for i, paths := range o.sync {
-		if w.sync[i] == nil {
-			w.sync[i] = map[string]struct{}{}
-		}
-		maps.Copy(w.sync[i], paths)
-	}
-}
-
-func (w *work) empty() bool {
-	return !w.prepare && !w.rebuild && !w.restart && !w.lost && len(w.sync) == 0
-}
-
-// cause says what happened in words: "orders/main.go saved", "27 files saved", "git checkout: 27 files".
-func (w *work) cause(dir string) string {
-	if w.git.Name != "" {
-		return w.git.Name + ": " + fileCount(len(w.paths))
-	}
-	names := slices.Sorted(maps.Keys(w.paths))
-	switch len(names) {
-	case 0:
-		return "files changed"
-	case 1:
-		return relative(dir, names[0]) + " saved"
-	}
-	return fmt.Sprintf("%d files saved", len(names))
-}
-
-// relative names a path as a person in the project folder would.
-func relative(dir, path string) string {
-	if r, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(r, "..") {
-		return filepath.ToSlash(r)
-	}
-	return path
-}
-
 // enqueue puts a task at the end of a lane. Callers hold mu.
 func (s *service) enqueue(t *task) {
 	if s.gone {
@@ -173,21 +111,21 @@ func (s *service) abort(why error) {
 }
 
 // offer merges the work of a batch into a lane. A prepare or a build in progress whose inputs changed is begun anew. Callers hold mu.
-func (s *service) offer(w *work) {
+func (s *service) offer(w *plan.Work) {
 	if s.lane.work == nil {
 		s.lane.work = w
 	} else {
-		s.lane.work.merge(w)
+		s.lane.work.Merge(w)
 	}
-	maps.Copy(s.pending, w.paths)
-	if s.lane.image != nil && (w.prepare || w.rebuild || w.lost) {
+	maps.Copy(s.pending, w.Paths)
+	if s.lane.image != nil && (w.Prepare || w.Rebuild || w.Lost) {
 		s.lane.image(errSuperseded)
 	}
 	s.nudge()
 }
 
 // takeWork takes what batches have asked for so far. Callers hold mu.
-func (s *service) takeWork() *work {
+func (s *service) takeWork() *plan.Work {
 	w := s.lane.work
 	s.lane.work = nil
 	clear(s.pending)

@@ -9,6 +9,7 @@ import (
 
 	"bulkhead/engine/filesync"
 	"bulkhead/engine/hostcmd"
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 )
 
@@ -25,7 +26,7 @@ func (p *PrepareError) Unwrap() error { return p.Err }
 
 // prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last
 // succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun again.
-func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, cause string, force bool) error {
+func (e *Engine) prepare(ctx context.Context, s *service, w *plan.Work, k *change, cause string, force bool) error {
 	p := s.conf.Extra.Prepare
 	if p == nil {
 		return nil
@@ -48,7 +49,7 @@ func (e *Engine) prepare(ctx context.Context, s *service, w *work, k *change, ca
 		if superseded && ctx.Err() == nil {
 			e.mu.Lock()
 			if newer := s.takeWork(); newer != nil {
-				w.merge(newer)
+				w.Merge(newer)
 			}
 			e.mu.Unlock()
 			fingerprint = filesync.PrepareFingerprint(p)

@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/engine/filesync"
 	"bulkhead/engine/journal"
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/step"
 )
@@ -35,7 +36,7 @@ func (e *Engine) warnLeft(s *service, left []filesync.LeftOut) (paths []string) 
 	for _, l := range left {
 		paths = append(paths, l.Path)
 		if l.Why == "" {
-			e.warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", s.name, relative(e.dir, l.Path)))
+			e.warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", s.name, project.Relative(e.dir, l.Path)))
 		} else {
 			reasons[l.Why] = true
 		}
@@ -59,9 +60,9 @@ func (e *Engine) missed(ctx context.Context, s *service) {
 			}
 		}
 	}
-	w := newWork(time.Now())
+	w := plan.NewWork(time.Now())
 	e.rescan(ctx, s, w)
-	if w.empty() {
+	if w.Empty() {
 		return
 	}
 	e.mu.Lock()
@@ -70,6 +71,6 @@ func (e *Engine) missed(ctx context.Context, s *service) {
 		s.offer(w)
 		return
 	}
-	maps.Copy(s.stale, w.paths)
+	maps.Copy(s.stale, w.Paths)
 	e.bump()
 }

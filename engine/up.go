@@ -26,12 +26,12 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 	stale, unbuilt := slices.Sorted(maps.Keys(s.stale)), s.unbuilt
 	e.mu.Unlock()
 	if w == nil {
-		w = newWork(time.Now())
+		w = plan.NewWork(time.Now())
 	}
 	if t.verb == VerbUp && !t.first && !wasByHand && (len(stale) > 0 || unbuilt) {
 		// u applies what is pending: the same work as if the files had just been saved.
-		w.merge(e.workFor(s, stale))
-		w.rebuild = w.rebuild || unbuilt
+		w.Merge(plan.WorkFor(s.conf, stale, time.Now()))
+		w.Rebuild = w.Rebuild || unbuilt
 		return e.laneBatch(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: t.cause, asked: true}, w)
 	}
 
@@ -49,7 +49,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 			err = errEnds
 		}
 		e.mu.Lock()
-		maps.Copy(s.stale, w.paths) // they are still to be carried out
+		maps.Copy(s.stale, w.Paths) // they are still to be carried out
 		e.mu.Unlock()
 		e.fail(s, err)
 		k.end(err)
@@ -75,7 +75,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 }
 
 // converge brings image and containers of a service to what is wanted.
-func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *change) (changed bool, err error) {
+func (e *Engine) converge(ctx context.Context, s *service, t *task, w *plan.Work, k *change) (changed bool, err error) {
 	why := ""
 	switch {
 	case t.verb == VerbRebuild:
@@ -83,11 +83,11 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *work, k *
 			return false, fmt.Errorf("rebuild %s: it has no build: in the Compose file, so there is nothing to build", s.name)
 		}
 		why = t.cause
-	case w.rebuild:
-		why = w.cause(e.dir)
+	case w.Rebuild:
+		why = w.Cause(e.dir)
 	}
-	if w.prepare || t.first || t.verb == VerbRebuild {
-		if err := e.prepare(ctx, s, w, k, t.cause, w.prepare || t.verb == VerbRebuild); err != nil {
+	if w.Prepare || t.first || t.verb == VerbRebuild {
+		if err := e.prepare(ctx, s, w, k, t.cause, w.Prepare || t.verb == VerbRebuild); err != nil {
 			return false, err
 		}
 	}
@@ -292,7 +292,7 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 	if len(rs) == 0 {
 		// Nothing to restart in place: there is no container yet, or no more.
 		t.verb = VerbUp
-		_, err := e.converge(ctx, s, t, newWork(time.Now()), k)
+		_, err := e.converge(ctx, s, t, plan.NewWork(time.Now()), k)
 		k.end(err)
 		if err != nil {
 			e.fail(s, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -125,18 +126,18 @@ func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
 	if e.opts.Load != nil && (b.Lost || slices.ContainsFunc(b.Paths, func(p string) bool { return slices.Contains(e.p.Inputs, p) })) {
 		e.launch("reload", func(ctx context.Context) error { e.reloadFile(ctx); return nil })
 	}
-	works := map[*service]*work{}
+	works := map[*service]*plan.Work{}
 	for _, s := range e.svcs {
-		w := e.workFor(s, b.Paths)
-		w.at, w.lost, w.git = b.First, b.Lost, b.Git
+		w := plan.WorkFor(s.conf, b.Paths, b.First)
+		w.Lost, w.Git = b.Lost, b.Git
 		if b.Git.Name != "" {
-			w.at = b.Last // what git itself took is nobody's slowness
+			w.At = b.Last // what git itself took is nobody's slowness
 		}
-		if !w.empty() {
+		if !w.Empty() {
 			works[s] = w
 		}
 	}
-	if r := e.outlined(works, b.Git); !b.Lost && (len(works) > 0 && b.Git.Name != "" || len(works) > 1 && len(r.Paths) > 1) {
+	if r := e.summary(works, b.Git); !b.Lost && (len(works) > 0 && b.Git.Name != "" || len(works) > 1 && len(r.Paths) > 1) {
 		e.record(r)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
@@ -146,10 +147,10 @@ func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
 			continue
 		}
 		if !e.automatic(s) {
-			maps.Copy(s.stale, w.paths)
-			if len(w.paths) > 0 {
-				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.paths)), Cause: w.cause(e.dir),
-					Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.cause(e.dir), s.mode)})
+			maps.Copy(s.stale, w.Paths)
+			if len(w.Paths) > 0 {
+				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.Paths)), Cause: w.Cause(e.dir),
+					Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.Cause(e.dir), s.mode)})
 			}
 			continue
 		}
@@ -163,19 +164,19 @@ func (e *Engine) automatic(s *service) bool {
 	return s.mode == project.Auto && e.watching.Mode != project.Off && e.watching.Mode != project.Manual
 }
 
-// outlined is the record of what one batch leads to. Callers hold mu.
-func (e *Engine) outlined(works map[*service]*work, git watch.Operation) Record {
+// summary is the record of what one batch leads to. Callers hold mu.
+func (e *Engine) summary(works map[*service]*plan.Work, git watch.Operation) Record {
 	files := map[string]struct{}{}
-	var duties []duty
+	var actions []plan.ServiceAction
 	for s, w := range works {
-		maps.Copy(files, w.paths)
-		d := duty{service: s.name, verb: w.verb(s.conf)}
+		maps.Copy(files, w.Paths)
+		a := plan.ServiceAction{Service: s.name, Action: w.Action(s.conf)}
 		if !e.automatic(s) {
-			d.verb = "mark stale"
+			a.Action = plan.MarkStale
 		}
-		duties = append(duties, d)
+		actions = append(actions, a)
 	}
-	return Record{Kind: "plan", Text: outline(len(files), duties), Paths: slices.Sorted(maps.Keys(files)), Cause: git.String()}
+	return Record{Kind: "plan", Text: plan.Summary(len(files), actions), Paths: slices.Sorted(maps.Keys(files)), Cause: git.String()}
 }
 
 // reloadFile loads the Compose files again after one of them was saved, and shows the difference. Nothing is applied before the

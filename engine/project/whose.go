@@ -2,6 +2,7 @@ package project
 
 import (
 	"path/filepath"
+	"strings"
 )
 
 // Syncs says whether any rule of the service copies files into its containers.
@@ -55,4 +56,13 @@ func (s *Service) Dockerfile() string {
 func Within(dir, path string) bool {
 	_, ok := below(dir, path)
 	return ok
+}
+
+// Relative names a path as a person in the folder would, with forward slashes;
+// one that does not lie in it stays as it is.
+func Relative(dir, path string) string {
+	if r, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(r, "..") {
+		return filepath.ToSlash(r)
+	}
+	return path
 }
