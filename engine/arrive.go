@@ -195,8 +195,8 @@ func (s *service) worstHealth() (h Health) {
 
 // stuck says why a service whose lane is not done will not be by itself, nil while it may.
 func (a *arrival) stuck(s *service) error {
-	if s.blocked != "" {
-		return errors.New(s.blocked)
+	if s.blocked != nil {
+		return s.blocked
 	}
 	if s.lane.busy == nil || s.lane.imaging {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/filesync"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
@@ -222,7 +223,7 @@ func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule
 			return say(err, "sync+exec in %s", s.name)
 		}
 		if code != 0 {
-			return fmt.Errorf("sync+exec in %s: %q exited with %d; its output stands in the log", s.name, strings.Join(rule.Exec.Command, " "), code)
+			return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", s.name, strings.Join(rule.Exec.Command, " "), code), "its output stands in the log")
 		}
 	}
 	return nil

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/container"
 )
 
 // awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds down keeps nobody waiting. One that
@@ -16,14 +18,14 @@ func (e *Engine) awaitDependencies(ctx context.Context, s *service) error {
 	warned := map[string]bool{}
 	err := e.await(ctx, func() (bool, error) {
 		waits, why := e.unmet(s, warned)
-		if !slices.Equal(waits, s.waitsFor) || why != s.blocked {
+		if !slices.Equal(waits, s.waitsFor) || errText(why) != errText(s.blocked) {
 			s.waitsFor = waits
 			e.block(s, why)
 		}
 		return len(waits) == 0, nil
 	})
 	e.mu.Lock()
-	e.block(s, "")
+	e.block(s, nil)
 	e.mu.Unlock()
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -31,25 +33,33 @@ func (e *Engine) awaitDependencies(ctx context.Context, s *service) error {
 	return err
 }
 
-// block notes why what a service waits for does not come by itself, "" when it may. Callers hold mu.
-func (e *Engine) block(s *service, why string) {
+// errText is the text of an error, "" of nil.
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// block notes why what a service waits for does not come by itself, nil when it may. Callers hold mu.
+func (e *Engine) block(s *service, why error) {
 	was := s.blocked
 	s.blocked = why
 	switch {
-	case why != "":
-		s.err, s.remedy, _ = strings.Cut(why, "; ")
-	case was != "":
+	case why != nil:
+		s.err, s.remedy = container.Explain(why)
+	case was != nil:
 		s.err, s.remedy = "", ""
 	}
 	e.settle(s)
-	if why != "" && was == "" {
-		e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: why, Text: why})
+	if why != nil && was == nil {
+		e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: why.Error(), Text: why.Error()})
 	}
 }
 
 // unmet lists the conditions that do not hold yet ("db healthy"), and says why the first of those that will not hold by themselves does
 // not. One that is not required and fails is warned of, once, and keeps nobody waiting. Callers hold mu.
-func (e *Engine) unmet(s *service, warned map[string]bool) (waits []string, why string) {
+func (e *Engine) unmet(s *service, warned map[string]bool) (waits []string, why error) {
 	for _, name := range slices.Sorted(maps.Keys(s.conf.DependsOn)) {
 		dep := s.conf.DependsOn[name]
 		d := e.svcs[name]
@@ -59,7 +69,7 @@ func (e *Engine) unmet(s *service, warned map[string]bool) (waits []string, why 
 		want, met, fails := d.condition(dep)
 		switch {
 		case met:
-		case fails == "":
+		case fails == nil:
 			waits = append(waits, name+" "+want)
 		case !dep.Required:
 			if !warned[name] {
@@ -68,8 +78,8 @@ func (e *Engine) unmet(s *service, warned map[string]bool) (waits []string, why 
 			}
 		default:
 			waits = append(waits, name+" "+want)
-			if why == "" {
-				why = fmt.Sprintf("%s: waits for %s %s, but %s", s.name, name, want, fails)
+			if why == nil {
+				why = fmt.Errorf("%s: waits for %s %s, but %w", s.name, name, want, fails)
 			}
 		}
 	}
@@ -84,16 +94,17 @@ func (s *service) arriving() bool {
 	return brings(s.lane.busy) || slices.ContainsFunc(s.lane.queue, brings)
 }
 
-// condition says what a dependency on a service asks for in a word, whether that holds, and why it will not by itself ("" while it
+// condition says what a dependency on a service asks for in a word, whether that holds, and why it will not by itself (nil while it
 // may). Callers hold mu.
-func (s *service) condition(dep types.ServiceDependency) (want string, met bool, fails string) {
+func (s *service) condition(dep types.ServiceDependency) (want string, met bool, fails error) {
 	idle := s.settled && s.lane.busy == nil && len(s.lane.queue) == 0
 	switch dep.Condition {
 	case types.ServiceConditionHealthy:
 		want, met = "healthy", s.settled && !s.arriving() && s.count((*replica).healthy) >= s.conf.Replicas
 		met = met && s.count(func(r *replica) bool { return r.unhooked }) == 0
 		if !met && s.unchecked() {
-			return want, false, s.name + " has no healthcheck, in the file or in its image; give it one, or write condition: service_started"
+			why := errors.New(s.name + " has no healthcheck, in the file or in its image")
+			return want, false, container.WithRemedy(why, "give it one, or write condition: service_started")
 		}
 	case types.ServiceConditionCompletedSuccessfully:
 		want, met = "completed", idle && s.completed()
@@ -102,24 +113,24 @@ func (s *service) condition(dep types.ServiceDependency) (want string, met bool,
 	}
 	switch {
 	case met:
-	case s.blocked != "":
+	case s.blocked != nil:
 		fails = s.blocked
 	case !idle:
 	case s.state == StateBroken:
-		fails = s.err
+		fails = errors.New(s.err)
 	case want == "healthy":
 		for _, r := range s.sorted() {
 			if why := s.ailment(r); why != "" {
-				return want, false, s.name + " " + why
+				return want, false, errors.New(s.name + " " + why)
 			}
 			if r.inst.State == StateExited && !r.byUs {
-				return want, false, fmt.Sprintf("%s exited with code %d before it was healthy", s.name, r.inst.ExitCode)
+				return want, false, fmt.Errorf("%s exited with code %d before it was healthy", s.name, r.inst.ExitCode)
 			}
 		}
 	case want == "completed":
 		for _, r := range s.sorted() {
 			if why := s.ailment(r); why != "" && !r.live() {
-				return want, false, s.name + " " + why
+				return want, false, errors.New(s.name + " " + why)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -40,11 +39,11 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 	}
 	for _, s := range c.Services {
 		if !slices.ContainsFunc(mine, func(in Instance) bool { return in.Service == s }) && c.Verb != VerbDown {
-			return fmt.Errorf("%s %s: project %s has no container of that service; `bulkhead up %s` makes one", c.Verb, s, name, s)
+			return container.WithRemedy(container.Failed(string(c.Verb)+" "+s, "project %s has no container of that service", name), "`bulkhead up %s` makes one", s)
 		}
 	}
 	if len(mine) == 0 && c.Verb != VerbDown {
-		return fmt.Errorf("%s: project %s has no containers; `bulkhead up` makes them", c.Verb, name)
+		return container.WithRemedy(container.Failed(string(c.Verb), "project %s has no containers", name), "`bulkhead up` makes them")
 	}
 	d := direct{rt: rt, p: p, c: c, report: report, down: map[string]bool{}}
 	switch c.Verb {
@@ -66,7 +65,7 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 			err = sweep(ctx, rt, name, c, report)
 		}
 	default:
-		return fmt.Errorf("%s: it needs a running `bulkhead up`", c.Verb)
+		return container.Failed(string(c.Verb), "it needs a running `bulkhead up`")
 	}
 	return join(append([]error{err}, d.hookErrs...)...)
 }
@@ -253,7 +252,7 @@ func (d *direct) missing(in Instance) error {
 	defer d.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		if d.down[name] && s.DependsOn[name].Required {
-			return fmt.Errorf("start %s: not done, because it depends on %s, which did not", in.Name, name)
+			return container.Failed("start "+in.Name, "not done, because it depends on %s, which did not", name)
 		}
 	}
 	return nil
@@ -319,7 +318,7 @@ func (d *direct) strike(ctx context.Context, in Instance) error {
 		VerbPause:   in.State == StateRunning,
 		VerbUnpause: in.State == StatePaused,
 	}[d.c.Verb]; !fits {
-		return fmt.Errorf("%s %s: it is %s", d.c.Verb, in.Name, in.State)
+		return container.Failed(string(d.c.Verb)+" "+in.Name, "it is %s", in.State)
 	}
 	var err error
 	done := strings.TrimSuffix(string(d.c.Verb), "e") + "ed"

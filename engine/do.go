@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/fault"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
@@ -121,7 +122,7 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	select {
 	case <-e.running:
 	case <-ctx.Done():
-		return fmt.Errorf("%s: the engine is not up yet: %w", c.Verb, ctx.Err())
+		return say(ctx.Err(), "%s: the engine is not up yet", c.Verb)
 	}
 	if c.Cause == "" {
 		c.Cause = "bulkhead " + string(c.Verb)
@@ -148,7 +149,7 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	case VerbScale:
 		for _, s := range targets {
 			if s.conf.Config.ContainerName != "" && c.Scale > 1 {
-				return fmt.Errorf("scale %s to %d: it has a container_name, which only one container can have", s.name, c.Scale)
+				return container.Failed(fmt.Sprintf("scale %s to %d", s.name, c.Scale), "it has a container_name, which only one container can have")
 			}
 		}
 	case VerbRestart:
@@ -208,7 +209,7 @@ func (e *Engine) targets(c Command) ([]*service, error) {
 	if len(names) == 0 {
 		switch c.Verb {
 		case VerbScale, VerbPause, VerbUnpause:
-			return nil, fmt.Errorf("%s: name a service", c.Verb)
+			return nil, container.Failed(string(c.Verb), "name a service")
 		case VerbRebuild:
 			for name, s := range e.svcs {
 				if s.conf.Built && !s.leaving {
@@ -230,7 +231,7 @@ func (e *Engine) targets(c Command) ([]*service, error) {
 	for _, name := range names {
 		s := e.svcs[name]
 		if s == nil || s.leaving && len(c.Services) > 0 {
-			return nil, fmt.Errorf("%s %s: no such service; there are %s", c.Verb, name, strings.Join(e.serviceNames(), ", "))
+			return nil, container.WithRemedy(container.Failed(string(c.Verb)+" "+name, "no such service"), "there are %s", strings.Join(e.serviceNames(), ", "))
 		}
 		out = append(out, s)
 	}
@@ -282,7 +283,7 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 	if len(rs) == 0 {
 		state := s.state
 		e.mu.Unlock()
-		return fmt.Errorf("%s %s: it is %s", c.Verb, s.name, state)
+		return container.Failed(string(c.Verb)+" "+s.name, "it is %s", state)
 	}
 	fatal := c.Verb == VerbKill && ends(signal, s)
 	what := signal
@@ -487,7 +488,7 @@ func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
 				continue
 			}
 			// What cannot recover by itself is the reason, also for those that wait for it.
-			if why := s.hopeless(); why != "" && (s.lane.busy == nil || s.blocked != "") {
+			if why := s.hopeless(); why != "" && (s.lane.busy == nil || s.blocked != nil) {
 				if s.remedy != "" && why == s.err {
 					why += "; " + s.remedy
 				}

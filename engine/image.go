@@ -64,7 +64,7 @@ func (m *images) need(ctx context.Context, s *service, t *task, why string, fres
 	case t.first && m.e.opts.Build == BuildAlways:
 		return have, "--build", nil
 	case have == nil && m.e.opts.Build == BuildNever:
-		return nil, "", fmt.Errorf("create %s: image %s is not there and --no-build was given; run `bulkhead rebuild %s`", s.name, conf.Image, s.name)
+		return nil, "", container.WithRemedy(fmt.Errorf("create %s: image %s is not there and --no-build was given", s.name, conf.Image), "run `bulkhead rebuild %s`", s.name)
 	case have == nil:
 		return nil, "no image", nil
 	case t.first && m.e.opts.Build != BuildNever && conf.Config.PullPolicy == "build":
@@ -129,7 +129,7 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 	policy := conf.Config.PullPolicy
 	switch {
 	case have == nil && policy == "never":
-		return false, fmt.Errorf("create %s: image %s is not there and its pull_policy is never; load it, or change the policy", conf.Name, conf.Image)
+		return false, container.WithRemedy(fmt.Errorf("create %s: image %s is not there and its pull_policy is never", conf.Name, conf.Image), "load it, or change the policy")
 	case have == nil:
 		return true, nil
 	case !first:
@@ -363,7 +363,7 @@ func (m *images) await(ctx context.Context, what, of string) (string, error) {
 	err := m.e.await(ctx, func() (bool, error) {
 		d := m.e.svcs[of]
 		if d == nil {
-			return false, fmt.Errorf("%s, which is not enabled; enable its profile", what)
+			return false, container.WithRemedy(fmt.Errorf("%s, which is not enabled", what), "enable its profile")
 		}
 		name = d.conf.Image
 		if d.settled && d.image == nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 	"bulkhead/engine/step"
 )
@@ -59,7 +60,7 @@ func (e *Engine) parents(ctx context.Context, s *service, settled bool) (map[str
 		for _, name := range names {
 			d := e.svcs[name]
 			if d == nil {
-				return false, fmt.Errorf("create %s: it joins the container of %s, which is not enabled; enable its profile", s.name, name)
+				return false, container.WithRemedy(container.Failed("create "+s.name, "it joins the container of %s, which is not enabled", name), "enable its profile")
 			}
 			busy := !d.settled || settled && d.busy()
 			id := d.firstID()
@@ -68,7 +69,7 @@ func (e *Engine) parents(ctx context.Context, s *service, settled bool) (map[str
 				return false, nil
 			case id == "":
 				s.follow = true
-				return false, fmt.Errorf("create %s: it joins the container of %s, which has none; it follows when %s is up", s.name, name, name)
+				return false, container.WithRemedy(container.Failed("create "+s.name, "it joins the container of %s, which has none", name), "it follows when %s is up", name)
 			}
 			out[name] = id
 		}
@@ -132,7 +133,7 @@ func (e *Engine) awaitNamespaces(ctx context.Context, s *service) error {
 				return false, nil
 			}
 			s.follow = true
-			return false, fmt.Errorf("start %s: it shares the %s of %s, which does not run; it follows when %s is up", s.name, what, name, name)
+			return false, container.WithRemedy(container.Failed("start "+s.name, "it shares the %s of %s, which does not run", what, name), "it follows when %s is up", name)
 		}
 		return true, nil
 	})

@@ -439,7 +439,9 @@ func (s *service) ailment(r *replica) string {
 }
 
 // firstLine keeps the first line of an error: what the screen and the JSON show in one row.
-func firstLine(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text
+func firstLine(err error) string { return firstOf(err.Error()) }
+
+func firstOf(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }

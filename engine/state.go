@@ -41,7 +41,7 @@ type service struct {
 	gone     bool     // they are removed, and its lane takes no more tasks
 	unbuilt  bool     // the last build failed: up tries it again
 	failed   error    // of the last task that was to bring it where it should be
-	blocked  string   // why what it waits for does not come by itself; err says it too
+	blocked  error    // why what it waits for does not come by itself, nil when it may; err says it too
 	hookErrs []error  // pre_stop hooks that failed during the lane's task
 }
 

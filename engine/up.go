@@ -3,14 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/step"
@@ -80,7 +79,7 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *plan.Work
 	switch {
 	case t.verb == VerbRebuild:
 		if !s.conf.Built {
-			return false, fmt.Errorf("rebuild %s: it has no build: in the Compose file, so there is nothing to build", s.name)
+			return false, container.Failed("rebuild "+s.name, "it has no build: in the Compose file, so there is nothing to build")
 		}
 		why = t.cause
 	case w.Rebuild:
@@ -245,11 +244,8 @@ func (e *Engine) fail(s *service, err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s.err = firstLine(err)
-	var hook *step.HookError // whose words may hold anything
-	if text, remedy, ok := strings.Cut(s.err, "; "); ok && !errors.As(err, &hook) {
-		s.err, s.remedy = text, remedy
-	}
+	text, remedy := container.Explain(err)
+	s.err, s.remedy = firstOf(text), remedy
 	e.settle(s)
 }
 

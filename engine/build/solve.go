@@ -415,7 +415,7 @@ func addHosts(hosts []string, caps *capabilities) (string, error) {
 		ip = strings.Trim(ip, "[]")
 		if ip == "host-gateway" {
 			if ip = caps.hostGateway; ip == "" {
-				return "", fmt.Errorf("%w: extra host %s: host-gateway in a build needs Engine 23.0 or later; give an address", ErrUnsupported, name)
+				return "", container.WithRemedy(fmt.Errorf("%w: extra host %s: host-gateway in a build needs Engine 23.0 or later", ErrUnsupported, name), "give an address")
 			}
 		}
 		if net.ParseIP(ip) == nil {

@@ -257,7 +257,11 @@ func TestProgramThatCannotBeStartedIsNamed(t *testing.T) {
 		`driver failed programming external connectivity: Bind for 0.0.0.0:80 failed`:        "",
 		"OCI runtime create failed: runc create failed: unable to apply caps: not permitted": "",
 	} {
-		if got := noProgram(text); got != want {
+		got, remedy := noProgram(text)
+		if remedy != "" {
+			got += "; " + remedy
+		}
+		if got != want {
 			t.Errorf("%s\n got %q\nwant %q", text, got, want)
 		}
 	}

@@ -28,12 +28,12 @@ func contents(p *container.App, s *container.Service, now time.Time, user func()
 		if content == "" {
 			value, ok := p.Environment[f.object.Environment]
 			if !ok {
-				return nil, fmt.Errorf("%s %s: the environment variable %s is not set; set it, or put it into .env", f.kind, f.key, f.object.Environment)
+				return nil, container.WithRemedy(fmt.Errorf("%s %s: the environment variable %s is not set", f.kind, f.key, f.object.Environment), "set it, or put it into .env")
 			}
 			content = value
 		}
 		if s.Config.ReadOnly {
-			return nil, fmt.Errorf("%s %s cannot be copied into a service with read_only; give it a file instead of content or environment", f.kind, f.key)
+			return nil, container.WithRemedy(fmt.Errorf("%s %s cannot be copied into a service with read_only", f.kind, f.key), "give it a file instead of content or environment")
 		}
 		h := &tar.Header{
 			Typeflag: tar.TypeReg, Name: strings.TrimPrefix(f.target, "/"),

@@ -127,7 +127,7 @@ func parsePlatform(text string) (*ocispec.Platform, error) {
 	}
 	p, err := platforms.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("platform %q: %w; write it as linux/amd64", text, err)
+		return nil, container.WithRemedy(fmt.Errorf("platform %q: %w", text, err), "write it as linux/amd64")
 	}
 	return &p, nil
 }

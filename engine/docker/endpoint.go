@@ -107,7 +107,7 @@ func currentContext(dir string) (string, error) {
 		CurrentContext string `json:"currentContext"`
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		return "", fmt.Errorf("read the docker config: %s: %w; mend or remove the file", file, err)
+		return "", container.WithRemedy(fmt.Errorf("read the docker config: %s: %w", file, err), "mend or remove the file")
 	}
 	return c.CurrentContext, nil
 }
@@ -120,8 +120,7 @@ func (e *endpoint) readContext() error {
 	file := filepath.Join(e.configDir, "contexts", "meta", id, "meta.json")
 	b, err := hostfile.Read(file, hostfile.MaxOther)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: docker context %q is not in %s; see `docker context ls`, or set DOCKER_CONTEXT=default",
-			container.ErrNoEngine, e.context, e.configDir)
+		return container.WithRemedy(fmt.Errorf("%w: docker context %q is not in %s", container.ErrNoEngine, e.context, e.configDir), "see `docker context ls`, or set DOCKER_CONTEXT=default")
 	}
 	if err != nil {
 		return fmt.Errorf("read docker context %q: %w", e.context, err)
@@ -207,7 +206,7 @@ func readPair(cert, key string) (tls.Certificate, error) {
 func (e endpoint) dockerConfig() (*configfile.ConfigFile, error) {
 	conf, err := config.Load(e.configDir)
 	if err != nil {
-		return nil, fmt.Errorf("read the docker config: %w; mend or remove the file", err)
+		return nil, container.WithRemedy(fmt.Errorf("read the docker config: %w", err), "mend or remove the file")
 	}
 	return conf, nil
 }

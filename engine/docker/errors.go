@@ -20,16 +20,26 @@ import (
 // apiError is what an engine answered. It wraps one of the port's errors where one
 // fits, and always the client's error.
 type apiError struct {
-	what string // what was being done to what
-	text string
-	kind error // may be nil
-	err  error
+	what   string // what was being done to what
+	text   string // what went wrong
+	remedy string // what a person can do; "" where nobody knows
+	kind   error  // may be nil
+	err    error
 }
 
-func (e *apiError) Error() string { return e.what + ": " + e.text }
+func (e *apiError) Error() string {
+	text := e.what + ": " + e.text
+	if e.remedy != "" {
+		text += "; " + e.remedy
+	}
+	return text
+}
 
 // Reason is what went wrong alone, for callers that name what was being done by themselves.
 func (e *apiError) Reason() string { return e.text }
+
+// Suggestion is what a person can do about it.
+func (e *apiError) Suggestion() string { return e.remedy }
 
 func (e *apiError) Unwrap() []error {
 	if e.kind == nil {
@@ -54,7 +64,8 @@ func (c *connection) wrap(what string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	case noConnection(err):
-		e.kind, e.text = container.ErrNoEngine, c.end.noEngine(err)
+		e.kind = container.ErrNoEngine
+		e.text, e.remedy = c.end.noEngine(err)
 	case cerrdefs.IsNotFound(err):
 		e.kind = container.ErrNotFound
 	case cerrdefs.IsConflict(err), portTaken(e.text):
@@ -79,7 +90,8 @@ func (c *connection) nameError(ctx context.Context, what, name string, err error
 	}
 	return &apiError{
 		what: what, kind: container.ErrConflict, err: err,
-		text: fmt.Sprintf("the name %s is taken by a container of %s; remove it (`docker rm -f %s`), or choose another name", name, owner, name),
+		text:   fmt.Sprintf("the name %s is taken by a container of %s", name, owner),
+		remedy: fmt.Sprintf("remove it (`docker rm -f %s`), or choose another name", name),
 	}
 }
 
@@ -98,7 +110,7 @@ func noConnection(err error) bool {
 }
 
 // noEngine says where the engine was looked for and what to do.
-func (e endpoint) noEngine(err error) string {
+func (e endpoint) noEngine(err error) (why, remedy string) {
 	where, text := e.host, err.Error()
 	if e.context != "default" {
 		where += " (docker context " + e.context + ")"
@@ -106,19 +118,19 @@ func (e endpoint) noEngine(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission) || strings.Contains(text, "permission denied"):
 		if e.ssh != nil {
-			return fmt.Sprintf("no engine answers at %s: %s; check the key and the user name with `ssh`", where, plain(err))
+			return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check the key and the user name with `ssh`"
 		}
-		return fmt.Sprintf("permission denied on %s; add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)", where)
+		return fmt.Sprintf("permission denied on %s", where), "add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)"
 	case e.ssh != nil:
-		return fmt.Sprintf("no engine answers at %s: %s; check that `ssh` gets there and docker is installed there", where, plain(err))
+		return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check that `ssh` gets there and docker is installed there"
 	case strings.Contains(text, "HTTP response to HTTPS client"), strings.Contains(text, "malformed HTTP response"):
-		return fmt.Sprintf("no engine answers at %s: one side uses TLS and the other does not; check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH", where)
+		return fmt.Sprintf("no engine answers at %s: one side uses TLS and the other does not", where), "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
 	case e.tls != nil && (strings.Contains(text, "certificate") || strings.Contains(text, "handshake")):
-		return fmt.Sprintf("no engine answers at %s: %s; check the certificates of this docker context", where, plain(err))
+		return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check the certificates of this docker context"
 	case !e.unix():
-		return fmt.Sprintf("no engine answers at %s; check DOCKER_HOST, or start the engine there", where)
+		return fmt.Sprintf("no engine answers at %s", where), "check DOCKER_HOST, or start the engine there"
 	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
-		return fmt.Sprintf("no engine answers at %s; start Docker Desktop (or another engine), or set DOCKER_HOST", where)
+		return fmt.Sprintf("no engine answers at %s", where), "start Docker Desktop (or another engine), or set DOCKER_HOST"
 	}
-	return fmt.Sprintf("no engine answers at %s; start it (`sudo systemctl start docker`), or set DOCKER_HOST", where)
+	return fmt.Sprintf("no engine answers at %s", where), "start it (`sudo systemctl start docker`), or set DOCKER_HOST"
 }

@@ -42,12 +42,12 @@ func (w *fileWriter) CopyTo(ctx context.Context, id string, tar io.Reader, repla
 	case errors.Is(err, errReadOnly):
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
-			text: "its root file system is read-only; remove read_only from the service, or bind-mount the folder",
+			text: "its root file system is read-only", remedy: "remove read_only from the service, or bind-mount the folder",
 		}
 	case errors.As(err, &folder):
 		return &apiError{
 			what: what, kind: container.ErrConflict, err: err,
-			text: folder.path + " is a folder there, with files that are not from here; remove it in the container, or rebuild",
+			text: folder.path + " is a folder there, with files that are not from here", remedy: "remove it in the container, or rebuild",
 		}
 	}
 	return w.conn.wrap(what, err)
@@ -154,13 +154,13 @@ func (w *fileWriter) runRM(ctx context.Context, id, what, below string, names []
 		case err != nil:
 			return fmt.Errorf("%s: %w", what, err)
 		case code == 126 || code == 127:
-			return fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach; rebuild instead", what, container.ErrUnsupported)
+			return container.WithRemedy(fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach", what, container.ErrUnsupported), "rebuild instead")
 		case code != 0:
 			return fmt.Errorf("%s: rm ended with %d: %s", what, code, strings.TrimSpace(said.String()))
 		}
 	}
 	if len(odd) > 0 {
-		return fmt.Errorf("%s: %w: the name %q is not UTF-8, and this engine's files are out of reach; rebuild instead", what, container.ErrUnsupported, odd[0])
+		return container.WithRemedy(fmt.Errorf("%s: %w: the name %q is not UTF-8, and this engine's files are out of reach", what, container.ErrUnsupported, odd[0]), "rebuild instead")
 	}
 	return nil
 }

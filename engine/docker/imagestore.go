@@ -47,7 +47,7 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 	if platform != "" {
 		p, err := platforms.Parse(platform)
 		if err != nil {
-			return container.Image{}, fmt.Errorf("%s: platform %q: %w; write it as linux/amd64", what, platform, err)
+			return container.Image{}, container.WithRemedy(fmt.Errorf("%s: platform %q: %w", what, platform, err), "write it as linux/amd64")
 		}
 		want = platforms.NewMatcher(p)
 	}
@@ -103,7 +103,7 @@ func (s *imageStore) Pull(ctx context.Context, ref, platform string, progress fu
 	what := "pull " + ref
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
-		return fmt.Errorf("%s: %w; check the image name", what, err)
+		return container.WithRemedy(fmt.Errorf("%s: %w", what, err), "check the image name")
 	}
 	opt := client.ImagePullOptions{}
 	p, err := parsePlatform(platform)
@@ -172,19 +172,25 @@ func (s *imageStore) pullError(what string, named reference.Named, err error) er
 	switch {
 	case has("no such host", "i/o timeout", "connection refused", "network is unreachable", "Temporary failure in name resolution",
 		"Client.Timeout", "TLS handshake timeout", "server misbehaving", "deadline exceeded"):
-		e.text = fmt.Sprintf("the engine cannot reach %s (%s); check the network, or build or load the image yourself", domain, innermost(text))
+		e.text = fmt.Sprintf("the engine cannot reach %s (%s)", domain, innermost(text))
+		e.remedy = "check the network, or build or load the image yourself"
 	case has("manifest unknown", "not found: manifest", "no matching manifest", "does not exist in the manifest list") && !has("denied"):
 		e.kind = container.ErrNotFound
-		e.text = fmt.Sprintf("%s has no such tag or no image for this platform (%s); check the tag and platform", domain, innermost(text))
+		e.text = fmt.Sprintf("%s has no such tag or no image for this platform (%s)", domain, innermost(text))
+		e.remedy = "check the tag and platform"
 	case has("denied", "unauthorized", "authentication required", "no basic auth credentials"):
-		e.text = fmt.Sprintf("%s refuses it: the image does not exist or is private; check the name, or run `docker login %s`", domain, domain)
+		e.text = fmt.Sprintf("%s refuses it: the image does not exist or is private", domain)
+		e.remedy = fmt.Sprintf("check the name, or run `docker login %s`", domain)
 	case has("not found") || cerrdefs.IsNotFound(err):
 		e.kind = container.ErrNotFound
-		e.text = fmt.Sprintf("%s has no such image; check the name", domain)
+		e.text = fmt.Sprintf("%s has no such image", domain)
+		e.remedy = "check the name"
 	case has("toomanyrequests", "rate limit"):
-		e.text = fmt.Sprintf("%s limits anonymous pulls; run `docker login %s`, or wait", domain, domain)
+		e.text = fmt.Sprintf("%s limits anonymous pulls", domain)
+		e.remedy = fmt.Sprintf("run `docker login %s`, or wait", domain)
 	case has("x509", "HTTP response to HTTPS client"):
-		e.text = fmt.Sprintf("the engine does not trust %s (%s); add its certificate, or list it under insecure-registries", domain, innermost(text))
+		e.text = fmt.Sprintf("the engine does not trust %s (%s)", domain, innermost(text))
+		e.remedy = "add its certificate, or list it under insecure-registries"
 	default:
 		return s.conn.wrap(what, err)
 	}

@@ -59,7 +59,7 @@ func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions,
 	if strings.Contains(err.Error(), "does not support reading") || strings.Contains(err.Error(), "does not support reads") {
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
-			text: "its logging driver " + in.LogDriver + " keeps nothing to read; use json-file or local to see it",
+			text: "its logging driver " + in.LogDriver + " keeps nothing to read", remedy: "use json-file or local to see it",
 		}
 	}
 	return l.conn.wrap(what, err)

@@ -165,11 +165,11 @@ func (f fileReference) inline() bool { return f.object.Content != "" || f.object
 func (f fileReference) supported() error {
 	switch {
 	case bool(f.object.External):
-		return fmt.Errorf("%s %s is external, which needs swarm; give it a file, content or environment", f.kind, f.key)
+		return container.WithRemedy(fmt.Errorf("%s %s is external, which needs swarm", f.kind, f.key), "give it a file, content or environment")
 	case f.object.Driver != "":
-		return fmt.Errorf("%s %s has a driver, which needs swarm; give it a file, content or environment", f.kind, f.key)
+		return container.WithRemedy(fmt.Errorf("%s %s has a driver, which needs swarm", f.kind, f.key), "give it a file, content or environment")
 	case f.object.TemplateDriver != "":
-		return fmt.Errorf("%s %s has a template_driver, which needs swarm; remove it", f.kind, f.key)
+		return container.WithRemedy(fmt.Errorf("%s %s has a template_driver, which needs swarm", f.kind, f.key), "remove it")
 	}
 	return nil
 }

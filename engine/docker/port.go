@@ -37,8 +37,8 @@ func portOf(text string) int {
 func (r *Runtime) startError(ctx context.Context, what, id string, err error) error {
 	text := plain(err)
 	if !portTaken(text) {
-		if p := noProgram(text); p != "" {
-			return &apiError{what: what, text: p, err: err}
+		if why, remedy := noProgram(text); why != "" {
+			return &apiError{what: what, text: why, remedy: remedy, err: err}
 		}
 		return r.wrap(what, err)
 	}
@@ -47,19 +47,18 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 	if port == 0 {
 		return e
 	}
-	remedy := "publish another port, or free it"
+	e.remedy = "stop it, or publish another port"
 	switch holder, mine := r.portHolder(ctx, id, port); {
 	case holder != "" && mine:
-		remedy = "stop it, or publish another port"
-		e.text = fmt.Sprintf("port %d is taken by %s; %s", port, holder, remedy)
+		e.text = fmt.Sprintf("port %d is taken by %s", port, holder)
 	case r.end.unix():
 		if p := listener(port); p != "" {
-			e.text = fmt.Sprintf("port %d is taken by %s; stop it, or publish another port", port, p)
+			e.text = fmt.Sprintf("port %d is taken by %s", port, p)
 			break
 		}
 		fallthrough
 	default:
-		e.text = fmt.Sprintf("port %d is taken on the host; %s", port, remedy)
+		e.text, e.remedy = fmt.Sprintf("port %d is taken on the host", port), "publish another port, or free it"
 	}
 	return e
 }
@@ -67,20 +66,19 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 // ociExec is what runc and its like say when the first process cannot be started.
 var ociExec = regexp.MustCompile(`exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found in \$PATH|no such file or directory|permission denied|is a directory)`)
 
-// noProgram explains that a container's first process cannot be started, "" when
-// the error is another one.
-func noProgram(text string) string {
+// noProgram says in a person's words that a container's first process cannot be started, "" when that is not the reason.
+func noProgram(text string) (why, remedy string) {
 	m := ociExec.FindStringSubmatch(text)
 	if m == nil {
-		return ""
+		return "", ""
 	}
 	switch m[2] {
 	case "permission denied":
-		return fmt.Sprintf("%q may not be executed in the image; make it executable (`chmod +x`), or correct command or entrypoint", m[1])
+		return fmt.Sprintf("%q may not be executed in the image", m[1]), "make it executable (`chmod +x`), or correct command or entrypoint"
 	case "is a directory":
-		return fmt.Sprintf("%q is a folder in the image; correct command or entrypoint", m[1])
+		return fmt.Sprintf("%q is a folder in the image", m[1]), "correct command or entrypoint"
 	}
-	return fmt.Sprintf("the image has no program %q; correct command or entrypoint", m[1])
+	return fmt.Sprintf("the image has no program %q", m[1]), "correct command or entrypoint"
 }
 
 // portHolder looks for the container that publishes a port. found is false when it

@@ -34,7 +34,7 @@ func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkS
 		if found == nil {
 			return "", false, &apiError{
 				what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
-				text: fmt.Sprintf("it is external and does not exist; make it with `docker network create %s`, or remove `external`", n.Name),
+				text: "it is external and does not exist", remedy: fmt.Sprintf("make it with `docker network create %s`, or remove `external`", n.Name),
 			}
 		}
 		return found.ID, false, nil
@@ -160,7 +160,7 @@ func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpe
 		if !exists {
 			return false, &apiError{
 				what: what, kind: container.ErrNotFound, err: err,
-				text: fmt.Sprintf("it is external and does not exist; make it with `docker volume create %s`, or remove `external`", v.Name),
+				text: "it is external and does not exist", remedy: fmt.Sprintf("make it with `docker volume create %s`, or remove `external`", v.Name),
 			}
 		}
 		return false, nil

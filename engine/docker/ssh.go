@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"bulkhead/engine/container"
 )
 
 // sshDialer reaches an engine through the ssh program, so that the user's own ssh
@@ -28,7 +30,7 @@ func newSSH(u *url.URL) (*sshDialer, error) {
 		return nil, errors.New("ssh hosts take no query and no fragment")
 	}
 	if _, has := u.User.Password(); has {
-		return nil, errors.New("a password in an ssh host does nothing; use a key or an agent")
+		return nil, container.WithRemedy(errors.New("a password in an ssh host does nothing"), "use a key or an agent")
 	}
 	// -T: what goes over the connection is not for a terminal.
 	args := []string{"-o", "ConnectTimeout=30", "-T"}

@@ -165,6 +165,9 @@ type LoadError struct {
 	Err     error  // what compose-go said; may be nil
 }
 
+// Suggestion returns the remedy.
+func (e *LoadError) Suggestion() string { return e.Remedy }
+
 // Error returns one line: file:line: problem; remedy.
 func (e *LoadError) Error() string {
 	s := e.Problem

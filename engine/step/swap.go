@@ -141,7 +141,7 @@ func (w *swap) keepOld(ctx context.Context, cause error) error {
 func canOverlap(conf *project.Service, img container.Image) error {
 	c := conf.Config
 	refuse := func(why string) error {
-		return fmt.Errorf("swap %s: swap: overlap cannot be, because it has %s; take that away, or write swap: replace", conf.Name, why)
+		return container.WithRemedy(fmt.Errorf("swap %s: swap: overlap cannot be, because it has %s", conf.Name, why), "take that away, or write swap: replace")
 	}
 	for _, p := range c.Ports {
 		if p.Published != "" && p.Published != "0" {

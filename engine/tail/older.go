@@ -28,12 +28,7 @@ type OlderError struct {
 }
 
 func (e *OlderError) Error() string {
-	// A runtime's error can leave out what was being done in the words of the runtime.
-	var r interface{ Reason() string }
-	if errors.As(e.Err, &r) {
-		return "read older lines of " + e.Service + ": " + r.Reason()
-	}
-	return "read older lines of " + e.Service + ": " + e.Err.Error()
+	return container.WrapErr(e.Err, "read older lines of %s", e.Service).Error()
 }
 
 func (e *OlderError) Unwrap() error { return e.Err }
