@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -121,12 +123,18 @@ func (x *action) do(ctx context.Context) error {
 	return out.failed()
 }
 
-// named makes an error begin with the command, if it does not already.
+// named makes an error begin with the command, where it does not say by itself what was being done.
 func (x *action) named(err error) error {
-	if strings.HasPrefix(err.Error(), string(x.cmd.Verb)) {
+	if namesWhat(err) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", x.what(), err)
+}
+
+// namesWhat says whether an error names what was being done.
+func namesWhat(err error) bool {
+	var remote *remoteError
+	return container.What(err) != "" || errors.As(err, &remote) && remote.named
 }
 
 // what is the command in words: "stop web db", or "stop shop" for all of it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,6 +41,14 @@ func (c *connection) dial(ctx context.Context, project string) *client {
 	return up
 }
 
+// remoteError is what the running `up` answered.
+type remoteError struct {
+	text  string
+	named bool // it says what was being done
+}
+
+func (e *remoteError) Error() string { return e.text }
+
 // call asks, and reads the answer into out. An answer that says error is one.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
 	var body bytes.Buffer
@@ -61,7 +68,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		return fmt.Errorf("read the answer of the running bulkhead: %w", err)
 	}
 	if d, ok := out.(*did); ok && d.Error != "" {
-		return errors.New(d.Error)
+		return &remoteError{text: d.Error, named: d.Named}
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the running bulkhead answers %s", resp.Status)

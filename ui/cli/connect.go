@@ -51,8 +51,11 @@ func (c *connection) errSilent() error {
 type silentError struct{ where string }
 
 func (e *silentError) Error() string {
-	return fmt.Sprintf("no engine answers: %s takes connections and does not answer; restart it, or set DOCKER_HOST", e.where)
+	return fmt.Sprintf("no engine answers: %s takes connections and does not answer; %s", e.where, e.Suggestion())
 }
+
+// Suggestion is what a person can do about it.
+func (e *silentError) Suggestion() string { return "restart it, or set DOCKER_HOST" }
 
 func (e *silentError) Unwrap() error { return engine.ErrNoEngine }
 

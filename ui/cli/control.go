@@ -39,6 +39,7 @@ type hello struct {
 type did struct {
 	Lines []string `json:"lines"` // events that came while it was carried out
 	Error string   `json:"error,omitempty"`
+	Named bool     `json:"named,omitempty"` // the error says what was being done
 }
 
 // control serves a running engine.
@@ -113,7 +114,7 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		out.Error, status = err.Error(), http.StatusUnprocessableEntity
+		out.Error, out.Named, status = err.Error(), namesWhat(err), http.StatusUnprocessableEntity
 	}
 	reply(w, status, out)
 	if (err == nil || engine.OnlyHooks(err)) && cmd.Verb == engine.VerbDown && len(cmd.Services) == 0 {

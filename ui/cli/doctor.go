@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -93,7 +94,7 @@ func (v *doctorVerb) run(ctx context.Context) error {
 // engineFindings says what answers, or why nothing does.
 func engineFindings(i engine.Info, err error) []finding {
 	if err != nil {
-		text, remedy, _ := strings.Cut(oneLine(err.Error()), "; ")
+		text, remedy := container.Explain(err)
 		if remedy == "" {
 			remedy = "start Docker, or point DOCKER_HOST or `docker context use` at an engine"
 		}
@@ -120,7 +121,7 @@ func (v *doctorVerb) composeFindings(ctx context.Context) []finding {
 	case errors.As(err, &load) && load.File == "" && len(v.app.loader.flags.files) == 0:
 		return []finding{{grade: gradeNote, what: "project", text: "no Compose file here, so nothing of one was looked at"}}
 	case err != nil:
-		text, remedy, _ := strings.Cut(oneLine(err.Error()), "; ")
+		text, remedy := container.Explain(err)
 		return []finding{{grade: gradeBad, what: "project", text: text, remedy: remedy}}
 	}
 	found := []finding{{grade: gradeGood, what: "project", text: fmt.Sprintf("%s, %d services, from %s", p.Name, len(p.Services), strings.Join(p.Files, ", "))}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
@@ -78,10 +77,7 @@ func (s *session) carryOut(ctx context.Context, commands []engine.Command, follo
 	for _, cmd := range commands {
 		cmd.Cause = "you asked for it"
 		if err := s.e.Do(ctx, cmd); err != nil {
-			if !strings.HasPrefix(err.Error(), string(cmd.Verb)) {
-				err = fmt.Errorf("%s %s: %w", cmd.Verb, s.p.Name, err)
-			}
-			return err
+			return (&action{cmd: cmd, name: s.p.Name}).named(err)
 		}
 	}
 	if len(followers) > 0 {
