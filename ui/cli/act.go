@@ -75,11 +75,11 @@ type action struct {
 }
 
 func (x *action) run(ctx context.Context) (err error) {
-	connected := x.app.conn.connecting(ctx)
+	connected := x.app.conn.startConnect(ctx)
 	x.name, x.p, err = x.app.loader.find(ctx)
 	noEngine := connected(err)
 	if err == nil {
-		err = known(x.p, x.cmd.Services)
+		err = checkServices(x.p, x.cmd.Services)
 	}
 	if err == nil {
 		err = noEngine
@@ -87,7 +87,7 @@ func (x *action) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx, explain := x.app.conn.attended(ctx, x.name, x.stopNotices())
+	ctx, explain := x.app.conn.supervise(ctx, x.name, x.stopNotices())
 	defer func() { err = x.interrupted(explain(err)) }()
 	if x.cmd.Verb == engine.VerbKill {
 		return x.kill(ctx)

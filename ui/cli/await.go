@@ -17,16 +17,16 @@ func (a *app) await(done <-chan int) int {
 		return code
 	case <-a.interrupts.first:
 	}
-	notice := time.NewTimer(heedAfter)
+	notice := time.NewTimer(signalPause)
 	defer notice.Stop()
 	for {
 		select {
 		case code := <-done:
 			return code
 		case <-notice.C:
-			if !a.interrupts.held() { // who holds says by itself what it does
+			if !a.interrupts.held() { // work that holds the program prints its own notice
 				a.interrupts.acknowledge()
-				a.console.notify(fmt.Sprintf("interrupted; what is under way has %d s to end, ctrl+c again ends at once", int(linger.Seconds())))
+				a.console.notify(fmt.Sprintf("interrupted; what is under way has %d s to end, ctrl+c again ends at once", int(exitGrace.Seconds())))
 			}
 		case <-a.interrupts.overdue:
 			return a.leave(done)
@@ -36,7 +36,7 @@ func (a *app) await(done <-chan int) int {
 
 // leave ends the program without its verb.
 func (a *app) leave(done <-chan int) int {
-	a.terminal.giveBack()
+	a.terminal.restore()
 	a.mu.Lock()
 	err := a.verdict
 	a.mu.Unlock()
@@ -44,10 +44,10 @@ func (a *app) leave(done <-chan int) int {
 		err = errors.New("interrupted; what was under way did not end and is left behind")
 	}
 	code, text := exitCode(err)
-	// Whoever does not read stdout may not read stderr either.
-	said := make(chan struct{})
+	// A reader that is stuck on stdout may be stuck on stderr too.
+	printed := make(chan struct{})
 	go func() {
-		defer close(said)
+		defer close(printed)
 		if text != "" {
 			a.console.printError(text)
 		}
@@ -55,14 +55,14 @@ func (a *app) leave(done <-chan int) int {
 	select {
 	case code := <-done:
 		return code // it has ended after all
-	case <-said:
+	case <-printed:
 	case <-time.After(time.Second):
 	}
 	return code
 }
 
-// conclude keeps what a verb has come to, for when it is stuck in what is left to do.
-func (a *app) conclude(err error) {
+// setVerdict keeps what a verb has come to, for when it is stuck in what is left to do.
+func (a *app) setVerdict(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.verdict = err
@@ -89,8 +89,8 @@ func (t *terminalState) remember(in io.Reader, out io.Writer) {
 // reporting keys that a screen asks for.
 const screenOff = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[>4m\x1b[m"
 
-// giveBack makes the terminal what it was, for when the one that changed it is stuck. Where nothing was changed it does nothing.
-func (t *terminalState) giveBack() {
+// restore makes the terminal what it was, for when the one that changed it is stuck. Where nothing was changed it does nothing.
+func (t *terminalState) restore() {
 	if t.state == nil {
 		return
 	}

@@ -35,7 +35,7 @@ type Parts struct {
 	// engine.ErrNoEngine when nothing answers. It calls found with the engine's address before it asks anything of it;
 	// warn may be called until the runtime is closed.
 	Connect func(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error)
-	// Screen shows an engine until the user leaves, or until ctx ends (then with Leave), and gives the terminal back.
+	// Screen shows an engine until the user leaves, or until ctx ends (then with Leave), and restores the terminal.
 	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
 	// Keys prints the key map in the form of the config file.
 	Keys func() (string, error)
@@ -43,7 +43,7 @@ type Parts struct {
 	LogSize func() (string, error)
 }
 
-// Outcome is what shall happen to the project when the screen is left.
+// Outcome is what happens to the project when the screen is left.
 type Outcome uint8
 
 // The outcomes.
@@ -175,4 +175,4 @@ func stdoutClosed(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, errStdoutClosed)
 }
 
-var errStdoutClosed = errors.New("nobody reads the output any more")
+var errStdoutClosed = errors.New("stdout is closed")

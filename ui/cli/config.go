@@ -42,7 +42,7 @@ func (v *configVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	if err := known(p, services); err != nil {
+	if err := checkServices(p, services); err != nil {
 		return err
 	}
 	v.app.console.printWarnings(p)

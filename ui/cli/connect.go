@@ -19,7 +19,7 @@ const (
 )
 
 // connection is the runtime that a run works on, opened by the first verb
-// that needs it. found and engineName may be called from any goroutine.
+// that needs it. setAddress and engineName may be called from any goroutine.
 type connection struct {
 	console *console
 	env     *environment
@@ -69,22 +69,22 @@ func (c *connection) engineName() string {
 	return "the Docker engine at " + c.address
 }
 
-func (c *connection) found(where string) {
+func (c *connection) setAddress(where string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.address = clean(where)
 }
 
-// connect opens the runtime and asks it who it is. An engine that does not answer is said after two seconds, and given up after thirty.
+// connect opens the runtime and asks it who it is. It prints a notice after two seconds without an answer, and returns an error after thirty.
 func (c *connection) connect(ctx context.Context) error {
 	if c.rt != nil {
 		return nil
 	}
 	first, cancel := context.WithTimeout(ctx, noAnswer)
 	defer cancel()
-	slow := c.slowly()
+	slow := c.noticeIfSlow()
 	defer slow.Stop()
-	rt, builder, err := c.open(first, c.found, c.console.printWarning)
+	rt, builder, err := c.open(first, c.setAddress, c.console.printWarning)
 	if err == nil {
 		c.rt, c.builder = rt, builder
 		c.info, err = rt.Info(first)
@@ -95,14 +95,14 @@ func (c *connection) connect(ctx context.Context) error {
 	return err
 }
 
-// slowly says what is waited for, unless it is stopped before.
-func (c *connection) slowly() *time.Timer {
+// noticeIfSlow says what is waited for, unless it is stopped before.
+func (c *connection) noticeIfSlow() *time.Timer {
 	return time.AfterFunc(slowAnswer, func() { c.console.notify("waiting for " + c.engineName()) })
 }
 
-// connecting opens the runtime while the caller loads the project. wait returns the result, and has to be called with what the load came
-// to: where it failed, nobody needs an engine.
-func (c *connection) connecting(ctx context.Context) (wait func(loaded error) error) {
+// startConnect opens the runtime while the caller loads the project. wait returns the result, and has to be called with what the load came
+// to: where it failed, no engine is needed.
+func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- guarded("connect", func() error { return c.connect(ctx) }) }()
@@ -115,10 +115,13 @@ func (c *connection) connecting(ctx context.Context) (wait func(loaded error) er
 	}
 }
 
-// attended is a context for calls of the engine that all have to come to an end soon. It looks whether the engine goes on answering; when
-// it has not for a while, that is said, and at last the context ends, and explain turns the error into what happened. seen gets the
-// project's containers now and then, and may be nil. Before connect it does nothing.
-func (c *connection) attended(ctx context.Context, project string, seen func([]engine.Instance)) (_ context.Context, explain func(error) error) {
+// supervise returns a context for calls of the engine that all have to end
+// soon. Meanwhile it polls the engine. When that has not answered for a while it
+// prints a notice, and at last it ends the context; explain, which has to be
+// called, turns the error of the calls into that reason. seen receives the
+// project's containers with each poll, and may be nil. Before connect it does
+// nothing.
+func (c *connection) supervise(ctx context.Context, project string, seen func([]engine.Instance)) (_ context.Context, explain func(error) error) {
 	if c.rt == nil {
 		return ctx, func(err error) error { return err }
 	}
@@ -126,7 +129,7 @@ func (c *connection) attended(ctx context.Context, project string, seen func([]e
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = guarded("look after the engine", func() error { c.attend(ctx, cancel, end, project, seen); return nil })
+		_ = guarded("look after the engine", func() error { c.pollEngine(ctx, cancel, end, project, seen); return nil })
 	}()
 	return ctx, func(err error) error {
 		close(end)
@@ -141,7 +144,7 @@ func (c *connection) attended(ctx context.Context, project string, seen func([]e
 	}
 }
 
-func (c *connection) attend(ctx context.Context, silent context.CancelCauseFunc, end <-chan struct{}, project string, seen func([]engine.Instance)) {
+func (c *connection) pollEngine(ctx context.Context, silent context.CancelCauseFunc, end <-chan struct{}, project string, seen func([]engine.Instance)) {
 	// Most verbs are done before the first look.
 	for pause := slowAnswer / 2; ; pause = slowAnswer {
 		select {
@@ -151,7 +154,7 @@ func (c *connection) attend(ctx context.Context, silent context.CancelCauseFunc,
 		case <-ctx.Done():
 			return
 		}
-		slow := c.slowly()
+		slow := c.noticeIfSlow()
 		asked, cancel := context.WithTimeout(ctx, noAnswer)
 		instances, err := c.rt.Instances(asked, project)
 		late := asked.Err() != nil && ctx.Err() == nil

@@ -60,7 +60,7 @@ func (c *control) serve(ctx context.Context, l net.Listener) error {
 		grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		if srv.Shutdown(grace) != nil {
-			srv.Close() // whoever still waits for an answer gets none
+			srv.Close() // requests that still wait are cut off
 		}
 	})
 	err := srv.Serve(l)
@@ -142,7 +142,7 @@ func (c *control) wait(w http.ResponseWriter, r *http.Request) {
 		out := did{Lines: []string{}, Error: err.Error()}
 		if up := new(engine.UpError); errors.As(err, &up) {
 			for _, f := range up.Failures {
-				out.Lines = append(out.Lines, lastWords(r.Context(), c.rt, c.e.Snapshot(), f)...)
+				out.Lines = append(out.Lines, failureTail(r.Context(), c.rt, c.e.Snapshot(), f)...)
 			}
 		}
 		reply(w, http.StatusUnprocessableEntity, out)

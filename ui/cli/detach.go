@@ -55,7 +55,7 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 	var up *engine.UpError
 	if errors.As(err, &up) {
 		for _, failure := range up.Failures {
-			s.a.console.printLines(lastWords(ctx, s.a.conn.rt, snap, failure))
+			s.a.console.printLines(failureTail(ctx, s.a.conn.rt, snap, failure))
 		}
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 	return Leave, list
 }
 
-// warnOfExits names what was started by this session and has ended already, with its last words. A job that others wait for and that
+// warnOfExits names what was started by this session and has ended already, with its last lines. A job that others wait for and that
 // has done its work is nothing to warn of.
 func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 	for _, svc := range n.Services {
@@ -78,7 +78,7 @@ func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 				continue
 			}
 			name := replicaName(svc.Name, r.Number)
-			s.a.console.printLines(containerWords(ctx, s.a.conn.rt, name, r.Identity.ID))
+			s.a.console.printLines(containerTail(ctx, s.a.conn.rt, name, r.Identity.ID))
 			s.a.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", name, r.ExitCode))
 		}
 	}
@@ -133,7 +133,7 @@ func (u *remoteUp) run(ctx context.Context) error {
 		})
 		if fresh && row.ExitCode != nil && (*row.ExitCode != 0 || !isJob(u.p, row.Service)) {
 			who := replicaName(row.Service, row.Replica)
-			u.app.console.printLines(containerWords(ctx, u.app.conn.rt, who, row.ContainerID))
+			u.app.console.printLines(containerTail(ctx, u.app.conn.rt, who, row.ContainerID))
 			u.app.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", who, *row.ExitCode))
 		}
 	}
@@ -187,11 +187,11 @@ func (u *remoteUp) apply(ctx context.Context) error {
 	return err
 }
 
-// quoted is how many lines of a service are shown with an error.
-const quoted = 15
+// tailLines is how many lines of a service are shown with an error.
+const tailLines = 15
 
-// lastWords gives the last lines that say why a service did not come up: of its hook, of its build, or of its log.
-func lastWords(ctx context.Context, rt engine.Runtime, n *engine.Snapshot, f engine.Failure) []string {
+// failureTail returns the last lines that say why a service did not come up: of its hook, of its build, or of its log.
+func failureTail(ctx context.Context, rt engine.Runtime, n *engine.Snapshot, f engine.Failure) []string {
 	i := slices.IndexFunc(n.Services, func(s engine.Service) bool { return s.Name == f.Service })
 	if i < 0 {
 		return nil
@@ -206,7 +206,7 @@ func lastWords(ctx context.Context, rt engine.Runtime, n *engine.Snapshot, f eng
 		// It has nothing to say itself; the one that it waits for does.
 		for _, d := range n.Services {
 			if _, ok := svc.Config.DependsOn[d.Name]; ok && !d.Ready && len(d.WaitsFor) == 0 {
-				out = append(out, serviceWords(ctx, rt, &d)...)
+				out = append(out, serviceTail(ctx, rt, &d)...)
 			}
 		}
 		return out
@@ -220,34 +220,34 @@ func lastWords(ctx context.Context, rt engine.Runtime, n *engine.Snapshot, f eng
 			return nil // the old container serves on, and has nothing to do with it
 		}
 	}
-	return serviceWords(ctx, rt, svc)
+	return serviceTail(ctx, rt, svc)
 }
 
 func prefixed(name string, lines []string) []string {
 	var out []string
-	for _, l := range lines[max(0, len(lines)-quoted):] {
+	for _, l := range lines[max(0, len(lines)-tailLines):] {
 		out = append(out, name+" | "+clean(l))
 	}
 	return out
 }
 
-func serviceWords(ctx context.Context, rt engine.Runtime, svc *engine.Service) []string {
+func serviceTail(ctx context.Context, rt engine.Runtime, svc *engine.Service) []string {
 	var out []string
 	for _, r := range svc.Replicas {
 		if r.Identity.ID != "" {
-			out = append(out, containerWords(ctx, rt, replicaName(svc.Name, r.Number), r.Identity.ID)...)
+			out = append(out, containerTail(ctx, rt, replicaName(svc.Name, r.Number), r.Identity.ID)...)
 		}
 	}
 	return out
 }
 
-// containerWords gives the last lines of a container: from the runtime, not from the log store, for what it wrote just before it ended
+// containerTail returns the last lines of a container: from the runtime, not from the log store, for what it wrote just before it ended
 // may be on its way there.
-func containerWords(ctx context.Context, rt engine.Runtime, name, id string) []string {
+func containerTail(ctx context.Context, rt engine.Runtime, name, id string) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	var out []string
-	err := rt.Logs(ctx, id, engine.LogOptions{Tail: quoted}, func(l logs.Line) {
+	err := rt.Logs(ctx, id, engine.LogOptions{Tail: tailLines}, func(l logs.Line) {
 		out = append(out, name+" | "+clean(string(l.Text)))
 	})
 	if err != nil {

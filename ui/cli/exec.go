@@ -47,7 +47,7 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	if err := known(p, []string{service}); err != nil {
+	if err := checkServices(p, []string{service}); err != nil {
 		return err
 	}
 	for i, e := range o.Env {
@@ -58,7 +58,7 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	actx, explain := v.app.conn.attended(ctx, name, nil)
+	actx, explain := v.app.conn.supervise(ctx, name, nil)
 	in, err := v.running(actx, name, service)
 	if err = explain(err); err != nil {
 		return err
@@ -105,7 +105,7 @@ func onTerminal(ctx context.Context, in, out uintptr, f func(<-chan engine.Size)
 				return // it has none, as a serial line
 			}
 			select {
-			case <-sizes: // nobody has taken the size before; it is old now
+			case <-sizes: // the size before was not read yet; it is old now
 			default:
 			}
 			sizes <- engine.Size{Width: w, Height: h}

@@ -44,7 +44,7 @@ func (s *session) finish(o Outcome, signalled bool) error {
 		cmd.Verb, cmd.Volumes = engine.VerbDown, true
 	}
 	defer s.a.interrupts.hold()()
-	s.a.interrupts.acknowledge() // before the line itself: nobody may read it
+	s.a.interrupts.acknowledge() // before the line itself: its reader may be stuck
 	ctx, cancel := context.WithCancel(s.tasks.ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -67,7 +67,7 @@ func (s *session) finish(o Outcome, signalled bool) error {
 	case <-s.ran:
 		return fmt.Errorf("%s %s: the engine ended before it was done; `bulkhead %s` tries again", cmd.Verb, s.p.Name, cmd.Verb)
 	case <-w.silent:
-		return s.abandoned(cmd.Verb)
+		return s.engineSilent(cmd.Verb)
 	case <-s.a.interrupts.again:
 	}
 	return s.kill(cmd.Verb, done, w, signalled)
@@ -80,7 +80,7 @@ func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signal
 		limit = time.Second // a last try
 	}
 	if err := s.killAll(limit); errors.Is(err, context.DeadlineExceeded) {
-		return s.abandoned(verb)
+		return s.engineSilent(verb)
 	} else if err != nil {
 		return fmt.Errorf("kill %s: %w; `bulkhead kill` tries again", s.p.Name, err)
 	}
@@ -97,11 +97,11 @@ func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signal
 	return &exit{code: exitFailed, err: fmt.Errorf("%s %s: killed by %s", verb, s.p.Name, signal)}
 }
 
-// abandoned is the end of a stop whose engine does not answer.
-func (s *session) abandoned(verb engine.Verb) error {
+// engineSilent is the end of a stop whose engine does not answer.
+func (s *session) engineSilent(verb engine.Verb) error {
 	s.a.interrupts.hurry()
 	return fmt.Errorf("%s %s: %w; what may still run: %s; `bulkhead %s` when it answers again", verb, s.p.Name,
-		&silentError{where: s.a.conn.engineName()}, orDash(some(living(s.e.Snapshot()))), verb)
+		&silentError{where: s.a.conn.engineName()}, orDash(listNames(runningReplicas(s.e.Snapshot()))), verb)
 }
 
 // verdict is what a session has come to that has stopped its project and is only to end.
@@ -121,8 +121,8 @@ func alive(state engine.State) bool {
 	return false
 }
 
-// living names the replicas that run.
-func living(snap *engine.Snapshot) []string {
+// runningReplicas names the replicas that run.
+func runningReplicas(snap *engine.Snapshot) []string {
 	var names []string
 	for _, svc := range snap.Services {
 		for _, r := range svc.Replicas {
@@ -178,20 +178,20 @@ type stopWatch struct {
 
 // watch does both until ctx ends; wait is to be called then.
 func (w *stopWatch) watch(ctx context.Context) (wait func()) {
-	told, asked := make(chan struct{}), make(chan struct{})
+	printed, polled := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(told)
-		_ = guarded("say who stops", func() error { w.tell(ctx); return nil })
+		defer close(printed)
+		_ = guarded("say who stops", func() error { w.printWaits(ctx); return nil })
 	}()
 	go func() {
-		defer close(asked)
-		_ = guarded("look after the engine", func() error { w.ask(ctx); return nil })
+		defer close(polled)
+		_ = guarded("look after the engine", func() error { w.pollEngine(ctx); return nil })
 	}()
 	return func() {
-		<-asked
+		<-polled
 		select {
-		case <-told:
-		case <-time.After(time.Second): // nobody reads stderr
+		case <-printed:
+		case <-time.After(time.Second): // the reader of stderr is stuck
 		}
 	}
 }
@@ -209,16 +209,16 @@ func (w *stopWatch) mark(at time.Time) {
 	w.asked = at
 }
 
-// tell prints who is waited for, whenever somebody has ended, until ctx ends.
-func (w *stopWatch) tell(ctx context.Context) {
+// printWaits prints who is waited for, whenever one of them has ended, until ctx ends.
+func (w *stopWatch) printWaits(ctx context.Context) {
 	changed, stop := w.s.e.Subscribe()
 	defer stop()
 	var before []string
 	for {
-		names := living(w.s.e.Snapshot())
+		names := runningReplicas(w.s.e.Snapshot())
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
 			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
-				some(names), graceText(graceOf(w.s.p, nil, names)), w.key))
+				listNames(names), graceText(graceOf(w.s.p, nil, names)), w.key))
 			before = names
 		}
 		// A token comes with every log line too, and of services that end together one line is enough.
@@ -235,8 +235,8 @@ func (w *stopWatch) tell(ctx context.Context) {
 	}
 }
 
-// ask looks whether the engine answers until ctx ends.
-func (w *stopWatch) ask(ctx context.Context) {
+// pollEngine looks whether the engine answers until ctx ends.
+func (w *stopWatch) pollEngine(ctx context.Context) {
 	answered := time.Now()
 	for {
 		select {
@@ -245,7 +245,7 @@ func (w *stopWatch) ask(ctx context.Context) {
 			return
 		}
 		w.mark(time.Now())
-		slow := w.s.a.conn.slowly()
+		slow := w.s.a.conn.noticeIfSlow()
 		asked, cancel := context.WithTimeout(ctx, noAnswer)
 		_, err := w.s.a.conn.rt.Instances(asked, w.s.p.Name)
 		cancel()
@@ -261,8 +261,8 @@ func (w *stopWatch) ask(ctx context.Context) {
 	}
 }
 
-// some lists names, and only counts those that would make the line long.
-func some(names []string) string {
+// listNames lists names, and only counts those that would make the line long.
+func listNames(names []string) string {
 	const most = 8
 	if len(names) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)

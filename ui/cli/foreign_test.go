@@ -77,7 +77,7 @@ func TestErrorsAndWarningsCommandNoTerminal(t *testing.T) {
 				t.Errorf("code %d, %q %q", code, out, errs)
 			}
 			for _, text := range []string{out, errs} {
-				if bad := hostile.Check(text, args[0] != hostile.Text); bad != "" { // a wrong verb is quoted
+				if bad := hostile.Check(text, args[0] != hostile.Text); bad != "" { // a wrong verb is tailLines
 					t.Error(bad)
 				}
 			}

@@ -13,18 +13,18 @@ import (
 var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
 const (
-	// heedAfter is how long what a further signal does has to have been shown before one counts. Terminals and wrappers often send two
+	// signalPause is how long what a further signal does has to have been shown before one counts. Terminals and wrappers often send two
 	// within milliseconds: both are one wish to end.
-	heedAfter = time.Second
-	// linger is how long a verb has to end once it has nothing to do any more but that. What is stuck then is left behind.
-	linger = 5 * time.Second
+	signalPause = time.Second
+	// exitGrace is how long a verb has to end once it has nothing to do any more but that. What is stuck then is left behind.
+	exitGrace = 5 * time.Second
 )
 
-// interrupts turns the signals that end the program into two wishes: to end (first), and to end at once (again). It hears them for as
+// interrupts turns the signals that end the program into two wishes: to end (first), and to end at once (again). It listens for as
 // long as the verb runs.
 type interrupts struct {
 	first   chan struct{} // closed by the first signal
-	again   chan struct{} // capacity 1: a token when a signal came after it was shown what it does, while somebody holds
+	again   chan struct{} // capacity 1: a token when a signal came after its effect was shown, while work holds the program
 	overdue chan struct{} // closed when the program ends now, whatever is still under way
 
 	mu    sync.Mutex
@@ -37,10 +37,10 @@ type interrupts struct {
 }
 
 func newInterrupts() *interrupts {
-	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1), overdue: make(chan struct{}), wait: linger}
+	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1), overdue: make(chan struct{}), wait: exitGrace}
 }
 
-// listen hears the signals until stop. The context that it returns ends with the first one.
+// listen receives the signals until stop. The context that it returns ends with the first one.
 func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	sigs := make(chan os.Signal, 16)
@@ -59,7 +59,7 @@ func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()
 		}
 	}()
 	return ctx, func() {
-		// A signal that comes now, when all is over, must not make another end of this one: it is taken, and read by nobody.
+		// A signal that comes now, when all is over, must not end the program in another way: it is received and dropped.
 		signal.Notify(make(chan os.Signal, 1), endings...)
 		signal.Stop(sigs)
 		close(end)
@@ -72,7 +72,7 @@ func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()
 func (i *interrupts) signalled() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	counts := !i.shown.IsZero() && time.Since(i.shown) >= heedAfter
+	counts := !i.shown.IsZero() && time.Since(i.shown) >= signalPause
 	if !i.came {
 		i.came = true
 		close(i.first)

@@ -33,7 +33,7 @@ func TestTwoSignalsAtOnceCountAsOne(t *testing.T) {
 		}
 		i.acknowledge()
 		i.signalled()
-		time.Sleep(heedAfter - time.Millisecond)
+		time.Sleep(signalPause - time.Millisecond)
 		i.signalled()
 		if heard(i.again) {
 			t.Fatal("a signal counts though what it does was not shown for a second")
@@ -59,7 +59,7 @@ func TestSignalAfterAKeyCountsOnceItsMessageWasShown(t *testing.T) {
 		if heard(i.again) {
 			t.Fatal("a signal counts at once")
 		}
-		time.Sleep(heedAfter)
+		time.Sleep(signalPause)
 		i.signalled()
 		if !heard(i.again) {
 			t.Error("the signal is not heard")
@@ -71,14 +71,14 @@ func TestVerbThatIsStuckIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newInterrupts()
 		i.signalled()
-		time.Sleep(linger - time.Millisecond)
+		time.Sleep(exitGrace - time.Millisecond)
 		release := i.hold() // a stop begins
 		time.Sleep(time.Hour)
 		if heard(i.overdue) {
 			t.Fatal("the program ended in the middle of a stop")
 		}
 		release()
-		time.Sleep(linger - time.Millisecond)
+		time.Sleep(exitGrace - time.Millisecond)
 		if heard(i.overdue) {
 			t.Fatal("the verb had no time to end")
 		}
@@ -95,7 +95,7 @@ func TestSecondSignalEndsAVerbThatIsStuck(t *testing.T) {
 		i := newInterrupts()
 		i.signalled()
 		i.acknowledge()
-		time.Sleep(heedAfter)
+		time.Sleep(signalPause)
 		i.signalled()
 		if !heard(i.overdue) {
 			t.Error("the second signal does not end the program")

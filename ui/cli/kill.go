@@ -83,5 +83,5 @@ func compareRows(before, after []psRow, hit []string, fault string) string {
 			untouched++
 		}
 	}
-	return sufferText(strings.Join(hit, ", "), fault, suffered, untouched)
+	return faultText(strings.Join(hit, ", "), fault, suffered, untouched)
 }

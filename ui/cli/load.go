@@ -65,7 +65,7 @@ func (l *loader) load(ctx context.Context) (*project.Project, error) {
 	return project.Load(ctx, l.options())
 }
 
-// find loads the project that a verb works on. Where there is no Compose file but a name, the name is enough (p is nil then):
+// find loads the project that a verb works on. Without a Compose file a project name is enough (p is nil then):
 // containers are found by their labels.
 func (l *loader) find(ctx context.Context) (name string, p *project.Project, err error) {
 	p, err = l.load(ctx)
@@ -84,8 +84,8 @@ func (l *loader) find(ctx context.Context) (name string, p *project.Project, err
 	return "", nil, err
 }
 
-// known refuses services that the project does not have.
-func known(p *project.Project, services []string) error {
+// checkServices refuses services that the project does not have.
+func checkServices(p *project.Project, services []string) error {
 	if p == nil {
 		return nil
 	}

@@ -77,7 +77,7 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	if err := known(p, slices.Concat(services, f.mute)); err != nil {
+	if err := checkServices(p, slices.Concat(services, f.mute)); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
@@ -90,7 +90,7 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	r.generations = journal.Generations(v.app.env.stateDir(), v.app.conn.info.ID, name)
 	explain := func(err error) error { return err }
 	if !f.follow {
-		ctx, explain = v.app.conn.attended(ctx, name, nil)
+		ctx, explain = v.app.conn.supervise(ctx, name, nil)
 	}
 	if err := explain(r.run(ctx, f.follow)); err != nil {
 		if f.follow && ctx.Err() != nil {
@@ -115,10 +115,10 @@ func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
 		r.filter.Mute[name] = true
 	}
 	var err error
-	if r.filter.Since, err = moment("since", f.since, now); err != nil {
+	if r.filter.Since, err = parseTime("since", f.since, now); err != nil {
 		return nil, err
 	}
-	if r.filter.Until, err = moment("until", f.until, now); err != nil {
+	if r.filter.Until, err = parseTime("until", f.until, now); err != nil {
 		return nil, err
 	}
 	if f := &r.filter; !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
@@ -159,8 +159,8 @@ func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
 	return r, nil
 }
 
-// moment reads the time of a flag; without one it is zero.
-func moment(flag, s string, now time.Time) (time.Time, error) {
+// parseTime reads the time of a flag; without one it is zero.
+func parseTime(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -252,7 +252,7 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 	return r.follow(ctx, instances, from)
 }
 
-// joinLines is how many lines more than --tail asks for are read of a log that is followed then. Lines of one time are told apart by what
+// joinLines is how many lines more than --tail asks for are read of a log that is followed then. Lines of one time are distinguished by what
 // was read, so those around the first line that is shown must be known.
 const joinLines = 100
 

@@ -10,7 +10,7 @@ import (
 // leastGarbage is what may lie about before the collector comes, however little lives beside the log lines.
 const leastGarbage = 8 << 20
 
-// keepGarbageLow makes the garbage collector reckon without the log lines, of which kept gives the bytes. They are most of what lives and
+// keepGarbageLow makes the garbage collector leave the log lines out of its pace; kept returns their bytes. They are most of what lives and
 // never garbage: by its own rule the collector would let as much garbage come together as there are lines. It looks again after every
 // collection, and costs nothing between. The returned function ends that.
 func keepGarbageLow(kept func() int64) (stop func()) {

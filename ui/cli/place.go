@@ -16,7 +16,7 @@ import (
 // maxSocket is how long the path of a unix socket may be: 104 bytes with the final zero on macOS and the BSDs, 108 on Linux.
 const maxSocket = 103
 
-// stateDir is where generations and sync records are kept, "" where there is no home.
+// stateDir is where generations and sync records are kept, "" without a home folder.
 func (e *environment) stateDir() string { return StateDir(e.lines) }
 
 // StateDir is bulkhead's folder for what outlives a run: $XDG_STATE_HOME/bulkhead, else below the home folder; "" where
@@ -108,12 +108,12 @@ func takeLock(path string) (free func(), err error) {
 		if !held {
 			return nil, errRunning
 		}
-		// Its last holder may have removed the file between our opening and our locking it: that lock keeps nobody out.
+		// Its last holder may have removed the file between our opening and our locking it: that lock protects nothing.
 		mine, err := lock.Stat()
 		if err == nil {
 			if now, serr := os.Stat(path); serr == nil && os.SameFile(mine, now) {
 				return func() {
-					_ = os.Remove(path) // an empty file that stays harms nobody
+					_ = os.Remove(path) // an empty file that stays does no harm
 					_ = lock.Unlock()   // it ends with the process anyway
 				}, nil
 			}

@@ -60,7 +60,7 @@ func (p *printer) line(s string) {
 	p.w.WriteByte('\n')
 }
 
-// records prints events. outputs gives the last words of a build that did not succeed.
+// records prints events. outputs returns the last lines of a build that did not succeed.
 func (p *printer) records(recs []engine.Record, outputs func(engine.Record) []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,8 +154,8 @@ func eventText(r engine.Record) string {
 	return oneLine(text)
 }
 
-// sufferText says who was moved by a fault and who was not, in the form of engine.Ledger.Verdict.
-func sufferText(hit, fault string, suffered []string, untouched int) string {
+// faultText says who was moved by a fault and who was not, in the form of engine.Ledger.Verdict.
+func faultText(hit, fault string, suffered []string, untouched int) string {
 	who := "nobody else moved" // logs are not looked at here
 	if len(suffered) > 0 {
 		who = strings.Join(suffered, ", ")

@@ -108,7 +108,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	return out
 }
 
-// waiting says what everything that is not done is at, so that nobody takes a long build for a hang.
+// waiting says what everything that is not done is at, so that a long build is not taken for a hang.
 func waiting(n *engine.Snapshot) []string {
 	var out []string
 	for _, s := range n.Services {

@@ -21,7 +21,7 @@ import (
 type psRow struct {
 	Service     string   `json:"service"`
 	Replica     int      `json:"replica"`
-	Generation  *int     `json:"generation"`   // null where nobody can know
+	Generation  *int     `json:"generation"`   // null where it is not known
 	ContainerID string   `json:"container_id"` // "" while there is no container
 	Name        string   `json:"name"`
 	State       string   `json:"state"`
@@ -31,7 +31,7 @@ type psRow struct {
 	Restarts    int      `json:"restarts"`
 	Image       string   `json:"image"`
 	Ports       []psPort `json:"ports"`
-	Stale       *bool    `json:"stale"` // null where nobody can know
+	Stale       *bool    `json:"stale"` // null where it is not known
 }
 
 type psPort struct {
@@ -65,13 +65,13 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	if err := known(p, services); err != nil {
+	if err := checkServices(p, services); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	ctx, explain := v.app.conn.attended(ctx, name, nil)
+	ctx, explain := v.app.conn.supervise(ctx, name, nil)
 	q := &listing{conn: v.app.conn, env: v.app.env, name: name, p: p, all: v.all}
 	rows, err := q.rows(ctx)
 	if err = explain(err); err != nil {
@@ -135,7 +135,7 @@ func (q *listing) direct(ctx context.Context) ([]psRow, error) {
 	rows := []psRow{}
 	for _, in := range instances {
 		if in.State == engine.StateExited || in.State == engine.StateCreated {
-			in.Health = engine.HealthNone // the engine goes on telling what the last check of a container said that runs no more
+			in.Health = engine.HealthNone // the engine keeps the last check result of a container that no longer runs
 		}
 		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name, State: in.State.String(), Health: in.Health.String(),
 			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports)}

@@ -139,7 +139,7 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	case errors.Is(cause, errSignal):
 		outcome = max(Stop, s.whenSignalled)
 	case cause != nil:
-		outcome = Leave // there is nothing left to stop, or nobody who could
+		outcome = Leave // there is nothing left to stop, or no engine to stop it
 		if !errors.Is(cause, errDowned) && err == nil {
 			err = cause
 		}
@@ -151,7 +151,7 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 		err = finish
 	}
 	if outcome != Leave {
-		s.a.conclude(s.verdict(err))
+		s.a.setVerdict(s.verdict(err))
 	}
 	s.end()
 	<-s.ran
@@ -233,7 +233,7 @@ func (s *session) buildOutput(r engine.Record) []string {
 	builds := s.e.Snapshot().Builds
 	for i := len(builds) - 1; i >= 0; i-- {
 		if b := builds[i]; b.Err != "" && slices.Contains(b.Services, r.Service) {
-			return b.Lines[max(0, len(b.Lines)-quoted):]
+			return b.Lines[max(0, len(b.Lines)-tailLines):]
 		}
 	}
 	return nil

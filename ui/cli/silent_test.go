@@ -85,7 +85,7 @@ func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 			return nil, nil, ctx.Err()
 		}
 		began := time.Now()
-		_ = a.conn.connecting(t.Context())(errors.New("the file does not load"))
+		_ = a.conn.startConnect(t.Context())(errors.New("the file does not load"))
 		if time.Since(began) != 0 || errs.String() != "" {
 			t.Errorf("it waited %s, stderr %q", time.Since(began), errs.String())
 		}
@@ -95,8 +95,8 @@ func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 func TestVerbWhoseEngineFallsSilentEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(&silentRuntime{})
-		a.conn.found("unix:///some.sock")
-		ctx, explain := a.conn.attended(t.Context(), "shop", nil)
+		a.conn.setAddress("unix:///some.sock")
+		ctx, explain := a.conn.supervise(t.Context(), "shop", nil)
 		<-ctx.Done() // as a call of the engine does
 		err := explain(ctx.Err())
 		if code, _ := exitCode(err); code != exitNoEngine {
@@ -112,7 +112,7 @@ func TestVerbThatIsInterruptedIsNotBlamedOnTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := newTestApp(&silentRuntime{})
 		parent, cancel := context.WithCancel(t.Context())
-		ctx, explain := a.conn.attended(parent, "shop", nil)
+		ctx, explain := a.conn.supervise(parent, "shop", nil)
 		time.Sleep(10 * time.Second)
 		cancel()
 		if err := explain(ctx.Err()); !errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrNoEngine) {
@@ -131,7 +131,7 @@ func TestStopVerbSaysWhoItWaitsFor(t *testing.T) {
 		a, errs := newTestApp(rt)
 		twenty := 20 * time.Second
 		cmd := engine.Command{Verb: engine.VerbStop, Services: []string{"web", "db"}, Grace: &twenty}
-		_, explain := a.conn.attended(t.Context(), "shop", (&action{app: a, name: "shop", cmd: cmd}).stopNotices())
+		_, explain := a.conn.supervise(t.Context(), "shop", (&action{app: a, name: "shop", cmd: cmd}).stopNotices())
 		time.Sleep(3500 * time.Millisecond) // two looks with the same answer are one line
 		rt.instances = []engine.Instance{one("db", 2), one("other", 1)}
 		time.Sleep(2 * time.Second)
@@ -154,7 +154,7 @@ func TestStopWhoseEngineFallsSilentIsGivenUp(t *testing.T) {
 		w := &stopWatch{s: s, verb: engine.VerbStop, silent: make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
-		go w.ask(ctx)
+		go w.pollEngine(ctx)
 		<-w.silent
 		if !w.late() {
 			t.Error("the engine does not count as late")

@@ -24,7 +24,7 @@ func (x *action) stopNotices() func([]engine.Instance) {
 			return
 		}
 		before = names
-		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(x.cmd.Verb), x.name, some(names),
+		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(x.cmd.Verb), x.name, listNames(names),
 			graceText(graceOf(x.p, x.cmd.Grace, names))))
 	}
 }

@@ -23,13 +23,13 @@ func (r *temporaryRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := known(all, r.services); err != nil {
+	if err := checkServices(all, r.services); err != nil {
 		return err
 	}
 	if err := r.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	ctx, explain := r.app.conn.attended(ctx, all.Name, nil)
+	ctx, explain := r.app.conn.supervise(ctx, all.Name, nil)
 	defer func() { err = explain(err) }()
 	if c := r.app.conn.dial(ctx, all.Name); c != nil {
 		for _, cmd := range r.commands {

@@ -55,7 +55,7 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}
 	s.whenSignalled, s.images = DownVolumes, true
-	t := &tour{s: s, say: v.say, dir: dir, home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
+	t := &tour{s: s, printStep: v.printStep, dir: dir, home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
 	ended := time.Now()
 	err = s.run(func(ctx context.Context) (Outcome, error) {
 		ctx, cancel := context.WithTimeout(ctx, tourPatient)
@@ -73,7 +73,7 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	case len(left) > 0:
 		return fmt.Errorf("demo: left behind: %s; `bulkhead -p %s down -v --rmi local` removes it", strings.Join(left, ", "), p.Name)
 	}
-	v.say("down", "containers, networks, volumes and images removed in %s; nothing is left", took(time.Since(ended)))
+	v.printStep("down", "containers, networks, volumes and images removed in %s; nothing is left", took(time.Since(ended)))
 	return nil
 }
 
@@ -81,22 +81,22 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 // gateway's port.
 func (v *demoVerb) prepare(ctx context.Context, dir string) (gateway int, err error) {
 	for _, f := range engineFindings(v.app.conn.info, nil) {
-		v.say(f.what, "%s", f.text)
+		v.printStep(f.what, "%s", f.text)
 	}
 	release, noGo := goVersion(ctx)
 	if err := unpack(dir, noGo == nil); err != nil {
 		return 0, fmt.Errorf("demo: %w", err)
 	}
 	if noGo == nil {
-		v.say("go", "%s: the programs are built on this machine", release)
+		v.printStep("go", "%s: the programs are built on this machine", release)
 	} else {
-		v.say("go", "not on this machine: the programs are built in the golang image")
+		v.printStep("go", "not on this machine: the programs are built in the golang image")
 	}
 	return v.shop(dir, tourProject)
 }
 
-// say prints a line of the tour, which goes on when nobody reads it.
-func (v *demoVerb) say(what, format string, args ...any) {
+// printStep prints a line of the tour, which goes on when stdout is closed.
+func (v *demoVerb) printStep(what, format string, args ...any) {
 	fmt.Fprintf(v.app.console.stdout, "%-9s %s\n", what, clean(fmt.Sprintf(format, args...)))
 }
 
@@ -122,10 +122,10 @@ func leftovers(ctx context.Context, rt engine.Runtime, name string) ([]string, e
 
 // tour is one walk through the shop.
 type tour struct {
-	s    *session
-	say  func(what, format string, args ...any)
-	dir  string
-	home string // URL
+	s         *session
+	printStep func(what, format string, args ...any)
+	dir       string
+	home      string // URL
 }
 
 func (t *tour) walk(ctx context.Context) error {
@@ -133,9 +133,9 @@ func (t *tour) walk(ctx context.Context) error {
 	s.tasks.Go("builds", func(context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
 			for _, r := range recs {
-				// What makes the first start slow, so that nobody thinks that it hangs.
+				// What makes the first start slow, so that it does not look like a hang.
 				if r.Kind == "build" && len(r.Stages) > 0 && r.Stages[0].Took > time.Second {
-					t.say("", "%s", eventText(r))
+					t.printStep("", "%s", eventText(r))
 				}
 			}
 			return nil
@@ -143,12 +143,12 @@ func (t *tour) walk(ctx context.Context) error {
 	})
 	if err := s.e.WaitUp(ctx, engine.Wait{Ready: true}); err != nil {
 		if up := new(engine.UpError); errors.As(err, &up) {
-			s.a.console.printLines(lastWords(ctx, s.a.conn.rt, s.e.Snapshot(), up.Failures[0]))
+			s.a.console.printLines(failureTail(ctx, s.a.conn.rt, s.e.Snapshot(), up.Failures[0]))
 		}
 		return fmt.Errorf("up: %w", err)
 	}
 	snap := s.e.Snapshot()
-	t.say("up", "%d services ready in %s, each in its own container; the gateway is at %s", len(snap.Services), took(snap.ReadyIn), t.home)
+	t.printStep("up", "%d services ready in %s, each in its own container; the gateway is at %s", len(snap.Services), took(snap.ReadyIn), t.home)
 	for _, part := range []func(context.Context) error{t.edit, t.kill} {
 		if err := part(ctx); err != nil {
 			return err
@@ -249,9 +249,9 @@ func (t *tour) edit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.say("edit", "%s/items.json saved: %s, ready in %d ms (%s); through the gateway the new price answers after %d ms",
+	t.printStep("edit", "%s/items.json saved: %s, ready in %d ms (%s); through the gateway the new price answers after %d ms",
 		tourEdits, change.Action, change.Ended.Sub(saved).Milliseconds(), stages(change.Stages), live.Sub(saved).Milliseconds())
-	t.say("", "%s", compareRows(bystanders, snapshotRows(t.s.e.Snapshot()), []string{tourEdits}, "the change"))
+	t.printStep("", "%s", compareRows(bystanders, snapshotRows(t.s.e.Snapshot()), []string{tourEdits}, "the change"))
 	return nil
 }
 
@@ -325,15 +325,15 @@ func (t *tour) kill(ctx context.Context) error {
 	snap := e.Snapshot()
 	after := snapshotRows(snap)
 	ledger := snap.Ledgers[len(snap.Ledgers)-1] // the kill opened it
-	t.say("kill", "%s", ledger.Verdict())
+	t.printStep("kill", "%s", ledger.Verdict())
 	for _, b := range before {
 		i := slices.IndexFunc(after, func(r psRow) bool { return r.Service == b.Service && r.Replica == b.Replica })
 		if b.Service == tourKills || i < 0 || b.StartedAt == nil || after[i].StartedAt == nil {
 			continue
 		}
-		t.say("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service, after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
+		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service, after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
 	}
-	t.say("", "the gateway answers all the while: 200, \"degraded\": true, with the last orders it saw")
+	t.printStep("", "the gateway answers all the while: 200, \"degraded\": true, with the last orders it saw")
 
 	began := time.Now()
 	if err := e.Do(ctx, engine.Command{Verb: engine.VerbUp, Services: []string{tourKills}, Cause: "the tour"}); err != nil {
@@ -347,7 +347,7 @@ func (t *tour) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.say("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills, ready.Milliseconds(), whole.Sub(began).Milliseconds())
+	t.printStep("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills, ready.Milliseconds(), whole.Sub(began).Milliseconds())
 	return nil
 }
 

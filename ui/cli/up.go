@@ -93,7 +93,7 @@ func (v *upVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	connected := v.app.conn.connecting(ctx)
+	connected := v.app.conn.startConnect(ctx)
 	p, err := project.Load(ctx, opts)
 	noEngine := connected(err)
 	if err != nil {
@@ -110,7 +110,7 @@ func (v *upVerb) run(ctx context.Context, services []string) error {
 		if !f.detach {
 			return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
 		}
-		ctx, explain := v.app.conn.attended(ctx, p.Name, nil)
+		ctx, explain := v.app.conn.supervise(ctx, p.Name, nil)
 		return explain((&remoteUp{app: v.app, client: c, p: p, f: f, services: services}).run(ctx))
 	}
 	o := f.engineOptions()
@@ -135,7 +135,7 @@ func (v *upVerb) withoutScreen(s *session) error {
 	f, out := &v.flags, v.app.console
 	if f.detach {
 		return s.run(func(ctx context.Context) (Outcome, error) {
-			ctx, explain := v.app.conn.attended(ctx, s.p.Name, nil)
+			ctx, explain := v.app.conn.supervise(ctx, s.p.Name, nil)
 			o, err := s.detach(ctx, f)
 			return o, explain(err)
 		})
