@@ -18,12 +18,22 @@ import (
 // silentRuntime takes questions and does not answer them unless answers is set.
 type silentRuntime struct {
 	engine.Runtime
-	answers   bool
+	answers bool
+
+	mu        sync.Mutex
 	instances []engine.Instance
+}
+
+func (r *silentRuntime) set(instances ...engine.Instance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.instances = instances
 }
 
 func (r *silentRuntime) Instances(ctx context.Context, _ string) ([]engine.Instance, error) {
 	if r.answers {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		return r.instances, nil
 	}
 	<-ctx.Done()
@@ -133,7 +143,7 @@ func TestStopVerbSaysWhoItWaitsFor(t *testing.T) {
 		cmd := engine.Command{Verb: engine.VerbStop, Services: []string{"web", "db"}, Grace: &twenty}
 		_, explain := a.conn.supervise(t.Context(), "shop", (&action{app: a, name: "shop", cmd: cmd}).stopNotices())
 		time.Sleep(3500 * time.Millisecond) // two looks with the same answer are one line
-		rt.instances = []engine.Instance{one("db", 2), one("other", 1)}
+		rt.set(one("db", 2), one("other", 1))
 		time.Sleep(2 * time.Second)
 		if err := explain(nil); err != nil {
 			t.Error(err)
