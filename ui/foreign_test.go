@@ -75,7 +75,7 @@ func TestForeignTextCommandsNoTerminal(t *testing.T) {
 				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop", err: m.e.backend.Do(t.Context(), engine.Command{})})
 				look("failed command")
 				_, err = m.e.backend.Exec(t.Context(), "api", 0, engine.ExecOptions{})
-				m.Update(shellDoneMsg{target: target{service: "api"}, err: err})
+				m.Update(returnedMsg{msg: shellDoneMsg{target: target{service: "api"}, err: err}})
 				look("failed shell")
 				m.Update(savedMsg{err: errors.New("save " + hostile.Text)})
 				look("failed save")

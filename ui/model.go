@@ -82,7 +82,7 @@ func (m *Model) makeParts(store *logs.Store) {
 	m.verbs = &verbs{e: e, sel: sel}
 	m.shell = &shellOpener{e: e, sel: sel}
 	m.ports = &portOpener{e: e, sel: sel, clip: clip}
-	m.end = &shutdown{e: e, v: m.verbs}
+	m.end = &shutdown{e: e, v: m.verbs, shell: m.shell}
 	m.receivers = []receiver{m.verbs, m.log, clip, m.shell, m.ports, m.end}
 
 	m.detail = &detail{e: e, sel: sel}

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -28,13 +29,21 @@ type (
 		cmd    []string
 		err    error
 	}
-	// handedMsg says that Bubble Tea reads no more, so that the shell can.
-	handedMsg struct{ shellMsg }
-	// backMsg says that the terminal is back without a shell having had it.
-	backMsg      struct{}
+	// drainedMsg comes after every key that the screen read before the terminal was released.
+	drainedMsg struct {
+		over     *opening
+		canceled chan<- bool // of capacity one
+	}
+	// returnedMsg says that the terminal is the screen's again.
+	returnedMsg struct {
+		over *opening
+		msg  tea.Msg // shellDoneMsg, or of what went wrong
+	}
+	// shellDoneMsg is the end of a shell.
 	shellDoneMsg struct {
-		target target
-		err    error
+		target   target
+		err      error
+		canceled bool // no shell had the terminal
 	}
 )
 
@@ -50,7 +59,19 @@ func (c Config) shells() []string {
 type shellOpener struct {
 	e       *env
 	sel     *selection
-	program *tea.Program // set by Run
+	program terminalHolder // set by Run
+
+	lent   bool               // the terminal is the shell's, or on its way to it or back
+	cancel context.CancelFunc // ends the shell; valid while lent
+	after  tea.Cmd            // what is to be done once the terminal is back
+	ended  atomic.Bool        // the program has ended: the terminal is nobody's any more
+}
+
+// terminalHolder is what a *tea.Program does with the terminal.
+type terminalHolder interface {
+	ReleaseTerminal() error
+	RestoreTerminal() error
+	Send(tea.Msg)
 }
 
 // receive takes in how far the opening of a shell is.
@@ -58,15 +79,23 @@ func (o *shellOpener) receive(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case shellMsg:
 		return o.handOver(msg), true
-	case handedMsg:
-		return o.startShell(msg.shellMsg), true
-	case backMsg:
-		return tea.ClearScreen, true
-	case shellDoneMsg:
-		o.shellDone(msg)
+	case drainedMsg:
+		msg.canceled <- msg.over.canceled
 		return nil, true
+	case returnedMsg:
+		return o.returned(msg), true
 	}
 	return nil, false
+}
+
+// whenBack does something now, or when the terminal is the screen's again. A shell that has it is ended for that.
+func (o *shellOpener) whenBack(cmd tea.Cmd) tea.Cmd {
+	if !o.lent {
+		return cmd
+	}
+	o.after = cmd
+	o.cancel()
+	return nil
 }
 
 // open looks for a shell in the selected service, aside, under a layer that keeps what is typed; handOver then goes into it.
@@ -74,7 +103,7 @@ func (o *shellOpener) open() tea.Cmd {
 	t, tried := o.sel.target, o.e.opts.Config.shells()
 	ctx, cancel := context.WithTimeout(o.e.jobs.ctx, 10*time.Second)
 	backend := o.e.backend
-	over := &opening{e: o.e, target: t, cancel: cancel}
+	over := &opening{e: o.e, target: t, cancel: cancel, keys: &keyboard{}}
 	o.e.over = over
 	return o.e.jobs.do("look for a shell", func(context.Context) tea.Msg {
 		defer cancel()
@@ -97,7 +126,7 @@ func (o *shellOpener) open() tea.Cmd {
 	})
 }
 
-// handOver takes the keys from Bubble Tea for the shell that was found, unless the person has given it up.
+// handOver lends the terminal to the shell that was found, unless the person has given it up.
 func (o *shellOpener) handOver(msg shellMsg) tea.Cmd {
 	if o.e.over != msg.over {
 		return nil
@@ -107,53 +136,93 @@ func (o *shellOpener) handOver(msg shellMsg) tea.Cmd {
 		o.e.status.fail(msg.err.Error())
 		return nil
 	}
+	o.e.status.clear()
 	msg.over.ready = true
-	program := o.program
-	return o.e.jobs.do("hand the terminal over", func(ctx context.Context) tea.Msg {
-		drainInput(ctx, program)
-		return handedMsg{msg}
-	})
+	ctx, cancel := context.WithCancel(o.e.jobs.ctx)
+	o.lent, o.cancel = true, cancel
+	sh := o.shellOf(ctx, msg)
+	lend := o.e.jobs.do("shell", func(context.Context) tea.Msg { return o.lend(sh, msg) })
+	return func() tea.Msg {
+		defer cancel()
+		return returnedMsg{over: msg.over, msg: lend()}
+	}
 }
 
-// startShell gives the terminal to the shell, and what was typed for it.
-func (o *shellOpener) startShell(msg shellMsg) tea.Cmd {
-	if o.e.over == msg.over {
-		o.e.over = nil
-	}
-	if msg.over.canceled {
-		return tea.Exec(&nothing{}, func(error) tea.Msg { return backMsg{} })
-	}
-	o.e.status.clear()
-	t := msg.target
+// shellOf is the shell that was found.
+func (o *shellOpener) shellOf(ctx context.Context, msg shellMsg) *shell {
+	t, backend := msg.target, o.e.backend
 	env := []string{"TERM=xterm-256color"}
 	if v := envOf(o.e.opts.Environ, "TERM"); v != "" && v != "dumb" {
 		env[0] = "TERM=" + v
 	}
-	backend := o.e.backend
-	sh := &shell{
-		ctx: o.e.jobs.ctx, typed: msg.over.typed.String(), banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t), size: engine.Size{Width: o.e.w, Height: o.e.h},
-		run: func(ctx context.Context, o engine.ExecOptions) (int, error) {
-			o.Cmd, o.Env, o.TTY = msg.cmd, env, true
-			return backend.Exec(ctx, t.service, t.replica, o)
+	return &shell{
+		ctx: ctx, keys: msg.over.keys, in: o.e.opts.Stdin, out: o.e.opts.Stdout, size: engine.Size{Width: o.e.w, Height: o.e.h},
+		banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t),
+		run: func(ctx context.Context, opts engine.ExecOptions) (int, error) {
+			opts.Cmd, opts.Env, opts.TTY = msg.cmd, env, true
+			return backend.Exec(ctx, t.service, t.replica, opts)
 		},
 	}
-	return tea.Exec(sh, func(err error) tea.Msg { return shellDoneMsg{target: t, err: err} })
 }
 
+// lend runs a shell on the terminal. It must not run in the event loop, which goes on meanwhile: it takes the keys that were read before
+// the terminal was released. Those are the shell's, too, and it reads nothing before it has them.
+func (o *shellOpener) lend(sh *shell, msg shellMsg) tea.Msg {
+	done := shellDoneMsg{target: msg.target}
+	done.err = o.program.ReleaseTerminal()
+	if done.err == nil {
+		done.err = sh.Run(func() bool {
+			canceled := make(chan bool, 1)
+			o.program.Send(drainedMsg{over: msg.over, canceled: canceled})
+			select {
+			case done.canceled = <-canceled:
+			case <-sh.ctx.Done():
+				done.canceled = true
+			}
+			return !done.canceled
+		})
+	}
+	if o.ended.Load() {
+		return done
+	}
+	if err := o.program.RestoreTerminal(); done.err == nil {
+		done.err = err
+	}
+	return done
+}
+
+// returned takes the terminal back.
+func (o *shellOpener) returned(msg returnedMsg) tea.Cmd {
+	o.lent = false
+	if o.e.over == msg.over {
+		o.e.over = nil
+	}
+	if o.after != nil {
+		return o.after
+	}
+	if done, ok := msg.msg.(shellDoneMsg); ok {
+		o.shellDone(done)
+		return nil
+	}
+	return func() tea.Msg { return msg.msg } // of what went wrong
+}
+
+// shellDone says how a shell ended.
 func (o *shellOpener) shellDone(msg shellDoneMsg) {
 	if msg.err != nil && !errors.Is(msg.err, context.Canceled) {
 		o.e.status.fail(fmt.Sprintf("shell in %s: %s", msg.target, oneLine(msg.err.Error())))
 		o.e.over = &lostShell{e: o.e, target: msg.target} // who was typing goes on for a moment
 		return
 	}
-	o.e.status.set("back from " + msg.target.String())
+	if !msg.canceled {
+		o.e.status.set("back from " + msg.target.String())
+	}
 }
 
-// shell runs a command on the user's own terminal; it implements tea.ExecCommand. Bubble Tea has released the terminal
-// when Run is called and takes it back after.
+// shell runs a command on the user's own terminal.
 type shell struct {
 	ctx    context.Context
-	typed  string // read before what is typed now
+	keys   *keyboard
 	banner string
 	size   engine.Size // used where the terminal cannot be asked
 	run    func(ctx context.Context, o engine.ExecOptions) (int, error)
@@ -161,12 +230,9 @@ type shell struct {
 	out    io.Writer
 }
 
-func (s *shell) SetStdin(r io.Reader)  { s.in = r }
-func (s *shell) SetStdout(w io.Writer) { s.out = w }
-func (s *shell) SetStderr(io.Writer)   {}
-
-// Run implements tea.ExecCommand. Whatever happens in between, it gives the terminal back as it got it.
-func (s *shell) Run() (err error) {
+// Run runs it once ready says yes, which is asked when the terminal passes on every key as it is. Whatever happens in between, the
+// terminal is as before in the end.
+func (s *shell) Run(ready func() bool) (err error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -185,12 +251,16 @@ func (s *shell) Run() (err error) {
 		}
 		defer term.Restore(f.Fd(), old)
 	}
+	if !ready() {
+		return nil
+	}
 	// A plain read would sit on the terminal after the shell ended and swallow the next key.
 	cancelable, err := cancelreader.NewReader(in)
 	if err != nil {
 		return fmt.Errorf("read the terminal: %w", err)
 	}
-	reader := &keyboard{reader: cancelable, typed: s.typed}
+	reader := s.keys
+	reader.open(cancelable)
 	defer reader.close()
 
 	resize := make(chan engine.Size, 1)
@@ -229,14 +299,34 @@ func (s *shell) Run() (err error) {
 	return err
 }
 
-// keyboard is what a shell reads from. Its end waits for the read that is under way: one that outlived it would take the next keys that
-// are typed, and nobody would get them.
+// keyboard is what a shell reads from: keys that others took for it, then the terminal. Its end waits for the read that is under way: one
+// that outlived it would take the next keys that are typed, and nobody would get them.
 type keyboard struct {
 	mu     sync.Mutex // held while reading
 	reader cancelreader.CancelReader
-	typed  string // comes first
 	closed bool
+
+	fedMu sync.Mutex
+	fed   string // comes first
 }
+
+// feed has the shell read a text next.
+func (k *keyboard) feed(text string) {
+	k.fedMu.Lock()
+	defer k.fedMu.Unlock()
+	k.fed += text
+}
+
+// readFed reads what was fed, if there is any.
+func (k *keyboard) readFed(p []byte) int {
+	k.fedMu.Lock()
+	defer k.fedMu.Unlock()
+	n := copy(p, k.fed)
+	k.fed = k.fed[n:]
+	return n
+}
+
+func (k *keyboard) open(r cancelreader.CancelReader) { k.reader = r }
 
 func (k *keyboard) Read(p []byte) (int, error) {
 	k.mu.Lock()
@@ -244,9 +334,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	if k.closed {
 		return 0, io.EOF
 	}
-	if k.typed != "" {
-		n := copy(p, k.typed)
-		k.typed = k.typed[n:]
+	if n := k.readFed(p); n > 0 {
 		return n, nil
 	}
 	return k.reader.Read(p)

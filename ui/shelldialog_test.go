@@ -6,10 +6,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/charmbracelet/x/vt"
 
 	"bulkhead/engine"
 )
@@ -146,28 +149,54 @@ func TestEscGivesUpAShellThatIsBeingOpened(t *testing.T) {
 
 // Given up when the terminal is on its way already: the screen comes back and takes keys.
 func TestShellGivenUpAtTheLastMomentGivesTheTerminalBack(t *testing.T) {
-	f := slowShell(nil)
+	held := make(chan struct{})
+	f := slowShell(held)
 	s := openScreen(t, f, 80, 24)
 	s.wait("api")
 	s.keys("e")
 	s.wait("opening a shell")
-	o := &opening{target: target{service: "api"}, cancel: func() {}, ready: true, canceled: true}
-	drainInput(t.Context(), s.p)
-	s.p.Send(handedMsg{shellMsg{over: o, target: o.target, cmd: []string{"sh"}}})
-	s.keys("esc")
+	var once sync.Once
+	s.SetCallbacks(vt.Callbacks{AltScreen: func(on bool) {
+		if !on { // the screen has just left
+			once.Do(func() { s.p.Send(tea.KeyPressMsg{Code: tea.KeyEscape}) })
+		}
+	}})
+	close(held)
 	s.gone("opening a shell")
 	io.WriteString(s.InputPipe(), "j")
 	s.wait("> ‖ cache")
+	if f.typed() != "" {
+		t.Error("a shell had the terminal")
+	}
 	s.quit()
 }
 
-func TestInputOfThisBubbleTeaIsFound(t *testing.T) {
-	s := openScreen(t, shop(), 80, 24)
-	s.wait("api")
-	if r, done := inputOf(s.p); r == nil || done == nil {
-		t.Error("what reads the terminal is not where it was: see drainInput")
+// The program that is ended from outside while a shell has the terminal ends the shell first.
+func TestEndFromOutsideEndsTheShellFirst(t *testing.T) {
+	f := shop()
+	f.exec = func(ctx context.Context, o engine.ExecOptions) (int, error) {
+		if !o.TTY {
+			return 0, nil
+		}
+		fmt.Fprint(o.Stdout, "in the shell")
+		<-ctx.Done()
+		f.note("shell ended")
+		return 0, ctx.Err()
 	}
-	s.quit()
+	s := openScreen(t, f, 80, 24)
+	s.wait("api")
+	s.keys("e")
+	s.wait("in the shell")
+	s.cancel()
+	if o, err := s.end(); o != Leave || err != nil {
+		t.Errorf("it ended with %v, %v", o, err)
+	}
+	if !f.told("shell ended") {
+		t.Error("the shell goes on")
+	}
+	if s.IsAltScreen() {
+		t.Error("the terminal is not as it was")
+	}
 }
 
 func TestKeysAreSentAsATerminalDoes(t *testing.T) {

@@ -23,8 +23,9 @@ const (
 // shutdown is the way out of the screen. It stays until the project that a person ends has stopped, and shows who still stops, for how
 // long, and what ctrl+c does.
 type shutdown struct {
-	e *env
-	v *verbs
+	e     *env
+	v     *verbs
+	shell *shellOpener
 
 	lastCtrl time.Time // of the last ctrl+c that only announced what the next one does
 	stopping bool      // the whole project is being stopped, and the screen ends then
@@ -36,8 +37,12 @@ type shutdown struct {
 	err     error // what Run returns
 }
 
-// endedMsg is the end of the stop of the whole project.
-type endedMsg struct{ err error }
+type (
+	// endedMsg is the end of the stop of the whole project.
+	endedMsg struct{ err error }
+	// quitMsg ends the program from outside.
+	quitMsg struct{}
+)
 
 // receive leaves once the project has stopped, and has Run return what did not work.
 func (s *shutdown) receive(msg tea.Msg) (tea.Cmd, bool) {
@@ -53,6 +58,7 @@ func (s *shutdown) receive(msg tea.Msg) (tea.Cmd, bool) {
 		case msg.err != nil && !errors.Is(msg.err, context.Canceled):
 			s.err = fmt.Errorf("stop %s: %w", s.e.snap.Project, msg.err)
 		}
+	case quitMsg:
 	default:
 		return nil, false
 	}
@@ -78,9 +84,10 @@ func (s *shutdown) leave(o Outcome) tea.Cmd {
 	})
 }
 
+// quit ends the program, once the terminal is the screen's.
 func (s *shutdown) quit() tea.Cmd {
 	s.left = true
-	return tea.Quit
+	return s.shell.whenBack(tea.Quit)
 }
 
 // ctrlC is ctrl+c: the second within a while stops the project; while that stops, the first one kills what still runs, the next one

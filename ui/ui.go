@@ -14,6 +14,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
@@ -108,6 +109,12 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 		unsubscribe()
 		return Leave, err
 	}
+	if f, ok := o.Stdin.(term.File); ok {
+		if state, err := term.GetState(f.Fd()); err == nil { // else it is no terminal
+			// Bubble Tea does so, too; but a shell that ends after it, because the screen fell over, may leave it otherwise.
+			defer term.Restore(f.Fd(), state)
+		}
+	}
 	// Bubble Tea does not wait for its commands; ours end with work, and Run waits for them.
 	defer m.e.jobs.wg.Wait()
 	defer unsubscribe()
@@ -128,9 +135,11 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	if o.started != nil {
 		o.started(p)
 	}
-	stop := context.AfterFunc(ctx, p.Quit)
+	// Not p.Quit: a shell that has the terminal returns it first.
+	stop := context.AfterFunc(ctx, func() { p.Send(quitMsg{}) })
 	defer stop()
 	_, err = p.Run()
+	m.shell.ended.Store(true)
 	switch {
 	case m.end.err != nil:
 		return m.end.outcome, m.end.err
