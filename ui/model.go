@@ -109,7 +109,7 @@ func (m *Model) Init() tea.Cmd {
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.dirty = true
 	m.rest.note(msg)
-	defer m.keepPace()
+	defer m.keepPace(msg)
 	switch msg := msg.(type) {
 	case changedMsg:
 		return m, tea.Batch(m.refresh(), m.waitChanged(frameTime))
@@ -218,9 +218,10 @@ func (m *Model) typer() typer {
 	return nil
 }
 
-// View implements tea.Model. Bubble Tea asks for it once a message; it draws only when something changed.
+// View implements tea.Model. Bubble Tea asks for it once a message; it draws only when something changed, and nothing while a shell has
+// the terminal: a release of it that has to wait writes what is new.
 func (m *Model) View() tea.View {
-	if m.dirty {
+	if m.dirty && !m.shell.lent {
 		m.content = logs.TerminalText(m.render())
 		m.dirty = false
 	}

@@ -8,9 +8,13 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// pacer says how often Bubble Tea looks whether there is something to write. Left to itself it does so frames times a second for as long
-// as it runs, and wakes two threads each time: on a screen at rest that is most of what the program costs. There is no option for it, so
-// this reaches for the ticker inside. A version without that field goes on at the full rate; a test tells.
+// pacer says how often Bubble Tea looks whether there is something to write. Left to itself it does so at a fixed rate for as long as it
+// runs, and wakes threads each time. Its rate can be set only when it starts (tea.WithFPS), so this reaches for the ticker inside; a
+// version without that field goes on at the full rate, and a test fails.
+//
+// Measured on 2 cores at 80x24, a minute at rest with one service, the whole program: at 60 looks a second 440 ms of CPU and 20,700
+// context switches, at 30 280 ms and 12,100, with the pace below 70 ms and 2,200. WithFPS(10) would come near, but then a key is
+// answered 50 ms later on average.
 type pacer struct {
 	program *tea.Program
 	now     time.Duration
@@ -32,7 +36,7 @@ func (p *pacer) set(d time.Duration) {
 	}
 }
 
-// forget has the pace set again. After tea.Exec it is not known: Bubble Tea starts the ticker again, and the goroutine that used it before
+// forget has the pace set again. After a shell it is not known: Bubble Tea starts the ticker again, and the goroutine that used it before
 // may stop it only then, after which nothing would be drawn any more.
 func (p *pacer) forget() { p.now = 0 }
 
@@ -46,10 +50,15 @@ func tickerOf(p *tea.Program) *time.Ticker {
 }
 
 // keepPace slows drawing down while nothing moves or nobody looks, and takes it up again.
-func (m *Model) keepPace() {
-	if m.rest.resting() || m.rest.blurred {
+func (m *Model) keepPace(msg tea.Msg) {
+	if _, back := msg.(returnedMsg); back {
+		m.pacer.forget()
+	}
+	switch {
+	case m.shell.lent: // the screen is not drawn
+	case m.rest.resting() || m.rest.blurred:
 		m.pacer.set(restPace)
-	} else {
+	default:
 		m.pacer.set(time.Second / frames)
 	}
 }

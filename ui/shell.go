@@ -169,7 +169,7 @@ func (o *shellOpener) shellOf(ctx context.Context, msg shellMsg) *shell {
 // the terminal was released. Those are the shell's, too, and it reads nothing before it has them.
 func (o *shellOpener) lend(sh *shell, msg shellMsg) tea.Msg {
 	done := shellDoneMsg{target: msg.target}
-	done.err = o.program.ReleaseTerminal()
+	done.err = o.release(sh.ctx)
 	if done.err == nil {
 		done.err = sh.Run(func() bool {
 			canceled := make(chan bool, 1)
@@ -189,6 +189,20 @@ func (o *shellOpener) lend(sh *shell, msg shellMsg) tea.Msg {
 		done.err = err
 	}
 	return done
+}
+
+// unread is below what a release takes that gave up waiting until the keys that were read are taken (it does after 500 ms).
+const unread = 250 * time.Millisecond
+
+// release takes the terminal from the screen once all keys that it read are on their way to Update, however long Update takes for them.
+// That a release gave up shows in its time only. The next one goes on waiting, and changes nothing more.
+func (o *shellOpener) release(ctx context.Context) error {
+	for {
+		began := time.Now()
+		if err := o.program.ReleaseTerminal(); err != nil || time.Since(began) < unread || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // returned takes the terminal back.
