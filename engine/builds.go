@@ -21,7 +21,7 @@ func (e *Engine) openBuild(b Build) *Build {
 	if len(e.builds) > keptBuilds {
 		e.builds = slices.Clone(e.builds[1:])
 	}
-	e.record(Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, Text: fmt.Sprintf("%s: %s begun (%s)", strings.Join(b.Services, ", "), b.Kind, b.Cause)})
+	e.record(Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, What: b.Kind + " begun", Text: fmt.Sprintf("%s: %s begun (%s)", strings.Join(b.Services, ", "), b.Kind, b.Cause)})
 	return &b
 }
 
@@ -32,23 +32,35 @@ func (e *Engine) closeBuild(b *Build, err, canceled error) {
 	b.Ended, b.Canceled = time.Now(), canceled != nil
 	took := b.Ended.Sub(b.Began)
 	r := Record{Kind: "build", Service: b.Services[0], Action: b.Kind, Cause: b.Cause, Stages: []Stage{{Name: b.Kind, Took: took}},
-		Text: fmt.Sprintf("%s: %s done in %s", strings.Join(b.Services, ", "), b.Kind, container.Brief(took))}
+		What: fmt.Sprintf("%s done in %s", b.Kind, container.Brief(took))}
 	switch {
 	case canceled != nil:
 		why := canceled.Error()
 		if errors.Is(canceled, context.Canceled) {
 			why = "bulkhead ends"
 		}
-		r.Text = fmt.Sprintf("%s: %s cancelled after %s: %s", b.Services[0], b.Kind, container.Brief(took), why)
+		r.What = fmt.Sprintf("%s cancelled after %s: %s", b.Kind, container.Brief(took), why)
 	case err != nil:
-		b.Err = firstLine(err)
+		b.Err, b.Why = firstLine(err), reasonOf(err)
 		r.Err = b.Err
-		why := strings.TrimPrefix(b.Err, b.Kind+" "+b.Services[0]+": ")
-		r.Text = fmt.Sprintf("%s: %s failed after %s: %s", b.Services[0], b.Kind, container.Brief(took), why)
+		r.What = fmt.Sprintf("%s failed after %s: %s", b.Kind, container.Brief(took), b.Why)
 	case b.Kind == "build" && b.Cached == b.Total && b.Total > 0:
-		r.Text += ", all cached"
+		r.What += ", all cached"
+	}
+	r.Text = strings.Join(b.Services, ", ") + ": " + r.What
+	if r.Err != "" || canceled != nil {
+		r.Text = b.Services[0] + ": " + r.What
 	}
 	e.record(r)
+}
+
+// reasonOf is why something did not work, in one line; without what was being done where the error knows it.
+func reasonOf(err error) string {
+	var r interface{ Reason() string }
+	if errors.As(err, &r) {
+		return firstLine(errors.New(r.Reason()))
+	}
+	return firstLine(err)
 }
 
 // addLines appends output to a build, bounded. Callers hold mu.

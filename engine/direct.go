@@ -127,7 +127,7 @@ type direct struct {
 func (d *direct) say(in Instance, what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.report(Record{Time: time.Now(), Kind: "service", Service: in.Service, Replica: in.Replica, ID: in.ID, Action: string(d.c.Verb), Text: in.Name + ": " + what})
+	d.report(Record{Time: time.Now(), Kind: "service", Service: in.Service, Replica: in.Replica, ID: in.ID, Action: string(d.c.Verb), What: what, Text: in.Name + ": " + what})
 }
 
 // levels does something to containers level by level of the dependencies, within a level to all at the same time.

@@ -27,8 +27,13 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 	e.mu.Lock()
 	e.phase = PhaseRunning
 	e.watching.Mode = project.Auto
-	e.plan = e.firstPlan(instances).String()
-	e.record(Record{Kind: "plan", Text: e.plan})
+	first := e.firstPlan(instances)
+	e.plan = first.String()
+	planned := "plan of 1 step"
+	if n := len(first); n != 1 {
+		planned = fmt.Sprintf("plan of %d steps", n)
+	}
+	e.record(Record{Kind: "plan", What: planned, Text: e.plan})
 	for _, s := range e.svcs {
 		s.enqueue(&task{verb: VerbUp, first: true, cause: "up", done: make(chan error, 1)})
 	}
@@ -311,7 +316,7 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 	for i, r := range rs {
 		ids[i] = r.inst.ID
 	}
-	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", s.name, what, c.Cause)})
+	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, What: what, Text: fmt.Sprintf("%s: %s (%s)", s.name, what, c.Cause)})
 	if happened := map[Verb]fault.Kind{VerbKill: fault.Killed, VerbPause: fault.Paused}[c.Verb]; happened != fault.KindUnknown {
 		e.incident(fault.Event{Time: time.Now(), Kind: happened, Service: s.name})
 	}
@@ -381,7 +386,8 @@ func (e *Engine) setMode(targets []*service, c Command) error {
 	if len(c.Services) > 0 {
 		what = strings.Join(c.Services, ", ")
 	}
-	e.record(Record{Kind: "watch", Action: "mode", Cause: c.Cause, Text: fmt.Sprintf("watch of %s is %s (%s)", what, c.Mode, c.Cause)})
+	now := fmt.Sprintf("watch of %s is %s", what, c.Mode)
+	e.record(Record{Kind: "watch", Action: "mode", Cause: c.Cause, What: now, Text: fmt.Sprintf("%s (%s)", now, c.Cause)})
 	for _, s := range back {
 		if s.mode == project.Auto {
 			s.offer(plan.WorkFor(s.conf, slices.Collect(maps.Keys(s.stale)), time.Now()))

@@ -90,7 +90,8 @@ func (h host) Stopping(name, id string, grace time.Duration, cause string) {
 		h.e.settle(s)
 		if cause != "" {
 			h.e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateStopping, Health: r.health(),
-				Cause: cause, Text: fmt.Sprintf("%s: stopping, has up to %s (%s)", s.label(r), container.Brief(grace), cause)})
+				Cause: cause, What: "stopping, has up to " + container.Brief(grace),
+				Text: fmt.Sprintf("%s: stopping, has up to %s (%s)", s.label(r), container.Brief(grace), cause)})
 		}
 	})
 }

@@ -349,12 +349,15 @@ func (k *change) close(err error) {
 	took := container.Brief(k.c.Ended.Sub(k.c.Began))
 	if err != nil {
 		k.c.Err = firstLine(err)
-		rec.Err, rec.Text = k.c.Err, fmt.Sprintf("%s: %s not done after %s: %s", k.s.name, k.c.Action, took, k.c.Err)
+		rec.Err, rec.What = k.c.Err, fmt.Sprintf("%s not done after %s: %s", k.c.Action, took, k.c.Err)
+		rec.Text = k.s.name + ": " + rec.What
 	} else {
 		k.c.Slow = slow(k.s.changes, k.c)
-		rec.Text = fmt.Sprintf("%s: %s done in %s (%s)", k.s.name, k.c.Action, took, k.c.Cause)
+		rec.What = fmt.Sprintf("%s done in %s", k.c.Action, took)
+		rec.Text = fmt.Sprintf("%s: %s (%s)", k.s.name, rec.What, k.c.Cause)
 	}
 	if k.c.Note != "" {
+		rec.What += "; " + k.c.Note
 		rec.Text += "; " + k.c.Note
 	}
 	k.e.record(rec)

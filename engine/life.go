@@ -99,18 +99,19 @@ func (e *Engine) recordReplica(s *service, r *replica, cause string) {
 	rec := Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: r.inst.ID, State: r.state,
 		Health: r.health(), Cause: cause}
 	name := s.label(r)
-	rec.Text = fmt.Sprintf("%s: %s", name, r.state)
+	rec.What = r.state.String()
 	switch {
 	case r.state == StateStarting && r.health() == HealthStarting: // says it once
 	case r.inst.State == StateExited || r.inst.State == StateRestarting:
 		rec.ExitCode, rec.HasExit = r.inst.ExitCode, true
-		rec.Text = fmt.Sprintf("%s: %s with code %d", name, r.state, r.inst.ExitCode)
+		rec.What = fmt.Sprintf("%s with code %d", r.state, r.inst.ExitCode)
 		if r.inst.OOM {
-			rec.Text += ", out of memory"
+			rec.What += ", out of memory"
 		}
 	case r.live() && r.health() != HealthNone:
-		rec.Text = fmt.Sprintf("%s: %s, %s", name, r.state, r.health())
+		rec.What = fmt.Sprintf("%s, %s", r.state, r.health())
 	}
+	rec.Text = name + ": " + rec.What
 	if cause != "" {
 		rec.Text += " (" + cause + ")"
 	}
@@ -165,7 +166,7 @@ func (e *Engine) forget(s *service, id, cause string) {
 	}
 	e.updateLedgers()
 	e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateWaiting, Health: HealthNone,
-		Cause: cause, Text: fmt.Sprintf("%s: container removed (%s)", s.label(r), cause)})
+		Cause: cause, What: "container removed", Text: fmt.Sprintf("%s: container removed (%s)", s.label(r), cause)})
 }
 
 // followEvents keeps the state true to the engine's events. When the connection breaks it tries again, and then looks at everything.

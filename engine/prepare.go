@@ -22,6 +22,20 @@ type PrepareError struct {
 
 func (p *PrepareError) Error() string { return "prepare " + p.Service + ": " + p.Err.Error() }
 
+// Reason is why the command did not work, without which one it was.
+func (p *PrepareError) Reason() string {
+	var h *hostcmd.Error
+	switch {
+	case !errors.As(p.Err, &h):
+		return p.Err.Error()
+	case h.Place != "":
+		return h.Place
+	case len(h.Tail) > 0:
+		return h.Tail[len(h.Tail)-1]
+	}
+	return h.Err.Error()
+}
+
 func (p *PrepareError) Unwrap() error { return p.Err }
 
 // prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last

@@ -171,7 +171,8 @@ type Build struct {
 	Size     int64
 	Lines    []string `text:"log"` // output, bounded to the last 500 lines, raw
 	Err      string
-	Canceled bool // superseded or stopped by the user
+	Why      string // of Err, without what was being done and to what
+	Canceled bool   // superseded or stopped by the user
 }
 
 // BuildStep is one step of a build.
@@ -202,6 +203,7 @@ type Record struct {
 	Stages     []Stage
 	Stop       Stop   // of an ended change: how it stopped what ran
 	Notice     string // of kind notice: "ready", "watching", or another word
+	What       string // what happened in a few words, without whose it is and its cause; "" where State, Health or Err say it
 	Text       string `text:"lines"` // for people: one line, but for a plan
 	Err        string
 	Ledger     *Ledger

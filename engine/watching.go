@@ -150,7 +150,7 @@ func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
 			maps.Copy(s.stale, w.Paths)
 			if len(w.Paths) > 0 {
 				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.Paths)), Cause: w.Cause(e.dir),
-					Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.Cause(e.dir), s.mode)})
+					What: fmt.Sprintf("stale (watch is %s)", s.mode), Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.Cause(e.dir), s.mode)})
 			}
 			continue
 		}
@@ -202,6 +202,7 @@ func (e *Engine) reloadFile(ctx context.Context) {
 	}
 	e.reload, e.loaded = &Reload{At: time.Now(), Changes: changes}, p
 	for _, c := range changes {
-		e.record(Record{Kind: "notice", Notice: "reload", Service: c.Service, Text: fmt.Sprintf("the Compose file changed: %s: %s", c.Service, c.Kind)})
+		e.record(Record{Kind: "notice", Notice: "reload", Service: c.Service, What: "the Compose file changed: " + c.Kind.String(),
+			Text: fmt.Sprintf("the Compose file changed: %s: %s", c.Service, c.Kind)})
 	}
 }

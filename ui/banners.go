@@ -55,7 +55,7 @@ func (b *banners) rows() []string {
 	}
 	if l := b.e.snap.freshLedger(b.e.now); l != nil {
 		text, offer := ledgerLine(l), ""
-		if b.e.w >= 120 && strings.HasSuffix(text, "untouched") {
+		if b.e.w >= 120 {
 			text += " (same container id, start time, restart count)"
 		}
 		if up.brings(l.Service) {

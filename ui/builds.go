@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,7 +121,7 @@ func (p *buildsPane) line(b *engine.Build, chosen bool, w int) string {
 	case b.Canceled:
 		text += p.e.st.dim.s("superseded")
 	case b.Err != "":
-		text += p.e.st.bad.s("failed") + "  " + shortErr(b)
+		text += p.e.st.bad.s("failed") + "  " + oneLine(cmp.Or(b.Why, b.Err))
 	case b.Ended.IsZero():
 		text += p.e.st.busy.s(progressText(b))
 	default:
@@ -131,20 +132,6 @@ func (p *buildsPane) line(b *engine.Build, chosen bool, w int) string {
 		return p.e.st.selected.over(row)
 	}
 	return row
-}
-
-// shortErr is why a build failed, without the words that its row has said already.
-func shortErr(b *engine.Build) string {
-	text := oneLine(b.Err)
-	if len(b.Services) == 1 {
-		text = strings.TrimPrefix(text, b.Kind+" "+b.Services[0]+": ")
-	}
-	if rest, ok := strings.CutPrefix(text, "exit status "); ok {
-		if _, why, more := strings.Cut(rest, ": "); more {
-			text = why
-		}
-	}
-	return text
 }
 
 func ended(t, now time.Time) time.Time {

@@ -116,18 +116,11 @@ func pathsText(paths []string) string {
 
 // recordText says in a few words what a record is about; its cause stands elsewhere.
 func recordText(r engine.Record) string {
-	if r.Kind == "plan" && (r.Text == "" || r.Text[0] == '#') { // that of a batch is one line of words
-		return fmt.Sprintf("plan of %s", plural(strings.Count(r.Text, "\n#")+strings.Count(r.Text[:min(len(r.Text), 1)], "#"), "step"))
-	}
-	if r.Text != "" {
-		text := strings.TrimPrefix(oneLine(r.Text), r.Service+": ")
-		if r.Likely != nil {
-			text = strings.TrimSuffix(text, "; likely cause: "+r.Likely.String())
-		}
-		if r.Cause != "" {
-			text = strings.TrimSuffix(text, " ("+oneLine(r.Cause)+")")
-		}
-		return strings.Replace(text, "starting, starting", "starting", 1) // state and health say the same
+	switch {
+	case r.What != "":
+		return oneLine(r.What)
+	case r.Text != "": // of what concerns no service, it is all there is
+		return oneLine(r.Text)
 	}
 	if r.Err != "" {
 		return oneLine(strings.TrimSpace(r.Action + " failed: " + r.Err))

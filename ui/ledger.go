@@ -57,10 +57,10 @@ func ledgerLine(l *engine.Ledger) string {
 		name = fmt.Sprintf("%s/%d", name, l.Replica)
 	}
 	event := "died"
-	switch {
-	case strings.HasPrefix(l.Fault, "stop"):
+	switch l.Fault {
+	case "stop":
 		event = "stopped"
-	case strings.HasPrefix(l.Fault, "pause"):
+	case "pause":
 		event = "paused"
 	}
 	if !l.Closed.IsZero() && l.BackIn > 0 {

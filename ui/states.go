@@ -62,7 +62,7 @@ func stateText(s *engine.Service) string {
 		text = fmt.Sprintf("exited %d", s.ExitCode)
 	case engine.StateBuilding:
 		if s.Doing != "" {
-			text = strings.TrimSuffix(s.Doing, " 0/0") // no step is known yet
+			text = s.Doing
 		}
 	}
 	if n := max(s.Wanted, len(s.Replicas)); n > 1 {

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/engine/project"
 )
 
 const timelineSpan = 5 * time.Minute
@@ -210,7 +211,7 @@ func (tl *timeline) lane(s *engine.Service, records []*engine.Record, start time
 			paint(col(r.Time), col(r.Time)+1, cell{'K', toneBad})
 		case r.HasExit && (r.State == engine.StateExited || r.State == engine.StateRestarting) && (col(r.Time) >= w || col(r.Time) < 0 || cells[col(r.Time)].sign != 'K'):
 			paint(col(r.Time), col(r.Time)+1, cell{'╳', toneBad})
-		case r.Action != "" && r.Kind != "build" && strings.HasPrefix(r.Action, "sync"):
+		case r.Action == project.Sync.String(), r.Action == project.SyncRestart.String(), r.Action == project.SyncExec.String():
 			paint(col(r.Time), col(r.Time)+1, cell{'s', toneBusy})
 		}
 	}

@@ -141,8 +141,12 @@ type BuildError struct {
 }
 
 func (e *BuildError) Error() string {
+	return "build " + e.Service + ": " + e.Reason()
+}
+
+// Reason is why, without what was being done.
+func (e *BuildError) Reason() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "build %s: ", e.Service)
 	if e.File != "" && e.Line > 0 {
 		fmt.Fprintf(&s, "%s:%d: ", e.File, e.Line)
 	}
