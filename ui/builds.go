@@ -11,6 +11,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
+	"bulkhead/ui/duration"
 )
 
 // buildsPane lists builds, pulls and prepare runs, the newest first, and shows the steps and the output of one.
@@ -116,7 +117,7 @@ func (p *buildsPane) line(b *engine.Build, chosen bool, w int) string {
 		cursor = ">"
 	}
 	text := fmt.Sprintf("%s%s %s  %s %-7s %5s  ", cursor, p.e.st.tone(t).s(sign), p.e.st.dim.s(b.Began.Local().Format("15:04:05")),
-		fit(strings.Join(b.Services, ","), 12), b.Kind, took(ended(b.Ended, p.e.now).Sub(b.Began)))
+		fit(strings.Join(b.Services, ","), 12), b.Kind, duration.Took(ended(b.Ended, p.e.now).Sub(b.Began)))
 	switch {
 	case b.Canceled:
 		text += p.e.st.dim.s("superseded")
@@ -233,9 +234,9 @@ func (p *buildsPane) stepLine(s engine.BuildStep, w int) string {
 	case s.Cached:
 		sign, t, right = "✓", toneOff, "cached"
 	case !s.Ended.IsZero():
-		sign, t, right = "✓", toneGood, took(s.Ended.Sub(s.Began))
+		sign, t, right = "✓", toneGood, duration.Took(s.Ended.Sub(s.Began))
 	case !s.Began.IsZero():
-		sign, t, right = "⟳", toneBusy, took(p.e.now.Sub(s.Began))
+		sign, t, right = "⟳", toneBusy, duration.Took(p.e.now.Sub(s.Began))
 	}
 	return ends(" "+p.e.st.tone(t).s(sign)+" "+oneLine(s.Name), p.e.st.tone(t).s(right)+" ", w)
 }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/ui/duration"
 )
 
 // eventsPane lists what happened with its causes, the newest first.
@@ -149,7 +150,7 @@ func recordText(r engine.Record) string {
 	}
 	for _, s := range r.Stages {
 		if s.Name == "total" || s.Name == "ready" {
-			text += " " + took(s.Took)
+			text += " " + duration.Took(s.Took)
 			break
 		}
 	}

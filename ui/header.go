@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
+	"bulkhead/ui/duration"
 )
 
 // header is the top line.
@@ -56,7 +57,7 @@ func (h *header) render(w int) string {
 		parts = append(parts, h.e.st.dim.s("cpu ")+percent(cpu)+h.e.st.dim.s("  mem ")+bytesText(mem))
 	}
 	if s.ReadyIn > 0 && w >= 100 {
-		parts = append(parts, h.e.st.dim.s("ready in "+took(s.ReadyIn)))
+		parts = append(parts, h.e.st.dim.s("ready in "+duration.Took(s.ReadyIn)))
 	}
 	clock := h.e.st.dim.s(h.rest.clockText()) + " "
 	line := strings.Join(parts, "   ")

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/ui/duration"
 )
 
 // ledgerPane shows for each fault who suffered and who did not, with the proof: container id, start and restarts
@@ -64,7 +65,7 @@ func ledgerLine(l *engine.Ledger) string {
 		event = "paused"
 	}
 	if !l.Closed.IsZero() && l.BackIn > 0 {
-		event = "is back in " + took(l.BackIn)
+		event = "is back in " + duration.Took(l.BackIn)
 	}
 	died, degraded, untouched := suffered(l)
 	var parts []string
@@ -106,7 +107,7 @@ func (p *ledgerPane) one(l *engine.Ledger, w int) []string {
 	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
 	state := p.e.st.busy.s("open ")
 	if !l.Closed.IsZero() {
-		state = p.e.st.dim.s("over after " + took(l.Closed.Sub(l.At)) + " ")
+		state = p.e.st.dim.s("over after " + duration.Took(l.Closed.Sub(l.At)) + " ")
 	}
 	rows := []string{p.e.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
 	name := 7
@@ -162,7 +163,7 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 		sign = text
 	}
 	if r.Delay > 0 && r.Outcome > engine.Untouched {
-		sign = strings.TrimSpace("+" + took(r.Delay) + " " + sign)
+		sign = strings.TrimSpace("+" + duration.Took(r.Delay) + " " + sign)
 	}
 	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", p.e.st.tone(t).s(mark), fit(ledgerName(l, r), name), p.e.st.tone(t).s(fit(r.Outcome.String(), 9)),
 		id, started, b.Restarts, proof, oneLine(sign)), w)

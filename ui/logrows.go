@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine/logs"
+	"bulkhead/ui/duration"
 )
 
 // times is how the log pane shows when a line was written.
@@ -327,7 +328,7 @@ func (f *lineFormat) timeWidth(w int) int {
 func (f *lineFormat) timeText(l *logs.Line, before time.Time, now time.Time, w int) string {
 	switch f.times {
 	case timesRelative:
-		return right("-"+age(now.Sub(l.Time)), 5) + " "
+		return right("-"+duration.Age(now.Sub(l.Time)), 5) + " "
 	case timesDelta:
 		if before.IsZero() {
 			return spaces(8)
@@ -335,7 +336,7 @@ func (f *lineFormat) timeText(l *logs.Line, before time.Time, now time.Time, w i
 		d := l.Time.Sub(before)
 		switch {
 		case d >= 100*time.Second:
-			return right("+"+age(d), 7) + " "
+			return right("+"+duration.Age(d), 7) + " "
 		case d < 0:
 			d = 0
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/ui/duration"
 )
 
 // overview is the part of a wide screen below the services.
@@ -67,11 +68,11 @@ func (o *overview) lastChanges(w int) []string {
 			out = append(out, head+o.e.st.badge.s("STALE")+" "+o.e.st.warn.s(plural(len(s.Stale), "file")+" newer than what runs"))
 		case c == nil:
 		default:
-			text := fmt.Sprintf("%-12s %6s  ", c.Action, took(ended(c.Ended, o.e.now).Sub(c.Began)))
+			text := fmt.Sprintf("%-12s %6s  ", c.Action, duration.Took(ended(c.Ended, o.e.now).Sub(c.Began)))
 			if c.Err != "" {
 				text = o.e.st.bad.s(fmt.Sprintf("%-12s failed  ", c.Action))
 			} else if c.Ended.IsZero() {
-				text = o.e.st.busy.s(fmt.Sprintf("%-12s %5s.. ", c.Action, age(o.e.now.Sub(c.Began))))
+				text = o.e.st.busy.s(fmt.Sprintf("%-12s %5s.. ", c.Action, duration.Age(o.e.now.Sub(c.Began))))
 			}
 			out = append(out, head+text+o.e.st.dim.s(stagesIn(c, w-width(head)-width(text))))
 		}

@@ -1,11 +1,10 @@
 package ui
 
 import (
-	"slices"
 	"strings"
-	"unicode"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/sahilm/fuzzy"
 )
 
 // palette finds any action, for any service, by some of its letters.
@@ -24,7 +23,6 @@ type command struct {
 	label string // what is matched
 	key   string
 	run   func() tea.Cmd
-	score int
 }
 
 // newPalette offers commands.
@@ -84,46 +82,23 @@ func (m *Model) openPalette() tea.Cmd {
 
 // filter ranks the commands by how well they match what is typed.
 func (p *palette) filter() {
-	q := strings.ToLower(p.input.value())
-	p.shown = p.shown[:0]
-	for _, c := range p.all {
-		if n, ok := fuzzy(q, c.label); ok {
-			c.score = n
-			p.shown = append(p.shown, c)
-		}
-	}
-	slices.SortStableFunc(p.shown, func(a, b command) int { return b.score - a.score })
 	p.at, p.top = 0, 0
+	q := strings.TrimSpace(p.input.value())
+	if q == "" {
+		p.shown = p.all
+		return
+	}
+	p.shown = nil
+	for _, m := range fuzzy.FindFrom(q, commands(p.all)) {
+		p.shown = append(p.shown, p.all[m.Index])
+	}
 }
 
-// fuzzy says whether the letters of q come in text in their order, and how well: letters in a row and at the start of words count
-// more, long texts less.
-func fuzzy(q, text string) (score int, ok bool) {
-	runes := []rune(strings.ToLower(text))
-	i, run := 0, 0
-	for _, want := range q {
-		if want == ' ' {
-			run = 0
-			continue
-		}
-		for ; i < len(runes) && runes[i] != want; i++ {
-			run = 0
-		}
-		if i == len(runes) {
-			return 0, false
-		}
-		run++
-		score += 2 * run
-		if i == 0 || !unicode.IsLetter(runes[i-1]) {
-			score += 8
-		}
-		i++
-	}
-	if q != "" && strings.Contains(strings.ToLower(text), q) {
-		score += 20
-	}
-	return score*4 - len(runes)/2, true
-}
+// commands implements fuzzy.Source.
+type commands []command
+
+func (c commands) Len() int            { return len(c) }
+func (c commands) String(i int) string { return c[i].label }
 
 // key implements overlay.
 func (p *palette) key(k tea.KeyPressMsg) (tea.Cmd, bool) {

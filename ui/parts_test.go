@@ -17,6 +17,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
+	"bulkhead/ui/duration"
 )
 
 // load is a project with n services and some logs on a screen of w by h, without a terminal.
@@ -349,8 +350,8 @@ func TestWidthIsThatOfTheParser(t *testing.T) {
 
 func TestShortWords(t *testing.T) {
 	for got, want := range map[string]string{
-		age(59 * time.Second): "59s", age(14 * time.Minute): "14m", age(47 * time.Hour): "47h", age(50 * 24 * time.Hour): "50d",
-		took(40 * time.Millisecond): "0.04s", took(900 * time.Millisecond): "0.9s", took(182 * time.Second): "3m02s",
+		duration.Age(59 * time.Second): "59s", duration.Age(14 * time.Minute): "14m", duration.Age(47 * time.Hour): "47h", duration.Age(50 * 24 * time.Hour): "50d",
+		duration.Took(40 * time.Millisecond): "0.04s", duration.Took(900 * time.Millisecond): "0.9s", duration.Took(182 * time.Second): "3m02s",
 		bytesText(88 << 20): "88M", bytesText(1181116006): "1.1G", bytesText(-1): "-", bytesText(0): "0B", percent(.034): "3%", percent(12): "12x",
 		thousands(1234567): "1,234,567", thousands(12): "12", plural(1, "file"): "1 file", plural(2, "file"): "2 files",
 	} {

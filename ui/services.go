@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/ui/duration"
 )
 
 // order is how services are sorted.
@@ -399,7 +400,7 @@ func (p *servicesPane) row(t target, c columns, w int) string {
 		}
 		state := stateText(s)
 		if r := stoppingReplica(s); r != nil && c.last == 0 {
-			state += " " + age(p.e.now.Sub(r.Since)) // the change that says more has no column here
+			state += " " + duration.Age(p.e.now.Sub(r.Since)) // the change that says more has no column here
 		}
 		lead := mark + cursor + muted + p.e.st.tone(paint).s(sign) + " "
 		row = rowOf(c, lead, s.Name, p.e.st.tone(paint).s(cut(state, c.state)), healthText(&p.e.st, s.State, s.Health), upText(s.State, s.Started, p.e.now),

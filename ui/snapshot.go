@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/ui/duration"
 )
 
 // snapshot is the engine's snapshot with the questions that several parts of the screen have about it.
@@ -154,9 +155,9 @@ func stoppingReplica(s *engine.Service) *engine.Replica {
 
 // stopText says how long a container is being stopped, and of how long it has: "3s of 10s".
 func stopText(r *engine.Replica, now time.Time) string {
-	text := age(now.Sub(r.Since))
+	text := duration.Age(now.Sub(r.Since))
 	if grace := r.StopBy.Sub(r.Since); !r.StopBy.IsZero() && grace > 0 {
-		text += " of " + age(grace.Round(time.Second))
+		text += " of " + duration.Age(grace.Round(time.Second))
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
+	"bulkhead/ui/duration"
 )
 
 // tone is how a state is meant: names for paints that exist once the background is known.
@@ -108,7 +109,7 @@ func upText(s engine.State, started, now time.Time) string {
 	if started.IsZero() || s == engine.StateExited || s == engine.StateBroken || s == engine.StateWaiting || s == engine.StateCreated {
 		return "-"
 	}
-	return age(now.Sub(started))
+	return duration.Age(now.Sub(started))
 }
 
 func restarts(n int, s engine.State) string {
@@ -163,7 +164,7 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			if s.Doing != "" && s.Doing != c.Action {
 				doing = s.Doing
 			}
-			return st.busy.s(fmt.Sprintf("%s %s..", doing, age(now.Sub(c.Began))))
+			return st.busy.s(fmt.Sprintf("%s %s..", doing, duration.Age(now.Sub(c.Began))))
 		case s.Doing != "" && s.State != engine.StateBuilding:
 			return st.busy.s(s.Doing)
 		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
@@ -185,13 +186,13 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			if w < 24 {
 				return st.bad.s(cut(c.Action+" failed", w))
 			}
-			return st.bad.s(c.Action+" failed") + st.dim.s("  "+age(now.Sub(c.Ended))+" ago")
+			return st.bad.s(c.Action+" failed") + st.dim.s("  "+duration.Age(now.Sub(c.Ended))+" ago")
 		}
 		action := c.Action
 		if w < 20 { // sync+restart and sync+exec are the only long ones
 			action = strings.NewReplacer("+restart", "+rst", "+exec", "+ex").Replace(action)
 		}
-		head := fmt.Sprintf("%-7s %5s", action, took(c.Ended.Sub(c.Began)))
+		head := fmt.Sprintf("%-7s %5s", action, duration.Took(c.Ended.Sub(c.Began)))
 		if len(c.Slow) > 0 {
 			head += st.warn.s("!") // inspect says which stage
 		}
@@ -217,5 +218,5 @@ func downText(s *engine.Service, now time.Time) string {
 	case s.ExitCode > 128:
 		verb = "killed"
 	}
-	return fmt.Sprintf("%s %s ago", verb, age(now.Sub(s.Since)))
+	return fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
 }

@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"math"
 	"strings"
-	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -110,34 +109,6 @@ func ends(l, r string, w int) string {
 		return fit(l, w)
 	}
 	return fit(l, w-rw) + r
-}
-
-// age says how long ago in at most four cells: "0s", "59s", "14m", "23h", "12d".
-func age(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", min(int(d.Hours()/24), 999))
-}
-
-// took says how long something took, in at most five cells: "0.04s", "0.9s", "14.2s", "3m02s".
-func took(d time.Duration) string {
-	switch {
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.2fs", max(d, 0).Seconds())
-	case d < 100*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return age(d)
 }
 
 // bytesText says an amount of memory in at most four cells: "88M", "1.1G", "900K".

@@ -9,6 +9,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
+	"bulkhead/ui/duration"
 )
 
 const timelineSpan = 5 * time.Minute
@@ -104,7 +105,7 @@ func (t *timeline) draw(r rect, name int, start time.Time) []string {
 	}
 	if !t.cursor.IsZero() {
 		at = cellOf(t.cursor, start, t.cells)
-		text = fmt.Sprintf("logs at %s, %s ago   %s follows again", t.cursor.Local().Format("15:04:05"), age(t.e.now.Sub(t.cursor)), t.e.keyOf("back"))
+		text = fmt.Sprintf("logs at %s, %s ago   %s follows again", t.cursor.Local().Format("15:04:05"), duration.Age(t.e.now.Sub(t.cursor)), t.e.keyOf("back"))
 	}
 	title := t.e.st.bold.s("TIMELINE") + "  " + t.e.st.dim.s(text) + " "
 	out := []string{t.e.ruled("─ "+title, r.w)}

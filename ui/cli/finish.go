@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -26,7 +27,7 @@ func reloaded(ctx context.Context, load func(context.Context) (*project.Project,
 	defer cancel()
 	p, err := load(limited)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, fmt.Errorf("the Compose files could not be read within %s; save one again to try again", took(reloadLimit))
+		return nil, fmt.Errorf("the Compose files could not be read within %s; save one again to try again", container.Brief(reloadLimit))
 	}
 	return p, err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hbollon/go-edlib"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -119,7 +120,7 @@ func nearest(typed string, all []string) string {
 	best, near := "", 3 // two slips of the finger are forgiven
 	for _, word := range all {
 		// Of words equally near, the one with the same letters is what was meant: pu is up, not ps.
-		d := distance(typed, word)
+		d := edlib.OSADamerauLevenshteinDistance(typed, word)
 		if d < len(typed) && (d < near || d == near && best != "" && len(word) == len(typed) && !sameLetters(typed, best) && sameLetters(typed, word)) {
 			best, near = word, d
 		}
@@ -139,31 +140,6 @@ func sameLetters(a, b string) bool {
 	slices.Sort(x)
 	slices.Sort(y)
 	return slices.Equal(x, y)
-}
-
-// distance counts the slips of the finger between two words: a letter too many, missing, wrong, or swapped with its neighbour.
-func distance(a, b string) int {
-	d := make([][]int, len(a)+1)
-	for i := range d {
-		d[i] = make([]int, len(b)+1)
-		d[i][0] = i
-	}
-	for j := range d[0] {
-		d[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			wrong := 1
-			if a[i-1] == b[j-1] {
-				wrong = 0
-			}
-			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+wrong)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
-			}
-		}
-	}
-	return d[len(a)][len(b)]
 }
 
 // completeServices completes service names from the Compose file.

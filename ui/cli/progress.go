@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // heartbeat is how long a command that still waits says nothing.
@@ -117,7 +118,7 @@ func waiting(n *engine.Snapshot) []string {
 			text := fmt.Sprintf("%s: still %s", s.Name, s.Doing)
 			for _, b := range n.Builds {
 				if b.Ended.IsZero() && len(b.Services) > 0 && b.Services[0] == s.Name {
-					text += ", for " + took(time.Since(b.Began))
+					text += ", for " + container.Brief(time.Since(b.Began))
 				}
 			}
 			out = append(out, text)

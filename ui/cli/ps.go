@@ -15,6 +15,7 @@ import (
 	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
+	"bulkhead/ui/duration"
 )
 
 // psRow is one replica in `ps --json` and on the control socket. Scripts rely on its names.
@@ -216,7 +217,7 @@ func printTable(w io.Writer, rows []psRow) error {
 		}
 		if r.StartedAt != nil && r.ExitCode == nil {
 			if started, err := time.Parse(stamp, *r.StartedAt); err == nil {
-				up = age(time.Since(started))
+				up = duration.Age(time.Since(started))
 			}
 		}
 		if r.Generation != nil {
@@ -255,30 +256,4 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// age writes how long something is up: the largest unit, as on the screen.
-func age(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-// took writes how long something took: "850ms", "2.3s", "1m02s".
-func took(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }

@@ -73,7 +73,7 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	case len(left) > 0:
 		return fmt.Errorf("demo: left behind: %s; `bulkhead -p %s down -v --rmi local` removes it", strings.Join(left, ", "), p.Name)
 	}
-	v.printStep("down", "containers, networks, volumes and images removed in %s; nothing is left", took(time.Since(ended)))
+	v.printStep("down", "containers, networks, volumes and images removed in %s; nothing is left", container.Brief(time.Since(ended)))
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (t *tour) walk(ctx context.Context) error {
 		return fmt.Errorf("up: %w", err)
 	}
 	snap := s.e.Snapshot()
-	t.printStep("up", "%d services ready in %s, each in its own container; the gateway is at %s", len(snap.Services), took(snap.ReadyIn), t.home)
+	t.printStep("up", "%d services ready in %s, each in its own container; the gateway is at %s", len(snap.Services), container.Brief(snap.ReadyIn), t.home)
 	for _, part := range []func(context.Context) error{t.edit, t.kill} {
 		if err := part(ctx); err != nil {
 			return err
@@ -204,7 +204,7 @@ func (t *tour) until(ctx context.Context, what string, patience time.Duration, o
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
-			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s", what, took(patience)), err)
+			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s", what, container.Brief(patience)), err)
 		}
 	}
 }
