@@ -17,7 +17,7 @@ type action struct {
 	short string   // in the footer; "" keeps it out of there
 	help  string
 	group string
-	where paneID         // panes whose focus gives the keys this meaning
+	where paneID         // panes in which the keys mean this while they have the focus
 	rank  int            // footer: lower comes first, and stays longer when room is short; 0 is never shown
 	each  bool           // acts on a service: the palette offers it for every one
 	ok    func() bool    // whether it can do something now; nil: always

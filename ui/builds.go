@@ -117,7 +117,7 @@ func (p *buildsPane) line(b *engine.Build, chosen bool, w int) string {
 		cursor = ">"
 	}
 	text := fmt.Sprintf("%s%s %s  %s %-7s %5s  ", cursor, p.e.st.tone(t).s(sign), p.e.st.dim.s(b.Began.Local().Format("15:04:05")),
-		fit(strings.Join(b.Services, ","), 12), b.Kind, duration.Took(ended(b.Ended, p.e.now).Sub(b.Began)))
+		fit(strings.Join(b.Services, ","), 12), b.Kind, duration.Took(endOrNow(b.Ended, p.e.now).Sub(b.Began)))
 	switch {
 	case b.Canceled:
 		text += p.e.st.dim.s("superseded")
@@ -135,7 +135,7 @@ func (p *buildsPane) line(b *engine.Build, chosen bool, w int) string {
 	return row
 }
 
-func ended(t, now time.Time) time.Time {
+func endOrNow(t, now time.Time) time.Time {
 	if t.IsZero() {
 		return now
 	}
@@ -238,5 +238,5 @@ func (p *buildsPane) stepLine(s engine.BuildStep, w int) string {
 	case !s.Began.IsZero():
 		sign, t, right = "⟳", toneBusy, duration.Took(p.e.now.Sub(s.Began))
 	}
-	return ends(" "+p.e.st.tone(t).s(sign)+" "+oneLine(s.Name), p.e.st.tone(t).s(right)+" ", w)
+	return justify(" "+p.e.st.tone(t).s(sign)+" "+oneLine(s.Name), p.e.st.tone(t).s(right)+" ", w)
 }

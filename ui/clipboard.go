@@ -35,7 +35,7 @@ type copiedMsg struct {
 	err    error // no way worked
 }
 
-// run carries out a command of another program. With an input it is given that; without one its output is read.
+// run carries out a command of another program. An input goes to its stdin; without one its output is read.
 type run func(ctx context.Context, environ []string, input, name string, args ...string) (string, error)
 
 func runCommand(ctx context.Context, environ []string, input, name string, args ...string) (string, error) {
@@ -100,7 +100,7 @@ func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd
 	})
 }
 
-// throughTmux copies inside of tmux, which takes OSC 52 from programs only when it is told to.
+// throughTmux copies inside of tmux, which takes OSC 52 from programs only when its set-clipboard says so.
 func (msg *copiedMsg) throughTmux(ctx context.Context, environ []string, run run, text string) {
 	setting, err := run(ctx, environ, "", "tmux", "show", "-gv", "set-clipboard")
 	switch {

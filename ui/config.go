@@ -20,7 +20,7 @@ import (
 
 // Config is what a person may set about the screen, in a file of their own. The zero value is the default.
 type Config struct {
-	// Keys gives actions other keys than their own, by the action's name as `bulkhead keys` prints it. An empty list
+	// Keys binds actions to other keys than their own, by the action's name as `bulkhead keys` prints it. An empty list
 	// leaves the action to the palette.
 	Keys       map[string][]string `yaml:"keys"`
 	Theme      string              `yaml:"theme"`
@@ -210,7 +210,7 @@ func newKeymap(c Config, actions []action) (*keymap, error) {
 					if _, set := c.Keys[at]; !set {
 						at = other.name
 					}
-					return nil, &settingError{at, fmt.Sprintf("keys: %q is both %s and %s; give one of them another key", k, other.name, a.name)}
+					return nil, &settingError{at, fmt.Sprintf("keys: %q is both %s and %s; bind one of them to another key", k, other.name, a.name)}
 				}
 			}
 			km.byKey[k] = append(km.byKey[k], i)

@@ -26,13 +26,13 @@ func (d *detail) render(r rect) []string {
 		}
 	}
 	section := func(title, hint string) {
-		rows = append(rows, "", d.e.st.title.s(ends(" "+title, hint, r.w)))
+		rows = append(rows, "", d.e.st.title.s(justify(" "+title, hint, r.w)))
 	}
 	gen := ""
 	if s.Generation > 0 {
 		gen = fmt.Sprintf("  gen %d", s.Generation)
 	}
-	rows = append(rows, ends(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen), d.e.st.dim.s("["+d.e.keyOf("inspect")+"] inspect "), r.w))
+	rows = append(rows, justify(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen), d.e.st.dim.s("["+d.e.keyOf("inspect")+"] inspect "), r.w))
 	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
 	add("state", d.e.st.tone(t).s(sign+" "+stateText(s))+d.e.st.dim.s(sinceText(s, clock(s.Since), d.e.now)))
 	if s.ReadyBy != "" {

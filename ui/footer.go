@@ -35,7 +35,7 @@ func (f *footer) render(w int) string {
 			continue
 		}
 		if f.e.keys.find(a.keys[0], f.e.focus) != a {
-			continue // the focused pane gives the key another meaning, or it can do nothing now
+			continue // the key means something else in the focused pane, or it can do nothing now
 		}
 		label := a.short
 		if a.label != nil {

@@ -65,7 +65,7 @@ func (h *header) render(w int) string {
 		parts = parts[:len(parts)-1]
 		line = strings.Join(parts, "   ")
 	}
-	return ends(line, clock, w)
+	return justify(line, clock, w)
 }
 
 // counts says how many services are in which kind of state.

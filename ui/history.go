@@ -75,7 +75,7 @@ func (d *detail) sideHistory(s *engine.Service, section func(title, hint string)
 	section("LAST CHANGES", "vs median ")
 	for i := len(s.Changes) - 1; i >= 0 && i >= len(s.Changes)-6; i-- {
 		c := &s.Changes[i]
-		head := fmt.Sprintf("   %s %-12s %6s ", d.e.st.dim.s(c.Began.Local().Format("15:04")), c.Action, duration.Took(ended(c.Ended, d.e.now).Sub(c.Began)))
+		head := fmt.Sprintf("   %s %-12s %6s ", d.e.st.dim.s(c.Began.Local().Format("15:04")), c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)))
 		switch {
 		case c.Err != "":
 			add(head + d.e.st.bad.s("FAIL"))
@@ -145,7 +145,7 @@ func (d *detail) inspectChanges(s *engine.Service, head func(string), add func(s
 		} else if c.Ended.IsZero() {
 			result = d.e.st.busy.s("running")
 		}
-		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", d.e.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, duration.Took(ended(c.Ended, d.e.now).Sub(c.Began)), result, d.e.st.dim.s(c.Cause)))
+		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", d.e.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)), result, d.e.st.dim.s(c.Cause)))
 		if rule := d.ruleText(s, &c); rule != "" {
 			add("           " + d.e.st.dim.s("rule "+rule))
 		}

@@ -41,8 +41,8 @@ type rect struct{ x, y, w, h int }
 func (r rect) empty() bool            { return r.w <= 0 || r.h <= 0 }
 func (r rect) contains(x, y int) bool { return x >= r.x && x < r.x+r.w && y >= r.y && y < r.y+r.h }
 
-// wish is what layout needs to know of the content.
-type wish struct {
+// layoutInput is what layout needs to know of the content.
+type layoutInput struct {
 	rows    int    // service and replica rows
 	lanes   int    // services on the timeline
 	banners int    // lines that want to stand above the footer
@@ -76,7 +76,7 @@ const (
 )
 
 // layout places everything on w by h cells. It is pure, and holds for any size.
-func layout(w, h int, in wish) frame {
+func layout(w, h int, in layoutInput) frame {
 	f := frame{w: max(w, 0), h: max(h, 0)}
 	if f.w == 0 || f.h == 0 {
 		return f
@@ -120,7 +120,7 @@ func (f *frame) single(body rect, focus paneID) {
 }
 
 // stack puts services above the other panes.
-func (f *frame) stack(body rect, in wish) {
+func (f *frame) stack(body rect, in layoutInput) {
 	rows := min(in.rows+1, max(body.h*9/20, 4))
 	f.services = rect{y: body.y, w: body.w, h: rows}
 	y, left := body.y+rows, body.h-rows
@@ -137,7 +137,7 @@ func (f *frame) stack(body rect, in wish) {
 }
 
 // columns is the wide screen: services, main and detail side by side, time below.
-func (f *frame) columns(body rect, in wish) {
+func (f *frame) columns(body rect, in layoutInput) {
 	f.wide, f.strip = true, true
 	events := min(max(body.h/7, 4), 10)
 	lanes := min(in.lanes, max(body.h/4, 3))

@@ -66,15 +66,15 @@ func (f *logFilter) reopen() tea.Cmd {
 	gen, want, store := f.gen, f.want, f.store
 	f.shown = gen
 	if lines <= aside {
-		f.take(store.View(want))
+		f.show(store.View(want))
 		return nil
 	}
 	f.opening = true
 	return f.e.jobs.do("look through the logs", func(context.Context) tea.Msg { return viewMsg{gen: gen, view: store.View(want)} })
 }
 
-// take shows a view of what is wanted.
-func (f *logFilter) take(v *logs.View) {
+// show shows a view of what is wanted.
+func (f *logFilter) show(v *logs.View) {
 	f.have, f.opening = f.want, false
 	f.adopt(v)
 }

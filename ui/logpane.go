@@ -79,7 +79,7 @@ func (p *logPane) receive(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case viewMsg:
 		if msg.gen == p.filter.gen {
-			p.filter.take(msg.view)
+			p.filter.show(msg.view)
 		}
 		return nil, true
 	case olderMsg:
@@ -324,7 +324,7 @@ func (p *logPane) rows(w, h, name int) []string {
 			break
 		}
 	}
-	return win.see(rows, seen, h)
+	return win.keepShown(rows, seen, h)
 }
 
 // lead is what stands before the text of a line's first row.

@@ -255,7 +255,7 @@ func (f *lineFormat) highlight(text string) string {
 	}
 	var b strings.Builder
 	var pen logs.Pen
-	match := string(of(f.e.st.matchStyle))
+	match := string(paintOf(f.e.st.matchStyle))
 	at, inside := 0, false // of the plain text
 	for text != "" {
 		if text[0] == 0x1b {

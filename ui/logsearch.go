@@ -288,7 +288,7 @@ func (s *logSearch) cancel() { s.box.open = false }
 func (s *logSearch) key(k tea.KeyPressMsg) tea.Cmd {
 	e := s.box.key(k)
 	enter := k.String() == "enter"
-	cmd := s.take(e)
+	cmd := s.applyEdit(e)
 	if enter {
 		return tea.Batch(cmd, s.match(false)())
 	}
@@ -297,15 +297,15 @@ func (s *logSearch) key(k tea.KeyPressMsg) tea.Cmd {
 
 func (s *logSearch) paste(text string) tea.Cmd {
 	s.box.input.insert(oneLine(text))
-	return s.take(editTyped)
+	return s.applyEdit(editTyped)
 }
 
 func (s *logSearch) cursor(r rect) (x, y int, ok bool) {
 	return r.x + s.box.x, r.y + r.h - 1, s.box.open && r.h > 2
 }
 
-// take takes up what became of the query in the search box.
-func (s *logSearch) take(e edit) tea.Cmd {
+// applyEdit takes up what became of the query in the search box.
+func (s *logSearch) applyEdit(e edit) tea.Cmd {
 	box := &s.box
 	switch e {
 	case editTyped:

@@ -321,8 +321,8 @@ func (p *logWindow) dragStep() {
 	}
 }
 
-// see takes the rows that fit into h out of those that were drawn, and keeps which lines they are of.
-func (p *logWindow) see(rows []string, seen []shownRow, h int) []string {
+// keepShown takes the rows that fit into h out of those that were drawn, and keeps which lines they are of.
+func (p *logWindow) keepShown(rows []string, seen []shownRow, h int) []string {
 	switch {
 	case p.follow && len(rows) > h:
 		rows, seen = rows[len(rows)-h:], seen[len(seen)-h:]

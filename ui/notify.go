@@ -128,7 +128,7 @@ func (n *notifier) progress() *tea.ProgressBar {
 	return nil
 }
 
-// showsProgress says whether the terminal may be told. Some that do not know the sequence take it for a notification.
+// showsProgress says whether the terminal shows progress. Some that do not know the sequence take it for a notification.
 func (n *notifier) showsProgress() bool {
 	switch n.e.opts.Config.Progress {
 	case "on":

@@ -25,7 +25,7 @@ func (o *overview) render(r rect) []string {
 		if len(lines) == 0 || len(rows)+3 > r.h {
 			return
 		}
-		rows = append(rows, "", o.e.st.title.s(ends(" "+title, hint, r.w)))
+		rows = append(rows, "", o.e.st.title.s(justify(" "+title, hint, r.w)))
 		rows = append(rows, lines...)
 	}
 	section("LAST SAVE -> READY", "", o.lastChanges(r.w))
@@ -68,7 +68,7 @@ func (o *overview) lastChanges(w int) []string {
 			out = append(out, head+o.e.st.badge.s("STALE")+" "+o.e.st.warn.s(plural(len(s.Stale), "file")+" newer than what runs"))
 		case c == nil:
 		default:
-			text := fmt.Sprintf("%-12s %6s  ", c.Action, duration.Took(ended(c.Ended, o.e.now).Sub(c.Began)))
+			text := fmt.Sprintf("%-12s %6s  ", c.Action, duration.Took(endOrNow(c.Ended, o.e.now).Sub(c.Began)))
 			if c.Err != "" {
 				text = o.e.st.bad.s(fmt.Sprintf("%-12s failed  ", c.Action))
 			} else if c.Ended.IsZero() {

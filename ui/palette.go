@@ -143,9 +143,9 @@ func (p *palette) render(w, h int) []string {
 	p.cx = min(4+p.input.cursorCell(), max(w-1, 0))
 	for i := p.top; i < min(p.top+n, len(p.shown)); i++ {
 		c := &p.shown[i]
-		row := ends("   "+c.label, p.e.st.dim.s(c.key)+" ", inner)
+		row := justify("   "+c.label, p.e.st.dim.s(c.key)+" ", inner)
 		if i == p.at {
-			row = p.e.st.selected.over(ends(" > "+c.label, c.key+" ", inner))
+			row = p.e.st.selected.over(justify(" > "+c.label, c.key+" ", inner))
 		}
 		rows = append(rows, row)
 	}

@@ -127,7 +127,7 @@ func FuzzLayout(f *testing.F) {
 	f.Add(200, 50, 7, 2, uint8(2), false)
 	f.Fuzz(func(t *testing.T, w, h, rows, banners int, focus uint8, zoom bool) {
 		w, h, rows, banners = w%400, h%200, abs(rows%100), abs(banners%6)
-		in := wish{rows: rows, lanes: rows, banners: banners, focus: paneIDs()[focus%5], zoom: zoom}
+		in := layoutInput{rows: rows, lanes: rows, banners: banners, focus: paneIDs()[focus%5], zoom: zoom}
 		if err := checkFrame(layout(w, h, in)); err != nil {
 			t.Errorf("layout(%d, %d, %+v): %v", w, h, in, err)
 		}

@@ -193,7 +193,7 @@ func BenchmarkSearchAMillionLines(b *testing.B) {
 
 func TestMatchesAreShownAcrossColours(t *testing.T) {
 	st := newStyles("dark", true)
-	on := string(of(st.matchStyle))
+	on := string(paintOf(st.matchStyle))
 	for text, want := range map[string]string{
 		"an order here":                       "an \x1b[m" + on + "order\x1b[m here",
 		"\x1b[31man ord\x1b[32mer here\x1b[m": "\x1b[31man \x1b[m" + on + "order\x1b[m\x1b[0;32m here\x1b[m",

@@ -153,5 +153,5 @@ func (s *searchBox) line(st *styles, note string, w int) string {
 	if width(head)+width(hint) > w {
 		hint = "" // what is found is worth more
 	}
-	return ends(head, hint, w)
+	return justify(head, hint, w)
 }

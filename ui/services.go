@@ -222,7 +222,7 @@ const (
 	leastTxt = 13
 )
 
-// fitColumns gives the widths for w cells. Columns leave in the order MEM, CPU, RST, PORT, UP.
+// fitColumns returns the widths of columns that fit into w cells. Columns leave in the order MEM, CPU, RST, PORT, UP.
 func fitColumns(w int, name int) columns {
 	c := columns{name: min(max(name, 7), 24), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 4, port: 6}
 	total := func() int {
@@ -266,7 +266,7 @@ func (p *servicesPane) render(r rect) []string {
 	p.window()
 	key := servicesCache{
 		seq: p.e.snap.Seq, second: p.e.now.Unix(), sel: p.sel.target, r: r, top: p.top, focus: p.e.focus == paneServices,
-		marks: markHash(p.sel.marked), muted: markHash(p.muted), expanded: len(p.expanded), order: p.order,
+		marks: namesHash(p.sel.marked), muted: namesHash(p.muted), expanded: len(p.expanded), order: p.order,
 	}
 	old := p.cache
 	old.rows = nil
@@ -283,8 +283,8 @@ func (a servicesCache) same(b servicesCache) bool {
 		a.marks == b.marks && a.muted == b.muted && a.expanded == b.expanded && a.order == b.order
 }
 
-// markHash tells sets of names apart.
-func markHash(names map[string]bool) int {
+// namesHash tells sets of names apart.
+func namesHash(names map[string]bool) int {
 	n := 0
 	for name := range names {
 		n += hue(name, 1<<30) + 1

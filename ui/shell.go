@@ -126,7 +126,7 @@ func (o *shellOpener) open() tea.Cmd {
 	})
 }
 
-// handOver lends the terminal to the shell that was found, unless the person has given it up.
+// handOver lends the terminal to the shell that was found, unless the person has canceled it.
 func (o *shellOpener) handOver(msg shellMsg) tea.Cmd {
 	if o.e.over != msg.over {
 		return nil

@@ -11,7 +11,7 @@ import (
 type paint string
 
 // of makes a paint of a lipgloss style.
-func of(s lipgloss.Style) paint {
+func paintOf(s lipgloss.Style) paint {
 	open, _, found := strings.Cut(s.Render("x"), "x")
 	if !found {
 		return ""
@@ -75,7 +75,7 @@ func hexes(values ...string) []color.Color {
 	return out
 }
 
-// coloursOf gives a theme's colours for a dark or a light background. Those of dark and light have a contrast of at least 4.5 to 1 on
+// coloursOf returns a theme's colours for a dark or a light background. Those of dark and light have a contrast of at least 4.5 to 1 on
 // backgrounds up to #262626 and down to #f4f1e8, those of contrast of 7 to 1 on black and white.
 func coloursOf(theme string, dark bool) colours {
 	c := lipgloss.Color
@@ -119,28 +119,28 @@ func newStyles(theme string, dark bool) styles {
 	}
 	busy, good := fg(c.busy), fg(c.good)
 	s := styles{
-		dim:  of(dim),
-		bold: of(n().Bold(true)),
-		good: of(good),
-		busy: of(busy),
-		bad:  of(fg(c.bad).Bold(true)),
-		off:  of(dim),
+		dim:  paintOf(dim),
+		bold: paintOf(n().Bold(true)),
+		good: paintOf(good),
+		busy: paintOf(busy),
+		bad:  paintOf(fg(c.bad).Bold(true)),
+		off:  paintOf(dim),
 
-		title:       of(dim),
-		titleFocus:  of(busy.Bold(true)),
-		line:        of(fg(c.line)),
-		selected:    of(n().Reverse(true)),
-		selectedDim: of(n().Bold(true)),
-		key:         of(n().Bold(true)),
-		keyHint:     of(dim),
-		warn:        of(fg(c.warn).Bold(c.strong)),
-		fail:        of(fg(c.bad).Bold(c.strong)),
-		badge:       of(n().Reverse(true).Bold(true)),
+		title:       paintOf(dim),
+		titleFocus:  paintOf(busy.Bold(true)),
+		line:        paintOf(fg(c.line)),
+		selected:    paintOf(n().Reverse(true)),
+		selectedDim: paintOf(n().Bold(true)),
+		key:         paintOf(n().Bold(true)),
+		keyHint:     paintOf(dim),
+		warn:        paintOf(fg(c.warn).Bold(c.strong)),
+		fail:        paintOf(fg(c.bad).Bold(c.strong)),
+		badge:       paintOf(n().Reverse(true).Bold(true)),
 
 		matchStyle: n().Reverse(true).Bold(true),
 	}
 	for _, x := range c.names {
-		s.names = append(s.names, of(fg(x).Bold(c.strong)))
+		s.names = append(s.names, paintOf(fg(x).Bold(c.strong)))
 	}
 	if len(s.names) == 0 {
 		s.names = []paint{s.plain}

@@ -47,7 +47,7 @@ func width(s string) int {
 
 const blanks = "                                                                                                    "
 
-// spaces gives n blanks.
+// spaces returns n blanks.
 func spaces(n int) string {
 	if n <= 0 {
 		return ""
@@ -58,7 +58,7 @@ func spaces(n int) string {
 	return strings.Repeat(" ", n)
 }
 
-// cut shortens s to w cells; what is cut off is told by a dot row at the end.
+// cut shortens s to w cells; where something is cut off it ends in an ellipsis.
 func cut(s string, w int) string {
 	if w <= 0 {
 		return ""
@@ -102,8 +102,8 @@ func right(s string, w int) string {
 	return fit(s, w)
 }
 
-// ends puts l at the left and r at the right of w cells; l gives way.
-func ends(l, r string, w int) string {
+// justify puts l at the left and r at the right of w cells; l is cut where there is no room for both.
+func justify(l, r string, w int) string {
 	rw := width(r)
 	if rw+1 >= w {
 		return fit(l, w)
