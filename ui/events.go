@@ -118,6 +118,8 @@ func pathsText(paths []string) string {
 // recordText says in a few words what a record is about; its cause stands elsewhere.
 func recordText(r engine.Record) string {
 	switch {
+	case r.Ledger != nil:
+		return ledgerLine(r.Ledger)
 	case r.What != "":
 		return oneLine(r.What)
 	case r.Text != "": // of what concerns no service, it is all there is
@@ -136,10 +138,6 @@ func recordText(r engine.Record) string {
 			text += ", " + r.Health.String()
 		}
 		return text
-	case "ledger":
-		if r.Ledger != nil {
-			return ledgerLine(r.Ledger)
-		}
 	}
 	text := r.Kind
 	if r.Action != "" {
