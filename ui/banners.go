@@ -128,7 +128,7 @@ func changeText(k project.ChangeKind) string {
 	return "changed"
 }
 
-// failure shows the selected service's trouble, else of the first that is broken, else of a build that is.
+// failure shows what is wrong with the selected service, else of the first that is broken, else of a build that is.
 func (b *banners) failure(add func(paint, string, string)) {
 	broken := func(s *engine.Service) bool {
 		return s.State == engine.StateBroken && s.Err != "" || s.Last != nil && !s.Last.Ended.IsZero() && s.Last.Err != ""

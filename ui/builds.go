@@ -60,7 +60,7 @@ func (p *buildsPane) move(n int) {
 	if i < 0 {
 		return
 	}
-	i = min(max(i-n, 0), len(builds)-1) // the newest stands on top
+	i = min(max(i-n, 0), len(builds)-1) // the newest is on top
 	p.chosenID, p.up = builds[i].ID, 0
 }
 

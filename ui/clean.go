@@ -9,7 +9,7 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// cleanBackend is a Backend none of whose texts can command the terminal. The screen has no other source of foreign text but the log
+// cleanBackend is a Backend whose texts have no control sequences for the terminal. The screen has no other source of foreign text but the log
 // lines, which the log pane cleans as it draws them.
 type cleanBackend struct {
 	Backend

@@ -55,9 +55,9 @@ func runCommand(ctx context.Context, environ []string, input, name string, args 
 // clipboard copies text to where the person can paste it.
 type clipboard struct{ e *env }
 
-// copy copies a text by every way there is, aside, and says which it took; gather returns the text and what it is ("copied 3
+// copy copies a text by every way there is, in the background, and says which it took; gather returns the text and what it is ("copied 3
 // lines"). The ways: OSC 52 through the terminal, which may be on another
-// machine; the command of this one's desktop; and for lines a file, since neither of the first two tells whether it worked.
+// machine; the command of this one's desktop; and for lines a file, since neither of the first two says whether it worked.
 func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd {
 	environ, run := c.e.opts.Environ, c.e.opts.run
 	return c.e.jobs.do("copy", func(ctx context.Context) tea.Msg {
@@ -131,7 +131,7 @@ func clipboardCommands(env func(string) string) [][]string {
 		out = append(out, []string{"xclip", "-selection", "clipboard"}, []string{"xsel", "--clipboard", "--input"})
 	}
 	if env("SSH_CONNECTION") != "" {
-		return out // what follows is the clipboard of the machine that nobody sits at
+		return out // what follows is the clipboard of the remote machine, which nobody sits at
 	}
 	switch {
 	case runtime.GOOS == "darwin":

@@ -101,7 +101,7 @@ type settingError struct{ name, text string }
 
 func (e *settingError) Error() string { return e.text }
 
-// lineOf is the line on which a key stands, 0 when it is not found.
+// lineOf is the line that a key is on, 0 when it is not found.
 func lineOf(file []byte, key string) int {
 	for i, l := range strings.Split(string(file), "\n") {
 		if name, _, ok := strings.Cut(strings.TrimSpace(l), ":"); ok && strings.Trim(name, `"'`) == key {

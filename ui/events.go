@@ -115,7 +115,7 @@ func pathsText(paths []string) string {
 	return fmt.Sprintf("%s and %d more", baseName(paths[0]), len(paths)-1)
 }
 
-// recordText says in a few words what a record is about; its cause stands elsewhere.
+// recordText says in a few words what a record is about; its cause is shown elsewhere.
 func recordText(r engine.Record) string {
 	switch {
 	case r.Ledger != nil:
@@ -158,7 +158,7 @@ func recordText(r engine.Record) string {
 // shownCause is how long the line about a likely cause stays.
 const shownCause = 30 * time.Second
 
-// causeLine tells of the latest trouble that has a likely cause, while it is fresh and lasts: "gateway unhealthy 2.3 s after orders was
+// causeLine is about the latest failure that has a likely cause, while it is fresh and lasts: "gateway unhealthy 2.3 s after orders was
 // killed". Who needs whom is left out where it does not fit into w cells.
 func causeLine(snap snapshot, now time.Time, w int) string {
 	for _, r := range slices.Backward(snap.Records) {

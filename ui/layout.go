@@ -50,7 +50,7 @@ type layoutInput struct {
 	zoom    bool   // it has the screen for itself
 }
 
-// frame is where everything stands. Rectangles of what is not shown are empty; no two overlap and all lie within the
+// frame is where everything is. Rectangles of what is not shown are empty; no two overlap and all lie within the
 // terminal.
 type frame struct {
 	w, h                   int

@@ -26,7 +26,7 @@ type logFilter struct {
 	want    logs.Filter // what is to be shown
 	gen     int         // of want
 	shown   int         // gen of the view
-	opening bool        // the view that is wanted is being made aside
+	opening bool        // the view that is wanted is being made in the background
 
 	solo   bool // only the selected service
 	mutes  *mutes
@@ -39,23 +39,23 @@ type logFilter struct {
 	invert bool           // only those that do not
 }
 
-// viewMsg is a view that was made aside.
+// viewMsg is a view that was made in the background.
 type viewMsg struct {
 	gen  int
 	view *logs.View
 }
 
-// aside is how many lines a store may hold for its view to be made on the spot.
-const aside = 20_000
+// inlineView is how many lines a store may hold for its view to be made in the event loop.
+const inlineView = 20_000
 
-// reopen makes the view that is wanted, aside when that may take longer than a frame.
+// reopen makes the view that is wanted, in the background when that may take longer than a frame.
 func (f *logFilter) reopen() tea.Cmd {
 	if f.gen == f.shown {
 		return nil
 	}
 	lines := f.bound()
 	if h := &f.have; h.Services != nil || len(h.Mute) > 0 || narrows(h) {
-		lines = aside + 1
+		lines = inlineView + 1
 		if st := f.store.Stats(); len(st) < 200 {
 			lines = 0
 			for _, s := range st {
@@ -65,7 +65,7 @@ func (f *logFilter) reopen() tea.Cmd {
 	}
 	gen, want, store := f.gen, f.want, f.store
 	f.shown = gen
-	if lines <= aside {
+	if lines <= inlineView {
 		f.show(store.View(want))
 		return nil
 	}

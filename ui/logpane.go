@@ -61,7 +61,7 @@ func (p *logPane) scroll(n int) tea.Cmd { p.win.scroll(n); return p.older.look()
 
 func (p *logPane) click(_, y int) { p.win.grab(y) }
 
-// settle brings the pane in line with the selection, the marks and the search.
+// settle shows the lines that the selection, the marks and the search ask for.
 func (p *logPane) settle() tea.Cmd {
 	switch {
 	case p.sel.marking():
@@ -74,7 +74,7 @@ func (p *logPane) settle() tea.Cmd {
 	return tea.Batch(p.filter.reopen(), p.search.recount(), p.older.look())
 }
 
-// receive takes in what was looked up aside.
+// receive takes in what was looked up in the background.
 func (p *logPane) receive(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case viewMsg:
@@ -236,7 +236,7 @@ func (p *logPane) render(r rect) []string {
 	p.format.layout(r.w-lead, name)
 	out := p.rows(r.w, body, name)
 	if first, _ := p.win.view.Bounds(); !p.win.follow && len(out) < body && (p.win.top.ord > first || p.win.skip > 0) {
-		p.win.setTop(p.win.lastTop()) // lines went away below: the last one stands at the bottom again
+		p.win.setTop(p.win.lastTop()) // lines went away below: the last one is at the bottom again
 		out = p.rows(r.w, body, name)
 	}
 	if len(out) == 0 {
@@ -327,7 +327,7 @@ func (p *logPane) rows(w, h, name int) []string {
 	return win.keepShown(rows, seen, h)
 }
 
-// lead is what stands before the text of a line's first row.
+// lead is what comes before the text of a line's first row.
 func (p *logPane) lead(l *logs.Line, before time.Time, w, name int, cursor, inRange bool) string {
 	st := &p.e.st
 	gutter := " "

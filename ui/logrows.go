@@ -150,7 +150,7 @@ func (f *lineFormat) formatLine(l *logs.Line, open bool) []string {
 	return append(carryStyles(rows), below...)
 }
 
-// laidOut is what stands below the head of an open line, nil for a line that is not structured. Nothing is cut off to the right.
+// laidOut is what is shown below the head of an open line, nil for a line that is not structured. Nothing is cut off to the right.
 func (f *lineFormat) laidOut(raw []byte, w int) []string {
 	rows, ok := logs.Pretty(raw)
 	if !ok {
@@ -215,7 +215,7 @@ func carryStyles(rows []string) []string {
 	return rows
 }
 
-// nextSGR finds the first sequence in a clean text, and what stands behind it.
+// nextSGR finds the first sequence in a clean text, and what comes after it.
 func nextSGR(text string) (sgr, after string, ok bool) {
 	at := strings.IndexByte(text, 0x1b)
 	if at < 0 {

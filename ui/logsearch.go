@@ -19,7 +19,7 @@ type logSearch struct {
 	filter *logFilter
 	win    *logWindow
 	format *lineFormat
-	settle func() tea.Cmd // brings the pane in line
+	settle func() tea.Cmd // has the pane go by the search
 	box    searchBox
 
 	re      *regexp.Regexp
@@ -123,7 +123,7 @@ func (s *logSearch) error(forward bool) func() tea.Cmd {
 	}
 }
 
-// find searches aside, in a fork of the view: a store may hold millions of lines. Another search ends it.
+// find searches in the background, in a fork of the view: a store may hold millions of lines. Another search ends it.
 func (s *logSearch) find(what string, forward bool, look func(context.Context, *logs.View, int64, bool) (int64, bool)) tea.Cmd {
 	s.endFind()
 	s.finding++
@@ -194,7 +194,7 @@ func (s *logSearch) recount() tea.Cmd {
 	key := countKey{query: s.query, gen: s.filter.gen, changed: s.store.Changed()}
 	same := s.re != nil && s.countingFor.query == key.query && s.countingFor.gen == key.gen
 	if !same {
-		s.endCount() // whoever counts for another search has come to its end
+		s.endCount() // a count for another search is of no use any more
 		s.counter = nil
 	}
 	if s.re == nil || s.counting || same && s.counted && key == s.countedFor {

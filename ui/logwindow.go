@@ -34,7 +34,7 @@ type logWindow struct {
 	ranged bool
 	from   anchor // other end of the range
 	drag   drag
-	seen   []shownRow // what stands in each row of the window
+	seen   []shownRow // what each row of the window shows
 	h      int
 }
 
@@ -178,7 +178,7 @@ func (p *logWindow) scroll(n int) {
 	p.setTop(ord, max(skip, 0))
 }
 
-// lastTop is the furthest that the window goes down: the last row stands at its bottom.
+// lastTop is the furthest that the window goes down: the last row is at its bottom.
 func (p *logWindow) lastTop() (int64, int) { return p.topFor(p.lastOrd()) }
 
 func (p *logWindow) lastOrd() int64 {

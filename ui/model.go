@@ -178,7 +178,7 @@ func (m *Model) tick() tea.Cmd {
 	return tea.Batch(cmd, m.rest.tick(), m.rest.attend(m.svc.onScreen()))
 }
 
-// settle brings the parts in line with the selection.
+// settle has the panes go by the selection as it is now.
 func (m *Model) settle() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, p := range m.panes {

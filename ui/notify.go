@@ -16,7 +16,7 @@ import (
 // notifier shows the project outside of the screen: a bell or a desktop notification, the window's title, the task bar.
 type notifier struct{ e *env }
 
-// alarm rings when something broke since before and nobody looks.
+// alarm rings when something broke since the snapshot before while the terminal has no focus.
 func (n *notifier) alarm(before *engine.Snapshot, blurred bool) tea.Cmd {
 	if n.e.opts.Config.Notify == "none" || !blurred || len(before.Records) == 0 {
 		return nil
@@ -141,7 +141,7 @@ func (n *notifier) showsProgress() bool {
 		slices.Contains([]string{"ghostty", "WezTerm", "iTerm.app"}, envOf(env, "TERM_PROGRAM")) || strings.Contains(envOf(env, "TERM"), "ghostty"))
 }
 
-// firstRun says whether nobody has seen the screen on this machine yet, and notes that somebody has now.
+// firstRun says whether the screen is shown for the first time on this machine, and notes that it was.
 func firstRun(dir string) bool {
 	if dir == "" || os.MkdirAll(dir, 0o700) != nil {
 		return false // where nothing can be kept the hint would come every time
@@ -153,7 +153,7 @@ func firstRun(dir string) bool {
 	return f.Close() == nil
 }
 
-// hint tells newcomers the few keys that lead to all others; it stays until the next key.
+// hint shows newcomers the few keys that lead to all others; it stays until the next key.
 func (e *env) hint() {
 	var parts []string
 	for _, h := range [][2]string{{"line-down", "selects"}, {"search", "searches logs"}, {"kill", "kills"}, {"up", "brings back"}, {"help", "shows all keys"}} {

@@ -49,7 +49,7 @@ func tickerOf(p *tea.Program) *time.Ticker {
 	return *(**time.Ticker)(unsafe.Pointer(f.UnsafeAddr()))
 }
 
-// keepPace slows drawing down while nothing moves or nobody looks, and takes it up again.
+// keepPace slows drawing down while nothing moves or the terminal has no focus.
 func (m *Model) keepPace(msg tea.Msg) {
 	if _, back := msg.(returnedMsg); back {
 		m.pacer.forget()

@@ -24,7 +24,7 @@ type pane interface {
 	back() bool
 }
 
-// A settler is brought in line with what a key or a click changed elsewhere, such as the selection.
+// A settler goes by what a key or a click may have changed elsewhere, such as the selection.
 type settler interface{ settle() tea.Cmd }
 
 // A dragger follows the pointer while its button is down.
@@ -47,7 +47,7 @@ type typer interface {
 	paste(text string) tea.Cmd
 	// cancel ends the typing.
 	cancel()
-	// cursor is where the terminal's cursor stands in a pane of the size r; ok is false for none.
+	// cursor is where the terminal's cursor is in a pane of the size r; ok is false for none.
 	cursor(r rect) (x, y int, ok bool)
 }
 
@@ -60,7 +60,7 @@ type overlay interface {
 	key(k tea.KeyPressMsg) (cmd tea.Cmd, closed bool)
 	// render draws it for a screen of w by h; the rows are all of one width.
 	render(w, h int) []string
-	// cursor is where the terminal's cursor stands in what render drew last, ok false for none.
+	// cursor is where the terminal's cursor is in what render drew last, ok false for none.
 	cursor() (x, y int, ok bool)
 }
 

@@ -8,9 +8,9 @@ import (
 	"bulkhead/engine"
 )
 
-// Where keys, pasted text and the mouse go.
+// Routing of keys, pasted text and the mouse.
 
-// keyPress routes a key to who it belongs to: the overlay, whoever has text typed, or the focused pane's or the screen's action.
+// keyPress routes a key: to the overlay, to what text is typed in, or to the focused pane's or the screen's action.
 func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 	e, key := m.e, k.String()
 	switch {
@@ -63,7 +63,7 @@ func (m *Model) interrupt(stop func() tea.Cmd) tea.Cmd {
 	return stop()
 }
 
-// paste goes to whoever takes text.
+// paste routes pasted text to what text is typed in.
 func (m *Model) paste(text string) tea.Cmd {
 	if m.e.over != nil {
 		if p, ok := m.e.over.(paster); ok {
@@ -138,7 +138,7 @@ func (m *Model) release() {
 	}
 }
 
-// back undoes what stands out: first in the focused pane, then marks, the single service and the zoom. What is muted stays so: it has
+// back undoes one thing: first in the focused pane, then marks, the single service and the zoom. What is muted stays so: it has
 // a key of its own.
 func (m *Model) back() tea.Cmd {
 	switch {

@@ -19,7 +19,7 @@ type searchBox struct {
 	fault string // why what is typed is no regular expression
 	x     int    // of the cursor, set while drawing
 
-	history []string // searches of before, the latest last
+	history []string // earlier searches, the latest last
 	back    int      // how far up the history the box is; 0 is what was typed
 	draft   string   // what was typed before going up
 }
@@ -36,8 +36,8 @@ func (s *searchBox) start(query string, re *regexp.Regexp) {
 	s.input.set("")
 }
 
-// compileSearch reads a query: a regular expression, without regard to case as long as it asks for no capital. What is none, as it
-// happens on the way to one, is looked for as it stands; fault then says why.
+// compileSearch reads a query: a regular expression, ignoring case unless it has a capital letter. What is not one yet, while it
+// is typed, is looked for literally; fault then says why.
 func compileSearch(q string) (re *regexp.Regexp, fault string) {
 	if q == "" {
 		return nil, ""
@@ -57,7 +57,7 @@ func compileSearch(q string) (re *regexp.Regexp, fault string) {
 	return regexp.MustCompile(flags + regexp.QuoteMeta(q)), fault
 }
 
-// hasCapital says whether a query asks for an upper-case letter; the letter of a class such as \S is none.
+// hasCapital says whether a query asks for an upper-case letter; the letter of a class such as \S does not count.
 func hasCapital(q string) bool {
 	escaped := false
 	for _, r := range q {
@@ -74,9 +74,9 @@ type edit uint8
 
 const (
 	editNone  edit = iota
-	editTyped      // another query stands in the box
-	editDone       // the box is closed with the query that stands in it
-	editUndo       // the box is closed, and the search of before goes on
+	editTyped      // there is another query in the box
+	editDone       // the box is closed with the query that is in it
+	editUndo       // the box is closed, and the search before it goes on
 	editClear      // the box is closed, and there is no search any more
 )
 
@@ -131,7 +131,7 @@ func (s *searchBox) recall(back int) edit {
 	return editTyped
 }
 
-// query reads what stands in the box.
+// query reads what is in the box.
 func (s *searchBox) query() (string, *regexp.Regexp) {
 	q := s.input.value()
 	re, fault := compileSearch(q)
@@ -139,7 +139,7 @@ func (s *searchBox) query() (string, *regexp.Regexp) {
 	return q, re
 }
 
-// line draws the box with a note behind the query; where the cursor stands is kept in x.
+// line draws the box with a note behind the query; its cursor is at x then.
 func (s *searchBox) line(st *styles, note string, w int) string {
 	if s.fault != "" {
 		note = "    " + st.warn.s("as text: "+s.fault) + note

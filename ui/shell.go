@@ -64,7 +64,7 @@ type shellOpener struct {
 	lent   bool               // the terminal is the shell's, or on its way to it or back
 	cancel context.CancelFunc // ends the shell; valid while lent
 	after  tea.Cmd            // what is to be done once the terminal is back
-	ended  atomic.Bool        // the program has ended: the terminal is nobody's any more
+	ended  atomic.Bool        // the program has ended: nobody may touch the terminal any more
 }
 
 // terminalHolder is what a *tea.Program does with the terminal.
@@ -98,7 +98,7 @@ func (o *shellOpener) whenBack(cmd tea.Cmd) tea.Cmd {
 	return nil
 }
 
-// open looks for a shell in the selected service, aside, under a layer that keeps what is typed; handOver then goes into it.
+// open looks for a shell in the selected service in the background, under an overlay that keeps what is typed; handOver then goes into it.
 func (o *shellOpener) open() tea.Cmd {
 	t, tried := o.sel.target, o.e.opts.Config.shells()
 	ctx, cancel := context.WithTimeout(o.e.jobs.ctx, 10*time.Second)

@@ -90,7 +90,7 @@ var plainKeys = map[rune]string{
 	tea.KeyInsert: "\x1b[2~", tea.KeyPgUp: "\x1b[5~", tea.KeyPgDown: "\x1b[6~",
 }
 
-// lostShell lies over the panes when a shell ended that nobody left, as when its container was replaced: what is typed on was meant for
+// lostShell lies over the panes when a shell ended that the user did not leave, as when its container was replaced: what is typed on was meant for
 // it, and acts on nothing until esc.
 type lostShell struct {
 	noCursor

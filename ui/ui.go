@@ -163,7 +163,7 @@ type fatalMsg struct{ err error }
 // do makes a command of f.
 func (j *jobs) do(name string, f func(ctx context.Context) tea.Msg) tea.Cmd {
 	j.wg.Add(1)
-	// Bubble Tea drops a command that is returned after it decided to quit, so the count may not hang on its running:
+	// Bubble Tea drops a command that is returned after it decided to quit, so the count must not depend on its running:
 	// whichever comes first, its run or the end of ctx, claims it.
 	var once sync.Once
 	stop := context.AfterFunc(j.ctx, func() { once.Do(j.wg.Done) })

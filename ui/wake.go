@@ -69,7 +69,7 @@ func (r *rest) clockText() string {
 	return r.e.now.Local().Format("15:04:05")
 }
 
-// tick brings the clock, the uptimes and the readings on: once a second, less often at rest, and least while nobody looks.
+// tick brings the clock, the uptimes and the readings on: once a second, less often at rest, and least while the terminal has no focus.
 func (r *rest) tick() tea.Cmd {
 	wait := time.Second - time.Duration(r.e.opts.Now().Nanosecond())
 	switch {
