@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/hostcmd"
 )
 
 func TestReasonOfFailedWorkLeavesOutWhatWasDone(t *testing.T) {
 	for want, err := range map[string]error{
 		"Dockerfile:7: RUN go vet: exit code 1": &container.BuildError{Service: "api", File: "Dockerfile", Line: 7, Step: "RUN go vet", Err: errors.New("exit code 1")},
-		"main.go:3:2: undefined: x":             fmt.Errorf("save: %w", &PrepareError{Service: "api", Tail: []string{"# api", "main.go:3:2: undefined: x", "make: error"}, Err: errors.New("exit status 1")}),
+		"main.go:3:2: undefined: x":             fmt.Errorf("save: %w", &PrepareError{Service: "api", Err: &hostcmd.Error{Tail: []string{"# api", "main.go:3:2: undefined: x", "make: error"}, Place: "main.go:3:2: undefined: x", Err: errors.New("exit status 1")}}),
 		"exit status 1":                         &PrepareError{Service: "api", Err: errors.New("exit status 1")},
 		"no such host":                          errors.New("no such host\nmore"),
 	} {
