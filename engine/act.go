@@ -9,7 +9,8 @@ import (
 )
 
 // unit is a service for the steps of a lane, as it is now.
-func (e *Engine) unit(s *service) step.Service {
+func (l *lane) unit() step.Service {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	u := step.Service{Conf: s.conf}
@@ -20,17 +21,19 @@ func (e *Engine) unit(s *service) step.Service {
 }
 
 // stop stops a replica's container, and notes with the change how it ended.
-func (e *Engine) stop(ctx context.Context, s *service, h held, m step.Mode, cause string, k *change) error {
+func (l *lane) stop(ctx context.Context, h held, m step.Mode, cause string, k *change) error {
+	e := l.e
 	e.mu.Lock()
 	in := h.inst
 	e.mu.Unlock()
-	how, note, err := e.steps.Stop(ctx, e.unit(s), in, m, cause)
+	how, note, err := e.steps.Stop(ctx, l.unit(), in, m, cause)
 	k.stopped(how, note)
 	return err
 }
 
 // swap puts a new container in the place of one that is there. The old one is cleared away later.
-func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec CreateSpec, m step.Mode, cause string, k *change) error {
+func (l *lane) swap(ctx context.Context, old Instance, spec CreateSpec, m step.Mode, cause string, k *change) error {
+	e, s := l.e, l.s
 	how, note, err := e.steps.Swap(ctx, step.Service{Conf: s.conf, Image: spec.Image}, old, spec, m, cause, k)
 	k.stopped(how, note)
 	if err != nil {
@@ -50,25 +53,28 @@ func (e *Engine) swap(ctx context.Context, s *service, old Instance, spec Create
 }
 
 // holds says whether a replica of a service has a container.
-func (e *Engine) holds(s *service, id string) bool {
+func (l *lane) holds(id string) bool {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return s.byID(id) != nil
 }
 
 // takeExtra makes one of the extra containers the one that its replica holds; the one that was held becomes extra in its place.
-func (e *Engine) takeExtra(s *service, in Instance) {
+func (l *lane) takeExtra(in Instance) {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	if r := s.reps[in.Replica]; r != nil && r.inst.ID != "" {
 		s.extra = append(s.extra, r.inst)
 	}
 	e.mu.Unlock()
-	e.dropExtra(s, in.ID)
+	l.dropExtra(in.ID)
 	e.adopt(s, in.Replica, in, "")
 }
 
 // dropExtra forgets an extra container.
-func (e *Engine) dropExtra(s *service, id string) {
+func (l *lane) dropExtra(id string) {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.extra = slices.DeleteFunc(s.extra, func(in Instance) bool { return in.ID == id })

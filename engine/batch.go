@@ -17,14 +17,15 @@ import (
 	"bulkhead/engine/step"
 )
 
-// laneBatch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
+// batch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
 // paths as stale, and is tried again with the next save.
-func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *plan.Work) error {
+func (l *lane) batch(ctx context.Context, t *task, w *plan.Work) error {
+	e, s := l.e, l.s
 	cause := w.Cause(e.dir)
 	var k *change
 	open := func(action string) {
 		if k == nil {
-			k = e.begin(s, action, w.Cause(e.dir), slices.Sorted(maps.Keys(w.Paths)), w.At)
+			k = l.begin(action, w.Cause(e.dir), slices.Sorted(maps.Keys(w.Paths)), w.At)
 		} else {
 			k.action(action)
 		}
@@ -36,7 +37,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *plan.Wor
 		e.mu.Lock()
 		maps.Copy(s.stale, w.Paths)
 		e.mu.Unlock()
-		e.fail(s, err)
+		l.fail(err)
 		if k == nil {
 			open("sync")
 		}
@@ -47,7 +48,7 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *plan.Wor
 	s.err, s.remedy = "", ""
 	e.mu.Unlock()
 	if w.Lost {
-		e.rescan(ctx, s, w)
+		l.rescan(ctx, w)
 	}
 	e.mu.Lock()
 	missing := !slices.ContainsFunc(s.sorted(), func(r *replica) bool { return r.inst.ID != "" }) && s.conf.Replicas > 0
@@ -55,42 +56,43 @@ func (e *Engine) laneBatch(ctx context.Context, s *service, t *task, w *plan.Wor
 	if missing {
 		// The first up came to nothing; what was saved may have mended that.
 		open("up")
-		_, err := e.converge(ctx, s, &task{verb: VerbUp, cmd: t.cmd, cause: cause}, w, k)
+		_, err := l.converge(ctx, &task{verb: VerbUp, cmd: t.cmd, cause: cause}, w, k)
 		if err != nil {
 			return give(err)
 		}
-		e.freshen(s, w)
+		l.clearStale(w)
 		k.endReady()
 		return nil
 	}
 	if w.Prepare {
 		open("prepare")
-		if err := e.prepare(ctx, s, w, k, cause, true); err != nil {
+		if err := l.prepare(ctx, w, k, cause, true); err != nil {
 			return give(err)
 		}
 		// What prepare wrote is handled now; the notices of it find nothing left to do.
-		e.rescan(ctx, s, w)
+		l.rescan(ctx, w)
 	}
 	if w.Rebuild {
 		open("rebuild")
-		changed, err := e.converge(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: cause, asked: t.asked}, w, k)
+		changed, err := l.converge(ctx, &task{verb: verbBatch, cmd: t.cmd, cause: cause, asked: t.asked}, w, k)
 		if err != nil {
 			return give(err)
 		}
 		if changed {
-			e.freshen(s, w)
+			l.clearStale(w)
 			k.endReady()
 			return nil
 		}
 		// The image is what it was, so its containers stay, and get what else was saved.
 		w.Rebuild = false
-		e.freshen(s, &plan.Work{Rebuild: true})
+		l.clearStale(&plan.Work{Rebuild: true})
 	}
-	return give(e.syncWork(ctx, s, w, t.stopMode(), cause, open, func() *change { return k }))
+	return give(l.syncWork(ctx, w, t.stopMode(), cause, open, func() *change { return k }))
 }
 
 // rescan compares everything that a service's rules name with what was done last, and adds what differs to the work.
-func (e *Engine) rescan(ctx context.Context, s *service, w *plan.Work) {
+func (l *lane) rescan(ctx context.Context, w *plan.Work) {
+	e, s := l.e, l.s
 	w.Lost = false
 	e.mu.Lock()
 	rs := s.held(0)
@@ -118,7 +120,8 @@ func (e *Engine) rescan(ctx context.Context, s *service, w *plan.Work) {
 }
 
 // syncWork copies, and then restarts or runs what the rules ask for.
-func (e *Engine) syncWork(ctx context.Context, s *service, w *plan.Work, m step.Mode, cause string, open func(string), k func() *change) error {
+func (l *lane) syncWork(ctx context.Context, w *plan.Work, m step.Mode, cause string, open func(string), k func() *change) error {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	rs := s.held(0)
 	e.mu.Unlock()
@@ -143,7 +146,7 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *plan.Work, m step.
 		if k() != nil {
 			k().end(nil)
 		}
-		e.freshen(s, w)
+		l.clearStale(w)
 		return nil
 	case !any && restart:
 		open("restart")
@@ -154,13 +157,13 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *plan.Work, m step.
 	default:
 		open("sync")
 	}
-	e.doing(s, "syncing")
+	l.show("syncing")
 	began := time.Now()
 	var mu sync.Mutex
 	var notCopied []string
 	if err := e.each(ctx, rs, func(ctx context.Context, h held) error {
 		left, err := e.sync.Send(ctx, step.Target(s.conf, h.in), diffs[h.replica])
-		paths := e.warnLeft(s, left)
+		paths := l.warnLeft(left)
 		mu.Lock()
 		defer mu.Unlock()
 		notCopied = append(notCopied, paths...)
@@ -168,32 +171,33 @@ func (e *Engine) syncWork(ctx context.Context, s *service, w *plan.Work, m step.
 	}); err != nil {
 		return err
 	}
-	defer func() { e.mark(s, notCopied) }() // after what was carried out is taken off the list
+	defer func() { l.mark(notCopied) }() // after what was carried out is taken off the list
 	if any {
 		k().Add("copy", time.Since(began))
 	}
 	if restart {
-		e.doing(s, "restarting")
-		err := e.restartAll(ctx, s, rs, m, cause, k())
+		l.show("restarting")
+		err := l.restartAll(ctx, rs, m, cause, k())
 		if err != nil {
 			return err
 		}
-		e.freshen(s, w)
+		l.clearStale(w)
 		k().endReady()
 		return nil
 	}
 	for _, i := range slices.Sorted(maps.Keys(execs)) {
-		if err := e.runRuleExec(ctx, s, &s.conf.Rules[i], rs); err != nil {
+		if err := l.runRuleExec(ctx, &s.conf.Rules[i], rs); err != nil {
 			return err
 		}
 	}
-	e.freshen(s, w)
+	l.clearStale(w)
 	k().end(nil)
 	return nil
 }
 
 // mark notes that the running code lacks what paths hold.
-func (e *Engine) mark(s *service, paths []string) {
+func (l *lane) mark(paths []string) {
+	e, s := l.e, l.s
 	if len(paths) == 0 {
 		return
 	}
@@ -206,16 +210,17 @@ func (e *Engine) mark(s *service, paths []string) {
 }
 
 // runRuleExec runs the command of a sync+exec rule in every running replica; its output stands in the service's log.
-func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule, rs []held) error {
+func (l *lane) runRuleExec(ctx context.Context, rule *project.Rule, rs []held) error {
+	e, s := l.e, l.s
 	if rule.Exec == nil {
 		return nil
 	}
-	e.doing(s, "running "+strings.Join(rule.Exec.Command, " "))
+	l.show("running " + strings.Join(rule.Exec.Command, " "))
 	for _, h := range rs {
 		if h.in.State != StateRunning {
 			continue
 		}
-		out := e.lineWriter(s, h.in.ID)
+		out := l.lineWriter(h.in.ID)
 		code, err := e.rt.Exec(ctx, h.in.ID, ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User, Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
 			Env: step.Environ(rule.Exec.Environment), Stdout: out, Stderr: out})
 		out.Flush()
@@ -229,8 +234,9 @@ func (e *Engine) runRuleExec(ctx context.Context, s *service, rule *project.Rule
 	return nil
 }
 
-// freshen takes paths that are carried out off the list of what the running code does not have.
-func (e *Engine) freshen(s *service, w *plan.Work) {
+// clearStale takes paths that are carried out off the list of what the running code does not have.
+func (l *lane) clearStale(w *plan.Work) {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for p := range w.Paths {

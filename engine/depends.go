@@ -14,18 +14,19 @@ import (
 
 // awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds down keeps nobody waiting. One that
 // will not come by itself is named at once, as the service's error; the wait goes on, because the next save or the next key may mend it.
-func (e *Engine) awaitDependencies(ctx context.Context, s *service) error {
+func (l *lane) awaitDependencies(ctx context.Context) error {
+	e, s := l.e, l.s
 	warned := map[string]bool{}
 	err := e.await(ctx, func() (bool, error) {
 		waits, why := e.unmet(s, warned)
 		if !slices.Equal(waits, s.waitsFor) || errText(why) != errText(s.blocked) {
 			s.waitsFor = waits
-			e.block(s, why)
+			l.blockLocked(why)
 		}
 		return len(waits) == 0, nil
 	})
 	e.mu.Lock()
-	e.block(s, nil)
+	l.blockLocked(nil)
 	e.mu.Unlock()
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -41,8 +42,9 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// block notes why what a service waits for does not come by itself, nil when it may. Callers hold mu.
-func (e *Engine) block(s *service, why error) {
+// blockLocked notes why what a service waits for does not come by itself, nil when it may. Callers hold mu.
+func (l *lane) blockLocked(why error) {
+	e, s := l.e, l.s
 	was := s.blocked
 	s.blocked = why
 	switch {

@@ -71,7 +71,7 @@ func (e *Engine) removeOrphans(ctx context.Context, strays plan.Plan) {
 
 // openLane starts a service's lane.
 func (e *Engine) openLane(s *service) {
-	e.launch("lane of "+s.name, func(ctx context.Context) error { return e.runLane(ctx, s) })
+	e.launch("lane of "+s.name, func(ctx context.Context) error { return s.lane.run(ctx) })
 }
 
 // firstPlan is what up is going to do as far as it can be told before images are looked at. Callers hold mu.

@@ -104,7 +104,7 @@ func New(o Options) *Engine {
 	e.tail = newTailer(e)
 	e.images = &images{e: e}
 	for _, s := range e.p.Services {
-		e.svcs[s.Name] = newService(s)
+		e.svcs[s.Name] = newService(e, s)
 	}
 	for _, w := range e.p.Warnings {
 		e.warnings = append(e.warnings, w.String())

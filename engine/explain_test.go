@@ -22,10 +22,10 @@ func TestOnlyARemedyIsShownAsRemedy(t *testing.T) {
 		{unchecked, "web: waits for db healthy, but db has no healthcheck", "give it one"},
 	} {
 		e := New(Options{Project: &project.Project{Name: "shop"}})
-		failed, waits := newService(&project.Service{Name: "web"}), newService(&project.Service{Name: "web"})
-		e.fail(failed, c.err)
+		failed, waits := newService(e, &project.Service{Name: "web"}), newService(e, &project.Service{Name: "web"})
+		failed.lane.fail(c.err)
 		e.mu.Lock()
-		e.block(waits, c.err)
+		waits.lane.blockLocked(c.err)
 		e.mu.Unlock()
 		for _, s := range []*service{failed, waits} {
 			if s.err != c.text || s.remedy != c.remedy {

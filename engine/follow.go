@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"sync"
 	"time"
 
 	"bulkhead/engine/logs"
@@ -50,26 +48,7 @@ func (e *Engine) awaitLastWords(ctx context.Context, rs []held) {
 }
 
 // lineWriter returns a writer whose lines stand in the service's log as System lines.
-func (e *Engine) lineWriter(s *service, id string) *logs.LineWriter {
+func (l *lane) lineWriter(id string) *logs.LineWriter {
+	e, s := l.e, l.s
 	return logs.NewLineWriter(e.tail.SystemLines(s.name, id))
-}
-
-// output splits what a command in a container prints into lines.
-type output struct {
-	mu    sync.Mutex
-	split logs.Splitter
-	emit  func([]byte)
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.split.Write(p, func(line []byte) { o.emit(bytes.TrimRight(line, "\r")) })
-	return len(p), nil
-}
-
-func (o *output) flush() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.split.Flush(o.emit)
 }

@@ -134,7 +134,7 @@ func (h host) Output(name, id string) func(line []byte) { return h.e.tail.System
 // LeftOut implements step.Host.
 func (h host) LeftOut(name string, left []filesync.LeftOut) {
 	if s := h.e.service(name); s != nil {
-		h.e.mark(s, h.e.warnLeft(s, left))
+		s.lane.mark(s.lane.warnLeft(left))
 	}
 }
 

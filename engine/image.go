@@ -192,7 +192,7 @@ func (e *Engine) imaging(ctx context.Context, s *service, text string, times int
 // make builds a service's image, or pulls it when there is no reason to build. A build whose inputs changed while it ran is
 // begun again, so that of a burst of changes only the last state is built.
 func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, why, cause string) (*Image, error) {
-	before := m.e.unit(s).Image.ID
+	before := s.lane.unit().Image.ID
 	for times := 0; ; times++ {
 		var err error
 		var inputs filesync.BuildInputs
@@ -213,7 +213,7 @@ func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, 
 			}
 			m.e.mu.Unlock()
 			if w.Prepare {
-				if err := m.e.prepare(ctx, s, w, k, cause, true); err != nil {
+				if err := s.lane.prepare(ctx, w, k, cause, true); err != nil {
 					return nil, err
 				}
 			}
@@ -344,7 +344,7 @@ func (m *images) buildOnly(ctx context.Context, of, cause string) (name string, 
 	conf := all[i]
 	built := m.lookUps.DoChan("build "+of, func() (any, error) {
 		// The one who asks first may be aborted, and the others not.
-		return nil, guarded("build of "+of, func() error { return m.build(context.WithoutCancel(ctx), newService(conf), cause, cause) })
+		return nil, guarded("build of "+of, func() error { return m.build(context.WithoutCancel(ctx), newService(m.e, conf), cause, cause) })
 	})
 	select {
 	case b := <-built:

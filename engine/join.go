@@ -50,7 +50,8 @@ func parentNames(conf *project.Service) []string {
 
 // parents waits until the services that a service joins have the containers that they are going to have, and returns the ids
 // of their first ones.
-func (e *Engine) parents(ctx context.Context, s *service, settled bool) (map[string]string, error) {
+func (l *lane) parents(ctx context.Context, settled bool) (map[string]string, error) {
+	e, s := l.e, l.s
 	names := parentNames(s.conf)
 	if len(names) == 0 {
 		return nil, nil
@@ -121,7 +122,8 @@ func (e *Engine) joinedLocked(s *service) (since time.Time, why string) {
 
 // awaitNamespaces waits until the services whose namespaces a service joins run. When one of them does not, and nobody is about
 // to start it, that is an error, and the service follows as soon as it is up.
-func (e *Engine) awaitNamespaces(ctx context.Context, s *service) error {
+func (l *lane) awaitNamespaces(ctx context.Context) error {
+	e, s := l.e, l.s
 	err := e.await(ctx, func() (bool, error) {
 		for _, name := range parentNames(s.conf) {
 			d, what := e.svcs[name], shared(s.conf, name)

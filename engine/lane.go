@@ -31,6 +31,9 @@ var errEnds = errors.New("interrupted, because bulkhead ends")
 
 // lane is the queue of one service. It is guarded by Engine.mu; runLane alone takes from it.
 type lane struct {
+	e *Engine
+	s *service
+
 	queue   []*task
 	work    *plan.Work    // merged batches that wait for the queue to be empty
 	wake    chan struct{} // capacity 1
@@ -148,8 +151,9 @@ func (s *service) next() *task {
 	return nil
 }
 
-// runLane carries out a service's tasks in order until ctx ends.
-func (e *Engine) runLane(ctx context.Context, s *service) error {
+// run carries out a service's tasks in order until ctx ends.
+func (l *lane) run(ctx context.Context) error {
+	e, s := l.e, l.s
 	for {
 		e.mu.Lock()
 		t := s.next()
@@ -177,7 +181,7 @@ func (e *Engine) runLane(ctx context.Context, s *service) error {
 				return nil
 			}
 		}
-		err := guarded("lane of "+s.name, func() error { return e.carryOut(tctx, s, t) })
+		err := guarded("lane of "+s.name, func() error { return l.carryOut(tctx, t) })
 		e.mu.Lock()
 		s.lane.cancel(nil)
 		s.lane.cancel, s.lane.busy, s.lane.imaging = nil, nil, false
@@ -211,7 +215,8 @@ func (s *service) outcome(t *task, err error) error {
 }
 
 // carryOut does one task.
-func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
+func (l *lane) carryOut(ctx context.Context, t *task) error {
+	s := l.s
 	if t.after != nil {
 		select {
 		case <-t.after:
@@ -221,26 +226,27 @@ func (e *Engine) carryOut(ctx context.Context, s *service, t *task) error {
 	}
 	switch t.verb {
 	case VerbUp, VerbStart, VerbRebuild, VerbScale, verbRenew:
-		return e.laneUp(ctx, s, t)
+		return l.up(ctx, t)
 	case VerbStop:
-		return e.laneStop(ctx, s, t)
+		return l.stopAll(ctx, t)
 	case VerbRestart:
-		return e.laneRestart(ctx, s, t)
+		return l.restart(ctx, t)
 	case VerbDown:
-		return e.laneRemove(ctx, s, t)
+		return l.remove(ctx, t)
 	case verbAdopt:
 		return nil
 	case verbLook:
-		e.missed(ctx, s)
+		l.catchUpMissed(ctx)
 		return nil
 	case verbBatch:
-		return e.laneBatch(ctx, s, t, t.work)
+		return l.batch(ctx, t, t.work)
 	}
 	return fmt.Errorf("%s %s: a lane cannot do that", t.verb, s.name)
 }
 
-// doing shows what a lane is at.
-func (e *Engine) doing(s *service, text string) {
+// show shows what a lane is at.
+func (l *lane) show(text string) {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s.doing != text {
@@ -257,7 +263,8 @@ type change struct {
 }
 
 // begin starts timing a change whose first sign came at at.
-func (e *Engine) begin(s *service, action, cause string, paths []string, at time.Time) *change {
+func (l *lane) begin(action, cause string, paths []string, at time.Time) *change {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := &Change{Service: s.name, Action: action, Cause: cause, Paths: paths, Began: at}

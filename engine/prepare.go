@@ -40,7 +40,8 @@ func (p *PrepareError) Unwrap() error { return p.Err }
 
 // prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last
 // succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun again.
-func (e *Engine) prepare(ctx context.Context, s *service, w *plan.Work, k *change, cause string, force bool) error {
+func (l *lane) prepare(ctx context.Context, w *plan.Work, k *change, cause string, force bool) error {
+	e, s := l.e, l.s
 	p := s.conf.Extra.Prepare
 	if p == nil {
 		return nil
@@ -57,7 +58,7 @@ func (e *Engine) prepare(ctx context.Context, s *service, w *plan.Work, k *chang
 	}
 	for times := 0; ; times++ {
 		pctx, done := e.imaging(ctx, s, "preparing", times)
-		err := timed(k, "prepare", func() error { return e.runPrepare(pctx, s, p, cause) })
+		err := timed(k, "prepare", func() error { return l.runPrepare(pctx, p, cause) })
 		superseded := errors.Is(context.Cause(pctx), errSuperseded)
 		done()
 		if superseded && ctx.Err() == nil {
@@ -90,7 +91,8 @@ func allThere(conf *project.Service) bool {
 }
 
 // runPrepare runs the command once, with its output in the builds.
-func (e *Engine) runPrepare(ctx context.Context, s *service, p *project.Prepare, cause string) error {
+func (l *lane) runPrepare(ctx context.Context, p *project.Prepare, cause string) error {
+	e, s := l.e, l.s
 	if cause == "" {
 		cause = "up"
 	}

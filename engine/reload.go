@@ -41,7 +41,7 @@ func (e *Engine) applyReload(cause string) error {
 		s := e.svcs[conf.Name]
 		switch {
 		case s == nil:
-			s = newService(conf)
+			s = newService(e, conf)
 			e.svcs[conf.Name] = s
 			s.enqueue(&task{verb: VerbUp, first: true, cause: cause, after: after, done: make(chan error, 1)})
 			e.openLane(s)

@@ -18,7 +18,8 @@ type resource struct {
 
 // ensureResources makes the networks and volumes that a service uses, and returns the ids of its networks by name. With cached, what
 // was there once in this run is taken to be there still.
-func (e *Engine) ensureResources(ctx context.Context, s *service, cached bool) (map[string]string, error) {
+func (l *lane) ensureResources(ctx context.Context, cached bool) (map[string]string, error) {
+	e, s := l.e, l.s
 	p := e.project()
 	ids := map[string]string{}
 	if s.conf.Config.NetworkMode == "" {

@@ -73,16 +73,17 @@ type replica struct {
 	memLimit int64
 }
 
-func newService(conf *project.Service) *service {
+func newService(e *Engine, conf *project.Service) *service {
 	mode := conf.Extra.Watch
 	if mode == project.UnknownWatch {
 		mode = project.Auto
 	}
-	return &service{
+	s := &service{
 		name: conf.Name, conf: conf, mode: mode, reps: map[int]*replica{}, incoming: map[string]bool{},
 		pending: map[string]struct{}{}, stale: map[string]struct{}{}, since: time.Now(), state: StateWaiting,
-		lane: lane{wake: make(chan struct{}, 1)},
 	}
+	s.lane = lane{e: e, s: s, wake: make(chan struct{}, 1)}
+	return s
 }
 
 func newReplica(n int) *replica {

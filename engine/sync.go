@@ -31,7 +31,8 @@ func (e *Engine) dropRecords(id string) {
 
 // warnLeft warns of the files that a sync left out, once for each reason, and
 // returns their paths.
-func (e *Engine) warnLeft(s *service, left []filesync.LeftOut) (paths []string) {
+func (l *lane) warnLeft(left []filesync.LeftOut) (paths []string) {
+	e, s := l.e, l.s
 	reasons := map[string]bool{}
 	for _, l := range left {
 		paths = append(paths, l.Path)
@@ -47,9 +48,10 @@ func (e *Engine) warnLeft(s *service, left []filesync.LeftOut) (paths []string) 
 	return paths
 }
 
-// missed looks for what changed while nobody watched a container that is kept,
+// catchUpMissed looks for what changed while nobody watched a container that is kept,
 // and hands it to the lane, or marks it as stale.
-func (e *Engine) missed(ctx context.Context, s *service) {
+func (l *lane) catchUpMissed(ctx context.Context) {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	rs := s.held(0)
 	e.mu.Unlock()
@@ -61,7 +63,7 @@ func (e *Engine) missed(ctx context.Context, s *service) {
 		}
 	}
 	w := plan.NewWork(time.Now())
-	e.rescan(ctx, s, w)
+	l.rescan(ctx, w)
 	if w.Empty() {
 		return
 	}

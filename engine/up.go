@@ -15,8 +15,9 @@ import (
 	"bulkhead/engine/step"
 )
 
-// laneUp makes a service run as the project wants it: image, containers, start. It serves up, start, rebuild and scale.
-func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
+// up makes a service run as the project wants it: image, containers, start. It serves up, start, rebuild and scale.
+func (l *lane) up(ctx context.Context, t *task) error {
+	e, s := l.e, l.s
 	e.mu.Lock()
 	wasByHand := s.byHand
 	s.byHand = false
@@ -31,15 +32,15 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		// u applies what is pending: the same work as if the files had just been saved.
 		w.Merge(plan.WorkFor(s.conf, stale, time.Now()))
 		w.Rebuild = w.Rebuild || unbuilt
-		return e.laneBatch(ctx, s, &task{verb: verbBatch, cmd: t.cmd, cause: t.cause, asked: true}, w)
+		return l.batch(ctx, &task{verb: verbBatch, cmd: t.cmd, cause: t.cause, asked: true}, w)
 	}
 
 	at := time.Now()
 	if t.first {
 		at = e.began
 	}
-	k := e.begin(s, string(t.verb), t.cause, nil, at)
-	changed, err := e.converge(ctx, s, t, w, k)
+	k := l.begin(string(t.verb), t.cause, nil, at)
+	changed, err := l.converge(ctx, t, w, k)
 	if err != nil {
 		switch {
 		case errors.Is(err, errAborted):
@@ -50,7 +51,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		e.mu.Lock()
 		maps.Copy(s.stale, w.Paths) // they are still to be carried out
 		e.mu.Unlock()
-		e.fail(s, err)
+		l.fail(err)
 		k.end(err)
 		return err
 	}
@@ -60,7 +61,7 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 		e.mu.Unlock()
 	}
 	if t.first {
-		e.missed(ctx, s)
+		l.catchUpMissed(ctx)
 	}
 	switch {
 	case changed:
@@ -74,7 +75,8 @@ func (e *Engine) laneUp(ctx context.Context, s *service, t *task) error {
 }
 
 // converge brings image and containers of a service to what is wanted.
-func (e *Engine) converge(ctx context.Context, s *service, t *task, w *plan.Work, k *change) (changed bool, err error) {
+func (l *lane) converge(ctx context.Context, t *task, w *plan.Work, k *change) (changed bool, err error) {
+	e, s := l.e, l.s
 	why := ""
 	switch {
 	case t.verb == VerbRebuild:
@@ -86,11 +88,11 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *plan.Work
 		why = w.Cause(e.dir)
 	}
 	if w.Prepare || t.first || t.verb == VerbRebuild {
-		if err := e.prepare(ctx, s, w, k, t.cause, w.Prepare || t.verb == VerbRebuild); err != nil {
+		if err := l.prepare(ctx, w, k, t.cause, w.Prepare || t.verb == VerbRebuild); err != nil {
 			return false, err
 		}
 	}
-	parents, err := e.parents(ctx, s, t.verb != verbBatch)
+	parents, err := l.parents(ctx, t.verb != verbBatch)
 	if err != nil {
 		return false, err
 	}
@@ -122,14 +124,14 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *plan.Work
 	e.mu.Lock()
 	s.image = img
 	e.mu.Unlock()
-	ids, err := e.ensureResources(ctx, s, t.first)
+	ids, err := l.ensureResources(ctx, t.first)
 	if err != nil {
 		return false, err
 	}
 	maps.Copy(wanted.Networks, ids)
 
 	steps := plan.Decide(wanted, seen)
-	changed, err = e.walk(ctx, s, t, steps, *img, wanted.Content, parents, k)
+	changed, err = l.walk(ctx, t, steps, *img, wanted.Content, parents, k)
 	if err == nil && changed && buildWhy != "" {
 		e.launch("old images", func(ctx context.Context) error { e.images.clean(ctx); return nil })
 	}
@@ -137,7 +139,8 @@ func (e *Engine) converge(ctx context.Context, s *service, t *task, w *plan.Work
 }
 
 // walk carries out the steps of one service.
-func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
+func (l *lane) walk(ctx context.Context, t *task, steps plan.Plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
+	e, s := l.e, l.s
 	p := e.project()
 	hash, err := project.ConfigHash(s.conf, parents)
 	if err != nil {
@@ -154,9 +157,9 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
 	for _, st := range steps {
 		n := st.Replica
-		if st.Op != plan.Remove && st.Seen.ID != "" && !e.holds(s, st.Seen.ID) {
+		if st.Op != plan.Remove && st.Seen.ID != "" && !l.holds(st.Seen.ID) {
 			// Of several containers for this number it is the one that stays.
-			e.takeExtra(s, st.Seen)
+			l.takeExtra(st.Seen)
 		}
 		switch st.Op {
 		case plan.Create:
@@ -167,7 +170,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 			starts[n] = func(ctx context.Context) error { return e.steps.Start(ctx, u, spec(n), id, t.cause, k) }
 		case plan.Recreate:
 			swaps[n] = func(ctx context.Context) error {
-				return e.swap(ctx, s, st.Seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.Reason), k)
+				return l.swap(ctx, st.Seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.Reason), k)
 			}
 		case plan.Start:
 			starts[n] = func(ctx context.Context) error {
@@ -188,7 +191,7 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 			if err := e.steps.Remove(context.WithoutCancel(ctx), u, st.Seen, st.Reason, false); err != nil {
 				return changed, err
 			}
-			e.dropExtra(s, st.Seen.ID)
+			l.dropExtra(st.Seen.ID)
 			changed = true
 		}
 	}
@@ -200,11 +203,11 @@ func (e *Engine) walk(ctx context.Context, s *service, t *task, steps plan.Plan,
 	}
 	// A running service whose files changed is replaced whatever its dependencies are at.
 	if t.verb != verbBatch && t.verb != VerbRebuild || len(starts) > 0 {
-		if err := e.awaitDependencies(ctx, s); err != nil {
+		if err := l.awaitDependencies(ctx); err != nil {
 			return changed, err
 		}
 	}
-	if err := e.awaitNamespaces(ctx, s); err != nil {
+	if err := l.awaitNamespaces(ctx); err != nil {
 		return changed, err
 	}
 	hold, cancel := step.Uncancelled(ctx, s.conf, t.stopMode(), Instance{})
@@ -238,7 +241,8 @@ func timed(k *change, name string, f func() error) error {
 }
 
 // fail keeps why a service could not be brought to where it should be; the change that failed has recorded it. What runs, runs on.
-func (e *Engine) fail(s *service, err error) {
+func (l *lane) fail(err error) {
+	e, s := l.e, l.s
 	if errors.Is(err, errAborted) || errors.Is(err, errEnds) || errors.Is(err, context.Canceled) {
 		return
 	}
@@ -278,9 +282,10 @@ func wantOf(p *project.Project, s *service, parents map[string]string) (plan.Wan
 	return w, nil
 }
 
-// laneRestart stops and starts a service's containers in place.
-func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
-	k := e.begin(s, "restart", t.cause, nil, time.Now())
+// restart stops and starts a service's containers in place.
+func (l *lane) restart(ctx context.Context, t *task) error {
+	e, s := l.e, l.s
+	k := l.begin("restart", t.cause, nil, time.Now())
 	e.mu.Lock()
 	s.byHand, s.err, s.remedy = false, "", ""
 	rs := s.held(t.cmd.Replica)
@@ -288,17 +293,17 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 	if len(rs) == 0 {
 		// Nothing to restart in place: there is no container yet, or no more.
 		t.verb = VerbUp
-		_, err := e.converge(ctx, s, t, plan.NewWork(time.Now()), k)
+		_, err := l.converge(ctx, t, plan.NewWork(time.Now()), k)
 		k.end(err)
 		if err != nil {
-			e.fail(s, err)
+			l.fail(err)
 		}
 		return err
 	}
-	err := e.restartAll(ctx, s, rs, t.stopMode(), t.cause, k)
+	err := l.restartAll(ctx, rs, t.stopMode(), t.cause, k)
 	if err != nil {
 		k.end(err)
-		e.fail(s, err)
+		l.fail(err)
 		return err
 	}
 	k.endReady()
@@ -306,18 +311,19 @@ func (e *Engine) laneRestart(ctx context.Context, s *service, t *task) error {
 }
 
 // restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
-func (e *Engine) restartAll(ctx context.Context, s *service, rs []held, m step.Mode, cause string, k *change) error {
+func (l *lane) restartAll(ctx context.Context, rs []held, m step.Mode, cause string, k *change) error {
+	e, s := l.e, l.s
 	hold, cancel := step.Uncancelled(ctx, s.conf, m, Instance{})
 	defer cancel()
 	stopping := time.Now()
 	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
-		return e.stop(ctx, s, h, m, cause, k)
+		return l.stop(ctx, h, m, cause, k)
 	}); err != nil {
 		return err
 	}
 	timedSince(k, "stop", stopping)
-	u := e.unit(s)
-	parents, err := e.parents(hold, s, false)
+	u := l.unit()
+	parents, err := l.parents(hold, false)
 	if err != nil {
 		return err
 	}
@@ -374,9 +380,10 @@ func (e *Engine) restartDependents(s *service, cause string) {
 	}
 }
 
-// laneStop stops a service and marks it as held down by the user.
-func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
-	k := e.begin(s, "stop", t.cause, nil, time.Now())
+// stopAll stops a service and marks it as held down by the user.
+func (l *lane) stopAll(ctx context.Context, t *task) error {
+	e, s := l.e, l.s
+	k := l.begin("stop", t.cause, nil, time.Now())
 	e.mu.Lock()
 	rs := s.held(t.cmd.Replica)
 	s.byHand = true
@@ -384,23 +391,24 @@ func (e *Engine) laneStop(ctx context.Context, s *service, t *task) error {
 	hold, cancel := step.Uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
 	began := time.Now()
-	err := e.each(hold, rs, func(ctx context.Context, h held) error { return e.stop(ctx, s, h, t.stopMode(), t.cause, k) })
+	err := e.each(hold, rs, func(ctx context.Context, h held) error { return l.stop(ctx, h, t.stopMode(), t.cause, k) })
 	k.Add("stop", time.Since(began))
 	k.end(err)
 	e.awaitLastWords(hold, rs)
 	return err
 }
 
-// laneRemove stops and removes a service's containers.
-func (e *Engine) laneRemove(ctx context.Context, s *service, t *task) error {
-	if err := e.laneStop(ctx, s, t); err != nil {
+// remove stops and removes a service's containers.
+func (l *lane) remove(ctx context.Context, t *task) error {
+	e, s := l.e, l.s
+	if err := l.stopAll(ctx, t); err != nil {
 		return err
 	}
 	e.mu.Lock()
 	rs := s.held(0)
 	e.mu.Unlock()
 	for _, h := range rs {
-		if err := e.steps.Remove(context.WithoutCancel(ctx), e.unit(s), h.in, t.cause, t.cmd.Volumes); err != nil {
+		if err := e.steps.Remove(context.WithoutCancel(ctx), l.unit(), h.in, t.cause, t.cmd.Volumes); err != nil {
 			return err
 		}
 	}

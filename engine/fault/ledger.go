@@ -136,7 +136,8 @@ func (b *Ledgers) Compare(now time.Time, stand func(service string, replica int)
 
 func (row *Row) compare(after time.Duration, now Stand, hit Hit, of string) {
 	row.After = now.Identity
-	if row.shares != "" && !hit.Hosting {
+	// What lives in a namespace may be seen to end a moment before the process that the namespace lives by.
+	if row.shares != "" && (!hit.Hosting || !now.Live) {
 		row.worsen(Died, after, fmt.Sprintf("shares the %s of %s, which is down", row.shares, of))
 	}
 	switch {
