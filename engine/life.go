@@ -43,6 +43,9 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	if prev.ID == in.ID && in.Health == HealthUnknown {
 		in.Health = prev.Health
 	}
+	if prev.ID == in.ID && prev.State == StateStopping && in.State == StateRunning && in.Started.Equal(prev.Started) && time.Now().Before(r.stopBy) {
+		in.State = StateStopping // for the runtime it runs until it has ended
+	}
 	r.inst = in
 	r.unhooked = len(s.conf.Config.PostStart) > 0 && e.journal.Unhooked(in.ID)
 	delete(s.incoming, in.ID)

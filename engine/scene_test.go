@@ -67,7 +67,10 @@ func (s *scene) run(o engine.Options) {
 	if o.Runtime == nil {
 		o.Runtime = s.rt
 	}
-	o.NoWatch = o.NoWatch || s.virtual
+	if s.virtual {
+		o.NoWatch = true
+		time.Sleep(time.Second) // virtual: what happened before this run has a time before it
+	}
 	s.stage.run(o)
 }
 

@@ -1,0 +1,152 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/container/memory"
+)
+
+// stubborn handles TERM by saying no.
+func stubborn(p *memory.Process) int {
+	for p.Wait() != "KILL" {
+		p.Print("no")
+	}
+	return 0
+}
+
+// A restart says how the life before it ended: by its own end, at once because it could not react, or when its grace was over.
+func TestRestartTellsHowItStopped(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": `
+services:
+  polite: {image: app}
+  deaf: {image: app, command: [sleep]}
+  stubborn: {image: app, command: [stubborn]}
+  patient: {image: app, command: [sleep], stop_grace_period: 1s}
+`}, func(s *scene) {
+		s.rt.Program("stubborn", memory.Program{Handles: []string{"TERM"}, Run: stubborn})
+		s.up()
+		for _, c := range []struct {
+			service string
+			how     engine.Stop
+			note    string
+			least   time.Duration
+		}{
+			{"polite", engine.StopSignal, "", 0},
+			{"deaf", engine.StopKilled, "killed at once", 0},
+			{"stubborn", engine.StopLate, "killed after 10.0s", 10 * time.Second},
+			{"patient", engine.StopLate, "killed after its grace of 1.0s", time.Second},
+		} {
+			s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{c.service}})
+			got := s.change(c.service, "restart", 0)
+			var took time.Duration
+			for _, st := range got.Stages {
+				if st.Name == "stop" {
+					took = st.Took
+				}
+			}
+			if got.Stop != c.how || !strings.Contains(got.Note, c.note) || took < c.least || took > c.least+time.Second { // virtual time
+				s.t.Errorf("%s: stopped by %q after %v, note %q; want %q after %v", c.service, got.Stop, took, got.Note, c.how, c.least)
+			}
+		}
+	})
+}
+
+// Whatever a person does that ends a service, it has the time to save that the Compose specification gives it.
+func TestServiceThatSavesForSecondsSavesWhateverEndsIt(t *testing.T) {
+	file := "services:\n  a: {image: app, command: [saver], environment: {V: \"1\"}}\n"
+	virtually(t, map[string]string{"compose.yaml": file}, func(s *scene) {
+		s.rt.Program("saver", program("up", 9*time.Second, "saved", 0)) // longer than the loop's grace
+		s.up()
+		saved := 0
+		check := func(what string) {
+			s.t.Helper()
+			saved++
+			s.until("save by "+what, func(*engine.Snapshot) bool { return strings.Count(strings.Join(s.lines("a"), "\n"), "saved") >= saved })
+			for _, c := range find(s.Snapshot(), "a").Changes {
+				if strings.Contains(c.Note, "kill") {
+					s.t.Errorf("%s: %s, and it ended by itself", what, c.Note)
+				}
+			}
+		}
+		restarted := make(chan error, 1)
+		go func() {
+			restarted <- s.Do(s.t.Context(), engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}})
+		}()
+		n := s.until("stop in progress", func(n *engine.Snapshot) bool { return find(n, "a").Replicas[0].State == engine.StateStopping })
+		if by := find(n, "a").Replicas[0].StopBy; by.IsZero() || time.Until(by) > 10*time.Second {
+			s.t.Errorf("a stop in progress ends by %v", by)
+		}
+		s.must(<-restarted)
+		check("restart")
+
+		s.write(map[string]string{"compose.yaml": strings.Replace(file, `"1"`, `"2"`, 1)})
+		s.must(s.stop())
+		s.up()
+		check("change of its configuration")
+
+		s.do(engine.Command{Verb: engine.VerbStop, Services: []string{"a"}})
+		check("stop")
+		if a := find(s.Snapshot(), "a"); a.ExitCode != 0 {
+			s.t.Errorf("it ended with %d", a.ExitCode)
+		}
+		s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
+		s.ready()
+		s.do(engine.Command{Verb: engine.VerbDown})
+		check("down")
+	})
+}
+
+// The loop's own swap has no time to lose, but a service with something to keep has its full grace.
+func TestLoopGraceIsOnlyForWhatHasNothingToKeep(t *testing.T) {
+	docker := "FROM app\nCOPY text /text\nCMD [\"stubborn\"]\n"
+	s := watched(t, map[string]string{"a/Dockerfile": docker, "a/text": "1", "b/Dockerfile": docker, "b/text": "1", "compose.yaml": `
+services:
+  a: {build: a}
+  b: {build: b, volumes: ["data:/data"]}
+volumes: {data: {}}
+`})
+	s.rt.Program("stubborn", memory.Program{Handles: []string{"TERM"}, Run: stubborn})
+	s.up()
+	s.write(map[string]string{"a/text": "2", "b/text": "2"})
+	if got := s.change("a", "rebuild", 0); got.Stop != engine.StopLate || !strings.Contains(got.Note, "killed after 2.0s") {
+		t.Errorf("a stopped by %q, %s", got.Stop, got.Note)
+	}
+	if got := s.change("b", "rebuild", 0); got.Stop != engine.StopLate || !strings.Contains(got.Note, "killed after 10.0s") {
+		t.Errorf("b stopped by %q, %s", got.Stop, got.Note)
+	}
+}
+
+// What a healthcheck says while a service is on its way out does not take back that it is.
+func TestStopInProgressStaysShownWhenItsHealthChanges(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": `
+services:
+  a: {image: app, command: [saver], healthcheck: {test: [CMD, still-up], interval: 1s, retries: 1}}
+`}, func(s *scene) {
+		up := true
+		s.rt.Program("saver", memory.Program{Handles: []string{"TERM"}, Run: func(p *memory.Process) int {
+			p.Wait()
+			up = false
+			p.Sleep(8 * time.Second)
+			return 0
+		}})
+		s.rt.Program("still-up", memory.Program{Run: func(*memory.Process) int {
+			if up {
+				return 0
+			}
+			return 1
+		}})
+		s.up()
+		s.until("its health", func(n *engine.Snapshot) bool { return find(n, "a").Health == engine.Healthy })
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Do(s.t.Context(), engine.Command{Verb: engine.VerbStop}) }()
+		s.eventually("its check fail", func() bool { return s.instances()["a/1"].Health == engine.Unhealthy })
+		time.Sleep(time.Second) // virtual: all that the engine makes of it has been made
+		if r := find(s.Snapshot(), "a").Replicas[0]; r.State != engine.StateStopping || r.StopBy.IsZero() {
+			s.t.Errorf("while it stops it is %s, until %v", r.State, r.StopBy)
+		}
+		s.must(<-stopped)
+	})
+}
