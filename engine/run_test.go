@@ -123,29 +123,3 @@ services:
 		}
 	}
 }
-
-func TestSharedImageIsBuiltOnceAndRebuiltForAll(t *testing.T) {
-	files := built()
-	files["compose.yaml"] = `
-services:
-  a: {build: a, image: "${COMPOSE_PROJECT_NAME}-shared"}
-  b: {image: "${COMPOSE_PROJECT_NAME}-shared"}
-  c: {build: a}
-`
-	s := open(t, files)
-	s.up()
-	for _, b := range s.Snapshot().Builds {
-		if b.Kind == "pull" {
-			t.Errorf("%v pulled an image that a sibling builds", b.Services)
-		}
-	}
-	before := s.identities()
-	s.write(map[string]string{"a/text": "version 2\n"})
-	for _, name := range []string{"a", "b", "c"} {
-		s.line(name, "gen2 stdout version 2")
-	}
-	s.until("the old containers gone", func(*engine.Snapshot) bool {
-		now := s.identities()
-		return len(now) == 3 && now["a/1"].ID != before["a/1"].ID && now["b/1"].ID != before["b/1"].ID && now["c/1"].ID != before["c/1"].ID
-	})
-}

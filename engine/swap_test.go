@@ -1,8 +1,6 @@
 package engine_test
 
 import (
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -67,57 +65,6 @@ func (s *stage) touchNew(service, old, path string) {
 		if code, err := s.rt.Exec(s.t.Context(), in.ID, engine.ExecOptions{Cmd: []string{"touch", path}}); err != nil || code != 0 {
 			s.t.Fatalf("touch %s in %s: code %d, %v", path, in.Name, code, err)
 		}
-	}
-}
-
-func TestOverlapIsRefusedWhereTwoCannotBe(t *testing.T) {
-	s := open(t, overlapping(fmt.Sprintf("    container_name: bhe%d-overlap-refused\n", os.Getpid())))
-	s.up()
-	before := s.identities()["a/1"]
-	s.write(map[string]string{"a/text": "version 2\n"})
-	n := s.until("refusal", func(n *engine.Snapshot) bool {
-		l := find(n, "a").Last
-		return l != nil && l.Err != ""
-	})
-	if got := find(n, "a").Last.Err; !strings.Contains(got, "container_name") || !strings.Contains(got, "swap: replace") {
-		t.Errorf("refusal %q", got)
-	}
-	if after := s.identities()["a/1"]; after != before {
-		t.Errorf("a refused swap moved the container: %+v, was %+v", after, before)
-	}
-}
-
-func TestStartThatFailsBringsTheOldOneBack(t *testing.T) {
-	files := built()
-	s := open(t, files)
-	s.up()
-	s.write(map[string]string{"a/Dockerfile": "FROM " + baseImage + "\nCMD [\"/no/such/program\"]\n"})
-	n := s.until("failed start", func(n *engine.Snapshot) bool {
-		l := find(n, "a").Last
-		return l != nil && l.Err != ""
-	})
-	if a := find(n, "a"); !strings.Contains(a.Last.Err, "/no/such/program") || a.State != engine.StateRunning {
-		t.Errorf("error %q, state %s", a.Last.Err, a.State)
-	}
-	s.until("old generation running again", func(n *engine.Snapshot) bool { return find(n, "a").Replicas[0].Generation == 2 })
-	if ids := s.identities(); len(ids) != 2 {
-		t.Errorf("containers %v: the one that did not start must be gone", ids)
-	}
-}
-
-// What an image keeps in a volume of its own is taken over by the next generation, so two at a time would write to it.
-func TestOverlapIsRefusedForAVolumeOfTheImage(t *testing.T) {
-	files := overlapping("")
-	files["a/Dockerfile"] = strings.Replace(files["a/Dockerfile"], "CMD", "VOLUME /data\nCMD", 1)
-	s := open(t, files)
-	s.up()
-	s.write(map[string]string{"a/text": "version 2\n"})
-	n := s.until("refusal", func(n *engine.Snapshot) bool {
-		l := find(n, "a").Last
-		return l != nil && l.Err != ""
-	})
-	if got := find(n, "a").Last.Err; !strings.Contains(got, "the volume /data of its image") {
-		t.Errorf("refusal %q", got)
 	}
 }
 

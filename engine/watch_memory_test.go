@@ -1,0 +1,155 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"bulkhead/engine"
+	"bulkhead/engine/project"
+)
+
+// saving is a project of one service with a rule of the given action on src, and a bystander.
+func saving(action, more string) map[string]string {
+	return map[string]string{
+		"src/hello.txt": "one",
+		"compose.yaml": `
+services:
+  a: {image: app, develop: {watch: [{path: src, action: ` + action + `, target: /www` + more + `}]}}
+  b: {image: app}
+`,
+	}
+}
+
+func TestSyncRestartRestartsThatServiceAlone(t *testing.T) {
+	s := watched(t, saving("sync+restart", ""))
+	s.up()
+	before := s.identities()
+	s.write(map[string]string{"src/hello.txt": "two"})
+	c := s.change("a", "sync+restart", 0)
+	if got := s.file("a", "/www/hello.txt"); got != "two" {
+		t.Errorf("after the save: %q", got)
+	}
+	after := s.identities()
+	if after["a/1"].ID != before["a/1"].ID || !after["a/1"].Started.After(before["a/1"].Started) || after["b/1"] != before["b/1"] {
+		t.Errorf("identities %v, were %v", after, before)
+	}
+	if c.Generation != 2 {
+		t.Errorf("generation %d, want 2", c.Generation)
+	}
+	stages := ""
+	for _, st := range c.Stages {
+		stages += st.Name + " "
+	}
+	if stages != "detect copy stop start ready total " {
+		t.Errorf("stages %q", stages)
+	}
+}
+
+func TestSyncExecRunsItsCommand(t *testing.T) {
+	s := watched(t, saving("sync+exec", `, exec: {command: ["cat", "/www/hello.txt"]}`))
+	s.up()
+	s.write(map[string]string{"src/hello.txt": "two"})
+	s.change("a", "sync+exec", 0)
+	s.line("a", "system two") // what the command saw
+}
+
+func TestRestartRuleRestarts(t *testing.T) {
+	s := watched(t, map[string]string{"conf/x": "1", "compose.yaml": "services:\n  a: {image: app, develop: {watch: [{path: conf, action: restart}]}}\n"})
+	s.up()
+	before := s.identities()["a/1"]
+	s.write(map[string]string{"conf/x": "2"})
+	s.change("a", "restart", 0)
+	if after := s.identities()["a/1"]; after.ID != before.ID || !after.Started.After(before.Started) {
+		t.Errorf("identity %+v, was %+v", after, before)
+	}
+}
+
+func TestFailedBuildKeepsTheOldContainerAndTheNextSaveTriesAgain(t *testing.T) {
+	s := showing(t, rebuilt(""))
+	s.up()
+	before := s.identities()
+	s.write(map[string]string{"a/Dockerfile": "FROM app\nRUN fail the reason\n"})
+	n := s.until("failed build", func(n *engine.Snapshot) bool {
+		l := find(n, "a").Last
+		return l != nil && l.Err != ""
+	})
+	a := find(n, "a")
+	if a.State != engine.StateRunning || !slices.ContainsFunc(a.Stale, func(p string) bool { return strings.HasSuffix(p, "Dockerfile") }) {
+		t.Errorf("a is %s, stale %v; want running with the Dockerfile stale", a.State, a.Stale)
+	}
+	last := n.Builds[len(n.Builds)-1]
+	if last.Err == "" || !slices.Contains(last.Lines, "the reason") || !strings.Contains(a.Last.Err, "code: 7") {
+		t.Errorf("build error %q, change error %q, lines %q", last.Err, a.Last.Err, last.Lines)
+	}
+	if after := s.identities(); after["a/1"] != before["a/1"] {
+		t.Errorf("a failed build moved the container: %v, was %v", after, before)
+	}
+	k := len(a.Changes)
+	s.rt.Program("mended", program("mended", 0, "", 0))
+	s.write(map[string]string{"a/Dockerfile": "FROM app\nCMD [\"mended\"]\n"})
+	s.change("a", "rebuild", k)
+	s.line("a", "mended")
+	if a := find(s.Snapshot(), "a"); len(a.Stale) != 0 || a.Err != "" {
+		t.Errorf("after the repair: stale %v, err %q", a.Stale, a.Err)
+	}
+}
+
+func TestPrepareRunsOnTheHostAndItsWordsAreShown(t *testing.T) {
+	s := watched(t, map[string]string{"src/in": "one", "compose.yaml": `
+services:
+  a:
+    image: app
+    x-bulkhead: {prepare: {run: "grep -v broken src/in || { echo in is broken; exit 4; }; mkdir -p out; cp src/in out/x", watch: [src]}}
+    develop: {watch: [{path: out/x, action: sync+restart, target: /www/x, initial_sync: true}]}
+`})
+	s.up()
+	if got := s.file("a", "/www/x"); got != "one" {
+		t.Errorf("after up: %q", got)
+	}
+	s.write(map[string]string{"src/in": "two"})
+	c := s.change("a", "sync+restart", 0)
+	if got := s.file("a", "/www/x"); got != "two" || c.Stages[1].Name != "prepare" {
+		t.Errorf("after the save: %q, stages %v", got, c.Stages)
+	}
+	before := s.identities()["a/1"]
+	k := len(find(s.Snapshot(), "a").Changes)
+	s.write(map[string]string{"src/in": "broken"})
+	n := s.until("failed prepare", func(n *engine.Snapshot) bool {
+		a := find(n, "a")
+		return len(a.Changes) > k && a.Last.Err != ""
+	})
+	if a := find(n, "a"); !strings.Contains(a.Last.Err, "in is broken") || a.State != engine.StateRunning || len(a.Stale) == 0 {
+		t.Errorf("error %q, state %s, stale %v", a.Last.Err, a.State, a.Stale)
+	}
+	if after := s.identities()["a/1"]; after != before {
+		t.Errorf("a failed prepare moved the container: %v, was %v", after, before)
+	}
+}
+
+func TestManualWatchMarksStaleAndUpApplies(t *testing.T) {
+	s := watched(t, saving("sync", ", initial_sync: true"))
+	s.up()
+	s.do(engine.Command{Verb: engine.VerbWatch, Services: []string{"a"}, Mode: project.Manual})
+	s.write(map[string]string{"src/hello.txt": "two"})
+	s.until("stale", func(n *engine.Snapshot) bool { return len(find(n, "a").Stale) == 1 })
+	if got := s.file("a", "/www/hello.txt"); got != "one" {
+		t.Errorf("manual mode synced: %q", got)
+	}
+	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
+	if got := s.file("a", "/www/hello.txt"); got != "two" {
+		t.Errorf("after up: %q", got)
+	}
+	if a := find(s.Snapshot(), "a"); len(a.Stale) != 0 {
+		t.Errorf("still stale: %v", a.Stale)
+	}
+}
+
+func TestWhatChangedWhileNobodyWatchedIsCaughtUp(t *testing.T) {
+	s := showing(t, rebuilt(""))
+	s.up()
+	s.must(s.stop())
+	s.write(map[string]string{"a/text": "version 2"})
+	s.up()
+	s.line("a", "version 2")
+}
