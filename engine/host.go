@@ -96,6 +96,16 @@ func (h host) Stopping(name, id string, grace time.Duration, cause string) {
 	})
 }
 
+// StopFailed implements step.Host.
+func (h host) StopFailed(name, id string) {
+	h.on(name, id, func(s *service, r *replica) {
+		if r != nil && r.inst.State == StateStopping {
+			r.stopBy, r.inst.State = time.Time{}, StateRunning
+			h.e.settle(s)
+		}
+	})
+}
+
 // HooksDone implements step.Host.
 func (h host) HooksDone(name, id string) {
 	h.on(name, id, func(s *service, r *replica) {

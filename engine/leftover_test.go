@@ -24,8 +24,6 @@ func needDocker(t *testing.T) {
 	}
 }
 
-const plain = "\n  a: {image: IMAGE, command: LOOP, stop_grace_period: 0s}\n"
-
 func composed(services string) map[string]string {
 	return map[string]string{"compose.yaml": strings.NewReplacer("IMAGE", baseImage, "LOOP", loop).Replace("services:\n" + services)}
 }

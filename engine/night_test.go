@@ -15,11 +15,8 @@ import (
 // what the engine keeps grows.
 func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 	lives := 5000
-	switch {
-	case testing.Short():
+	if testing.Short() {
 		lives = 500
-	case raceEnabled:
-		lives = 1000
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, map[string]string{"compose.yaml": "services:\n  a: {image: app, command: [talker], network_mode: none, restart: always, stop_signal: SIGTERM}\n"}, true)

@@ -40,6 +40,8 @@ type Host interface {
 	Removed(service, id, cause string)
 	// Stopping shows that a container has until grace from now to end; cause is "" when that was recorded before.
 	Stopping(service, id string, grace time.Duration, cause string)
+	// StopFailed takes back that a container is being stopped: as far as is known it runs on. If it does not, its event says so.
+	StopFailed(service, id string)
 	// HooksDone notes that all post_start hooks of a container succeeded, HookFailed that a pre_stop hook did not.
 	HooksDone(service, id string)
 	HookFailed(service string, err error)
@@ -124,7 +126,7 @@ func (r *Runner) Create(ctx context.Context, s Service, spec container.CreateSpe
 	}
 	in, err := r.rt.Inspect(ctx, id)
 	if err != nil {
-		return "", container.WrapErr(err, "create %s", s.name())
+		return "", r.discard(ctx, s, id, container.WrapErr(err, "create %s", s.name())) // else its name stays taken
 	}
 	r.host.Adopt(s.name(), spec.Replica, in, cause)
 	return id, nil

@@ -139,12 +139,17 @@ func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mo
 		if handles, known := r.rt.HandlesStop(ctx, in.ID); known && !handles {
 			if err := r.rt.Kill(ctx, in.ID, "SIGKILL"); err == nil {
 				e.atOnce = true
-				return e, r.AwaitEnd(ctx, s.name(), in.ID)
+				err := r.AwaitEnd(ctx, s.name(), in.ID)
+				if err != nil {
+					r.host.StopFailed(s.name(), in.ID)
+				}
+				return e, err
 			}
 		}
 	}
 	r.host.Stopping(s.name(), in.ID, grace, "") // the hooks took their own time
 	if err := r.rt.Stop(ctx, in.ID, grace); err != nil && !errors.Is(err, container.ErrNotFound) {
+		r.host.StopFailed(s.name(), in.ID)
 		return ended{}, container.WrapErr(err, "stop %s", s.name())
 	}
 	return e, nil
