@@ -12,8 +12,8 @@ import (
 	"bulkhead/engine/container/memory"
 )
 
-// This file holds what docker compose gets wrong and bulkhead must get right, as far as no real engine is needed for it; the rest is in
-// compose_test.go.
+// This file holds what docker compose gets wrong and bulkhead must get right, as
+// far as no real engine is needed for it; the rest is in compose_test.go.
 
 func TestIgnoreFilesMeanWhatTheySay(t *testing.T) {
 	s := watched(t, map[string]string{
@@ -277,7 +277,8 @@ func TestOnlyTheLastStateOfABurstIsBuilt(t *testing.T) {
 	}
 }
 
-// Contents that come back are images that are there already, without a name: cleaning up must not take them away again.
+// Contents that come back are images that are there already, without a name:
+// cleaning up must not take them away again.
 func TestContentThatComesBackIsRunByAll(t *testing.T) {
 	files := map[string]string{"f": "0", "Dockerfile": "FROM app\nCOPY f /f\n", ".dockerignore": "*\n!f\n"}
 	compose := "services:\n"

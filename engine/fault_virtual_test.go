@@ -26,7 +26,8 @@ func counting(p *memory.Process) int {
 	}
 }
 
-// counted checks that all lines of a service are there, each once and in order, and returns how many.
+// counted checks that all lines of a service are there, each once and in order, and
+// returns how many.
 func (s *scene) counted(service string) int {
 	s.t.Helper()
 	all := s.numbered(service)

@@ -22,7 +22,8 @@ services:
 `
 }
 
-// joined looks at what the runtime says: everybody runs, and whoever joins parent joins the container that runs now, since it runs.
+// joined looks at what the runtime says: everybody runs, and whoever joins parent
+// joins the container that runs now, since it runs.
 func (s *scene) joined() map[string]container.Instance {
 	s.t.Helper()
 	s.eventually("one container of each service", func() bool {
@@ -123,7 +124,8 @@ func TestMembersFollowTheContainerThatTheyJoin(t *testing.T) {
 	})
 }
 
-// A save that rebuilds the parent takes those that live in it along, again and again.
+// A save that rebuilds the parent takes those that live in it along, again and
+// again.
 func TestThoseThatJoinARebuiltContainerFollowIt(t *testing.T) {
 	s := watched(t, map[string]string{
 		"a/Dockerfile": "FROM app\nCOPY f /f\n", "a/f": "0",

@@ -9,7 +9,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// A swap that was cut short leaves two containers for one number, the new one under a name for the time of the swap.
+// A swap that was cut short leaves two containers for one number, the new one under
+// a name for the time of the swap.
 func TestSecondContainerOfANumberGoesAndTheNewestThatFitsStays(t *testing.T) {
 	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app, ports: [\"127.0.0.1::80\"]}\n"}, func(s *scene) {
 		s.up()

@@ -61,7 +61,8 @@ func TestLogThatCannotBeReadIsAttachedToOverItsLives(t *testing.T) {
 			s.line("a", fmt.Sprintf("gen%d stdout hello", g))
 			s.line("a", fmt.Sprintf("gen %d began", g))
 		}
-		// What is not read from a log has the time at which it came in: a last word may come after the engine's word of the end.
+		// What is not read from a log has the time at which it came in: a last word
+		// may come after the engine's word of the end.
 		system := func(l string) bool { return strings.Contains(l, " system ") }
 		expect(s.t, "words by time", slices.DeleteFunc(s.lines("a"), system), []string{
 			`a gen1 stdout hello`, `a gen1 stdout bye`, `a gen2 stdout hello`, `a gen2 stdout bye`, `a gen3 stdout hello`,

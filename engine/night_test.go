@@ -11,8 +11,9 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// TestNightOfRestartsLeavesTheEngineAsItWas restarts, crashes and replaces one service's container again and again, and looks whether
-// what the engine keeps grows.
+// TestNightOfRestartsLeavesTheEngineAsItWas restarts, crashes and replaces one
+// service's container again and again, and looks whether what the engine keeps
+// grows.
 func TestNightOfRestartsLeavesTheEngineAsItWas(t *testing.T) {
 	lives := 5000
 	if testing.Short() {
@@ -44,7 +45,8 @@ func night(s *scene, lives int) {
 		switch {
 		case g%4 == 0: // another program takes it away
 			s.must(s.rt.Remove(s.t.Context(), id, true, false))
-			// Before the engine knows that its container is gone, up finds nothing to do.
+			// Before the engine knows that its container is gone, up finds nothing
+			// to do.
 			s.until("word of the removal", func(n *engine.Snapshot) bool { return find(n, "a").State != engine.StateRunning })
 			s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})
 		case g%2 == 0: // it crashes, and its policy begins the next life

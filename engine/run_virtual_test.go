@@ -247,7 +247,8 @@ func TestWithoutATailOnlyWhatIsSaidFromNowOnIsRead(t *testing.T) {
 	})
 }
 
-// Without logs and readings an engine brings a project up all the same, and stops it without waiting for last words.
+// Without logs and readings an engine brings a project up all the same, and stops
+// it without waiting for last words.
 func TestEngineWithoutLogsAndReadings(t *testing.T) {
 	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app, command: [sleep]}\n"}, func(s *scene) {
 		s.run(engine.Options{NoLogs: true, NoStats: true})

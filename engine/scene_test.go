@@ -23,7 +23,8 @@ import (
 	"bulkhead/engine/container/memory"
 )
 
-// scene is a stage whose engine runs on a runtime in memory. Its images are "app", which runs loop, and what the builder makes.
+// scene is a stage whose engine runs on a runtime in memory. Its images are "app",
+// which runs loop, and what the builder makes.
 type scene struct {
 	*stage
 	rt      *memory.Runtime
@@ -104,12 +105,14 @@ func (s *scene) identities() map[string]container.Identity {
 	return out
 }
 
-// file is what a service's first container has at a path, "" when there is no such file.
+// file is what a service's first container has at a path, "" when there is no such
+// file.
 func (s *scene) file(service, at string) string {
 	return s.rt.Files(s.identities()[service+"/1"].ID, at)[at].Text
 }
 
-// program makes a program that says something and then waits for TERM, upon which it says more, after a while, and ends.
+// program makes a program that says something and then waits for TERM, upon which
+// it says more, after a while, and ends.
 func program(says string, lasts time.Duration, last string, code int) memory.Program {
 	return memory.Program{Handles: []string{"TERM"}, Run: func(p *memory.Process) int {
 		if says != "" {
@@ -133,8 +136,10 @@ func once(says string, after time.Duration, code int) memory.Program {
 	}}
 }
 
-// builds makes images of small Dockerfiles in memory: FROM, COPY FILE PATH or COPY . PATH, CMD ["a", "b"], VOLUME PATH, RUN fail WORDS,
-// and RUN wait, which goes on when hold is closed. Contents that were built before are the image that is there already.
+// builds makes images of small Dockerfiles in memory: FROM, COPY FILE PATH or COPY
+// . PATH, CMD ["a", "b"], VOLUME PATH, RUN fail WORDS, and RUN wait, which goes on
+// when hold is closed. Contents that were built before are the image that is there
+// already.
 type builds struct {
 	rt *memory.Runtime
 

@@ -17,7 +17,8 @@ func stubborn(p *memory.Process) int {
 	return 0
 }
 
-// A restart says how the life before it ended: by its own end, at once because it could not react, or when its grace was over.
+// A restart says how the life before it ended: by its own end, at once because it
+// could not react, or when its grace was over.
 func TestRestartTellsHowItStopped(t *testing.T) {
 	virtually(t, map[string]string{"compose.yaml": `
 services:
@@ -54,7 +55,8 @@ services:
 	})
 }
 
-// Whatever a person does that ends a service, it has the time to save that the Compose specification gives it.
+// Whatever a person does that ends a service, it has the time to save that the
+// Compose specification gives it.
 func TestServiceThatSavesForSecondsSavesWhateverEndsIt(t *testing.T) {
 	file := "services:\n  a: {image: app, command: [saver], environment: {V: \"1\"}}\n"
 	virtually(t, map[string]string{"compose.yaml": file}, func(s *scene) {
@@ -99,7 +101,8 @@ func TestServiceThatSavesForSecondsSavesWhateverEndsIt(t *testing.T) {
 	})
 }
 
-// The loop's own swap has no time to lose, but a service with something to keep has its full grace.
+// The loop's own swap has no time to lose, but a service with something to keep has
+// its full grace.
 func TestLoopGraceIsOnlyForWhatHasNothingToKeep(t *testing.T) {
 	docker := "FROM app\nCOPY text /text\nCMD [\"stubborn\"]\n"
 	s := watched(t, map[string]string{"a/Dockerfile": docker, "a/text": "1", "b/Dockerfile": docker, "b/text": "1", "compose.yaml": `
@@ -119,7 +122,8 @@ volumes: {data: {}}
 	}
 }
 
-// What a healthcheck says while a service is on its way out does not take back that it is.
+// What a healthcheck says while a service is on its way out does not take back that
+// it is.
 func TestStopInProgressStaysShownWhenItsHealthChanges(t *testing.T) {
 	virtually(t, map[string]string{"compose.yaml": `
 services:

@@ -14,7 +14,8 @@ import (
 
 const overlaps = `, healthcheck: {test: ["CMD", "test", "-f", "/tmp/ready"], interval: 5s, retries: 3}, x-bulkhead: {swap: overlap}`
 
-// readyFirst has a first generation that is ready at once; the next ones are when somebody makes /tmp/ready.
+// readyFirst has a first generation that is ready at once; the next ones are when
+// somebody makes /tmp/ready.
 func readyFirst(p *memory.Process) int {
 	text, _ := p.ReadFile("/text")
 	p.Print("%s", text)

@@ -9,7 +9,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// saving is a project of one service with a rule of the given action on src, and a bystander.
+// saving is a project of one service with a rule of the given action on src, and a
+// bystander.
 func saving(action, more string) map[string]string {
 	return map[string]string{
 		"src/hello.txt": "one",

@@ -5,22 +5,23 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
 )
 
-var aroundCases = []named{
-	{"a network is made once, and removed when nobody runs on it", networks},
-	{"a container does not start without its network", lostNetwork},
-	{"a volume is made once, and removed when nobody has it", volumes},
-	{"anonymous volumes are taken over", inherits},
-	{"a host port is taken once", ports},
+var aroundCases = []Case{
+	{Name: "a network is made once, and removed when nobody runs on it", Run: networks},
+	{Name: "a container does not start without its network", Run: lostNetwork},
+	{Name: "a volume is made once, and removed when nobody has it", Run: volumes},
+	{Name: "anonymous volumes are taken over", Run: inherits},
+	{Name: "a host port is taken once", Run: ports},
 }
 
-var imageCases = []named{
-	{"an image goes when nobody uses or names it", images},
+var imageCases = []Case{
+	{Name: "an image goes when nobody uses or names it", Run: images},
 }
 
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
@@ -45,7 +46,8 @@ func (b *bench) network(key string) types.NetworkConfig {
 	return n
 }
 
-func networks(b *bench) {
+func networks(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Provision, "Provisioner") {
 		return
 	}
@@ -86,7 +88,8 @@ func networks(b *bench) {
 	b.is("an external one that is not there", err, container.ErrNotFound)
 }
 
-func lostNetwork(b *bench) {
+func lostNetwork(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Provision, "Provisioner") {
 		return
 	}
@@ -110,7 +113,8 @@ func lostNetwork(b *bench) {
 	}
 }
 
-func volumes(b *bench) {
+func volumes(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Provision, "Provisioner") {
 		return
 	}
@@ -148,7 +152,8 @@ func volumes(b *bench) {
 	b.is("an external one that is not there", err, container.ErrNotFound)
 }
 
-func inherits(b *bench) {
+func inherits(t *testing.T, h Harness) {
+	b := open(t, h)
 	own := func(c *types.ServiceConfig) {
 		c.Volumes = []types.ServiceVolumeConfig{{Type: "volume", Target: "/mine"}}
 	}
@@ -170,7 +175,8 @@ func inherits(b *bench) {
 	}
 }
 
-func ports(b *bench) {
+func ports(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Provision, "Provisioner") {
 		return
 	}
@@ -201,7 +207,8 @@ func ports(b *bench) {
 	}
 }
 
-func images(b *bench) {
+func images(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Images && b.Build != nil, "ImageStore that it can build for") {
 		return
 	}

@@ -1,6 +1,9 @@
-// Package conformance has the cases that every container.Runtime passes: what the engine relies on, written against the port alone. It
-// owns no runtime and knows none. Each runtime's own tests call Run with a Harness that says how to make a runtime, and how to have a
-// container run a given Program. A case about an optional interface that a runtime lacks is left out, and says so in the test's log.
+// Package conformance has the cases that every container.Runtime passes: what the
+// engine relies on, written against the port alone. It owns no runtime and knows
+// none. Each runtime's own tests call Run with a Harness that says how to make a
+// runtime, and how to have a container run a given Program. A case about an
+// optional interface that a runtime lacks is left out, and says so in the test's
+// log.
 package conformance
 
 import (
@@ -19,20 +22,25 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// patience is how long a case waits for a thing before it fails. No case judges how long a thing took.
+// patience is how long a case waits for a thing before it fails. No case judges how
+// long a thing took.
 const patience = 3 * time.Minute
 
 // Harness is one runtime, for one case.
 type Harness struct {
 	Runtime container.Runtime
-	// Project is the name of a project that nobody else uses. What the case makes for it is removed by the harness.
+	// Project is the name of a project that nobody else uses. What the case makes
+	// for it is removed by the harness.
 	Project string
-	// Image is the name of an image with the programs cat, echo, true, false and touch, with /etc/passwd where adam is 1234 of
-	// group 5678, and with a command of its own that runs until it is stopped.
+	// Image is the name of an image with the programs cat, echo, true, false and
+	// touch, with /etc/passwd where adam is 1234 of group 5678, and with a command
+	// of its own that runs until it is stopped.
 	Image string
-	// Command returns a command that makes a container of Image behave as p. It can be run by Exec as well.
+	// Command returns a command that makes a container of Image behave as p. It can
+	// be run by Exec as well.
 	Command func(p Program) []string
-	// Build makes an image for the project, with a content that no other one has, and gives it a name. nil: the runtime makes none.
+	// Build makes an image for the project, with a content that no other one has,
+	// and names it. nil: the runtime makes none.
 	Build func(t *testing.T, name string) (id string)
 }
 
@@ -55,18 +63,10 @@ type Case struct {
 // Cases returns all of them.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]named{lifeCases, stopCases, policyCases, eventCases, logCases, execCases, fileCases, aroundCases, imageCases} {
-		for _, c := range group {
-			all = append(all, Case{c.name, func(t *testing.T, h Harness) { c.run(open(t, h)) }})
-		}
+	for _, group := range [][]Case{lifeCases, stopCases, policyCases, eventCases, logCases, execCases, fileCases, aroundCases, imageCases} {
+		all = append(all, group...)
 	}
 	return all
-}
-
-// named is a case of this package.
-type named struct {
-	name string
-	run  func(*bench)
 }
 
 // Run runs all cases, each on a runtime of its own.
@@ -128,7 +128,8 @@ func (b *bench) create(s container.CreateSpec) string {
 	return id
 }
 
-// start makes a container and starts it. One that writes something first is waited for until it has.
+// start makes a container and starts it. One that writes something first is waited
+// for until it has.
 func (b *bench) start(service string, p Program, sets ...set) string {
 	b.Helper()
 	s := b.spec(service, p, sets...)

@@ -3,17 +3,19 @@ package conformance
 import (
 	"context"
 	"slices"
+	"testing"
 	"time"
 
 	"bulkhead/engine/container"
 )
 
-var eventCases = []named{
-	{"events come in order, and from a time on", eventOrder},
-	{"events are of one project", eventProject},
+var eventCases = []Case{
+	{Name: "events come in order, and from a time on", Run: eventOrder},
+	{Name: "events are of one project", Run: eventProject},
 }
 
-func eventOrder(b *bench) {
+func eventOrder(t *testing.T, h Harness) {
+	b := open(t, h)
 	events := b.record()
 	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "TERM", Code: 2})
 	b.exec(id, "true") // it makes no event
@@ -59,7 +61,8 @@ func eventOrder(b *bench) {
 	}
 }
 
-func eventProject(b *bench) {
+func eventProject(t *testing.T, h Harness) {
+	b := open(t, h)
 	events := b.record()
 	id := b.create(b.spec("mine", deaf()))
 	app := *b.app

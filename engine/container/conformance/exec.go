@@ -5,21 +5,23 @@ import (
 	"context"
 	"net"
 	"strings"
+	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
 )
 
-var execCases = []named{
-	{"an exec returns its exit code and its output", execs},
-	{"an exec ends with its context", execContext},
-	{"secrets and configs are there before the start", contents},
-	{"a port that nobody listens on refuses", refuses},
-	{"a container that runs has readings", readings},
+var execCases = []Case{
+	{Name: "an exec returns its exit code and its output", Run: execs},
+	{Name: "an exec ends with its context", Run: execContext},
+	{Name: "secrets and configs are there before the start", Run: contents},
+	{Name: "a port that nobody listens on refuses", Run: refuses},
+	{Name: "a container that runs has readings", Run: readings},
 }
 
-func execs(b *bench) {
+func execs(t *testing.T, h Harness) {
+	b := open(t, h)
 	s := b.spec("web", waits())
 	id := b.create(s)
 	_, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"true"}})
@@ -52,7 +54,8 @@ func execs(b *bench) {
 	b.is("exec in what has ended", err, container.ErrConflict)
 }
 
-func execContext(b *bench) {
+func execContext(t *testing.T, h Harness) {
+	b := open(t, h)
 	id := b.start("web", waits())
 	ctx, cancel := context.WithCancel(b.ctx)
 	ready := &signalWriter{seen: make(chan struct{})}
@@ -80,7 +83,8 @@ func (w *signalWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func contents(b *bench) {
+func contents(t *testing.T, h Harness) {
+	b := open(t, h)
 	b.app.Environment["CONFORMANCE_TOKEN"] = "t0ken"
 	b.app.Secrets["token"] = types.SecretConfig{Environment: "CONFORMANCE_TOKEN"}
 	b.app.Configs["text"] = types.ConfigObjConfig{Content: "a=b"}
@@ -98,7 +102,8 @@ func contents(b *bench) {
 	}
 }
 
-func refuses(b *bench) {
+func refuses(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Dial, "Dialer") {
 		return
 	}
@@ -115,7 +120,8 @@ func refuses(b *bench) {
 	}
 }
 
-func readings(b *bench) {
+func readings(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Meter, "Meter") {
 		return
 	}

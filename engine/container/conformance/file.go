@@ -8,17 +8,18 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
 )
 
-var fileCases = []named{
-	{"files are copied, looked at, listed and deleted", filesInside},
-	{"a file and a folder take each other's place only when asked to", fileConflict},
-	{"links are followed on the way, and none is deleted through", fileLinks},
-	{"users and owners are known by number", owners},
+var fileCases = []Case{
+	{Name: "files are copied, looked at, listed and deleted", Run: filesInside},
+	{Name: "a file and a folder take each other's place only when asked to", Run: fileConflict},
+	{Name: "links are followed on the way, and none is deleted through", Run: fileLinks},
+	{Name: "users and owners are known by number", Run: owners},
 }
 
 // entry is one for a tar stream.
@@ -53,7 +54,8 @@ func (b *bench) copy(id string, replace bool, entries ...*tar.Header) error {
 	return b.rt.CopyTo(b.ctx, id, &buf, replace)
 }
 
-// tree is what is at and below a path: "f /t/a 644 text", "d /t 755", "l /t/l target".
+// tree is what is at and below a path: "f /t/a 644 text", "d /t 755", "l /t/l
+// target".
 func (b *bench) tree(id, at string) (out []string) {
 	b.Helper()
 	b.ok(b.rt.List(b.ctx, id, at, func(path string, e container.Entry, content io.Reader) error {
@@ -72,7 +74,8 @@ func (b *bench) tree(id, at string) (out []string) {
 	return out
 }
 
-func filesInside(b *bench) {
+func filesInside(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Sync, "FileWriter") {
 		return
 	}
@@ -116,7 +119,8 @@ func filesInside(b *bench) {
 	b.is("copy into what is read-only", b.copy(closed, false, file("t", "x")), container.ErrUnsupported)
 }
 
-func fileConflict(b *bench) {
+func fileConflict(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Sync, "FileWriter") {
 		return
 	}
@@ -137,7 +141,8 @@ func fileConflict(b *bench) {
 	}
 }
 
-func fileLinks(b *bench) {
+func fileLinks(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Sync, "FileWriter") {
 		return
 	}
@@ -162,7 +167,8 @@ func fileLinks(b *bench) {
 	b.same("what the link led to", b.tree(id, "/out/f"), []string{"f /out/f 644 theirs"})
 }
 
-func owners(b *bench) {
+func owners(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Sync, "FileReader") {
 		return
 	}

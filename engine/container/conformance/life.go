@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -11,27 +12,28 @@ import (
 	"bulkhead/engine/container"
 )
 
-var lifeCases = []named{
-	{"a container is made, started, stopped and removed", oneLife},
-	{"the fields of an instance say what it was made of", fields},
-	{"instances are sorted and of one project", sorted},
-	{"a name is taken once", names},
-	{"a program that is not there does not start", noProgram},
-	{"what is not there is not found", notFound},
-	{"a paused container does nothing", paused},
-	{"a healthcheck says how a container is", health},
-	{"those that join a container need it to run", joins},
+var lifeCases = []Case{
+	{Name: "a container is made, started, stopped and removed", Run: oneLife},
+	{Name: "the fields of an instance say what it was made of", Run: fields},
+	{Name: "instances are sorted and of one project", Run: sorted},
+	{Name: "a name is taken once", Run: names},
+	{Name: "a program that is not there does not start", Run: noProgram},
+	{Name: "what is not there is not found", Run: notFound},
+	{Name: "a paused container does nothing", Run: paused},
+	{Name: "a healthcheck says how a container is", Run: health},
+	{Name: "those that join a container need it to run", Run: joins},
 }
 
-var stopCases = []named{
-	{"a stop waits for the program", stops},
-	{"a program that handles no stop signal is killed after its grace", grace},
-	{"a kill of what does not run is a conflict", kills},
-	{"the stop signal is the service's", stopSignal},
-	{"who handles the stop signal can be known", handles},
+var stopCases = []Case{
+	{Name: "a stop waits for the program", Run: stops},
+	{Name: "a program that handles no stop signal is killed after its grace", Run: grace},
+	{Name: "a kill of what does not run is a conflict", Run: kills},
+	{Name: "the stop signal is the service's", Run: stopSignal},
+	{Name: "who handles the stop signal can be known", Run: handles},
 }
 
-func oneLife(b *bench) {
+func oneLife(t *testing.T, h Harness) {
+	b := open(t, h)
 	s := b.spec("web", waits())
 	id := b.create(s)
 	in := b.inspect(id)
@@ -66,7 +68,8 @@ func oneLife(b *bench) {
 	b.ok(b.rt.Remove(b.ctx, id, true, true)) // of one that is gone it is no error
 }
 
-func fields(b *bench) {
+func fields(t *testing.T, h Harness) {
+	b := open(t, h)
 	grace := types.Duration(7 * time.Second)
 	timeout := types.Duration(5 * time.Second)
 	s := b.spec("web", waits(), func(c *types.ServiceConfig) {
@@ -91,7 +94,8 @@ func fields(b *bench) {
 	}
 }
 
-func sorted(b *bench) {
+func sorted(t *testing.T, h Harness) {
+	b := open(t, h)
 	for _, one := range []struct {
 		service string
 		replica int
@@ -112,7 +116,8 @@ func sorted(b *bench) {
 	}
 }
 
-func names(b *bench) {
+func names(t *testing.T, h Harness) {
+	b := open(t, h)
 	s := b.spec("web", deaf())
 	id := b.create(s)
 	_, err := b.rt.Create(b.ctx, s)
@@ -130,7 +135,8 @@ func names(b *bench) {
 	}
 }
 
-func noProgram(b *bench) {
+func noProgram(t *testing.T, h Harness) {
+	b := open(t, h)
 	s := b.spec("web", deaf(), func(c *types.ServiceConfig) { c.Command = types.ShellCommand{"/no/such/program"} })
 	id := b.create(s)
 	err := b.rt.Start(b.ctx, s, id)
@@ -142,7 +148,8 @@ func noProgram(b *bench) {
 	}
 }
 
-func notFound(b *bench) {
+func notFound(t *testing.T, h Harness) {
+	b := open(t, h)
 	const id = "0123456789ab0123456789ab0123456789ab0123456789ab0123456789abcdef"
 	_, err := b.rt.Inspect(b.ctx, id)
 	b.is("inspect", err, container.ErrNotFound)
@@ -165,7 +172,8 @@ func notFound(b *bench) {
 	}
 }
 
-func paused(b *bench) {
+func paused(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Pause, "Pauser") {
 		return
 	}
@@ -192,7 +200,8 @@ func paused(b *bench) {
 	b.is("pause of what does not run", b.rt.Pause(b.ctx, id), container.ErrConflict)
 }
 
-func health(b *bench) {
+func health(t *testing.T, h Harness) {
+	b := open(t, h)
 	interval, retries := types.Duration(200*time.Millisecond), uint64(2)
 	timeout := types.Duration(time.Minute)
 	checked := func(test ...string) set {
@@ -224,7 +233,8 @@ func health(b *bench) {
 	b.until("what a check says", func() bool { return strings.Contains(b.inspect(said).HealthOutput, "/no/table") })
 }
 
-func joins(b *bench) {
+func joins(t *testing.T, h Harness) {
+	b := open(t, h)
 	parent := b.start("parent", waits())
 	member := func(f func(*types.ServiceConfig)) container.CreateSpec {
 		s := b.spec("member", waits(), f)
@@ -261,7 +271,8 @@ func joins(b *bench) {
 	}
 }
 
-func stops(b *bench) {
+func stops(t *testing.T, h Harness) {
+	b := open(t, h)
 	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "TERM", Last: "bye", Code: 3})
 	b.ok(b.rt.Stop(b.ctx, id, time.Minute))
 	if in := b.inspect(id); in.State != container.StateExited || in.ExitCode != 3 {
@@ -274,7 +285,8 @@ func stops(b *bench) {
 	}
 }
 
-func grace(b *bench) {
+func grace(t *testing.T, h Harness) {
+	b := open(t, h)
 	own := types.Duration(time.Second)
 	for name, one := range map[string]struct {
 		grace time.Duration
@@ -301,7 +313,8 @@ func grace(b *bench) {
 	}
 }
 
-func kills(b *bench) {
+func kills(t *testing.T, h Harness) {
+	b := open(t, h)
 	s := b.spec("web", waits())
 	id := b.create(s)
 	b.is("kill of what never ran", b.rt.Kill(b.ctx, id, "KILL"), container.ErrConflict)
@@ -330,7 +343,8 @@ func kills(b *bench) {
 	}
 }
 
-func stopSignal(b *bench) {
+func stopSignal(t *testing.T, h Harness) {
+	b := open(t, h)
 	events := b.record()
 	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "USR1", Code: 4}, func(c *types.ServiceConfig) { c.StopSignal = "SIGUSR1" })
 	b.ok(b.rt.Stop(b.ctx, id, time.Minute))
@@ -340,7 +354,8 @@ func stopSignal(b *bench) {
 	b.same("events", events.until(id, "stopped"), []string{"created", "started", "killed 10", "died 4", "stopped"})
 }
 
-func handles(b *bench) {
+func handles(t *testing.T, h Harness) {
+	b := open(t, h)
 	if _, known := b.rt.HandlesStop(b.ctx, b.start("probe", waits())); b.lacks(known, "SignalReader that can know") {
 		return
 	}

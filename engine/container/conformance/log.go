@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -11,14 +12,15 @@ import (
 	"bulkhead/engine/logs"
 )
 
-var logCases = []named{
-	{"a log has all lines of all lives", logLives},
-	{"a log is read from a time on, up to a time, and by its end", logParts},
-	{"a log that is followed ends with the life", logFollow},
-	{"a log that cannot be read is attached to", logAttach},
+var logCases = []Case{
+	{Name: "a log has all lines of all lives", Run: logLives},
+	{Name: "a log is read from a time on, up to a time, and by its end", Run: logParts},
+	{Name: "a log that is followed ends with the life", Run: logFollow},
+	{Name: "a log that cannot be read is attached to", Run: logAttach},
 }
 
-func logLives(b *bench) {
+func logLives(t *testing.T, h Harness) {
+	b := open(t, h)
 	p := Program{Out: []string{"one", "two"}, Err: []string{"bad"}, Open: "open", Exits: true}
 	s := b.spec("web", p)
 	id := b.create(s)
@@ -56,7 +58,8 @@ func logLives(b *bench) {
 	}
 }
 
-func logParts(b *bench) {
+func logParts(t *testing.T, h Harness) {
+	b := open(t, h)
 	id := b.start("web", Program{Out: []string{"1", "2", "3", "4"}, Exits: true})
 	b.ended(id)
 	all := b.log(id, container.LogOptions{Tail: -1})
@@ -90,7 +93,8 @@ func (c *collector) texts() []string {
 	return texts(c.all)
 }
 
-func logFollow(b *bench) {
+func logFollow(t *testing.T, h Harness) {
+	b := open(t, h)
 	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "TERM", Last: "bye"})
 	var c collector
 	ended := make(chan error, 1)
@@ -118,7 +122,8 @@ func logFollow(b *bench) {
 	<-ended // with or without an error, as far as the removal had come when it began
 }
 
-func logAttach(b *bench) {
+func logAttach(t *testing.T, h Harness) {
+	b := open(t, h)
 	if b.lacks(b.rt.Caps.Attach, "Attacher") {
 		return
 	}

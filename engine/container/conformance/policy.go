@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"testing"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -8,15 +9,16 @@ import (
 	"bulkhead/engine/container"
 )
 
-var policyCases = []named{
-	{"a restart policy begins the next life", policies},
-	{"what somebody stopped or killed stays down", policyIdles},
-	{"a signal that is neither KILL nor the stop signal is a crash", crash},
+var policyCases = []Case{
+	{Name: "a restart policy begins the next life", Run: policies},
+	{Name: "what somebody stopped or killed stays down", Run: policyIdles},
+	{Name: "a signal that is neither KILL nor the stop signal is a crash", Run: crash},
 }
 
 func restart(policy string) set { return func(c *types.ServiceConfig) { c.Restart = policy } }
 
-func policies(b *bench) {
+func policies(t *testing.T, h Harness) {
+	b := open(t, h)
 	id := b.start("always", Program{Exits: true}, restart("always"))
 	b.until("a second restart", func() bool { return b.inspect(id).Restarts >= 2 })
 	b.ok(b.rt.Stop(b.ctx, id, 0))
@@ -38,7 +40,8 @@ func policies(b *bench) {
 	}
 }
 
-func policyIdles(b *bench) {
+func policyIdles(t *testing.T, h Harness) {
+	b := open(t, h)
 	for _, policy := range []string{"always", "unless-stopped", "on-failure"} {
 		events := b.record()
 		id := b.start("web", waits(), restart(policy))
@@ -61,7 +64,8 @@ func policyIdles(b *bench) {
 	}
 }
 
-func crash(b *bench) {
+func crash(t *testing.T, h Harness) {
+	b := open(t, h)
 	// Docker's engine knows a crash only where the stop signal is written down.
 	known := func(c *types.ServiceConfig) { c.StopSignal = "SIGTERM" }
 	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "USR1", Code: 6}, restart("always"), known)

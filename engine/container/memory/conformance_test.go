@@ -8,7 +8,8 @@ import (
 	"bulkhead/engine/container/conformance"
 )
 
-// The suite runs in virtual time: what waits for hours is over at once, and a goroutine that is left behind fails the case.
+// The suite runs in virtual time: what waits for hours is over at once, and a
+// goroutine that is left behind fails the case.
 func TestMemoryConforms(t *testing.T) {
 	for _, c := range conformance.Cases() {
 		t.Run(c.Name, func(t *testing.T) {

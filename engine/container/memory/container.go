@@ -23,8 +23,9 @@ type box struct {
 	command []string
 	env     []string
 	stop    int // stop signal
-	// anySignal: neither the file nor the image has a stop signal. Docker's engine then takes any signal that is sent through it for
-	// somebody's wish to end the container, which keeps the restart policy idle.
+	// anySignal: neither the file nor the image has a stop signal. Docker's engine
+	// then takes any signal that is sent through it for somebody's wish to end the
+	// container, which keeps the restart policy idle.
 	anySignal bool
 	health    *healthcheck
 	mounts    map[string]string // volumes by path
@@ -45,7 +46,8 @@ type box struct {
 // joins are the ids of the containers whose namespaces a container shares.
 type joins struct{ network, ipc, pid string }
 
-// Instances implements container.Runtime. They are sorted by service, number and name.
+// Instances implements container.Runtime. They are sorted by service, number and
+// name.
 func (e *engine) Instances(ctx context.Context, project string) ([]container.Instance, error) {
 	if err := e.faults.enter(ctx, "Instances", ""); err != nil {
 		return nil, err
@@ -109,7 +111,7 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 	if other := e.named(name); other != nil {
 		return "", conflict("%s: the name %s is taken by a container of project %s", what, name, other.project)
 	}
-	img := e.find(s.Service.Image) // whatever s.Image says: the name may have moved on
+	img := e.store.find(s.Service.Image) // whatever s.Image says: the name may have moved on
 	if img == nil {
 		return "", fmt.Errorf("%s: no such image: %s: %w", what, s.Service.Image, container.ErrNotFound)
 	}
@@ -132,7 +134,7 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 	if err := b.join(s); err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
-	if err := e.mount(b, img.Volumes); err != nil {
+	if err := e.around.mount(b, img.Volumes); err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	e.all[b.in.ID] = b
@@ -160,7 +162,8 @@ func containerName(s container.CreateSpec) string {
 	return s.App.Name + "-" + s.Service.Name + "-" + strconv.Itoa(s.Replica)
 }
 
-// join notes which networks and namespaces a container is to share. A network's id is found out at the start.
+// join notes which networks and namespaces a container is to share. A network's id
+// is found out at the start.
 func (b *box) join(s container.CreateSpec) error {
 	c := s.Service.Config
 	for _, j := range []struct {
@@ -215,8 +218,8 @@ func (e *engine) Remove(ctx context.Context, id string, force, volumes bool) err
 	delete(e.all, id)
 	if volumes {
 		for v := range b.own {
-			if !e.mounted(v) {
-				delete(e.volumes, v)
+			if !e.around.mounted(v) {
+				delete(e.around.volumes, v)
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// contents puts in the secrets and configs of a service. Callers hold the engine's mu.
+// contents puts in the secrets and configs of a service. Callers hold the engine's
+// mu.
 func (b *box) contents(app *container.App, c types.ServiceConfig) error {
 	for _, ref := range c.Secrets {
 		at := ref.Target

@@ -10,7 +10,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// keptEvents is how many events are kept for those who ask from an earlier time on: as many as Docker's engine keeps.
+// keptEvents is how many events are kept for those who ask from an earlier time on:
+// as many as Docker's engine keeps.
 const keptEvents = 256
 
 // feed hands events to those who follow them.
@@ -30,18 +31,19 @@ type subscriber struct {
 	cut     bool
 }
 
-// LoseEvents has events disappear for which lose returns true, for everybody and for ever. nil: none is lost from now on.
-func (e *engine) LoseEvents(lose func(container.Event) bool) {
-	e.feed.mu.Lock()
-	defer e.feed.mu.Unlock()
-	e.feed.lose = lose
+// LoseEvents has events disappear for which lose returns true, for everybody and
+// for ever. nil: none is lost from now on.
+func (f *feed) LoseEvents(lose func(container.Event) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = lose
 }
 
 // CutEvents ends all streams of events, as when a connection breaks.
-func (e *engine) CutEvents() {
-	e.feed.mu.Lock()
-	defer e.feed.mu.Unlock()
-	for s := range e.feed.subscribers {
+func (f *feed) CutEvents() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.subscribers {
 		s.cut = true
 		s.nudge()
 	}
@@ -58,7 +60,7 @@ func (s *subscriber) nudge() {
 func (e *engine) emit(b *box, ev container.Event) {
 	ev.Time, ev.ID, ev.Service, ev.Name = e.now(), b.in.ID, b.in.Service, b.in.Name
 	ev.Replica, _ = strconv.Atoi(b.in.Number) // 0 for one that has no number
-	f := &e.feed
+	f := e.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.lose != nil && f.lose(ev) {
@@ -76,8 +78,8 @@ func (e *engine) emit(b *box, ev container.Event) {
 	}
 }
 
-// now is the time, later with each call: under a virtual clock much happens at one moment, and events and lines are ordered by time.
-// Callers hold mu.
+// now is the time, later with each call: under a virtual clock much happens at one
+// moment, and events and lines are ordered by time. Callers hold mu.
 func (e *engine) now() time.Time {
 	t := time.Now()
 	if !t.After(e.clock) {
@@ -93,7 +95,7 @@ func (e *engine) Events(ctx context.Context, project string, since time.Time, em
 		return err
 	}
 	s := &subscriber{project: project, wake: make(chan struct{}, 1)}
-	f := &e.feed
+	f := e.feed
 	f.mu.Lock()
 	for i, ev := range f.kept {
 		if f.projects[i] == project && !since.IsZero() && !ev.Time.Before(since) {

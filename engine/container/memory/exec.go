@@ -48,8 +48,8 @@ func (e *engine) Exec(ctx context.Context, id string, o container.ExecOptions) (
 	return code, nil
 }
 
-// run runs a program beside a container's first process, until it ends, the life ends, or ctx does. A command that is not known ends
-// with 127 as in a shell.
+// run runs a program beside a container's first process, until it ends, the life
+// ends, or ctx does. A command that is not known ends with 127 as in a shell.
 func (e *engine) run(ctx context.Context, b *box, l *life, cmd, env []string, stdin io.Reader, out func(logs.Stream, string)) (int, error) {
 	e.mu.Lock()
 	prog, ok := e.program(cmd)

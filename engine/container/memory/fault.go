@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"bulkhead/engine/container"
 )
 
-// Fault is what goes wrong with the calls of one method. The zero values of Every and Times mean each call, and always.
+// Fault is what goes wrong with the calls of one method. The zero values of Every
+// and Times mean each call, and always.
 type Fault struct {
 	Method string        // "Create", "Stop", …
 	ID     string        // of the container that the call is about; "": any
@@ -35,43 +37,41 @@ type faults struct {
 	gone  bool // no engine answers
 }
 
-// Inject turns a fault on, until heal is called. Several may be on; the first that fits a call is the one that counts.
-func (e *engine) Inject(f Fault) (heal func()) {
-	e.faults.mu.Lock()
-	defer e.faults.mu.Unlock()
-	one := &fault{Fault: f}
-	e.faults.on = append(e.faults.on, one)
+// Inject turns a fault on, until heal is called. Several may be on; the first that
+// fits a call is the one that counts.
+func (f *faults) Inject(what Fault) (heal func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one := &fault{Fault: what}
+	f.on = append(f.on, one)
 	return func() {
-		e.faults.mu.Lock()
-		defer e.faults.mu.Unlock()
-		for i, o := range e.faults.on {
-			if o == one {
-				e.faults.on = append(e.faults.on[:i:i], e.faults.on[i+1:]...)
-				return
-			}
-		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.on = slices.DeleteFunc(f.on, func(o *fault) bool { return o == one })
 	}
 }
 
 // Calls is how often a method was called, faults included.
-func (e *engine) Calls(method string) int {
-	e.faults.mu.Lock()
-	defer e.faults.mu.Unlock()
-	return e.faults.calls[method]
+func (f *faults) Calls(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method]
 }
 
-// SetGone takes the engine away, or brings it back: nothing answers, all streams are cut, and the containers run on.
-func (e *engine) SetGone(gone bool) {
-	e.faults.mu.Lock()
-	e.faults.gone = gone
-	e.faults.mu.Unlock()
+// SetGone takes the engine away, or brings it back: nothing answers, all streams
+// are cut, and the containers run on.
+func (r *Runtime) SetGone(gone bool) {
+	r.faults.mu.Lock()
+	r.faults.gone = gone
+	r.faults.mu.Unlock()
 	if gone {
-		e.CutEvents()
-		e.CutLogs()
+		r.CutEvents()
+		r.CutLogs()
 	}
 }
 
-// enter is where each method begins: it counts the call, and answers with the fault that is on for it.
+// enter is where each method begins: it counts the call, and answers with the fault
+// that is on for it.
 func (f *faults) enter(ctx context.Context, method, id string) error {
 	hit, err := f.pick(method, id)
 	if err != nil || hit == nil || hit.After {
@@ -112,7 +112,8 @@ func (f *faults) pick(method, id string) (*fault, error) {
 	return nil, nil
 }
 
-// fits says whether a call is struck, and counts it. Callers hold the lock of faults.
+// fits says whether a call is struck, and counts it. Callers hold the lock of
+// faults.
 func (o *fault) fits(method, id string) bool {
 	if o.Method != method || o.ID != "" && o.ID != id {
 		return false

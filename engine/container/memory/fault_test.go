@@ -14,7 +14,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// running makes an engine with one container that runs, which prints a number each second.
+// running makes an engine with one container that runs, which prints a number each
+// second.
 func running(t *testing.T) (*Runtime, string) {
 	rt := New()
 	t.Cleanup(func() { rt.Close() })
@@ -80,7 +81,8 @@ func TestFaultsStrikeTheCallsThatTheyName(t *testing.T) {
 		}
 		heal()
 
-		// A break after the work was done: the error comes, and the container is stopped.
+		// A break after the work was done: the error comes, and the container is
+		// stopped.
 		rt.Inject(Fault{Method: "Stop", Err: container.ErrNoEngine, After: true, Times: 1})
 		if err := rt.Stop(t.Context(), id, 0); !errors.Is(err, container.ErrNoEngine) {
 			t.Errorf("stop: %v", err)

@@ -25,8 +25,8 @@ type File struct {
 
 // Files is what a container has at and below a path, volumes included.
 func (r *Runtime) Files(id, below string) map[string]File {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
 	out := map[string]File{}
 	if b := r.all[id]; b != nil {
 		f := r.files(b)
@@ -127,7 +127,8 @@ func (f files) unpack(h *tar.Header, content io.Reader, replace bool) error {
 	return nil
 }
 
-// Delete implements container.FileWriter. Like Docker's engine it reaches only containers that run.
+// Delete implements container.FileWriter. Like Docker's engine it reaches only
+// containers that run.
 func (w fileWriter) Delete(ctx context.Context, id, dir string, paths []string) error {
 	what := "delete files in " + short(id)
 	if err := w.e.faults.enter(ctx, "Delete", id); err != nil {

@@ -18,7 +18,8 @@ type healthcheck struct {
 	retries                    int
 }
 
-// check is the healthcheck of the file over that of the image. It is nil when there is none.
+// check is the healthcheck of the file over that of the image. It is nil when there
+// is none.
 func check(file, image *types.HealthCheckConfig) *healthcheck {
 	c := file
 	if c == nil || len(c.Test) == 0 && !c.Disable {

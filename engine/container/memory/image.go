@@ -35,48 +35,50 @@ type image struct {
 	tagged  time.Time
 }
 
-// Put makes an image and gives it a name, which it takes from the one that had it; the names are as in "app" or "app:1". It returns the
-// image's id.
-func (e *engine) Put(name string, i Image) (id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.put(name, i)
+// imageStore is the Runtime's container.ImageStore. It is guarded by the engine's
+// mu.
+type imageStore struct {
+	e        *engine
+	images   map[string]*image // by id
+	names    map[string]string // ids by name
+	registry map[string]Image  // what Pull finds, by name
+}
+
+// Put makes an image of a name, which it takes from the one that had it; the names
+// are as in "app" or "app:1". It returns the image's id.
+func (s *imageStore) Put(name string, i Image) (id string) {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	return s.put(name, i)
 }
 
 // put is Put. Callers hold mu.
-func (e *engine) put(name string, i Image) string {
-	img := &image{Image: i, id: e.id("sha256:"), tree: newTree(), created: e.now()}
+func (s *imageStore) put(name string, i Image) string {
+	img := &image{Image: i, id: s.e.id("sha256:"), tree: newTree(), created: s.e.now()}
 	for at, text := range i.Files {
 		img.tree.write(at, text)
 	}
 	img.tagged = img.created
-	e.images[img.id] = img
+	s.images[img.id] = img
 	if name != "" {
-		e.names[tag(name)] = img.id
+		s.names[tag(name)] = img.id
 	}
 	return img.id
 }
 
-// Tag gives an image one more name.
-func (e *engine) Tag(id, name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.names[tag(name)] = id
-	e.images[id].tagged = e.now()
-}
-
-// Untag takes a name away.
-func (e *engine) Untag(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.names, tag(name))
+// Tag adds one more name to an image.
+func (s *imageStore) Tag(id, name string) {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	s.names[tag(name)] = id
+	s.images[id].tagged = s.e.now()
 }
 
 // Publish puts an image where Pull finds it.
-func (e *engine) Publish(name string, i Image) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.registry[tag(name)] = i
+func (s *imageStore) Publish(name string, i Image) {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	s.registry[tag(name)] = i
 }
 
 // tag is a name with its tag.
@@ -88,17 +90,17 @@ func tag(name string) string {
 }
 
 // find looks an image up by name or id. Callers hold mu.
-func (e *engine) find(ref string) *image {
-	if img := e.images[ref]; img != nil {
+func (s *imageStore) find(ref string) *image {
+	if img := s.images[ref]; img != nil {
 		return img
 	}
-	return e.images[e.names[tag(ref)]]
+	return s.images[s.names[tag(ref)]]
 }
 
 // tags are the names of an image. Callers hold mu.
-func (e *engine) tags(id string) []string {
+func (s *imageStore) tags(id string) []string {
 	var out []string
-	for name, of := range e.names {
+	for name, of := range s.names {
 		if of == id {
 			out = append(out, name)
 		}
@@ -107,35 +109,32 @@ func (e *engine) tags(id string) []string {
 	return out
 }
 
-// imageStore is the Runtime's container.ImageStore.
-type imageStore struct{ e *engine }
-
 // Image implements container.ImageStore.
-func (s imageStore) Image(ctx context.Context, ref, platform string) (container.Image, error) {
+func (s *imageStore) Image(ctx context.Context, ref, platform string) (container.Image, error) {
 	if err := s.e.faults.enter(ctx, "Image", ""); err != nil {
 		return container.Image{}, err
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	img := s.e.find(ref)
+	img := s.find(ref)
 	if img == nil || platform != "" && img.Platform != "" && platform != img.Platform {
 		return container.Image{}, fmt.Errorf("look up image %s: no such image: %w", ref, container.ErrNotFound)
 	}
 	return container.Image{
-		ID: img.id, Digest: img.id, Tags: s.e.tags(img.id), Size: 1 << 20, Created: img.created, LastTag: img.tagged,
+		ID: img.id, Digest: img.id, Tags: s.tags(img.id), Size: 1 << 20, Created: img.created, LastTag: img.tagged,
 		Stop: img.Stop, Health: check(nil, img.Health) != nil, Volumes: slices.Sorted(slices.Values(img.Volumes)), User: img.User,
 	}, nil
 }
 
 // Pull implements container.ImageStore: it finds what was published.
-func (s imageStore) Pull(ctx context.Context, ref, _ string, progress func(container.PullProgress)) error {
+func (s *imageStore) Pull(ctx context.Context, ref, _ string, progress func(container.PullProgress)) error {
 	if err := s.e.faults.enter(ctx, "Pull", ""); err != nil {
 		return err
 	}
 	s.e.mu.Lock()
-	img, ok := s.e.registry[tag(ref)]
+	img, ok := s.registry[tag(ref)]
 	if ok {
-		s.e.put(ref, img)
+		s.put(ref, img)
 	}
 	s.e.mu.Unlock()
 	if !ok {
@@ -148,17 +147,17 @@ func (s imageStore) Pull(ctx context.Context, ref, _ string, progress func(conta
 }
 
 // RemoveImage implements container.ImageStore.
-func (s imageStore) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
+func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error) {
 	if err := s.e.faults.enter(ctx, "RemoveImage", ""); err != nil {
 		return false, err
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	img := s.e.images[id]
+	img := s.images[id]
 	if img == nil {
 		return false, nil
 	}
-	for _, name := range s.e.tags(id) {
+	for _, name := range s.tags(id) {
 		own := img.Project != "" && strings.HasPrefix(name, img.Project+"-") && strings.HasSuffix(name, ":latest")
 		if !named || !own {
 			return false, nil
@@ -169,21 +168,21 @@ func (s imageStore) RemoveImage(ctx context.Context, id string, named bool) (rem
 			return false, nil
 		}
 	}
-	delete(s.e.images, id)
-	maps.DeleteFunc(s.e.names, func(_, of string) bool { return of == id })
+	delete(s.images, id)
+	maps.DeleteFunc(s.names, func(_, of string) bool { return of == id })
 	return true, nil
 }
 
 // ProjectImages implements container.ImageStore.
-func (s imageStore) ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error) {
+func (s *imageStore) ProjectImages(ctx context.Context, project string, tagged bool) ([]string, error) {
 	if err := s.e.faults.enter(ctx, "ProjectImages", ""); err != nil {
 		return nil, err
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	var ids []string
-	for id, img := range s.e.images {
-		if img.Project == project && (tagged || len(s.e.tags(id)) == 0) {
+	for id, img := range s.images {
+		if img.Project == project && (tagged || len(s.tags(id)) == 0) {
 			ids = append(ids, id)
 		}
 	}

@@ -19,10 +19,12 @@ import (
 
 const (
 	defaultGrace = 10 * time.Second
-	// What a real engine needs for it at least: nobody relies on two lives, or a kill and its end, at one moment.
+	// What a real engine needs for it at least: nobody relies on two lives, or a
+	// kill and its end, at one moment.
 	startTakes = 5 * time.Millisecond
 	killTakes  = time.Millisecond
-	// Between two lives by the restart policy: doubled up to the longest, and back to the first after a life of longLife.
+	// Between two lives by the restart policy: doubled up to the longest, and back
+	// to the first after a life of longLife.
 	firstDelay = 100 * time.Millisecond
 	mostDelay  = time.Minute
 	longLife   = 10 * time.Second
@@ -58,7 +60,8 @@ type policy struct {
 	wait  chan struct{} // closed to give up the next life, while it is waited for
 }
 
-// prepare takes what the programs of a container need from the configuration and its image.
+// prepare takes what the programs of a container need from the configuration and
+// its image.
 func (b *box) prepare(c types.ServiceConfig, img Image) error {
 	b.command = append(slices.Clone(img.Entrypoint), img.Command...)
 	switch {
@@ -93,7 +96,8 @@ func (b *box) prepare(c types.ServiceConfig, img Image) error {
 	return nil
 }
 
-// running says whether a first process is there, paused or not. Callers hold the engine's mu.
+// running says whether a first process is there, paused or not. Callers hold the
+// engine's mu.
 func (b *box) running() bool { return b.life != nil && !b.life.over }
 
 // Start implements container.Runtime.
@@ -134,8 +138,8 @@ func (r *Runtime) Restart(ctx context.Context, id string, grace time.Duration) e
 	if err := r.Start(ctx, container.CreateSpec{}, id); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
 	b, err := r.box("restart", id)
 	if err != nil {
 		return err
@@ -158,7 +162,7 @@ func (e *engine) begin(b *box) error {
 		return fail(128, errCut)
 	default:
 	}
-	if err := e.connect(b); err != nil {
+	if err := e.around.connect(b); err != nil {
 		return fail(128, err)
 	}
 	prog, ok := e.program(b.command)
@@ -392,7 +396,8 @@ func (e *engine) killed(b *box) {
 	}
 }
 
-// signal sends a signal through the engine, which marks the container as stopped by hand. Callers hold mu.
+// signal sends a signal through the engine, which marks the container as stopped by
+// hand. Callers hold mu.
 func (e *engine) signal(b *box, l *life, n int) {
 	b.byHand = true
 	if n == b.stop || n == 9 || b.anySignal {
@@ -432,7 +437,8 @@ func (e *engine) deliver(b *box, l *life, n int) {
 // pauser is the Runtime's container.Pauser.
 type pauser struct{ e *engine }
 
-// Pause implements container.Pauser. What a paused program prints waits; its clock does not stop.
+// Pause implements container.Pauser. What a paused program prints waits; its clock
+// does not stop.
 func (p pauser) Pause(ctx context.Context, id string) error {
 	if err := p.e.faults.enter(ctx, "Pause", id); err != nil {
 		return err

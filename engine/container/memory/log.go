@@ -17,7 +17,8 @@ type entry struct {
 	text   string
 }
 
-// print takes in what a program writes. While the container is paused, it waits; after the end of its life, nothing is written.
+// print takes in what a program writes. While the container is paused, it waits;
+// after the end of its life, nothing is written.
 func (e *engine) print(b *box, l *life, stream logs.Stream, text string) {
 	e.mu.Lock()
 	for b.in.State == container.StatePaused && !l.over {
@@ -80,7 +81,8 @@ func (e *engine) CutLogs() {
 	}
 }
 
-// Logs implements container.Runtime. A log that is followed ends with the life that runs when it is opened.
+// Logs implements container.Runtime. A log that is followed ends with the life that
+// runs when it is opened.
 func (e *engine) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
 	if err := e.faults.enter(ctx, "Logs", id); err != nil {
 		return err

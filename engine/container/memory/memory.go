@@ -1,8 +1,10 @@
-// Package memory is a container.Runtime in memory, with all optional interfaces, for tests. It owns containers whose programs are Go
-// functions, with their files, logs, health and events, and keeps time with package time, so that under testing/synctest hours pass in
-// milliseconds. Faults are injected by method: slow answers, errors, lost events, cut streams, an engine that is gone. It starts no
-// process, opens no socket and knows no Docker; the conformance suite keeps it like the real engine. Tests of the engine and of its
-// rooms call it.
+// Package memory is a container.Runtime in memory, with all optional interfaces,
+// for tests. It owns containers whose programs are Go functions, with their files,
+// logs, health and events, and keeps time with package time, so that under
+// testing/synctest hours pass in milliseconds. Faults are injected by method: slow
+// answers, errors, lost events, cut streams, an engine that is gone. It starts no
+// process, opens no socket and knows no Docker; the conformance suite keeps it like
+// the real engine. Tests of the engine and of its rooms call it.
 package memory
 
 import (
@@ -14,13 +16,16 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Runtime is an engine in memory. Make it with New, and Close it at the end of the test: that waits for its last goroutine.
+// Runtime is an engine in memory. Make it with New, and Close it at the end of the
+// test: that waits for its last goroutine.
 type Runtime struct {
 	*engine
+	*faults
+	*feed
+	*provisioner
+	*imageStore
 	pauser
 	renamer
-	provisioner
-	imageStore
 	attacher
 	meter
 	fileWriter
@@ -46,28 +51,27 @@ var (
 // New makes an engine without images, and with the programs of Builtins.
 func New() *Runtime {
 	e := &engine{
-		info:     container.Info{ID: "memory", Name: "memory", Version: "1", API: "1", Context: "default", Host: "memory", OS: "linux", Arch: "amd64", NCPU: 2},
+		info: container.Info{
+			ID: "memory", Name: "memory", Version: "1", API: "1", Context: "default", Host: "memory", OS: "linux", Arch: "amd64", NCPU: 2,
+		},
 		all:      map[string]*box{},
-		images:   map[string]*image{},
-		names:    map[string]string{},
-		registry: map[string]Image{},
-		networks: map[string]*network{},
-		volumes:  map[string]*volume{},
 		programs: Builtins(),
-		faults:   faults{calls: map[string]int{}},
-		feed:     feed{subscribers: map[*subscriber]struct{}{}},
+		faults:   &faults{calls: map[string]int{}},
+		feed:     &feed{subscribers: map[*subscriber]struct{}{}},
 		closed:   make(chan struct{}),
 	}
+	e.around = &provisioner{e: e, networks: map[string]*network{}, volumes: map[string]*volume{}}
+	e.store = &imageStore{e: e, images: map[string]*image{}, names: map[string]string{}, registry: map[string]Image{}}
 	return &Runtime{
-		engine: e, pauser: pauser{e}, renamer: renamer{e}, provisioner: provisioner{e}, imageStore: imageStore{e}, attacher: attacher{e},
-		meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e}, signalReader: signalReader{e}, dialer: dialer{e},
+		engine: e, faults: e.faults, feed: e.feed, provisioner: e.around, imageStore: e.store, pauser: pauser{e}, renamer: renamer{e},
+		attacher: attacher{e}, meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e}, signalReader: signalReader{e}, dialer: dialer{e},
 	}
 }
 
 // engine is what all parts of a Runtime share.
 type engine struct {
-	faults faults // has a lock of its own
-	feed   feed   // has a lock of its own, taken under mu
+	faults *faults // has a lock of its own
+	feed   *feed   // has a lock of its own, taken under mu
 
 	running sync.WaitGroup // programs, policies, healthchecks
 	closed  chan struct{}
@@ -76,11 +80,8 @@ type engine struct {
 	info     container.Info
 	serial   int // of ids
 	all      map[string]*box
-	images   map[string]*image // by id
-	names    map[string]string // image ids by name
-	registry map[string]Image  // what Pull finds, by name
-	networks map[string]*network
-	volumes  map[string]*volume
+	store    *imageStore
+	around   *provisioner
 	programs map[string]Program
 	clock    time.Time // of the last event, line or change of state
 }
@@ -103,19 +104,21 @@ func (e *engine) Info(ctx context.Context) (container.Info, error) {
 
 // SetInfo changes who the engine says it is.
 func (r *Runtime) SetInfo(change func(*container.Info)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
 	change(&r.info)
 }
 
-// Program gives a program to all containers, under the first word of a command. It may take the place of a built-in one.
+// Program registers a program for all containers, under the first word of a
+// command. It may take the place of a built-in one.
 func (r *Runtime) Program(name string, p Program) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
 	r.programs[name] = p
 }
 
-// Close ends all programs without a word, cuts all streams, and waits until the last goroutine has ended.
+// Close ends all programs without a word, cuts all streams, and waits until the
+// last goroutine has ended.
 func (e *engine) Close() error {
 	e.mu.Lock()
 	select {

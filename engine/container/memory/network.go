@@ -11,7 +11,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// network is one that was made for a project, or by somebody else (project is empty).
+// network is one that was made for a project, or by somebody else (project is
+// empty).
 type network struct{ id, project, hash string }
 
 // volume is a named or anonymous one.
@@ -20,35 +21,42 @@ type volume struct {
 	tree          tree
 }
 
-// provisioner is the Runtime's container.Provisioner.
-type provisioner struct{ e *engine }
+// provisioner is the Runtime's container.Provisioner. It is guarded by the engine's
+// mu.
+type provisioner struct {
+	e        *engine
+	networks map[string]*network // by name
+	volumes  map[string]*volume
+}
 
-// EnsureNetwork implements container.Provisioner. One that diverged from the file is made again when no container is on it.
-func (p provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec) (id string, made bool, err error) {
+// EnsureNetwork implements container.Provisioner. One that diverged from the file
+// is made again when no container is on it.
+func (p *provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec) (id string, made bool, err error) {
 	if err := p.e.faults.enter(ctx, "EnsureNetwork", ""); err != nil {
 		return "", false, err
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
 	name := n.Config.Name
-	found := p.e.networks[name]
+	found := p.networks[name]
 	if n.Config.External && found == nil {
 		return "", false, fmt.Errorf("network %s: it is external and does not exist: %w", name, container.ErrNotFound)
 	}
 	if found != nil {
 		same := bool(n.Config.External) || found.project != n.Project || found.hash == "" || found.hash == n.Hash
-		if same || p.e.attached(name, found.id, false) {
+		if same || p.attached(name, found.id, false) {
 			return found.id, false, nil
 		}
 	}
 	fresh := &network{id: p.e.id(""), project: n.Project, hash: n.Hash}
-	p.e.networks[name] = fresh
+	p.networks[name] = fresh
 	return fresh.id, true, nil
 }
 
-// attached says whether a container is on a network; with live, only those that run count. Callers hold mu.
-func (e *engine) attached(name, id string, live bool) bool {
-	for _, b := range e.all {
+// attached says whether a container is on a network; with live, only those that run
+// count. Callers hold mu.
+func (p *provisioner) attached(name, id string, live bool) bool {
+	for _, b := range p.e.all {
 		if at, on := b.in.Networks[name]; on && (at == "" || at == id) && (!live || b.running()) {
 			return true
 		}
@@ -56,35 +64,37 @@ func (e *engine) attached(name, id string, live bool) bool {
 	return false
 }
 
-// EnsureVolume implements container.Provisioner. One that diverged from the file stays.
-func (p provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) (made bool, err error) {
+// EnsureVolume implements container.Provisioner. One that diverged from the file
+// stays.
+func (p *provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) (made bool, err error) {
 	if err := p.e.faults.enter(ctx, "EnsureVolume", ""); err != nil {
 		return false, err
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
-	found := p.e.volumes[v.Config.Name]
+	found := p.volumes[v.Config.Name]
 	switch {
 	case found != nil:
 		return false, nil
 	case bool(v.Config.External):
 		return false, fmt.Errorf("volume %s: it is external and does not exist: %w", v.Config.Name, container.ErrNotFound)
 	}
-	p.e.volumes[v.Config.Name] = &volume{project: v.Project, hash: v.Hash, tree: newTree()}
+	p.volumes[v.Config.Name] = &volume{project: v.Project, hash: v.Hash, tree: newTree()}
 	return true, nil
 }
 
-// RemoveNetworks implements container.Provisioner. Only containers that run keep a network.
-func (p provisioner) RemoveNetworks(ctx context.Context, project string) ([]string, error) {
+// RemoveNetworks implements container.Provisioner. Only containers that run keep a
+// network.
+func (p *provisioner) RemoveNetworks(ctx context.Context, project string) ([]string, error) {
 	if err := p.e.faults.enter(ctx, "RemoveNetworks", ""); err != nil {
 		return nil, err
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
 	var gone []string
-	for name, n := range p.e.networks {
-		if n.project == project && !p.e.attached(name, n.id, true) {
-			delete(p.e.networks, name)
+	for name, n := range p.networks {
+		if n.project == project && !p.attached(name, n.id, true) {
+			delete(p.networks, name)
 			gone = append(gone, name)
 		}
 	}
@@ -92,17 +102,18 @@ func (p provisioner) RemoveNetworks(ctx context.Context, project string) ([]stri
 	return gone, nil
 }
 
-// RemoveVolumes implements container.Provisioner. A container keeps its volumes also when it does not run.
-func (p provisioner) RemoveVolumes(ctx context.Context, project string) ([]string, error) {
+// RemoveVolumes implements container.Provisioner. A container keeps its volumes
+// also when it does not run.
+func (p *provisioner) RemoveVolumes(ctx context.Context, project string) ([]string, error) {
 	if err := p.e.faults.enter(ctx, "RemoveVolumes", ""); err != nil {
 		return nil, err
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
 	var gone []string
-	for name, v := range p.e.volumes {
-		if v.project == project && !p.e.mounted(name) {
-			delete(p.e.volumes, name)
+	for name, v := range p.volumes {
+		if v.project == project && !p.mounted(name) {
+			delete(p.volumes, name)
 			gone = append(gone, name)
 		}
 	}
@@ -111,8 +122,8 @@ func (p provisioner) RemoveVolumes(ctx context.Context, project string) ([]strin
 }
 
 // mounted says whether a container has a volume. Callers hold mu.
-func (e *engine) mounted(name string) bool {
-	for _, b := range e.all {
+func (p *provisioner) mounted(name string) bool {
+	for _, b := range p.e.all {
 		if slices.Contains(b.in.Volumes, name) {
 			return true
 		}
@@ -120,27 +131,29 @@ func (e *engine) mounted(name string) bool {
 	return false
 }
 
-// AddNetwork makes a network as another program would, with no project. RemoveNetwork takes one away, whoever is on it.
-func (e *engine) AddNetwork(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.networks[name] = &network{id: e.id("")}
+// AddNetwork makes a network as another program would, with no project.
+// RemoveNetwork takes one away, whoever is on it.
+func (p *provisioner) AddNetwork(name string) {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	p.networks[name] = &network{id: p.e.id("")}
 }
 
 // RemoveNetwork takes a network away, whoever made it.
-func (e *engine) RemoveNetwork(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.networks, name)
+func (p *provisioner) RemoveNetwork(name string) {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	delete(p.networks, name)
 }
 
-// mount gives a container its volumes: those of the file, of volumes_from, the anonymous ones of its image and of the container that it
-// takes the place of. Callers hold mu.
-func (e *engine) mount(b *box, declared []string) error {
+// mount sets a container's volumes: those of the file, of volumes_from, the
+// anonymous ones of its image and of the container that it takes the place of.
+// Callers hold mu.
+func (p *provisioner) mount(b *box, declared []string) error {
 	b.mounts, b.own = map[string]string{}, map[string]bool{}
 	var before *box
 	if id := b.spec.Inherit; id != "" {
-		if before = e.all[id]; before == nil {
+		if before = p.e.all[id]; before == nil {
 			return missing("take over the volumes of", id)
 		}
 	}
@@ -154,14 +167,14 @@ func (e *engine) mount(b *box, declared []string) error {
 			name = before.mounts[at]
 		}
 		if name == "" {
-			name = e.id("")
+			name = p.e.id("")
 			v := &volume{tree: newTree()}
-			for p, n := range b.tree { // an anonymous volume begins with what the image has there
-				if below(p, at) {
-					v.tree[path.Join("/", strings.TrimPrefix(p, at))] = n.clone()
+			for file, n := range b.tree { // an anonymous volume begins with what the image has there
+				if below(file, at) {
+					v.tree[path.Join("/", strings.TrimPrefix(file, at))] = n.clone()
 				}
 			}
-			e.volumes[name] = v
+			p.volumes[name] = v
 		}
 		b.mounts[at], b.own[name] = name, true
 	}
@@ -172,8 +185,8 @@ func (e *engine) mount(b *box, declared []string) error {
 			anonymous(v.Target)
 		case v.Type == "volume":
 			name := b.spec.App.Volumes[v.Source].Name
-			if e.volumes[name] == nil { // as an engine makes those that it is not asked to make
-				e.volumes[name] = &volume{tree: newTree()}
+			if p.volumes[name] == nil { // as an engine makes those that it is not asked to make
+				p.volumes[name] = &volume{tree: newTree()}
 			}
 			b.mounts[path.Clean(v.Target)] = name
 		}
@@ -184,7 +197,7 @@ func (e *engine) mount(b *box, declared []string) error {
 		if parent, ok := b.spec.Parents[name]; ok {
 			id = parent
 		}
-		o := e.all[id]
+		o := p.e.all[id]
 		if o == nil {
 			return fmt.Errorf("volumes_from: service %s has no container yet", name)
 		}
@@ -205,12 +218,12 @@ func (e *engine) mount(b *box, declared []string) error {
 }
 
 // connect joins a container's networks when it starts. Callers hold mu.
-func (e *engine) connect(b *box) error {
+func (p *provisioner) connect(b *box) error {
 	for what, id := range map[string]string{"network": b.joins.network, "PID": b.joins.pid, "IPC": b.joins.ipc} {
 		if id == "" {
 			continue
 		}
-		if o := e.all[id]; o == nil {
+		if o := p.e.all[id]; o == nil {
 			return missing("join the "+what+" namespace of a container", id)
 		} else if !o.running() {
 			return conflict("cannot join the %s namespace of %s, which does not run", what, short(id))
@@ -221,7 +234,7 @@ func (e *engine) connect(b *box) error {
 			b.in.Networks[name] = name
 			continue
 		}
-		n := e.networks[name]
+		n := p.networks[name]
 		if n == nil || id != "" && id != n.id {
 			return fmt.Errorf("network %s: %w", name, container.ErrNotFound)
 		}
@@ -230,7 +243,8 @@ func (e *engine) connect(b *box) error {
 	return nil
 }
 
-// publish gives a container its ports: the first of each range that no other one has. Callers hold mu.
+// publish sets a container's ports: the first of each range that no other one has.
+// Callers hold mu.
 func (e *engine) publish(b *box) error {
 	b.in.Ports = nil
 	if b.spec.Service == nil {

@@ -13,10 +13,11 @@ import (
 
 // Program is what a container or an exec runs.
 type Program struct {
-	// Handles are the signals that it reacts to: "TERM". As with any first process of a container, the others have no effect on it,
-	// but for KILL.
+	// Handles are the signals that it reacts to: "TERM". As with any first process
+	// of a container, the others have no effect on it, but for KILL.
 	Handles []string
-	// Run returns the exit code. It must return soon after p.Killed is closed; its code does not count then.
+	// Run returns the exit code. It must return soon after p.Killed is closed; its
+	// code does not count then.
 	Run func(p *Process) int
 }
 
@@ -35,7 +36,8 @@ type Process struct {
 	outcome *outcome
 }
 
-// outcome is how a program says that it ended in another way than with its exit code.
+// outcome is how a program says that it ended in another way than with its exit
+// code.
 type outcome struct{ oom bool }
 
 // Print writes a line to stdout.
@@ -48,7 +50,8 @@ func (p *Process) Complain(format string, args ...any) {
 	p.out(logs.Stderr, fmt.Sprintf(format, args...)+"\n")
 }
 
-// Write writes text to stdout as it is: a line that has no end stays open until the next one, or the end.
+// Write writes text to stdout as it is: a line that has no end stays open until the
+// next one, or the end.
 func (p *Process) Write(text string) { p.out(logs.Stdout, text) }
 
 // Sleep waits for d. It is false when the process was killed meanwhile.
@@ -56,7 +59,8 @@ func (p *Process) Sleep(d time.Duration) bool {
 	return p.e.pause(context.Background(), d, p.Killed)
 }
 
-// Wait waits for a signal that the program handles. It is "KILL" when the process is to end at once.
+// Wait waits for a signal that the program handles. It is "KILL" when the process
+// is to end at once.
 func (p *Process) Wait() string {
 	select {
 	case s := <-p.Signals:
@@ -67,7 +71,8 @@ func (p *Process) Wait() string {
 	return "KILL"
 }
 
-// OutOfMemory returns what a program returns that the kernel killed for want of memory.
+// OutOfMemory returns what a program returns that the kernel killed for want of
+// memory.
 func (p *Process) OutOfMemory() int {
 	p.outcome.oom = true
 	return 128 + 9
@@ -101,7 +106,8 @@ func (p *Process) WriteFile(path, text string) {
 	}
 }
 
-// Listen answers on a port of the container until the process ends. Each connection is one end of a pipe.
+// Listen answers on a port of the container until the process ends. Each connection
+// is one end of a pipe.
 func (p *Process) Listen(port int) <-chan net.Conn {
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
@@ -110,9 +116,11 @@ func (p *Process) Listen(port int) <-chan net.Conn {
 	return ch
 }
 
-// Builtins are the programs of a new engine. Those that run until they are ended: "loop" says hello and ends with 0 at TERM, "sleep N"
-// ends after N seconds and knows no signal. The others serve execs and hooks: echo, cat, touch, cp, test -f, true, false, and sh -c TEXT,
-// which runs the program that is registered under TEXT as a whole, or splits a single command at its blanks.
+// Builtins are the programs of a new engine. Those that run until they are ended:
+// "loop" says hello and ends with 0 at TERM, "sleep N" ends after N seconds and
+// knows no signal. The others serve execs and hooks: echo, cat, touch, cp, test -f,
+// true, false, and sh -c TEXT, which runs the program that is registered under TEXT
+// as a whole, or splits a single command at its blanks.
 func Builtins() map[string]Program {
 	all := map[string]Program{
 		"loop":  {Handles: []string{"TERM"}, Run: func(p *Process) int { p.Print("hello"); p.Wait(); return 0 }},

@@ -17,7 +17,8 @@ type node struct {
 
 func (n *node) clone() *node { c := *n; return &c }
 
-// tree is a file system: nodes by absolute path. "/" is always there, and so are the folders above everything.
+// tree is a file system: nodes by absolute path. "/" is always there, and so are
+// the folders above everything.
 type tree map[string]*node
 
 func newTree() tree { return tree{"/": {mode: fs.ModeDir | 0o755}} }
@@ -54,7 +55,7 @@ type files struct {
 func (e *engine) files(b *box) files {
 	f := files{root: b.tree, mounts: map[string]tree{}}
 	for at, name := range b.mounts {
-		if v := e.volumes[name]; v != nil {
+		if v := e.around.volumes[name]; v != nil {
 			f.mounts[at] = v.tree
 		}
 	}
@@ -121,7 +122,8 @@ func (f files) list(p string) []string {
 // sameTree compares by the root's node, which each tree has one of.
 func sameTree(a, b tree) bool { return a["/"] == b["/"] }
 
-// resolve follows the links on the way to a path, and with last the one at its end. It is "" when they go round in a circle.
+// resolve follows the links on the way to a path, and with last the one at its end.
+// It is "" when they go round in a circle.
 func (f files) resolve(p string, last bool) string {
 	p = path.Clean("/" + p)
 	for range 40 {
@@ -153,7 +155,8 @@ func (f files) step(p string, last bool) (string, bool) {
 	return p, false
 }
 
-// reachable is resolve for what has to be there: nil where a folder on the way is missing or is a file.
+// reachable is resolve for what has to be there: nil where a folder on the way is
+// missing or is a file.
 func (f files) reachable(p string, last bool) *node {
 	at := f.resolve(p, last)
 	if at == "" {
