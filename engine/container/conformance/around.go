@@ -41,7 +41,8 @@ func onNetwork(keys ...string) set {
 func (b *bench) network(key string) types.NetworkConfig {
 	b.Helper()
 	n := types.NetworkConfig{Name: b.Project + "_" + key}
-	_, _, err := b.rt.EnsureNetwork(b.ctx, container.NetworkSpec{Project: b.Project, Key: key, Config: n, Hash: "one"})
+	_, _, err := b.rt.EnsureNetwork(b.ctx, container.NetworkSpec{Project: b.Project, Key: key, Config: n,
+		Hash: "one"})
 	b.ok(err)
 	return n
 }
@@ -84,7 +85,8 @@ func networks(t *testing.T, h Harness) {
 	gone, err := b.rt.RemoveNetworks(b.ctx, b.Project)
 	b.ok(err)
 	b.same("removed", gone, []string{n.Name})
-	_, _, err = b.rt.EnsureNetwork(b.ctx, container.NetworkSpec{Project: b.Project, Key: "x", Config: types.NetworkConfig{Name: b.Project + "-none", External: true}})
+	_, _, err = b.rt.EnsureNetwork(b.ctx, container.NetworkSpec{Project: b.Project, Key: "x",
+		Config: types.NetworkConfig{Name: b.Project + "-none", External: true}})
 	b.is("an external one that is not there", err, container.ErrNotFound)
 }
 
@@ -120,7 +122,8 @@ func volumes(t *testing.T, h Harness) {
 	}
 	v := types.VolumeConfig{Name: b.Project + "_data"}
 	for i, hash := range []string{"one", "one", "two"} { // one that diverged stays: it may hold data
-		made, err := b.rt.EnsureVolume(b.ctx, container.VolumeSpec{Project: b.Project, Key: "data", Config: v, Hash: hash})
+		made, err := b.rt.EnsureVolume(b.ctx,
+			container.VolumeSpec{Project: b.Project, Key: "data", Config: v, Hash: hash})
 		if err != nil || made != (i == 0) {
 			b.Errorf("time %d: made %t, %v", i, made, err)
 		}
@@ -148,7 +151,8 @@ func volumes(t *testing.T, h Harness) {
 	gone, err := b.rt.RemoveVolumes(b.ctx, b.Project)
 	b.ok(err)
 	b.same("removed", gone, []string{v.Name})
-	_, err = b.rt.EnsureVolume(b.ctx, container.VolumeSpec{Project: b.Project, Key: "x", Config: types.VolumeConfig{Name: b.Project + "-none", External: true}})
+	_, err = b.rt.EnsureVolume(b.ctx, container.VolumeSpec{Project: b.Project, Key: "x",
+		Config: types.VolumeConfig{Name: b.Project + "-none", External: true}})
 	b.is("an external one that is not there", err, container.ErrNotFound)
 }
 
@@ -188,7 +192,8 @@ func ports(t *testing.T, h Harness) {
 	}
 	first := b.start("first", waits(), onNetwork("default"), published(""))
 	in := b.inspect(first)
-	if len(in.Ports) != 1 || in.Ports[0].Published == 0 || in.Ports[0].Target != 80 || in.Ports[0].Protocol != "tcp" || in.Ports[0].Host != "127.0.0.1" {
+	if len(in.Ports) != 1 || in.Ports[0].Published == 0 || in.Ports[0].Target != 80 ||
+		in.Ports[0].Protocol != "tcp" || in.Ports[0].Host != "127.0.0.1" {
 		b.Fatalf("ports %+v", in.Ports)
 	}
 	s := b.spec("second", waits(), onNetwork("default"), published(strconv.Itoa(in.Ports[0].Published)))

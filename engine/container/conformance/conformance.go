@@ -63,7 +63,8 @@ type Case struct {
 // Cases returns all of them.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]Case{lifeCases, stopCases, policyCases, eventCases, logCases, execCases, fileCases, aroundCases, imageCases} {
+	for _, group := range [][]Case{lifeCases, stopCases, policyCases, eventCases, logCases, execCases,
+		fileCases, aroundCases, imageCases} {
 		all = append(all, group...)
 	}
 	return all
@@ -281,9 +282,11 @@ func (r *recorder) until(id, last string) []string {
 }
 
 var eventWords = map[container.EventKind]string{
-	container.EventCreated: "created", container.EventStarted: "started", container.EventKilled: "killed", container.EventDied: "died",
+	container.EventCreated: "created", container.EventStarted: "started", container.EventKilled: "killed",
+	container.EventDied:    "died",
 	container.EventStopped: "stopped", container.EventRestarted: "restarted", container.EventPaused: "paused",
-	container.EventUnpaused: "unpaused", container.EventOOM: "oom", container.EventHealth: "health", container.EventRemoved: "removed",
+	container.EventUnpaused: "unpaused", container.EventOOM: "oom", container.EventHealth: "health",
+	container.EventRemoved: "removed",
 	container.EventRenamed: "renamed",
 }
 

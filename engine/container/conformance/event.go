@@ -34,7 +34,8 @@ func eventOrder(t *testing.T, h Harness) {
 	all := slices.Clone(events.events)
 	events.mu.Unlock()
 	for i, e := range all {
-		if e.Service != "web" || e.Replica != 1 || e.Name == "" || e.Time.IsZero() || i > 0 && e.Time.Before(all[i-1].Time) {
+		if e.Service != "web" || e.Replica != 1 || e.Name == "" || e.Time.IsZero() || i > 0 &&
+			e.Time.Before(all[i-1].Time) {
 			b.Errorf("event %d: %+v", i, e)
 		}
 	}

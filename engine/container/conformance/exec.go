@@ -40,7 +40,8 @@ func execs(t *testing.T, h Harness) {
 		}
 	}
 	var out, errs bytes.Buffer
-	code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: b.Command(Program{Out: []string{"out"}, Err: []string{"err"}, Exits: true}), Stdout: &out, Stderr: &errs})
+	code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: b.Command(Program{Out: []string{"out"},
+		Err: []string{"err"}, Exits: true}), Stdout: &out, Stderr: &errs})
 	if err != nil || code != 0 || out.String() != "out\n" || errs.String() != "err\n" {
 		b.Errorf("streams: %d, %v, %q, %q", code, err, out.String(), errs.String())
 	}
@@ -97,7 +98,8 @@ func contents(t *testing.T, h Harness) {
 	}
 	s := b.spec("missing", waits(), func(c *types.ServiceConfig) { c.Secrets = []types.ServiceSecretConfig{{Source: "other"}} })
 	b.app.Secrets["other"] = types.SecretConfig{Environment: "CONFORMANCE_MISSING"}
-	if err := b.rt.Start(b.ctx, s, b.create(s)); err == nil || !strings.Contains(err.Error(), "CONFORMANCE_MISSING") {
+	if err := b.rt.Start(b.ctx, s, b.create(s)); err == nil ||
+		!strings.Contains(err.Error(), "CONFORMANCE_MISSING") {
 		b.Errorf("a secret from a variable that is not set: %v", err)
 	}
 }

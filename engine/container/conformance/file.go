@@ -81,8 +81,10 @@ func filesInside(t *testing.T, h Harness) {
 	}
 	s := b.spec("web", waits())
 	id := b.create(s)
-	b.ok(b.copy(id, false, file("t/a", "one"), entry(tar.TypeDir, "t/sub", ""), file("t/sub/b", "two"), file("t/deep/er/c", "three")))
-	want := []string{"d /t 755", "d /t/deep 755", "d /t/deep/er 755", "d /t/sub 755", "f /t/a 644 one", "f /t/deep/er/c 644 three", "f /t/sub/b 644 two"}
+	b.ok(b.copy(id, false, file("t/a", "one"), entry(tar.TypeDir, "t/sub", ""), file("t/sub/b", "two"),
+		file("t/deep/er/c", "three")))
+	want := []string{"d /t 755", "d /t/deep 755", "d /t/deep/er 755", "d /t/sub 755", "f /t/a 644 one",
+		"f /t/deep/er/c 644 three", "f /t/sub/b 644 two"}
 	b.same("in one that never ran", b.tree(id, "/t"), want)
 	if err := b.rt.Delete(b.ctx, id, "/t", []string{"/t/a"}); err != nil { // where a runtime cannot, it says so
 		b.is("delete in one that does not run", err, container.ErrUnsupported)
@@ -92,7 +94,8 @@ func filesInside(t *testing.T, h Harness) {
 	b.ok(b.copy(id, false, file("t/a", "four")))
 	at, err := b.rt.Stat(b.ctx, id, []string{"/t/a", "/t/sub", "/t/none", "/t/a/none"})
 	b.ok(err)
-	if len(at) != 2 || at["/t/a"].Size != 4 || !at["/t/a"].Mode.IsRegular() || at["/t/a"].Mode.Perm() != 0o644 || !at["/t/sub"].Mode.IsDir() {
+	if len(at) != 2 || at["/t/a"].Size != 4 || !at["/t/a"].Mode.IsRegular() ||
+		at["/t/a"].Mode.Perm() != 0o644 || !at["/t/sub"].Mode.IsDir() {
 		b.Errorf("looked at: %+v", at)
 	}
 	b.ok(b.rt.Delete(b.ctx, id, "/t", []string{"/t/a", "/t/sub", "/t/none"}))
@@ -110,7 +113,8 @@ func filesInside(t *testing.T, h Harness) {
 	}
 	b.same("one file", b.tree(id, "/t/deep/er/c"), []string{"f /t/deep/er/c 644 three"})
 	enough := errors.New("enough")
-	b.is("a list that was ended", b.rt.List(b.ctx, id, "/t", func(string, container.Entry, io.Reader) error { return enough }), enough)
+	b.is("a list that was ended", b.rt.List(b.ctx, id, "/t",
+		func(string, container.Entry, io.Reader) error { return enough }), enough)
 	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
 	b.ended(id)
 	b.same("in one that has ended", b.tree(id, "/t"), left)
@@ -130,14 +134,16 @@ func fileConflict(t *testing.T, h Harness) {
 			b.ok(b.rt.Kill(b.ctx, id, "KILL"))
 			b.ended(id)
 		}
-		b.ok(b.copy(id, true, entry(tar.TypeDir, "t", ""), entry(tar.TypeDir, "t/d", ""), file("t/d/x", "x"), file("t/f", "f")))
+		b.ok(b.copy(id, true, entry(tar.TypeDir, "t", ""), entry(tar.TypeDir, "t/d", ""),
+			file("t/d/x", "x"), file("t/f", "f")))
 		b.is("a file over a folder", b.copy(id, false, file("t/d", "d")), container.ErrConflict)
 		if err := b.copy(id, false, entry(tar.TypeDir, "t/f", "")); err == nil {
 			b.Errorf("a folder over a file, running %t: it is done", runs)
 		}
 		b.same("what stays", b.tree(id, "/t"), []string{"d /t 755", "d /t/d 755", "f /t/d/x 644 x", "f /t/f 644 f"})
 		b.ok(b.copy(id, true, file("t/d", "d"), entry(tar.TypeDir, "t/f", ""), file("t/f/y", "y")))
-		b.same("what is replaced", b.tree(id, "/t"), []string{"d /t 755", "d /t/f 755", "f /t/d 644 d", "f /t/f/y 644 y"})
+		b.same("what is replaced", b.tree(id, "/t"),
+			[]string{"d /t 755", "d /t/f 755", "f /t/d 644 d", "f /t/f/y 644 y"})
 	}
 }
 
@@ -148,17 +154,20 @@ func fileLinks(t *testing.T, h Harness) {
 	}
 	id := b.start("web", waits())
 	b.ok(b.copy(id, false, entry(tar.TypeDir, "t", ""), entry(tar.TypeDir, "out", ""), file("out/f", "theirs"),
-		entry(tar.TypeSymlink, "t/out", "/out"), entry(tar.TypeSymlink, "t/file", "../out/f"), entry(tar.TypeSymlink, "t/loop", "loop")))
+		entry(tar.TypeSymlink, "t/out", "/out"), entry(tar.TypeSymlink, "t/file", "../out/f"),
+		entry(tar.TypeSymlink, "t/loop", "loop")))
 	b.ok(b.copy(id, false, file("t/out/g", "ours")))
 	b.same("through a link", b.tree(id, "/out"), []string{"d /out 755", "f /out/f 644 theirs", "f /out/g 644 ours"})
 	at, err := b.rt.Stat(b.ctx, id, []string{"/t/out", "/t/out/f", "/t/loop", "/t/loop/x"})
 	b.ok(err)
-	if at["/t/out"].Mode&fs.ModeSymlink == 0 || at["/t/out"].Link != "/out" || at["/t/out/f"].Size != 6 || at["/t/loop"].Mode&fs.ModeSymlink == 0 || len(at) != 3 {
+	if at["/t/out"].Mode&fs.ModeSymlink == 0 || at["/t/out"].Link != "/out" || at["/t/out/f"].Size != 6 ||
+		at["/t/loop"].Mode&fs.ModeSymlink == 0 || len(at) != 3 {
 		b.Errorf("looked at: %+v", at)
 	}
 	b.ok(b.rt.Delete(b.ctx, id, "/t", []string{"/t/out/f"}))
 	b.ok(b.rt.Delete(b.ctx, id, "/t/out", []string{"/t/out/f"}))
-	b.same("what only a link leads to", b.tree(id, "/out"), []string{"d /out 755", "f /out/f 644 theirs", "f /out/g 644 ours"})
+	b.same("what only a link leads to", b.tree(id, "/out"),
+		[]string{"d /out 755", "f /out/f 644 theirs", "f /out/g 644 ours"})
 	b.ok(b.rt.Delete(b.ctx, id, "/t", []string{"/t/out", "/t/file", "/t/loop"}))
 	b.same("the links themselves", b.tree(id, "/t"), []string{"d /t 755"})
 	b.ok(b.copy(id, false, entry(tar.TypeSymlink, "t/new", "/out/f")))
@@ -172,7 +181,8 @@ func owners(t *testing.T, h Harness) {
 	if b.lacks(b.rt.Caps.Sync, "FileReader") {
 		return
 	}
-	for user, want := range map[string][2]int{"": {0, 0}, "adam": {1234, 5678}, "1234": {1234, 5678}, "7": {7, 0}, "7:8": {7, 8}, "adam:9": {1234, 9}} {
+	for user, want := range map[string][2]int{"": {0, 0}, "adam": {1234, 5678}, "1234": {1234, 5678},
+		"7": {7, 0}, "7:8": {7, 8}, "adam:9": {1234, 9}} {
 		id := b.create(b.spec("web", waits(), func(c *types.ServiceConfig) { c.User = user }))
 		if uid, gid, err := b.rt.User(b.ctx, id); err != nil || uid != want[0] || gid != want[1] {
 			b.Errorf("user %q: %d:%d, %v; want %v", user, uid, gid, err, want)

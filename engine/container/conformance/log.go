@@ -50,7 +50,8 @@ func logLives(t *testing.T, h Harness) {
 		b.Errorf("%d lines of stderr, want 2", errs)
 	}
 
-	tty := b.start("tty", Program{Out: []string{"one"}, Err: []string{"bad"}}, func(c *types.ServiceConfig) { c.Tty = true })
+	tty := b.start("tty", Program{Out: []string{"one"}, Err: []string{"bad"}},
+		func(c *types.ServiceConfig) { c.Tty = true })
 	for _, l := range b.log(tty, container.LogOptions{Tail: -1}) {
 		if l.stream != logs.Stdout {
 			b.Errorf("a terminal's line is of %s", l.stream)
@@ -67,12 +68,15 @@ func logParts(t *testing.T, h Harness) {
 		b.Fatalf("lines: %+v", all)
 	}
 	second := all[1].at
-	b.same("since the second", texts(b.log(id, container.LogOptions{Tail: -1, Since: second})), []string{"2", "3", "4"})
-	b.same("after the second", texts(b.log(id, container.LogOptions{Tail: -1, Since: second.Add(1)})), []string{"3", "4"})
+	b.same("since the second", texts(b.log(id, container.LogOptions{Tail: -1, Since: second})),
+		[]string{"2", "3", "4"})
+	b.same("after the second", texts(b.log(id, container.LogOptions{Tail: -1, Since: second.Add(1)})),
+		[]string{"3", "4"})
 	b.same("until the second", texts(b.log(id, container.LogOptions{Tail: -1, Until: second})), []string{"1", "2"})
 	b.same("the last two", texts(b.log(id, container.LogOptions{Tail: 2})), []string{"3", "4"})
 	b.same("none of the past", texts(b.log(id, container.LogOptions{Tail: 0})), nil)
-	b.same("followed, when it is over", texts(b.log(id, container.LogOptions{Tail: -1, Follow: true})), []string{"1", "2", "3", "4"})
+	b.same("followed, when it is over", texts(b.log(id, container.LogOptions{Tail: -1, Follow: true})),
+		[]string{"1", "2", "3", "4"})
 }
 
 // collector keeps lines that come while a log is followed.
@@ -127,14 +131,16 @@ func logAttach(t *testing.T, h Harness) {
 	if b.lacks(b.rt.Caps.Attach, "Attacher") {
 		return
 	}
-	s := b.spec("web", Program{Out: []string{"one"}, Err: []string{"two"}, Open: "open", Exits: true}, func(c *types.ServiceConfig) {
-		c.Logging = &types.LoggingConfig{Driver: "none"}
-	})
+	s := b.spec("web", Program{Out: []string{"one"}, Err: []string{"two"}, Open: "open", Exits: true},
+		func(c *types.ServiceConfig) {
+			c.Logging = &types.LoggingConfig{Driver: "none"}
+		})
 	id := b.create(s)
 	if in := b.inspect(id); in.LogDriver != "none" {
 		b.Errorf("its logging driver is %q", in.LogDriver)
 	}
-	b.is("its log", b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(logs.Line) {}), container.ErrUnsupported)
+	b.is("its log", b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(logs.Line) {}),
+		container.ErrUnsupported)
 	for range 2 {
 		var c collector
 		attached, ended := make(chan struct{}), make(chan error, 1)

@@ -32,7 +32,8 @@ func policies(t *testing.T, h Harness) {
 		b.Errorf("after its last restart: %+v", in)
 	}
 	b.ok(b.rt.Start(b.ctx, container.CreateSpec{}, id))
-	b.until("the restarts counted from the start", func() bool { in := b.inspect(id); return in.State == container.StateExited && in.Restarts == 2 })
+	b.until("the restarts counted from the start",
+		func() bool { in := b.inspect(id); return in.State == container.StateExited && in.Restarts == 2 })
 
 	id = b.start("success", Program{Exits: true}, restart("on-failure"))
 	if in := b.ended(id); in.Restarts != 0 {
@@ -71,7 +72,11 @@ func crash(t *testing.T, h Harness) {
 	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "USR1", Code: 6}, restart("always"), known)
 	before := b.inspect(id)
 	b.ok(b.rt.Kill(b.ctx, id, "USR1"))
-	b.until("its next life", func() bool { in := b.inspect(id); return in.State == container.StateRunning && in.Restarts == 1 })
+	b.until("its next life", func() bool {
+		in := b.inspect(id)
+		return in.State == container.StateRunning &&
+			in.Restarts == 1
+	})
 	if in := b.inspect(id); !in.Started.After(before.Started) || in.Finished.Before(before.Started) {
 		b.Errorf("in its next life: %+v", in)
 	}

@@ -23,7 +23,8 @@ func TestMemoryConforms(t *testing.T) {
 }
 
 func harness(rt *Runtime) conformance.Harness {
-	rt.Put("tools", Image{Command: []string{"loop"}, Files: map[string]string{"/etc/passwd": "root:x:0:0::/:/bin/sh\nadam:x:1234:5678::/:/bin/sh\n"}})
+	rt.Put("tools", Image{Command: []string{"loop"},
+		Files: map[string]string{"/etc/passwd": "root:x:0:0::/:/bin/sh\nadam:x:1234:5678::/:/bin/sh\n"}})
 	programs, builds := 0, 0
 	return conformance.Harness{
 		Runtime: rt, Project: "conform", Image: "tools",
@@ -35,7 +36,8 @@ func harness(rt *Runtime) conformance.Harness {
 		},
 		Build: func(_ *testing.T, name string) string {
 			builds++
-			return rt.Put(name, Image{Command: []string{"loop"}, Project: "conform", Files: map[string]string{"/build": fmt.Sprint(builds)}})
+			return rt.Put(name, Image{Command: []string{"loop"}, Project: "conform",
+				Files: map[string]string{"/build": fmt.Sprint(builds)}})
 		},
 	}
 }

@@ -61,7 +61,8 @@ func (e *engine) Instances(ctx context.Context, project string) ([]container.Ins
 		}
 	}
 	slices.SortFunc(out, func(a, b container.Instance) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Replica, b.Replica), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Replica, b.Replica),
+			cmp.Compare(a.Name, b.Name))
 	})
 	return out, nil
 }
@@ -115,11 +116,14 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 	if img == nil {
 		return "", fmt.Errorf("%s: no such image: %s: %w", what, s.Service.Image, container.ErrNotFound)
 	}
-	b := &box{project: s.App.Name, spec: s, tree: img.tree.clone(), open: map[logs.Stream]*entry{}, grown: make(chan struct{})}
+	b := &box{project: s.App.Name, spec: s, tree: img.tree.clone(), open: map[logs.Stream]*entry{},
+		grown: make(chan struct{})}
 	c := s.Service.Config
 	b.in = container.Instance{
-		Identity: container.Identity{ID: e.id("")}, Service: s.Service.Name, Replica: s.Replica, Number: strconv.Itoa(s.Replica), Name: name,
-		State: container.StateCreated, Health: container.HealthNone, Created: e.now(), Hash: s.Hash, Content: s.Content,
+		Identity: container.Identity{ID: e.id("")}, Service: s.Service.Name, Replica: s.Replica,
+		Number: strconv.Itoa(s.Replica), Name: name,
+		State: container.StateCreated, Health: container.HealthNone, Created: e.now(), Hash: s.Hash,
+		Content:  s.Content,
 		ImageRef: s.Service.Image, ImageID: img.id, Digest: s.Image.Digest, LogDriver: "json-file", TTY: c.Tty,
 	}
 	if c.Logging != nil && c.Logging.Driver != "" {
@@ -244,7 +248,8 @@ func (r renamer) Rename(ctx context.Context, id, name string) error {
 		return err
 	}
 	if other := r.e.named(name); other != nil {
-		return conflict("rename %s: the name %s is taken by a container of project %s", short(id), name, other.project)
+		return conflict("rename %s: the name %s is taken by a container of project %s", short(id), name,
+			other.project)
 	}
 	b.in.Name = name
 	r.e.emit(b, container.Event{Kind: container.EventRenamed})
@@ -273,7 +278,8 @@ func (d dialer) DialInstance(ctx context.Context, id string, port int) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	refused := &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("port %d of %s: connection refused", port, short(id))}
+	refused := &net.OpError{Op: "dial", Net: "tcp",
+		Err: fmt.Errorf("port %d of %s: connection refused", port, short(id))}
 	if at == nil {
 		return nil, refused
 	}

@@ -21,7 +21,8 @@ func (b *box) contents(app *container.App, c types.ServiceConfig) error {
 		if !path.IsAbs(at) {
 			at = "/run/secrets/" + at
 		}
-		if err := b.content(app, "secret "+ref.Source, at, types.FileObjectConfig(app.Secrets[ref.Source])); err != nil {
+		if err := b.content(app, "secret "+ref.Source, at,
+			types.FileObjectConfig(app.Secrets[ref.Source])); err != nil {
 			return err
 		}
 	}
@@ -30,7 +31,8 @@ func (b *box) contents(app *container.App, c types.ServiceConfig) error {
 		if at == "" {
 			at = "/" + ref.Source
 		}
-		if err := b.content(app, "config "+ref.Source, at, types.FileObjectConfig(app.Configs[ref.Source])); err != nil {
+		if err := b.content(app, "config "+ref.Source, at,
+			types.FileObjectConfig(app.Configs[ref.Source])); err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,8 @@ func (e *engine) emit(b *box, ev container.Event) {
 	}
 	f.kept, f.projects = append(f.kept, ev), append(f.projects, b.project)
 	if len(f.kept) > 2*keptEvents {
-		f.kept, f.projects = append([]container.Event(nil), f.kept[keptEvents:]...), append([]string(nil), f.projects[keptEvents:]...)
+		f.kept, f.projects = append([]container.Event(nil), f.kept[keptEvents:]...),
+			append([]string(nil), f.projects[keptEvents:]...)
 	}
 	for s := range f.subscribers {
 		if s.project == b.project {

@@ -50,7 +50,8 @@ func (e *engine) Exec(ctx context.Context, id string, o container.ExecOptions) (
 
 // run runs a program beside a container's first process, until it ends, the life
 // ends, or ctx does. A command that is not known ends with 127 as in a shell.
-func (e *engine) run(ctx context.Context, b *box, l *life, cmd, env []string, stdin io.Reader, out func(logs.Stream, string)) (int, error) {
+func (e *engine) run(ctx context.Context, b *box, l *life, cmd, env []string, stdin io.Reader,
+	out func(logs.Stream, string)) (int, error) {
 	e.mu.Lock()
 	prog, ok := e.program(cmd)
 	e.mu.Unlock()
@@ -62,7 +63,8 @@ func (e *engine) run(ctx context.Context, b *box, l *life, cmd, env []string, st
 		stdin = strings.NewReader("")
 	}
 	killed := make(chan struct{})
-	p := &Process{Args: cmd, Env: append(append([]string{}, b.env...), env...), Stdin: stdin, Signals: make(chan string), Killed: killed,
+	p := &Process{Args: cmd, Env: append(append([]string{}, b.env...), env...), Stdin: stdin,
+		Signals: make(chan string), Killed: killed,
 		e: e, box: b, life: l, outcome: &outcome{}}
 	p.out = out
 	code := make(chan int, 1)

@@ -28,7 +28,8 @@ func running(t *testing.T) (*Runtime, string) {
 	}})
 	c := types.ServiceConfig{Name: "web"}
 	c.Image, c.NetworkMode = "app", "none"
-	spec := container.CreateSpec{App: &container.App{Name: "p"}, Service: &container.Service{Name: "web", Config: c, Image: "app"}, Replica: 1}
+	spec := container.CreateSpec{App: &container.App{Name: "p"},
+		Service: &container.Service{Name: "web", Config: c, Image: "app"}, Replica: 1}
 	id, err := rt.Create(t.Context(), spec)
 	if err == nil {
 		err = rt.Start(t.Context(), spec, id)
@@ -122,7 +123,8 @@ func TestEngineThatIsGoneAnswersNothingAndItsContainersRunOn(t *testing.T) {
 			t.Errorf("back again: %+v, %v; was %+v", after.Identity, err, before.Identity)
 		}
 		n := 0
-		if err := rt.Logs(t.Context(), id, container.LogOptions{Tail: -1}, func(logs.Line) { n++ }); err != nil || n < 3500 {
+		if err := rt.Logs(t.Context(), id, container.LogOptions{Tail: -1},
+			func(logs.Line) { n++ }); err != nil || n < 3500 {
 			t.Errorf("%d lines, %v; want those of an hour", n, err)
 		}
 	})
@@ -138,10 +140,12 @@ func TestLostEventsAreLostForEverybody(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var got []container.EventKind
-		if err := rt.Events(ctx, "p", time.Unix(0, 0), func(e container.Event) { got = append(got, e.Kind) }); !errors.Is(err, context.DeadlineExceeded) {
+		if err := rt.Events(ctx, "p", time.Unix(0, 0),
+			func(e container.Event) { got = append(got, e.Kind) }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		want := []container.EventKind{container.EventCreated, container.EventStarted, container.EventKilled, container.EventKilled, container.EventStopped}
+		want := []container.EventKind{container.EventCreated, container.EventStarted, container.EventKilled,
+			container.EventKilled, container.EventStopped}
 		if !slices.Equal(got, want) {
 			t.Errorf("events %v, want %v", got, want)
 		}

@@ -150,7 +150,8 @@ func (w fileWriter) Delete(ctx context.Context, id, dir string, paths []string) 
 		return err
 	}
 	if !b.running() {
-		return fmt.Errorf("%s: it does not run, and a stopped container's files cannot be deleted: %w", what, container.ErrUnsupported)
+		return fmt.Errorf("%s: it does not run, and a stopped container's files cannot be deleted: %w",
+			what, container.ErrUnsupported)
 	}
 	f := w.e.files(b)
 	real := f.resolve(dir, false)
@@ -205,7 +206,8 @@ func (n *node) entry() container.Entry {
 }
 
 // List implements container.FileReader.
-func (r fileReader) List(ctx context.Context, id, name string, visit func(path string, e container.Entry, content io.Reader) error) error {
+func (r fileReader) List(ctx context.Context, id, name string,
+	visit func(path string, e container.Entry, content io.Reader) error) error {
 	if err := r.e.faults.enter(ctx, "List", id); err != nil {
 		return err
 	}
@@ -284,7 +286,8 @@ func (f files) entryOf(file, name string) []string {
 		return nil
 	}
 	for line := range strings.Lines(string(n.data)) {
-		if parts := strings.Split(strings.TrimRight(line, "\n"), ":"); len(parts) > 2 && (parts[0] == name || parts[2] == name) {
+		if parts := strings.Split(strings.TrimRight(line, "\n"), ":"); len(parts) > 2 &&
+			(parts[0] == name || parts[2] == name) {
 			return parts
 		}
 	}

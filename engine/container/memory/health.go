@@ -69,7 +69,8 @@ func (e *engine) watchHealth(b *box, l *life) {
 		for e.pause(context.Background(), h.interval, l.ended) {
 			ctx, cancel := context.WithTimeout(context.Background(), h.timeout)
 			var out strings.Builder
-			code, err := e.run(ctx, b, l, h.command(), nil, nil, func(_ logs.Stream, text string) { out.WriteString(text) })
+			code, err := e.run(ctx, b, l, h.command(), nil, nil,
+				func(_ logs.Stream, text string) { out.WriteString(text) })
 			cancel()
 			said := out.String()
 			if err != nil && said == "" {

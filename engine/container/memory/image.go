@@ -122,7 +122,8 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 	}
 	return container.Image{
 		ID: img.id, Digest: img.id, Tags: s.tags(img.id), Size: 1 << 20, Created: img.created, LastTag: img.tagged,
-		Stop: img.Stop, Health: check(nil, img.Health) != nil, Volumes: slices.Sorted(slices.Values(img.Volumes)), User: img.User,
+		Stop: img.Stop, Health: check(nil, img.Health) != nil,
+		Volumes: slices.Sorted(slices.Values(img.Volumes)), User: img.User,
 	}, nil
 }
 

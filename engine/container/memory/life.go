@@ -167,7 +167,8 @@ func (e *engine) begin(b *box) error {
 	}
 	prog, ok := e.program(b.command)
 	if !ok {
-		return fail(127, fmt.Errorf("exec: %q: executable file not found in $PATH: unknown", strings.Join(b.command, " ")))
+		return fail(127, fmt.Errorf("exec: %q: executable file not found in $PATH: unknown",
+			strings.Join(b.command, " ")))
 	}
 	if err := e.publish(b); err != nil {
 		return fail(128, err)
@@ -221,7 +222,8 @@ func (e *engine) end(b *box, l *life, code int, oom bool) {
 	lived := time.Since(b.in.Started)
 	l.over, l.lines = true, len(b.log)
 	close(l.ended)
-	b.in.State, b.in.Finished, b.in.ExitCode, b.in.OOM, b.in.Pid, b.in.Ports = container.StateExited, e.now(), code, oom, 0, nil
+	b.in.State, b.in.Finished, b.in.ExitCode, b.in.OOM, b.in.Pid, b.in.Ports = container.StateExited,
+		e.now(), code, oom, 0, nil
 	if oom {
 		e.emit(b, container.Event{Kind: container.EventOOM})
 	}

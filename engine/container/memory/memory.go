@@ -52,7 +52,8 @@ var (
 func New() *Runtime {
 	e := &engine{
 		info: container.Info{
-			ID: "memory", Name: "memory", Version: "1", API: "1", Context: "default", Host: "memory", OS: "linux", Arch: "amd64", NCPU: 2,
+			ID: "memory", Name: "memory", Version: "1", API: "1", Context: "default", Host: "memory",
+			OS: "linux", Arch: "amd64", NCPU: 2,
 		},
 		all:      map[string]*box{},
 		programs: Builtins(),
@@ -61,10 +62,13 @@ func New() *Runtime {
 		closed:   make(chan struct{}),
 	}
 	e.around = &provisioner{e: e, networks: map[string]*network{}, volumes: map[string]*volume{}}
-	e.store = &imageStore{e: e, images: map[string]*image{}, names: map[string]string{}, registry: map[string]Image{}}
+	e.store = &imageStore{e: e, images: map[string]*image{}, names: map[string]string{},
+		registry: map[string]Image{}}
 	return &Runtime{
-		engine: e, faults: e.faults, feed: e.feed, provisioner: e.around, imageStore: e.store, pauser: pauser{e}, renamer: renamer{e},
-		attacher: attacher{e}, meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e}, signalReader: signalReader{e}, dialer: dialer{e},
+		engine: e, faults: e.faults, feed: e.feed, provisioner: e.around, imageStore: e.store,
+		pauser: pauser{e}, renamer: renamer{e},
+		attacher: attacher{e}, meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e},
+		signalReader: signalReader{e}, dialer: dialer{e},
 	}
 }
 

@@ -31,7 +31,8 @@ type provisioner struct {
 
 // EnsureNetwork implements container.Provisioner. One that diverged from the file
 // is made again when no container is on it.
-func (p *provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec) (id string, made bool, err error) {
+func (p *provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec) (id string, made bool,
+	err error) {
 	if err := p.e.faults.enter(ctx, "EnsureNetwork", ""); err != nil {
 		return "", false, err
 	}
@@ -40,7 +41,8 @@ func (p *provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec
 	name := n.Config.Name
 	found := p.networks[name]
 	if n.Config.External && found == nil {
-		return "", false, fmt.Errorf("network %s: it is external and does not exist: %w", name, container.ErrNotFound)
+		return "", false, fmt.Errorf("network %s: it is external and does not exist: %w", name,
+			container.ErrNotFound)
 	}
 	if found != nil {
 		same := bool(n.Config.External) || found.project != n.Project || found.hash == "" || found.hash == n.Hash
@@ -77,7 +79,8 @@ func (p *provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) 
 	case found != nil:
 		return false, nil
 	case bool(v.Config.External):
-		return false, fmt.Errorf("volume %s: it is external and does not exist: %w", v.Config.Name, container.ErrNotFound)
+		return false, fmt.Errorf("volume %s: it is external and does not exist: %w", v.Config.Name,
+			container.ErrNotFound)
 	}
 	p.volumes[v.Config.Name] = &volume{project: v.Project, hash: v.Hash, tree: newTree()}
 	return true, nil
@@ -269,7 +272,8 @@ func (e *engine) publish(b *box) error {
 			}
 			if one.Published == last {
 				b.in.Ports = nil
-				return conflict("port %d is taken by container %s of project %s", last, holder.in.Name, holder.project)
+				return conflict("port %d is taken by container %s of project %s", last, holder.in.Name,
+					holder.project)
 			}
 		}
 		b.in.Ports = append(b.in.Ports, one)
@@ -287,7 +291,8 @@ func (e *engine) publish(b *box) error {
 func (e *engine) holder(p container.Port) *box {
 	for _, b := range e.all {
 		for _, o := range b.in.Ports {
-			if o.Published == p.Published && o.Protocol == p.Protocol && (o.Host == p.Host || o.Host == "" || p.Host == "") {
+			if o.Published == p.Published && o.Protocol == p.Protocol &&
+				(o.Host == p.Host || o.Host == "" || p.Host == "") {
 				return b
 			}
 		}
