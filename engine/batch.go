@@ -20,74 +20,87 @@ import (
 // batch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
 // paths as stale, and is tried again with the next save.
 func (l *lane) batch(ctx context.Context, t *task, w *plan.Work) error {
-	e, s := l.e, l.s
-	cause := w.Cause(e.dir)
-	var k *change
-	open := func(action string) {
-		if k == nil {
-			k = l.begin(action, w.Cause(e.dir), slices.Sorted(maps.Keys(w.Paths)), w.At)
-		} else {
-			k.action(action)
-		}
-	}
-	give := func(err error) error {
-		if err == nil || errors.Is(err, errAborted) && ctx.Err() != nil {
-			return err
-		}
-		e.mu.Lock()
-		maps.Copy(s.stale, w.Paths)
-		e.mu.Unlock()
-		l.fail(err)
-		if k == nil {
-			open("sync")
-		}
-		k.end(err)
+	r := &batchRun{l: l, t: t, w: w, cause: w.Cause(l.e.dir)}
+	err := r.carryOut(ctx)
+	if err == nil || errors.Is(err, errAborted) && ctx.Err() != nil {
 		return err
 	}
-	e.mu.Lock()
-	s.err, s.remedy = "", ""
-	e.mu.Unlock()
+	l.mark(slices.Collect(maps.Keys(w.Paths)))
+	l.fail(err)
+	if r.k == nil {
+		r.open("sync")
+	}
+	r.k.end(err)
+	return err
+}
+
+// batchRun is one batch on its way through a lane.
+type batchRun struct {
+	l     *lane
+	t     *task
+	w     *plan.Work
+	cause string
+	k     *change // nil until it is known that something is to be done
+}
+
+// open begins the change, or corrects what it turned out to be.
+func (r *batchRun) open(action string) {
+	if r.k == nil {
+		r.k = r.l.begin(action, r.w.Cause(r.l.e.dir), slices.Sorted(maps.Keys(r.w.Paths)), r.w.At)
+	} else {
+		r.k.action(action)
+	}
+}
+
+func (r *batchRun) carryOut(ctx context.Context) error {
+	l, w := r.l, r.w
+	l.e.mu.Lock()
+	l.s.err, l.s.remedy = "", ""
+	l.e.mu.Unlock()
 	if w.Lost {
 		l.rescan(ctx, w)
 	}
-	e.mu.Lock()
-	missing := !slices.ContainsFunc(s.sorted(), func(r *replica) bool { return r.inst.ID != "" }) && s.conf.Replicas > 0
-	e.mu.Unlock()
-	if missing {
+	if l.missing() {
 		// The first up came to nothing; what was saved may have mended that.
-		open("up")
-		_, err := l.converge(ctx, &task{verb: VerbUp, cmd: t.cmd, cause: cause}, w, k)
-		if err != nil {
-			return give(err)
+		r.open("up")
+		if _, err := l.converge(ctx, &task{verb: VerbUp, cmd: r.t.cmd, cause: r.cause}, w, r.k); err != nil {
+			return err
 		}
 		l.clearStale(w)
-		k.endReady()
+		r.k.endReady()
 		return nil
 	}
 	if w.Prepare {
-		open("prepare")
-		if err := l.prepare(ctx, w, k, cause, true); err != nil {
-			return give(err)
+		r.open("prepare")
+		if err := l.prepare(ctx, w, r.k, r.cause, true); err != nil {
+			return err
 		}
 		// What prepare wrote is handled now; the notices of it find nothing left to do.
 		l.rescan(ctx, w)
 	}
 	if w.Rebuild {
-		open("rebuild")
-		changed, err := l.converge(ctx, &task{verb: verbBatch, cmd: t.cmd, cause: cause, asked: t.asked}, w, k)
+		r.open("rebuild")
+		changed, err := l.converge(ctx, &task{verb: verbBatch, cmd: r.t.cmd, cause: r.cause, asked: r.t.asked}, w, r.k)
 		if err != nil {
-			return give(err)
+			return err
 		}
 		if changed {
 			l.clearStale(w)
-			k.endReady()
+			r.k.endReady()
 			return nil
 		}
 		// The image is what it was, so its containers stay, and get what else was saved.
 		w.Rebuild = false
 		l.clearStale(&plan.Work{Rebuild: true})
 	}
-	return give(l.syncWork(ctx, w, t.stopMode(), cause, open, func() *change { return k }))
+	return r.sync(ctx)
+}
+
+// missing says whether a service that should run has no container.
+func (l *lane) missing() bool {
+	l.e.mu.Lock()
+	defer l.e.mu.Unlock()
+	return l.s.conf.Replicas > 0 && !slices.ContainsFunc(l.s.sorted(), func(r *replica) bool { return r.inst.ID != "" })
 }
 
 // rescan compares everything that a service's rules name with what was done last, and adds what differs to the work.
@@ -119,80 +132,109 @@ func (l *lane) rescan(ctx context.Context, w *plan.Work) {
 	}
 }
 
-// syncWork copies, and then restarts or runs what the rules ask for.
-func (l *lane) syncWork(ctx context.Context, w *plan.Work, m step.Mode, cause string, open func(string), k func() *change) error {
-	e, s := l.e, l.s
-	e.mu.Lock()
-	rs := s.held(0)
-	e.mu.Unlock()
-	if len(rs) == 0 {
-		return nil // the next container gets it all when it is made
-	}
-	restart, execs := w.Restart, map[int]bool{}
-	diffs, any := map[*replica]*filesync.Diff{}, false
+// syncPlan is what the containers of a service lack of the files that changed, and what follows from it.
+type syncPlan struct {
+	diffs   map[*replica]*filesync.Diff
+	differs bool
+	restart bool
+	execs   []int // indexes of the rules whose command is to run
+}
+
+// compare looks at what containers lack.
+func (r *batchRun) compare(ctx context.Context, rs []held) syncPlan {
+	conf := r.l.s.conf
+	p := syncPlan{diffs: map[*replica]*filesync.Diff{}, restart: r.w.Restart}
+	execs := map[int]bool{}
 	for _, h := range rs {
-		d := e.sync.Compare(ctx, step.Target(s.conf, h.in), w.Sync)
-		diffs[h.replica] = d
-		any = any || d.Differs()
+		d := r.l.e.sync.Compare(ctx, step.Target(conf, h.in), r.w.Sync)
+		p.diffs[h.replica] = d
+		p.differs = p.differs || d.Differs()
 		for _, i := range d.Rules() {
-			restart = restart || s.conf.Rules[i].Action == project.SyncRestart
-			if s.conf.Rules[i].Action == project.SyncExec {
+			p.restart = p.restart || conf.Rules[i].Action == project.SyncRestart
+			if conf.Rules[i].Action == project.SyncExec {
 				execs[i] = true
 			}
 		}
 	}
+	p.execs = slices.Sorted(maps.Keys(execs))
+	return p
+}
+
+// action names what is going to be done, "" for nothing.
+func (p syncPlan) action() string {
 	switch {
-	case !any && !restart && len(execs) == 0:
-		if k() != nil {
-			k().end(nil)
+	case !p.differs && !p.restart && len(p.execs) == 0:
+		return ""
+	case !p.differs && p.restart:
+		return "restart"
+	case p.restart:
+		return "sync+restart"
+	case len(p.execs) > 0:
+		return "sync+exec"
+	}
+	return "sync"
+}
+
+// sync copies, and then restarts or runs what the rules ask for.
+func (r *batchRun) sync(ctx context.Context) error {
+	l, w := r.l, r.w
+	l.e.mu.Lock()
+	rs := l.s.held(0)
+	l.e.mu.Unlock()
+	if len(rs) == 0 {
+		return nil // the next container gets it all when it is made
+	}
+	p := r.compare(ctx, rs)
+	action := p.action()
+	if action == "" {
+		if r.k != nil {
+			r.k.end(nil)
 		}
 		l.clearStale(w)
 		return nil
-	case !any && restart:
-		open("restart")
-	case restart:
-		open("sync+restart")
-	case len(execs) > 0:
-		open("sync+exec")
-	default:
-		open("sync")
 	}
+	r.open(action)
 	l.show("syncing")
 	began := time.Now()
-	var mu sync.Mutex
-	var notCopied []string
-	if err := e.each(ctx, rs, func(ctx context.Context, h held) error {
-		left, err := e.sync.Send(ctx, step.Target(s.conf, h.in), diffs[h.replica])
-		paths := l.warnLeft(left)
-		mu.Lock()
-		defer mu.Unlock()
-		notCopied = append(notCopied, paths...)
-		return err
-	}); err != nil {
+	notCopied, err := r.send(ctx, rs, p)
+	if err != nil {
 		return err
 	}
 	defer func() { l.mark(notCopied) }() // after what was carried out is taken off the list
-	if any {
-		k().Add("copy", time.Since(began))
+	if p.differs {
+		r.k.Add("copy", time.Since(began))
 	}
-	if restart {
+	if p.restart {
 		l.show("restarting")
-		err := l.restartAll(ctx, rs, m, cause, k())
-		if err != nil {
+		if err := l.restartAll(ctx, rs, r.t.stopMode(), r.cause, r.k); err != nil {
 			return err
 		}
 		l.clearStale(w)
-		k().endReady()
+		r.k.endReady()
 		return nil
 	}
-	for _, i := range slices.Sorted(maps.Keys(execs)) {
-		if err := l.runRuleExec(ctx, &s.conf.Rules[i], rs); err != nil {
+	for _, i := range p.execs {
+		if err := l.runRuleExec(ctx, &l.s.conf.Rules[i], rs); err != nil {
 			return err
 		}
 	}
 	l.clearStale(w)
-	k().end(nil)
+	r.k.end(nil)
 	return nil
+}
+
+// send brings all containers what they lack, at the same time, and returns the files that could not be copied.
+func (r *batchRun) send(ctx context.Context, rs []held, p syncPlan) (notCopied []string, err error) {
+	var mu sync.Mutex
+	err = r.l.e.each(ctx, rs, func(ctx context.Context, h held) error {
+		left, err := r.l.e.sync.Send(ctx, step.Target(r.l.s.conf, h.in), p.diffs[h.replica])
+		paths := r.l.warnLeft(left)
+		mu.Lock()
+		defer mu.Unlock()
+		notCopied = append(notCopied, paths...)
+		return err
+	})
+	return notCopied, err
 }
 
 // mark notes that the running code lacks what paths hold.

@@ -143,8 +143,8 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	}
 	switch c.Verb {
 	case VerbKill, VerbPause, VerbUnpause:
-		// A fault strikes at once, whatever the lanes are at.
-		return e.all(targets, func(s *service) error { return e.strike(ctx, s, c) })
+		// A fault is injected at once, whatever the lanes are at.
+		return e.all(targets, func(s *service) error { return e.injectFault(ctx, s, c) })
 	case VerbStop:
 		return e.inReverse(ctx, targets, c)
 	case VerbDown:
@@ -268,64 +268,19 @@ func (e *Engine) all(targets []*service, f func(*service) error) error {
 	return join(out...)
 }
 
-// strike kills, pauses or unpauses the replicas of a service, and opens the ledger of a fault.
-func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
-	signal := c.Signal
-	if signal == "" {
-		signal = "SIGKILL"
+// injectFault kills, pauses or unpauses the replicas of a service, and opens the ledger of a fault.
+func (e *Engine) injectFault(ctx context.Context, s *service, c Command) error {
+	if c.Signal == "" {
+		c.Signal = "SIGKILL"
 	}
-	e.mu.Lock()
-	var rs []*replica
-	for _, r := range s.sorted() {
-		in := r.inst
-		if in.ID == "" || c.Replica != 0 && c.Replica != r.number {
-			continue
-		}
-		if c.Verb == VerbUnpause && in.State == StatePaused || c.Verb != VerbUnpause && in.State == StateRunning || c.Verb == VerbKill && (in.State == StatePaused || in.State == StateStopping) {
-			rs = append(rs, r)
-		}
+	ids, fatal, err := e.noteFault(s, c)
+	if err != nil {
+		return err
 	}
-	if len(rs) == 0 {
-		state := s.state
-		e.mu.Unlock()
-		return container.Failed(string(c.Verb)+" "+s.name, "it is %s", state)
-	}
-	fatal := c.Verb == VerbKill && ends(signal, s)
-	what := signal
-	if c.Verb == VerbPause {
-		what = "pause"
-	}
-	kind := "fault"
-	if c.Verb == VerbUnpause {
-		kind, what = "service", "unpause"
-	} else {
-		e.openLedger(s, c.Replica, what)
-	}
-	for _, r := range rs {
-		r.blame = c.Cause
-		if fatal {
-			r.byUs = true
-			s.byHand = true
-		}
-	}
-	s.byHand = s.byHand || c.Verb == VerbPause
-	if c.Verb == VerbUnpause {
-		s.byHand = false
-	}
-	ids := make([]string, len(rs))
-	for i, r := range rs {
-		ids[i] = r.inst.ID
-	}
-	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, What: what, Text: fmt.Sprintf("%s: %s (%s)", s.name, what, c.Cause)})
-	if happened := map[Verb]fault.Kind{VerbKill: fault.Killed, VerbPause: fault.Paused}[c.Verb]; happened != fault.KindUnknown {
-		e.incident(fault.Event{Time: time.Now(), Kind: happened, Service: s.name})
-	}
-	e.mu.Unlock()
 	for _, id := range ids {
-		var err error
 		switch c.Verb {
 		case VerbKill:
-			err = e.rt.Kill(ctx, id, signal)
+			err = e.rt.Kill(ctx, id, c.Signal)
 		case VerbPause:
 			err = e.rt.Pause(ctx, id)
 		default:
@@ -344,6 +299,52 @@ func (e *Engine) strike(ctx context.Context, s *service, c Command) error {
 		}
 	}
 	return nil
+}
+
+// noteFault notes what is about to be done to a service, and returns the containers that it is done to; fatal says that they end of
+// it and stay down.
+func (e *Engine) noteFault(s *service, c Command) (ids []string, fatal bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fatal = c.Verb == VerbKill && ends(c.Signal, s)
+	for _, r := range s.sorted() {
+		if r.inst.ID == "" || c.Replica != 0 && c.Replica != r.number || !suits(c.Verb, r.inst.State) {
+			continue
+		}
+		ids = append(ids, r.inst.ID)
+		r.blame = c.Cause
+		r.byUs = r.byUs || fatal
+	}
+	if len(ids) == 0 {
+		return nil, false, container.Failed(string(c.Verb)+" "+s.name, "it is %s", s.state)
+	}
+	kind, what := "fault", c.Signal
+	switch c.Verb {
+	case VerbPause:
+		what = "pause"
+	case VerbUnpause:
+		kind, what = "service", "unpause"
+	}
+	if kind == "fault" {
+		e.openLedger(s, c.Replica, what)
+	}
+	s.byHand = (s.byHand || fatal || c.Verb == VerbPause) && c.Verb != VerbUnpause
+	e.record(Record{Kind: kind, Service: s.name, Replica: c.Replica, Action: string(c.Verb), Cause: c.Cause, What: what, Text: fmt.Sprintf("%s: %s (%s)", s.name, what, c.Cause)})
+	if happened := map[Verb]fault.Kind{VerbKill: fault.Killed, VerbPause: fault.Paused}[c.Verb]; happened != fault.KindUnknown {
+		e.incident(fault.Event{Time: time.Now(), Kind: happened, Service: s.name})
+	}
+	return ids, fatal, nil
+}
+
+// suits says whether a container in a state can be killed, paused or unpaused.
+func suits(v Verb, st State) bool {
+	switch v {
+	case VerbKill:
+		return st == StateRunning || st == StatePaused || st == StateStopping
+	case VerbPause:
+		return st == StateRunning
+	}
+	return st == StatePaused
 }
 
 // ends says whether a signal through the engine's API keeps the restart policy idle: SIGKILL and the stop signal do.

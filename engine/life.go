@@ -250,29 +250,15 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	r := s.byID(ev.ID)
 	if r == nil {
 		busy := s.lane.busy != nil
-		if ev.Kind == EventDied {
-			e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode}) // of a container that was replaced
-		}
 		e.mu.Unlock()
-		// Somebody else made a container for this service: docker compose in another terminal. Once it runs it is the one.
-		if ev.Kind == EventStarted && !busy {
-			if in, err := e.rt.Inspect(ctx, ev.ID); err == nil && in.Replica >= 1 {
-				e.adopt(s, in.Replica, in, "started by another program")
-				e.lookAfter(s)
-			}
-		}
+		e.handleUnheld(ctx, s, ev, busy)
 		return
 	}
 	cause := ""
 	switch ev.Kind {
 	case EventHealth:
-		from := r.health()
-		e.mu.Unlock()
 		// What the check said is not in the event, but in the container.
-		if err := e.refresh(ctx, s, ev.ID, fmt.Sprintf("healthcheck: %s -> %s", from, ev.Health)); err != nil && ctx.Err() == nil {
-			e.warn(err.Error())
-		}
-		return
+		cause = fmt.Sprintf("healthcheck: %s -> %s", r.health(), ev.Health)
 	case EventKilled:
 		if !r.byUs && r.blame == "" {
 			r.blame = "signal " + ev.Signal + " sent by another program"
@@ -280,29 +266,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		e.mu.Unlock()
 		return
 	case EventDied:
-		if !r.byUs && r.blame == "" {
-			cause = EndedByItself
-			if ev.ExitCode == 0 && !s.conf.Restarts() {
-				e.journal.Complete(ev.ID)
-			}
-		}
-		why := cause
-		if why == "" {
-			why = r.blame
-		}
-		// The end of a life that the restart policy follows with another at once is seen in this event alone.
-		if started := r.inst.Started; ev.Time.After(started) {
-			e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode, OOM: r.inst.OOM, Cause: why})
-			// While an engine clears a container away it answers nothing about it, for 100 ms or so. What is told by the event is shown at
-			// once, unless the policy may start it again, or the kernel killed it for want of memory, which only the answer says.
-			if r.live() && s.conf.StaysDown() && (ev.ExitCode != 128+9 || why != EndedByItself) {
-				in := r.inst
-				in.State, in.ExitCode, in.Finished = StateExited, ev.ExitCode, ev.Time
-				e.mu.Unlock()
-				e.adopt(s, in.Replica, in, cause)
-				e.mu.Lock()
-			}
-		}
+		cause = e.handleEndLocked(s, r, ev)
 	case EventStarted, EventRestarted:
 		if s.lane.busy == nil && r.inst.State != StateRunning {
 			cause = "started by another program"
@@ -331,6 +295,51 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	if (ev.Kind == EventStarted || ev.Kind == EventRestarted) && e.sync.Owes(ev.ID) {
 		e.lookAfter(s) // whoever started it: what could not be deleted while it did not run can be now
 	}
+}
+
+// handleUnheld takes in an event of a container that no replica holds: of one that was replaced, or that somebody else made for the
+// service (docker compose in another terminal), which is the one as soon as it runs.
+func (e *Engine) handleUnheld(ctx context.Context, s *service, ev Event, busy bool) {
+	if ev.Kind == EventDied {
+		e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode})
+	}
+	if ev.Kind != EventStarted || busy {
+		return
+	}
+	if in, err := e.rt.Inspect(ctx, ev.ID); err == nil && in.Replica >= 1 {
+		e.adopt(s, in.Replica, in, "started by another program")
+		e.lookAfter(s)
+	}
+}
+
+// handleEndLocked takes in that a container ended, and returns the cause, "" for one that is known. Callers hold mu, which it gives up
+// for a moment.
+func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string) {
+	if !r.byUs && r.blame == "" {
+		cause = EndedByItself
+		if ev.ExitCode == 0 && !s.conf.Restarts() {
+			e.journal.Complete(ev.ID)
+		}
+	}
+	why := cause
+	if why == "" {
+		why = r.blame
+	}
+	// The end of a life that the restart policy follows with another at once is seen in this event alone.
+	if !ev.Time.After(r.inst.Started) {
+		return cause
+	}
+	e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode, OOM: r.inst.OOM, Cause: why})
+	// While an engine clears a container away it answers nothing about it, for 100 ms or so. What the event says is shown at once,
+	// unless the policy may start it again, or the kernel killed it for want of memory, which only the answer says.
+	if r.live() && s.conf.StaysDown() && (ev.ExitCode != 128+9 || why != EndedByItself) {
+		in := r.inst
+		in.State, in.ExitCode, in.Finished = StateExited, ev.ExitCode, ev.Time
+		e.mu.Unlock()
+		e.adopt(s, in.Replica, in, cause)
+		e.mu.Lock()
+	}
+	return cause
 }
 
 // lookAfter has a service's lane bring it up to date after something happened to its containers behind our back.

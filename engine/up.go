@@ -96,22 +96,11 @@ func (l *lane) converge(ctx context.Context, t *task, w *plan.Work, k *change) (
 	if err != nil {
 		return false, err
 	}
-	wanted, err := wantOf(e.project(), s, parents)
+	wanted, seen, err := l.compare(parents)
 	if err != nil {
 		return false, err
 	}
 	wanted.Recreate = t.first && e.opts.Recreate
-	e.mu.Lock()
-	seen := plan.Seen{Completed: e.journal.Completed()}
-	wanted.Joined, wanted.JoinedWhy = e.joinedLocked(s)
-	for _, r := range s.sorted() {
-		if r.inst.ID != "" {
-			seen.Instances = append(seen.Instances, r.inst)
-		}
-	}
-	seen.Instances = append(seen.Instances, s.extra...)
-	e.mu.Unlock()
-
 	img, buildWhy, release, err := e.images.provide(ctx, s, t, w, k, why, len(seen.Instances) == 0)
 	defer release()
 	if err != nil {
@@ -138,91 +127,145 @@ func (l *lane) converge(ctx context.Context, t *task, w *plan.Work, k *change) (
 	return changed, err
 }
 
-// walk carries out the steps of one service.
-func (l *lane) walk(ctx context.Context, t *task, steps plan.Plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
-	e, s := l.e, l.s
-	p := e.project()
-	hash, err := project.ConfigHash(s.conf, parents)
+// compare gathers what is wanted of a service and what is seen of it.
+func (l *lane) compare(parents map[string]string) (plan.Want, plan.Seen, error) {
+	wanted, err := wantOf(l.e.project(), l.s, parents)
 	if err != nil {
-		return false, err
+		return wanted, plan.Seen{}, err
 	}
-	base := CreateSpec{App: App(p), Service: Wanted(s.conf), Image: img, Parents: parents, Content: content, Hash: hash}
-	spec := func(n int) CreateSpec {
-		one := base
-		one.Replica = n
-		return one
-	}
-	u := step.Service{Conf: s.conf, Image: img}
-	// Containers are made before their dependencies are ready, so that only the start is left to wait for.
-	starts, swaps := map[int]func(context.Context) error{}, map[int]func(context.Context) error{}
-	for _, st := range steps {
-		n := st.Replica
-		if st.Op != plan.Remove && st.Seen.ID != "" && !l.holds(st.Seen.ID) {
-			// Of several containers for this number it is the one that stays.
-			l.takeExtra(st.Seen)
-		}
-		switch st.Op {
-		case plan.Create:
-			var id string
-			if err := timed(k, "create", func() (err error) { id, err = e.steps.Create(ctx, u, spec(n), t.cause); return err }); err != nil {
-				return changed, err
-			}
-			starts[n] = func(ctx context.Context) error { return e.steps.Start(ctx, u, spec(n), id, t.cause, k) }
-		case plan.Recreate:
-			swaps[n] = func(ctx context.Context) error {
-				return l.swap(ctx, st.Seen, spec(n), t.stopMode(), t.cause+reasonSuffix(st.Reason), k)
-			}
-		case plan.Start:
-			starts[n] = func(ctx context.Context) error {
-				if err := e.steps.CatchUp(ctx, u, step.Target(s.conf, st.Seen)); err != nil {
-					return err
-				}
-				return e.steps.Start(ctx, u, spec(n), st.Seen.ID, t.cause, k)
-			}
-		case plan.Restart:
-			starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, u, spec(n), st.Seen, st.Reason, k) }
-		case plan.Keep:
-			if e.journal.Unhooked(st.Seen.ID) && st.Seen.State == StateRunning {
-				starts[n] = func(ctx context.Context) error { return e.steps.PostStart(ctx, u, st.Seen.ID) }
-			}
-		case plan.Unpause:
-			starts[n] = func(ctx context.Context) error { return e.steps.Unpause(ctx, u, st.Seen.ID, t.cause) }
-		case plan.Remove:
-			if err := e.steps.Remove(context.WithoutCancel(ctx), u, st.Seen, st.Reason, false); err != nil {
-				return changed, err
-			}
-			l.dropExtra(st.Seen.ID)
-			changed = true
+	l.e.mu.Lock()
+	defer l.e.mu.Unlock()
+	seen := plan.Seen{Completed: l.e.journal.Completed()}
+	wanted.Joined, wanted.JoinedWhy = l.e.joinedLocked(l.s)
+	for _, r := range l.s.sorted() {
+		if r.inst.ID != "" {
+			seen.Instances = append(seen.Instances, r.inst)
 		}
 	}
-	if err := e.restoreNames(ctx, u, steps, spec); err != nil {
-		return changed, err
+	seen.Instances = append(seen.Instances, l.s.extra...)
+	return wanted, seen, nil
+}
+
+// walk is the steps of one service on their way. Containers are made before their dependencies are ready, so that only the start is
+// left to wait for.
+type walk struct {
+	l       *lane
+	t       *task
+	k       *change
+	u       step.Service
+	base    CreateSpec
+	starts  map[int]func(context.Context) error // by replica
+	swaps   map[int]func(context.Context) error
+	changed bool
+}
+
+func (l *lane) newWalk(t *task, img Image, content string, parents map[string]string, k *change) (*walk, error) {
+	hash, err := project.ConfigHash(l.s.conf, parents)
+	if err != nil {
+		return nil, err
 	}
-	if len(starts)+len(swaps) == 0 {
-		return changed, nil
+	return &walk{
+		l: l, t: t, k: k, u: step.Service{Conf: l.s.conf, Image: img},
+		base:   CreateSpec{App: App(l.e.project()), Service: Wanted(l.s.conf), Image: img, Parents: parents, Content: content, Hash: hash},
+		starts: map[int]func(context.Context) error{}, swaps: map[int]func(context.Context) error{},
+	}, nil
+}
+
+func (w *walk) spec(n int) CreateSpec {
+	one := w.base
+	one.Replica = n
+	return one
+}
+
+// begin does what needs nobody else, and notes what is left of a step.
+func (w *walk) begin(ctx context.Context, st plan.Step) error {
+	e, n, cause := w.l.e, st.Replica, w.t.cause
+	if st.Op != plan.Remove && st.Seen.ID != "" && !w.l.holds(st.Seen.ID) {
+		// Of several containers for this number it is the one that stays.
+		w.l.takeExtra(st.Seen)
+	}
+	switch st.Op {
+	case plan.Create:
+		var id string
+		if err := timed(w.k, "create", func() (err error) { id, err = e.steps.Create(ctx, w.u, w.spec(n), cause); return err }); err != nil {
+			return err
+		}
+		w.starts[n] = func(ctx context.Context) error { return e.steps.Start(ctx, w.u, w.spec(n), id, cause, w.k) }
+	case plan.Recreate:
+		w.swaps[n] = func(ctx context.Context) error {
+			return w.l.swap(ctx, st.Seen, w.spec(n), w.t.stopMode(), cause+reasonSuffix(st.Reason), w.k)
+		}
+	case plan.Start:
+		w.starts[n] = func(ctx context.Context) error {
+			if err := e.steps.CatchUp(ctx, w.u, step.Target(w.u.Conf, st.Seen)); err != nil {
+				return err
+			}
+			return e.steps.Start(ctx, w.u, w.spec(n), st.Seen.ID, cause, w.k)
+		}
+	case plan.Restart:
+		w.starts[n] = func(ctx context.Context) error { return e.restartJoined(ctx, w.u, w.spec(n), st.Seen, st.Reason, w.k) }
+	case plan.Keep:
+		if e.journal.Unhooked(st.Seen.ID) && st.Seen.State == StateRunning {
+			w.starts[n] = func(ctx context.Context) error { return e.steps.PostStart(ctx, w.u, st.Seen.ID) }
+		}
+	case plan.Unpause:
+		w.starts[n] = func(ctx context.Context) error { return e.steps.Unpause(ctx, w.u, st.Seen.ID, cause) }
+	case plan.Remove:
+		if err := e.steps.Remove(context.WithoutCancel(ctx), w.u, st.Seen, st.Reason, false); err != nil {
+			return err
+		}
+		w.l.dropExtra(st.Seen.ID)
+		w.changed = true
+	}
+	return nil
+}
+
+// finish waits for whom the service needs, and does what is left. Replicas are replaced one after the other, so that the others serve
+// meanwhile; all else starts at once.
+func (w *walk) finish(ctx context.Context) error {
+	if len(w.starts)+len(w.swaps) == 0 {
+		return nil
 	}
 	// A running service whose files changed is replaced whatever its dependencies are at.
-	if t.verb != verbBatch && t.verb != VerbRebuild || len(starts) > 0 {
-		if err := l.awaitDependencies(ctx); err != nil {
-			return changed, err
+	if w.t.verb != verbBatch && w.t.verb != VerbRebuild || len(w.starts) > 0 {
+		if err := w.l.awaitDependencies(ctx); err != nil {
+			return err
 		}
 	}
-	if err := l.awaitNamespaces(ctx); err != nil {
-		return changed, err
+	if err := w.l.awaitNamespaces(ctx); err != nil {
+		return err
 	}
-	hold, cancel := step.Uncancelled(ctx, s.conf, t.stopMode(), Instance{})
+	hold, cancel := step.Uncancelled(ctx, w.u.Conf, w.t.stopMode(), Instance{})
 	defer cancel()
-	// Replicas are replaced one after the other, so that the others serve meanwhile; all else starts at once.
-	for _, n := range slices.Sorted(maps.Keys(swaps)) {
-		if err := swaps[n](hold); err != nil {
-			return true, err
+	w.changed = true
+	for _, n := range slices.Sorted(maps.Keys(w.swaps)) {
+		if err := w.swaps[n](hold); err != nil {
+			return err
 		}
 	}
 	g, hold := errgroup.WithContext(hold)
-	for _, f := range starts {
-		g.Go(func() error { return guarded("start of "+s.name, func() error { return f(hold) }) })
+	for _, f := range w.starts {
+		g.Go(func() error { return guarded("start of "+w.u.Conf.Name, func() error { return f(hold) }) })
 	}
-	return true, g.Wait()
+	return g.Wait()
+}
+
+// walk carries out the steps of one service.
+func (l *lane) walk(ctx context.Context, t *task, steps plan.Plan, img Image, content string, parents map[string]string, k *change) (changed bool, err error) {
+	w, err := l.newWalk(t, img, content, parents, k)
+	if err != nil {
+		return false, err
+	}
+	for _, st := range steps {
+		if err := w.begin(ctx, st); err != nil {
+			return w.changed, err
+		}
+	}
+	if err := l.e.restoreNames(ctx, w.u, steps, w.spec); err != nil {
+		return w.changed, err
+	}
+	err = w.finish(ctx)
+	return w.changed, err
 }
 
 func reasonSuffix(reason string) string {

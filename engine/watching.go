@@ -22,61 +22,68 @@ func (e *Engine) startWatching() error {
 	e.files = files
 	files.SetRoots(e.roots())
 	e.launch("watch", files.Run)
-	e.launch("batches", func(ctx context.Context) error {
-		notices, holds := files.Notices(), files.Holds()
-		for {
-			select {
-			case b, ok := <-files.Batches():
-				if !ok {
-					return nil
-				}
-				e.takeBatch(ctx, b)
-			case n, ok := <-notices:
-				if !ok {
-					notices = nil
-					continue
-				}
-				text := n.Text
-				if n.Remedy != "" {
-					text += "; " + n.Remedy
-				}
-				e.mu.Lock()
-				e.watching.Notices = append(e.watching.Notices, text)
-				e.record(Record{Kind: "notice", Notice: "watch", Text: text})
-				e.mu.Unlock()
-			case h, ok := <-holds:
-				if !ok {
-					holds = nil
-					continue
-				}
-				e.mu.Lock()
-				e.watching.Held = h.By
-				e.bump()
-				e.mu.Unlock()
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	})
+	e.launch("batches", func(ctx context.Context) error { return e.followFiles(ctx, files) })
 	e.launch("watching", func(ctx context.Context) error {
 		select {
 		case <-files.Ready():
+			e.noteWatching()
 		case <-ctx.Done():
-			return nil
 		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.watching.On = true
-		watched := 0
-		for _, s := range e.svcs {
-			if len(s.conf.Rules) > 0 || s.conf.Extra.Prepare != nil {
-				watched++
-			}
-		}
-		e.record(Record{Kind: "notice", Notice: "watching", Text: "watching: files of " + count(watched)})
 		return nil
 	})
 	return nil
+}
+
+// followFiles takes what the watcher sends until ctx ends.
+func (e *Engine) followFiles(ctx context.Context, files *watch.Watcher) error {
+	notices, holds := files.Notices(), files.Holds()
+	for {
+		select {
+		case b, ok := <-files.Batches():
+			if !ok {
+				return nil
+			}
+			e.takeBatch(ctx, b)
+		case n, ok := <-notices:
+			if !ok {
+				notices = nil
+				continue
+			}
+			text := n.Text
+			if n.Remedy != "" {
+				text += "; " + n.Remedy
+			}
+			e.mu.Lock()
+			e.watching.Notices = append(e.watching.Notices, text)
+			e.record(Record{Kind: "notice", Notice: "watch", Text: text})
+			e.mu.Unlock()
+		case h, ok := <-holds:
+			if !ok {
+				holds = nil
+				continue
+			}
+			e.mu.Lock()
+			e.watching.Held = h.By
+			e.bump()
+			e.mu.Unlock()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// noteWatching notes that notices of files come in from now on.
+func (e *Engine) noteWatching() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watching.On = true
+	watched := 0
+	for _, s := range e.svcs {
+		if len(s.conf.Rules) > 0 || s.conf.Extra.Prepare != nil {
+			watched++
+		}
+	}
+	e.record(Record{Kind: "notice", Notice: "watching", Text: "watching: files of " + count(watched)})
 }
 
 // roots lists what must be watched.
