@@ -100,7 +100,7 @@ func configFile() string {
 	return filepath.Join(dir, "bulkhead", "config.yaml")
 }
 
-// maxLog is the size from which on the log of libraries is begun anew.
+// maxLog is the size from which on the log of libraries is begun again.
 const maxLog = 1 << 20
 
 // logAside sends what libraries log to a file: compose-go and BuildKit write to stderr, which would land in the middle of the screen.

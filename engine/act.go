@@ -21,7 +21,7 @@ func (l *lane) unit() step.Service {
 }
 
 // stop stops a replica's container, and notes with the change how it ended.
-func (l *lane) stop(ctx context.Context, h held, m step.Mode, cause string, k *change) error {
+func (l *lane) stop(ctx context.Context, h replicaRef, m step.Mode, cause string, k *change) error {
 	e := l.e
 	e.mu.Lock()
 	in := h.inst

@@ -108,7 +108,7 @@ func (l *lane) rescan(ctx context.Context, w *plan.Work) {
 	e, s := l.e, l.s
 	w.Lost = false
 	e.mu.Lock()
-	rs := s.held(0)
+	rs := s.replicaRefs(0)
 	imageID := ""
 	if s.image != nil {
 		imageID = s.image.ID
@@ -141,7 +141,7 @@ type syncPlan struct {
 }
 
 // compare looks at what containers lack.
-func (r *batchRun) compare(ctx context.Context, rs []held) syncPlan {
+func (r *batchRun) compare(ctx context.Context, rs []replicaRef) syncPlan {
 	conf := r.l.s.conf
 	p := syncPlan{diffs: map[*replica]*filesync.Diff{}, restart: r.w.Restart}
 	execs := map[int]bool{}
@@ -179,7 +179,7 @@ func (p syncPlan) action() string {
 func (r *batchRun) sync(ctx context.Context) error {
 	l, w := r.l, r.w
 	l.e.mu.Lock()
-	rs := l.s.held(0)
+	rs := l.s.replicaRefs(0)
 	l.e.mu.Unlock()
 	if len(rs) == 0 {
 		return nil // the next container gets it all when it is made
@@ -224,9 +224,9 @@ func (r *batchRun) sync(ctx context.Context) error {
 }
 
 // send brings all containers what they lack, at the same time, and returns the files that could not be copied.
-func (r *batchRun) send(ctx context.Context, rs []held, p syncPlan) (notCopied []string, err error) {
+func (r *batchRun) send(ctx context.Context, rs []replicaRef, p syncPlan) (notCopied []string, err error) {
 	var mu sync.Mutex
-	err = r.l.e.each(ctx, rs, func(ctx context.Context, h held) error {
+	err = r.l.e.each(ctx, rs, func(ctx context.Context, h replicaRef) error {
 		left, err := r.l.e.sync.Send(ctx, step.Target(r.l.s.conf, h.in), p.diffs[h.replica])
 		paths := r.l.warnLeft(left)
 		mu.Lock()
@@ -252,7 +252,7 @@ func (l *lane) mark(paths []string) {
 }
 
 // runRuleExec runs the command of a sync+exec rule in every running replica; its output stands in the service's log.
-func (l *lane) runRuleExec(ctx context.Context, rule *project.Rule, rs []held) error {
+func (l *lane) runRuleExec(ctx context.Context, rule *project.Rule, rs []replicaRef) error {
 	e, s := l.e, l.s
 	if rule.Exec == nil {
 		return nil
@@ -267,7 +267,7 @@ func (l *lane) runRuleExec(ctx context.Context, rule *project.Rule, rs []held) e
 			Env: step.Environ(rule.Exec.Environment), Stdout: out, Stderr: out})
 		out.Flush()
 		if err != nil {
-			return say(err, "sync+exec in %s", s.name)
+			return wrapErr(err, "sync+exec in %s", s.name)
 		}
 		if code != 0 {
 			return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", s.name, strings.Join(rule.Exec.Command, " "), code), "its output stands in the log")
@@ -288,5 +288,5 @@ func (l *lane) clearStale(w *plan.Work) {
 		clear(s.stale)
 	}
 	s.err, s.remedy = "", ""
-	e.settle(s)
+	e.updateState(s)
 }

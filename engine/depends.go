@@ -53,7 +53,7 @@ func (l *lane) blockLocked(why error) {
 	case was != nil:
 		s.err, s.remedy = "", ""
 	}
-	e.settle(s)
+	e.updateState(s)
 	if why != nil && was == nil {
 		e.record(Record{Kind: "service", Service: s.name, State: s.state, Err: why.Error(), Text: why.Error()})
 	}
@@ -125,7 +125,7 @@ func (s *service) condition(dep types.ServiceDependency) (want string, met bool,
 			if why := s.ailment(r); why != "" {
 				return want, false, errors.New(s.name + " " + why)
 			}
-			if r.inst.State == StateExited && !r.byUs {
+			if r.inst.State == StateExited && !r.expectedExit {
 				return want, false, fmt.Errorf("%s exited with code %d before it was healthy", s.name, r.inst.ExitCode)
 			}
 		}

@@ -25,7 +25,7 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 	rt := container.Completed(runtime)
 	all, err := rt.Instances(ctx, name)
 	if err != nil {
-		return say(err, "look at project %s", name)
+		return wrapErr(err, "look at project %s", name)
 	}
 	var mine []Instance
 	for _, in := range all {
@@ -124,7 +124,7 @@ type direct struct {
 	down     map[string]bool // services that could not be started, or not finish it
 }
 
-func (d *direct) say(in Instance, what string) {
+func (d *direct) wrapErr(in Instance, what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.report(Record{Time: time.Now(), Kind: "service", Service: in.Service, Replica: in.Replica, ID: in.ID, Action: string(d.c.Verb), What: what, Text: in.Name + ": " + what})
@@ -216,14 +216,14 @@ func (d *direct) start(ctx context.Context, in Instance) error {
 		return d.rt.Unpause(ctx, in.ID)
 	}
 	if err := d.rt.Start(ctx, d.spec(in), in.ID); err != nil {
-		return say(err, "start %s", in.Name)
+		return wrapErr(err, "start %s", in.Name)
 	}
-	d.say(in, "started")
+	d.wrapErr(in, "started")
 	s := d.spec(in).Service
 	if s == nil {
 		return nil
 	}
-	return step.RunHooks(ctx, d.rt, s.Name, in.ID, "post_start", s.Config.PostStart, func(line []byte) { d.say(in, "post_start: "+string(line)) })
+	return step.RunHooks(ctx, d.rt, s.Name, in.ID, "post_start", s.Config.PostStart, func(line []byte) { d.wrapErr(in, "post_start: "+string(line)) })
 }
 
 // inOrder starts containers, and none of a service that requires one which did not start.
@@ -266,7 +266,7 @@ func (d *direct) preStop(ctx context.Context, in Instance) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, step.HookTime)
 	defer cancel()
-	err := step.RunHooks(ctx, d.rt, s.Name, in.ID, "pre_stop", s.Config.PreStop, func(line []byte) { d.say(in, "pre_stop: "+string(line)) })
+	err := step.RunHooks(ctx, d.rt, s.Name, in.ID, "pre_stop", s.Config.PreStop, func(line []byte) { d.wrapErr(in, "pre_stop: "+string(line)) })
 	if err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -278,7 +278,7 @@ func (d *direct) stop(ctx context.Context, in Instance) error {
 	switch in.State {
 	case StatePaused:
 		if err := d.rt.Unpause(ctx, in.ID); err != nil {
-			return say(err, "stop %s", in.Name)
+			return wrapErr(err, "stop %s", in.Name)
 		}
 	case StateRunning, StateRestarting:
 	default:
@@ -295,9 +295,9 @@ func (d *direct) stop(ctx context.Context, in Instance) error {
 		grace = 0
 	}
 	if err := d.rt.Stop(ctx, in.ID, grace); err != nil && !errors.Is(err, ErrNotFound) {
-		return say(err, "stop %s", in.Name)
+		return wrapErr(err, "stop %s", in.Name)
 	}
-	d.say(in, "stopped")
+	d.wrapErr(in, "stopped")
 	return nil
 }
 
@@ -306,9 +306,9 @@ func (d *direct) remove(ctx context.Context, in Instance) error {
 		return err
 	}
 	if err := d.rt.Remove(ctx, in.ID, true, d.c.Volumes); err != nil {
-		return say(err, "remove %s", in.Name)
+		return wrapErr(err, "remove %s", in.Name)
 	}
-	d.say(in, "removed")
+	d.wrapErr(in, "removed")
 	return nil
 }
 
@@ -338,9 +338,9 @@ func (d *direct) strike(ctx context.Context, in Instance) error {
 		err = d.rt.Unpause(ctx, in.ID)
 	}
 	if err != nil {
-		return say(err, "%s %s", d.c.Verb, in.Name)
+		return wrapErr(err, "%s %s", d.c.Verb, in.Name)
 	}
-	d.say(in, done)
+	d.wrapErr(in, done)
 	return nil
 }
 
@@ -366,7 +366,7 @@ func sweep(ctx context.Context, rt *container.Complete, name string, c Command, 
 		for _, id := range ids {
 			removed, err := rt.RemoveImage(ctx, id, true)
 			if err != nil {
-				errs = append(errs, say(err, "remove image %s", short(id)))
+				errs = append(errs, wrapErr(err, "remove image %s", short(id)))
 			}
 			if removed {
 				tell("image " + short(id) + " removed")

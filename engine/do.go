@@ -17,7 +17,7 @@ import (
 	"bulkhead/engine/step"
 )
 
-// bringUp gives every service its lane and its first task, and removes or names orphans.
+// bringUp returns every service its lane and its first task, and removes or names orphans.
 func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 	strays := plan.Orphans(e.project(), instances)
 	if e.opts.RemoveOrphans {
@@ -92,7 +92,7 @@ func (e *Engine) firstPlan(instances []Instance) plan.Plan {
 				}
 			}
 			if len(parentNames(s.conf)) > 0 {
-				// Its hash has the ids of containers in it, which may be made anew first.
+				// Its hash has the ids of containers in it, which may be made again first.
 				w.Hash = firstHash(seen.Instances, w.Hash)
 				w.Joined, w.JoinedWhy = e.joinedLocked(s)
 			}
@@ -127,7 +127,7 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	select {
 	case <-e.running:
 	case <-ctx.Done():
-		return say(ctx.Err(), "%s: the engine is not up yet", c.Verb)
+		return wrapErr(ctx.Err(), "%s: the engine is not up yet", c.Verb)
 	}
 	if c.Cause == "" {
 		c.Cause = "bulkhead " + string(c.Verb)
@@ -168,7 +168,7 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	return e.finish(ctx, e.assign(targets, c), c.Limit)
 }
 
-// assign gives services the task of a command.
+// assign returns services the task of a command.
 func (e *Engine) assign(targets []*service, c Command) []errand {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -255,7 +255,7 @@ func (e *Engine) serviceNames() []string {
 	return out
 }
 
-// all calls f for each service at the same time, and gives all errors.
+// all calls f for each service at the same time, and returns all errors.
 func (e *Engine) all(targets []*service, f func(*service) error) error {
 	errs := make(chan error, len(targets))
 	for _, s := range targets {
@@ -287,7 +287,7 @@ func (e *Engine) injectFault(ctx context.Context, s *service, c Command) error {
 			err = e.rt.Unpause(ctx, id)
 		}
 		if err != nil {
-			return say(err, "%s %s", c.Verb, s.name)
+			return wrapErr(err, "%s %s", c.Verb, s.name)
 		}
 		if fatal {
 			if err := e.awaitDeath(ctx, s, id); err != nil {
@@ -312,8 +312,8 @@ func (e *Engine) noteFault(s *service, c Command) (ids []string, fatal bool, err
 			continue
 		}
 		ids = append(ids, r.inst.ID)
-		r.blame = c.Cause
-		r.byUs = r.byUs || fatal
+		r.pendingCause = c.Cause
+		r.expectedExit = r.expectedExit || fatal
 	}
 	if len(ids) == 0 {
 		return nil, false, container.Failed(string(c.Verb)+" "+s.name, "it is %s", s.state)

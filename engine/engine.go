@@ -134,7 +134,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	seenFrom := time.Now()
 	instances, err := e.rt.Instances(ctx, e.name)
 	if err != nil {
-		return say(err, "look at project %s", e.name)
+		return wrapErr(err, "look at project %s", e.name)
 	}
 	e.adoptAll(instances)
 	e.launch("events", func(ctx context.Context) error { return e.followEvents(ctx, seenFrom) })

@@ -7,8 +7,10 @@ import (
 	"bulkhead/engine/container"
 )
 
-// say names what was being done to which service, in place of the runtime's name for it.
-func say(err error, format string, args ...any) error { return container.WrapErr(err, format, args...) }
+// wrapErr names what was being done to which service, in place of the runtime's name for it.
+func wrapErr(err error, format string, args ...any) error {
+	return container.WrapErr(err, format, args...)
+}
 
 // joined is several errors in one line, each text once.
 type joined []error

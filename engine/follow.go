@@ -37,7 +37,7 @@ func (e *Engine) LoadOlder(ctx context.Context, services []string, from time.Tim
 
 // awaitLastWords waits a moment until the logs of containers that were stopped
 // are read to their end.
-func (e *Engine) awaitLastWords(ctx context.Context, rs []held) {
+func (e *Engine) awaitLastWords(ctx context.Context, rs []replicaRef) {
 	var lives []Identity
 	for _, h := range rs {
 		if h.in.State == StateRunning {

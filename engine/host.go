@@ -34,7 +34,7 @@ func (h host) Discarded(name, id string) {
 	h.on(name, id, func(s *service, r *replica) {
 		delete(s.incoming, id)
 		if r != nil {
-			r.byUs, r.blame = true, "the new generation did not start"
+			r.expectedExit, r.pendingCause = true, "the new generation did not start"
 		}
 	})
 }
@@ -43,7 +43,7 @@ func (h host) Discarded(name, id string) {
 func (h host) ExpectEnd(name, id, cause string) {
 	h.on(name, id, func(_ *service, r *replica) {
 		if r != nil {
-			r.byUs, r.blame = true, cause
+			r.expectedExit, r.pendingCause = true, cause
 		}
 	})
 }
@@ -52,7 +52,7 @@ func (h host) ExpectEnd(name, id, cause string) {
 func (h host) ExpectStart(name, id, cause string) {
 	h.on(name, id, func(_ *service, r *replica) {
 		if r != nil {
-			r.blame = cause
+			r.pendingCause = cause
 		}
 	})
 }
@@ -87,7 +87,7 @@ func (h host) Stopping(name, id string, grace time.Duration, cause string) {
 		}
 		r.stopBy = time.Now().Add(grace)
 		r.inst.State = StateStopping
-		h.e.settle(s)
+		h.e.updateState(s)
 		if cause != "" {
 			h.e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateStopping, Health: r.health(),
 				Cause: cause, What: "stopping, has up to " + container.Brief(grace),
@@ -101,7 +101,7 @@ func (h host) StopFailed(name, id string) {
 	h.on(name, id, func(s *service, r *replica) {
 		if r != nil && r.inst.State == StateStopping {
 			r.stopBy, r.inst.State = time.Time{}, StateRunning
-			h.e.settle(s)
+			h.e.updateState(s)
 		}
 	})
 }
@@ -111,7 +111,7 @@ func (h host) HooksDone(name, id string) {
 	h.on(name, id, func(s *service, r *replica) {
 		if r != nil && r.unhooked {
 			r.unhooked = false
-			h.e.settle(s)
+			h.e.updateState(s)
 			h.e.recordReplica(s, r, "post_start hooks done")
 		}
 	})

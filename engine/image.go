@@ -39,7 +39,7 @@ func (m *images) need(ctx context.Context, s *service, t *task, why string, fres
 	case err == nil:
 		have = &img
 	case !errors.Is(err, ErrNotFound):
-		return nil, "", say(err, "look for image %s", conf.Image)
+		return nil, "", wrapErr(err, "look for image %s", conf.Image)
 	}
 	if !conf.Built {
 		if maker := m.makerOf(conf); maker != "" {
@@ -48,7 +48,7 @@ func (m *images) need(ctx context.Context, s *service, t *task, why string, fres
 			}
 			img, err := m.e.rt.Image(ctx, conf.Image, conf.Config.Platform)
 			if err != nil {
-				return nil, "", say(err, "create %s", s.name)
+				return nil, "", wrapErr(err, "create %s", s.name)
 			}
 			return &img, "", nil
 		}
@@ -139,7 +139,7 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 	}
 	_, every, err := conf.Config.GetPullPolicy()
 	if err != nil {
-		return false, say(err, "pull %s", conf.Name)
+		return false, wrapErr(err, "pull %s", conf.Name)
 	}
 	return every > 0 && time.Since(have.LastTag) > every, nil
 }
@@ -175,15 +175,15 @@ func (e *Engine) imaging(ctx context.Context, s *service, text string, times int
 	ictx, cancel := context.WithCancelCause(ctx)
 	e.mu.Lock()
 	s.lane.imaging, s.doing = true, text
-	if times < supersedings {
+	if times < maxRebuildRestarts {
 		s.lane.image = cancel
 	}
-	e.settle(s)
+	e.updateState(s)
 	e.mu.Unlock()
 	return ictx, func() {
 		e.mu.Lock()
 		s.lane.image, s.lane.imaging, s.doing = nil, false, ""
-		e.settle(s)
+		e.updateState(s)
 		e.mu.Unlock()
 		cancel(nil)
 	}
@@ -230,7 +230,7 @@ func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, 
 		}
 		img, err := m.e.rt.Image(ctx, s.conf.Image, s.conf.Config.Platform)
 		if err != nil {
-			return nil, say(err, "look for image %s, just made", s.conf.Image)
+			return nil, wrapErr(err, "look for image %s, just made", s.conf.Image)
 		}
 		if why != "" {
 			m.e.sync.RecordBuild(s.name, img.ID, before, inputs)
@@ -328,7 +328,7 @@ func (m *images) pull(ctx context.Context, s *service, cause string) error {
 	})
 	m.e.closeBuild(b, err, context.Cause(ctx))
 	if err != nil {
-		return say(err, "pull %s for %s", s.conf.Image, s.name)
+		return wrapErr(err, "pull %s for %s", s.conf.Image, s.name)
 	}
 	return nil
 }

@@ -16,12 +16,12 @@ import (
 	"bulkhead/engine/step"
 )
 
-// errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun anew with the newer paths.
+// errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun again with the newer paths.
 var errSuperseded = errors.New("superseded by a newer change")
 
-// supersedings is how often a build or a prepare of one task is begun anew because of newer changes; after that it is let through, so
+// maxRebuildRestarts is how often a build or a prepare of one task is begun again because of newer changes; after that it is let through, so
 // that a file that never stops changing does not keep its service from ever coming up. What came meanwhile is done next.
-const supersedings = 3
+const maxRebuildRestarts = 3
 
 // errAborted ends a task because the user wants the service stopped.
 var errAborted = errors.New("stopped by you")
@@ -79,8 +79,8 @@ const verbAdopt Verb = "adopt"
 // verbRenew looks at everything of a service, and does what differs.
 const verbRenew Verb = "recreate"
 
-// verbLook compares a service's containers with what its sync rules name, and carries out what they owe.
-const verbLook Verb = "look"
+// verbRescan compares a service's containers with what its sync rules name, and carries out what they owe.
+const verbRescan Verb = "look"
 
 // verbBatch is a task that comes from changed files.
 const verbBatch Verb = "batch"
@@ -113,7 +113,7 @@ func (s *service) abort(why error) {
 	}
 }
 
-// offer merges the work of a batch into a lane. A prepare or a build in progress whose inputs changed is begun anew. Callers hold mu.
+// offer merges the work of a batch into a lane. A prepare or a build in progress whose inputs changed is begun again. Callers hold mu.
 func (s *service) offer(w *plan.Work) {
 	if s.lane.work == nil {
 		s.lane.work = w
@@ -161,7 +161,7 @@ func (l *lane) run(ctx context.Context) error {
 		if t != nil {
 			tctx, s.lane.cancel = context.WithCancelCause(ctx)
 			s.lane.busy = t
-			if t.verb != verbLook && !t.follows { // a look moves nothing
+			if t.verb != verbRescan && !t.follows { // a look moves nothing
 				e.ledgers.Freeze(s.name)
 			}
 			if t.conf != nil {
@@ -190,7 +190,7 @@ func (l *lane) run(ctx context.Context) error {
 			s.settled = true
 		}
 		t.finish(s.outcome(t, err))
-		e.settle(s)
+		e.updateState(s)
 		e.mu.Unlock()
 		if e.dismiss(s) {
 			return nil
@@ -205,7 +205,7 @@ func (s *service) outcome(t *task, err error) error {
 		s.hookErrs = nil
 	}
 	switch {
-	case t.verb == verbAdopt || t.verb == verbLook: // they bring nothing anywhere
+	case t.verb == verbAdopt || t.verb == verbRescan: // they bring nothing anywhere
 	case err != nil:
 		s.failed = err
 	case t.verb != VerbRestart && t.verb != verbRenew: // these may follow what failed by themselves
@@ -235,7 +235,7 @@ func (l *lane) carryOut(ctx context.Context, t *task) error {
 		return l.remove(ctx, t)
 	case verbAdopt:
 		return nil
-	case verbLook:
+	case verbRescan:
 		l.catchUpMissed(ctx)
 		return nil
 	case verbBatch:
@@ -295,7 +295,7 @@ func (k *change) timed(name string, f func() error) error {
 	return err
 }
 
-// Add gives the change a stage; one that is there already becomes longer. A nil change takes nothing.
+// Add returns the change a stage; one that is there already becomes longer. A nil change takes nothing.
 func (k *change) Add(name string, took time.Duration) {
 	if k == nil {
 		return
@@ -418,7 +418,7 @@ func (s *service) hopeless() string {
 		if why := s.ailment(r); why != "" {
 			return s.name + ": " + strings.TrimPrefix(why, "is ")
 		}
-		if r.byUs && s.byHand && r.inst.ID != "" {
+		if r.expectedExit && s.byHand && r.inst.ID != "" {
 			return s.name + ": stopped by you"
 		}
 	}
@@ -431,7 +431,7 @@ func (s *service) ailment(r *replica) string {
 	in := r.inst
 	switch {
 	case in.ID == "":
-	case in.State == StateExited && (in.ExitCode != 0 || !s.completed()) && !r.byUs && s.settled:
+	case in.State == StateExited && (in.ExitCode != 0 || !s.completed()) && !r.expectedExit && s.settled:
 		if in.OOM {
 			return fmt.Sprintf("is out of memory, killed by the kernel (exit code %d)", in.ExitCode)
 		}

@@ -36,7 +36,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	r := s.replica(n)
 	prev, was := r.inst, r.health()
 	if cause == "" {
-		cause = r.blame
+		cause = r.pendingCause
 	}
 	lived := !in.Started.IsZero() && in.State != StateCreated
 	newLife := lived && (in.ID != prev.ID || !in.Started.Equal(prev.Started))
@@ -56,7 +56,7 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		}
 		r.early, r.last = false, Stats{}
 		r.cpu, r.mem, r.rx, r.tx = math.NaN(), -1, math.NaN(), math.NaN()
-		r.byUs, r.blame = false, "" // what we asked of the life before; a short one may have ended by itself already
+		r.expectedExit, r.pendingCause = false, "" // what we asked of the life before; a short one may have ended by itself already
 		if in.State == StateRunning {
 			e.probeLife(s, r)
 		}
@@ -73,9 +73,9 @@ func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 		e.rejoinLocked(s, prev.ID == in.ID, ended)
 	}
 	state := r.state
-	e.settle(s)
+	e.updateState(s)
 	for _, o := range e.joinersLocked(s) {
-		e.settle(o)
+		e.updateState(o)
 	}
 	if r.state != state || prev.ID != in.ID || r.health() != was || !prev.Started.Equal(in.Started) {
 		if cause != "" {
@@ -134,7 +134,7 @@ func (e *Engine) refresh(ctx context.Context, s *service, id, cause string) erro
 		return nil
 	}
 	if err != nil {
-		return say(err, "look at %s", s.name)
+		return wrapErr(err, "look at %s", s.name)
 	}
 	e.mu.Lock()
 	r := s.byID(id)
@@ -163,9 +163,9 @@ func (e *Engine) forget(s *service, id, cause string) {
 		delete(s.reps, r.number)
 		e.tail.ForgetReplica(tail.Replica{Service: s.name, Number: r.number})
 	}
-	e.settle(s)
+	e.updateState(s)
 	for _, o := range e.joinersLocked(s) {
-		e.settle(o)
+		e.updateState(o)
 	}
 	e.updateLedgers()
 	e.record(Record{Kind: "service", Service: s.name, Replica: r.number, Generation: r.generation, ID: id, State: StateWaiting, Health: HealthNone,
@@ -198,13 +198,13 @@ func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
 			return nil
 		}
 		if instances, err := e.rt.Instances(ctx, e.name); err == nil {
-			e.lookAgain(instances)
+			e.resync(instances)
 		}
 	}
 }
 
-// lookAgain compares the state with what is there, after events may have been missed.
-func (e *Engine) lookAgain(instances []Instance) {
+// resync compares the state with what is there, after events may have been missed.
+func (e *Engine) resync(instances []Instance) {
 	there := map[string]Instance{}
 	for _, in := range instances {
 		there[in.ID] = in
@@ -231,7 +231,7 @@ func (e *Engine) lookAgain(instances []Instance) {
 	for _, k := range all {
 		if in, ok := there[k.id]; ok {
 			e.adopt(k.s, k.n, in, "seen after the connection was lost")
-			e.lookAfter(k.s)
+			e.scheduleRescan(k.s)
 		} else {
 			e.forget(k.s, k.id, "gone when the connection was back")
 		}
@@ -260,8 +260,8 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		// What the check said is not in the event, but in the container.
 		cause = fmt.Sprintf("healthcheck: %s -> %s", r.health(), ev.Health)
 	case EventKilled:
-		if !r.byUs && r.blame == "" {
-			r.blame = "signal " + ev.Signal + " sent by another program"
+		if !r.expectedExit && r.pendingCause == "" {
+			r.pendingCause = "signal " + ev.Signal + " sent by another program"
 		}
 		e.mu.Unlock()
 		return
@@ -271,14 +271,14 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		if s.lane.busy == nil && r.inst.State != StateRunning {
 			cause = "started by another program"
 			s.byHand = false
-			if r.inst.State == StateRestarting || r.inst.State == StateExited && !r.byUs && r.blame == "" {
+			if r.inst.State == StateRestarting || r.inst.State == StateExited && !r.expectedExit && r.pendingCause == "" {
 				cause = "restarted by its restart policy"
 			}
 		}
 	case EventRemoved:
 		cause = "removed by another program"
-		if r.byUs {
-			cause = r.blame
+		if r.expectedExit {
+			cause = r.pendingCause
 		}
 		e.mu.Unlock()
 		e.forget(s, ev.ID, cause)
@@ -293,7 +293,7 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 		e.warn(err.Error())
 	}
 	if (ev.Kind == EventStarted || ev.Kind == EventRestarted) && e.sync.Owes(ev.ID) {
-		e.lookAfter(s) // whoever started it: what could not be deleted while it did not run can be now
+		e.scheduleRescan(s) // whoever started it: what could not be deleted while it did not run can be now
 	}
 }
 
@@ -308,14 +308,14 @@ func (e *Engine) handleUnheld(ctx context.Context, s *service, ev Event, busy bo
 	}
 	if in, err := e.rt.Inspect(ctx, ev.ID); err == nil && in.Replica >= 1 {
 		e.adopt(s, in.Replica, in, "started by another program")
-		e.lookAfter(s)
+		e.scheduleRescan(s)
 	}
 }
 
 // handleEndLocked takes in that a container ended, and returns the cause, "" for one that is known. Callers hold mu, which it gives up
 // for a moment.
 func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string) {
-	if !r.byUs && r.blame == "" {
+	if !r.expectedExit && r.pendingCause == "" {
 		cause = EndedByItself
 		if ev.ExitCode == 0 && !s.conf.Restarts() {
 			e.journal.Complete(ev.ID)
@@ -323,7 +323,7 @@ func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string
 	}
 	why := cause
 	if why == "" {
-		why = r.blame
+		why = r.pendingCause
 	}
 	// The end of a life that the restart policy follows with another at once is seen in this event alone.
 	if !ev.Time.After(r.inst.Started) {
@@ -342,12 +342,12 @@ func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string
 	return cause
 }
 
-// lookAfter has a service's lane bring it up to date after something happened to its containers behind our back.
-func (e *Engine) lookAfter(s *service) {
+// scheduleRescan has a service's lane bring it up to date after something happened to its containers behind our back.
+func (e *Engine) scheduleRescan(s *service) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s.conf.Syncs() {
-		s.enqueue(&task{verb: verbLook, cause: "its container was started by another program", done: make(chan error, 1)})
+		s.enqueue(&task{verb: verbRescan, cause: "its container was started by another program", done: make(chan error, 1)})
 	}
 }
 

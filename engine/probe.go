@@ -50,7 +50,7 @@ func (e *Engine) probeLife(s *service, r *replica) {
 			over = over || len(in.Check) > 0 && r.inst.Health != HealthStarting
 			if !over && ok {
 				r.early, over = true, true
-				e.settle(s)
+				e.updateState(s)
 				e.recordReplica(s, r, "early probe passed")
 			}
 			e.mu.Unlock()

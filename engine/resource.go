@@ -80,7 +80,7 @@ func (e *Engine) ensure(ctx context.Context, name string, cached bool, produce f
 	}
 	id, made, err := produce()
 	if err != nil {
-		return "", say(err, "%s", name)
+		return "", wrapErr(err, "%s", name)
 	}
 	r.done, r.id = true, id
 	if made {

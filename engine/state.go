@@ -47,19 +47,19 @@ type service struct {
 
 // replica is one container slot.
 type replica struct {
-	number     int
-	generation int
-	inst       Instance // ID is "" while there is no container
-	early      bool     // our own probe passed in this life
-	unhooked   bool     // its post_start hooks have not all succeeded since it was started
-	calm       Identity // the container, and its restarts when it was healthy last
-	since      time.Time
-	state      State
-	cause      string
-	blame      string    // what the next change of state is due to, when we know beforehand
-	sick       bool      // its health was unhealthy when it was recorded last
-	byUs       bool      // the end that is seen next was asked for
-	stopBy     time.Time // when the engine kills it unless it has ended; valid while it is being stopped
+	number       int
+	generation   int
+	inst         Instance // ID is "" while there is no container
+	early        bool     // our own probe passed in this life
+	unhooked     bool     // its post_start hooks have not all succeeded since it was started
+	calm         Identity // the container, and its restarts when it was healthy last
+	since        time.Time
+	state        State
+	cause        string
+	pendingCause string    // what the next change of state is due to, when we know beforehand
+	sick         bool      // its health was unhealthy when it was recorded last
+	expectedExit bool      // the end that is seen next was asked for
+	stopBy       time.Time // when the engine kills it unless it has ended; valid while it is being stopped
 
 	read    time.Time // when its use was asked for last
 	last    Stats
@@ -94,7 +94,7 @@ func (s *service) sorted() []*replica {
 	return slices.SortedFunc(maps.Values(s.reps), func(a, b *replica) int { return a.number - b.number })
 }
 
-// replica gives the slot of a number, making it when it is new.
+// replica returns the slot of a number, making it when it is new.
 func (s *service) replica(n int) *replica {
 	r := s.reps[n]
 	if r == nil {
@@ -174,7 +174,7 @@ func (s *service) completed() bool {
 		return false
 	}
 	for _, r := range s.reps {
-		if r.inst.State != StateExited || r.inst.ExitCode != 0 || r.byUs {
+		if r.inst.State != StateExited || r.inst.ExitCode != 0 || r.expectedExit {
 			return false
 		}
 	}
@@ -219,9 +219,9 @@ func severity(st State) int {
 	return slices.Index([]State{StateRunning, StatePaused, StateExited, StateCreated, StateWaiting, StateStarting, StateBuilding, StateStopping, StateRestarting, StateBroken}, st)
 }
 
-// settle computes the shown state of a service and of its replicas after something about them changed, and records what moved.
+// updateState computes the shown state of a service and of its replicas after something about them changed, and records what moved.
 // Callers hold mu.
-func (e *Engine) settle(s *service) {
+func (e *Engine) updateState(s *service) {
 	now := time.Now()
 	state := StateUnknown
 	for _, r := range s.sorted() {
@@ -403,7 +403,7 @@ func plus(a, b float64) float64 {
 	return a + b
 }
 
-// declared gives the published ports of the file, for a service that does not run.
+// declared returns the published ports of the file, for a service that does not run.
 func declared(conf *project.Service) []Port {
 	var out []Port
 	for _, p := range conf.Config.Ports {

@@ -53,7 +53,7 @@ func (l *lane) warnLeft(left []filesync.LeftOut) (paths []string) {
 func (l *lane) catchUpMissed(ctx context.Context) {
 	e, s := l.e, l.s
 	e.mu.Lock()
-	rs := s.held(0)
+	rs := s.replicaRefs(0)
 	e.mu.Unlock()
 	for _, h := range rs {
 		if h.in.State == StateRunning || h.in.State == StatePaused {

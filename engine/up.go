@@ -293,7 +293,7 @@ func (l *lane) fail(err error) {
 	defer e.mu.Unlock()
 	text, remedy := container.Explain(err)
 	s.err, s.remedy = firstOf(text), remedy
-	e.settle(s)
+	e.updateState(s)
 }
 
 // wantOf gathers what the project asks of a service.
@@ -331,7 +331,7 @@ func (l *lane) restart(ctx context.Context, t *task) error {
 	k := l.begin("restart", t.cause, nil, time.Now())
 	e.mu.Lock()
 	s.byHand, s.err, s.remedy = false, "", ""
-	rs := s.held(t.cmd.Replica)
+	rs := s.replicaRefs(t.cmd.Replica)
 	e.mu.Unlock()
 	if len(rs) == 0 {
 		// Nothing to restart in place: there is no container yet, or no more.
@@ -354,12 +354,12 @@ func (l *lane) restart(ctx context.Context, t *task) error {
 }
 
 // restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
-func (l *lane) restartAll(ctx context.Context, rs []held, m step.Mode, cause string, k *change) error {
+func (l *lane) restartAll(ctx context.Context, rs []replicaRef, m step.Mode, cause string, k *change) error {
 	e, s := l.e, l.s
 	hold, cancel := step.Uncancelled(ctx, s.conf, m, Instance{})
 	defer cancel()
 	stopping := time.Now()
-	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
+	if err := e.each(hold, rs, func(ctx context.Context, h replicaRef) error {
 		return l.stop(ctx, h, m, cause, k)
 	}); err != nil {
 		return err
@@ -370,7 +370,7 @@ func (l *lane) restartAll(ctx context.Context, rs []held, m step.Mode, cause str
 	if err != nil {
 		return err
 	}
-	if err := e.each(hold, rs, func(ctx context.Context, h held) error {
+	if err := e.each(hold, rs, func(ctx context.Context, h replicaRef) error {
 		return e.steps.Start(ctx, u, CreateSpec{App: App(e.project()), Service: Wanted(s.conf), Replica: h.number, Image: u.Image, Parents: parents}, h.in.ID, cause, k)
 	}); err != nil {
 		return err
@@ -385,25 +385,25 @@ func timedSince(k *change, name string, t time.Time) {
 	}
 }
 
-// held is a replica with its container as it was when the work on it began.
-type held struct {
+// replicaRef is a replica with its container as it was when the work on it began.
+type replicaRef struct {
 	*replica
 	in Instance
 }
 
-// held lists the replicas that have a container; n is one of them, 0 all. Callers hold mu.
-func (s *service) held(n int) []held {
-	var out []held
+// replicaRefs lists the replicas that have a container; n is one of them, 0 all. Callers hold mu.
+func (s *service) replicaRefs(n int) []replicaRef {
+	var out []replicaRef
 	for _, r := range s.sorted() {
 		if r.inst.ID != "" && (n == 0 || n == r.number) {
-			out = append(out, held{r, r.inst})
+			out = append(out, replicaRef{r, r.inst})
 		}
 	}
 	return out
 }
 
 // each calls f for all replicas at the same time.
-func (e *Engine) each(ctx context.Context, rs []held, f func(context.Context, held) error) error {
+func (e *Engine) each(ctx context.Context, rs []replicaRef, f func(context.Context, replicaRef) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, r := range rs {
 		g.Go(func() error { return guarded("replica", func() error { return f(ctx, r) }) })
@@ -428,13 +428,13 @@ func (l *lane) stopAll(ctx context.Context, t *task) error {
 	e, s := l.e, l.s
 	k := l.begin("stop", t.cause, nil, time.Now())
 	e.mu.Lock()
-	rs := s.held(t.cmd.Replica)
+	rs := s.replicaRefs(t.cmd.Replica)
 	s.byHand = true
 	e.mu.Unlock()
 	hold, cancel := step.Uncancelled(ctx, s.conf, t.stopMode(), Instance{})
 	defer cancel()
 	began := time.Now()
-	err := e.each(hold, rs, func(ctx context.Context, h held) error { return l.stop(ctx, h, t.stopMode(), t.cause, k) })
+	err := e.each(hold, rs, func(ctx context.Context, h replicaRef) error { return l.stop(ctx, h, t.stopMode(), t.cause, k) })
 	k.Add("stop", time.Since(began))
 	k.end(err)
 	e.awaitLastWords(hold, rs)
@@ -448,7 +448,7 @@ func (l *lane) remove(ctx context.Context, t *task) error {
 		return err
 	}
 	e.mu.Lock()
-	rs := s.held(0)
+	rs := s.replicaRefs(0)
 	e.mu.Unlock()
 	for _, h := range rs {
 		if err := e.steps.Remove(context.WithoutCancel(ctx), l.unit(), h.in, t.cause, t.cmd.Volumes); err != nil {

@@ -169,7 +169,7 @@ const (
 	tokenColumn              // CSI G
 )
 
-// lex gives the token at raw[i] and where the next one starts. It always moves on.
+// lex returns the token at raw[i] and where the next one starts. It always moves on.
 func lex(raw []byte, i int) (token, int) {
 	c := raw[i]
 	switch {

@@ -24,8 +24,8 @@ func (s *Store) Counter(f Filter, re *regexp.Regexp) *Counter {
 	return c
 }
 
-// Count takes in what came and lets go what left since the last time, on all processors, and gives how many lines match, of how
-// many that pass the filter. When ctx ends first, it gives ctx's error and the counts so far; the next call goes on from there.
+// Count takes in what came and lets go what left since the last time, on all processors, and returns how many lines match, of how
+// many that pass the filter. When ctx ends first, it returns ctx's error and the counts so far; the next call goes on from there.
 func (c *Counter) Count(ctx context.Context) (matches, lines int64, err error) {
 	c.sync()
 	c.drop()

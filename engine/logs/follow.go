@@ -2,13 +2,13 @@ package logs
 
 import "context"
 
-// Follower gives every line that passes a filter once, as it comes in: for output that cannot go back, such as
+// Follower returns every line that passes a filter once, as it comes in: for output that cannot go back, such as
 // --plain, --json and logs -f. Made by Store.Follow; not safe for concurrent use; never keeps a writer waiting.
 type Follower struct {
 	source
 }
 
-// followBatch bounds what one call of Next gives, and so the memory it takes.
+// followBatch bounds what one call of Next returns, and so the memory it takes.
 const followBatch = 1024
 
 // Follow makes a follower that starts with what the store holds.
@@ -17,7 +17,7 @@ func (s *Store) Follow(f Filter) *Follower {
 }
 
 // Next waits for lines and appends them to dst[:0]: at most some 1,000, those that came in together ordered by
-// time. When ctx ends and no line is left it gives ctx's error.
+// time. When ctx ends and no line is left it returns ctx's error.
 func (f *Follower) Next(ctx context.Context, dst []Line) ([]Line, error) {
 	dst = dst[:0]
 	for {

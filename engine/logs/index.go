@@ -43,7 +43,7 @@ type index struct {
 	last   key   // the greatest ever put in
 }
 
-// fork gives an index of the same lines. Both share the references until one of them moves some; what is pushed goes behind them.
+// fork returns an index of the same lines. Both share the references until one of them moves some; what is pushed goes behind them.
 func (x *index) fork() index {
 	twins := make([]block, len(x.blocks))
 	twin := *x
@@ -84,7 +84,7 @@ func (x *index) push(r ref, k key) bool {
 	return true
 }
 
-// insert puts a late line in its place. keyOf gives the place of a line that is in, ok=false for one that is
+// insert puts a late line in its place. keyOf returns the place of a line that is in, ok=false for one that is
 // gone. The ordinals are wrong until renumber.
 func (x *index) insert(r ref, k key, keyOf func(ref) (key, bool)) {
 	at := x.blockOf(k)
@@ -108,12 +108,12 @@ func (x *index) insert(r ref, k key, keyOf func(ref) (key, bool)) {
 	}
 }
 
-// blockOf gives the block that a line with this key is in or belongs in, -1 when it is before all.
+// blockOf returns the block that a line with this key is in or belongs in, -1 when it is before all.
 func (x *index) blockOf(k key) int {
 	return sort.Search(len(x.blocks), func(i int) bool { return k.less(x.blocks[i].from) }) - 1
 }
 
-// search gives how many lines of the block are before k.
+// search returns how many lines of the block are before k.
 func (b *block) search(k key, keyOf func(ref) (key, bool)) int {
 	lo, hi := 0, len(b.refs)
 	for lo < hi {
@@ -179,7 +179,7 @@ func (x *index) remove(from, to int64, n int64, gone func(ref) bool) {
 	}
 }
 
-// renumber gives the blocks their ordinals anew, after insert and remove.
+// renumber returns the blocks their ordinals again, after insert and remove.
 func (x *index) renumber() {
 	ord := x.first()
 	for _, b := range x.blocks {
@@ -188,7 +188,7 @@ func (x *index) renumber() {
 	}
 }
 
-// locate gives the block and the place in it of an ordinal that is within the bounds.
+// locate returns the block and the place in it of an ordinal that is within the bounds.
 func (x *index) locate(ord int64) (block, i int) {
 	block = sort.Search(len(x.blocks), func(i int) bool { return x.blocks[i].start > ord }) - 1
 	return block, int(ord - x.blocks[block].start)

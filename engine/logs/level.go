@@ -58,7 +58,7 @@ func recognise(text []byte) (l Level, carries bool) {
 // trace take over the level of the line that they belong to. The zero value is ready.
 type Levels struct{ last [4]Level }
 
-// Of gives the level of the next line.
+// Of returns the level of the next line.
 func (s *Levels) Of(stream Stream, text []byte) Level {
 	level, carries := recognise(text)
 	last := &s.last[stream&3]
@@ -290,7 +290,7 @@ func numberLevel(n int) Level {
 	return Fatal
 }
 
-// stringEnd gives where the JSON string that starts at i ends: its closing quote, or the end of text.
+// stringEnd returns where the JSON string that starts at i ends: its closing quote, or the end of text.
 func stringEnd(text []byte, i int) int {
 	for {
 		q := bytes.IndexByte(text[i:], '"')

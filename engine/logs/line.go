@@ -32,7 +32,7 @@ const (
 	System
 )
 
-// String gives "stdout", "stderr", "system" or "unknown", the words of the JSON output.
+// String returns "stdout", "stderr", "system" or "unknown", the words of the JSON output.
 func (s Stream) String() string {
 	switch s {
 	case Stdout:
@@ -61,7 +61,7 @@ const (
 
 var levelNames = [...]string{"unknown", "trace", "debug", "info", "warn", "error", "fatal"}
 
-// String gives the level's name in lower case, "unknown" for LevelUnknown.
+// String returns the level's name in lower case, "unknown" for LevelUnknown.
 func (l Level) String() string {
 	if int(l) < len(levelNames) {
 		return levelNames[l]

@@ -50,7 +50,7 @@ func newMatcher(re *regexp.Regexp) *matcher {
 	return m
 }
 
-// required gives literals of which each match has at least one, nil when none are known. whole tells that
+// required returns literals of which each match has at least one, nil when none are known. whole tells that
 // having one is all that it takes.
 func required(re *syntax.Regexp) (needles []needle, whole bool) {
 	switch re.Op {
@@ -128,7 +128,7 @@ type seeker struct {
 	looked bool
 }
 
-// next gives the first place of the needle at or after from, or -1; from does not go back between calls. lower
+// next returns the first place of the needle at or after from, or -1; from does not go back between calls. lower
 // is text in lower case.
 func (s *seeker) next(text, lower []byte, from int) int {
 	if s.looked && (s.hit < 0 || s.hit >= from) {
@@ -292,7 +292,7 @@ func (m *matcher) scanText(text []byte, n int, tmp *scratch, span func(k int) (s
 	}
 }
 
-// lineAt gives the line in [k, n) that holds the byte at off, looking near k first.
+// lineAt returns the line in [k, n) that holds the byte at off, looking near k first.
 func lineAt(k, n, off int, span func(k int) (start, end int)) int {
 	startsBehind := func(i int) bool {
 		start, _ := span(i)

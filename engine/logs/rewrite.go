@@ -164,7 +164,7 @@ func (st *style) equal(o *style) bool {
 		bytes.Equal(st.under, o.under) && bytes.Equal(st.ulColr, o.ulColr)
 }
 
-// apply gives the style after an SGR with these parameters.
+// apply returns the style after an SGR with these parameters.
 func (st style) apply(params []byte) style {
 	for at := 0; at <= len(params); {
 		end := nextParam(params, at)
@@ -213,7 +213,7 @@ func (st style) apply(params []byte) style {
 	return st
 }
 
-// nextParam gives the end of the parameter that starts at at.
+// nextParam returns the end of the parameter that starts at at.
 func nextParam(params []byte, at int) int {
 	if i := bytes.IndexByte(params[at:], ';'); i >= 0 {
 		return at + i
@@ -221,7 +221,7 @@ func nextParam(params []byte, at int) int {
 	return len(params)
 }
 
-// colourEnd gives the end of a colour ("38;5;n", "38;2;r;g;b") whose first parameter ends at end.
+// colourEnd returns the end of a colour ("38;5;n", "38;2;r;g;b") whose first parameter ends at end.
 func colourEnd(params []byte, end int) int {
 	if end >= len(params) {
 		return end
@@ -279,7 +279,7 @@ func (p *Pen) Apply(sgr string) {
 // Plain tells whether nothing is on.
 func (p *Pen) Plain() bool { return p.style.none() }
 
-// String gives one sequence that leads to the same look whatever was before; "" for a plain pen.
+// String returns one sequence that leads to the same look whatever was before; "" for a plain pen.
 func (p *Pen) String() string {
 	if p.style.none() {
 		return ""

@@ -65,7 +65,7 @@ type chunk struct {
 	oldest, newest int64
 }
 
-// pin gives the body to read until unpin, or nil when the chunk left the ring (and is then not pinned).
+// pin returns the body to read until unpin, or nil when the chunk left the ring (and is then not pinned).
 func (c *chunk) pin() *body {
 	c.pins.Add(1)
 	b := c.body.Load()
@@ -147,7 +147,7 @@ func (r *ring) append(s *Store, text []byte, carries bool, rec record) (grew boo
 	return grew
 }
 
-// room gives the tail's body when a line of size bytes fits, else nil.
+// room returns the tail's body when a line of size bytes fits, else nil.
 func (r *ring) room(size int) *body {
 	if r.tail == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 )
 
 // source is the part that views and followers share: it knows which lines of the store its owner has taken in,
-// and gives the new ones that pass the filter, merged by time.
+// and returns the new ones that pass the filter, merged by time.
 type source struct {
 	store  *Store
 	filter Filter
@@ -432,7 +432,7 @@ func (src *source) prescan() {
 	}
 }
 
-// hits gives the records in [from, to) that pass.
+// hits returns the records in [from, to) that pass.
 func (src *source) hits(b *body, from, to int, odd bool, tmp *scratch) []uint16 {
 	var out []uint16
 	keep := func(i int) {
@@ -458,7 +458,7 @@ func (src *source) hits(b *body, from, to int, odd bool, tmp *scratch) []uint16 
 }
 
 // parallel calls f for 0 to n-1 on all processors, each with a scratch of its own, and waits. It stops
-// early when ctx ends, and gives its error. A panic comes back as an error.
+// early when ctx ends, and returns its error. A panic comes back as an error.
 func parallel(ctx context.Context, n int, f func(i int, tmp *scratch)) error {
 	workers := min(runtime.GOMAXPROCS(0), n)
 	errs := make([]error, workers)

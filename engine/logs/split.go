@@ -75,7 +75,7 @@ func (s *Splitter) hold(p []byte) {
 			s.forget()
 		}
 		if s.cut > 0 {
-			// A return that is not half of a line end starts the row anew, and what was cut is not seen again.
+			// A return that is not half of a line end starts the row again, and what was cut is not seen again.
 			at := bytes.LastIndexByte(part[:len(part)-1], '\r')
 			if at < 0 {
 				s.cut += len(part)

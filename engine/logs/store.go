@@ -140,7 +140,7 @@ func (s *Store) announce() {
 // Changed grows with every line that came in and every service removed. It costs one atomic load.
 func (s *Store) Changed() uint64 { return s.changed.Load() }
 
-// Wait blocks until Changed() > since, or until ctx ends, whose error it then gives. One wake-up may stand for
+// Wait blocks until Changed() > since, or until ctx ends, whose error it then returns. One wake-up may stand for
 // many lines.
 func (s *Store) Wait(ctx context.Context, since uint64) error {
 	for s.Changed() <= since {
@@ -210,7 +210,7 @@ func (s *Store) shrink() {
 	}
 }
 
-// takeSpare gives a chunk body that another ring gave up, or nil. Called with a ring locked, so it must not
+// takeSpare returns a chunk body that another ring gave up, or nil. Called with a ring locked, so it must not
 // wait for s.mu, which is taken before ring locks.
 func (s *Store) takeSpare() *body {
 	if !s.mu.TryLock() {
@@ -225,7 +225,7 @@ func (s *Store) takeSpare() *body {
 	return b
 }
 
-// Remove forgets a service and all its lines. Lines that come in for it later start anew.
+// Remove forgets a service and all its lines. Lines that come in for it later start from nothing.
 func (s *Store) Remove(service string) {
 	s.mu.Lock()
 	rings := *s.rings.Load()
@@ -280,7 +280,7 @@ type ServiceStats struct {
 // Bytes is the memory that all lines take now, counted as for the bounds.
 func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
-// Stats gives one entry per service, sorted by name.
+// Stats returns one entry per service, sorted by name.
 func (s *Store) Stats() []ServiceStats {
 	rings := *s.rings.Load()
 	out := make([]ServiceStats, 0, len(rings))

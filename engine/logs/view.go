@@ -31,7 +31,7 @@ func (s *Store) View(f Filter) *View {
 	return v
 }
 
-// Fork gives a view of the same lines that may go to another goroutine, to be searched there: from here on neither sees what the
+// Fork returns a view of the same lines that may go to another goroutine, to be searched there: from here on neither sees what the
 // other does. It takes microseconds, whatever the view holds.
 func (v *View) Fork() *View {
 	twin := &View{source: v.source, index: v.index.fork()}
@@ -91,13 +91,13 @@ func (v *View) sweep() {
 	})
 }
 
-// held gives the ring and the chunk of a line.
+// held returns the ring and the chunk of a line.
 func (v *View) held(r ref) (*heldRing, *heldChunk) {
 	h := v.rings[r.ring()]
 	return h, &h.chunks[r.slot()-h.base]
 }
 
-// keyOf gives the place of a line in the order; ok is false when it is gone.
+// keyOf returns the place of a line in the order; ok is false when it is gone.
 func (v *View) keyOf(r ref) (k key, ok bool) {
 	_, c := v.held(r)
 	b := c.pin()
@@ -110,10 +110,10 @@ func (v *View) keyOf(r ref) (k key, ok bool) {
 	return k, true
 }
 
-// Bounds gives the ordinals held now: first is that of the first line, end the one after the last.
+// Bounds returns the ordinals held now: first is that of the first line, end the one after the last.
 func (v *View) Bounds() (first, end int64) { return v.index.first(), v.index.end }
 
-// Line gives one line; ok is false outside of the bounds and for a line that is gone.
+// Line returns one line; ok is false outside of the bounds and for a line that is gone.
 func (v *View) Line(ord int64) (Line, bool) {
 	lines := v.Lines(ord, 1)
 	if len(lines) == 0 || lines[0].Seq == 0 {
@@ -125,7 +125,7 @@ func (v *View) Line(ord int64) (Line, bool) {
 	return lines[0], true
 }
 
-// Lines gives up to n lines from an ordinal on, which is moved up to the first one if it is before it. The i-th
+// Lines returns up to n lines from an ordinal on, which is moved up to the first one if it is before it. The i-th
 // line is that of ordinal from+i; one that left the store since the last Refresh has Seq 0 and no text.
 func (v *View) Lines(from int64, n int) []Line {
 	from = max(from, v.index.first())
@@ -174,7 +174,7 @@ func addText(arena, text []byte) (own, rest []byte) {
 	return arena[start:len(arena):len(arena)], arena
 }
 
-// Locate gives the ordinal that a line has now; ok is false when the view does not hold it.
+// Locate returns the ordinal that a line has now; ok is false when the view does not hold it.
 func (v *View) Locate(l Line) (ord int64, ok bool) {
 	k := key{l.Time.UnixNano(), l.Seq}
 	at := v.index.blockOf(k)
@@ -192,7 +192,7 @@ func (v *View) Locate(l Line) (ord int64, ok bool) {
 	return b.start + int64(i), true
 }
 
-// At gives the ordinal of the first line at or after a time, and the end when all are before it.
+// At returns the ordinal of the first line at or after a time, and the end when all are before it.
 func (v *View) At(t time.Time) int64 {
 	k := key{time: t.UnixNano()}
 	at := v.index.blockOf(k)
@@ -203,13 +203,13 @@ func (v *View) At(t time.Time) int64 {
 	return b.start + int64(b.search(k, v.keyOf))
 }
 
-// NextError gives the nearest line of level Error or Fatal at or after an ordinal, or, going backward, at or
+// NextError returns the nearest line of level Error or Fatal at or after an ordinal, or, going backward, at or
 // before it.
 func (v *View) NextError(from int64, forward bool) (int64, bool) {
 	return v.walk(from, forward, func(b *block) bool { return b.errors > 0 }, func(r ref) bool { return r&errorBit != 0 })
 }
 
-// walk gives the nearest line for which found holds, in the blocks for which look holds.
+// walk returns the nearest line for which found holds, in the blocks for which look holds.
 func (v *View) walk(from int64, forward bool, look func(*block) bool, found func(ref) bool) (int64, bool) {
 	first, end := v.Bounds()
 	if first == end || forward && from >= end || !forward && from < first {
@@ -242,7 +242,7 @@ func (v *View) walk(from int64, forward bool, look func(*block) bool, found func
 	return 0, false
 }
 
-// Find gives the nearest line that matches at or after an ordinal, or, going backward, at or before it; ok is also false when ctx
+// Find returns the nearest line that matches at or after an ordinal, or, going backward, at or before it; ok is also false when ctx
 // ended. It searches chunk by chunk as it comes to them, and on the way, on all processors, more and more of those that it will
 // come to next. For the list of all matches make a second View with Match, and Locate its lines in this one.
 func (v *View) Find(ctx context.Context, re *regexp.Regexp, from int64, forward bool) (ord int64, ok bool) {
@@ -288,7 +288,7 @@ func (v *View) Find(ctx context.Context, re *regexp.Regexp, from int64, forward 
 	return ord, ok && ctx.Err() == nil
 }
 
-// inOrder gives the chunks that show lines, about as a walk from either end comes to them.
+// inOrder returns the chunks that show lines, about as a walk from either end comes to them.
 func (v *View) inOrder(forward bool) []*heldChunk {
 	type placed struct {
 		at   int64
@@ -334,7 +334,7 @@ func (m *matcher) bits(c *heldChunk, tmp *scratch) []uint64 {
 	return bits
 }
 
-// Count gives how many lines of the view match. It searches whole chunks on all processors, and gives up with
+// Count returns how many lines of the view match. It searches whole chunks on all processors, and gives up with
 // ctx's error when ctx ends.
 func (v *View) Count(ctx context.Context, re *regexp.Regexp) (int, error) {
 	m := newMatcher(re)
