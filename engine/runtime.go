@@ -1,5 +1,3 @@
-// Package engine compares what a project wants with what a runtime shows, plans the difference, and carries the plan
-// out, one lane per service. It owns all state and hands out immutable snapshots; it knows no screen.
 package engine
 
 import "bulkhead/engine/container"
