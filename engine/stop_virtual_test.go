@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,18 +130,18 @@ func TestStopInProgressStaysShownWhenItsHealthChanges(t *testing.T) {
 services:
   a: {image: app, command: [saver], healthcheck: {test: [CMD, still-up], interval: 1s, retries: 1}}
 `}, func(s *scene) {
-		up := true
+		var ending atomic.Bool
 		s.rt.Program("saver", memory.Program{Handles: []string{"TERM"}, Run: func(p *memory.Process) int {
 			p.Wait()
-			up = false
+			ending.Store(true)
 			p.Sleep(8 * time.Second)
 			return 0
 		}})
 		s.rt.Program("still-up", memory.Program{Run: func(*memory.Process) int {
-			if up {
-				return 0
+			if ending.Load() {
+				return 1
 			}
-			return 1
+			return 0
 		}})
 		s.up()
 		s.until("its health", func(n *engine.Snapshot) bool { return find(n, "a").Health == engine.Healthy })
