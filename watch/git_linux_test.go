@@ -105,6 +105,23 @@ func (k *work) one(files int, git string, f func()) {
 	k.nothing()
 }
 
+// saved wants files that f saves reported without git, in as many batches as the pauses between the saves make of them.
+func (k *work) saved(files int, f func()) {
+	k.t.Helper()
+	f()
+	paths := map[string]bool{}
+	for len(paths) < files {
+		b := k.batch()
+		if b.Git != (Operation{}) {
+			k.t.Errorf("%d saved files are put down to %q", len(b.Paths), b.Git)
+		}
+		for _, p := range b.Paths {
+			paths[p] = true
+		}
+	}
+	k.nothing()
+}
+
 // unheld saves a file and wants it reported without a hold: a hold is told
 // before its batch comes.
 func (k *work) unheld(name string) {
@@ -286,7 +303,7 @@ func TestLinkedWorkTreeAndSubmoduleHaveTheirGitElsewhere(t *testing.T) {
 	linked.dir, around.dir = filepath.Join(top, "linked"), filepath.Join(top, "around")
 	linked.watch(Options{})
 	linked.one(k.files, "git checkout ", func() { linked.git("checkout", "-q", "--detach", "main") })
-	linked.one(k.files, "", func() { linked.fill("s", 0, k.files/2) })
+	linked.saved(k.files, func() { linked.fill("s", 0, k.files/2) })
 	linked.one(k.files, "git stash", func() { linked.git("stash", "-q") })
 
 	around.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", k.dir, "api/sub")
