@@ -58,6 +58,17 @@ func (x *action) kill(ctx context.Context) error {
 	return err
 }
 
+// hostless returns the service whose namespace a container shares and whose own container has ended, "" when there is none: what
+// lives in it runs on without its network.
+func hostless(r psRow, all []psRow) string {
+	for _, o := range all {
+		if slices.Contains(r.joins, o.ContainerID) && o.ExitCode != nil {
+			return o.Service
+		}
+	}
+	return ""
+}
+
 // compareRows says who suffered from a fault: everything but the services that were hit is compared with what it was.
 func compareRows(before, after []psRow, hit []string, fault string) string {
 	var suffered []string
@@ -71,6 +82,8 @@ func compareRows(before, after []psRow, hit []string, fault string) string {
 		switch {
 		case i < 0:
 			suffered = append(suffered, name+" is gone")
+		case hostless(after[i], after) != "":
+			suffered = append(suffered, fmt.Sprintf("%s shares a namespace with %s, which is down", name, hostless(after[i], after)))
 		case after[i].ContainerID != b.ContainerID:
 			suffered = append(suffered, name+" has another container")
 		case after[i].ExitCode != nil:

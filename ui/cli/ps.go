@@ -33,6 +33,8 @@ type psRow struct {
 	Image       string   `json:"image"`
 	Ports       []psPort `json:"ports"`
 	Stale       *bool    `json:"stale"` // null where it is not known
+
+	joins []string // ids of the containers whose network, ipc or pid namespace it shares
 }
 
 type psPort struct {
@@ -139,7 +141,7 @@ func (q *listing) direct(ctx context.Context) ([]psRow, error) {
 			in.Health = engine.HealthNone // the engine keeps the last check result of a container that no longer runs
 		}
 		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name, State: in.State.String(), Health: in.Health.String(),
-			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports)}
+			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports), joins: in.Joins}
 		if g, ok := generations[in.ID]; ok {
 			r.Generation = &g
 		}
