@@ -57,6 +57,9 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 	case VerbStop:
 		err = d.levels(ctx, mine, true, d.stop)
 	case VerbRestart:
+		if c.Dependents {
+			mine = withDependents(p, mine, all)
+		}
 		err = d.restart(ctx, withFollowers(p, mine, all))
 	case VerbKill, VerbPause, VerbUnpause:
 		err = d.each(ctx, mine, d.strike)
@@ -76,6 +79,31 @@ func joining(mine, all []Instance) []Instance {
 	for _, in := range all {
 		joins := func(m Instance) bool { return m.State != StateRunning && slices.Contains(in.Joins, m.ID) }
 		if in.State == StateRunning && slices.ContainsFunc(mine, joins) && !slices.ContainsFunc(mine, func(m Instance) bool { return m.ID == in.ID }) {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// withDependents adds the running containers of services that depend on those of mine, directly or through others.
+func withDependents(p *project.Project, mine, all []Instance) []Instance {
+	if p == nil {
+		return mine
+	}
+	reached := map[string]bool{}
+	for _, in := range mine {
+		reached[in.Service] = true
+	}
+	for _, level := range p.Order() { // what a service needs stands on a level before it
+		for _, name := range level {
+			for dep := range p.Service(name).DependsOn {
+				reached[name] = reached[name] || reached[dep]
+			}
+		}
+	}
+	out := slices.Clone(mine)
+	for _, in := range all {
+		if reached[in.Service] && in.State == StateRunning && !slices.ContainsFunc(mine, func(m Instance) bool { return m.ID == in.ID }) {
 			out = append(out, in)
 		}
 	}
