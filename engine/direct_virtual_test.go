@@ -31,3 +31,29 @@ services:
 		}
 	})
 }
+
+func TestDryRunSaysWhatUpWouldDoAndDoesNothing(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": `
+services:
+  there: {image: app}
+  missing: {image: elsewhere}
+  made: {build: {context: ., dockerfile_inline: "FROM app"}}
+`}, func(s *scene) {
+		p, err := s.load(s.t.Context())
+		s.must(err)
+		steps, err := engine.New(engine.Options{Runtime: s.rt, Project: p}).DryRun(s.t.Context())
+		s.must(err)
+		want := `#1 made: build (no image)
+#2 made/1: create (no container)
+#3 missing: pull (no image)
+#4 missing/1: create (no container)
+#5 there/1: create (no container)
+`
+		if steps.String() != want {
+			t.Errorf("plan:\n%swant:\n%s", steps, want)
+		}
+		if ids := s.identities(); len(ids) != 0 {
+			t.Errorf("containers were made: %v", ids)
+		}
+	})
+}

@@ -27,7 +27,7 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 	e.mu.Lock()
 	e.phase = PhaseRunning
 	e.watching.Mode = project.Auto
-	first := e.firstPlan(instances)
+	first := e.firstPlan(instances, nil)
 	e.plan = first.String()
 	planned := "plan of 1 step"
 	if n := len(first); n != 1 {
@@ -72,52 +72,6 @@ func (e *Engine) removeOrphans(ctx context.Context, strays plan.Plan) {
 // openLane starts a service's lane.
 func (e *Engine) openLane(s *service) {
 	e.launch("lane of "+s.name, func(ctx context.Context) error { return s.lane.run(ctx) })
-}
-
-// firstPlan is what up is going to do as far as it can be told before images are looked at. Callers hold mu.
-func (e *Engine) firstPlan(instances []Instance) plan.Plan {
-	var p plan.Plan
-	fresh := map[string]bool{} // services whose first container is going to be another one
-	for _, level := range e.p.Order() {
-		for _, name := range level {
-			s := e.svcs[name]
-			w, err := wantOf(e.p, s, nil)
-			if err != nil {
-				continue // the lane meets the same error and shows it
-			}
-			seen := plan.Seen{Completed: e.journal.Completed()}
-			for _, in := range instances {
-				if in.Service == name {
-					seen.Instances = append(seen.Instances, in)
-				}
-			}
-			if len(parentNames(s.conf)) > 0 {
-				// Its hash has the ids of containers in it, which may be made again first.
-				w.Hash = firstHash(seen.Instances, w.Hash)
-				w.Joined, w.JoinedWhy = e.joinedLocked(s)
-			}
-			for _, name := range parentNames(s.conf) {
-				if fresh[name] {
-					w.Rejoins = "it joins " + name + ", which gets a new container"
-				}
-			}
-			steps := plan.Decide(w, seen)
-			for _, st := range steps {
-				if st.Replica == 1 && (st.Op == plan.Create || st.Op == plan.Recreate) {
-					fresh[name] = true
-				}
-			}
-			p = append(p, steps...)
-		}
-	}
-	return append(p, plan.Orphans(e.p, instances)...)
-}
-
-func firstHash(seen []Instance, otherwise string) string {
-	if len(seen) > 0 {
-		return seen[0].Hash
-	}
-	return otherwise
 }
 
 // Do carries out a command and returns when that is done: after restart or up of a service when it runs again (not when

@@ -26,6 +26,7 @@ type upFlags struct {
 	plain, json, detach bool
 	noWatch, leave      bool
 	build, noBuild      bool
+	dryRun              bool
 	removeOrphans       bool
 	recreate            bool
 	noColor, stamps     bool
@@ -43,6 +44,7 @@ func (v *upVerb) addFlags(c *cobra.Command) {
 	fs.BoolVar(&f.ready, "wait", false, "as -d, and wait until all are ready: what has exited, or does not become ready, is an error")
 	fs.BoolVar(&f.noWatch, "no-watch", false, "do not watch files")
 	fs.BoolVar(&f.build, "build", false, "build the images even if they are there")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, with the reasons, and do nothing")
 	fs.BoolVar(&f.noBuild, "no-build", false, "build nothing; a missing image is an error")
 	fs.BoolVar(&f.removeOrphans, "remove-orphans", false, "remove containers of services that the file does not name")
 	fs.BoolVar(&f.recreate, "force-recreate", false, "replace all containers")
@@ -99,12 +101,15 @@ func (v *upVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	screen := out.interactive() && v.app.env.get("TERM") != "dumb" && !f.plain && !f.json && !f.detach
+	screen := out.interactive() && v.app.env.get("TERM") != "dumb" && !f.plain && !f.json && !f.detach && !f.dryRun
 	if !screen {
 		out.printWarnings(p)
 	}
 	if noEngine != nil {
 		return noEngine
+	}
+	if f.dryRun {
+		return v.dryRun(ctx, p)
 	}
 	if c := v.app.conn.dial(ctx, p.Name); c != nil {
 		if !f.detach {
@@ -128,6 +133,18 @@ func (v *upVerb) run(ctx context.Context, services []string) error {
 		return s.run(s.screen)
 	}
 	return v.withoutScreen(s)
+}
+
+// dryRun prints the plan.
+func (v *upVerb) dryRun(ctx context.Context, p *project.Project) error {
+	o := v.flags.engineOptions()
+	o.Runtime, o.Project, o.StateDir = v.app.conn.rt, p, v.app.env.stateDir()
+	steps, err := engine.New(o).DryRun(ctx)
+	if err != nil {
+		return fmt.Errorf("up %s: %w", p.Name, err)
+	}
+	_, err = fmt.Fprint(v.app.console.stdout, steps)
+	return err
 }
 
 // withoutScreen runs a session detached, or as text or JSON.
