@@ -57,3 +57,18 @@ services:
 		}
 	})
 }
+
+func TestScaleHasLimits(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app}\n  b: {image: app, container_name: only}\n"}, func(s *scene) {
+		s.up()
+		for _, c := range []engine.Command{{Services: []string{"a"}, Scale: -1}, {Services: []string{"a"}, Scale: 1_000_000_000}, {Services: []string{"b"}, Scale: 2}} {
+			c.Verb = engine.VerbScale
+			if err := s.Do(s.t.Context(), c); err == nil {
+				t.Errorf("scale to %d was taken", c.Scale)
+			}
+		}
+		if n := len(s.identities()); n != 2 {
+			t.Errorf("%d containers, want 2", n)
+		}
+	})
+}

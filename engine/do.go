@@ -106,10 +106,8 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	case VerbWatch:
 		return e.setMode(targets, c)
 	case VerbScale:
-		for _, s := range targets {
-			if s.conf.Config.ContainerName != "" && c.Scale > 1 {
-				return container.Failed(fmt.Sprintf("scale %s to %d", s.name, c.Scale), "it has a container_name, which only one container can have")
-			}
+		if err := e.scalable(targets, c.Scale); err != nil {
+			return err
 		}
 	case VerbRestart:
 		if c.Dependents {
@@ -349,6 +347,25 @@ func (e *Engine) setMode(targets []*service, c Command) error {
 		}
 	}
 	e.mu.Unlock()
+	return nil
+}
+
+// maxReplicas is how far a service may be scaled: more containers than that on one machine are a slip of the hand.
+const maxReplicas = 1000
+
+// scalable says why services cannot have so many replicas.
+func (e *Engine) scalable(targets []*service, n int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range targets {
+		what := fmt.Sprintf("scale %s to %d", s.name, n)
+		switch {
+		case n < 0 || n > maxReplicas:
+			return container.Failed(what, "a service may have 0 to %d replicas", maxReplicas)
+		case n > 1 && s.conf.Config.ContainerName != "":
+			return container.Failed(what, "it has a container_name, which only one container can have")
+		}
+	}
 	return nil
 }
 
