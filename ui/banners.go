@@ -53,26 +53,7 @@ func (b *banners) rows() []string {
 	if b.end.stopping {
 		up = upPlan{}
 	}
-	if l := b.e.snap.freshLedger(b.e.now); l != nil {
-		text, offer := ledgerLine(l), ""
-		if b.e.w >= 120 {
-			text += " (same container id, start time, restart count)"
-		}
-		if up.brings(l.Service) {
-			offer = "[" + b.e.keyOf("up") + "] bring back"
-		}
-		if b.e.tab != paneLedger && b.e.w >= 70 {
-			offer = strings.TrimSpace(offer + "  [" + b.e.keyOf("ledger") + "] ledger")
-		}
-		p := b.e.st.good
-		if _, degraded, _ := suffered(l); len(degraded) > 0 {
-			p = b.e.st.warn
-		}
-		if died, _, _ := suffered(l); len(died) > 0 {
-			p = b.e.st.fail
-		}
-		add(p, text, offer)
-	}
+	b.ledger(up, add)
 	if r := b.e.snap.Reload; r != nil {
 		b.reload(r, up, add)
 	}
@@ -84,6 +65,35 @@ func (b *banners) rows() []string {
 		add(b.e.st.warn, oneLine(b.e.snap.Watch.Notices[0]), "")
 	}
 	return out
+}
+
+// ledger says who suffered of the latest fault. Of a stop it says so when there is one: until then its own line says who still stops.
+func (b *banners) ledger(up upPlan, add func(p paint, text, offer string)) {
+	l := b.e.snap.freshLedger(b.e.now)
+	if l == nil {
+		return
+	}
+	if svc := b.e.snap.service(l.Service); l.Fault == "stop" && svc != nil && svc.State == engine.StateStopping {
+		return
+	}
+	text, offer := ledgerLine(l), ""
+	if b.e.w >= 120 {
+		text += " (same container id, start time, restart count)"
+	}
+	if up.brings(l.Service) {
+		offer = "[" + b.e.keyOf("up") + "] bring back"
+	}
+	if b.e.tab != paneLedger && b.e.w >= 70 {
+		offer = strings.TrimSpace(offer + "  [" + b.e.keyOf("ledger") + "] ledger")
+	}
+	p := b.e.st.good
+	if _, degraded, _ := suffered(l); len(degraded) > 0 {
+		p = b.e.st.warn
+	}
+	if died, _, _ := suffered(l); len(died) > 0 {
+		p = b.e.st.fail
+	}
+	add(p, text, offer)
 }
 
 func (b *banners) reload(r *engine.Reload, up upPlan, add func(paint, string, string)) {

@@ -76,9 +76,20 @@ func ledgerLine(l *engine.Ledger) string {
 		parts = append(parts, strings.Join(degraded, ", ")+" degraded")
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%s %s: all %d others untouched", name, event, untouched)
+		return fmt.Sprintf("%s %s: %s", name, event, untouchedText(untouched))
 	}
 	return fmt.Sprintf("%s %s: %s; %d untouched", name, event, strings.Join(parts, ", "), untouched)
+}
+
+// untouchedText says that nobody else was touched.
+func untouchedText(n int) string {
+	switch n {
+	case 0:
+		return "nobody else runs"
+	case 1:
+		return "the 1 other untouched"
+	}
+	return fmt.Sprintf("all %d others untouched", n)
 }
 
 // render draws the pane into r, the latest fault first.
