@@ -39,6 +39,7 @@ var reviewed = []struct {
 	{"engine/build/build_test.go", limit, 1, "a lower bound: that long a build goes on that ends in an hour"},
 	{"engine/compose_virtual_test.go", limit, 1, "the pace of a writer"},
 	{"engine/fault_virtual_test.go", asleep, all, "virtual time"},
+	{"engine/hooks_virtual_test.go", judged, 1, "a lower bound, in virtual time"},
 	{"engine/project/pipe_unix_test.go", asleep, 1, "between two looks"},
 	{"engine/syncfile_test.go", asleep, 3, "between two changes of files: any length is right"},
 	{"engine/night_test.go", asleep, 1, "virtual time"},

@@ -107,7 +107,14 @@ func (r *Runner) PostStart(ctx context.Context, s Service, id string) error {
 	if len(hooks) == 0 {
 		return nil
 	}
+	// A hook may take as long as it takes: only the end of the task ends it.
+	if task, ok := ctx.Value(taskKey{}).(context.Context); ok {
+		ctx = task
+	}
 	if err := RunHooks(ctx, r.rt, s.name(), id, "post_start", hooks, r.host.Output(s.name(), id)); err != nil {
+		if ctx.Err() != nil {
+			return nil // somebody wants the service stopped; the next up runs the hooks again
+		}
 		return err
 	}
 	r.journal.SetUnhooked(id, false)

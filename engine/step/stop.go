@@ -86,8 +86,12 @@ func keepsData(s Service, in container.Instance) bool {
 // Uncancelled is a context for the part of a task that is finished even when the task is aborted: it lasts as long as the stops
 // of the service may take, and Critical more.
 func Uncancelled(ctx context.Context, conf *project.Service, m Mode, in container.Instance) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), Critical+m.graceOf(Service{Conf: conf}, in))
+	kept := context.WithValue(context.WithoutCancel(ctx), taskKey{}, ctx)
+	return context.WithTimeout(kept, Critical+m.graceOf(Service{Conf: conf}, in))
 }
+
+// taskKey is the key of the task's own context within one that Uncancelled made: it ends what has no limit of its own.
+type taskKey struct{}
 
 // Stop stops a replica's container, takes in what became of it, and returns how it ended, with a line about it where that was not
 // by its stop signal. m says how long that may take; a process that cannot react to the stop signal is killed at once, unless the
