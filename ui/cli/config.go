@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -59,15 +60,19 @@ func (v *configVerb) run(ctx context.Context, services []string) error {
 		if out, err = p.JSON(); err != nil {
 			return err
 		}
-		out = append(escaped(out), '\n')
+		out = append(loadable(escaped(out)), '\n')
 	default:
 		if out, err = p.YAML(); err != nil {
 			return err
 		}
+		out = loadable(out)
 	}
 	_, err = v.app.console.stdout.Write(out)
 	return err
 }
+
+// loadable writes each dollar sign twice, as docker compose does, so that what is printed loads again as the same project.
+func loadable(out []byte) []byte { return bytes.ReplaceAll(out, []byte("$"), []byte("$$")) }
 
 type keysVerb struct{ app *app }
 
