@@ -60,8 +60,8 @@ func (c *checker) check(p *types.Project) error {
 	return graph.CheckCycle(p)
 }
 
-// platforms puts DOCKER_DEFAULT_PLATFORM on services that are built, and leaves a build at most the one platform that
-// the container will run on.
+// platforms puts DOCKER_DEFAULT_PLATFORM on services that are built. A build's own list stays as it is written: of several, the
+// build takes the one that the container runs on.
 func (c *checker) platforms(p *types.Project) error {
 	def := p.Environment["DOCKER_DEFAULT_PLATFORM"]
 	for name, s := range p.Services {
@@ -72,20 +72,13 @@ func (c *checker) platforms(p *types.Project) error {
 		if s.Platform == "" && def != "" {
 			s.Platform, from = def, "DOCKER_DEFAULT_PLATFORM"
 		}
-		b := *s.Build
+		b := s.Build
 		if s.Platform != "" && len(b.Platforms) > 0 && !slices.Contains(b.Platforms, s.Platform) {
 			e := c.sources.errorAt("services", name, "build", "platforms")
 			e.Problem = fmt.Sprintf("services.%s.build.platforms does not have %s, which %s asks for", name, s.Platform, from)
 			e.Remedy = "add it to the list"
 			return e
 		}
-		switch {
-		case s.Platform != "":
-			b.Platforms = types.StringList{s.Platform}
-		case len(b.Platforms) > 1:
-			b.Platforms = nil
-		}
-		s.Build = &b
 		p.Services[name] = s
 	}
 	return nil

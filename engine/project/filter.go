@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -66,7 +67,8 @@ func readIgnore(context, dockerfile string) (*patterns, []string, error) {
 	}
 	for i, name := range names {
 		content, err := hostfile.Read(name, hostfile.MaxOther)
-		if errors.Is(err, fs.ErrNotExist) {
+		// A file in the place of the context has nothing below it.
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			continue
 		}
 		if err != nil {

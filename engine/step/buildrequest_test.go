@@ -41,3 +41,25 @@ services:
 		t.Errorf("tags %v, %v", only.Tags, err)
 	}
 }
+
+func TestBuildIsForThePlatformThatRuns(t *testing.T) {
+	dir := t.TempDir()
+	compose := `
+services:
+  many: {build: {context: ., platforms: [linux/amd64, linux/arm64]}}
+  one: {platform: linux/arm64, build: {context: ., platforms: [linux/amd64, linux/arm64]}}
+  only: {build: {context: ., platforms: [linux/arm64]}}
+`
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(compose), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := project.Load(t.Context(), project.Options{Files: []string{filepath.Join(dir, "compose.yaml")}, Name: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{"many": nil, "one": {"linux/arm64"}, "only": {"linux/arm64"}} {
+		if r, err := BuildRequest(p, p.Service(name), nil); err != nil || !slices.Equal(r.Platforms, want) {
+			t.Errorf("%s is built for %v, %v; want %v", name, r.Platforms, err, want)
+		}
+	}
+}
