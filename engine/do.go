@@ -350,9 +350,6 @@ func (e *Engine) setMode(targets []*service, c Command) error {
 	return nil
 }
 
-// maxReplicas is how far a service may be scaled: more containers than that on one machine are a slip of the hand.
-const maxReplicas = 1000
-
 // scalable says why services cannot have so many replicas.
 func (e *Engine) scalable(targets []*service, n int) error {
 	e.mu.Lock()
@@ -360,8 +357,8 @@ func (e *Engine) scalable(targets []*service, n int) error {
 	for _, s := range targets {
 		what := fmt.Sprintf("scale %s to %d", s.name, n)
 		switch {
-		case n < 0 || n > maxReplicas:
-			return container.Failed(what, "a service may have 0 to %d replicas", maxReplicas)
+		case n < 0 || n > project.MaxReplicas:
+			return container.Failed(what, "a service may have 0 to %d replicas", project.MaxReplicas)
 		case n > 1 && s.conf.Config.ContainerName != "":
 			return container.Failed(what, "it has a container_name, which only one container can have")
 		}

@@ -10,6 +10,10 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
+// MaxReplicas is how many containers a service may have: more than that on one machine are a slip of the hand, and cost gigabytes
+// before the first of them starts.
+const MaxReplicas = 1000
+
 // checker refuses what compose-go accepts and an engine would not.
 type checker struct {
 	sources *sources
@@ -46,6 +50,11 @@ func (c *checker) check(p *types.Project) error {
 		if _, err := strconv.Atoi(retries); s.Restart != "" && !slices.Contains(policies, policy) || retries != "" && (err != nil || policy != "on-failure") {
 			return c.sources.errorAt("services", name, "restart").with(fmt.Sprintf("services.%s.restart: %q is not known", name, s.Restart),
 				orNearest(policy, policies, "write one of no, always, on-failure, on-failure:3, unless-stopped"))
+		}
+	}
+	for name, s := range p.Services {
+		if n := s.GetScale(); n < 0 || n > MaxReplicas {
+			return c.sources.errorAt("services", name).with(fmt.Sprintf("services.%s: %d replicas", name, n), fmt.Sprintf("a service may have 0 to %d", MaxReplicas))
 		}
 	}
 	byName := map[string]string{}
