@@ -19,16 +19,15 @@ type footerCache struct {
 	row   string
 }
 
-// render shows the keys that work now; whole items leave when room is short, the least important first.
-func (f *footer) render(w int) string {
-	if f.end.stopping {
-		return fit(" "+f.e.st.key.s("ctrl+c")+" "+f.e.st.keyHint.s(f.end.next()), w)
-	}
-	type item struct {
-		key, label  string
-		rank, place int
-	}
-	var items []item
+// footerItem is a key with what it does: rank says how long it stays when room gets short, place where it stands.
+type footerItem struct {
+	key, label  string
+	rank, place int
+}
+
+// items returns the keys that do something in the focused pane now, in the order of their declaration.
+func (f *footer) items() []footerItem {
+	var items []footerItem
 	for i := range f.e.keys.actions {
 		a := &f.e.keys.actions[i]
 		if a.rank == 0 || a.short == "" || len(a.keys) == 0 || a.where&f.e.focus == 0 {
@@ -48,9 +47,18 @@ func (f *footer) render(w int) string {
 		if a.name == "up" {
 			place = -1
 		}
-		items = append(items, item{a.firstKey(), label, a.rank, place})
+		items = append(items, footerItem{a.firstKey(), label, a.rank, place})
 	}
-	slices.SortStableFunc(items, func(a, b item) int { return a.rank - b.rank })
+	return items
+}
+
+// render shows the keys that work now; whole items leave when room is short, the least important first.
+func (f *footer) render(w int) string {
+	if f.end.stopping {
+		return fit(" "+f.e.st.key.s("ctrl+c")+" "+f.e.st.keyHint.s(f.end.next()), w)
+	}
+	items := f.items()
+	slices.SortStableFunc(items, func(a, b footerItem) int { return a.rank - b.rank })
 	room, keep := w-1, 0
 	for _, it := range items {
 		n := width(it.key) + 1 + width(it.label) + 2
@@ -61,7 +69,7 @@ func (f *footer) render(w int) string {
 		keep++
 	}
 	items = items[:keep]
-	slices.SortStableFunc(items, func(a, b item) int { return a.place - b.place })
+	slices.SortStableFunc(items, func(a, b footerItem) int { return a.place - b.place })
 	var b strings.Builder
 	for _, it := range items {
 		b.WriteString(it.key + "\x00" + it.label + "\x00")

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -16,11 +17,7 @@ func (m *Model) render() string {
 	if f.w == 0 || f.h == 0 {
 		return ""
 	}
-	if !f.strip && e.focus == paneEvents || f.one && e.focus != paneServices {
-		e.tab = e.focus
-	} else if f.strip && e.tab == paneEvents {
-		e.tab = paneLogs
-	}
+	e.chooseTab()
 	rows := make([]string, f.h)
 	put := func(r rect, part ...string) {
 		for i := 0; i < r.h && i < len(part); i++ {
@@ -56,9 +53,7 @@ func (m *Model) render() string {
 		put(f.footer, m.footer.render(f.w))
 	}
 	for i := range rows {
-		if rows[i] == "" {
-			rows[i] = spaces(f.w)
-		}
+		rows[i] = cmp.Or(rows[i], spaces(f.w))
 	}
 	if t := m.typer(); t != nil && e.tab == paneLogs {
 		if x, y, ok := t.cursor(f.main); ok {
@@ -69,6 +64,16 @@ func (m *Model) render() string {
 		m.renderOver(rows)
 	}
 	return strings.Join(rows, "\n")
+}
+
+// chooseTab lets the main part show the focused pane where that has no place of its own.
+func (e *env) chooseTab() {
+	switch {
+	case !e.f.strip && e.focus == paneEvents, e.f.one && e.focus != paneServices:
+		e.tab = e.focus
+	case e.f.strip && e.tab == paneEvents:
+		e.tab = paneLogs
+	}
 }
 
 // renderColumns draws the wide screen's upper part and the timeline into rows.

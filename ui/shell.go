@@ -285,32 +285,39 @@ func (s *shell) Run(ready func() bool) (err error) {
 	wg.Add(1)
 	go func() {
 		defer wg.Done()
-		for {
-			select {
-			case <-signals:
-			case <-ctx.Done():
-				return
-			}
-			size := s.terminalSize()
-			select {
-			case resize <- size:
-			case <-ctx.Done():
-				return
-			}
-		}
+		s.passSizes(ctx, signals, resize)
 	}()
 
 	// The alternate screen, so that what stood in the terminal before bulkhead is there again after it.
 	fmt.Fprint(s.out, "\x1b[?1049h\x1b[2J\x1b[H"+s.banner)
 	defer fmt.Fprint(s.out, "\x1b[m\x1b[?1049l")
 	code, err := s.run(ctx, engine.ExecOptions{Stdin: reader, Stdout: s.out, Stderr: s.out, Resize: resize})
-	if err == nil && (code == 126 || code == 127) {
-		err = fmt.Errorf("it ended with code %d: the shell does not start", code)
+	if err != nil {
+		return err
 	}
-	if err == nil && (code == 128+9 || code == 128+15) { // what a container's end does to a shell in it
-		err = fmt.Errorf("it was ended from outside (code %d)", code)
+	switch code {
+	case 126, 127:
+		return fmt.Errorf("it ended with code %d: the shell does not start", code)
+	case 128 + 9, 128 + 15: // what a container's end does to a shell in it
+		return fmt.Errorf("it was ended from outside (code %d)", code)
 	}
-	return err
+	return nil
+}
+
+// passSizes sends the terminal's size to resize after every signal, until ctx ends.
+func (s *shell) passSizes(ctx context.Context, signals <-chan os.Signal, resize chan<- engine.Size) {
+	for {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case resize <- s.terminalSize():
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // keyboard is what a shell reads from: keys that others took for it, then the terminal. Its end waits for the read that is under way: one

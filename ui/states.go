@@ -182,29 +182,35 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			return downText(s, now)
 		case c == nil:
 			return st.dim.s("-")
-		case c.Err != "":
-			if w < 24 {
-				return st.bad.s(cut(c.Action+" failed", w))
-			}
-			return st.bad.s(c.Action+" failed") + st.dim.s("  "+duration.Age(now.Sub(c.Ended))+" ago")
 		}
-		action := c.Action
-		if w < 20 { // sync+restart and sync+exec are the only long ones
-			action = strings.NewReplacer("+restart", "+rst", "+exec", "+ex").Replace(action)
-		}
-		head := fmt.Sprintf("%-7s %5s", action, duration.Took(c.Ended.Sub(c.Began)))
-		if len(c.Slow) > 0 {
-			head += st.warn.s("!") // inspect says which stage
-		}
-		if w >= 40 {
-			return head + st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
-		}
-		if w >= 23 {
-			return head + st.dim.s("  "+c.Ended.Format("15:04:05"))
-		}
-		return head
+		return endedChange(st, c, now, w)
 	}()
 	return mode + text
+}
+
+// endedChange says what a service did last, how long it took and when, or that it failed.
+func endedChange(st *styles, c *engine.Change, now time.Time, w int) string {
+	switch {
+	case c.Err != "" && w < 24:
+		return st.bad.s(cut(c.Action+" failed", w))
+	case c.Err != "":
+		return st.bad.s(c.Action+" failed") + st.dim.s("  "+duration.Age(now.Sub(c.Ended))+" ago")
+	}
+	action := c.Action
+	if w < 20 { // sync+restart and sync+exec are the only long ones
+		action = strings.NewReplacer("+restart", "+rst", "+exec", "+ex").Replace(action)
+	}
+	head := fmt.Sprintf("%-7s %5s", action, duration.Took(c.Ended.Sub(c.Began)))
+	if len(c.Slow) > 0 {
+		head += st.warn.s("!") // inspect says which stage
+	}
+	if w >= 40 {
+		return head + st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
+	}
+	if w >= 23 {
+		return head + st.dim.s("  "+c.Ended.Format("15:04:05"))
+	}
+	return head
 }
 
 // downText says how the user took a service down, and when.

@@ -80,9 +80,8 @@ func (o Outcome) String() string {
 	return "leave"
 }
 
-// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was restored. A panic on
-// the screen, in one of its goroutines or in the Backend's methods becomes an error.
-func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
+// setDefaults fills what the caller left empty with the process's own.
+func (o *Options) setDefaults() {
 	if o.Stdin == nil {
 		o.Stdin = os.Stdin
 	}
@@ -101,6 +100,12 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	if o.run == nil {
 		o.run = runCommand
 	}
+}
+
+// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was restored. A panic on
+// the screen, in one of its goroutines or in the Backend's methods becomes an error.
+func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
+	o.setDefaults()
 	work, cancel := context.WithCancel(ctx)
 	changed, unsubscribe := o.Backend.Subscribe()
 	m, err := newModel(work, o, changed)

@@ -21,22 +21,7 @@ func (x *explainer) yamlError(path string, err error) *LoadError {
 		e.Line = 1 + strings.Count(content[:min(offset, len(content))], "\n")
 		return e.with("not UTF-8 text: "+m[2], "save the file as UTF-8")
 	}
-	// go.yaml.in's parser counts lines from 0, and its scanner from 1; "did not find expected" is the parser's
-	shift := 0
-	if strings.Contains(text, "did not find expected") || strings.Contains(text, "<unknown position>") {
-		shift = 1
-	}
-	context, problem, two := strings.Cut(text, ": ")
-	start := lastLine(context, shift)
-	if two && !strings.HasPrefix(context, "line ") {
-		e.Line = lastLine(problem, shift)
-		if at := strings.LastIndex(problem, ": "); at >= 0 {
-			problem = problem[at+2:]
-		}
-	}
-	if e.Line == 0 {
-		e.Line = start
-	}
+	start, problem := e.place(text)
 	line := ""
 	if lines := strings.Split(x.sources.content(path), "\n"); e.Line > 0 && e.Line <= len(lines) {
 		line = lines[e.Line-1]
@@ -68,6 +53,28 @@ func (x *explainer) yamlError(path string, err error) *LoadError {
 		return e.with("*"+name+" stands for nothing", "write &"+name+" before what it should stand for, further up")
 	}
 	return e.with(problem, "check the lines around it")
+}
+
+// place sets the line of a parser's error from its text, and returns the line where what it speaks of begins, and the
+// problem without its lines.
+func (e *LoadError) place(text string) (start int, problem string) {
+	// go.yaml.in's parser counts lines from 0, and its scanner from 1; "did not find expected" is the parser's
+	shift := 0
+	if strings.Contains(text, "did not find expected") || strings.Contains(text, "<unknown position>") {
+		shift = 1
+	}
+	context, problem, two := strings.Cut(text, ": ")
+	start = lastLine(context, shift)
+	if two && !strings.HasPrefix(context, "line ") {
+		e.Line = lastLine(problem, shift)
+		if at := strings.LastIndex(problem, ": "); at >= 0 {
+			problem = problem[at+2:]
+		}
+	}
+	if e.Line == 0 {
+		e.Line = start
+	}
+	return start, problem
 }
 
 // lastLine returns the last "line N" of a text, 0 when there is none; shift is added to it. A parser that counts from 0

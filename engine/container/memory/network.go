@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -194,19 +195,8 @@ func (p *provisioner) mount(b *box, declared []string) error {
 			b.mounts[path.Clean(v.Target)] = name
 		}
 	}
-	for _, from := range c.VolumesFrom {
-		name, _, _ := strings.Cut(strings.TrimPrefix(from, "container:"), ":")
-		id := name
-		if parent, ok := b.spec.Parents[name]; ok {
-			id = parent
-		}
-		o := p.e.all[id]
-		if o == nil {
-			return fmt.Errorf("volumes_from: service %s has no container yet", name)
-		}
-		for at, v := range o.mounts {
-			b.mounts[at] = v
-		}
+	if err := p.mountFrom(b, c.VolumesFrom); err != nil {
+		return err
 	}
 	for _, at := range declared {
 		anonymous(at)
@@ -217,6 +207,24 @@ func (p *provisioner) mount(b *box, declared []string) error {
 		}
 	}
 	slices.Sort(b.in.Volumes)
+	return nil
+}
+
+// mountFrom sets the volumes that a container shares with others, which are
+// services or "container:" and a name. Callers hold mu.
+func (p *provisioner) mountFrom(b *box, others []string) error {
+	for _, other := range others {
+		name, _, _ := strings.Cut(strings.TrimPrefix(other, "container:"), ":")
+		id := name
+		if parent, ok := b.spec.Parents[name]; ok {
+			id = parent
+		}
+		o := p.e.all[id]
+		if o == nil {
+			return fmt.Errorf("volumes_from: service %s has no container yet", name)
+		}
+		maps.Copy(b.mounts, o.mounts)
+	}
 	return nil
 }
 
