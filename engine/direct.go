@@ -292,9 +292,7 @@ func (d *direct) preStop(ctx context.Context, in Instance) {
 	if s == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, step.HookTime)
-	defer cancel()
-	err := step.RunHooks(ctx, d.rt, s.Name, in.ID, "pre_stop", s.Config.PreStop, func(line []byte) { d.wrapErr(in, "pre_stop: "+string(line)) })
+	err := step.RunPreStop(ctx, d.rt, s.Name, in.ID, s.Config.PreStop, func(line []byte) { d.wrapErr(in, "pre_stop: "+string(line)) })
 	if err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()

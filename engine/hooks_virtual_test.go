@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,29 @@ func TestStopEndsAPostStartHook(t *testing.T) {
 			return find(n, "a").Replicas != nil && s.identities()["a/1"].Started != time.Time{}
 		})
 		s.do(engine.Command{Verb: engine.VerbStop, Services: []string{"a"}})
+		if st := s.instances()["a/1"].State; st != engine.StateExited {
+			s.t.Errorf("it is %s", st)
+		}
+	})
+}
+
+func TestAPreStopHookThatDoesNotEndIsNamedAndHoldsNoStopUp(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app, pre_stop: [{command: [drain]}]}\n"}, func(s *scene) {
+		s.rt.Program("drain", memory.Program{Run: func(p *memory.Process) int {
+			p.Sleep(1000 * time.Hour)
+			return 0
+		}})
+		s.run(engine.Options{})
+		s.must(s.WaitUp(s.t.Context(), engine.Wait{}))
+		err := s.Do(s.t.Context(), engine.Command{Verb: engine.VerbStop, Services: []string{"a"}})
+		if err == nil || !engine.OnlyHooks(err) {
+			s.t.Fatalf("the stop's error is %v", err)
+		}
+		for _, want := range []string{"pre_stop hook of a", `["drain"]`, "had not ended after 1m30s"} {
+			if !strings.Contains(err.Error(), want) {
+				s.t.Errorf("%q is not in: %v", want, err)
+			}
+		}
 		if st := s.instances()["a/1"].State; st != engine.StateExited {
 			s.t.Errorf("it is %s", st)
 		}

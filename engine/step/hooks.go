@@ -18,8 +18,8 @@ const (
 	hookTail  = 20 // lines of a hook's output that a HookError keeps
 	hookShown = 5  // of them in the error's text
 
-	// HookTime is how long a pre_stop hook may take, so that one that never ends leaves the stop, which has Critical in all, its time.
-	HookTime = Critical - 30*time.Second
+	// preStopTime is how long pre_stop hooks may take, so that one that never ends leaves the stop, which has Critical in all, its time.
+	preStopTime = Critical - 30*time.Second
 )
 
 // HookError is a post_start or pre_stop hook that did not succeed.
@@ -128,9 +128,20 @@ func (r *Runner) preStop(ctx context.Context, s Service, id string) {
 	if len(hooks) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, HookTime)
-	defer cancel()
-	if err := RunHooks(ctx, r.rt, s.name(), id, "pre_stop", hooks, r.host.Output(s.name(), id)); err != nil {
+	if err := RunPreStop(ctx, r.rt, s.name(), id, hooks, r.host.Output(s.name(), id)); err != nil {
 		r.host.HookFailed(s.name(), err)
 	}
+}
+
+// RunPreStop is RunHooks for the hooks before a stop, which have 90 seconds together: what they are not done with by then is
+// left, so that the stop comes.
+func RunPreStop(ctx context.Context, rt container.Runtime, service, id string, hooks []types.ServiceHook, emit func(line []byte)) error {
+	limited, cancel := context.WithTimeout(ctx, preStopTime)
+	defer cancel()
+	err := RunHooks(limited, rt, service, id, "pre_stop", hooks, emit)
+	var h *HookError
+	if errors.As(err, &h) && h.Err != nil && limited.Err() != nil && ctx.Err() == nil {
+		h.Err = fmt.Errorf("%q had not ended after %s, and the stop went on without it", h.Command, container.Brief(preStopTime))
+	}
+	return err
 }
