@@ -80,7 +80,7 @@ func (l *lane) dropExtra(id string) {
 	s.extra = slices.DeleteFunc(s.extra, func(in Instance) bool { return in.ID == id })
 }
 
-// restoreNames gives containers of swaps that were cut short their names.
+// restoreNames renames containers of swaps that were cut short to what they were to be called.
 func (e *Engine) restoreNames(ctx context.Context, u step.Service, steps plan.Plan, spec func(int) CreateSpec) error {
 	for _, st := range steps {
 		if st.Seen.ID == "" || st.Op == plan.Remove || st.Op == plan.Recreate { // a swap names what it makes

@@ -53,7 +53,7 @@ func (u *imageUse) made(image string) (owed bool) {
 	return owed
 }
 
-// release gives up an image that made kept.
+// release lets go of an image that made kept.
 func (u *imageUse) release(image string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

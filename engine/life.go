@@ -312,7 +312,7 @@ func (e *Engine) handleUnheld(ctx context.Context, s *service, ev Event, busy bo
 	}
 }
 
-// handleEndLocked takes in that a container ended, and returns the cause, "" for one that is known. Callers hold mu, which it gives up
+// handleEndLocked takes in that a container ended, and returns the cause, "" for one that is known. Callers hold mu, which it releases
 // for a moment.
 func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string) {
 	if !r.expectedExit && r.pendingCause == "" {

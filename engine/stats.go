@@ -49,7 +49,7 @@ func (e *Engine) readStats(ctx context.Context) error {
 		e.mu.Unlock()
 		taken := len(all)
 		read := func(d due) {
-			// A container that ended meanwhile has no reading; its end is told by an event.
+			// A container that ended meanwhile has no reading; its end comes as an event.
 			if st, err := e.rt.Stats(ctx, d.id); err == nil {
 				e.mu.Lock()
 				if d.r.inst.ID == d.id {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Medians gives, of a service's history, what the stages of an action take as a rule, and of how many that went well this was taken. It
+// Medians returns, of a service's history, what the stages of an action take as a rule, and of how many that went well this was taken. It
 // says nothing (nil) of fewer than three.
 func Medians(history []Change, action string) (stages []Stage, of int) {
 	var all []*Change

@@ -88,7 +88,7 @@ func (g *grouper) tell(n Notice) { g.said.put(n) }
 func (g *grouper) run(ctx context.Context) error {
 	var ready offer
 	var said []Notice
-	var told, now Hold
+	var reported, now Hold
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var armed time.Time // when timer fires; zero when nothing is pending
@@ -100,7 +100,7 @@ func (g *grouper) run(ctx context.Context) error {
 			out, next = g.out, ready.batch()
 		}
 		var holds chan<- Hold
-		if now != told {
+		if now != reported {
 			holds = g.holds
 		}
 		var notices chan<- Notice
@@ -115,7 +115,7 @@ func (g *grouper) run(ctx context.Context) error {
 			ready = offer{}
 			continue
 		case holds <- now:
-			told = now
+			reported = now
 			continue
 		case notices <- notice:
 			said = said[1:]

@@ -28,7 +28,7 @@ const (
 	gitStale = 30 * time.Second
 	// gitLook is the time between two looks at a lock whose end may have been missed.
 	gitLook = 500 * time.Millisecond
-	// gitTold is how long changes are held before anyone is told: most locks
+	// gitTold is how long changes are held before anyone hears of it: most locks
 	// are for the moment of a git status.
 	gitTold = 300 * time.Millisecond
 )
@@ -72,7 +72,7 @@ type repo struct {
 // calls; of the disk it only asks for files in git folders.
 type hold struct {
 	stale time.Duration
-	slow  func() time.Duration // how late changes may be told of; zero when the kernel tells all
+	slow  func() time.Duration // how late changes may be reported; zero when the kernel reports all
 	tell  func(Notice)
 	repos map[string]*repo
 }
@@ -147,7 +147,7 @@ func (h *hold) of(path string) *repo {
 	return found
 }
 
-// keep takes the changes that must wait, and gives back the others.
+// keep takes the changes that must wait, and returns the others.
 func (h *hold) keep(due []change, now time.Time) (free []change) {
 	for _, c := range due {
 		r := h.of(c.path)
@@ -183,8 +183,8 @@ func (h *hold) check(now, rest time.Time) (freed []*repo, next time.Time) {
 				continue
 			}
 		}
-		if told := r.since.Add(gitTold); told.After(now) {
-			at = earlier(at, told)
+		if report := r.since.Add(gitTold); report.After(now) {
+			at = earlier(at, report)
 		}
 		if next.IsZero() || at.Before(next) {
 			next = at
@@ -203,7 +203,7 @@ func (r *repo) due(h *hold, now time.Time) time.Time {
 		if now.Sub(r.looked) >= gitLook {
 			r.looked = now
 			if !exists(r.lock()) && now.Sub(r.news) >= gitLook {
-				r.locked, r.last = false, now // its end was not told
+				r.locked, r.last = false, now // its end was not reported
 			}
 		}
 		if r.locked {
@@ -227,7 +227,7 @@ func (r *repo) giveUp(h *hold) {
 	r.locked = false
 	info, err := os.Lstat(r.lock())
 	if err != nil {
-		return // it went, and that was not told
+		return // it went, and that was not reported
 	}
 	r.given = stampOf(info)
 	h.tell(Notice{

@@ -14,6 +14,6 @@ type kernel interface {
 	// reason for lost ones. It ends when the kernel is closed.
 	read(in *inbox) error
 	close() error
-	// trees says that a folder is told of with all that is below it.
+	// trees says that a folder is reported with all that is below it.
 	trees() bool
 }

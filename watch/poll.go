@@ -96,7 +96,7 @@ func (p *poller) add(dir string, known map[string]stamp) {
 	}
 }
 
-// late says how much later than a notice a change may be told of; zero while
+// late says how much later than a notice a change may be reported; zero while
 // there is nothing to look at.
 func (p *poller) late() time.Duration {
 	p.mu.Lock()

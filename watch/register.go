@@ -282,7 +282,7 @@ func (r *registry) pollAll(err error) {
 		return
 	}
 	r.notes.tell(Notice{
-		Text:   fmt.Sprintf("the system gives no file notices (%v): every folder is looked at every %v", err, r.pause),
+		Text:   fmt.Sprintf("the system has no file notices (%v): every folder is looked at every %v", err, r.pause),
 		Remedy: moreInstances(),
 	})
 }

@@ -52,7 +52,7 @@ type source interface {
 
 // disk is what streams look up, because flags tell what was and not what is.
 type disk struct {
-	// lstat also gives when the file or its name was changed last, zero when
+	// lstat also returns when the file or its name was changed last, zero when
 	// nobody knows.
 	lstat func(path string) (fs.FileInfo, time.Time, error)
 	names func(dir string) ([]string, error)
@@ -259,7 +259,7 @@ func (s *streams) translate(raw []rawEvent) (out []event) {
 }
 
 // spelled returns the path of an event as the keeper knows it. FSEvents may name
-// a file below the volume that holds it, and gives names as they stand on the
+// a file below the volume that holds it, and returns names as they stand on the
 // disk, where the user may have written a root in other cases.
 func (s *streams) spelled(path string) string {
 	// A path that is relative to its device begins with no slash.

@@ -12,7 +12,7 @@
 //
 // No system tells of writes through a shared memory map, or through another
 // hard link outside of the roots; such a change is seen with the next one that
-// is told of. On Windows a watched folder cannot be renamed by way of the
+// is reported. On Windows a watched folder cannot be renamed by way of the
 // folders above it while the watch lasts. On macOS a build without cgo knows
 // no FSEvents, and each watched file costs it a descriptor: what exceeds the
 // limit is polled.
@@ -181,7 +181,7 @@ func (w *Watcher) SetRoots(roots []Root) {
 func (w *Watcher) Batches() <-chan Batch { return w.batches }
 
 // Holds tells when batches are being held back because git is at work below
-// the roots, and when that ends (the zero value). Only what lasts is told: a
+// the roots, and when that ends (the zero value). Only what lasts is reported: a
 // hold of less than 300 ms, or of no changes, is not. Reading it is optional,
 // and whoever reads late gets the state as it is then. It is closed when Run
 // returns.

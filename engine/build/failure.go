@@ -82,7 +82,7 @@ var (
 )
 
 // locate finds the first and last line of a Dockerfile's instruction by the name
-// that BuildKit gives its step, in which variables are filled in. Both are 0 where
+// that BuildKit names its step with, in which variables are filled in. Both are 0 where
 // it is not found.
 func locate(dockerfile []byte, name string) (first, last int) {
 	tree, err := parser.Parse(bytes.NewReader(dockerfile))

@@ -40,7 +40,7 @@ type Runtime interface {
 	// instance ends when follow is set. emit gets a line's Stream, Time, Text and Cut, and must not keep Text. ErrUnsupported when the
 	// logging driver cannot be read.
 	Logs(ctx context.Context, id string, o LogOptions, emit func(logs.Line)) error
-	// Exec runs a command in a running instance and returns its exit code. With o.TTY, resize gives the terminal's sizes.
+	// Exec runs a command in a running instance and returns its exit code. With o.TTY, o.Resize brings the terminal's sizes.
 	Exec(ctx context.Context, id string, o ExecOptions) (int, error)
 	Close() error
 }
@@ -51,7 +51,7 @@ type Pauser interface {
 	Unpause(ctx context.Context, id string) error
 }
 
-// Renamer gives containers other names. A runtime without it finds a name for each container that it creates.
+// Renamer renames containers. A runtime without it finds a name for each container that it creates.
 type Renamer interface {
 	Rename(ctx context.Context, id, name string) error
 }

@@ -249,7 +249,7 @@ func lexCSI(raw []byte, at int) (token, int) {
 		j++
 	}
 	if j == len(raw) || raw[j] < 0x40 || raw[j] > 0x7e {
-		return tokenNone, j // broken off: what follows is looked at anew
+		return tokenNone, j // broken off: what follows is looked at again
 	}
 	final := raw[j]
 	j++

@@ -13,8 +13,8 @@ import (
 // and none comes twice: a stream that was cut and is opened again, what is read
 // after a followed log ended, older pages in front of what was read. Engines
 // stamp lines before they write them, each stream by itself, so stamps may be
-// slightly out of order, and one stamp may stand on several lines: lines are told
-// apart by stamp, stream and text, at both ends of what was read.
+// slightly out of order, and one stamp may stand on several lines: lines are
+// distinguished by stamp, stream and text, at both ends of what was read.
 //
 // The reader of a stream passes every line through Fresh; to open the stream
 // again it asks Since, calls Reopened, and leaves out the lines that are not

@@ -428,7 +428,7 @@ func (src *source) prescan() {
 		t.c.hits[t.at-t.c.first] = src.hits(b, int(t.from), int(t.to), held.odd.Load(), tmp)
 	})
 	if err != nil {
-		panic(err) // on the caller's goroutine, whose owner gives the terminal back
+		panic(err) // on the caller's goroutine, whose owner restores the terminal
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // Options bound a Store. A zero field means its default.
 type Options struct {
 	ServiceBytes int64 // held per service; default 16 MiB
-	TotalBytes   int64 // held in all; default 16 times ServiceBytes; over it, the service that holds most gives up its oldest lines
+	TotalBytes   int64 // held in all; default 16 times ServiceBytes; over it, the service that holds most loses its oldest lines
 	MaxLine      int   // bytes kept of one line; default 1 MiB; at most a quarter of ServiceBytes
 }
 

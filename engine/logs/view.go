@@ -253,7 +253,7 @@ func (v *View) Find(ctx context.Context, re *regexp.Regexp, from int64, forward 
 		found := make([][]uint64, len(wanted))
 		err := parallel(ctx, len(wanted), func(i int, tmp *scratch) { found[i] = m.bits(wanted[i], tmp) })
 		if err != nil && ctx.Err() == nil {
-			panic(err) // on the caller's goroutine, whose owner gives the terminal back
+			panic(err) // on the caller's goroutine, whose owner restores the terminal
 		}
 		for i, c := range wanted {
 			known[c.chunk] = found[i]
@@ -334,7 +334,7 @@ func (m *matcher) bits(c *heldChunk, tmp *scratch) []uint64 {
 	return bits
 }
 
-// Count returns how many lines of the view match. It searches whole chunks on all processors, and gives up with
+// Count returns how many lines of the view match. It searches whole chunks on all processors, and ends early with
 // ctx's error when ctx ends.
 func (v *View) Count(ctx context.Context, re *regexp.Regexp) (int, error) {
 	m := newMatcher(re)

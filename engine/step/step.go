@@ -132,7 +132,7 @@ func (r *Runner) Create(ctx context.Context, s Service, spec container.CreateSpe
 	return id, nil
 }
 
-// CatchUp gives a container what changed since its image was made.
+// CatchUp brings into a container what changed since its image was made.
 func (r *Runner) CatchUp(ctx context.Context, s Service, t filesync.Target) error {
 	if r.noSync || !s.Conf.Syncs() {
 		return nil
@@ -234,7 +234,7 @@ func (r *Runner) Remove(ctx context.Context, s Service, in container.Instance, r
 	return nil
 }
 
-// RestoreName gives a container that a swap named for its own time, and that was cut short, the name that it was to have.
+// RestoreName renames a container, which a swap that was cut short had named for its own time, to what it was to be called.
 func (r *Runner) RestoreName(ctx context.Context, s Service, spec container.CreateSpec, in container.Instance) error {
 	name := Name(spec)
 	if !strings.HasSuffix(in.Name, "_"+name) && in.Name != name+"_"+container.ShortID(in.ID) {
@@ -246,7 +246,7 @@ func (r *Runner) RestoreName(ctx context.Context, s Service, spec container.Crea
 	return r.host.Refresh(ctx, s.name(), in.ID, "")
 }
 
-// Name is the name that docker compose gives a replica's container.
+// Name is what docker compose calls a replica's container.
 func Name(spec container.CreateSpec) string {
 	if n := spec.Service.Config.ContainerName; n != "" {
 		return n
@@ -254,7 +254,7 @@ func Name(spec container.CreateSpec) string {
 	return fmt.Sprintf("%s-%s-%d", spec.App.Name, spec.Service.Name, spec.Replica)
 }
 
-// since gives a timer a stage that began at a time and ends now.
+// since adds to a timer a stage that began at a time and ends now.
 func since(timer Timer, stage string, began time.Time) {
 	if timer != nil {
 		timer.Add(stage, time.Since(began))

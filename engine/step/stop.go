@@ -183,7 +183,7 @@ func (r *Runner) how(ctx context.Context, s Service, e ended) (Stop, string, err
 	case e.own:
 		return StopLate, fmt.Sprintf("killed after its grace of %s", container.Brief(e.grace)), nil
 	}
-	return StopLate, fmt.Sprintf("killed after %s: the stop signal did not end it; stop_grace_period gives it longer", container.Brief(e.grace)), nil
+	return StopLate, fmt.Sprintf("killed after %s: the stop signal did not end it; give it longer with stop_grace_period", container.Brief(e.grace)), nil
 }
 
 // AwaitEnd asks until a container that was killed has ended: the kill returns before the runtime has noticed.

@@ -90,7 +90,7 @@ func filters(kind string, values ...string) string {
 	return url.QueryEscape(string(b))
 }
 
-// container gives the id of a service's running container.
+// container returns the id of a service's running container.
 func (e *engine) container(project, service string) (string, error) {
 	var list []struct{ ID string }
 	err := e.get("/containers/json?filters="+filters("label", "com.docker.compose.project="+project, "com.docker.compose.service="+service), &list)

@@ -228,7 +228,7 @@ func (s *screen) until(what string, ok func() bool) error {
 	}
 }
 
-// answers moves the selection down and up, and gives the times from a key to its effect.
+// answers moves the selection down and up, and returns the times from a key to its effect.
 func (s *screen) answers(keys int) (out samples, err error) {
 	for i := range keys {
 		key := "jk"[i%2 : i%2+1]
@@ -246,7 +246,7 @@ func (s *screen) answers(keys int) (out samples, err error) {
 	return out, nil
 }
 
-// composeLogs gives the CPU time that `docker compose logs -f` takes to print the same lines into a pipe.
+// composeLogs returns the CPU time that `docker compose logs -f` takes to print the same lines into a pipe.
 func (p *project) composeLogs() (time.Duration, error) {
 	if _, err := p.run("restart"); err != nil { // they say "ready" again
 		return 0, err

@@ -62,7 +62,7 @@ func (b *bench) eachWatching(ports int, files map[string]string) (all []*watcher
 	return all, end, nil
 }
 
-// alternate runs the rounds of a case, each tool in turn, and gives the samples of each. The first round is not counted.
+// alternate runs the rounds of a case, each tool in turn, and returns the samples of each. The first round is not counted.
 func (b *bench) alternate(all []*watcher, rounds int, f func(w *watcher, round int) (time.Duration, error)) ([]samples, error) {
 	out := make([]samples, 2)
 	for round := range rounds + 1 {

@@ -54,7 +54,7 @@ func main() {
 	}
 }
 
-// oneCase is a thing to measure. It gives its samples to the table, a row or more.
+// oneCase is a thing to measure. It adds its samples to the table, a row or more.
 type oneCase struct {
 	name string
 	do   func(*bench) error

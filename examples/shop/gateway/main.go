@@ -1,6 +1,6 @@
 // Gateway is the one door to the shop's services. It answers while any of them
 // is down: with the last thing that service said where that makes sense, with a
-// clear 503 for that one wish where it does not. What it gives then is marked
+// clear 503 for that one wish where it does not. What it answers then is marked
 // "degraded": true.
 package main
 

@@ -98,7 +98,7 @@ func (l *loadgen) send(ctx context.Context, method, path string, in any) {
 	start := time.Now()
 	err := l.gateway.Do(ctx, method, path, in, &answer)
 	if ctx.Err() != nil {
-		return // told to stop in the middle of it
+		return // a stop in the middle of it
 	}
 	l.sent++
 	l.slowest = max(l.slowest, time.Since(start))

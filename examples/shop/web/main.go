@@ -110,7 +110,7 @@ func (s *web) home(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// remember keeps what the gateway said, or gives back the last of it.
+// remember keeps what the gateway said, or returns the last of it.
 func (s *web) remember(now page, err error) page {
 	s.mu.Lock()
 	defer s.mu.Unlock()

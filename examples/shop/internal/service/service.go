@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// stopLimit is how long a service that was told to stop finishes the requests
+// stopLimit is how long a service that is to stop finishes the requests
 // it has; a developer who saves a file waits for it.
 const stopLimit = 150 * time.Millisecond
 
