@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// No test judges a duration: what is one machine's second is another one's minute. This file finds the places that look like it.
+// No test judges a duration: what is one machine's second is another one's minute. This file finds
+// the places that look like it.
 const (
 	judged = "judged" // a duration is compared, or taken for something other than a log line
 	limit  = "limit"  // a wait that gives up in less than a minute
@@ -30,7 +31,8 @@ right program can fail by are fine: say so beside it, and count it in the list o
 
 const all = -1
 
-// reviewed are the places that were looked at and are fine, each with the reason. n is how many there are, or all of what comes.
+// reviewed are the places that were looked at and are fine, each with the reason. n is how many
+// there are, or all of what comes.
 var reviewed = []struct {
 	file, kind string
 	n          int

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// The fence: which packages may stand on which. Names are prefixes of import paths; what only is for names the packages that may import
-// it directly, what banned is for may not come in on any way.
+// The fence: which packages may stand on which. Names are prefixes of import paths; what only is
+// for names the packages that may import it directly, what banned is for may not come in on any
+// way.
 const (
 	moby     = "github.com/moby/moby/"
 	buildkit = "github.com/moby/buildkit/"

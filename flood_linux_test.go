@@ -33,9 +33,11 @@ const (
 	floodBeside   = 60 << 20                 // what the rest of the program may take
 )
 
-// TestFlood runs ten containers that write numbered lines as fast as they are told to, and looks at them on a real screen. Every line must
-// be in the store or counted as dropped from it, and keys must be answered meanwhile. With BULKHEAD_FLOOD=1 it is 10,000 lines a second
-// from each for ten seconds, and memory is held to what it may be. How soon keys are answered, and what it costs: `make bench BENCH=flood`.
+// TestFlood runs ten containers that write numbered lines as fast as they are told to, and looks at
+// them on a real screen. Every line must be in the store or counted as dropped from it, and keys
+// must be answered meanwhile. With BULKHEAD_FLOOD=1 it is 10,000 lines a second from each for ten
+// seconds, and memory is held to what it may be. How soon keys are answered, and what it costs:
+// `make bench BENCH=flood`.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	full := os.Getenv("BULKHEAD_FLOOD") != ""

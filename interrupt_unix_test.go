@@ -89,8 +89,9 @@ func (r *running) ends(t *testing.T) int {
 	return r.cmd.ProcessState.ExitCode()
 }
 
-// mutedEngine stands between bulkhead and an engine. Once it is hushed it takes connections and answers nothing, and lets nothing through
-// on those that are open. Without an engine behind it, it never answers.
+// mutedEngine stands between bulkhead and an engine. Once it is hushed it takes connections and
+// answers nothing, and lets nothing through on those that are open. Without an engine behind it, it
+// never answers.
 type mutedEngine struct {
 	host   string
 	hushed atomic.Bool

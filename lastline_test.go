@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What a container wrote last, without a newline, is not glued to what its next life writes first: in up and logs, with a terminal and
-// without one, followed and read afterwards.
+// What a container wrote last, without a newline, is not glued to what its next life writes first:
+// in up and logs, with a terminal and without one, followed and read afterwards.
 func TestLastLinesWithoutANewlineStandAlone(t *testing.T) {
 	f := newFolder(t)
 	compose := `

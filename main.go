@@ -23,7 +23,8 @@ import (
 )
 
 func main() {
-	// A closed stdout is an error of the write that meets it, not the end of the process: the project has to be stopped first.
+	// A closed stdout is an error of the write that meets it, not the end of the process: the
+	// project has to be stopped first.
 	signal.Ignore(syscall.SIGPIPE)
 	close := logAside(os.Environ())
 	code := cli.Main(context.Background(), os.Args[1:], cli.Parts{
@@ -83,8 +84,8 @@ func logSize() (string, error) {
 	return config.LogSize, err
 }
 
-// configFile is where a person's settings are: $XDG_CONFIG_HOME/bulkhead/config.yaml, else below ~/.config, on Windows below %APPDATA%;
-// "" without a home.
+// configFile is where a person's settings are: $XDG_CONFIG_HOME/bulkhead/config.yaml, else below
+// ~/.config, on Windows below %APPDATA%; "" without a home.
 func configFile() string {
 	dir := os.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) { // the XDG specification has relative ones ignored
@@ -103,8 +104,8 @@ func configFile() string {
 // maxLog is the size from which on the log of libraries is begun again.
 const maxLog = 1 << 20
 
-// logAside sends what libraries log to a file: compose-go and BuildKit write to stderr, which would land in the middle of the screen.
-// Where there is no such file they log nothing.
+// logAside sends what libraries log to a file: compose-go and BuildKit write to stderr, which would
+// land in the middle of the screen. Where there is no such file they log nothing.
 func logAside(env []string) (close func()) {
 	var out io.Writer = io.Discard
 	close = func() {}

@@ -18,8 +18,8 @@ import (
 	"bulkhead/engine/docker"
 )
 
-// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
-// thing took.
+// patience is how long a test waits for a thing before it fails: far longer than the slowest
+// machine needs. No test judges how long a thing took.
 const patience = 3 * time.Minute
 
 var update = flag.Bool("update", false, "rewrite the scripts' golden files")
@@ -29,7 +29,8 @@ var commands = map[string]func(){"bulkhead": main}
 
 func TestMain(m *testing.M) { testscript.Main(m, commands) }
 
-// needEngine ends a test that cannot run without an engine: it fails where one is promised, and else says why it is skipped.
+// needEngine ends a test that cannot run without an engine: it fails where one is promised, and
+// else says why it is skipped.
 func needEngine(t testing.TB) {
 	t.Helper()
 	rt, err := docker.New(docker.Options{})

@@ -60,7 +60,8 @@ func (l *lane) holds(id string) bool {
 	return s.byID(id) != nil
 }
 
-// takeExtra makes one of the extra containers the one that its replica holds; the one that was held becomes extra in its place.
+// takeExtra makes one of the extra containers the one that its replica holds; the one that was held
+// becomes extra in its place.
 func (l *lane) takeExtra(in Instance) {
 	e, s := l.e, l.s
 	e.mu.Lock()

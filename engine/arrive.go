@@ -15,10 +15,12 @@ import (
 // Wait says what WaitUp waits for, and for how long.
 type Wait struct {
 	Services []string // none: all
-	// Ready waits until they are ready; else until all that they needed was applied and every container that had to be was started.
+	// Ready waits until they are ready; else until all that they needed was applied and every
+	// container that had to be was started.
 	Ready bool
-	// Limit is how long a service that something waits for may take, from the start of its own container on, or from the call on when
-	// that was started before. Builds and pulls are outside of it. 0: no limit.
+	// Limit is how long a service that something waits for may take, from the start of its own
+	// container on, or from the call on when that was started before. Builds and pulls are outside
+	// of it. 0: no limit.
 	Limit time.Duration
 }
 
@@ -62,8 +64,9 @@ func (u *UpError) Unwrap() []error {
 	return out
 }
 
-// WaitUp waits until each service either is where the wait asks for, or will not get there: what failed ends the wait for nobody else, so
-// that no build or pull is cut off. The error is an *UpError, or ctx's.
+// WaitUp waits until each service either is where the wait asks for, or will not get there: what
+// failed ends the wait for nobody else, so that no build or pull is cut off. The error is an *UpError,
+// or ctx's.
 func (e *Engine) WaitUp(ctx context.Context, w Wait) error {
 	a := e.newArrival(w.Limit)
 	return a.await(ctx, func() (over bool, err error) {
@@ -91,8 +94,8 @@ func (e *Engine) WaitUp(ctx context.Context, w Wait) error {
 	})
 }
 
-// optional says whether others depend on a service, and none of them requires it; it is not when it was asked for by its name. Callers
-// hold mu.
+// optional says whether others depend on a service, and none of them requires it; it is not when it
+// was asked for by its name. Callers hold mu.
 func (e *Engine) optional(s *service, named []string) bool {
 	used := false
 	for _, o := range e.svcs {
@@ -267,8 +270,9 @@ type errand struct {
 	t *task
 }
 
-// own returns the task that brings a service where the project wants it and that no command asked for: of the first up, or of a changed
-// Compose file. up waits for it, and does not hide its failure behind a task of its own. Callers hold mu.
+// own returns the task that brings a service where the project wants it and that no command asked
+// for: of the first up, or of a changed Compose file. up waits for it, and does not hide its
+// failure behind a task of its own. Callers hold mu.
 func (s *service) own() *task {
 	ours := func(t *task) bool {
 		return t != nil && t.cmd.Verb == "" && (t.first || t.verb == verbRenew || t.verb == VerbRebuild || t.verb == VerbDown)
@@ -282,7 +286,8 @@ func (s *service) own() *task {
 	return nil
 }
 
-// finish waits for tasks to end, and for none that waits for what will not come by itself: such a task stays in its lane.
+// finish waits for tasks to end, and for none that waits for what will not come by itself: such a
+// task stays in its lane.
 func (e *Engine) finish(ctx context.Context, errands []errand, limit time.Duration) error {
 	a := e.newArrival(limit)
 	errs := make([]error, len(errands))

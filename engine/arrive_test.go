@@ -120,7 +120,8 @@ services:
 	}
 }
 
-// up of a changed file waits for what the change asks for, and does not take a later look at the old container for success.
+// up of a changed file waits for what the change asks for, and does not take a later look at the
+// old container for success.
 func TestUpOfAChangedFileReportsWhatFailed(t *testing.T) {
 	file := func(dockerfile, more string) string {
 		return fmt.Sprintf("services:\n  a: {build: {context: a, dockerfile: %s}}\n%s", dockerfile, more)

@@ -17,8 +17,8 @@ import (
 	"bulkhead/engine/step"
 )
 
-// batch carries out what changed files ask of a service. Whatever does not work leaves the running container alone, marks the
-// paths as stale, and is tried again with the next save.
+// batch carries out what changed files ask of a service. Whatever does not work leaves the running
+// container alone, marks the paths as stale, and is tried again with the next save.
 func (l *lane) batch(ctx context.Context, t *task, w *plan.Work) error {
 	r := &batchRun{l: l, t: t, w: w, cause: w.Cause(l.e.dir)}
 	err := r.carryOut(ctx)

@@ -18,7 +18,8 @@ type Options struct {
 	Logs    *logs.Store
 	Build   BuildPolicy
 	NoWatch bool
-	// Ignore says which files never count as changed: those that bulkhead writes itself, as where its output goes. nil: none.
+	// Ignore says which files never count as changed: those that bulkhead writes itself, as where
+	// its output goes. nil: none.
 	Ignore func(path string) bool
 	// RemoveOrphans removes containers of the project whose service the file does not name.
 	RemoveOrphans bool

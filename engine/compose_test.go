@@ -8,9 +8,11 @@ import (
 	"bulkhead/engine"
 )
 
-// This file holds what docker compose gets wrong and bulkhead must get right, as far as it is about the real engine; the rest is in
-// compose_virtual_test.go. One of them stands elsewhere: "what is deleted while a container is stopped is gone after its start, and images without rm are no
-// exception" is TestDeletedWhileStoppedIsGoneWhoeverStartsItNext and TestDeletesNeedNoProgramInTheImageAndTakeAnyName in sync_test.go.
+// This file holds what docker compose gets wrong and bulkhead must get right, as far as it is about
+// the real engine; the rest is in compose_virtual_test.go. One of them stands elsewhere: "what is
+// deleted while a container is stopped is gone after its start, and images without rm are no
+// exception" is TestDeletedWhileStoppedIsGoneWhoeverStartsItNext and
+// TestDeletesNeedNoProgramInTheImageAndTakeAnyName in sync_test.go.
 
 // Ten replicas live ten times each: a hundred generations. Without a network, a start takes half the time.
 func TestFirstLineOfEveryGenerationIsThereAHundredTimes(t *testing.T) {

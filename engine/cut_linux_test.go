@@ -185,7 +185,8 @@ services:
 	s.rt = direct
 }
 
-// everyNumber gives the numbers of the lines "n NUMBER" of both streams, sorted: the engine stamps each stream by itself.
+// everyNumber gives the numbers of the lines "n NUMBER" of both streams, sorted: the engine stamps
+// each stream by itself.
 func (s *stage) everyNumber(service string) []int {
 	var out []int
 	v := s.logs.View(logs.Filter{Services: []string{service}})
@@ -378,7 +379,8 @@ services:
 	}
 }
 
-// The follower of the old generation gives up when its log is cut while the new one holds the place; the old one comes back all the same.
+// The follower of the old generation gives up when its log is cut while the new one holds the
+// place; the old one comes back all the same.
 func TestOldGenerationThatComesBackIsFollowedAgain(t *testing.T) {
 	files := built()
 	files["compose.yaml"] = `

@@ -12,8 +12,9 @@ import (
 	"bulkhead/engine/container"
 )
 
-// awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds down keeps nobody waiting. One that
-// will not come by itself is named at once, as the service's error; the wait goes on, because the next save or the next key may mend it.
+// awaitDependencies waits until what depends_on asks for holds. A dependency that the user holds
+// down keeps nobody waiting. One that will not come by itself is named at once, as the service's
+// error; the wait goes on, because the next save or the next key may mend it.
 func (l *lane) awaitDependencies(ctx context.Context) error {
 	e, s := l.e, l.s
 	warned := map[string]bool{}
@@ -59,8 +60,9 @@ func (l *lane) blockLocked(why error) {
 	}
 }
 
-// unmet lists the conditions that do not hold yet ("db healthy"), and says why the first of those that will not hold by themselves does
-// not. One that is not required and fails is warned of, once, and keeps nobody waiting. Callers hold mu.
+// unmet lists the conditions that do not hold yet ("db healthy"), and says why the first of those
+// that will not hold by themselves does not. One that is not required and fails is warned of, once,
+// and keeps nobody waiting. Callers hold mu.
 func (e *Engine) unmet(s *service, warned map[string]bool) (waits []string, why error) {
 	for _, name := range slices.Sorted(maps.Keys(s.conf.DependsOn)) {
 		dep := s.conf.DependsOn[name]
@@ -96,8 +98,8 @@ func (s *service) arriving() bool {
 	return brings(s.lane.busy) || slices.ContainsFunc(s.lane.queue, brings)
 }
 
-// condition says what a dependency on a service asks for in a word, whether that holds, and why it will not by itself (nil while it
-// may). Callers hold mu.
+// condition says what a dependency on a service asks for in a word, whether that holds, and why it
+// will not by itself (nil while it may). Callers hold mu.
 func (s *service) condition(dep types.ServiceDependency) (want string, met bool, fails error) {
 	idle := s.settled && s.lane.busy == nil && len(s.lane.queue) == 0
 	switch dep.Condition {
@@ -155,7 +157,8 @@ func (s *service) count(is func(*replica) bool) (n int) {
 	return n
 }
 
-// unchecked says whether a service is known to have no healthcheck. Without one in the file its image decides. Callers hold mu.
+// unchecked says whether a service is known to have no healthcheck. Without one in the file its
+// image decides. Callers hold mu.
 func (s *service) unchecked() bool {
 	switch h := s.conf.Config.HealthCheck; {
 	case h != nil && (h.Disable || len(h.Test) > 0 && h.Test[0] == "NONE"):

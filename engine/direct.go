@@ -14,10 +14,11 @@ import (
 	"bulkhead/engine/step"
 )
 
-// Direct carries out a command on a project that no running engine holds: it finds the containers by their labels and acts at once,
-// in dependency order where p is given. Verbs: start, stop, restart, kill, pause, unpause, down.
-// Hooks are run where p is given. report gets a line for each thing done and may be nil. The error names what did not work; the rest is
-// done all the same, but what requires a service that did not start is not started.
+// Direct carries out a command on a project that no running engine holds: it finds the containers
+// by their labels and acts at once, in dependency order where p is given. Verbs: start, stop,
+// restart, kill, pause, unpause, down. Hooks are run where p is given. report gets a line for each
+// thing done and may be nil. The error names what did not work; the rest is done all the same, but
+// what requires a service that did not start is not started.
 func Direct(ctx context.Context, runtime Runtime, name string, p *project.Project, c Command, report func(Record)) error {
 	if report == nil {
 		report = func(Record) {}
@@ -73,7 +74,8 @@ func Direct(ctx context.Context, runtime Runtime, name string, p *project.Projec
 	return join(append([]error{err}, d.hookErrs...)...)
 }
 
-// joining lists the running containers that share a namespace with one of those that do not run, and are not among them.
+// joining lists the running containers that share a namespace with one of those that do not run,
+// and are not among them.
 func joining(mine, all []Instance) []Instance {
 	var out []Instance
 	for _, in := range all {
@@ -110,8 +112,8 @@ func withDependents(p *project.Project, mine, all []Instance) []Instance {
 	return out
 }
 
-// withFollowers adds the running containers that restart with those that are restarted: the ones that share their namespaces, and
-// those whose service says depends_on.restart.
+// withFollowers adds the running containers that restart with those that are restarted: the ones
+// that share their namespaces, and those whose service says depends_on.restart.
 func withFollowers(p *project.Project, mine, all []Instance) []Instance {
 	out := slices.Clone(mine)
 	for i := 0; i < len(out); i++ {

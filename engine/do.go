@@ -52,8 +52,8 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 	}
 }
 
-// removeOrphans stops and removes containers whose service the file does not name, all at the same time, and warns of those that
-// stay.
+// removeOrphans stops and removes containers whose service the file does not name, all at the same
+// time, and warns of those that stay.
 func (e *Engine) removeOrphans(ctx context.Context, strays plan.Plan) {
 	var wg sync.WaitGroup
 	for _, st := range strays {
@@ -74,9 +74,10 @@ func (e *Engine) openLane(s *service) {
 	e.launch("lane of "+s.name, func(ctx context.Context) error { return s.lane.run(ctx) })
 }
 
-// Do carries out a command and returns when that is done: after restart or up of a service when it runs again (not when
-// it is ready; see WaitReady), or when it waits for a dependency that will not come by itself, which is an error. When ctx ends first, the
-// work goes on. Errors are one line with a remedy where there is one.
+// Do carries out a command and returns when that is done: after restart or up of a service when it
+// runs again (not when it is ready; see WaitReady), or when it waits for a dependency that will not
+// come by itself, which is an error. When ctx ends first, the work goes on. Errors are one line
+// with a remedy where there is one.
 func (e *Engine) Do(ctx context.Context, c Command) error {
 	select {
 	case <-e.running:
@@ -253,8 +254,8 @@ func (e *Engine) injectFault(ctx context.Context, s *service, c Command) error {
 	return nil
 }
 
-// noteFault notes what is about to be done to a service, and returns the containers that it is done to; fatal says that they end of
-// it and stay down.
+// noteFault notes what is about to be done to a service, and returns the containers that it is done
+// to; fatal says that they end of it and stay down.
 func (e *Engine) noteFault(s *service, c Command) (ids []string, fatal bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -309,7 +310,8 @@ func ends(signal string, s *service) bool {
 	return plain == "KILL" || plain == "9" || plain == stop || stop == "TERM" && plain == "15"
 }
 
-// awaitDeath waits a moment for the end that a signal leads to; a process that catches its stop signal may take its time.
+// awaitDeath waits a moment for the end that a signal leads to; a process that catches its stop
+// signal may take its time.
 func (e *Engine) awaitDeath(ctx context.Context, s *service, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -447,9 +449,9 @@ func (e *Engine) down(ctx context.Context, targets []*service, c Command) error 
 	return join(stopped, swept)
 }
 
-// WaitReady waits until the named services (none: all) are ready; it returns an error that names the service and the reason as soon as
-// one of them cannot become ready any more (exited with an error and no restart, broken, unhealthy), and one that says what is missing
-// when ctx ends first.
+// WaitReady waits until the named services (none: all) are ready; it returns an error that names
+// the service and the reason as soon as one of them cannot become ready any more (exited with an
+// error and no restart, broken, unhealthy), and one that says what is missing when ctx ends first.
 func (e *Engine) WaitReady(ctx context.Context, services ...string) error {
 	var waits []string
 	err := e.await(ctx, func() (bool, error) {

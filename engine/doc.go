@@ -1,6 +1,7 @@
-// Package engine runs one project: it compares what the project wants with what a runtime shows, has the difference planned, and
-// carries it out, one lane per service. It owns all state under one lock and hands out immutable snapshots; it knows no screen,
-// and decides and does nothing that a room of its own decides or does.
+// Package engine runs one project: it compares what the project wants with what a runtime shows,
+// has the difference planned, and carries it out, one lane per service. It owns all state under one
+// lock and hands out immutable snapshots; it knows no screen, and decides and does nothing that a
+// room of its own decides or does.
 //
 // Who sends what to whom:
 //

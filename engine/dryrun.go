@@ -44,8 +44,8 @@ func (e *Engine) DryRun(ctx context.Context) (plan.Plan, error) {
 	}), nil
 }
 
-// firstPlan is what up is going to do as far as is known. image adds what is known of a service's image, and may be nil. Callers
-// hold mu.
+// firstPlan is what up is going to do as far as is known. image adds what is known of a service's
+// image, and may be nil. Callers hold mu.
 func (e *Engine) firstPlan(instances []Instance, image func(*service, *plan.Want)) plan.Plan {
 	var p plan.Plan
 	fresh := map[string]bool{} // services whose first container is going to be another one

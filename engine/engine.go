@@ -43,7 +43,8 @@ type Engine struct {
 	steps    *step.Runner
 	prepares chan struct{} // slots for prepare commands
 	images   *images
-	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run before anything needs it.
+	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run
+	// before anything needs it.
 	launch  func(name string, f func(context.Context) error)
 	running chan struct{} // closed once lanes take work
 
@@ -112,9 +113,10 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Run brings the project up and keeps it: it watches files, follows events and logs, and carries out commands, until ctx
-// ends. It returns after its last goroutine ended and leaves the containers as they are: whoever wants them stopped
-// says so with Do (VerbStop or VerbDown) before ending ctx. The error wraps ErrNoEngine when nothing answered at the start.
+// Run brings the project up and keeps it: it watches files, follows events and logs, and carries
+// out commands, until ctx ends. It returns after its last goroutine ended and leaves the containers
+// as they are: whoever wants them stopped says so with Do (VerbStop or VerbDown) before ending ctx.
+// The error wraps ErrNoEngine when nothing answered at the start.
 func (e *Engine) Run(ctx context.Context) error {
 	info, err := e.rt.Info(ctx)
 	if err != nil {
@@ -196,8 +198,8 @@ func (e *Engine) bump() {
 	e.bell.ring()
 }
 
-// Subscribe returns a channel of capacity one that holds a token whenever something changed since it was last taken: state, records or
-// logs. Call stop when done with it.
+// Subscribe returns a channel of capacity one that holds a token whenever something changed since
+// it was last taken: state, records or logs. Call stop when done with it.
 func (e *Engine) Subscribe() (changed <-chan struct{}, stop func()) { return e.bell.subscribe() }
 
 // await blocks until done says so, looking again at every change of state. done is called with mu held.
@@ -257,7 +259,8 @@ func (e *Engine) Records(since uint64) (recs []Record, missed int) {
 // Logs is the project's log store.
 func (e *Engine) Logs() *logs.Store { return e.opts.Logs }
 
-// Attention is how closely somebody looks at the readings of CPU, memory and network. The zero value wants all of them often.
+// Attention is how closely somebody looks at the readings of CPU, memory and network. The zero
+// value wants all of them often.
 type Attention struct {
 	Away     bool     // the terminal has no focus
 	Services []string // those whose readings are seen; nil: all

@@ -30,7 +30,8 @@ func (e *Engine) watched(s *service) bool {
 	return s.mode == project.Auto
 }
 
-// need looks for a service's image and says why it must be built, "" when it need not. A nil image without a reason is to be pulled.
+// need looks for a service's image and says why it must be built, "" when it need not. A nil image
+// without a reason is to be pulled.
 func (m *images) need(ctx context.Context, s *service, t *task, why string, fresh bool) (*Image, string, error) {
 	conf := s.conf
 	img, err := m.lookUp(ctx, conf)
@@ -82,7 +83,8 @@ func (m *images) need(ctx context.Context, s *service, t *task, why string, fres
 	return have, "", nil
 }
 
-// lookUp looks for the image that a service runs. Services that run the same one and begin at the same time share the answer.
+// lookUp looks for the image that a service runs. Services that run the same one and begin at the
+// same time share the answer.
 func (m *images) lookUp(ctx context.Context, conf *project.Service) (Image, error) {
 	answer := m.lookUps.DoChan(conf.Image+" "+conf.Config.Platform, func() (img any, err error) {
 		// The one who asks first may be aborted, and the others not.
@@ -144,8 +146,8 @@ func needsPull(conf *project.Service, have *Image, first bool) (bool, error) {
 	return every > 0 && time.Since(have.LastTag) > every, nil
 }
 
-// provide finds, builds or pulls the image of a service. It is not removed until release is called, which is never nil. buildWhy
-// is why it was built, "" when it was not.
+// provide finds, builds or pulls the image of a service. It is not removed until release is called,
+// which is never nil. buildWhy is why it was built, "" when it was not.
 func (m *images) provide(ctx context.Context, s *service, t *task, w *plan.Work, k *change, why string, fresh bool) (img *Image, buildWhy string, release func(), err error) {
 	release = func() {}
 	if err := m.use.make(ctx); err != nil {
@@ -169,8 +171,8 @@ func (m *images) provide(ctx context.Context, s *service, t *task, w *plan.Work,
 	return img, buildWhy, release, err
 }
 
-// imaging marks that a lane makes or fetches an image, in a way that a newer change can end; times is how often that has happened. done
-// must be called.
+// imaging marks that a lane makes or fetches an image, in a way that a newer change can end; times
+// is how often that has happened. done must be called.
 func (e *Engine) imaging(ctx context.Context, s *service, text string, times int) (ictx context.Context, done func()) {
 	ictx, cancel := context.WithCancelCause(ctx)
 	e.mu.Lock()
@@ -189,8 +191,8 @@ func (e *Engine) imaging(ctx context.Context, s *service, text string, times int
 	}
 }
 
-// make builds a service's image, or pulls it when there is no reason to build. A build whose inputs changed while it ran is
-// begun again, so that of a burst of changes only the last state is built.
+// make builds a service's image, or pulls it when there is no reason to build. A build whose inputs
+// changed while it ran is begun again, so that of a burst of changes only the last state is built.
 func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, why, cause string) (*Image, error) {
 	before := s.lane.unit().Image.ID
 	for times := 0; ; times++ {
@@ -200,7 +202,8 @@ func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, 
 		if why == "" {
 			err = timed(k, "pull", func() error { return m.pull(ictx, s, cause) })
 		} else {
-			// What is read before the build can only be older than what is built: a change in between is built once more, and none is missed.
+			// What is read before the build can only be older than what is built: a change in
+			// between is built once more, and none is missed.
 			inputs = m.e.sync.BuildInputs(s.conf, before)
 			err = timed(k, "build", func() error { return m.build(ictx, s, why, cause) })
 		}
@@ -239,8 +242,8 @@ func (m *images) make(ctx context.Context, s *service, w *plan.Work, k *change, 
 	}
 }
 
-// clean removes the images that were built for the project and that neither a name nor a container holds any more: the ones that
-// swaps replaced, and those of builds that were overtaken.
+// clean removes the images that were built for the project and that neither a name nor a container
+// holds any more: the ones that swaps replaced, and those of builds that were overtaken.
 func (m *images) clean(ctx context.Context) {
 	for {
 		kept, ok := m.use.beginCleaning()
@@ -333,8 +336,9 @@ func (m *images) pull(ctx context.Context, s *service, cause string) error {
 	return nil
 }
 
-// buildOnly builds the image of a service that is not enabled, because the build of another one needs it; ok is false when it is
-// enabled, or not known. Those who need it at the same time share the build.
+// buildOnly builds the image of a service that is not enabled, because the build of another one
+// needs it; ok is false when it is enabled, or not known. Those who need it at the same time share
+// the build.
 func (m *images) buildOnly(ctx context.Context, of, cause string) (name string, ok bool, err error) {
 	all := m.e.project().BuildOnly
 	i := slices.IndexFunc(all, func(s *project.Service) bool { return s.Name == of })

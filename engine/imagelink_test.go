@@ -8,7 +8,8 @@ import (
 	"bulkhead/engine"
 )
 
-// An image whose target has links: one that stays inside, one that leads out, one to a file, one in a circle, one to nothing yet.
+// An image whose target has links: one that stays inside, one that leads out, one to a file, one in
+// a circle, one to nothing yet.
 const linkedImage = `
 services:
   a:
@@ -32,7 +33,8 @@ const linksStay = "in>real\nout>/var/out\nconf>conf.d/one\nloop>loop\nsoon>/t/la
 func TestImageLinksWithInitialSync(t *testing.T)    { imageLinks(t, "true") }
 func TestImageLinksWithoutInitialSync(t *testing.T) { imageLinks(t, "false") }
 
-// imageLinks: what is saved is written through a link that stays in the target, else refused; the link is never replaced.
+// imageLinks: what is saved is written through a link that stays in the target, else refused; the
+// link is never replaced.
 func imageLinks(t *testing.T, initial string) {
 	s := open(t, map[string]string{"compose.yaml": linked(initial), "data/in/f": "0", "data/out/f": "0", "data/conf": "0", "data/loop/f": "0",
 		"data/soon/f": "0", "data/etc/passwd": "0", "data/plain": "0"})

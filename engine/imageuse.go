@@ -6,9 +6,10 @@ import (
 	"sync"
 )
 
-// imageUse keeps cleaning up from removing an image that somebody is about to run. A build whose content was built before ends
-// with the id of that older image, which may be without a name, and so up for removal, until that very moment; so nothing is
-// removed while an image is being made, and afterwards not what a task has in its hands.
+// imageUse keeps cleaning up from removing an image that somebody is about to run. A build whose
+// content was built before ends with the id of that older image, which may be without a name, and
+// so up for removal, until that very moment; so nothing is removed while an image is being made,
+// and afterwards not what a task has in its hands.
 type imageUse struct {
 	mu      sync.Mutex
 	making  int           // look-ups, pulls and builds in progress
@@ -36,8 +37,8 @@ func (u *imageUse) make(ctx context.Context) error {
 	}
 }
 
-// made ends what make began. The image, if there is one, is kept until release is called with it. owed says that a cleaning which
-// had to wait can go on now.
+// made ends what make began. The image, if there is one, is kept until release is called with it.
+// owed says that a cleaning which had to wait can go on now.
 func (u *imageUse) made(image string) (owed bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -62,8 +63,9 @@ func (u *imageUse) release(image string) {
 	}
 }
 
-// beginCleaning returns the images that must stay, and keeps new ones from being made until endCleaning. ok is false when
-// something is being made or cleaned now: then a later made, or the end of that cleaning, reports it as owed.
+// beginCleaning returns the images that must stay, and keeps new ones from being made until
+// endCleaning. ok is false when something is being made or cleaned now: then a later made, or the
+// end of that cleaning, reports it as owed.
 func (u *imageUse) beginCleaning() (kept map[string]int, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

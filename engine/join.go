@@ -12,12 +12,13 @@ import (
 	"bulkhead/engine/step"
 )
 
-// A service may live in the network, ipc or pid namespace of another's first container, or use its volumes. Its container names
-// the other one by id, so a new container there means a new one here; and namespaces end with the process that they began with,
-// so a restart there means a restart here.
+// A service may live in the network, ipc or pid namespace of another's first container, or use its
+// volumes. Its container names the other one by id, so a new container there means a new one here;
+// and namespaces end with the process that they began with, so a restart there means a restart
+// here.
 
-// shared says what a service shares with the container of another: "network", "pid and ipc". It is empty where it shares
-// volumes at most.
+// shared says what a service shares with the container of another: "network", "pid and ipc". It is
+// empty where it shares volumes at most.
 func shared(conf *project.Service, parent string) string {
 	var out []string
 	c := conf.Config
@@ -48,8 +49,8 @@ func parentNames(conf *project.Service) []string {
 	return slices.Compact(out)
 }
 
-// parents waits until the services that a service joins have the containers that they are going to have, and returns the ids
-// of their first ones.
+// parents waits until the services that a service joins have the containers that they are going to
+// have, and returns the ids of their first ones.
 func (l *lane) parents(ctx context.Context, settled bool) (map[string]string, error) {
 	e, s := l.e, l.s
 	names := parentNames(s.conf)
@@ -85,7 +86,8 @@ func (l *lane) parents(ctx context.Context, settled bool) (map[string]string, er
 // busy says whether a service's lane has something to do. Callers hold Engine.mu.
 func (s *service) busy() bool { return s.lane.busy != nil || len(s.lane.queue) > 0 }
 
-// firstID is the id of a service's first container, the one that others join; "" when there is none. Callers hold Engine.mu.
+// firstID is the id of a service's first container, the one that others join; "" when there is
+// none. Callers hold Engine.mu.
 func (s *service) firstID() string {
 	if rs := s.sorted(); len(rs) > 0 {
 		return rs[0].inst.ID
@@ -120,8 +122,9 @@ func (e *Engine) joinedLocked(s *service) (since time.Time, why string) {
 	return since, why
 }
 
-// awaitNamespaces waits until the services whose namespaces a service joins run. When one of them does not, and nobody is about
-// to start it, that is an error, and the service follows as soon as it is up.
+// awaitNamespaces waits until the services whose namespaces a service joins run. When one of them
+// does not, and nobody is about to start it, that is an error, and the service follows as soon as
+// it is up.
 func (l *lane) awaitNamespaces(ctx context.Context) error {
 	e, s := l.e, l.s
 	err := e.await(ctx, func() (bool, error) {
@@ -145,8 +148,8 @@ func (l *lane) awaitNamespaces(ctx context.Context) error {
 	return err
 }
 
-// waitsForLocked lists the services whose namespaces a service shares and that are down: what it shares with them is gone.
-// Callers hold mu.
+// waitsForLocked lists the services whose namespaces a service shares and that are down: what it
+// shares with them is gone. Callers hold mu.
 func (e *Engine) waitsForLocked(s *service) []string {
 	if s.byHand || s.leaving || s.completed() || !s.settled || s.firstID() == "" {
 		return nil
@@ -171,12 +174,13 @@ func (e *Engine) joinersLocked(s *service) []*service {
 	return out
 }
 
-// endSlack is how much earlier than the end of a container the ends of those that shared its namespaces may be noted: the
-// processes of a pid namespace are ended before its first one.
+// endSlack is how much earlier than the end of a container the ends of those that shared its
+// namespaces may be noted: the processes of a pid namespace are ended before its first one.
 const endSlack = 2 * time.Second
 
-// rejoinLocked brings those that join a service's first container along, after a new life of it began: a new container, or with
-// same another start of the one that they know. ended is when the life before it did. Callers hold mu.
+// rejoinLocked brings those that join a service's first container along, after a new life of it
+// began: a new container, or with same another start of the one that they know. ended is when the
+// life before it did. Callers hold mu.
 func (e *Engine) rejoinLocked(s *service, same bool, ended time.Time) {
 	for _, o := range e.joinersLocked(s) {
 		what := shared(o.conf, s.name)

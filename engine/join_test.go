@@ -8,7 +8,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// joiners are services that live in the namespaces of parent, or use its volumes, and one that has nothing to do with it.
+// joiners are services that live in the namespaces of parent, or use its volumes, and one that has
+// nothing to do with it.
 func joiners(parent string) map[string]string {
 	return composed(`
   parent: {image: IMAGE, command: LOOP, stop_grace_period: 0s, ipc: shareable, volumes: [/shared], ` + parent + `}
@@ -19,8 +20,8 @@ func joiners(parent string) map[string]string {
 `)
 }
 
-// joined looks at what the engine itself says: everybody runs, and whoever joins parent joins the container that runs now, since
-// it runs.
+// joined looks at what the engine itself says: everybody runs, and whoever joins parent joins the
+// container that runs now, since it runs.
 func (s *stage) joined() map[string]engine.Instance {
 	s.t.Helper()
 	var all []engine.Instance

@@ -16,11 +16,13 @@ import (
 	"bulkhead/engine/step"
 )
 
-// errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun again with the newer paths.
+// errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun
+// again with the newer paths.
 var errSuperseded = errors.New("superseded by a newer change")
 
-// maxRebuildRestarts is how often a build or a prepare of one task is begun again because of newer changes; after that it is let through, so
-// that a file that never stops changing does not keep its service from ever coming up. What came meanwhile is done next.
+// maxRebuildRestarts is how often a build or a prepare of one task is begun again because of newer
+// changes; after that it is let through, so that a file that never stops changing does not keep its
+// service from ever coming up. What came meanwhile is done next.
 const maxRebuildRestarts = 3
 
 // errAborted ends a task because the user wants the service stopped.
@@ -50,7 +52,8 @@ type task struct {
 	cause string
 	work  *plan.Work // of verb "batch"
 	first bool       // the first up of this service
-	// follows says that the service is moved because one that it joins was: that is what its fault did, and no move on purpose.
+	// follows says that the service is moved because one that it joins was: that is what its fault
+	// did, and no move on purpose.
 	follows bool
 	asked   bool             // of verb "batch": a person had it carried out
 	after   <-chan struct{}  // closed when the task may begin; nil: at once
@@ -113,7 +116,8 @@ func (s *service) abort(why error) {
 	}
 }
 
-// offer merges the work of a batch into a lane. A prepare or a build in progress whose inputs changed is begun again. Callers hold mu.
+// offer merges the work of a batch into a lane. A prepare or a build in progress whose inputs
+// changed is begun again. Callers hold mu.
 func (s *service) offer(w *plan.Work) {
 	if s.lane.work == nil {
 		s.lane.work = w
@@ -198,7 +202,8 @@ func (l *lane) run(ctx context.Context) error {
 	}
 }
 
-// outcome is the result of a task that has ended with err: pre_stop hooks that failed in it are a part of it. Callers hold mu.
+// outcome is the result of a task that has ended with err: pre_stop hooks that failed in it are a
+// part of it. Callers hold mu.
 func (s *service) outcome(t *task, err error) error {
 	if len(s.hookErrs) > 0 {
 		err = join(append([]error{err}, s.hookErrs...)...)
@@ -370,7 +375,8 @@ func (k *change) close(err error) {
 	k.e.record(rec)
 }
 
-// endReady closes a change whose containers have started, once the service is ready, or once its new generation has come to nothing. It does not hold the lane.
+// endReady closes a change whose containers have started, once the service is ready, or once its
+// new generation has come to nothing. It does not hold the lane.
 func (k *change) endReady() {
 	started := time.Now()
 	k.e.launch("ready of "+k.s.name, func(ctx context.Context) error {
@@ -401,9 +407,9 @@ func (k *change) endReady() {
 	})
 }
 
-// crashLoop is how many restarts by policy without a healthy moment in between make a service one that will not come up by itself. With
-// Docker's pauses between them (100 ms, doubled each time) that is about three seconds, which a service that only has to wait for
-// another may well need.
+// crashLoop is how many restarts by policy without a healthy moment in between make a service one
+// that will not come up by itself. With Docker's pauses between them (100 ms, doubled each time)
+// that is about three seconds, which a service that only has to wait for another may well need.
 const crashLoop = 5
 
 // hopeless says why a service will not become ready by itself, "" while it may. Callers hold mu.
@@ -425,8 +431,9 @@ func (s *service) hopeless() string {
 	return ""
 }
 
-// ailment says what keeps a replica from becoming ready by itself, in words that follow the service's name; "" when nothing does, or
-// when it is down because somebody asked for it. Callers hold mu.
+// ailment says what keeps a replica from becoming ready by itself, in words that follow the
+// service's name; "" when nothing does, or when it is down because somebody asked for it. Callers
+// hold mu.
 func (s *service) ailment(r *replica) string {
 	in := r.inst
 	switch {

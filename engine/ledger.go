@@ -78,8 +78,8 @@ func (e *Engine) recordLedger(l *fault.Ledger) {
 	e.record(Record{Kind: "ledger", Service: l.Service, Replica: l.Replica, Action: l.Fault, Text: text, Ledger: &c})
 }
 
-// keepLedgers looks at the logs of bystanders while a fault lasts: more warnings and errors than before it are a sign. It also writes out
-// what outlives the process.
+// keepLedgers looks at the logs of bystanders while a fault lasts: more warnings and errors than
+// before it are a sign. It also writes out what outlives the process.
 func (e *Engine) keepLedgers(ctx context.Context) error {
 	tick := time.NewTicker(ledgerLook)
 	defer tick.Stop()
@@ -95,7 +95,8 @@ func (e *Engine) keepLedgers(ctx context.Context) error {
 	}
 }
 
-// lookAtBystanders looks at the logs of those who are untouched so far, and records the first verdict of a ledger in time.
+// lookAtBystanders looks at the logs of those who are untouched so far, and records the first
+// verdict of a ledger in time.
 func (e *Engine) lookAtBystanders(recorded map[*fault.Ledger]bool) {
 	e.mu.Lock()
 	l := e.ledgers.Current()
@@ -133,7 +134,8 @@ func (e *Engine) lookAtBystanders(recorded map[*fault.Ledger]bool) {
 	e.bump()
 }
 
-// trouble finds the first warning or error that a replica logged after a fault, when it logs more of them than in as long a time before.
+// trouble finds the first warning or error that a replica logged after a fault, when it logs more
+// of them than in as long a time before.
 func (e *Engine) trouble(service string, n int, at time.Time) (time.Time, string, bool) {
 	span := min(time.Since(at), baselineSpan)
 	v := e.opts.Logs.View(logs.Filter{Services: []string{service}, Replica: n, MinLevel: logs.Warn, Since: at.Add(-span)})
@@ -154,7 +156,8 @@ func (e *Engine) trouble(service string, n int, at time.Time) (time.Time, string
 // keptIncidents is how many events are kept to find likely causes in.
 const keptIncidents = 500
 
-// incident keeps what happened to a replica, and returns what that most likely comes from; nil when nothing is known. Callers hold mu.
+// incident keeps what happened to a replica, and returns what that most likely comes from; nil when
+// nothing is known. Callers hold mu.
 func (e *Engine) incident(now fault.Event) *fault.Likely {
 	l := fault.LikelyCause(now, e.incidents, func(name string) []string {
 		if s := e.svcs[name]; s != nil {

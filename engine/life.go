@@ -28,8 +28,9 @@ func (e *Engine) adoptAll(instances []Instance) {
 	}
 }
 
-// adopt makes in the container that a replica holds, or takes in what became of it. A new life (another container, or another start
-// of the same one) is a new generation: its log is followed and its early probe started. cause is why, "" when it is what we knew before.
+// adopt makes in the container that a replica holds, or takes in what became of it. A new life
+// (another container, or another start of the same one) is a new generation: its log is followed
+// and its early probe started. cause is why, "" when it is what we knew before.
 func (e *Engine) adopt(s *service, n int, in Instance, cause string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -172,7 +173,8 @@ func (e *Engine) forget(s *service, id, cause string) {
 		Cause: cause, What: "container removed", Text: fmt.Sprintf("%s: container removed (%s)", s.label(r), cause)})
 }
 
-// followEvents keeps the state true to the engine's events. When the connection breaks it tries again, and then looks at everything.
+// followEvents keeps the state true to the engine's events. When the connection breaks it tries
+// again, and then looks at everything.
 func (e *Engine) followEvents(ctx context.Context, since time.Time) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := e.rt.Events(ctx, e.name, since, func(ev Event) {
@@ -297,8 +299,9 @@ func (e *Engine) handle(ctx context.Context, ev Event) {
 	}
 }
 
-// handleUnheld takes in an event of a container that no replica holds: of one that was replaced, or that somebody else made for the
-// service (docker compose in another terminal), which is the one as soon as it runs.
+// handleUnheld takes in an event of a container that no replica holds: of one that was replaced, or
+// that somebody else made for the service (docker compose in another terminal), which is the one as
+// soon as it runs.
 func (e *Engine) handleUnheld(ctx context.Context, s *service, ev Event, busy bool) {
 	if ev.Kind == EventDied {
 		e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode})
@@ -312,8 +315,8 @@ func (e *Engine) handleUnheld(ctx context.Context, s *service, ev Event, busy bo
 	}
 }
 
-// handleEndLocked takes in that a container ended, and returns the cause, "" for one that is known. Callers hold mu, which it releases
-// for a moment.
+// handleEndLocked takes in that a container ended, and returns the cause, "" for one that is known.
+// Callers hold mu, which it releases for a moment.
 func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string) {
 	if !r.expectedExit && r.pendingCause == "" {
 		cause = EndedByItself
@@ -330,8 +333,9 @@ func (e *Engine) handleEndLocked(s *service, r *replica, ev Event) (cause string
 		return cause
 	}
 	e.tail.Ended(ev.ID, tail.End{At: ev.Time, ExitCode: ev.ExitCode, OOM: r.inst.OOM, Cause: why})
-	// While an engine clears a container away it answers nothing about it, for 100 ms or so. What the event says is shown at once,
-	// unless the policy may start it again, or the kernel killed it for want of memory, which only the answer says.
+	// While an engine clears a container away it answers nothing about it, for 100 ms or so. What
+	// the event says is shown at once, unless the policy may start it again, or the kernel killed
+	// it for want of memory, which only the answer says.
 	if r.live() && s.conf.StaysDown() && (ev.ExitCode != 128+9 || why != EndedByItself) {
 		in := r.inst
 		in.State, in.ExitCode, in.Finished = StateExited, ev.ExitCode, ev.Time

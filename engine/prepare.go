@@ -38,8 +38,9 @@ func (p *PrepareError) Reason() string {
 
 func (p *PrepareError) Unwrap() error { return p.Err }
 
-// prepare runs a service's host command. Without force it does so only when what the command watches has changed since it last
-// succeeded, or when something that the service's rules name is not there. When its inputs change while it runs, it is begun again.
+// prepare runs a service's host command. Without force it does so only when what the command
+// watches has changed since it last succeeded, or when something that the service's rules name is
+// not there. When its inputs change while it runs, it is begun again.
 func (l *lane) prepare(ctx context.Context, w *plan.Work, k *change, cause string, force bool) error {
 	e, s := l.e, l.s
 	p := s.conf.Extra.Prepare

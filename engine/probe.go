@@ -19,8 +19,9 @@ const (
 	probeLong  = 2 * time.Second // a single try, where the healthcheck sets no timeout of its own
 )
 
-// probeLife asks a fresh life early whether it is ready: with the test of its healthcheck until the engine's own first result, or
-// with x-bulkhead.probe where there is no healthcheck. Nothing is asked before the engine said that it started. Callers hold mu.
+// probeLife asks a fresh life early whether it is ready: with the test of its healthcheck until the
+// engine's own first result, or with x-bulkhead.probe where there is no healthcheck. Nothing is
+// asked before the engine said that it started. Callers hold mu.
 func (e *Engine) probeLife(s *service, r *replica) {
 	in := r.inst
 	var ask func(context.Context) bool

@@ -23,12 +23,13 @@ import (
 	"bulkhead/engine/project"
 )
 
-// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
-// thing took.
+// patience is how long a test waits for a thing before it fails: far longer than the slowest
+// machine needs. No test judges how long a thing took.
 const patience = 3 * time.Minute
 
-// baseImage holds busybox and nothing else; it is made once for all tests of this package, without a registry. Its name is this process's
-// own, so that two runs at the same time do not remove each other's.
+// baseImage holds busybox and nothing else; it is made once for all tests of this package, without
+// a registry. Its name is this process's own, so that two runs at the same time do not remove each
+// other's.
 var baseImage = fmt.Sprintf("bulkhead-engine-test-%d", os.Getpid())
 
 var (

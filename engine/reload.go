@@ -11,8 +11,9 @@ import (
 // errGone answers a task for a service that was taken out of the Compose file meanwhile.
 var errGone = errors.New("no longer in the Compose file")
 
-// applyReload takes over the project of a changed Compose file: services that are new, gone or changed get their task, others none.
-// Those that are gone go first, because they may have the names, ports and addresses that the others are to get.
+// applyReload takes over the project of a changed Compose file: services that are new, gone or
+// changed get their task, others none. Those that are gone go first, because they may have the
+// names, ports and addresses that the others are to get.
 func (e *Engine) applyReload(cause string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -63,8 +64,8 @@ func (e *Engine) applyReload(cause string) error {
 	return nil
 }
 
-// removeLeaving removes the services that the project does not name any more, and returns a channel that is closed when they are
-// gone; nil when there are none. Callers hold mu.
+// removeLeaving removes the services that the project does not name any more, and returns a channel
+// that is closed when they are gone; nil when there are none. Callers hold mu.
 func (e *Engine) removeLeaving() <-chan struct{} {
 	var tasks []*task
 	for name, s := range e.svcs {
@@ -89,8 +90,8 @@ func (e *Engine) removeLeaving() <-chan struct{} {
 	return gone
 }
 
-// dismiss ends the lane of a service that was removed: its row goes, and whoever still wants something of it is answered. It is false
-// for a service that stays.
+// dismiss ends the lane of a service that was removed: its row goes, and whoever still wants
+// something of it is answered. It is false for a service that stays.
 func (e *Engine) dismiss(s *service) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -16,8 +16,8 @@ type resource struct {
 	id   string        // of a network
 }
 
-// ensureResources makes the networks and volumes that a service uses, and returns the ids of its networks by name. With cached, what
-// was there once in this run is taken to be there still.
+// ensureResources makes the networks and volumes that a service uses, and returns the ids of its
+// networks by name. With cached, what was there once in this run is taken to be there still.
 func (l *lane) ensureResources(ctx context.Context, cached bool) (map[string]string, error) {
 	e, s := l.e, l.s
 	p := e.project()

@@ -8,8 +8,9 @@ import (
 	"bulkhead/engine/step"
 )
 
-// Snapshot is all that the engine knows at one moment. Nobody writes to it again; readers must not either. Its texts are as they
-// came from outside: readers clean them with logs.CleanAll, which goes by the tags "text".
+// Snapshot is all that the engine knows at one moment. Nobody writes to it again; readers must not
+// either. Its texts are as they came from outside: readers clean them with logs.CleanAll, which
+// goes by the tags "text".
 type Snapshot struct {
 	Seq      uint64 // grows with every change
 	Time     time.Time
@@ -145,7 +146,8 @@ const (
 	StopLate   = step.StopLate
 )
 
-// OnlyHooks says whether all that an error holds are pre_stop hooks that did not succeed: their stop was carried out all the same.
+// OnlyHooks says whether all that an error holds are pre_stop hooks that did not succeed: their
+// stop was carried out all the same.
 func OnlyHooks(err error) bool { return step.OnlyHooks(err) }
 
 // Stage is one timed part of a change: detect prepare build copy create stop start ready total.

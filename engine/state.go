@@ -18,8 +18,9 @@ type service struct {
 	reps map[int]*replica
 	lane lane
 	mode project.WatchMode
-	// extra are containers beside the ones that the replicas hold, for numbers that have one already: what a swap that was cut short
-	// left. The next up removes them, or takes one of them instead.
+	// extra are containers beside the ones that the replicas hold, for numbers that have one
+	// already: what a swap that was cut short left. The next up removes them, or takes one of them
+	// instead.
 	extra []Instance
 
 	image    *Image
@@ -141,7 +142,8 @@ func (r *replica) ready(conf *project.Service) bool {
 	return conf.Extra.Probe == "" || r.early
 }
 
-// healthy says whether the healthcheck has passed in this life: by the engine's result, or by our own early run of the same test.
+// healthy says whether the healthcheck has passed in this life: by the engine's result, or by our
+// own early run of the same test.
 func (r *replica) healthy() bool {
 	return r.live() && (r.inst.Health == Healthy || r.inst.Health == HealthStarting && r.early && len(r.inst.Check) > 0)
 }
@@ -219,8 +221,8 @@ func severity(st State) int {
 	return slices.Index([]State{StateRunning, StatePaused, StateExited, StateCreated, StateWaiting, StateStarting, StateBuilding, StateStopping, StateRestarting, StateBroken}, st)
 }
 
-// updateState computes the shown state of a service and of its replicas after something about them changed, and records what moved.
-// Callers hold mu.
+// updateState computes the shown state of a service and of its replicas after something about them
+// changed, and records what moved. Callers hold mu.
 func (e *Engine) updateState(s *service) {
 	now := time.Now()
 	state := StateUnknown

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Medians returns, of a service's history, what the stages of an action take as a rule, and of how many that went well this was taken. It
-// says nothing (nil) of fewer than three.
+// Medians returns, of a service's history, what the stages of an action take as a rule, and of how
+// many that went well this was taken. It says nothing (nil) of fewer than three.
 func Medians(history []Change, action string) (stages []Stage, of int) {
 	var all []*Change
 	for i := range history {
@@ -40,8 +40,8 @@ func medians(all []*Change, action string, but *Change) (stages []Stage, of int)
 	return stages, of
 }
 
-// slow names the stages of a change that took half as long again as their median over the earlier ones of its kind; at least three
-// of those are needed, and 20 ms are noise.
+// slow names the stages of a change that took half as long again as their median over the earlier
+// ones of its kind; at least three of those are needed, and 20 ms are noise.
 func slow(all []*Change, c *Change) []string {
 	usual, _ := medians(all, c.Action, c)
 	var out []string

@@ -68,7 +68,8 @@ func (s *stage) touchNew(service, old, path string) {
 	}
 }
 
-// The lane goes on while the container that was replaced is cleared away, and in the end the new one alone is there, by its own name.
+// The lane goes on while the container that was replaced is cleared away, and in the end the new
+// one alone is there, by its own name.
 func TestReplacedContainerIsClearedAway(t *testing.T) {
 	s := open(t, built())
 	s.up()

@@ -71,7 +71,8 @@ func TestWatchedLinkPointedElsewhereBringsItsFiles(t *testing.T) {
 	}
 }
 
-// A chmod alone arrives, of a file and of a folder, also where no executable bit changes; and in a container that does not run.
+// A chmod alone arrives, of a file and of a folder, also where no executable bit changes; and in a
+// container that does not run.
 func TestPermissionBitsArrive(t *testing.T) {
 	s := open(t, map[string]string{"compose.yaml": syncing(copyAll), "src/f": "x", "src/d/g": "x"})
 	s.must(os.Chmod(s.path("src/f"), 0o644))

@@ -146,8 +146,8 @@ func (l *lane) compare(parents map[string]string) (plan.Want, plan.Seen, error) 
 	return wanted, seen, nil
 }
 
-// walk is the steps of one service on their way. Containers are made before their dependencies are ready, so that only the start is
-// left to wait for.
+// walk is the steps of one service on their way. Containers are made before their dependencies are
+// ready, so that only the start is left to wait for.
 type walk struct {
 	l       *lane
 	t       *task
@@ -220,8 +220,8 @@ func (w *walk) begin(ctx context.Context, st plan.Step) error {
 	return nil
 }
 
-// finish waits for whom the service needs, and does what is left. Replicas are replaced one after the other, so that the others serve
-// meanwhile; all else starts at once.
+// finish waits for whom the service needs, and does what is left. Replicas are replaced one after
+// the other, so that the others serve meanwhile; all else starts at once.
 func (w *walk) finish(ctx context.Context) error {
 	if len(w.starts)+len(w.swaps) == 0 {
 		return nil
@@ -283,7 +283,8 @@ func timed(k *change, name string, f func() error) error {
 	return k.timed(name, f)
 }
 
-// fail keeps why a service could not be brought to where it should be; the change that failed has recorded it. What runs, runs on.
+// fail keeps why a service could not be brought to where it should be; the change that failed has
+// recorded it. What runs, runs on.
 func (l *lane) fail(err error) {
 	e, s := l.e, l.s
 	if errors.Is(err, errAborted) || errors.Is(err, errEnds) || errors.Is(err, context.Canceled) {
@@ -353,7 +354,8 @@ func (l *lane) restart(ctx context.Context, t *task) error {
 	return nil
 }
 
-// restartAll restarts replicas in place, all at the same time, and afterwards the services that asked for it with depends_on.restart.
+// restartAll restarts replicas in place, all at the same time, and afterwards the services that
+// asked for it with depends_on.restart.
 func (l *lane) restartAll(ctx context.Context, rs []replicaRef, m step.Mode, cause string, k *change) error {
 	e, s := l.e, l.s
 	hold, cancel := step.Uncancelled(ctx, s.conf, m, Instance{})

@@ -186,8 +186,8 @@ func (e *Engine) summary(works map[*service]*plan.Work, git watch.Operation) Rec
 	return Record{Kind: "plan", Text: plan.Summary(len(files), actions), Paths: slices.Sorted(maps.Keys(files)), Cause: git.String()}
 }
 
-// reloadFile loads the Compose files again after one of them was saved, and shows the difference. Nothing is applied before the
-// user says so, and a file that does not load changes nothing.
+// reloadFile loads the Compose files again after one of them was saved, and shows the difference.
+// Nothing is applied before the user says so, and a file that does not load changes nothing.
 func (e *Engine) reloadFile(ctx context.Context) {
 	p, err := e.opts.Load(ctx)
 	e.mu.Lock()

@@ -67,7 +67,8 @@ func (b *banners) rows() []string {
 	return out
 }
 
-// ledger says who suffered of the latest fault. Of a stop it says so when there is one: until then its own line says who still stops.
+// ledger says who suffered of the latest fault. Of a stop it says so when there is one: until then
+// its own line says who still stops.
 func (b *banners) ledger(up upPlan, add func(p paint, text, offer string)) {
 	l := b.e.snap.freshLedger(b.e.now)
 	if l == nil {

@@ -39,8 +39,9 @@ func (p *buildsPane) refresh() {
 	}
 }
 
-// chosen is the index of the chosen build in the snapshot, -1 when there is none. Without a choice it is the newest that
-// runs or did not succeed, since that is what somebody comes to see; else the newest.
+// chosen is the index of the chosen build in the snapshot, -1 when there is none. Without a choice
+// it is the newest that runs or did not succeed, since that is what somebody comes to see; else the
+// newest.
 func (p *buildsPane) chosen() int {
 	snap := p.e.snap
 	if p.chosenID != 0 {

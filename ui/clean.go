@@ -9,8 +9,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// cleanBackend is a Backend whose texts have no control sequences for the terminal. The screen has no other source of foreign text but the log
-// lines, which the log pane cleans as it draws them.
+// cleanBackend is a Backend whose texts have no control sequences for the terminal. The screen has
+// no other source of foreign text but the log lines, which the log pane cleans as it draws them.
 type cleanBackend struct {
 	Backend
 

@@ -55,9 +55,10 @@ func runCommand(ctx context.Context, environ []string, input, name string, args 
 // clipboard copies text to where the person can paste it.
 type clipboard struct{ e *env }
 
-// copy copies a text by every way there is, in the background, and says which it took; gather returns the text and what it is ("copied 3
-// lines"). The ways: OSC 52 through the terminal, which may be on another
-// machine; the command of this one's desktop; and for lines a file, since neither of the first two says whether it worked.
+// copy copies a text by every way there is, in the background, and says which it took; gather
+// returns the text and what it is ("copied 3 lines"). The ways: OSC 52 through the terminal, which
+// may be on another machine; the command of this one's desktop; and for lines a file, since neither
+// of the first two says whether it worked.
 func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd {
 	environ, run := c.e.opts.Environ, c.e.opts.run
 	return c.e.jobs.do("copy", func(ctx context.Context) tea.Msg {
@@ -121,7 +122,8 @@ func (msg *copiedMsg) throughTmux(ctx context.Context, environ []string, run run
 	msg.hint = fmt.Sprintf("tmux's set-clipboard is %s; it passes copies on with: tmux set -g set-clipboard on", setting)
 }
 
-// clipboardCommands are the commands that may reach the clipboard of the desktop that this terminal is on, the likeliest first.
+// clipboardCommands are the commands that may reach the clipboard of the desktop that this terminal
+// is on, the likeliest first.
 func clipboardCommands(env func(string) string) [][]string {
 	var out [][]string
 	if env("WAYLAND_DISPLAY") != "" {

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// compact shortens a structured line for reading: the time goes, since it stands in front of every line anyway; level and
-// message come first; the other fields follow as key=value, in their order. ok is false for a line that is neither a JSON
-// object nor logfmt that begins with a time or a level: it is shown as it is. Nothing but the time is left out.
+// compact shortens a structured line for reading: the time goes, since it stands in front of every
+// line anyway; level and message come first; the other fields follow as key=value, in their order.
+// ok is false for a line that is neither a JSON object nor logfmt that begins with a time or a
+// level: it is shown as it is. Nothing but the time is left out.
 func compact(raw []byte) (text string, ok bool) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) < 8 {

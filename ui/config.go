@@ -58,8 +58,8 @@ func (c *Config) settings() []setting {
 	}
 }
 
-// LoadConfig reads a config file in YAML. A file that does not exist, and "" mean the default. The error names the file, the
-// line where it is known, and what to write instead.
+// LoadConfig reads a config file in YAML. A file that does not exist, and "" mean the default. The
+// error names the file, the line where it is known, and what to write instead.
 func LoadConfig(path string) (Config, error) {
 	if path == "" {
 		return Config{}, nil
@@ -127,8 +127,9 @@ func (c Config) check() error {
 	return err
 }
 
-// KeysConfig prints all settings and the key map in the form of the config file: every action with its keys, those of c where it sets
-// them. It is YAML that LoadConfig reads. path is where the file belongs.
+// KeysConfig prints all settings and the key map in the form of the config file: every action with
+// its keys, those of c where it sets them. It is YAML that LoadConfig reads. path is where the file
+// belongs.
 func KeysConfig(c Config, path string) string {
 	km, err := newKeymap(c, defaultActions())
 	if err != nil {

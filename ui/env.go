@@ -10,8 +10,9 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// env is what the root shares with the parts of the screen: what there is to show and how, and what a part may ask for. Parts keep a
-// pointer to it. Only the root writes snap, now, st and the layout.
+// env is what the root shares with the parts of the screen: what there is to show and how, and what
+// a part may ask for. Parts keep a pointer to it. Only the root writes snap, now, st and the
+// layout.
 type env struct {
 	opts    Options
 	backend Backend
@@ -105,7 +106,8 @@ func (s *status) fail(text string) {
 	s.notes = s.notes[max(len(s.notes)-keptNotes, 0):]
 }
 
-// failCommand shows that a command for a service did not work, until the next key or until the service did it after all.
+// failCommand shows that a command for a service did not work, until the next key or until the
+// service did it after all.
 func (s *status) failCommand(service, text string) {
 	s.fail(text)
 	s.service, s.at = service, s.clock()

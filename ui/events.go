@@ -158,8 +158,9 @@ func recordText(r engine.Record) string {
 // shownCause is how long the line about a likely cause stays.
 const shownCause = 30 * time.Second
 
-// causeLine is about the latest failure that has a likely cause, while it is fresh and lasts: "gateway unhealthy 2.3 s after orders was
-// killed". Who needs whom is left out where it does not fit into w cells.
+// causeLine is about the latest failure that has a likely cause, while it is fresh and lasts:
+// "gateway unhealthy 2.3 s after orders was killed". Who needs whom is left out where it does not
+// fit into w cells.
 func causeLine(snap snapshot, now time.Time, w int) string {
 	for _, r := range slices.Backward(snap.Records) {
 		if now.Sub(r.Time) > shownCause {

@@ -18,8 +18,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
-// thing took.
+// patience is how long a test waits for a thing before it fails: far longer than the slowest
+// machine needs. No test judges how long a thing took.
 const patience = 3 * time.Minute
 
 // start is the moment at which the fake's clock stands.

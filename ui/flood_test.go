@@ -12,7 +12,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// flood writes 100,000 lines a second into the store of b, spread over its services, until ctx ends. It says how many it wrote.
+// flood writes 100,000 lines a second into the store of b, spread over its services, until ctx
+// ends. It says how many it wrote.
 func flood(ctx context.Context, b *fake) (wait func() int) {
 	const perSecond, every = 100_000, 5 * time.Millisecond
 	var wg sync.WaitGroup
@@ -41,7 +42,8 @@ func flood(ctx context.Context, b *fake) (wait func() int) {
 	return func() int { wg.Wait(); return n }
 }
 
-// Every key has its effect on the terminal while 100,000 lines a second arrive, and before they end. How soon: `make bench BENCH=flood`.
+// Every key has its effect on the terminal while 100,000 lines a second arrive, and before they
+// end. How soon: `make bench BENCH=flood`.
 func TestKeysAreAnsweredUnderFlood(t *testing.T) {
 	b := shop()
 	s := openScreen(t, b, 200, 50)
@@ -88,7 +90,8 @@ func BenchmarkFrameUnderFlood(b *testing.B) {
 	}
 }
 
-// BenchmarkFrame draws a frame at 200x50 with 30 services after one more line, with few and with very many in the store.
+// BenchmarkFrame draws a frame at 200x50 with 30 services after one more line, with few and with
+// very many in the store.
 func BenchmarkFrame(b *testing.B) {
 	for _, lines := range []int{100, 1_000_000} {
 		b.Run(fmt.Sprintf("services=30/200x50/lines=%d", lines), func(b *testing.B) {

@@ -37,7 +37,8 @@ func hostileShop() *fake {
 	return f
 }
 
-// Every action, in every pane, on terminals of three sizes: nothing foreign commands the terminal, and no row is broken by it.
+// Every action, in every pane, on terminals of three sizes: nothing foreign commands the terminal,
+// and no row is broken by it.
 func TestForeignTextCommandsNoTerminal(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
 		for _, p := range paneIDs() {

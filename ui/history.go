@@ -88,8 +88,8 @@ func (d *detail) sideHistory(s *engine.Service, section func(title, hint string)
 	}
 }
 
-// versus compares how long a change took with the median of its kind, in seconds: "+0.3", "" while that is not known. A change that has a slow stage
-// names it.
+// versus compares how long a change took with the median of its kind, in seconds: "+0.3", "" while
+// that is not known. A change that has a slow stage names it.
 func (d *detail) versus(s *engine.Service, c *engine.Change) string {
 	out := ""
 	usual, _ := engine.Medians(s.Changes, c.Action)
@@ -113,7 +113,8 @@ func (d *detail) versus(s *engine.Service, c *engine.Change) string {
 	return out
 }
 
-// ruleText names the rule that led from a change's files to its action: "sync ./api/src -> /app/src"; "" where none did.
+// ruleText names the rule that led from a change's files to its action: "sync ./api/src ->
+// /app/src"; "" where none did.
 func (d *detail) ruleText(s *engine.Service, c *engine.Change) string {
 	for _, p := range c.Paths {
 		for _, r := range s.Rules {

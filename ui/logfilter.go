@@ -79,8 +79,8 @@ func (f *logFilter) show(v *logs.View) {
 	f.adopt(v)
 }
 
-// scope says which services are to be seen, nil for all of them, and of one service which replica, 0 for all. Services that are
-// asked for by name are seen although they are muted.
+// scope says which services are to be seen, nil for all of them, and of one service which replica, 0
+// for all. Services that are asked for by name are seen although they are muted.
 func (f *logFilter) scope(services []string, replica int) {
 	var mute map[string]bool
 	if services == nil && f.mutes.any() {

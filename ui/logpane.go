@@ -12,8 +12,9 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// logPane shows lines of the store. It has a part for each of its questions: which lines (filter), which of them are seen (win), how
-// they look (format), what is searched for (search), and what came before them (older).
+// logPane shows lines of the store. It has a part for each of its questions: which lines (filter),
+// which of them are seen (win), how they look (format), what is searched for (search), and what
+// came before them (older).
 type logPane struct {
 	e   *env
 	sel *selection
@@ -200,8 +201,8 @@ func (p *logPane) title(w int) string {
 	return p.titleOf(2)
 }
 
-// titleOf is the title in one of three lengths, 0 the longest. What is narrowed stays longest: that all services are shown is
-// clear from no name being there.
+// titleOf is the title in one of three lengths, 0 the longest. What is narrowed stays longest: that
+// all services are shown is clear from no name being there.
 func (p *logPane) titleOf(brief int) string {
 	follow := "following"
 	if !p.win.follow {

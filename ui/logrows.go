@@ -100,8 +100,8 @@ func (f *lineFormat) rowsOf(l *logs.Line) []string {
 	return rows
 }
 
-// formatLine lays out the text of one line in rows of the format's width. An open line shows all that there is of it: below its
-// head what a structured one holds, of another one the rest.
+// formatLine lays out the text of one line in rows of the format's width. An open line shows all
+// that there is of it: below its head what a structured one holds, of another one the rest.
 func (f *lineFormat) formatLine(l *logs.Line, open bool) []string {
 	st, w := &f.e.st, max(f.format.w, 1)
 	raw := l.Text
@@ -150,7 +150,8 @@ func (f *lineFormat) formatLine(l *logs.Line, open bool) []string {
 	return append(carryStyles(rows), below...)
 }
 
-// laidOut is what is shown below the head of an open line, nil for a line that is not structured. Nothing is cut off to the right.
+// laidOut is what is shown below the head of an open line, nil for a line that is not structured.
+// Nothing is cut off to the right.
 func (f *lineFormat) laidOut(raw []byte, w int) []string {
 	rows, ok := logs.Pretty(raw)
 	if !ok {
@@ -181,8 +182,8 @@ func head(text string, n int) string {
 	return text
 }
 
-// short is a structured line in its short form, unless the user wants lines as they are, or looks for something that the short
-// form does not show.
+// short is a structured line in its short form, unless the user wants lines as they are, or looks
+// for something that the short form does not show.
 func (f *lineFormat) short(raw []byte) []byte {
 	if f.raw {
 		return raw

@@ -12,7 +12,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// logSearch is the search of the log pane: the box in which it is typed, how many lines match, and the way to the next one.
+// logSearch is the search of the log pane: the box in which it is typed, how many lines match, and
+// the way to the next one.
 type logSearch struct {
 	e      *env
 	store  *logs.Store
@@ -188,8 +189,8 @@ func (s *logSearch) found(msg foundMsg) {
 // countSlice is how long a count runs before what it has is shown.
 const countSlice = 60 * time.Millisecond
 
-// recount counts the matching lines: at once for another search, then again when there are new ones, at most once a second. What
-// takes long is shown as it grows.
+// recount counts the matching lines: at once for another search, then again when there are new
+// ones, at most once a second. What takes long is shown as it grows.
 func (s *logSearch) recount() tea.Cmd {
 	key := countKey{query: s.query, gen: s.filter.gen, changed: s.store.Changed()}
 	same := s.re != nil && s.countingFor.query == key.query && s.countingFor.gen == key.gen

@@ -20,7 +20,8 @@ type shownRow struct {
 	line logs.Line
 }
 
-// logWindow is which rows of a view are seen: where its top, its cursor and its selected range are, whatever comes and goes above them.
+// logWindow is which rows of a view are seen: where its top, its cursor and its selected range are,
+// whatever comes and goes above them.
 type logWindow struct {
 	e      *env
 	view   *logs.View
@@ -83,8 +84,8 @@ func (p *logWindow) refresh() {
 	}
 }
 
-// relocate finds the anchors again after ordinals may have moved. Lines that came late between the top and the cursor push up what is
-// above it: the cursor, where it is seen, stays in its row.
+// relocate finds the anchors again after ordinals may have moved. Lines that came late between the
+// top and the cursor push up what is above it: the cursor, where it is seen, stays in its row.
 func (p *logWindow) relocate() {
 	apart := p.cur.ord - p.top.ord
 	row := slices.IndexFunc(p.seen, func(r shownRow) bool { return r.line.Seq == p.cur.line.Seq })

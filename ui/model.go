@@ -68,7 +68,8 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 	return m, nil
 }
 
-// makeParts makes what the screen is of. A pane is one line here, its keys in the table of actions, and its name in paneID.
+// makeParts makes what the screen is of. A pane is one line here, its keys in the table of actions,
+// and its name in paneID.
 func (m *Model) makeParts(store *logs.Store) {
 	e := m.e
 	clip, muted := &clipboard{e: e}, map[string]bool{}
@@ -218,8 +219,9 @@ func (m *Model) typer() typer {
 	return nil
 }
 
-// View implements tea.Model. Bubble Tea asks for it once a message; it draws only when something changed, and nothing while a shell has
-// the terminal: a release of it that has to wait writes what is new.
+// View implements tea.Model. Bubble Tea asks for it once a message; it draws only when something
+// changed, and nothing while a shell has the terminal: a release of it that has to wait writes what
+// is new.
 func (m *Model) View() tea.View {
 	if m.dirty && !m.shell.lent {
 		m.content = logs.TerminalText(m.render())

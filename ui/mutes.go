@@ -9,7 +9,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// mutes are the services whose lines are left out where those of all are shown. The log pane owns them, the services pane marks them.
+// mutes are the services whose lines are left out where those of all are shown. The log pane owns
+// them, the services pane marks them.
 type mutes struct {
 	e       *env
 	names   map[string]bool // they need not exist yet

@@ -35,8 +35,8 @@ func alarming(r *engine.Record) bool {
 	return r.Err != "" || r.State == engine.StateBroken || r.HasExit && r.ExitCode != 0 && r.Cause == engine.EndedByItself
 }
 
-// notification is what is written to the terminal; how is a word of the config file. tmux hands on what it does not know only when
-// asked to.
+// notification is what is written to the terminal; how is a word of the config file. tmux hands on
+// what it does not know only when asked to.
 func notification(how, text string, tmux bool) string {
 	text = strings.ReplaceAll(commandText(text), ";", ",")
 	out := "\x07"
@@ -54,8 +54,9 @@ func notification(how, text string, tmux bool) string {
 	return out
 }
 
-// commandText makes text safe within an operating system command: without control characters, and without those whose UTF-8 holds the
-// byte 9c, at which terminals that look at single bytes end the command and print the rest. ✗ and ✓ are among them.
+// commandText makes text safe within an operating system command: without control characters, and
+// without those whose UTF-8 holds the byte 9c, at which terminals that look at single bytes end the
+// command and print the rest. ✗ and ✓ are among them.
 func commandText(text string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
@@ -128,7 +129,8 @@ func (n *notifier) progress() *tea.ProgressBar {
 	return nil
 }
 
-// showsProgress says whether the terminal shows progress. Some that do not know the sequence take it for a notification.
+// showsProgress says whether the terminal shows progress. Some that do not know the sequence take
+// it for a notification.
 func (n *notifier) showsProgress() bool {
 	switch n.e.opts.Config.Progress {
 	case "on":

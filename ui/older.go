@@ -28,7 +28,8 @@ type olderMsg struct {
 	err   error
 }
 
-// look asks for the lines from before the first one that is seen, in the background, once for each place that is scrolled to.
+// look asks for the lines from before the first one that is seen, in the background, once for each
+// place that is scrolled to.
 func (o *olderLines) look() tea.Cmd {
 	first, end := o.win.view.Bounds()
 	if o.win.follow || o.busy || end == first || o.win.top.line.Seq == 0 {

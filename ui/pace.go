@@ -8,13 +8,14 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// pacer says how often Bubble Tea looks whether there is something to write. Left to itself it does so at a fixed rate for as long as it
-// runs, and wakes threads each time. Its rate can be set only when it starts (tea.WithFPS), so this reaches for the ticker inside; a
-// version without that field goes on at the full rate, and a test fails.
+// pacer says how often Bubble Tea looks whether there is something to write. Left to itself it does
+// so at a fixed rate for as long as it runs, and wakes threads each time. Its rate can be set only
+// when it starts (tea.WithFPS), so this reaches for the ticker inside; a version without that field
+// goes on at the full rate, and a test fails.
 //
-// Measured on 2 cores at 80x24, a minute at rest with one service, the whole program: at 60 looks a second 440 ms of CPU and 20,700
-// context switches, at 30 280 ms and 12,100, with the pace below 70 ms and 2,200. WithFPS(10) would come near, but then a key is
-// answered 50 ms later on average.
+// Measured on 2 cores at 80x24, a minute at rest with one service, the whole program: at 60 looks a
+// second 440 ms of CPU and 20,700 context switches, at 30 280 ms and 12,100, with the pace below 70
+// ms and 2,200. WithFPS(10) would come near, but then a key is answered 50 ms later on average.
 type pacer struct {
 	program *tea.Program
 	now     time.Duration
@@ -36,8 +37,9 @@ func (p *pacer) set(d time.Duration) {
 	}
 }
 
-// forget has the pace set again. After a shell it is not known: Bubble Tea starts the ticker again, and the goroutine that used it before
-// may stop it only then, after which nothing would be drawn any more.
+// forget has the pace set again. After a shell it is not known: Bubble Tea starts the ticker again,
+// and the goroutine that used it before may stop it only then, after which nothing would be drawn
+// any more.
 func (p *pacer) forget() { p.now = 0 }
 
 // tickerOf is the ticker of a program's renderer, nil before it runs.

@@ -2,8 +2,9 @@ package ui
 
 import tea "charm.land/bubbletea/v2"
 
-// pane is one part of the screen that can have the focus. The root has a slice of them and knows no more of any than this; its keys are
-// the lines with its paneID in the table of actions. What only some panes can do is in the interfaces below.
+// pane is one part of the screen that can have the focus. The root has a slice of them and knows no
+// more of any than this; its keys are the lines with its paneID in the table of actions. What only
+// some panes can do is in the interfaces below.
 type pane interface {
 	id() paneID
 	// refresh takes in the snapshot that the env has now.

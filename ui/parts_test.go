@@ -136,7 +136,8 @@ func FuzzLayout(f *testing.F) {
 
 func abs(n int) int { return max(n, -n) }
 
-// FuzzScreen draws hostile text at any size and in every way: no row is wider than the screen, and nothing but colours comes through.
+// FuzzScreen draws hostile text at any size and in every way: no row is wider than the screen, and
+// nothing but colours comes through.
 func FuzzScreen(f *testing.F) {
 	f.Add(80, 24, "plain", uint8(0))
 	f.Add(1, 1, "\x1b]0;title\x07\x1b[2J\x9b31m\ttab\r", uint8(1))
@@ -192,7 +193,8 @@ func checkRows(t *testing.T, content string, w, h int) {
 
 var ansiSGR = regexp.MustCompile("^\x1b\\[[0-9;:]*m")
 
-// Each kind of hostile text, in each way of showing a line: it stays within its rows, and what can be read of it is there.
+// Each kind of hostile text, in each way of showing a line: it stays within its rows, and what can
+// be read of it is there.
 func TestHostileLinesStayWithinTheirRows(t *testing.T) {
 	for name, c := range map[string]struct{ raw, want string }{
 		"colour left open":     {"\x1b[1;31mred from here", "red from here"},

@@ -53,7 +53,8 @@ func publishedPorts(of ...*engine.Service) []publishedPort {
 // pickable is how many ports the digits reach.
 const pickable = 9
 
-// choices are the ports that o and its digits choose from: the selected service's, else everybody's. A wide screen lists everybody's.
+// choices are the ports that o and its digits choose from: the selected service's, else
+// everybody's. A wide screen lists everybody's.
 func (o *portOpener) choices() []publishedPort {
 	if !o.e.f.wide {
 		if s := o.sel.one(); s != nil {

@@ -48,7 +48,8 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 	return tea.Batch(cmd, m.settle())
 }
 
-// interrupt is ctrl+c, or an interrupt from outside: it ends what else is going on, unless the project is being stopped already.
+// interrupt is ctrl+c, or an interrupt from outside: it ends what else is going on, unless the
+// project is being stopped already.
 func (m *Model) interrupt(stop func() tea.Cmd) tea.Cmd {
 	if m.end.stopping {
 		return stop()
@@ -138,8 +139,8 @@ func (m *Model) release() {
 	}
 }
 
-// back undoes one thing: first in the focused pane, then marks, the single service and the zoom. What is muted stays so: it has
-// a key of its own.
+// back undoes one thing: first in the focused pane, then marks, the single service and the zoom.
+// What is muted stays so: it has a key of its own.
 func (m *Model) back() tea.Cmd {
 	switch {
 	case m.focused().back(), m.svc.back():

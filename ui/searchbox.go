@@ -36,8 +36,8 @@ func (s *searchBox) start(query string, re *regexp.Regexp) {
 	s.input.set("")
 }
 
-// compileSearch reads a query: a regular expression, ignoring case unless it has a capital letter. What is not one yet, while it
-// is typed, is looked for literally; fault then says why.
+// compileSearch reads a query: a regular expression, ignoring case unless it has a capital letter.
+// What is not one yet, while it is typed, is looked for literally; fault then says why.
 func compileSearch(q string) (re *regexp.Regexp, fault string) {
 	if q == "" {
 		return nil, ""

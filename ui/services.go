@@ -440,7 +440,8 @@ func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor
 		bytesText(r.Mem), ports(r.Ports, 6), last)
 }
 
-// onScreen names the services whose readings are seen; nil: all, because all rows are, or because their order depends on them.
+// onScreen names the services whose readings are seen; nil: all, because all rows are, or because
+// their order depends on them.
 func (p *servicesPane) onScreen() []string {
 	if p.order == byCPU || p.order == byMem || p.e.w == 0 {
 		return nil

@@ -98,7 +98,8 @@ func (o *shellOpener) whenBack(cmd tea.Cmd) tea.Cmd {
 	return nil
 }
 
-// open looks for a shell in the selected service in the background, under an overlay that keeps what is typed; handOver then goes into it.
+// open looks for a shell in the selected service in the background, under an overlay that keeps
+// what is typed; handOver then goes into it.
 func (o *shellOpener) open() tea.Cmd {
 	t, tried := o.sel.target, o.e.opts.Config.shells()
 	ctx, cancel := context.WithTimeout(o.e.jobs.ctx, 10*time.Second)
@@ -165,8 +166,9 @@ func (o *shellOpener) shellOf(ctx context.Context, msg shellMsg) *shell {
 	}
 }
 
-// lend runs a shell on the terminal. It must not run in the event loop, which goes on meanwhile: it takes the keys that were read before
-// the terminal was released. Those are the shell's, too, and it reads nothing before it has them.
+// lend runs a shell on the terminal. It must not run in the event loop, which goes on meanwhile: it
+// takes the keys that were read before the terminal was released. Those are the shell's, too, and
+// it reads nothing before it has them.
 func (o *shellOpener) lend(sh *shell, msg shellMsg) tea.Msg {
 	done := shellDoneMsg{target: msg.target}
 	done.err = o.release(sh.ctx)
@@ -191,11 +193,13 @@ func (o *shellOpener) lend(sh *shell, msg shellMsg) tea.Msg {
 	return done
 }
 
-// unread is below what a release takes that gave up waiting until the keys that were read are taken (it does after 500 ms).
+// unread is below what a release takes that gave up waiting until the keys that were read are taken
+// (it does after 500 ms).
 const unread = 250 * time.Millisecond
 
-// release takes the terminal from the screen once all keys that it read are on their way to Update, however long Update takes for them.
-// That a release gave up shows in its time only. The next one goes on waiting, and changes nothing more.
+// release takes the terminal from the screen once all keys that it read are on their way to Update,
+// however long Update takes for them. That a release gave up shows in its time only. The next one
+// goes on waiting, and changes nothing more.
 func (o *shellOpener) release(ctx context.Context) error {
 	for {
 		began := time.Now()
@@ -244,8 +248,8 @@ type shell struct {
 	out    io.Writer
 }
 
-// Run runs it once ready says yes, which is asked when the terminal passes on every key as it is. Whatever happens in between, the
-// terminal is as before in the end.
+// Run runs it once ready says yes, which is asked when the terminal passes on every key as it is.
+// Whatever happens in between, the terminal is as before in the end.
 func (s *shell) Run(ready func() bool) (err error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var wg sync.WaitGroup
@@ -320,8 +324,9 @@ func (s *shell) passSizes(ctx context.Context, signals <-chan os.Signal, resize 
 	}
 }
 
-// keyboard is what a shell reads from: keys that others took for it, then the terminal. Its end waits for the read that is under way: one
-// that outlived it would take the next keys that are typed, and nobody would get them.
+// keyboard is what a shell reads from: keys that others took for it, then the terminal. Its end
+// waits for the read that is under way: one that outlived it would take the next keys that are
+// typed, and nobody would get them.
 type keyboard struct {
 	mu     sync.Mutex // held while reading
 	reader cancelreader.CancelReader

@@ -7,8 +7,9 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// opening is what lies over the panes from the key that asks for a shell until the shell is over. Whatever is typed before the shell has
-// the terminal is meant for the shell: it is kept for it, and nothing on the screen acts on it.
+// opening is what lies over the panes from the key that asks for a shell until the shell is over.
+// Whatever is typed before the shell has the terminal is meant for the shell: it is kept for it,
+// and nothing on the screen acts on it.
 type opening struct {
 	noCursor
 	e      *env
@@ -30,8 +31,8 @@ func (o *opening) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	return nil, false
 }
 
-// interrupt implements interrupter. It ends the opening; closed is false where the terminal is on its way already, and has to come back
-// first.
+// interrupt implements interrupter. It ends the opening; closed is false where the terminal is on
+// its way already, and has to come back first.
 func (o *opening) interrupt() (closed bool) {
 	o.cancel()
 	o.canceled = true
@@ -90,8 +91,8 @@ var plainKeys = map[rune]string{
 	tea.KeyInsert: "\x1b[2~", tea.KeyPgUp: "\x1b[5~", tea.KeyPgDown: "\x1b[6~",
 }
 
-// lostShell lies over the panes when a shell ended that the user did not leave, as when its container was replaced: what is typed on was meant for
-// it, and acts on nothing until esc.
+// lostShell lies over the panes when a shell ended that the user did not leave, as when its
+// container was replaced: what is typed on was meant for it, and acts on nothing until esc.
 type lostShell struct {
 	noCursor
 	e      *env

@@ -87,7 +87,8 @@ func TestKeysTypedBeforeAShellIsOpenAreForTheShell(t *testing.T) {
 	s.quit()
 }
 
-// A person who types fast does so while the terminal changes hands, too: not one key is lost, out of order, or taken by the screen.
+// A person who types fast does so while the terminal changes hands, too: not one key is lost, out
+// of order, or taken by the screen.
 func TestNoKeyIsLostWhileTheTerminalChangesHands(t *testing.T) {
 	for round := range 20 {
 		held := make(chan struct{})

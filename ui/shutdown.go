@@ -16,12 +16,13 @@ import (
 const (
 	// secondQuit is within which a second ctrl+c stops.
 	secondQuit = 2 * time.Second
-	// shownFirst is how long the shutdown is shown before another ctrl+c counts: a terminal or a wrapper may send two where one was meant.
+	// shownFirst is how long the shutdown is shown before another ctrl+c counts: a terminal or a
+	// wrapper may send two where one was meant.
 	shownFirst = time.Second
 )
 
-// shutdown is the way out of the screen. It stays until the project that a person ends has stopped, and shows who still stops, for how
-// long, and what ctrl+c does.
+// shutdown is the way out of the screen. It stays until the project that a person ends has stopped,
+// and shows who still stops, for how long, and what ctrl+c does.
 type shutdown struct {
 	e     *env
 	v     *verbs
@@ -65,8 +66,8 @@ func (s *shutdown) receive(msg tea.Msg) (tea.Cmd, bool) {
 	return s.quit(), true
 }
 
-// leave ends the screen: at once where the containers go on running, else when all have stopped. What is to happen then to containers
-// and networks is the caller's.
+// leave ends the screen: at once where the containers go on running, else when all have stopped.
+// What is to happen then to containers and networks is the caller's.
 func (s *shutdown) leave(o Outcome) tea.Cmd {
 	s.outcome = o
 	if o == Leave {
@@ -90,8 +91,8 @@ func (s *shutdown) quit() tea.Cmd {
 	return s.shell.whenBack(tea.Quit)
 }
 
-// ctrlC is ctrl+c: the second within a while stops the project; while that stops, the first one kills what still runs, the next one
-// leaves although something does.
+// ctrlC is ctrl+c: the second within a while stops the project; while that stops, the first one
+// kills what still runs, the next one leaves although something does.
 func (s *shutdown) ctrlC() tea.Cmd {
 	now := s.e.opts.Now()
 	switch {

@@ -79,8 +79,8 @@ func (s snapshot) freshLedger(now time.Time) *engine.Ledger {
 	return nil
 }
 
-// stoppings says of each container that is being stopped, for at least some time, how long already and how long it may take:
-// "db 3s of 10s".
+// stoppings says of each container that is being stopped, for at least some time, how long already
+// and how long it may take: "db 3s of 10s".
 func (s snapshot) stoppings(now time.Time, least time.Duration) []string {
 	var out []string
 	for i := range s.Services {

@@ -75,8 +75,9 @@ func hexes(values ...string) []color.Color {
 	return out
 }
 
-// coloursOf returns a theme's colours for a dark or a light background. Those of dark and light have a contrast of at least 4.5 to 1 on
-// backgrounds up to #262626 and down to #f4f1e8, those of contrast of 7 to 1 on black and white.
+// coloursOf returns a theme's colours for a dark or a light background. Those of dark and light
+// have a contrast of at least 4.5 to 1 on backgrounds up to #262626 and down to #f4f1e8, those of
+// contrast of 7 to 1 on black and white.
 func coloursOf(theme string, dark bool) colours {
 	c := lipgloss.Color
 	switch {

@@ -11,7 +11,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// width is how many cells s takes. Nearly all that is shown is ASCII, colours, and signs of one cell each, which need no parser.
+// width is how many cells s takes. Nearly all that is shown is ASCII, colours, and signs of one
+// cell each, which need no parser.
 func width(s string) int {
 	n := 0
 	for i := 0; i < len(s); {

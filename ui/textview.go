@@ -7,8 +7,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// textView is a scrollable text over the panes: help, inspect, the dependency graph. Its lines are made again for every drawing, so
-// that what it shows stays true.
+// textView is a scrollable text over the panes: help, inspect, the dependency graph. Its lines are
+// made again for every drawing, so that what it shows stays true.
 type textView struct {
 	noCursor
 	e     *env

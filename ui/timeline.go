@@ -76,8 +76,8 @@ func (t *timeline) step(n int) func() tea.Cmd {
 
 func (t *timeline) restyle() { t.cache = timelineCache{} }
 
-// render draws one lane per service from the records of the last minutes. Where no record says anything, and the state of now was
-// entered later, the lane is blank: it shows what is known.
+// render draws one lane per service from the records of the last minutes. Where no record says
+// anything, and the state of now was entered later, the lane is blank: it shows what is known.
 func (t *timeline) render(r rect) []string {
 	if r.empty() {
 		return nil

@@ -10,7 +10,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// timeRangePrompt asks for the time that lines are to be of: two moments, typed or picked from the marks and the events.
+// timeRangePrompt asks for the time that lines are to be of: two moments, typed or picked from the
+// marks and the events.
 type timeRangePrompt struct {
 	e       *env
 	log     *logPane

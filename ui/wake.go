@@ -58,7 +58,8 @@ func (r *rest) note(msg tea.Msg) {
 	}
 }
 
-// resting says whether nothing happens. Then the clock shows no seconds, so that most frames are like the one before and cost nothing.
+// resting says whether nothing happens. Then the clock shows no seconds, so that most frames are
+// like the one before and cost nothing.
 func (r *rest) resting() bool { return r.e.now.Sub(r.moved) > restAfter }
 
 // clockText is the time of day in the header.
@@ -69,7 +70,8 @@ func (r *rest) clockText() string {
 	return r.e.now.Local().Format("15:04:05")
 }
 
-// tick brings the clock, the uptimes and the readings on: once a second, less often at rest, and least while the terminal has no focus.
+// tick brings the clock, the uptimes and the readings on: once a second, less often at rest, and
+// least while the terminal has no focus.
 func (r *rest) tick() tea.Cmd {
 	wait := time.Second - time.Duration(r.e.opts.Now().Nanosecond())
 	switch {

@@ -5,7 +5,8 @@ import "io/fs"
 // permBits are the bits of a mode that chmod sets.
 const permBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 
-// modes are the permission bits of the files in one folder. Most files of a folder have the same, so that only the others take room.
+// modes are the permission bits of the files in one folder. Most files of a folder have the same,
+// so that only the others take room.
 type modes struct {
 	known bool                   // the folder was listed
 	some  bool                   // usual is known: there was a file

@@ -23,8 +23,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// patience is how long a test waits for a thing before it fails: far longer than the slowest machine needs. No test judges how long a
-// thing took.
+// patience is how long a test waits for a thing before it fails: far longer than the slowest
+// machine needs. No test judges how long a thing took.
 const patience = 3 * time.Minute
 
 // Tests build on the real engine of this machine. Everything they make is named bhbuild-<pid>-… and

@@ -9,8 +9,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// Complete is a runtime with all optional interfaces. Those that it lacks answer with an error wrapping ErrUnsupported, or, where
-// there is a harmless answer, with that.
+// Complete is a runtime with all optional interfaces. Those that it lacks answer with an error
+// wrapping ErrUnsupported, or, where there is a harmless answer, with that.
 type Complete struct {
 	Runtime
 	Pauser

@@ -9,8 +9,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// Runtime is what every runtime does. All methods may be called from any goroutine; all block until done or until ctx ends;
-// errors name the object they were about.
+// Runtime is what every runtime does. All methods may be called from any goroutine; all block until
+// done or until ctx ends; errors name the object they were about.
 type Runtime interface {
 	// Info asks the runtime who it is; the first answer is kept. ErrNoEngine when nothing answers.
 	Info(ctx context.Context) (Info, error)
@@ -21,8 +21,8 @@ type Runtime interface {
 	Inspect(ctx context.Context, id string) (Instance, error)
 	// Create makes a container and joins its networks, without starting it, and returns its id.
 	Create(ctx context.Context, s CreateSpec) (string, error)
-	// Start starts a created or stopped container; what a service gets by content (secrets, configs) is put in first. Without an App
-	// and a Service it is started as it is.
+	// Start starts a created or stopped container; what a service gets by content (secrets,
+	// configs) is put in first. Without an App and a Service it is started as it is.
 	Start(ctx context.Context, s CreateSpec, id string) error
 	// Stop asks with the stop signal and kills after grace (rounded up to whole seconds; negative: the runtime's own
 	// setting for this container).
@@ -33,14 +33,16 @@ type Runtime interface {
 	// Not an error when it is gone already.
 	Remove(ctx context.Context, id string, force, volumes bool) error
 
-	// Events streams the project's events, beginning at since, until ctx ends or the connection breaks. It calls emit in order
-	// and returns why it ended. Events that came twice are harmless.
+	// Events streams the project's events, beginning at since, until ctx ends or the connection
+	// breaks. It calls emit in order and returns why it ended. Events that came twice are harmless.
 	Events(ctx context.Context, project string, since time.Time, emit func(Event)) error
-	// Logs reads an instance's lines: from since on (zero: all), at most tail lines of the past (negative: all), and goes on until the
-	// instance ends when follow is set. emit gets a line's Stream, Time, Text and Cut, and must not keep Text. ErrUnsupported when the
-	// logging driver cannot be read.
+	// Logs reads an instance's lines: from since on (zero: all), at most tail lines of the past
+	// (negative: all), and goes on until the instance ends when follow is set. emit gets a line's
+	// Stream, Time, Text and Cut, and must not keep Text. ErrUnsupported when the logging driver
+	// cannot be read.
 	Logs(ctx context.Context, id string, o LogOptions, emit func(logs.Line)) error
-	// Exec runs a command in a running instance and returns its exit code. With o.TTY, o.Resize brings the terminal's sizes.
+	// Exec runs a command in a running instance and returns its exit code. With o.TTY, o.Resize
+	// brings the terminal's sizes.
 	Exec(ctx context.Context, id string, o ExecOptions) (int, error)
 	Close() error
 }
@@ -74,9 +76,9 @@ type ImageStore interface {
 	Image(ctx context.Context, ref, platform string) (Image, error)
 	// Pull fetches an image, with the user's stored credentials. progress may be nil.
 	Pull(ctx context.Context, ref, platform string, progress func(PullProgress)) error
-	// RemoveImage removes an image by id when no container uses it and nothing names it; with named, the names that builds for its
-	// project gave it do not keep it. It is not an error when it stays for one of these reasons, or is gone already: removed says
-	// whether it went.
+	// RemoveImage removes an image by id when no container uses it and nothing names it; with
+	// named, the names that builds for its project gave it do not keep it. It is not an error when
+	// it stays for one of these reasons, or is gone already: removed says whether it went.
 	RemoveImage(ctx context.Context, id string, named bool) (removed bool, err error)
 	// ProjectImages lists the ids of images that were built for a project and that no tag names any more
 	// (dangling), or with tagged all that were built for it.
@@ -85,8 +87,9 @@ type ImageStore interface {
 
 // Attacher streams output of containers whose logging driver cannot be read.
 type Attacher interface {
-	// Attach streams the output of a container from now on until it ends. attached is closed once nothing can be missed: a container
-	// that starts after that is read from its first line. It may be nil. Times are those of arrival.
+	// Attach streams the output of a container from now on until it ends. attached is closed once
+	// nothing can be missed: a container that starts after that is read from its first line. It may
+	// be nil. Times are those of arrival.
 	Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error
 }
 
@@ -97,38 +100,43 @@ type Meter interface {
 
 // FileWriter changes files in containers, running or not.
 type FileWriter interface {
-	// CopyTo unpacks a tar stream at / of the container. With replace, a file of it may take the place of a folder and all that is
-	// in it, and a folder that of a file or a link; without, these are errors.
+	// CopyTo unpacks a tar stream at / of the container. With replace, a file of it may take the
+	// place of a folder and all that is in it, and a folder that of a file or a link; without,
+	// these are errors.
 	CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error
-	// Delete removes absolute paths below a folder of the container, and what is below them; it works without any program in the image,
-	// and while the container is stopped where the runtime can (ErrUnsupported where it cannot). Links are followed on the way to the
-	// folder, but it is none itself, and below it none is followed: what only a link leads to stays.
+	// Delete removes absolute paths below a folder of the container, and what is below them; it
+	// works without any program in the image, and while the container is stopped where the runtime
+	// can (ErrUnsupported where it cannot). Links are followed on the way to the folder, but it is
+	// none itself, and below it none is followed: what only a link leads to stays.
 	Delete(ctx context.Context, id, below string, paths []string) error
 }
 
 // FileReader looks at files in containers, running or not.
 type FileReader interface {
-	// Stat returns what stands at absolute paths in a container, by path; what is not there is left out. Links are followed
-	// on the way to a path, and not at its end. Order does not matter.
+	// Stat returns what stands at absolute paths in a container, by path; what is not there is left
+	// out. Links are followed on the way to a path, and not at its end. Order does not matter.
 	Stat(ctx context.Context, id string, paths []string) (map[string]Entry, error)
-	// List walks what is at and below an absolute path in a container: visit gets each path with its content (empty for what
-	// is no file), and ends the listing with its error. ErrNotFound when there is nothing.
+	// List walks what is at and below an absolute path in a container: visit gets each path with
+	// its content (empty for what is no file), and ends the listing with its error. ErrNotFound
+	// when there is nothing.
 	List(ctx context.Context, id, path string, visit func(path string, e Entry, content io.Reader) error) error
 	// User returns the numeric user and group that the container's first process is started as.
 	User(ctx context.Context, id string) (uid, gid int, err error)
-	// Owner returns the numeric user and group that a path in the container belongs to (its nearest existing parent's when it does
-	// not exist).
+	// Owner returns the numeric user and group that a path in the container belongs to (its nearest
+	// existing parent's when it does not exist).
 	Owner(ctx context.Context, id, path string) (uid, gid int, err error)
 }
 
 // SignalReader looks at how a container's processes react to signals.
 type SignalReader interface {
-	// HandlesStop says whether the process that must react to the stop signal can: known is false when that cannot be found out.
+	// HandlesStop says whether the process that must react to the stop signal can: known is false
+	// when that cannot be found out.
 	HandlesStop(ctx context.Context, id string) (handles, known bool)
 }
 
 // Dialer opens connections inside of the network of a container.
 type Dialer interface {
-	// DialInstance opens a TCP connection to a port inside of the instance's own network. ErrUnsupported where the host cannot reach it.
+	// DialInstance opens a TCP connection to a port inside of the instance's own network.
+	// ErrUnsupported where the host cannot reach it.
 	DialInstance(ctx context.Context, id string, port int) (net.Conn, error)
 }

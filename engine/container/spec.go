@@ -37,7 +37,8 @@ type CreateSpec struct {
 	Inherit string // id of the container whose anonymous volumes are taken over, or ""
 	// Hash is the hash of the service's configuration, with the ids of Parents in the place of their names.
 	Hash string
-	// Content is a hash of what the container gets by content (secrets, configs); it is kept with the container as a label.
+	// Content is a hash of what the container gets by content (secrets, configs); it is kept with
+	// the container as a label.
 	Content string
 	// Parents are the container ids of the services that network_mode, ipc, pid and volumes_from name.
 	Parents map[string]string

@@ -1,7 +1,7 @@
 package container
 
-// State is where a service or a replica is in its life. A replica moves
-// Waiting -> (Building) -> Created -> Starting -> Running -> Stopping -> Exited, and from any state to Broken; a service
+// State is where a service or a replica is in its life. A replica moves Waiting -> (Building) ->
+// Created -> Starting -> Running -> Stopping -> Exited, and from any state to Broken; a service
 // shows the least healthy state of its replicas.
 type State uint8
 

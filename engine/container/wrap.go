@@ -103,8 +103,8 @@ func suggestion(err error) string {
 	return ""
 }
 
-// Reasoner is an error of a runtime that can leave out what was being done, and its remedy: callers name the former in the words of the
-// project.
+// Reasoner is an error of a runtime that can leave out what was being done, and its remedy: callers
+// name the former in the words of the project.
 type Reasoner interface{ Reason() string }
 
 // WrapErr names what was being done to which service, in place of the runtime's

@@ -12,7 +12,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// recordedFlood is a log as an engine sends one that is flooded: a frame for each line of some 60 bytes, with its stamp.
+// recordedFlood is a log as an engine sends one that is flooded: a frame for each line of some 60
+// bytes, with its stamp.
 func recordedFlood(lines int) string {
 	var b strings.Builder
 	for i := range lines {

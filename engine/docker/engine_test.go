@@ -134,8 +134,8 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 		container.EventKilled, container.EventKilled, container.EventDied, container.EventStopped, container.EventRenamed, container.EventRemoved,
 	}
 	var all []container.Event
-	// An engine may replay and stream what falls on the border. And it tells of a pause and its end once more, when containerd's word of
-	// them comes after the end.
+	// An engine may replay and stream what falls on the border. And it tells of a pause and its end
+	// once more, when containerd's word of them comes after the end.
 	doubled := func(e container.Event) bool {
 		return slices.ContainsFunc(all, func(a container.Event) bool {
 			return a == e || a.Kind == e.Kind && (e.Kind == container.EventPaused || e.Kind == container.EventUnpaused)

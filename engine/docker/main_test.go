@@ -23,7 +23,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// patience is how long a test may take before it fails: far longer than the slowest machine needs. No test judges how long a thing took.
+// patience is how long a test may take before it fails: far longer than the slowest machine needs.
+// No test judges how long a thing took.
 const patience = 10 * time.Minute
 
 // Tests that need an engine use the one of this machine. All they make is named bhdock-<pid>-… and removed at the end.

@@ -66,7 +66,8 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 // ociExec is what runc and its like say when the first process cannot be started.
 var ociExec = regexp.MustCompile(`exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found in \$PATH|no such file or directory|permission denied|is a directory)`)
 
-// noProgram says in a person's words that a container's first process cannot be started, "" when that is not the reason.
+// noProgram says in a person's words that a container's first process cannot be started, "" when
+// that is not the reason.
 func noProgram(text string) (why, remedy string) {
 	m := ociExec.FindStringSubmatch(text)
 	if m == nil {

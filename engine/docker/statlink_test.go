@@ -12,7 +12,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// What a container's links are is told alike by what reads them from here and by the engine, also of links that lead nowhere and in circles.
+// What a container's links are is told alike by what reads them from here and by the engine, also
+// of links that lead nowhere and in circles.
 func TestLinksAreToldAlikeWhoeverIsAsked(t *testing.T) {
 	b := open(t, "services:\n  web: {image: IMAGE, command: [sleep, '600']}\n")
 	id := b.start("web")

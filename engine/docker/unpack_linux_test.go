@@ -14,7 +14,8 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Whoever writes, bulkhead or the engine, a container holds the same afterwards; and no link leads either of them out of it.
+// Whoever writes, bulkhead or the engine, a container holds the same afterwards; and no link leads
+// either of them out of it.
 func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 	needLocal(t)
 	if os.Geteuid() != 0 {

@@ -1,6 +1,7 @@
-// Package fault owns what is done to services on purpose and the proof of what that did to the others: the ledger, which compares
-// every other replica before and after, and the likely cause of trouble that comes later. It looks at nothing by itself: the
-// engine tells it how everybody stands, and it keeps no lock, because the engine calls it with its own state locked.
+// Package fault owns what is done to services on purpose and the proof of what that did to the
+// others: the ledger, which compares every other replica before and after, and the likely cause of
+// trouble that comes later. It looks at nothing by itself: the engine tells it how everybody
+// stands, and it keeps no lock, because the engine calls it with its own state locked.
 package fault
 
 import (
@@ -112,8 +113,8 @@ func (b *Ledgers) Current() *Ledger {
 	return nil
 }
 
-// Compare compares the open ledger with how everybody stands now. An outcome only gets worse. It returns the ledger when it is
-// closed by that, because the service is back.
+// Compare compares the open ledger with how everybody stands now. An outcome only gets worse. It
+// returns the ledger when it is closed by that, because the service is back.
 func (b *Ledgers) Compare(now time.Time, stand func(service string, replica int) Stand, hit Hit) *Ledger {
 	l := b.Current()
 	if l == nil {

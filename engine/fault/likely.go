@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// LikelySpan is how long after one service's fault the trouble of another is put down to it: health checks need some rounds to notice.
+// LikelySpan is how long after one service's fault the trouble of another is put down to it: health
+// checks need some rounds to notice.
 const LikelySpan = 30 * time.Second
 
 // Kind is what happened to a replica, as those who need its service may notice it.
@@ -49,9 +50,10 @@ func (l *Likely) String() string {
 	return fmt.Sprintf("%s %s, %.1f s earlier (%s)", l.Service, l.What, l.Before.Seconds(), strings.Join(l.Path, " needs "))
 }
 
-// LikelyCause returns what a service's trouble, or its recovery, most likely comes from: the latest thing that happened to one of
-// the services that it needs, directly or through others, shortly before. nil when nothing of the kind is known: two things that
-// happen one after the other without one needing the other have nothing to do with each other as far as anybody can tell. past is
+// LikelyCause returns what a service's trouble, or its recovery, most likely comes from: the latest
+// thing that happened to one of the services that it needs, directly or through others, shortly
+// before. nil when nothing of the kind is known: two things that happen one after the other without
+// one needing the other have nothing to do with each other as far as anybody can tell. past is
 // sorted by time; needs returns the services that one depends on.
 func LikelyCause(now Event, past []Event, needs func(string) []string) *Likely {
 	if now.Kind != Sick && now.Kind != Crashed && now.Kind != Recovered {

@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// Counter counts the lines of a store that match, and goes on counting as lines come and go: what was searched once is not
-// searched again. It keeps no line and no order, so that it costs the search alone. It is not safe for concurrent use.
+// Counter counts the lines of a store that match, and goes on counting as lines come and go: what
+// was searched once is not searched again. It keeps no line and no order, so that it costs the
+// search alone. It is not safe for concurrent use.
 type Counter struct {
 	source
 	re      *matcher
@@ -24,8 +25,9 @@ func (s *Store) Counter(f Filter, re *regexp.Regexp) *Counter {
 	return c
 }
 
-// Count takes in what came and lets go what left since the last time, on all processors, and returns how many lines match, of how
-// many that pass the filter. When ctx ends first, it returns ctx's error and the counts so far; the next call goes on from there.
+// Count takes in what came and lets go what left since the last time, on all processors, and
+// returns how many lines match, of how many that pass the filter. When ctx ends first, it returns
+// ctx's error and the counts so far; the next call goes on from there.
 func (c *Counter) Count(ctx context.Context) (matches, lines int64, err error) {
 	c.sync()
 	c.drop()

@@ -56,7 +56,8 @@ func TestInterruptedCounterKeepsWhatItHas(t *testing.T) {
 		t.Errorf("%d of %d, %v", matches, n, err)
 	}
 	s.Append("service-00", 1, 1, Stdout, at(0), []byte("one more order"))
-	// Old lines are not looked at again, so that the little there is to do is done although the context has ended for the rest.
+	// Old lines are not looked at again, so that the little there is to do is done although the
+	// context has ended for the rest.
 	for _, h := range c.rings {
 		for i := range h.chunks {
 			if held := &h.chunks[i]; held.chunk.n.Load()-held.taken > 1 {

@@ -7,12 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Whatever a container, an image, a file name, a branch or the engine's own error says is foreign: shown as it came it could command
-// the terminal. CleanAll cleans every text of a value where it enters the screen or a printer; Terminal is the net below, at the one
-// place where bytes leave for a terminal.
+// Whatever a container, an image, a file name, a branch or the engine's own error says is foreign:
+// shown as it came it could command the terminal. CleanAll cleans every text of a value where it
+// enters the screen or a printer; Terminal is the net below, at the one place where bytes leave for
+// a terminal.
 
-// CleanLine makes one line of a text without any escape sequence, control character or change of the direction of writing. A line
-// break and the blanks around it become one space, a tab becomes a space, a run of invalid UTF-8 one U+FFFD.
+// CleanLine makes one line of a text without any escape sequence, control character or change of
+// the direction of writing. A line break and the blanks around it become one space, a tab becomes a
+// space, a run of invalid UTF-8 one U+FFFD.
 func CleanLine(s string) string {
 	if f := formOf([]byte(s)); f == ascii || f == valid {
 		return s
@@ -34,7 +36,8 @@ func CleanLine(s string) string {
 	return string(out)
 }
 
-// single appends a line without escapes. Unlike Plain it carries nothing out: a name that holds backspaces hides nothing by them.
+// single appends a line without escapes. Unlike Plain it carries nothing out: a name that holds
+// backspaces hides nothing by them.
 func single(dst []byte, line string) []byte {
 	raw := []byte(line)
 	for i := 0; i < len(raw); {
@@ -96,10 +99,11 @@ type cleanError struct {
 func (e *cleanError) Error() string { return e.text }
 func (e *cleanError) Unwrap() error { return e.err }
 
-// CleanAll returns v with every text in it clean: in the fields of structs, in slices, maps, pointers and interfaces. A text is made
-// one line by CleanLine, unless the tag of a field that it is in says otherwise: `text:"lines"` keeps line breaks and tabs, `text:"log"`
-// treats it as a log line, whose colours stay. What needs no cleaning is returned as it is, not copied; v itself is never written to.
-// Fields that are not exported are left alone.
+// CleanAll returns v with every text in it clean: in the fields of structs, in slices, maps,
+// pointers and interfaces. A text is made one line by CleanLine, unless the tag of a field that it
+// is in says otherwise: `text:"lines"` keeps line breaks and tabs, `text:"log"` treats it as a log
+// line, whose colours stay. What needs no cleaning is returned as it is, not copied; v itself is
+// never written to. Fields that are not exported are left alone.
 func CleanAll[T any](v T) T {
 	if out, changed := cleanValue(reflect.ValueOf(&v).Elem(), CleanLine); changed {
 		return out.Interface().(T)
@@ -268,10 +272,11 @@ func cleanMap(v reflect.Value, clean func(string) string) (reflect.Value, bool) 
 	return m, true
 }
 
-// Terminal appends what of text may go to a terminal: characters, line breaks, tabs and colours. It takes out every other escape
-// sequence's introducer, so that the rest of it is text, and never a command. rest is how many bytes at the end it left out because
-// they may be the start of a character or of a colour that is not whole yet; for what is the last of a text they are to be dropped.
-// It is the net below CleanAll: what is ours never needs it.
+// Terminal appends what of text may go to a terminal: characters, line breaks, tabs and colours. It
+// takes out every other escape sequence's introducer, so that the rest of it is text, and never a
+// command. rest is how many bytes at the end it left out because they may be the start of a
+// character or of a colour that is not whole yet; for what is the last of a text they are to be
+// dropped. It is the net below CleanAll: what is ours never needs it.
 func Terminal(dst, text []byte) (out []byte, rest int) {
 	kept := 0 // from here on text is not appended yet
 	for i := 0; i < len(text); {
@@ -288,7 +293,8 @@ func Terminal(dst, text []byte) (out []byte, rest int) {
 	return append(dst, text[kept:]...), 0
 }
 
-// Hostile says whether a character may not go to a terminal: controls, C1 and DEL among them, and what turns the direction of writing.
+// Hostile says whether a character may not go to a terminal: controls, C1 and DEL among them, and
+// what turns the direction of writing.
 func Hostile(r rune) bool { return r < 0x20 || r >= 0x7f && unwanted(r) }
 
 // TerminalText is Terminal for a text that is whole.
@@ -305,8 +311,8 @@ func TerminalText(s string) string {
 	return s
 }
 
-// terminalToken looks at the start of text: how many bytes belong together, and whether they may go to a terminal. whole is false where
-// what follows decides.
+// terminalToken looks at the start of text: how many bytes belong together, and whether they may go
+// to a terminal. whole is false where what follows decides.
 func terminalToken(text []byte) (n int, ok, whole bool) {
 	switch c := text[0]; {
 	case c >= 0x20 && c < 0x7f:

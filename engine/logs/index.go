@@ -43,7 +43,8 @@ type index struct {
 	last   key   // the greatest ever put in
 }
 
-// fork returns an index of the same lines. Both share the references until one of them moves some; what is pushed goes behind them.
+// fork returns an index of the same lines. Both share the references until one of them moves some;
+// what is pushed goes behind them.
 func (x *index) fork() index {
 	twins := make([]block, len(x.blocks))
 	twin := *x

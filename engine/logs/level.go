@@ -54,8 +54,9 @@ func recognise(text []byte) (l Level, carries bool) {
 	return l, l == LevelUnknown && (carries || more)
 }
 
-// Levels recognises the levels of lines that are in no store: those of one container, in their order, since the lines of a stack
-// trace take over the level of the line that they belong to. The zero value is ready.
+// Levels recognises the levels of lines that are in no store: those of one container, in their
+// order, since the lines of a stack trace take over the level of the line that they belong to. The
+// zero value is ready.
 type Levels struct{ last [4]Level }
 
 // Of returns the level of the next line.

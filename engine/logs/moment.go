@@ -9,9 +9,10 @@ import (
 // errMoment tells what Moment takes.
 var errMoment = errors.New("write a duration as 10m, a time of day as 15:04, or a time as 2026-11-23T12:00:00Z")
 
-// Moment reads a point in time as people write it: "5m" and "1h30m" are that long before now; "15:04" and "15:04:05.250" are the
-// last time that the clock showed them; a date, alone or with a time of day, is local time; RFC 3339 says its zone; and a number
-// is seconds since 1970. An error says what to write instead.
+// Moment reads a point in time as people write it: "5m" and "1h30m" are that long before now;
+// "15:04" and "15:04:05.250" are the last time that the clock showed them; a date, alone or with a
+// time of day, is local time; RFC 3339 says its zone; and a number is seconds since 1970. An error
+// says what to write instead.
 func Moment(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		if d < 0 {

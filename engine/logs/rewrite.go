@@ -264,7 +264,8 @@ func number(p []byte) int {
 	return n
 }
 
-// Pen is what the SGR sequences of a clean text add up to, for those who cut such a text or write into it. The zero value is plain.
+// Pen is what the SGR sequences of a clean text add up to, for those who cut such a text or write
+// into it. The zero value is plain.
 type Pen struct{ style style }
 
 // Apply takes up a sequence, "\x1b[1;31m".

@@ -12,8 +12,8 @@ const (
 	mostServiceBytes  = 1 << 30 // times services is far more than a machine has left over
 )
 
-// ParseSize reads what to keep of each service as people write it: "16MiB", "64m", "1.5g", or a number of bytes. The error says what to
-// write instead.
+// ParseSize reads what to keep of each service as people write it: "16MiB", "64m", "1.5g", or a
+// number of bytes. The error says what to write instead.
 func ParseSize(s string) (int64, error) {
 	n, err := units.RAMInBytes(strings.TrimSpace(s))
 	if err != nil || n < leastServiceBytes || n > mostServiceBytes {

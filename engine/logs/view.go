@@ -31,8 +31,8 @@ func (s *Store) View(f Filter) *View {
 	return v
 }
 
-// Fork returns a view of the same lines that may go to another goroutine, to be searched there: from here on neither sees what the
-// other does. It takes microseconds, whatever the view holds.
+// Fork returns a view of the same lines that may go to another goroutine, to be searched there:
+// from here on neither sees what the other does. It takes microseconds, whatever the view holds.
 func (v *View) Fork() *View {
 	twin := &View{source: v.source, index: v.index.fork()}
 	twin.tmp, twin.cursors, twin.heap = scratch{}, nil, nil
@@ -242,9 +242,10 @@ func (v *View) walk(from int64, forward bool, look func(*block) bool, found func
 	return 0, false
 }
 
-// Find returns the nearest line that matches at or after an ordinal, or, going backward, at or before it; ok is also false when ctx
-// ended. It searches chunk by chunk as it comes to them, and on the way, on all processors, more and more of those that it will
-// come to next. For the list of all matches make a second View with Match, and Locate its lines in this one.
+// Find returns the nearest line that matches at or after an ordinal, or, going backward, at or
+// before it; ok is also false when ctx ended. It searches chunk by chunk as it comes to them, and
+// on the way, on all processors, more and more of those that it will come to next. For the list of
+// all matches make a second View with Match, and Locate its lines in this one.
 func (v *View) Find(ctx context.Context, re *regexp.Regexp, from int64, forward bool) (ord int64, ok bool) {
 	m := newMatcher(re)
 	ahead := v.inOrder(forward)

@@ -1,6 +1,7 @@
-// Package plan decides, and does nothing: what has to be done to bring what is seen to what is wanted, step by step with the
-// reasons, and what changed files ask of a service. It is pure: the same arguments have the same answer, and it asks nobody.
-// The engine calls it with what it knows, walks the steps, and prints them.
+// Package plan decides, and does nothing: what has to be done to bring what is seen to what is
+// wanted, step by step with the reasons, and what changed files ask of a service. It is pure: the
+// same arguments have the same answer, and it asks nobody. The engine calls it with what it knows,
+// walks the steps, and prints them.
 package plan
 
 import (
@@ -96,8 +97,9 @@ type Seen struct {
 	Completed map[string]bool
 }
 
-// Decide compares one service as wanted with what is seen. It asks nobody, and does nothing. The rules are those of docker
-// compose, so that both may be used on one project, but a completed one-shot is not run again unless it changed.
+// Decide compares one service as wanted with what is seen. It asks nobody, and does nothing. The
+// rules are those of docker compose, so that both may be used on one project, but a completed
+// one-shot is not run again unless it changed.
 func Decide(w Want, seen Seen) Plan {
 	var p Plan
 	imageReason := ""
@@ -137,8 +139,8 @@ func Decide(w Want, seen Seen) Plan {
 	return p
 }
 
-// onePerNumber chooses the container that each wanted number keeps: the newest of those that fit, or the newest when none does. The
-// others, and those of numbers that are not wanted, are too many.
+// onePerNumber chooses the container that each wanted number keeps: the newest of those that fit,
+// or the newest when none does. The others, and those of numbers that are not wanted, are too many.
 func onePerNumber(w Want, all []container.Instance) (have map[int]container.Instance, extra []container.Instance) {
 	have = map[int]container.Instance{}
 	for _, in := range slices.SortedFunc(slices.Values(all), ByNumberThenAge) {

@@ -10,8 +10,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// MaxReplicas is how many containers a service may have: more than that on one machine are a slip of the hand, and cost gigabytes
-// before the first of them starts.
+// MaxReplicas is how many containers a service may have: more than that on one machine are a slip
+// of the hand, and cost gigabytes before the first of them starts.
 const MaxReplicas = 1000
 
 // checker refuses what compose-go accepts and an engine would not.
@@ -20,8 +20,8 @@ type checker struct {
 	explain *explainer
 }
 
-// check repeats compose-go's checks where they saw a service that was still disabled by its profile, and adds those that
-// the engine would otherwise make when half of the project runs.
+// check repeats compose-go's checks where they saw a service that was still disabled by its
+// profile, and adds those that the engine would otherwise make when half of the project runs.
 func (c *checker) check(p *types.Project) error {
 	for name, s := range p.Services {
 		undefined := func(kind, resource string) error { return c.explain.undefinedResource([]string{name, kind, resource}) }
@@ -69,8 +69,8 @@ func (c *checker) check(p *types.Project) error {
 	return graph.CheckCycle(p)
 }
 
-// platforms puts DOCKER_DEFAULT_PLATFORM on services that are built. A build's own list stays as it is written: of several, the
-// build takes the one that the container runs on.
+// platforms puts DOCKER_DEFAULT_PLATFORM on services that are built. A build's own list stays as it
+// is written: of several, the build takes the one that the container runs on.
 func (c *checker) platforms(p *types.Project) error {
 	def := p.Environment["DOCKER_DEFAULT_PLATFORM"]
 	for name, s := range p.Services {

@@ -70,8 +70,8 @@ func orNearest(name string, names []string, otherwise string) string {
 	return otherwise
 }
 
-// explanation turns one kind of message into an error; m holds the pattern's groups. It returns nil for a message that is
-// another's after all.
+// explanation turns one kind of message into an error; m holds the pattern's groups. It returns nil
+// for a message that is another's after all.
 type explanation struct {
 	pattern *regexp.Regexp
 	explain func(x *explainer, m []string) *LoadError
@@ -227,8 +227,8 @@ func explanations() []explanation {
 	}
 }
 
-// circle returns the circle at the end of a chain whose last name came before, from its least name on: compose-go begins
-// anywhere.
+// circle returns the circle at the end of a chain whose last name came before, from its least name
+// on: compose-go begins anywhere.
 func circle(names []string) []string {
 	last := len(names) - 1
 	ring := names[max(0, slices.Index(names, names[last])):last]

@@ -30,7 +30,8 @@ type filter struct {
 type patterns struct {
 	root string
 
-	// Matchers compile their patterns when they first need them, and a project's rules are asked by the watcher and by every lane.
+	// Matchers compile their patterns when they first need them, and a project's rules are asked by
+	// the watcher and by every lane.
 	mu      sync.Mutex
 	matcher *patternmatcher.PatternMatcher
 	single  []*patternmatcher.PatternMatcher // of each pattern alone, in the same order; nil for an exception (!)

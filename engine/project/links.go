@@ -16,8 +16,8 @@ type links struct {
 	sources *sources
 }
 
-// anchored makes the way to the project folder free of symbolic links, and keeps those behind it: what a watcher is to follow when they
-// are pointed elsewhere.
+// anchored makes the way to the project folder free of symbolic links, and keeps those behind it:
+// what a watcher is to follow when they are pointed elsewhere.
 func (l *links) anchored(path string) string {
 	if !filepath.IsAbs(path) {
 		return path
@@ -36,8 +36,9 @@ func (l *links) anchored(path string) string {
 	}
 }
 
-// watched is the path of an entry of develop.watch with the links that it was written with. compose-go hands out what they led to when
-// the file was loaded, so the path is looked up where it was written; when that is not found, the links are lost.
+// watched is the path of an entry of develop.watch with the links that it was written with.
+// compose-go hands out what they led to when the file was loaded, so the path is looked up where it
+// was written; when that is not found, the links are lost.
 func (l *links) watched(service string, t types.Trigger) string {
 	real := resolve(t.Path)
 	try := func(f *source, own bool) string {

@@ -19,9 +19,10 @@ import (
 // slowLoad is when Options.Slow is called.
 const slowLoad = 2 * time.Second
 
-// Load reads the files and returns the project. Bad input, a missing file included, is a *LoadError. Loads run one after
-// another, whoever calls. When ctx ends Load returns at once with its error, though a read of a pipe or of a file on a
-// network may be stuck where nothing interrupts it: the goroutine that does it is left behind.
+// Load reads the files and returns the project. Bad input, a missing file included, is a *LoadError.
+// Loads run one after another, whoever calls. When ctx ends Load returns at once with its error,
+// though a read of a pipe or of a file on a network may be stuck where nothing interrupts it: the
+// goroutine that does it is left behind.
 func Load(ctx context.Context, o Options) (*Project, error) {
 	if o.Typed == nil {
 		o.Typed = &Typed{}

@@ -14,8 +14,8 @@ import (
 // package variable because what it guards is one.
 var loggerMu sync.Mutex
 
-// listen runs load and returns what compose-go logged meanwhile, each line once. Nothing of it reaches stderr. Loads run
-// one at a time, because two could not be distinguished.
+// listen runs load and returns what compose-go logged meanwhile, each line once. Nothing of it
+// reaches stderr. Loads run one at a time, because two could not be distinguished.
 func listen(load func()) []string {
 	loggerMu.Lock()
 	defer loggerMu.Unlock()

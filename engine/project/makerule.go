@@ -91,8 +91,8 @@ func (m *ruleMaker) rule(s *Service, i int, t types.Trigger) (Rule, error) {
 	return r, err
 }
 
-// clean makes a target absolute, as docker compose takes a relative one: from the root folder. A slash at its end stays; it says that the
-// target is a folder.
+// clean makes a target absolute, as docker compose takes a relative one: from the root folder. A
+// slash at its end stays; it says that the target is a folder.
 func clean(target string) string {
 	if target == "" {
 		return ""
@@ -145,8 +145,8 @@ func (m *ruleMaker) defaultRules(s *Service, b *types.BuildConfig, written []str
 	return nil
 }
 
-// ignoreOf reads the .dockerignore of a context, which is spelled as paths below it will be. b is nil for a context that is not the
-// build's main one.
+// ignoreOf reads the .dockerignore of a context, which is spelled as paths below it will be. b is
+// nil for a context that is not the build's main one.
 func (m *ruleMaker) ignoreOf(context string, b *types.BuildConfig) (*patterns, map[string]bool, error) {
 	always, dockerfile := map[string]bool{}, ""
 	if b != nil && b.DockerfileInline == "" && b.Dockerfile != "" && !strings.Contains(b.Dockerfile, "://") {

@@ -12,8 +12,9 @@ import (
 	"bulkhead/engine/hostfile"
 )
 
-// find returns the place of an attribute: of the file merged last that has it, else of what the service extends. When no
-// file has it, the place of the deepest part that some file has; the top level counts for nothing.
+// find returns the place of an attribute: of the file merged last that has it, else of what the
+// service extends. When no file has it, the place of the deepest part that some file has; the top
+// level counts for nothing.
 func (s *sources) find(path ...string) place {
 	best, depth := place{}, 0
 	for _, f := range slices.Backward(s.files) {
@@ -92,8 +93,8 @@ func (s *sources) findText(texts ...string) place {
 	return place{}
 }
 
-// names returns the first place at which a file is named by its path, relative to the project folder or to the file that
-// names it.
+// names returns the first place at which a file is named by its path, relative to the project
+// folder or to the file that names it.
 func (s *sources) names(path string) place {
 	var walk func(f *source, n *yaml.Node) int
 	walk = func(f *source, n *yaml.Node) int {

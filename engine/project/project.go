@@ -26,11 +26,11 @@ type Options struct {
 	Services []string       // enabled with all they depend on, whatever their profiles; empty: all that the profiles enable
 	Scale    map[string]int // replicas by service, over what the files say
 	Env      []string       // "KEY=value" for interpolation and COMPOSE_* settings; nil: the environment of the process
-	// Typed keeps what Stdin, and pipes among Files and EnvFiles, held, which can be read only once. Share one among loads of the same
-	// files; nil: each load reads for itself.
+	// Typed keeps what Stdin, and pipes among Files and EnvFiles, held, which can be read only
+	// once. Share one among loads of the same files; nil: each load reads for itself.
 	Typed *Typed
-	// Slow is called once when a load takes longer than two seconds, with what it waits for: a path, "standard input", or "" when
-	// that is not known. It may be nil.
+	// Slow is called once when a load takes longer than two seconds, with what it waits for: a
+	// path, "standard input", or "" when that is not known. It may be nil.
 	Slow func(what string)
 }
 
@@ -96,8 +96,9 @@ func (p *Project) Service(name string) *Service {
 	return p.Services[i]
 }
 
-// Order returns the services in levels: those of level 0 depend on nothing, those of level n only on levels below n, and
-// on at least one of level n-1. Names are sorted within a level. Load refuses cycles, so every service is in it once.
+// Order returns the services in levels: those of level 0 depend on nothing, those of level n only
+// on levels below n, and on at least one of level n-1. Names are sorted within a level. Load
+// refuses cycles, so every service is in it once.
 func (p *Project) Order() [][]string {
 	level := map[string]int{}
 	var depth func(name string) int

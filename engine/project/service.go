@@ -53,7 +53,8 @@ func (a *assembler) fill(bare, full *types.Project) error {
 	return nil
 }
 
-// buildOnly adds the services whose images the builds of others begin with or copy from, and that are not enabled themselves.
+// buildOnly adds the services whose images the builds of others begin with or copy from, and that
+// are not enabled themselves.
 func (a *assembler) buildOnly(bare, full *types.Project) error {
 	found := map[string]*Service{}
 	for open := slices.Clone(a.p.Services); len(open) > 0; open = open[1:] {

@@ -246,7 +246,8 @@ func pair(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// keys returns the keys of a mapping with those that merge keys bring in; one that is in several is given several times.
+// keys returns the keys of a mapping with those that merge keys bring in; one that is in several is
+// given several times.
 func keys(n *yaml.Node) []string {
 	n = deref(n)
 	var names []string
@@ -260,8 +261,8 @@ func keys(n *yaml.Node) []string {
 	return names
 }
 
-// merged returns a mapping and those that its merge keys bring in, each once, the ones that win first; nothing for a node
-// of another kind.
+// merged returns a mapping and those that its merge keys bring in, each once, the ones that win
+// first; nothing for a node of another kind.
 func merged(n *yaml.Node) []*yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil

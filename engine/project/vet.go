@@ -34,8 +34,8 @@ func (s *sources) refused(path string, err error) *LoadError {
 	return e
 }
 
-// vet refuses files that compose-go would hang on or choke on. It opens them by path afterwards, so one that is replaced
-// in between is only caught by the end of the load's context.
+// vet refuses files that compose-go would hang on or choke on. It opens them by path afterwards, so
+// one that is replaced in between is only caught by the end of the load's context.
 func (s *sources) vet(paths ...string) error {
 	for _, path := range paths {
 		if e := s.refused(path, hostfile.Check(path, hostfile.MaxOther)); e != nil {

@@ -12,8 +12,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// BuildRequest translates a service's build: section. image returns the name of the image of another service that an additional
-// context begins with, once it is there.
+// BuildRequest translates a service's build: section. image returns the name of the image of
+// another service that an additional context begins with, once it is there.
 func BuildRequest(p *project.Project, s *project.Service, image func(of string) (string, error)) (container.BuildRequest, error) {
 	b := s.Config.Build
 	r := container.BuildRequest{
@@ -53,8 +53,8 @@ func BuildRequest(p *project.Project, s *project.Service, image func(of string) 
 	return r, err
 }
 
-// buildNames returns the tags and labels of a build. Equal builds are done once, so they have the tags of all, and the label of
-// the first.
+// buildNames returns the tags and labels of a build. Equal builds are done once, so they have the
+// tags of all, and the label of the first.
 func buildNames(p *project.Project, s *project.Service) (tags []string, labels map[string]string) {
 	leader := s.Name
 	for _, o := range p.Services {

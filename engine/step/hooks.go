@@ -18,7 +18,8 @@ const (
 	hookTail  = 20 // lines of a hook's output that a HookError keeps
 	hookShown = 5  // of them in the error's text
 
-	// preStopTime is how long pre_stop hooks may take, so that one that never ends leaves the stop, which has Critical in all, its time.
+	// preStopTime is how long pre_stop hooks may take, so that one that never ends leaves the stop,
+	// which has Critical in all, its time.
 	preStopTime = Critical - 30*time.Second
 )
 
@@ -46,7 +47,8 @@ func (h *HookError) Error() string {
 
 func (h *HookError) Unwrap() error { return h.Err }
 
-// OnlyHooks says whether all that an error holds are pre_stop hooks that did not succeed: their stop was carried out all the same.
+// OnlyHooks says whether all that an error holds are pre_stop hooks that did not succeed: their
+// stop was carried out all the same.
 func OnlyHooks(err error) bool {
 	if err == nil {
 		return false
@@ -63,7 +65,8 @@ func OnlyHooks(err error) bool {
 	return errors.As(err, &h) && h.Which == "pre_stop"
 }
 
-// RunHooks runs hooks in a container one after the other, up to the first that does not succeed. emit gets each line of their output.
+// RunHooks runs hooks in a container one after the other, up to the first that does not succeed.
+// emit gets each line of their output.
 func RunHooks(ctx context.Context, rt container.Runtime, service, id, which string, hooks []types.ServiceHook, emit func(line []byte)) error {
 	for _, h := range hooks {
 		failed := &HookError{Service: service, Which: which, Command: h.Command}
@@ -100,8 +103,9 @@ func Environ(m types.MappingWithEquals) []string {
 	return out
 }
 
-// PostStart runs a service's post_start hooks. Until all have succeeded the replica is not ready and does not count as started;
-// what is owed is kept in the journal, so that the next up runs them again.
+// PostStart runs a service's post_start hooks. Until all have succeeded the replica is not ready
+// and does not count as started; what is owed is kept in the journal, so that the next up runs them
+// again.
 func (r *Runner) PostStart(ctx context.Context, s Service, id string) error {
 	hooks := s.Conf.Config.PostStart
 	if len(hooks) == 0 {
@@ -133,8 +137,8 @@ func (r *Runner) preStop(ctx context.Context, s Service, id string) {
 	}
 }
 
-// RunPreStop is RunHooks for the hooks before a stop, which have 90 seconds together: what they are not done with by then is
-// left, so that the stop comes.
+// RunPreStop is RunHooks for the hooks before a stop, which have 90 seconds together: what they are
+// not done with by then is left, so that the stop comes.
 func RunPreStop(ctx context.Context, rt container.Runtime, service, id string, hooks []types.ServiceHook, emit func(line []byte)) error {
 	limited, cancel := context.WithTimeout(ctx, preStopTime)
 	defer cancel()

@@ -1,6 +1,7 @@
-// Package step carries single steps of a plan out through the port: it creates, starts, stops, swaps and removes containers, runs
-// hooks in them, and probes them. It decides nothing and keeps no state of services: what a step needs comes with the call, and
-// what became of it goes to the Host, which is the engine. The lanes of the engine call it.
+// Package step carries single steps of a plan out through the port: it creates, starts, stops,
+// swaps and removes containers, runs hooks in them, and probes them. It decides nothing and keeps
+// no state of services: what a step needs comes with the call, and what became of it goes to the
+// Host, which is the engine. The lanes of the engine call it.
 package step
 
 import (
@@ -19,14 +20,15 @@ import (
 	"bulkhead/engine/project"
 )
 
-// Critical is the longest that the part of a task may take that is finished even when the task is aborted (stop, start, rename,
-// remove), beside the time that its containers have to stop.
+// Critical is the longest that the part of a task may take that is finished even when the task is
+// aborted (stop, start, rename, remove), beside the time that its containers have to stop.
 const Critical = 2 * time.Minute
 
-// Host keeps the state that steps change. Its methods may be called from any goroutine. id is that of a container; the Host
-// ignores those that it does not know.
+// Host keeps the state that steps change. Its methods may be called from any goroutine. id is that
+// of a container; the Host ignores those that it does not know.
 type Host interface {
-	// Created notes a container that no replica holds yet; Discarded that one comes to nothing, and is going to be removed.
+	// Created notes a container that no replica holds yet; Discarded that one comes to nothing, and
+	// is going to be removed.
 	Created(service, id string)
 	Discarded(service, id string)
 	// ExpectEnd notes that the next end of a container was asked for, and why; ExpectStart the same for its next start.
@@ -40,7 +42,8 @@ type Host interface {
 	Removed(service, id, cause string)
 	// Stopping shows that a container has until grace from now to end; cause is "" when that was recorded before.
 	Stopping(service, id string, grace time.Duration, cause string)
-	// StopFailed takes back that a container is being stopped: as far as is known it runs on. If it does not, its event says so.
+	// StopFailed takes back that a container is being stopped: as far as is known it runs on. If it
+	// does not, its event says so.
 	StopFailed(service, id string)
 	// HooksDone notes that all post_start hooks of a container succeeded, HookFailed that a pre_stop hook did not.
 	HooksDone(service, id string)
@@ -103,8 +106,8 @@ func (r *Runner) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// Create makes a container, brings its files up to date, and has it taken over as the replica's own, unless it is to take
-// another's place (spec.Name is set).
+// Create makes a container, brings its files up to date, and has it taken over as the replica's
+// own, unless it is to take another's place (spec.Name is set).
 func (r *Runner) Create(ctx context.Context, s Service, spec container.CreateSpec, cause string) (string, error) {
 	release, err := r.acquire(ctx)
 	if err != nil {
@@ -194,8 +197,8 @@ func Target(conf *project.Service, in container.Instance) filesync.Target {
 	return filesync.Target{Service: conf, ID: in.ID, ImageID: in.ImageID, Started: in.Started}
 }
 
-// picksPort says whether the runtime picks the host port of a service: out of a range, or any. Two that start at the same time
-// may both be given the same one, and the later fails.
+// picksPort says whether the runtime picks the host port of a service: out of a range, or any. Two
+// that start at the same time may both be given the same one, and the later fails.
 func picksPort(conf *project.Service) bool {
 	return slices.ContainsFunc(conf.Config.Ports, func(p types.ServicePortConfig) bool {
 		return p.Published == "" || p.Published == "0" || strings.Contains(p.Published, "-")
@@ -234,7 +237,8 @@ func (r *Runner) Remove(ctx context.Context, s Service, in container.Instance, r
 	return nil
 }
 
-// RestoreName renames a container, which a swap that was cut short had named for its own time, to what it was to be called.
+// RestoreName renames a container, which a swap that was cut short had named for its own time, to
+// what it was to be called.
 func (r *Runner) RestoreName(ctx context.Context, s Service, spec container.CreateSpec, in container.Instance) error {
 	name := Name(spec)
 	if !strings.HasSuffix(in.Name, "_"+name) && in.Name != name+"_"+container.ShortID(in.ID) {

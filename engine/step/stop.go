@@ -50,8 +50,8 @@ type Mode struct {
 // Asked is a stop that a person, or the end of the program, asks for.
 var Asked = Mode{}
 
-// graceOf is how long a container may take to stop. The short grace of the loop is only for services that are being worked on,
-// and never for one that may have something to save.
+// graceOf is how long a container may take to stop. The short grace of the loop is only for
+// services that are being worked on, and never for one that may have something to save.
 func (m Mode) graceOf(s Service, in container.Instance) time.Duration {
 	if m.Grace != nil {
 		return *m.Grace
@@ -83,8 +83,8 @@ func keepsData(s Service, in container.Instance) bool {
 	return false
 }
 
-// Uncancelled is a context for the part of a task that is finished even when the task is aborted: it lasts as long as the stops
-// of the service may take, and Critical more.
+// Uncancelled is a context for the part of a task that is finished even when the task is aborted:
+// it lasts as long as the stops of the service may take, and Critical more.
 func Uncancelled(ctx context.Context, conf *project.Service, m Mode, in container.Instance) (context.Context, context.CancelFunc) {
 	kept := context.WithValue(context.WithoutCancel(ctx), taskKey{}, ctx)
 	return context.WithTimeout(kept, Critical+m.graceOf(Service{Conf: conf}, in))
@@ -93,9 +93,10 @@ func Uncancelled(ctx context.Context, conf *project.Service, m Mode, in containe
 // taskKey is the key of the task's own context within one that Uncancelled made: it ends what has no limit of its own.
 type taskKey struct{}
 
-// Stop stops a replica's container, takes in what became of it, and returns how it ended, with a line about it where that was not
-// by its stop signal. m says how long that may take; a process that cannot react to the stop signal is killed at once, unless the
-// command or the file sets a grace.
+// Stop stops a replica's container, takes in what became of it, and returns how it ended, with a
+// line about it where that was not by its stop signal. m says how long that may take; a process
+// that cannot react to the stop signal is killed at once, unless the command or the file sets a
+// grace.
 func (r *Runner) Stop(ctx context.Context, s Service, in container.Instance, m Mode, cause string) (how Stop, note string, err error) {
 	switch in.State {
 	case container.StateRunning, container.StateRestarting, container.StatePaused:
@@ -159,8 +160,8 @@ func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mo
 	return e, nil
 }
 
-// how says how a container was stopped. What ended it is asked of the container, not of a clock: one that ended by itself in the
-// last moment of its grace was not killed.
+// how says how a container was stopped. What ended it is asked of the container, not of a clock:
+// one that ended by itself in the last moment of its grace was not killed.
 func (r *Runner) how(ctx context.Context, s Service, e ended) (Stop, string, error) {
 	switch {
 	case e.id == "":

@@ -29,9 +29,10 @@ type swap struct {
 	id    string // of the new one
 }
 
-// Swap puts a new container in the place of one that is there, and returns how the old one ended. The new one is made, and given
-// its files, while the old one still serves; when it does not start, it goes and the old one comes back. The old one is left for
-// ClearAway, for which nobody has to wait.
+// Swap puts a new container in the place of one that is there, and returns how the old one ended.
+// The new one is made, and given its files, while the old one still serves; when it does not start,
+// it goes and the old one comes back. The old one is left for ClearAway, for which nobody has to
+// wait.
 func (r *Runner) Swap(ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode, cause string, timer Timer) (Stop, string, error) {
 	overlap := s.Conf.Extra.Swap == project.Overlap && old.State == container.StateRunning
 	if overlap {
@@ -104,8 +105,8 @@ func (w *swap) replace(ctx context.Context) (ended, error) {
 	return e, nil
 }
 
-// overlap starts the new container beside the old one, and stops the old one only once the new one is ready. One that does not
-// become ready goes again, and the old one stays.
+// overlap starts the new container beside the old one, and stops the old one only once the new one
+// is ready. One that does not become ready goes again, and the old one stays.
 func (w *swap) overlap(ctx context.Context) (ended, error) {
 	if err := w.Start(ctx, w.s, w.spec, w.id, w.cause, w.timer); err != nil {
 		return ended{}, w.keepOld(ctx, err)

@@ -26,8 +26,9 @@ const (
 	floodPace      = 97 * time.Millisecond // between two keys: a person's, at ever other moments of a frame
 )
 
-// flood measures a key's way to the screen while ten containers write 100,000 lines a second together, against the same at rest, and the
-// CPU time that it takes to read all of them, against that of `docker compose logs -f`.
+// flood measures a key's way to the screen while ten containers write 100,000 lines a second
+// together, against the same at rest, and the CPU time that it takes to read all of them, against
+// that of `docker compose logs -f`.
 func (b *bench) flood() error {
 	p, err := b.newFlood()
 	if err != nil {

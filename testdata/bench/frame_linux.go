@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// frame measures from exec to the first frame that lists the services of a project of 20 that runs, on a terminal of 200x50; beside it the time that
-// `docker version` takes, which asks the same engine one question.
+// frame measures from exec to the first frame that lists the services of a project of 20 that runs,
+// on a terminal of 200x50; beside it the time that `docker version` takes, which asks the same
+// engine one question.
 func (b *bench) frame() error {
 	const n = 20
 	p, err := b.newFleet(b.tools[0], n)
@@ -58,7 +59,8 @@ func (b *bench) frame() error {
 	return nil
 }
 
-// openScreen runs the screen on a terminal of its own until it has drawn all of first and then all of second, and leaves the project up.
+// openScreen runs the screen on a terminal of its own until it has drawn all of first and then all
+// of second, and leaves the project up.
 func (p *project) openScreen(first, second []string) (toFirst, toSecond time.Duration, err error) {
 	master, slave, err := openPTY(200, 50)
 	if err != nil {

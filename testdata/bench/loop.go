@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// The other service keeps docker compose alive while the watched one restarts: it ends when nothing of the project runs.
+// The other service keeps docker compose alive while the watched one restarts: it ends when nothing
+// of the project runs.
 const watched = `
 services:
   web:
@@ -39,8 +40,8 @@ func (b *bench) watchedFiles(rule, command string) map[string]string {
 	}
 }
 
-// eachWatching runs f for each tool while it watches a project of its own; all of them stay up until the last has been asked, so that
-// their rounds can alternate.
+// eachWatching runs f for each tool while it watches a project of its own; all of them stay up
+// until the last has been asked, so that their rounds can alternate.
 func (b *bench) eachWatching(ports int, files map[string]string) (all []*watcher, end func(), err error) {
 	end = func() {
 		for _, w := range all {
@@ -62,7 +63,8 @@ func (b *bench) eachWatching(ports int, files map[string]string) (all []*watcher
 	return all, end, nil
 }
 
-// alternate runs the rounds of a case, each tool in turn, and returns the samples of each. The first round is not counted.
+// alternate runs the rounds of a case, each tool in turn, and returns the samples of each. The
+// first round is not counted.
 func (b *bench) alternate(all []*watcher, rounds int, f func(w *watcher, round int) (time.Duration, error)) ([]samples, error) {
 	out := make([]samples, 2)
 	for round := range rounds + 1 {
@@ -82,7 +84,8 @@ func (b *bench) alternate(all []*watcher, rounds int, f func(w *watcher, round i
 	return out, nil
 }
 
-// settle lets what a round has stirred up come to rest: it is a pause between samples, and nothing waits for it to be long enough.
+// settle lets what a round has stirred up come to rest: it is a pause between samples, and nothing
+// waits for it to be long enough.
 func settle(b *bench, d time.Duration) bool {
 	select {
 	case <-time.After(d):
@@ -114,8 +117,9 @@ func (b *bench) syncOne() error {
 	return nil
 }
 
-// swapped saves a new program and waits until it answers. Nothing is asked between the old one's end and the engine's word that the new
-// one has started: a connection to a container that is not there leaves a dead neighbour entry, and the next answer comes a second late.
+// swapped saves a new program and waits until it answers. Nothing is asked between the old one's
+// end and the engine's word that the new one has started: a connection to a container that is not
+// there leaves a dead neighbour entry, and the next answer comes a second late.
 func swapped(w *watcher, round int, program func(round int) error) (took, gap time.Duration, err error) {
 	p := w.p
 	events, err := p.b.engine.follow(p.b.ctx, p.name)
@@ -191,7 +195,8 @@ func (b *bench) rebuild() error {
 	return b.swaps("rebuild, 12 MB program", "{path: server, action: rebuild}", "", b.rounds, 0.60, 1.0)
 }
 
-// overlap counts what a client inside of the network sees of rebuilds with swap: overlap. docker compose has no such thing.
+// overlap counts what a client inside of the network sees of rebuilds with swap: overlap. docker
+// compose has no such thing.
 func (b *bench) overlap() error {
 	const file = `
 services:
@@ -257,8 +262,9 @@ services:
 	return nil
 }
 
-// prepare measures a Go service that the host's compiler builds: save of its source -> served. docker compose has no such step: what is
-// set against it is the compiler alone, on the same change.
+// prepare measures a Go service that the host's compiler builds: save of its source -> served.
+// docker compose has no such step: what is set against it is the compiler alone, on the same
+// change.
 func (b *bench) prepare() error {
 	source, err := os.ReadFile("testdata/bench/server/main.go")
 	if err != nil {
@@ -396,8 +402,8 @@ func (p *project) writeAll(text string) error {
 	return nil
 }
 
-// rebuiltAll writes all files, waits for the new container and its answer, and counts the containers that were made in the two seconds
-// after that, too.
+// rebuiltAll writes all files, waits for the new container and its answer, and counts the
+// containers that were made in the two seconds after that, too.
 func (p *project) rebuiltAll(round int, events <-chan event, created *atomic.Int32) (time.Duration, error) {
 	text := fmt.Sprintf("round %d", round)
 	began := time.Now()

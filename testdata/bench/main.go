@@ -1,13 +1,15 @@
-// Bench measures what a person at the keyboard waits for: from a save to the first answer of the new code, from a command to its end.
-// It drives the programs as a person does, and believes the answers of the containers, the engine's events and a terminal's bytes; no
-// figure comes from a measured program's own words. Where `docker compose` is on the machine, the same is done with it, in turn, in the
-// same run: absolute times do not hold from one machine to the next, ratios do.
+// Bench measures what a person at the keyboard waits for: from a save to the first answer of the
+// new code, from a command to its end. It drives the programs as a person does, and believes the
+// answers of the containers, the engine's events and a terminal's bytes; no figure comes from a
+// measured program's own words. Where `docker compose` is on the machine, the same is done with it,
+// in turn, in the same run: absolute times do not hold from one machine to the next, ratios do.
 //
 //	go run ./testdata/bench                    every case
 //	go run ./testdata/bench -run 'sync|gap'    the cases whose names match
 //	go run ./testdata/bench -n 3               fewer rounds
 //
-// It needs Linux, a local engine and 1 GB of disk. Exit code 1: a case failed, or with -strict a ratio is over its ceiling.
+// It needs Linux, a local engine and 1 GB of disk. Exit code 1: a case failed, or with -strict a
+// ratio is over its ceiling.
 package main
 
 import (

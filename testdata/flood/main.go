@@ -1,5 +1,5 @@
-// Flood writes numbered lines of 200 bytes at a steady pace once it gets SIGUSR1, and then waits for its end: what the flood test's
-// containers run. Usage: flood LINES-PER-SECOND SECONDS.
+// Flood writes numbered lines of 200 bytes at a steady pace once it gets SIGUSR1, and then waits
+// for its end: what the flood test's containers run. Usage: flood LINES-PER-SECOND SECONDS.
 package main
 
 import (

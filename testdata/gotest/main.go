@@ -1,5 +1,5 @@
-// Gotest is `go test` that ends with its ten slowest tests. It prints what go test does without -v: a line for each package, and all that
-// a test said that did not pass.
+// Gotest is `go test` that ends with its ten slowest tests. It prints what go test does without -v:
+// a line for each package, and all that a test said that did not pass.
 //
 //	go run ./testdata/gotest [flags of go test] packages
 package main
@@ -145,7 +145,8 @@ func (r *report) take(e event) {
 	}
 }
 
-// end prints a package: its closing line, and before that, when it failed, whatever was said by tests that did not pass.
+// end prints a package: its closing line, and before that, when it failed, whatever was said by
+// tests that did not pass.
 func (r *report) end(p *pkg, failed bool) {
 	if failed {
 		for _, test := range p.order {

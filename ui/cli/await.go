@@ -9,8 +9,9 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
-// await returns the exit code of a verb that runs, or, some time after a signal, that of one that does not end: a call of the engine, a
-// disk or a reader of our output may hang where no context reaches.
+// await returns the exit code of a verb that runs, or, some time after a signal, that of one that
+// does not end: a call of the engine, a disk or a reader of our output may hang where no context
+// reaches.
 func (a *app) await(done <-chan int) int {
 	select {
 	case code := <-done:
@@ -85,11 +86,12 @@ func (t *terminalState) remember(in io.Reader, out io.Writer) {
 	}
 }
 
-// screenOff leaves the alternate screen, shows the cursor, and switches off the mouse, focus reports, bracketed paste, and the ways of
-// reporting keys that a screen asks for.
+// screenOff leaves the alternate screen, shows the cursor, and switches off the mouse, focus
+// reports, bracketed paste, and the ways of reporting keys that a screen asks for.
 const screenOff = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[>4m\x1b[m"
 
-// restore makes the terminal what it was, for when the one that changed it is stuck. Where nothing was changed it does nothing.
+// restore makes the terminal what it was, for when the one that changed it is stuck. Where nothing
+// was changed it does nothing.
 func (t *terminalState) restore() {
 	if t.state == nil {
 		return

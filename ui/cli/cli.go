@@ -39,7 +39,8 @@ type Parts struct {
 	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
 	// Keys prints the key map in the form of the config file.
 	Keys func() (string, error)
-	// LogSize is the person's setting of what to keep of each service's log, as "16MiB"; "" and a nil function leave it to us.
+	// LogSize is the person's setting of what to keep of each service's log, as "16MiB"; "" and a
+	// nil function leave it to us.
 	LogSize func() (string, error)
 }
 

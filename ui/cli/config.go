@@ -71,7 +71,8 @@ func (v *configVerb) run(ctx context.Context, services []string) error {
 	return err
 }
 
-// loadable writes each dollar sign twice, as docker compose does, so that what is printed loads again as the same project.
+// loadable writes each dollar sign twice, as docker compose does, so that what is printed loads
+// again as the same project.
 func loadable(out []byte) []byte { return bytes.ReplaceAll(out, []byte("$"), []byte("$$")) }
 
 type keysVerb struct{ app *app }

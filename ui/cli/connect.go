@@ -75,7 +75,8 @@ func (c *connection) setAddress(where string) {
 	c.address = clean(where)
 }
 
-// connect opens the runtime and asks it who it is. It prints a notice after two seconds without an answer, and returns an error after thirty.
+// connect opens the runtime and asks it who it is. It prints a notice after two seconds without an
+// answer, and returns an error after thirty.
 func (c *connection) connect(ctx context.Context) error {
 	if c.rt != nil {
 		return nil
@@ -100,8 +101,8 @@ func (c *connection) noticeIfSlow() *time.Timer {
 	return time.AfterFunc(slowAnswer, func() { c.console.notify("waiting for " + c.engineName()) })
 }
 
-// startConnect opens the runtime while the caller loads the project. wait returns the result, and has to be called with what the load came
-// to: where it failed, no engine is needed.
+// startConnect opens the runtime while the caller loads the project. wait returns the result, and
+// has to be called with what the load came to: where it failed, no engine is needed.
 func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)

@@ -181,8 +181,8 @@ func (c *control) records(w http.ResponseWriter, r *http.Request) {
 	_ = err // the reader went away, or we do: both are how a stream ends
 }
 
-// eachRecord hands out records after since as they come, until ctx ends or f returns an error. What came before ctx ended is
-// handed out.
+// eachRecord hands out records after since as they come, until ctx ends or f returns an error. What
+// came before ctx ended is handed out.
 func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]engine.Record) error) error {
 	changed, stop := e.Subscribe()
 	defer stop()

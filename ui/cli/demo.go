@@ -38,7 +38,8 @@ file and time it until the new code answers, kill one service and print who noti
 	return c
 }
 
-// screen shows the shop on the screen. Its folder stays, so that a person can edit in it; the next demo begins with the shop as shipped.
+// screen shows the shop on the screen. Its folder stays, so that a person can edit in it; the next
+// demo begins with the shop as shipped.
 func (v *demoVerb) screen(ctx context.Context) error {
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -35,7 +35,8 @@ func (s *seconds) String() string { return time.Duration(*s).String() }
 // Type is the word for the flag's value in the help.
 func (s *seconds) Type() string { return "long" }
 
-// detach brings the project up and leaves it running. What it does goes to stderr, so that stdout has nothing but the list of --json.
+// detach brings the project up and leaves it running. What it does goes to stderr, so that stdout
+// has nothing but the list of --json.
 func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 	rest := s.progress()
 	err := s.e.WaitUp(ctx, engine.Wait{Ready: f.ready, Limit: time.Duration(f.wait)})
@@ -65,8 +66,8 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 	return Leave, list
 }
 
-// warnOfExits names what was started by this session and has ended already, with its last lines. A job that others wait for and that
-// has done its work is nothing to warn of.
+// warnOfExits names what was started by this session and has ended already, with its last lines. A
+// job that others wait for and that has done its work is nothing to warn of.
 func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 	for _, svc := range n.Services {
 		if len(svc.Changes) == 0 {
@@ -241,8 +242,8 @@ func serviceTail(ctx context.Context, rt engine.Runtime, svc *engine.Service) []
 	return out
 }
 
-// containerTail returns the last lines of a container: from the runtime, not from the log store, for what it wrote just before it ended
-// may be on its way there.
+// containerTail returns the last lines of a container: from the runtime, not from the log store,
+// for what it wrote just before it ended may be on its way there.
 func containerTail(ctx context.Context, rt engine.Runtime, name, id string) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()

@@ -112,8 +112,9 @@ func engineFindings(i engine.Info, err error) []finding {
 		remedy: "update the engine to 20.10 or later"})
 }
 
-// composeFindings loads the project of the current folder, and compares its config hashes with docker compose's where that is
-// installed: where they differ, the two programs recreate each other's containers.
+// composeFindings loads the project of the current folder, and compares its config hashes with
+// docker compose's where that is installed: where they differ, the two programs recreate each
+// other's containers.
 func (v *doctorVerb) composeFindings(ctx context.Context) []finding {
 	p, err := v.app.loader.load(ctx)
 	var load *project.LoadError
@@ -205,7 +206,8 @@ const (
 	goodInstances = 128
 )
 
-// inotifyFindings reads the limits that the kernel sets for a user's file watches, in the folder where Linux shows them.
+// inotifyFindings reads the limits that the kernel sets for a user's file watches, in the folder
+// where Linux shows them.
 func inotifyFindings(dir string) []finding {
 	if runtime.GOOS != "linux" {
 		return nil

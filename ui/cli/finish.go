@@ -14,11 +14,12 @@ import (
 	"bulkhead/engine/project"
 )
 
-// defaultGrace is how long a service without a stop_grace_period has after its stop signal, by the Compose specification.
+// defaultGrace is how long a service without a stop_grace_period has after its stop signal, by the
+// Compose specification.
 const defaultGrace = 10 * time.Second
 
-// reloadLimit is how long a reload of the Compose files may take. It ends one that hangs, as on a disk of the network that went away:
-// what runs goes on as it is.
+// reloadLimit is how long a reload of the Compose files may take. It ends one that hangs, as on a
+// disk of the network that went away: what runs goes on as it is.
 const reloadLimit = 30 * time.Second
 
 // reloaded loads within the limit.
@@ -32,8 +33,9 @@ func reloaded(ctx context.Context, load func(context.Context) (*project.Project,
 	return p, err
 }
 
-// finish does to the project what was asked for. A signal that comes once that was shown for a second kills; signalled says that it is
-// not the first one. An engine that does not answer is given up after a while.
+// finish does to the project what was asked for. A signal that comes once that was shown for a
+// second kills; signalled says that it is not the first one. An engine that does not answer is
+// given up after a while.
 func (s *session) finish(o Outcome, signalled bool) error {
 	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images}
 	switch o {
@@ -135,7 +137,8 @@ func runningReplicas(snap *engine.Snapshot) []string {
 	return names
 }
 
-// killAll kills every container of the session, also those that are being stopped: without asking the lanes, which wait for them.
+// killAll kills every container of the session, also those that are being stopped: without asking
+// the lanes, which wait for them.
 func (s *session) killAll(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.tasks.ctx, limit)
 	defer cancel()
@@ -282,7 +285,8 @@ func doing(verb engine.Verb) string {
 	return "stopping"
 }
 
-// graceOf is the longest time that some replicas have between the stop signal and the kill. asked is what the command says, and may be nil.
+// graceOf is the longest time that some replicas have between the stop signal and the kill. asked
+// is what the command says, and may be nil.
 func graceOf(p *project.Project, asked *time.Duration, replicas []string) time.Duration {
 	if asked != nil {
 		return *asked

@@ -7,8 +7,9 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// guard lets text and colours through to a terminal or a file, and nothing that could command a terminal. What is foreign is cleaned
-// where it comes in; this holds whatever was forgotten. It may be written to from any goroutine.
+// guard lets text and colours through to a terminal or a file, and nothing that could command a
+// terminal. What is foreign is cleaned where it comes in; this holds whatever was forgotten. It may
+// be written to from any goroutine.
 type guard struct {
 	w io.Writer
 
@@ -33,8 +34,8 @@ func (g *guard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// unguarded is the stream below a guard: for what asks whether it is a terminal, and for the output of a command that a person runs in
-// a container, whose terminal it is.
+// unguarded is the stream below a guard: for what asks whether it is a terminal, and for the output
+// of a command that a person runs in a container, whose terminal it is.
 func unguarded(w io.Writer) io.Writer {
 	if g, ok := w.(*guard); ok {
 		return g.w

@@ -13,15 +13,16 @@ import (
 var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
 const (
-	// signalPause is how long what a further signal does has to have been shown before one counts. Terminals and wrappers often send two
-	// within milliseconds: both are one wish to end.
+	// signalPause is how long what a further signal does has to have been shown before one counts.
+	// Terminals and wrappers often send two within milliseconds: both are one wish to end.
 	signalPause = time.Second
-	// exitGrace is how long a verb has to end once it has nothing to do any more but that. What is stuck then is left behind.
+	// exitGrace is how long a verb has to end once it has nothing to do any more but that. What is
+	// stuck then is left behind.
 	exitGrace = 5 * time.Second
 )
 
-// interrupts turns the signals that end the program into two wishes: to end (first), and to end at once (again). It listens for as
-// long as the verb runs.
+// interrupts turns the signals that end the program into two wishes: to end (first), and to end at
+// once (again). It listens for as long as the verb runs.
 type interrupts struct {
 	first   chan struct{} // closed by the first signal
 	again   chan struct{} // capacity 1: a token when a signal came after its effect was shown, while work holds the program

@@ -149,8 +149,9 @@ func encode(v any) []byte {
 	return escaped(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
 }
 
-// escaped writes what could command a terminal as \uXXXX, which is the same JSON: encoding/json escapes C0 only, and leaves C1, DEL and
-// the characters that turn the direction of writing as they are.
+// escaped writes what could command a terminal as \uXXXX, which is the same JSON: encoding/json
+// escapes C0 only, and leaves C1, DEL and the characters that turn the direction of writing as they
+// are.
 func escaped(doc []byte) []byte {
 	kept := 0 // from here on doc is not in out yet
 	var out []byte

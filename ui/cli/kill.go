@@ -32,8 +32,8 @@ func (v *killVerb) command() *cobra.Command {
 	return c
 }
 
-// settle is how long the others are looked at after a kill before its line is printed. It shows a crash that a lost connection
-// brings on at once; what takes longer is what drills are for.
+// settle is how long the others are looked at after a kill before its line is printed. It shows a
+// crash that a lost connection brings on at once; what takes longer is what drills are for.
 const settle = time.Second
 
 // kill sends a signal, and then compares the others with what they were before.
@@ -58,8 +58,8 @@ func (x *action) kill(ctx context.Context) error {
 	return err
 }
 
-// hostless returns the service whose namespace a container shares and whose own container has ended, "" when there is none: what
-// lives in it runs on without its network.
+// hostless returns the service whose namespace a container shares and whose own container has
+// ended, "" when there is none: what lives in it runs on without its network.
 func hostless(r psRow, all []psRow) string {
 	for _, o := range all {
 		if slices.Contains(r.joins, o.ContainerID) && o.ExitCode != nil {

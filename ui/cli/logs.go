@@ -184,7 +184,8 @@ type reading struct {
 	containers map[string]*containerLog // by id
 }
 
-// containerLog is how far one container's log is read. One goroutine at a time reads it, and has what is in it for that long.
+// containerLog is how far one container's log is read. One goroutine at a time reads it, and has
+// what is in it for that long.
 type containerLog struct {
 	busy   bool // it is being followed; guarded by reading.mu
 	levels logs.Levels
@@ -252,8 +253,9 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 	return r.follow(ctx, instances, from)
 }
 
-// joinLines is how many lines more than --tail asks for are read of a log that is followed then. Lines of one time are distinguished by what
-// was read, so those around the first line that is shown must be known.
+// joinLines is how many lines more than --tail asks for are read of a log that is followed then.
+// Lines of one time are distinguished by what was read, so those around the first line that is
+// shown must be known.
 const joinLines = 100
 
 // history prints what is there, merged by time. One line of each container is held at a time.
@@ -314,7 +316,8 @@ func (r *reading) readHistory(ctx context.Context, in engine.Instance, follow bo
 	return err
 }
 
-// merge prints the lines of several containers in the order of time: the first line of each, then always the oldest of them.
+// merge prints the lines of several containers in the order of time: the first line of each, then
+// always the oldest of them.
 func (r *reading) merge(heads []chan logs.Line) {
 	current := make([]*logs.Line, len(heads))
 	next := func(i int) {
@@ -347,8 +350,8 @@ func (r *reading) merge(heads []chan logs.Line) {
 	r.print(batch)
 }
 
-// lines returns what makes complete lines of those that one container wrote, in its order; ok says whether a line is new and passes the
-// filter. It copies what must not be kept.
+// lines returns what makes complete lines of those that one container wrote, in its order; ok says
+// whether a line is new and passes the filter. It copies what must not be kept.
 func (r *reading) lines(in engine.Instance) func(logs.Line) (l logs.Line, ok bool) {
 	c := r.container(in.ID)
 	return func(l logs.Line) (logs.Line, bool) {

@@ -10,9 +10,10 @@ import (
 // leastGarbage is what may lie about before the collector comes, however little lives beside the log lines.
 const leastGarbage = 8 << 20
 
-// keepGarbageLow makes the garbage collector leave the log lines out of its pace; kept returns their bytes. They are most of what lives and
-// never garbage: by its own rule the collector would let as much garbage come together as there are lines. It looks again after every
-// collection, and costs nothing between. The returned function ends that.
+// keepGarbageLow makes the garbage collector leave the log lines out of its pace; kept returns
+// their bytes. They are most of what lives and never garbage: by its own rule the collector would
+// let as much garbage come together as there are lines. It looks again after every collection, and
+// costs nothing between. The returned function ends that.
 func keepGarbageLow(kept func() int64) (stop func()) {
 	before := debug.SetGCPercent(100)
 	debug.SetGCPercent(before)
@@ -47,8 +48,8 @@ func (g *garbage) again() {
 	})
 }
 
-// gcShare is how much garbage may come together before the collector runs, in percent of what lives: half of what lives beside the kept
-// bytes, and leastGarbage at least.
+// gcShare is how much garbage may come together before the collector runs, in percent of what
+// lives: half of what lives beside the kept bytes, and leastGarbage at least.
 func gcShare(live, kept int64) int {
 	if live <= 0 {
 		return 100

@@ -13,7 +13,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// maxSocket is how long the path of a unix socket may be: 104 bytes with the final zero on macOS and the BSDs, 108 on Linux.
+// maxSocket is how long the path of a unix socket may be: 104 bytes with the final zero on macOS
+// and the BSDs, 108 on Linux.
 const maxSocket = 103
 
 // stateDir is where generations and sync records are kept, "" without a home folder.
@@ -54,8 +55,8 @@ func (e *environment) socketPath(project string) string {
 // errRunning means that another process holds a project.
 var errRunning = errors.New("another bulkhead runs it already; see it with `bulkhead ps` and `bulkhead logs -f`, or end that one first")
 
-// claim makes this process the one that runs a project: it takes its lock, and listens on path, its control socket. A socket that a
-// killed process left behind is replaced. release returns both.
+// claim makes this process the one that runs a project: it takes its lock, and listens on path, its
+// control socket. A socket that a killed process left behind is replaced. release returns both.
 func claim(path, project string) (l net.Listener, release func(), err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -96,8 +97,8 @@ func claim(path, project string) (l net.Listener, release func(), err error) {
 	return l, free, nil
 }
 
-// takeLock takes the lock of a project: errRunning when another process has it. The system releases it when its holder dies, which it
-// does not do with a socket. free removes the file.
+// takeLock takes the lock of a project: errRunning when another process has it. The system releases
+// it when its holder dies, which it does not do with a socket. free removes the file.
 func takeLock(path string) (free func(), err error) {
 	for {
 		lock := flock.New(path)

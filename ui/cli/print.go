@@ -12,8 +12,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// printer writes what happens as text or as JSON lines. Its methods may be called from any goroutine. The first write that does not
-// work closes broken; what comes later is dropped.
+// printer writes what happens as text or as JSON lines. Its methods may be called from any
+// goroutine. The first write that does not work closes broken; what comes later is dropped.
 type printer struct {
 	json   bool
 	colour bool

@@ -10,7 +10,8 @@ import (
 	"bulkhead/engine/logs"
 )
 
-// What --plain says can be read out: a line is about one service and says whose it is, in words, without signs that are drawn.
+// What --plain says can be read out: a line is about one service and says whose it is, in words,
+// without signs that are drawn.
 func TestPlainCanBeReadOut(t *testing.T) {
 	var out bytes.Buffer
 	p := newPrinter(&out)

@@ -107,8 +107,8 @@ type listing struct {
 	all  bool             // services without a container too
 }
 
-// rows lists the project's replicas: from a running `up` where there is one, else from the engine. Labels and names of containers are
-// anybody's: the rows are clean.
+// rows lists the project's replicas: from a running `up` where there is one, else from the engine.
+// Labels and names of containers are anybody's: the rows are clean.
 func (q *listing) rows(ctx context.Context) ([]psRow, error) {
 	rows, err := q.fetch(ctx)
 	return logs.CleanAll(rows), err

@@ -78,7 +78,8 @@ type session struct {
 	release func()
 }
 
-// open claims the project and starts an engine for it. A signal stops the project where signals says so. Callers go on with run.
+// open claims the project and starts an engine for it. A signal stops the project where signals
+// says so. Callers go on with run.
 func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, load func(context.Context) (*project.Project, error), signals bool) (*session, error) {
 	l, release, err := claim(a.env.socketPath(p.Name), p.Name)
 	if err != nil {
@@ -113,8 +114,8 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, lo
 	return s, nil
 }
 
-// run carries out a session: show is what it is for, and returns what is to happen to the project then. Its ctx ends when something
-// else ends the session.
+// run carries out a session: show is what it is for, and returns what is to happen to the project
+// then. Its ctx ends when something else ends the session.
 func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err error) {
 	ctx, cancel := context.WithCancelCause(s.tasks.ctx)
 	var watching sync.WaitGroup
@@ -166,8 +167,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	return err
 }
 
-// print streams events and logs to the printer, if there is one. The returned function prints the rest, once the engine has ended,
-// and returns then.
+// print streams events and logs to the printer, if there is one. The returned function prints the
+// rest, once the engine has ended, and returns then.
 func (s *session) print() (rest func()) {
 	if s.printer == nil {
 		return func() {}
@@ -209,7 +210,8 @@ func (s *session) print() (rest func()) {
 	return rest
 }
 
-// printLogs prints lines until ctx ends and none is left, and says how many left the store before they could be written.
+// printLogs prints lines until ctx ends and none is left, and says how many left the store before
+// they could be written.
 func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs.Line) string) {
 	var buf []logs.Line
 	missed := f.Missed()

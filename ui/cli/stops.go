@@ -11,7 +11,8 @@ import (
 	"bulkhead/engine/project"
 )
 
-// stopNotices returns what prints whom a verb waits for that stops containers, each time one of them has ended; nil for other verbs.
+// stopNotices returns what prints whom a verb waits for that stops containers, each time one of
+// them has ended; nil for other verbs.
 func (x *action) stopNotices() func([]engine.Instance) {
 	if !stopsContainers(x.cmd.Verb) {
 		return nil

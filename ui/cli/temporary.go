@@ -90,8 +90,8 @@ func (s *session) carryOut(ctx context.Context, commands []engine.Command, follo
 	return nil
 }
 
-// withRestarted adds to the services those that run and want to be restarted with one of them (depends_on.restart), and so on. No services
-// are all of them.
+// withRestarted adds to the services those that run and want to be restarted with one of them
+// (depends_on.restart), and so on. No services are all of them.
 func (r *temporaryRun) withRestarted(ctx context.Context, p *project.Project) ([]string, error) {
 	if len(r.services) == 0 {
 		return nil, nil
@@ -114,7 +114,8 @@ func (r *temporaryRun) withRestarted(ctx context.Context, p *project.Project) ([
 	return all, nil
 }
 
-// replicas counts the containers of a project's services, so that an engine of our own keeps as many of each as there are.
+// replicas counts the containers of a project's services, so that an engine of our own keeps as
+// many of each as there are.
 func (r *temporaryRun) replicas(ctx context.Context, p *project.Project) (map[string]int, error) {
 	instances, err := r.app.conn.rt.Instances(ctx, p.Name)
 	if err != nil {

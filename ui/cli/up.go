@@ -176,7 +176,8 @@ func (f *upFlags) engineOptions() engine.Options {
 	return o
 }
 
-// logSize is how many bytes of each service's log are kept: the flag's, else the person's setting, else 0 for the default.
+// logSize is how many bytes of each service's log are kept: the flag's, else the person's setting,
+// else 0 for the default.
 func (v *upVerb) logSize() (int64, error) {
 	text, what := v.flags.logSize, "--log-size"
 	if text == "" && v.app.logSize != nil {
@@ -196,7 +197,8 @@ func (v *upVerb) logSize() (int64, error) {
 	return n, nil
 }
 
-// ownOutput recognizes the files that our output is redirected to: in a build context each line of it would be a change.
+// ownOutput recognizes the files that our output is redirected to: in a build context each line of
+// it would be a change.
 func ownOutput(streams ...any) func(path string) bool {
 	var own []os.FileInfo
 	for _, s := range streams {

@@ -25,7 +25,8 @@ import (
 
 const address = ":8080"
 
-// built is the version of a program that was compiled for it; "" where the version stands behind the end of the program.
+// built is the version of a program that was compiled for it; "" where the version stands behind
+// the end of the program.
 var built string
 
 func main() {

@@ -24,8 +24,8 @@ const Text = "\x1b]52;c;" + Payload + "1\x07" + "\x1b]0;" + Payload + "2\x1b\\" 
 // Log is Text for a log line.
 var Log = strings.ReplaceAll(Text, Colour, "")
 
-// Fill puts Text behind every string in what p points to, at any depth. Empty slices and maps get an element and nil pointers a
-// value, so that no field goes without.
+// Fill puts Text behind every string in what p points to, at any depth. Empty slices and maps get
+// an element and nil pointers a value, so that no field goes without.
 func Fill(p any) { fill(reflect.ValueOf(p).Elem(), nil) }
 
 func fill(v reflect.Value, above []reflect.Type) {
@@ -101,8 +101,9 @@ var (
 	raised  = regexp.MustCompile("\x1b[\\]PX^_c]|\x1b\\[2J|\x1b\\[\\?1049l")
 )
 
-// Check says what in output could command a terminal; "" for nothing. strict holds for what is all text and colours: there not even
-// what the commands carried may be left. A terminal program's own output has commands of its own, and there only ours count.
+// Check says what in output could command a terminal; "" for nothing. strict holds for what is all
+// text and colours: there not even what the commands carried may be left. A terminal program's own
+// output has commands of its own, and there only ours count.
 func Check(output string, strict bool) string {
 	if !utf8.ValidString(output) {
 		return fmt.Sprintf("it is not UTF-8, so a C1 byte may be in it: %q", around(output, strings.IndexFunc(output, func(r rune) bool { return r == utf8.RuneError })))
