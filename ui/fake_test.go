@@ -84,11 +84,16 @@ func (f *fake) Subscribe() (<-chan struct{}, func()) {
 	return c, func() {}
 }
 
-// change alters the snapshot and leaves a token.
+// change alters the snapshot and leaves a token. What the screen may be reading is copied first:
+// the services, their replicas and the ledgers.
 func (f *fake) change(alter func(*engine.Snapshot)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.snap.Services = slices.Clone(f.snap.Services)
+	for i := range f.snap.Services {
+		f.snap.Services[i].Replicas = slices.Clone(f.snap.Services[i].Replicas)
+	}
+	f.snap.Ledgers = slices.Clone(f.snap.Ledgers)
 	alter(&f.snap)
 	f.snap.Seq++
 	f.tell()
