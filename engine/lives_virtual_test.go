@@ -128,30 +128,5 @@ func TestOldGenerationThatComesBackIsReadOnce(t *testing.T) {
 func TestLivesAreSeparatedByEndCauseUptimeAndDowntime(t *testing.T) {
 	s := showing(t, rebuilt(""))
 	s.up()
-	arrived := s.arrivals()
-	s.line("a", "gen1 stdout version 1")
-	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}, Cause: "you pressed K"})
-	s.line("a", "gen 1 ended")
-	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})
-	s.line("a", "gen2 stdout version 1")
-	s.write(map[string]string{"a/text": "version 2"})
-	s.line("a", "gen3 stdout version 2")
-	s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}, Cause: "you pressed r"})
-	s.line("a", "gen4 stdout version 2")
-	want := []string{
-		`a gen1 stdout version 1`,
-		`a gen1 system gen 1 ended: exit code 137 \(signal SIGKILL\), you pressed K, was up [\dms.]+`,
-		`a gen2 system gen 2 began: was down [\dms.]+, you pressed u`,
-		`a gen2 stdout version 1`,
-		`a gen2 system gen 2 ended: exit code \d+.*, a/text saved, was up [\dms.]+`,
-		`a gen3 system gen 3 began: was down [\dms.]+, a/text saved`,
-		`a gen3 stdout version 2`,
-		`a gen3 system gen 3 ended: exit code \d+.*, you pressed r, was up [\dms.]+`,
-		`a gen4 system gen 4 began: was down [\dms.]+, you pressed r`,
-		`a gen4 stdout version 2`,
-	}
-	expect(t, "by time", s.lines("a"), want)
-	// A quick life's first line may come in before the engine tells that it began.
-	began := func(l string) bool { return strings.Contains(l, " began: ") }
-	expect(t, "as they came in", slices.DeleteFunc(arrived(), func(l string) bool { return began(l) || strings.HasPrefix(l, "b ") }), slices.DeleteFunc(slices.Clone(want), began))
+	s.livesOfA()
 }

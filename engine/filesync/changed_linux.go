@@ -1,7 +1,6 @@
 package filesync
 
 import (
-	"errors"
 	"io/fs"
 	"syscall"
 )
@@ -14,15 +13,3 @@ func changed(fi fs.FileInfo) int64 {
 	}
 	return 0
 }
-
-// inode is the number that tells a file from every other one of its file system.
-func inode(fi fs.FileInfo) uint64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
-	}
-	return 0
-}
-
-// notAFolder says whether an error means that something on the way to a path is
-// not a folder.
-func notAFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -86,7 +87,7 @@ func statFor(r *project.Rule, file string) (n FileStat, ok bool, err error) {
 }
 
 // gone says whether an error means that a path is not there.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || notAFolder(err) }
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
 func (n FileStat) mode() fs.FileMode { return fs.FileMode(n.Mode) }
 func (n FileStat) isDir() bool       { return n.mode().IsDir() }
