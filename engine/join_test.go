@@ -67,11 +67,7 @@ func TestThoseThatJoinAContainerFollowIt(t *testing.T) {
 	same := func(what string, names ...string) {
 		t.Helper()
 		now := s.joined()
-		for _, name := range names {
-			if now[name].Identity != before[name].Identity {
-				t.Errorf("%s moved %s: %+v, was %+v", what, name, now[name].Identity, before[name].Identity)
-			}
-		}
+		unmoved(t, what, before, now, names...)
 		before = now
 	}
 
@@ -79,25 +75,7 @@ func TestThoseThatJoinAContainerFollowIt(t *testing.T) {
 	s.until("followers after the restart", s.after("net", "ns"))
 	same("restart of parent", "vol", "other")
 
-	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"parent"}})
-	n := s.until("followers that wait", func(n *engine.Snapshot) bool {
-		return strings.Join(find(n, "net").WaitsFor, ",") == "parent running" && strings.Join(find(n, "ns").WaitsFor, ",") == "parent running"
-	})
-	for _, name := range []string{"net", "ns"} {
-		if svc := find(n, name); svc.State != engine.StateWaiting || svc.Ready {
-			t.Errorf("%s is %s, ready %t, while the service that it lives in is down", name, svc.State, svc.Ready)
-		}
-	}
-	l := n.Ledgers[len(n.Ledgers)-1]
-	for _, row := range l.Rows {
-		lost := row.Service == "net" || row.Service == "ns"
-		if (row.Outcome == engine.Died) != lost {
-			t.Errorf("ledger: %s %s (%s)", row.Service, row.Outcome, row.Sign)
-		}
-		if lost && !strings.Contains(row.Sign, "of parent, which is down") {
-			t.Errorf("ledger: the reason for %s is %q", row.Service, row.Sign)
-		}
-	}
+	s.killParent()
 	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"parent"}})
 	s.until("followers after it came back", s.after("net", "ns"))
 	same("kill and return of parent", "vol", "other")
@@ -143,6 +121,40 @@ func TestThoseThatJoinAContainerFollowIt(t *testing.T) {
 	s.ready()
 	s.settled()
 	same("start of parent while nobody looked", "vol", "other")
+}
+
+// killParent kills the service parent, and wants those that live in its container shown as waiting
+// for it, and them alone in the ledger, with the reason.
+func (s *stage) killParent() {
+	s.t.Helper()
+	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"parent"}})
+	n := s.until("followers that wait", func(n *engine.Snapshot) bool {
+		return strings.Join(find(n, "net").WaitsFor, ",") == "parent running" && strings.Join(find(n, "ns").WaitsFor, ",") == "parent running"
+	})
+	for _, name := range []string{"net", "ns"} {
+		if svc := find(n, name); svc.State != engine.StateWaiting || svc.Ready {
+			s.t.Errorf("%s is %s, ready %t, while the service that it lives in is down", name, svc.State, svc.Ready)
+		}
+	}
+	for _, row := range n.Ledgers[len(n.Ledgers)-1].Rows {
+		lost := row.Service == "net" || row.Service == "ns"
+		if (row.Outcome == engine.Died) != lost {
+			s.t.Errorf("ledger: %s %s (%s)", row.Service, row.Outcome, row.Sign)
+		}
+		if lost && !strings.Contains(row.Sign, "of parent, which is down") {
+			s.t.Errorf("ledger: the reason for %s is %q", row.Service, row.Sign)
+		}
+	}
+}
+
+// unmoved wants services to have the container, start and restarts that they had before.
+func unmoved(t *testing.T, what string, before, now map[string]engine.Instance, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if now[name].Identity != before[name].Identity {
+			t.Errorf("%s moved %s: %+v, was %+v", what, name, now[name].Identity, before[name].Identity)
+		}
+	}
 }
 
 // after says whether services run, are ready, and began after parent did.
