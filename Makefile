@@ -2,19 +2,40 @@
 
 GO ?= go
 
-.PHONY: build demo test golden bench microbench
+.PHONY: agent build install uninstall demo test golden bench soak microbench
 
-build:
-	$(GO) build -o bulkhead .
+# The program that runs beside containers for faults of the network; without it all else works.
+agent:
+	$(GO) generate ./engine/agent
+
+build: agent
+	$(GO) build -ldflags "-X bulkhead/ui/cli.revision=$$(git describe --always --dirty --abbrev=12 2>/dev/null)" -o bulkhead .
+
+# The program, what shells complete, and the manual page, below PREFIX; DESTDIR goes before it.
+PREFIX ?= $(HOME)/.local
+BIN = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+COMPLETIONS = $(SHARE)/bash-completion/completions/bulkhead $(SHARE)/zsh/site-functions/_bulkhead $(SHARE)/fish/vendor_completions.d/bulkhead.fish
+install: build
+	mkdir -p $(BIN) $(SHARE)/man/man1 $(dir $(COMPLETIONS))
+	install -m 755 bulkhead $(BIN)/bulkhead
+	./bulkhead completion bash >$(SHARE)/bash-completion/completions/bulkhead
+	./bulkhead completion zsh >$(SHARE)/zsh/site-functions/_bulkhead
+	./bulkhead completion fish >$(SHARE)/fish/vendor_completions.d/bulkhead.fish
+	./bulkhead man >$(SHARE)/man/man1/bulkhead.1
+	@echo "installed below $(DESTDIR)$(PREFIX); for \`docker bulkhead\`: ln -s $(BIN)/bulkhead ~/.docker/cli-plugins/docker-bulkhead"
+
+uninstall:
+	rm -f $(BIN)/bulkhead $(SHARE)/man/man1/bulkhead.1 $(COMPLETIONS)
 
 # On a terminal the shop comes up on the screen; without one this is a tour of some seconds.
-demo:
+demo: agent
 	.ci/engine
 	$(GO) run . demo
 
 # What is checked is compiled once, for the race detector; for other systems, only as far as vet needs it.
-TOOLS = ./testdata/bench/... ./testdata/flood ./testdata/gotest
-test:
+TOOLS = ./testdata/bench/... ./testdata/flood ./testdata/gotest ./testdata/soak
+test: agent
 	.ci/engine
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-clean; run gofmt -w:"; echo "$$unformatted"; exit 1; fi
@@ -30,11 +51,17 @@ golden:
 	$(GO) test ./ui -update
 	$(GO) test -run TestScript . -update
 
-# The loop as a person waits for it, in turn with docker compose where that is on the machine; about 15 minutes. BENCH picks cases.
+# The loop as a person waits for it, in turn with docker compose where that is on the machine; about 25 minutes. BENCH picks cases.
 BENCH ?= .
-bench:
+bench: agent
 	.ci/engine
 	$(GO) run ./testdata/bench -run '$(BENCH)'
+
+# All that is hard on it at once, for SOAK: what it holds at the end is compared with the beginning.
+SOAK ?= 10m
+soak:
+	.ci/engine
+	$(GO) run ./testdata/soak -for $(SOAK)
 
 microbench:
 	$(GO) test -run '^$$' -bench . -benchmem ./engine/... ./ui/... ./watch/...

@@ -72,7 +72,8 @@ func TestPackagesStayBehindTheFence(t *testing.T) {
 		"bulkhead/examples":                     {"bulkhead/engine", "bulkhead/ui", "bulkhead/watch"},
 		"bulkhead/engine/container/memory":      {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/watch", "bulkhead/ui", moby + "client", buildkit, charm},
 		"bulkhead/engine/container/conformance": {"bulkhead/engine/project", "bulkhead/engine/docker", "bulkhead/engine/build", "bulkhead/engine/container/memory", "bulkhead/watch", "bulkhead/ui", moby + "client", buildkit, charm},
-		"bulkhead/engine/hostcmd":               {"bulkhead/engine", "bulkhead/watch", "bulkhead/ui", moby, buildkit, compose, charm},
+		"bulkhead/engine/agent/main":            {"bulkhead/engine/container", "bulkhead/watch", "bulkhead/ui", moby, buildkit, compose, charm},
+		"bulkhead/engine/hostcmd":               {"bulkhead/watch", "bulkhead/ui", moby, buildkit, compose, charm},
 	} {
 		p, ok := all[pkg]
 		if !ok {

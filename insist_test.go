@@ -10,7 +10,7 @@ import (
 // insist sends a signal again and again until the program has ended.
 func insist(t *testing.T, p *os.Process, over <-chan struct{}) {
 	t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(patience)
 	for {
 		select {
 		case <-over:

@@ -73,7 +73,7 @@ func (r *running) signal(t *testing.T, s os.Signal) {
 // says waits for a text on stderr.
 func (r *running) says(t *testing.T, text string) {
 	t.Helper()
-	if !eventually(time.Minute, func() bool { return strings.Contains(r.errs.String(), text) }) {
+	if !eventually(patience, func() bool { return strings.Contains(r.errs.String(), text) }) {
 		t.Fatalf("stderr does not come to hold %q:\n%s", text, r.errs.String())
 	}
 }
@@ -83,7 +83,7 @@ func (r *running) ends(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-r.over:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("it does not end; stderr:\n%s", r.errs.String())
 	}
 	return r.cmd.ProcessState.ExitCode()
@@ -277,7 +277,7 @@ func TestUpWhoseEngineFallsSilentEndsByASecondSignal(t *testing.T) {
 		_ = r.cmd.Process.Kill()
 		<-r.over
 	})
-	if !eventually(time.Minute, func() bool { return strings.Contains(out.String(), "\nready: ") }) {
+	if !eventually(patience, func() bool { return strings.Contains(out.String(), "\nready: ") }) {
 		t.Fatalf("not ready:\n%s", out.String())
 	}
 	m.hushed.Store(true)
@@ -317,7 +317,7 @@ func TestUpWhoseReaderStopsReadingEnds(t *testing.T) {
 		_ = r.cmd.Process.Kill()
 		<-r.over
 	})
-	if !eventually(time.Minute, func() bool { return strings.Contains(f.bulkhead(t, "ps"), "running") }) {
+	if !eventually(patience, func() bool { return strings.Contains(f.bulkhead(t, "ps", "--format", "wide"), "running") }) {
 		t.Fatal("app does not run")
 	}
 	if !eventually(patience, func() bool {
@@ -330,7 +330,7 @@ func TestUpWhoseReaderStopsReadingEnds(t *testing.T) {
 	if code := r.ends(t); code != 1 {
 		t.Errorf("exit code %d, want 1; stderr:\n%s", code, r.errs.String())
 	}
-	if strings.Contains(f.bulkhead(t, "ps"), "running") {
+	if strings.Contains(f.bulkhead(t, "ps", "--format", "wide"), "running") {
 		t.Error("app still runs")
 	}
 }

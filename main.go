@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/sirupsen/logrus"
@@ -18,6 +20,7 @@ import (
 	"bulkhead/engine/build"
 	"bulkhead/engine/container"
 	"bulkhead/engine/docker"
+	"bulkhead/engine/hostfile"
 	"bulkhead/ui"
 	"bulkhead/ui/cli"
 )
@@ -26,38 +29,91 @@ func main() {
 	// A closed stdout is an error of the write that meets it, not the end of the process: the
 	// project has to be stopped first.
 	signal.Ignore(syscall.SIGPIPE)
+	args := os.Args[1:]
+	if p, ok := cli.AsPlugin(os.Args[0], args); ok {
+		if p.Metadata != nil {
+			os.Stdout.Write(p.Metadata)
+			return
+		}
+		args = p.Args
+		for key, value := range p.Env {
+			if value == "" {
+				os.Unsetenv(key)
+			} else {
+				os.Setenv(key, value)
+			}
+		}
+		cli.EndWithDocker(os.Getenv("DOCKER_CLI_PLUGIN_SOCKET"))
+	}
 	close := logAside(os.Environ())
-	code := cli.Main(context.Background(), os.Args[1:], cli.Parts{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Connect: connect, Screen: screen, Keys: keys, LogSize: logSize,
+	code := cli.Main(context.Background(), args, cli.Parts{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Compose: calledCompose(os.Args[0]),
+		Runtimes: kinds(), Connect: connect, Screen: screen, Tour: tour, Keys: keys, LogSize: logSize,
 	})
 	close()
 	os.Exit(code)
 }
 
-// connect opens the Docker engine that the environment names, and a builder on it.
-func connect(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error) {
-	rt, err := docker.New(docker.Options{Warn: warn, Log: func(line string) { log.Print(line) }})
+// calledCompose says whether the program was called by the name of docker compose, as a link to it.
+func calledCompose(name string) bool {
+	return strings.TrimSuffix(filepath.Base(name), ".exe") == "docker-compose"
+}
+
+// runtimes are what can run containers, by the names that --runtime takes; the first is used unless another is named.
+var runtimes = []struct {
+	kind string
+	open cli.Connector
+}{
+	{"docker", connectDocker},
+}
+
+func kinds() []string {
+	var all []string
+	for _, r := range runtimes {
+		all = append(all, r.kind)
+	}
+	return all
+}
+
+// connect opens the runtime of a kind, "" for the first.
+func connect(ctx context.Context, o cli.ConnectOptions) (engine.Runtime, container.Builder, error) {
+	for _, r := range runtimes {
+		if o.Runtime == r.kind || o.Runtime == "" {
+			return r.open(ctx, o)
+		}
+	}
+	return nil, nil, fmt.Errorf("no runtime of the kind %q", o.Runtime)
+}
+
+// connectDocker opens the Docker engine that the environment names, and a builder on it. Whether that
+// engine serves BuildKit is asked by the first build.
+func connectDocker(_ context.Context, o cli.ConnectOptions) (engine.Runtime, container.Builder, error) {
+	rt, err := docker.New(docker.Options{
+		Parallel: o.Parallel, State: o.State, Warn: o.Warn, Log: func(line string) { log.Print(line) },
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	found(rt.Host())
-	info, err := rt.Info(ctx)
-	if err != nil {
-		rt.Close()
-		return nil, nil, err
-	}
-	b := build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: info.BuildKit, DockerConfigDir: rt.ConfigDir()})
-	return rt, b, nil
+	o.Found(rt.Host())
+	return rt, build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: rt.BuildKit, DockerConfigDir: rt.ConfigDir()}), nil
 }
 
 // screen shows an engine until the user leaves.
 func screen(ctx context.Context, e *engine.Engine, version string) (cli.Outcome, error) {
+	return show(ctx, e, version, false)
+}
+
+// tour is screen with a tour of the shop.
+func tour(ctx context.Context, e *engine.Engine, version string) (cli.Outcome, error) {
+	return show(ctx, e, version, true)
+}
+
+func show(ctx context.Context, e *engine.Engine, version string, tour bool) (cli.Outcome, error) {
 	config, err := ui.LoadConfig(configFile())
 	if err != nil {
 		return cli.Stop, err
 	}
-	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, StateDir: cli.StateDir(os.Environ())})
+	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, Tour: tour, StateDir: cli.StateDir(os.Environ())})
 	switch outcome {
 	case ui.Stop:
 		return cli.Stop, err
@@ -65,6 +121,10 @@ func screen(ctx context.Context, e *engine.Engine, version string) (cli.Outcome,
 		return cli.Down, err
 	case ui.DownVolumes:
 		return cli.DownVolumes, err
+	case ui.DownOrphans:
+		return cli.DownOrphans, err
+	case ui.DownAll:
+		return cli.DownAll, err
 	}
 	return cli.Leave, err
 }
@@ -109,7 +169,7 @@ const maxLog = 1 << 20
 func logAside(env []string) (close func()) {
 	var out io.Writer = io.Discard
 	close = func() {}
-	if dir := cli.StateDir(env); dir != "" && os.MkdirAll(dir, 0o700) == nil {
+	if dir := cli.StateDir(env); dir != "" && hostfile.PrivateDir(dir) == nil {
 		name, mode := filepath.Join(dir, "bulkhead.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND
 		if info, err := os.Stat(name); err == nil && info.Size() > maxLog {
 			mode |= os.O_TRUNC

@@ -2,19 +2,27 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bulkhead/engine"
+	"bulkhead/engine/agent"
 	"bulkhead/engine/docker"
 )
 
@@ -78,6 +86,7 @@ func TestEngineScript(t *testing.T) {
 		name := "cli-script-" + filepath.Base(env.WorkDir) + "-" + strconv.Itoa(os.Getpid())
 		env.Setenv("PROJECT", name)
 		env.Setenv("COMPOSE_PROJECT_NAME", name)
+		env.Setenv("COMPOSE", dockerCompose())
 		env.Defer(func() { sweep(t, name) })
 		program, err := os.ReadFile(box)
 		if err != nil {
@@ -111,10 +120,66 @@ func scripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			}
 			return setup(env)
 		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "compose":
+				return dockerCompose() != "", nil
+			case "agent":
+				return agent.Built(), nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": cmdCode, "oneline": cmdOneLine, "waitline": cmdWaitLine, "until": cmdUntil, "signal": cmdSignal,
+			"code": cmdCode, "oneline": cmdOneLine, "waitline": cmdWaitLine, "until": cmdUntil, "signal": cmdSignal, "quiet": cmdQuiet,
+			"containers": cmdContainers, "same": cmdSame, "note": cmdNote, "kept": cmdKept, "rmnetworks": cmdRemoveNetworks,
 		},
 	})
+}
+
+// dockerCompose is the path of docker compose 5.7, "" where it is not found: $BULKHEAD_COMPOSE, else
+// the docker command's plugin.
+var dockerCompose = sync.OnceValue(func() string {
+	home, _ := os.UserHomeDir() // without one it is not there
+	for _, path := range []string{
+		os.Getenv("BULKHEAD_COMPOSE"), filepath.Join(os.Getenv("DOCKER_CONFIG"), "cli-plugins", "docker-compose"),
+		filepath.Join(home, ".docker", "cli-plugins", "docker-compose"), "/usr/local/lib/docker/cli-plugins/docker-compose",
+		"/usr/libexec/docker/cli-plugins/docker-compose", "/usr/lib/docker/cli-plugins/docker-compose",
+	} {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		if out, err := exec.Command(path, "version", "--short").Output(); err == nil && strings.HasPrefix(string(out), "5.7.") {
+			return path
+		}
+	}
+	return ""
+})
+
+// same ARGS… runs bulkhead and docker compose, and compares their exit codes and the lines that they
+// print, whose order is that of a map in some of docker compose's lists.
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	run := func(program string) (lines []string, code int) {
+		err := ts.Exec(program, args...)
+		var e *exec.ExitError
+		if errors.As(err, &e) {
+			code = e.ExitCode()
+		} else if err != nil {
+			ts.Fatalf("%v", err)
+		}
+		lines = strings.Split(ts.ReadFile("stdout"), "\n")
+		slices.Sort(lines)
+		return lines, code
+	}
+	ours, code := run("bulkhead")
+	theirs, want := run(dockerCompose())
+	if code != want || !slices.Equal(ours, theirs) {
+		ts.Fatalf("exit code %d and %d; only in ours:\n%.2000s\nonly in docker compose's:\n%.2000s", code, want,
+			strings.Join(without(ours, theirs), "\n"), strings.Join(without(theirs, ours), "\n"))
+	}
+}
+
+func without(lines, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return slices.Contains(others, l) })
 }
 
 // code N COMMAND… runs a command and compares its exit code.
@@ -135,9 +200,28 @@ func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// slowNotices are the lines that a program writes when it is kept waiting for two seconds, which may be so
+// anywhere on a busy machine.
+var slowNotices = regexp.MustCompile(`(?m)^bulkhead: waiting for (the Docker engine at .*|.* to be read)\n`)
+
+// said is stderr of the last command, without what says that the machine is slow.
+func said(ts *testscript.TestScript) string {
+	return slowNotices.ReplaceAllString(ts.ReadFile("stderr"), "")
+}
+
+// quiet says that the last command wrote nothing to stderr.
+func cmdQuiet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: quiet")
+	}
+	if text := said(ts); text != "" {
+		ts.Fatalf("stderr has %q", text)
+	}
+}
+
 // oneline says that stderr of the last command is one line that begins with the program's name.
 func cmdOneLine(ts *testscript.TestScript, neg bool, args []string) {
-	text := ts.ReadFile("stderr")
+	text := said(ts)
 	if strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "bulkhead: ") {
 		ts.Fatalf("stderr is not one line of bulkhead's: %q", text)
 	}
@@ -183,6 +267,95 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(p.Signal(signals[args[0]]))
 }
 
+// containers prints what the engine has of $PROJECT, one container a line: kind (service, one-off or
+// hook), name, state, exit code, and what else may be of interest.
+func cmdContainers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: containers")
+	}
+	rt, err := docker.New(docker.Options{})
+	ts.Check(err)
+	defer rt.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, kind := range []struct {
+		name string
+		list func(context.Context, string) ([]engine.Instance, error)
+	}{{"service", rt.Instances}, {"one-off", rt.OneOffs}, {"hook", rt.Hooks}} {
+		all, err := kind.list(ctx, ts.Getenv("PROJECT"))
+		ts.Check(err)
+		for _, in := range all {
+			fmt.Fprintf(ts.Stdout(), "%s %s %s code=%d number=%q id=%s image=%s networks=%d ports=%v volumes=%q\n", kind.name,
+				strings.TrimPrefix(in.Name, ts.Getenv("PROJECT")+"-"), in.State, in.ExitCode, in.Number, in.ID[:12], in.ImageRef, len(in.Networks), in.Ports, in.Volumes)
+		}
+	}
+	fmt.Fprintln(ts.Stdout(), "no more") // stdout of a command that prints nothing is that of the one before
+}
+
+// rmnetworks removes the networks of $PROJECT, as somebody does by hand.
+func cmdRemoveNetworks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: rmnetworks")
+	}
+	rt, err := docker.New(docker.Options{})
+	ts.Check(err)
+	defer rt.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	gone, err := rt.RemoveNetworks(ctx, ts.Getenv("PROJECT"))
+	ts.Check(err)
+	if len(gone) == 0 {
+		ts.Fatalf("no network of %s was removed", ts.Getenv("PROJECT"))
+	}
+}
+
+// lives are the containers of $PROJECT's services by name, each with its id and, while it runs, its start.
+func lives(ts *testscript.TestScript) map[string]string {
+	rt, err := docker.New(docker.Options{})
+	ts.Check(err)
+	defer rt.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	all, err := rt.Instances(ctx, ts.Getenv("PROJECT"))
+	ts.Check(err)
+	out := map[string]string{}
+	for _, in := range all {
+		life := in.ID[:12]
+		if in.State == engine.StateRunning {
+			life += " up since " + in.Started.String()
+		}
+		out[strings.TrimPrefix(in.Name, ts.Getenv("PROJECT")+"-")] = life
+	}
+	return out
+}
+
+const notedLives = ".lives"
+
+// note keeps which containers there are for kept.
+func cmdNote(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: note")
+	}
+	text, err := json.Marshal(lives(ts))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(notedLives), text, 0o644))
+}
+
+// kept CONTAINER… says that containers (none: all) live the life that was noted; with ! that each lives another one.
+func cmdKept(ts *testscript.TestScript, neg bool, args []string) {
+	before := map[string]string{}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(notedLives)), &before))
+	now := lives(ts)
+	if len(args) == 0 && !neg && !maps.Equal(before, now) {
+		ts.Fatalf("there were\n%v\nand now\n%v", before, now)
+	}
+	for _, name := range args {
+		if was, is := before[name], now[name]; (was == is && is != "") == neg {
+			ts.Fatalf("%s was %q and is %q", name, was, is)
+		}
+	}
+}
+
 // eventually looks again and again, for as long as it is worth it.
 func eventually(patience time.Duration, ok func() bool) bool {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -195,9 +368,27 @@ func eventually(patience time.Duration, ok func() bool) bool {
 
 // sweep removes what a test left of a project when it did not come to its end.
 func sweep(t testing.TB, project string) {
-	c := exec.Command("bulkhead", "-p", project, "down", "-v", "--rmi", "local", "-t", "0")
+	c := exec.Command("bulkhead", "-p", project, "down", "-v", "--rmi", "local", "-t", "0", "--remove-orphans")
 	c.Dir = t.TempDir()
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Errorf("sweep %s: %v\n%s", project, err, out)
+	}
+	rt, err := docker.New(docker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, tagged := range []bool{true, false} { // those with a name of their own too
+		ids, err := rt.ProjectImages(ctx, project, tagged)
+		if err != nil {
+			t.Errorf("sweep %s: %v", project, err)
+		}
+		for _, id := range ids {
+			if _, err := rt.RemoveImage(ctx, id, true); err != nil {
+				t.Errorf("sweep %s: %v", project, err)
+			}
+		}
 	}
 }

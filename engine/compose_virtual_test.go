@@ -333,3 +333,88 @@ services:
 		return len(now) == 3 && now["a/1"].ID != before["a/1"].ID && now["b/1"].ID != before["b/1"].ID && now["c/1"].ID != before["c/1"].ID
 	})
 }
+
+// based is a project whose builds begin with each other's images.
+func based() map[string]string {
+	return map[string]string{
+		"compose.yaml": `
+services:
+  a: {build: a}
+  b: {image: "play/only", depends_on: [a]}
+  only: {image: "play/only", build: {context: only}, profiles: [build]}
+  z: {image: "play/base", build: z, scale: 0}
+`,
+		"a/Dockerfile": "FROM play/base\nCOPY text /text\n", "a/text": "a 1",
+		"z/Dockerfile": "FROM app\nRUN wait\nCOPY text /base\n", "z/text": "base 1",
+		"only/Dockerfile": "FROM play/base\nCOPY text /only\n", "only/text": "only 1",
+	}
+}
+
+func TestBuildWaitsForTheImageOfAnotherServiceThatItBeginsWith(t *testing.T) {
+	virtually(t, based(), func(s *scene) {
+		hold := make(chan struct{})
+		s.builds.hold = hold
+		s.run(engine.Options{})
+		time.Sleep(time.Minute) // virtual: whoever does not wait has failed by now
+		if n := s.builds.built(); n != 1 {
+			s.t.Errorf("%d builds have begun, want the one that the others begin with", n)
+		}
+		close(hold)
+		s.ready()
+		for _, b := range s.Snapshot().Builds {
+			if b.Kind == "pull" || b.Err != "" {
+				s.t.Errorf("%s of %v: %q", b.Kind, b.Services, b.Err)
+			}
+		}
+		if got := s.file("a", "/base") + ", " + s.file("b", "/only") + " on " + s.file("b", "/base"); got != "base 1, only 1 on base 1" {
+			s.t.Errorf("they run %q", got)
+		}
+		if n := s.builds.built(); n != 3 {
+			s.t.Errorf("%d builds, want one of each", n)
+		}
+		s.must(s.stop())
+		s.up()
+		if n := s.builds.built(); n != 3 {
+			s.t.Errorf("%d builds of what is there", n-3)
+		}
+	})
+}
+
+func TestImageThatChangedIsBuiltAgainForThoseThatBeginWithIt(t *testing.T) {
+	s := watched(t, based())
+	s.up()
+	s.write(map[string]string{"z/text": "base 2"})
+	s.eventually("a with the new base", func() bool { return s.file("a", "/base") == "base 2" && s.file("a", "/text") == "a 1" })
+	if c := s.change("a", "rebuild", 1); c.Cause != "z has built its image again" {
+		t.Errorf("a was built again because of %q", c.Cause)
+	}
+}
+
+func TestServiceThatMountsAnImageGoesByIt(t *testing.T) {
+	files := based()
+	files["compose.yaml"] = `
+services:
+  a: {image: app, volumes: [{type: image, source: z, target: /z}, {type: image, source: app, target: /app}]}
+  z: {build: z, scale: 0}
+`
+	s := watched(t, files)
+	s.up()
+	before := s.instances()["a/1"]
+	img, err := s.rt.Image(t.Context(), "play-z", "")
+	s.must(err)
+	app, err := s.rt.Image(t.Context(), "app", "")
+	s.must(err)
+	if want := "/app=" + app.Digest + ",/z=" + img.Digest; before.VolumeImages != want {
+		t.Errorf("it mounts %q, want %q", before.VolumeImages, want)
+	}
+	s.must(s.stop())
+	s.up()
+	if now := s.instances()["a/1"]; now.Identity != before.Identity {
+		t.Errorf("without a change %+v became %+v", before.Identity, now.Identity)
+	}
+	s.write(map[string]string{"z/text": "base 2"})
+	s.eventually("a with the new image", func() bool {
+		now := s.instances()["a/1"]
+		return now.ID != before.ID && now.VolumeImages != before.VolumeImages && now.State == engine.StateRunning
+	})
+}

@@ -2,14 +2,12 @@ package engine_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,10 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"bulkhead/engine"
-	"bulkhead/engine/build"
 	"bulkhead/engine/docker"
 	"bulkhead/engine/logs"
 )
@@ -226,102 +222,10 @@ func differences(got []int, n int) string {
 	return fmt.Sprintf("%d lines of %d; %d lost %v, %d doubled %v", len(got), n, len(lost), lost[:min(len(lost), 10)], len(doubled), doubled[:min(len(doubled), 10)])
 }
 
-// daemon is a Docker engine of this test's own, in a network and mount namespace of its own.
-type daemon struct {
-	t   *testing.T
-	dir string
-	cmd *exec.Cmd
-}
-
-func (d *daemon) host() string { return "unix://" + filepath.Join(d.dir, "sock") }
-
-func (d *daemon) start() {
-	d.t.Helper()
-	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer log.Close()
-	d.cmd = exec.Command("unshare", "--net", "--mount", "dockerd", "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
-		"--pidfile", filepath.Join(d.dir, "pid"), "--host", d.host(), "--storage-driver", "vfs", "--live-restore", "--iptables=false", "--bridge=none",
-		"--cgroup-parent", "/"+filepath.Base(d.dir))
-	d.cmd.Stdout, d.cmd.Stderr = log, log
-	if err := d.cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	for limit := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("unix", filepath.Join(d.dir, "sock"))
-		if err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(limit) {
-			text, _ := os.ReadFile(filepath.Join(d.dir, "log"))
-			d.t.Fatalf("the engine does not come up: %v\n%s", err, text)
-		}
-	}
-}
-
-func (d *daemon) end(sig os.Signal) {
-	d.t.Helper()
-	if err := d.cmd.Process.Signal(sig); err != nil {
-		d.t.Error(err)
-	}
-	_ = d.cmd.Wait() // its exit code is the signal's
-}
-
 // TestRestartOfTheEngineLosesAndDoublesNothing ends and starts the engine while a container that outlives it writes.
 func TestRestartOfTheEngineLosesAndDoublesNothing(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, for an engine of its own")
-	}
-	for _, name := range []string{"dockerd", "unshare", "busybox"} {
-		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("needs %s, for an engine of its own: %v", name, err)
-		}
-	}
-	if err := exec.Command("unshare", "--net", "--mount", "true").Run(); err != nil {
-		t.Skipf("no namespaces for an engine of its own: %v", err)
-	}
-	t.Parallel()
-	dir, err := os.MkdirTemp("", "bhd") // a socket's path has to be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &daemon{t: t, dir: dir}
-	d.start()
-	t.Cleanup(func() {
-		d.end(syscall.SIGTERM)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-		groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir))
-		for _, group := range append(groups, filepath.Join("/sys/fs/cgroup", filepath.Base(dir))) {
-			if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
-				t.Error(err)
-			}
-		}
-	})
-	rt, err := docker.New(docker.Options{Host: d.host()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := rt.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: info.BuildKit})
-	t.Cleanup(func() { b.Close(); rt.Close() })
-	s := &stage{t: t, dir: t.TempDir(), name: "bhe-restart", rt: rt, b: b, state: t.TempDir()}
-	program, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.write(map[string]string{"busybox": string(bin), "Dockerfile": "FROM scratch\nCOPY busybox /bin/busybox\n", "compose.yaml": `
+	d := ownEngine(t)
+	s, rt := d.stage("bhe-restart", map[string]string{"compose.yaml": `
 services:
   a:
     build: .
@@ -329,19 +233,6 @@ services:
     command: ["/bin/busybox", "sh", "-c", "i=0; while :; do echo n $$i; i=$$((i+1)); [ $$((i % 20)) = 0 ] && busybox sleep 0.02; done"]
 `})
 	s.run(engine.Options{NoStats: true, NoWatch: true})
-	t.Cleanup(func() {
-		if s.stop != nil {
-			if err := s.stop(); err != nil {
-				t.Error(err)
-			}
-		}
-		zero := time.Duration(0)
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := engine.Direct(ctx, rt, s.name, nil, engine.Command{Verb: engine.VerbDown, Images: true, Grace: &zero}, nil); err != nil {
-			t.Error(err)
-		}
-	})
 	s.ready()
 	before := s.identities()["a/1"]
 	for round := range 2 {
@@ -362,7 +253,7 @@ services:
 	}
 	// What an engine has taken from the container and not written when it ends is in nobody's log.
 	got, kept := s.everyNumber("a"), []int{}
-	if err := rt.Logs(t.Context(), before.ID, engine.LogOptions{Tail: -1}, func(l logs.Line) {
+	if err := rt.Logs(t.Context(), before.ID, engine.LogOptions{Tail: -1}, func(l engine.Line) {
 		var n int
 		if _, err := fmt.Sscanf(string(l.Text), "n %d", &n); err == nil && n <= got[len(got)-1] {
 			kept = append(kept, n)

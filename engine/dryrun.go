@@ -2,94 +2,112 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"sync"
 
+	"bulkhead/engine/container"
+	"bulkhead/engine/lane"
 	"bulkhead/engine/plan"
+	"bulkhead/engine/project"
+	"bulkhead/engine/step"
 )
 
-// DryRun returns what up would do, and does nothing. It is called in the place of Run.
+// DryRun returns what up would do, and does nothing. It is called in the place of Run. What up decides
+// only once something else is done is as far as it can be known before. An error says what up would
+// meet; the plan is there all the same.
 func (e *Engine) DryRun(ctx context.Context) (plan.Plan, error) {
-	info, err := e.rt.Info(ctx)
+	rt, name := e.parts.Runtime, e.parts.Name
+	info, err := rt.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	e.openJournal(info.ID)
-	instances, err := e.rt.Instances(ctx, e.name)
+	e.open(info)
+	instances, err := rt.Instances(ctx, name)
 	if err != nil {
-		return nil, wrapErr(err, "look at project %s", e.name)
+		return nil, container.WrapErr(err, "look at project %s", name)
 	}
-	found := map[string]*Image{}
+	d := dryRun{p: e.parts}
+	var errs []error
+	first := newFirstPlan(e.project(), instances, func(p plan.Plan) { d.plan = p })
 	for _, s := range e.project().Services {
-		img, err := e.rt.Image(ctx, s.Image, s.Config.Platform)
-		switch {
-		case err == nil:
-			found[s.Name] = &img
-		case !errors.Is(err, ErrNotFound):
-			return nil, wrapErr(err, "look for image %s", s.Image)
-		}
+		o, err := e.parts.OutlookOf(ctx, s, of(s.Name, instances))
+		errs = append(errs, err)
+		first.add(s.Name, &o.Outlook)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.firstPlan(instances, func(s *service, w *plan.Want) {
-		w.Image, w.Recreate = found[s.name], e.opts.Recreate
-		switch {
-		case s.conf.Built && e.opts.Build == BuildAlways:
-			w.Build = "--build"
-		case w.Image != nil:
-		case s.conf.Built:
-			w.Build = "no image"
-		default:
-			w.Pull = "no image"
-		}
-	}), nil
+	return append(d.plan, d.files(ctx)...), container.Join(errs...)
 }
 
-// firstPlan is what up is going to do as far as is known. image adds what is known of a service's
-// image, and may be nil. Callers hold mu.
-func (e *Engine) firstPlan(instances []Instance, image func(*service, *plan.Want)) plan.Plan {
-	var p plan.Plan
-	fresh := map[string]bool{} // services whose first container is going to be another one
-	for _, level := range e.p.Order() {
-		for _, name := range level {
-			s := e.svcs[name]
-			w, err := wantOf(e.p, s, nil)
-			if err != nil {
-				continue // the lane meets the same error and shows it
-			}
-			seen := plan.Seen{Completed: e.journal.Completed()}
-			for _, in := range instances {
-				if in.Service == name {
-					seen.Instances = append(seen.Instances, in)
-				}
-			}
-			if len(parentNames(s.conf)) > 0 {
-				// Its hash has the ids of containers in it, which may be made again first.
-				w.Hash = firstHash(seen.Instances, w.Hash)
-				w.Joined, w.JoinedWhy = e.joinedLocked(s)
-			}
-			for _, name := range parentNames(s.conf) {
-				if fresh[name] {
-					w.Rejoins = "it joins " + name + ", which gets a new container"
-				}
-			}
-			if image != nil {
-				image(s, &w)
-			}
-			steps := plan.Decide(w, seen)
-			for _, st := range steps {
-				if st.Replica == 1 && (st.Op == plan.Create || st.Op == plan.Recreate) {
-					fresh[name] = true
-				}
-			}
-			p = append(p, steps...)
-		}
-	}
-	return append(p, plan.Orphans(e.p, instances)...)
+// of returns the containers of one service.
+func of(service string, all []Instance) []Instance {
+	return slices.DeleteFunc(slices.Clone(all), func(in Instance) bool { return in.Service != service })
 }
 
-func firstHash(seen []Instance, otherwise string) string {
-	if len(seen) > 0 {
-		return seen[0].Hash
+// dryRun is the plan that is printed.
+type dryRun struct {
+	p    *lane.Parts
+	plan plan.Plan
+}
+
+// files is what is copied into the containers that stay, because it changed while nobody watched.
+func (d *dryRun) files(ctx context.Context) plan.Plan {
+	var out plan.Plan
+	for _, st := range d.plan.Only(plan.Keep) {
+		s := d.p.State.Project().Service(st.Service)
+		if s == nil || d.p.NoWatch || st.Seen.State != container.StateRunning || !d.p.State.Watching.Automatic(s.Name) {
+			continue
+		}
+		l := plan.Lack{Replica: st.Replica, Seen: st.Seen}
+		var paths []string
+		for i, of := range d.p.Sync.Rescan(ctx, step.Target(s, st.Seen)) {
+			l.Rules, paths = append(l.Rules, i), append(paths, of...)
+		}
+		slices.Sort(paths)
+		l.Differs = len(paths) > 0
+		cause := fmt.Sprintf("changed while nobody watched: %s", plan.FileCount(len(slices.Compact(paths))))
+		out = append(out, plan.DecideFiles(s, []plan.Lack{l}, false, cause)...)
 	}
-	return otherwise
+	return out
+}
+
+// firstPlan gathers what the first up of each service begins with, and hands the plan of all over once
+// it has that of the last one. Its methods may be called from any goroutine.
+type firstPlan struct {
+	of   *project.Project
+	seen []Instance
+	done func(plan.Plan)
+
+	mu   sync.Mutex
+	left map[string]bool // the services that are not known yet
+	by   map[string]plan.Outlook
+}
+
+// newFirstPlan makes one. done is called once, at once where there are no services.
+func newFirstPlan(p *project.Project, seen []Instance, done func(plan.Plan)) *firstPlan {
+	f := &firstPlan{of: p, seen: seen, done: done, left: map[string]bool{}, by: map[string]plan.Outlook{}}
+	for _, s := range p.Services {
+		f.left[s.Name] = true
+	}
+	f.doneLocked()
+	return f
+}
+
+// add takes what is known of a service; nil: it came to nothing. The first answer counts.
+func (f *firstPlan) add(service string, o *plan.Outlook) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.left[service] {
+		return
+	}
+	delete(f.left, service)
+	if o != nil {
+		f.by[service] = *o
+	}
+	f.doneLocked()
+}
+
+func (f *firstPlan) doneLocked() {
+	if len(f.left) == 0 {
+		f.done(plan.First(f.of, f.by, f.seen))
+	}
 }

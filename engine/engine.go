@@ -5,79 +5,44 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/fault"
 	"bulkhead/engine/filesync"
+	"bulkhead/engine/image"
 	"bulkhead/engine/journal"
+	"bulkhead/engine/lane"
 	"bulkhead/engine/logs"
+	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
+	"bulkhead/engine/resource"
+	"bulkhead/engine/state"
+	"bulkhead/engine/stats"
 	"bulkhead/engine/step"
+	"bulkhead/engine/sweep"
 	"bulkhead/engine/tail"
-	"bulkhead/watch"
-)
-
-const (
-	keptRecords = 5000 // for followers of --plain and --json that lag
-	shownEvents = 500  // of them in a snapshot
-	keptBuilds  = 50
-	keptLines   = 500 // output lines of one build
-	keptChanges = 20
 )
 
 // Engine runs one project. Make it with New, give Run a goroutine, and use the other methods from any goroutine.
 type Engine struct {
 	opts  Options
-	rt    *container.Complete
-	files *watch.Watcher
-	tail  *tail.Tailer
-
-	journal *journal.Journal // what outlives the process; set, like sync, before lanes start
-	sync    *filesync.Syncer
-
-	steps    *step.Runner
-	prepares chan struct{} // slots for prepare commands
-	images   *images
-	// launch runs f in the background until it returns, or at the latest until Run ends; set by Run
-	// before anything needs it.
-	launch  func(name string, f func(context.Context) error)
+	state *state.State // all that is known; it has its own lock, as each of the parts below
+	// parts are what lanes and the parts below work with. Those that need to know the runtime are set
+	// by Run, before lanes start.
+	parts   *lane.Parts
 	running chan struct{} // closed once lanes take work
 
-	name string // of the project
-	dir  string
-
-	mu        sync.Mutex
-	p         *project.Project // replaced whole when a changed file is applied
-	info      Info
-	svcs      map[string]*service
-	resources map[string]*resource // networks and volumes, by kind and key
-	records   []Record
-	recSeq    uint64
-	builds    []*Build
-	buildSeq  int
-	ledgers   fault.Ledgers
-	incidents []fault.Event // the latest, oldest first
-	watching  WatchStatus
-	plan      string
-	phase     Phase
-	began     time.Time
-	readyIn   time.Duration
-	ready     bool
-	reload    *Reload
-	loaded    *project.Project // the project that Reload would apply; nil when it does not load
-	orphaned  []string
-	warnings  []string
-	attention Attention
-	look      chan struct{} // capacity 1: attention changed
-	seq       uint64
-	snap      *Snapshot
-	moved     chan struct{} // closed and replaced at every change of state
-	bell      bell
+	observe  *observer
+	commands *commander
+	faults   *faults
+	drills   drills
+	taps     *taps
+	reload   *reloader
+	watch    *watching
+	trust    trusting
+	stats    *stats.Sampler
 }
 
 // New makes an engine; it asks the runtime nothing yet. A nil Logs gets a store of the default size.
@@ -91,25 +56,38 @@ func New(o Options) *Engine {
 	case o.LogTail < 0:
 		o.LogTail = 0
 	}
-	e := &Engine{
-		opts: o, rt: container.Completed(o.Runtime), p: o.Project, name: o.Project.Name, dir: o.Project.Dir,
-		prepares:  make(chan struct{}, max(2, runtime.NumCPU())),
-		running:   make(chan struct{}),
-		look:      make(chan struct{}, 1),
-		svcs:      map[string]*service{},
-		resources: map[string]*resource{},
-		moved:     make(chan struct{}),
-		phase:     PhaseStarting,
-		began:     time.Now(),
+	p := &lane.Parts{
+		Name: o.Project.Name, Dir: o.Project.Dir, Runtime: container.Retrying(container.Completed(o.Runtime)), Trust: o.Trust,
+		Lanes: &lane.Set{}, AsIs: o.AsIs, NoWatch: o.NoWatch, NoStart: o.NoStart, Replace: o.Replace,
 	}
-	e.tail = newTailer(e)
-	e.images = &images{e: e}
-	for _, s := range e.p.Services {
-		e.svcs[s.Name] = newService(e, s)
-	}
-	for _, w := range e.p.Warnings {
-		e.warnings = append(e.warnings, w.String())
-	}
+	e := &Engine{opts: o, parts: p, running: make(chan struct{})}
+	e.observe = &observer{p: p, hand: e.drills.hand}
+	e.reload = &reloader{p: p, load: o.Load, applied: e.reloaded}
+	e.watch = &watching{p: p, reload: e.reload, ignore: o.Ignore, times: o.Watch}
+	e.trust = trusting{p}
+	e.commands = &commander{p: p, reload: e.reload, observe: e.observe, trust: e.trust}
+	e.faults = &faults{p: p, act: e.commands.do}
+	e.taps = &taps{p: p, faults: e.faults, known: e.commands.targets}
+	e.faults.tapped = e.taps.add
+	p.Follow, p.Refresh, p.Hold = e.observe.follow, e.observe.refresh, e.drills.holdsWork
+	e.state = state.New(o.Project, state.Options{
+		Lives: lives{p}, Caps: p.Runtime.Caps, Faults: e.faults.active, Machine: o.Machine, Logs: o.Logs, Quiet: o.AsIs,
+		Others: func(n *Snapshot) { e.drills.show(n); e.taps.show(n) }, Called: e.taps.called,
+	})
+	p.State = e.state
+	e.stats = stats.New(p.Runtime, e.state)
+	p.Tail = tail.New(tail.Options{
+		Runtime: p.Runtime, Store: o.Logs, Last: o.LogTail, Began: e.state.Began(), Muted: o.NoLogs,
+		Go:      func(name string, f func(context.Context) error) { p.Go(name, f) },
+		Changed: e.state.Ring,
+		Notify: func(n tail.Notice) {
+			if n.Kind == tail.NoticeUnreadable {
+				e.state.Warn(n.Text())
+			} else {
+				e.state.Notice("logs", n.Text())
+			}
+		},
+	})
 	return e
 }
 
@@ -118,52 +96,48 @@ func New(o Options) *Engine {
 // as they are: whoever wants them stopped says so with Do (VerbStop or VerbDown) before ending ctx.
 // The error wraps ErrNoEngine when nothing answered at the start.
 func (e *Engine) Run(ctx context.Context) error {
-	info, err := e.rt.Info(ctx)
+	rt, p := e.parts.Runtime, e.parts
+	info, err := rt.Info(ctx)
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	e.info = info
-	e.bump()
-	e.mu.Unlock()
-	e.openJournal(info.ID)
-
 	// A panic in any of these becomes Run's error, so that the caller can give the terminal back.
 	g, gctx := errgroup.WithContext(ctx)
-	e.launch = func(name string, f func(context.Context) error) {
-		g.Go(func() error { return guarded(name, func() error { return f(gctx) }) })
+	p.Go = func(name string, f func(context.Context) error) {
+		g.Go(func() error { return container.Guard(name, func() error { return f(gctx) }) })
 	}
+	e.open(info)
 	seenFrom := time.Now()
-	instances, err := e.rt.Instances(ctx, e.name)
+	instances, err := rt.Instances(ctx, p.Name)
 	if err != nil {
-		return wrapErr(err, "look at project %s", e.name)
+		return container.WrapErr(err, "look at project %s", p.Name)
 	}
-	e.adoptAll(instances)
-	e.launch("events", func(ctx context.Context) error { return e.followEvents(ctx, seenFrom) })
+	if e.opts.AsIs {
+		e.state.Attach(plan.AsIs(e.opts.Project, instances))
+	}
+	e.observe.adoptAll(instances)
+	p.Go("events", func(ctx context.Context) error { return e.observe.run(ctx, seenFrom) })
+	p.Go("faults", e.faults.run)
+	p.Go("upkeep", e.keepUp)
 	if !e.opts.NoStats {
-		e.launch("stats", func(ctx context.Context) error { return e.readStats(ctx) })
+		p.Go("stats", e.stats.Run)
 	}
-	e.launch("ledgers", func(ctx context.Context) error { return e.keepLedgers(ctx) })
 	if !e.opts.NoWatch {
-		if err := e.startWatching(); err != nil {
+		if err := e.watch.start(); err != nil {
 			return fmt.Errorf("watch files: %w", err)
 		}
 	}
-	e.bringUp(gctx, instances)
+	e.trust.note()
+	if e.opts.AsIs {
+		e.takeOver()
+	} else {
+		e.bringUp(gctx, instances)
+	}
 	close(e.running)
 	<-gctx.Done()
 	err = g.Wait()
-	if e.buildSeq > 0 {
-		// A build that was cancelled may have come to its end in the engine all the same.
-		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		e.images.clean(tidy)
-		cancel()
-	}
-	e.mu.Lock()
-	e.phase = PhaseStopped
-	e.bump()
-	e.mu.Unlock()
-	if flush := e.journal.Flush(); err == nil {
+	e.close(ctx)
+	if flush := p.Journal.Flush(); err == nil {
 		err = flush
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -172,130 +146,188 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// project is the project as it is wanted now. It is not for those who hold mu.
-func (e *Engine) project() *project.Project {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.p
-}
-
-// guarded turns a panic of f into an error with its stack.
-func guarded(name string, f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())
+// bringUp opens a lane for every service, with its first task, and removes or names orphans.
+func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
+	strays := plan.Orphans(e.project(), instances)
+	if e.opts.RemoveOrphans {
+		// First of all: they may have names, ports and networks that the services need.
+		if err := e.commands.sweep.Orphans(ctx, strays, false); err != nil {
+			e.state.Warn(err.Error())
 		}
-	}()
-	return f()
+	}
+	e.state.Begin()
+	first := newFirstPlan(e.project(), instances, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
+	for _, s := range e.project().Services {
+		e.parts.Lanes.Open(e.parts, s.Name, lane.NewTask(lane.Task{
+			Verb: VerbUp, First: true, Cause: "up", Cmd: Command{Grace: e.opts.Grace},
+			Planned: func(o *plan.Outlook) { first.add(s.Name, o) },
+		}))
+	}
+	if len(strays) > 0 && !e.opts.RemoveOrphans && !e.opts.IgnoreOrphans {
+		var left []state.Orphan
+		for _, st := range strays {
+			left = append(left, state.Orphan{Name: st.Seen.Name, Files: st.Seen.Files})
+		}
+		e.state.Orphans(left)
+	}
 }
 
-// bump marks the state as changed: readers and waiters look again. Callers hold mu.
-func (e *Engine) bump() {
-	e.seq++
-	e.snap = nil
-	close(e.moved)
-	e.moved = make(chan struct{})
-	e.bell.ring()
+// takeOver has the services as they are: nothing is brought up, and those that do not run are held down.
+func (e *Engine) takeOver() {
+	for _, s := range e.project().Services {
+		e.state.Member(s.Name).Settle()
+	}
+	e.state.SetPhase(PhaseRunning)
+	for _, s := range e.project().Services {
+		e.parts.Lanes.Open(e.parts, s.Name, nil)
+	}
 }
+
+// open makes the parts that need to know which runtime they are on.
+func (e *Engine) open(info Info) {
+	p := e.parts
+	e.state.SetInfo(info)
+	p.Journal = journal.Open(journal.Options{
+		Base: e.opts.StateDir, Engine: info.ID, Project: p.Name, Warn: e.noteJournal,
+	})
+	e.state.OpenPast(p.Journal)
+	p.Sync = filesync.New(p.Runtime, p.Journal, e.state.Warn)
+	notes := state.Notes{State: e.state}
+	// A start costs the engine about 200 ms of CPU; more than two a core at a time only make the rest crawl.
+	p.Steps = step.New(step.Options{
+		Runtime: p.Runtime, Sync: p.Sync, Journal: p.Journal, Host: host{notes, e.observe},
+		Slots: max(2, 2*runtime.NumCPU()), NoSync: p.NoWatch,
+	})
+	p.Resources = resource.New(p.Runtime, func(what string) { e.state.Notice("created", what) }, notes.ExpectEnd)
+	p.Images = image.New(image.Options{
+		Runtime: p.Runtime, Builder: e.opts.Builder, Sync: p.Sync, State: e.state, Build: e.opts.Build, NoWatch: p.NoWatch, Go: p.Go,
+	})
+	e.commands.sweep = sweep.Sweeper{Project: p.Name, Runtime: p.Runtime, State: e.state, Steps: p.Steps}
+	e.faults.open(info.ID, e.opts.StateDir)
+}
+
+// noteJournal warns of what the journal says, and keeps whether it can be written.
+func (e *Engine) noteJournal(text string) {
+	if j := e.parts.Journal; j != nil { // else it is being opened
+		e.state.SetUnsaved(j.Unsaved())
+	}
+	e.state.Warn(text)
+}
+
+// reloaded has what the project by now names watched and asked for.
+func (e *Engine) reloaded() {
+	e.trust.note()
+	e.watch.setRoots()
+}
+
+// close tidies up after the last goroutine ended.
+func (e *Engine) close(ctx context.Context) {
+	if e.state.Builds.Any() {
+		// A build that was cancelled may have come to its end in the engine all the same.
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		e.parts.Images.Clean(tidy)
+		cancel()
+	}
+	e.state.SetPhase(PhaseStopped)
+}
+
+// upkeep is how often what outlives the process is written out, and bystanders of a fault are looked at.
+const upkeep = 500 * time.Millisecond
+
+// keepUp does what has to be done every now and then.
+func (e *Engine) keepUp(ctx context.Context) error {
+	tick := time.NewTicker(upkeep)
+	defer tick.Stop()
+	bystanders := &state.Bystanders{State: e.state, Logs: e.opts.Logs}
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		_ = e.parts.Journal.Flush() // it has reported the error, once, and tries again with the next tick
+		bystanders.Look()
+	}
+}
+
+// Do carries out a command and returns when that is done: after restart or up of a service when it
+// runs again (not when it is ready; see WaitReady), or when it waits for a dependency that will not
+// come by itself, which is an error. When ctx ends first, the work goes on. Errors are one line
+// with a remedy where there is one.
+func (e *Engine) Do(ctx context.Context, c Command) error {
+	select {
+	case <-e.running:
+	case <-ctx.Done():
+		return container.WrapErr(ctx.Err(), "%s: the engine is not up yet", c.Verb)
+	}
+	if c.Cause == "" {
+		c.Cause = "bulkhead " + string(c.Verb)
+	}
+	e.noteHand(c)
+	switch c.Verb {
+	case VerbFault, VerbHeal:
+		if err := e.commands.checkFault(c); err != nil {
+			return err
+		}
+		return e.faults.do(ctx, c)
+	case VerbTap, VerbUntap:
+		return e.taps.do(ctx, c)
+	}
+	e.faults.superseded(c)
+	return e.commands.do(ctx, c)
+}
+
+// Snapshot is the state now. It never blocks on work in progress.
+func (e *Engine) Snapshot() *Snapshot { return e.state.Snapshot() }
 
 // Subscribe returns a channel of capacity one that holds a token whenever something changed since
 // it was last taken: state, records or logs. Call stop when done with it.
-func (e *Engine) Subscribe() (changed <-chan struct{}, stop func()) { return e.bell.subscribe() }
-
-// await blocks until done says so, looking again at every change of state. done is called with mu held.
-func (e *Engine) await(ctx context.Context, done func() (bool, error)) error {
-	for {
-		e.mu.Lock()
-		ok, err := done()
-		moved := e.moved
-		e.mu.Unlock()
-		if ok || err != nil {
-			return err
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// record keeps one event. Callers hold mu.
-func (e *Engine) record(r Record) {
-	e.recSeq++
-	r.Seq = e.recSeq
-	if r.Time.IsZero() {
-		r.Time = time.Now()
-	}
-	e.records = append(e.records, r)
-	if len(e.records) > 2*keptRecords {
-		e.records = append([]Record(nil), e.records[len(e.records)-keptRecords:]...)
-	}
-	e.bump()
-}
-
-// notice records one line for people under a word for scripts.
-func (e *Engine) notice(word, text string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.record(Record{Kind: "notice", Notice: word, Text: text})
-}
+func (e *Engine) Subscribe() (changed <-chan struct{}, stop func()) { return e.state.Subscribe() }
 
 // Records returns the records after since, oldest first, and how many of them are no longer kept (the last 5,000 are).
-func (e *Engine) Records(since uint64) (recs []Record, missed int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.records) == 0 || since >= e.recSeq {
-		return nil, 0
-	}
-	first := e.records[0].Seq
-	if since+1 < first {
-		missed = int(first - since - 1)
-		since = first - 1
-	}
-	return append([]Record(nil), e.records[since+1-first:]...), missed
-}
+func (e *Engine) Records(since uint64) (recs []Record, missed int) { return e.state.Records(since) }
 
 // Logs is the project's log store.
 func (e *Engine) Logs() *logs.Store { return e.opts.Logs }
 
-// Attention is how closely somebody looks at the readings of CPU, memory and network. The zero
-// value wants all of them often.
-type Attention struct {
-	Away     bool     // the terminal has no focus
-	Services []string // those whose readings are seen; nil: all
+// LoadOlder reads a page of older lines of the named services (nil: all) into the
+// store, where a container's log goes back further than what was read of it and
+// that begins at or after from: whoever scrolls up asks with the time of the
+// first line that is seen. It returns what it did also with an error.
+func (e *Engine) LoadOlder(ctx context.Context, services []string, from time.Time) (Older, error) {
+	return e.parts.Tail.LoadOlder(ctx, services, from)
 }
 
-// SetAttention tells the engine whose readings to take often; those of the others are taken now and then, for the sums.
-func (e *Engine) SetAttention(a Attention) {
-	e.mu.Lock()
-	e.attention = a
-	e.mu.Unlock()
-	select {
-	case e.look <- struct{}{}:
-	default: // it is going to look anyway
-	}
-}
-
-// Exec runs a command in a replica of a service (0: the first that runs) and returns its exit code.
-func (e *Engine) Exec(ctx context.Context, service string, replica int, o ExecOptions) (int, error) {
-	e.mu.Lock()
-	s := e.svcs[service]
-	id := ""
-	if s != nil {
-		for _, r := range s.sorted() {
-			if (replica == 0 || r.number == replica) && r.inst.State == StateRunning {
-				id = r.inst.ID
-				break
+// AwaitLogs waits until the log of every container that has ended in this run is read to its end, or until ctx
+// ends.
+func (e *Engine) AwaitLogs(ctx context.Context) {
+	var ended []state.Holder
+	for _, l := range e.parts.Lanes.List() {
+		for _, h := range l.M.Holders(0) {
+			if h.Instance.State == StateExited {
+				ended = append(ended, h)
 			}
 		}
 	}
-	e.mu.Unlock()
-	switch {
-	case s == nil:
-		return 0, fmt.Errorf("exec in %s: no such service", service)
-	case id == "":
-		return 0, fmt.Errorf("exec in %s: it does not run; start it first", service)
-	}
-	return e.rt.Exec(ctx, id, o)
+	e.parts.AwaitLastWords(ctx, ended)
 }
+
+// SetAttention tells the engine whose readings to take often; those of the others are taken now and then, for the sums.
+func (e *Engine) SetAttention(a Attention) { e.stats.SetAttention(a) }
+
+// Exec runs a command in a replica of a service (0: the first that runs) and returns its exit code.
+func (e *Engine) Exec(ctx context.Context, service string, replica int, o ExecOptions) (int, error) {
+	m := e.state.Member(service)
+	if m == nil {
+		return 0, fmt.Errorf("exec in %s: no such service", service)
+	}
+	for _, h := range m.Holders(replica) {
+		if h.Instance.State == StateRunning {
+			return e.parts.Runtime.Exec(ctx, h.Instance.ID, o)
+		}
+	}
+	return 0, fmt.Errorf("exec in %s: it does not run; start it first", service)
+}
+
+// project is the project as it is wanted now.
+func (e *Engine) project() *project.Project { return e.state.Project() }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/plan"
 )
 
 // hookFailed looks for the error of a hook and its words.
@@ -137,7 +138,7 @@ func TestPreStopRunsWhenUpRecreates(t *testing.T) {
 			s, count := project()
 			s.up()
 			s.must(s.stop())
-			s.run(engine.Options{Recreate: true})
+			s.run(engine.Options{Replace: engine.Replace{Policy: plan.Every}})
 			hookFailed(t, s.waitUp(engine.Wait{}), "pre_stop", "cannot drain")
 			if count() != 1 || !s.running("a") {
 				t.Errorf("the hook has run %d times, a runs: %v", count(), s.running("a"))
@@ -172,7 +173,7 @@ func TestHooksRunWithoutARunningEngine(t *testing.T) {
 	s.must(err)
 	zero := time.Duration(0)
 	direct := func(verb engine.Verb, services ...string) error {
-		return engine.Direct(t.Context(), s.rt, s.name, p, engine.Command{Verb: verb, Services: services, Grace: &zero}, nil)
+		return engine.Once(t.Context(), engine.Options{Runtime: s.rt, StateDir: s.state, Project: p}, engine.Command{Verb: verb, Services: services, Grace: &zero})
 	}
 	err = direct(engine.VerbRestart)
 	hookFailed(t, err, "pre_stop", "exited with 4: cannot drain")

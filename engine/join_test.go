@@ -112,7 +112,7 @@ func TestThoseThatJoinAContainerFollowIt(t *testing.T) {
 	p, err := s.load(t.Context())
 	s.must(err)
 	for _, file := range []*project.Project{p, nil} {
-		s.must(engine.Direct(t.Context(), s.rt, s.name, file, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}, nil))
+		s.must(engine.Once(t.Context(), engine.Options{Runtime: s.rt, StateDir: s.state, Project: filed(s.name, file)}, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}))
 		same("restart without a running up", "vol", "other")
 	}
 	s.docker("kill", s.name+"-parent-1")

@@ -91,7 +91,7 @@ func TestMembersFollowTheContainerThatTheyJoin(t *testing.T) {
 		p, err := s.load(s.t.Context())
 		s.must(err)
 		for _, file := range []*project.Project{p, nil} {
-			s.must(engine.Direct(s.t.Context(), s.rt, s.name, file, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}, nil))
+			s.must(engine.Once(s.t.Context(), engine.Options{Runtime: s.rt, StateDir: s.state, Project: filed(s.name, file)}, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}))
 			same("restart without a running up", "vol", "other")
 		}
 		s.must(s.rt.Kill(s.t.Context(), before["parent"].ID, "KILL"))
@@ -141,7 +141,7 @@ services:
 		s.must(s.stop())
 		p, err := s.load(s.t.Context())
 		s.must(err)
-		s.must(engine.Direct(s.t.Context(), s.rt, s.name, p, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}, nil))
+		s.must(engine.Once(s.t.Context(), engine.Options{Runtime: s.rt, StateDir: s.state, Project: p}, engine.Command{Verb: engine.VerbRestart, Services: []string{"parent"}}))
 		last := s.identities()
 		if last["plain/1"] != now["plain/1"] || !last["dep/1"].Started.After(now["dep/1"].Started) {
 			s.t.Errorf("without a running up: %v, was %v", last, now)

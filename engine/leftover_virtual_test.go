@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,35 @@ func TestNetworkThatWasRemovedWhileStoppedIsMadeAgain(t *testing.T) {
 		s.rt.AddNetwork(s.name + "_default") // by another hand
 		s.up()
 	})
+}
+
+// As docker compose does it: nobody is recreated for it.
+func TestNetworkThatChangedIsMadeAgainAndItsContainersStay(t *testing.T) {
+	file := func(version string) map[string]string {
+		return map[string]string{"compose.yaml": "services:\n  a: {image: app, networks: [n]}\n  b: {image: app}\nnetworks:\n  n: {labels: {v: \"" + version + "\"}}\n"}
+	}
+	s := watched(t, file("1"))
+	s.up()
+	before := s.instances()
+	s.must(s.stop())
+	s.write(file("2"))
+	s.up()
+	after, net := s.instances(), s.name+"_n"
+	if before["a/1"].ID != after["a/1"].ID || before["b/1"].ID != after["b/1"].ID {
+		t.Errorf("recreated: %v, then %v", before, after)
+	}
+	if was, is := before["a/1"].Networks[net], after["a/1"].Networks[net]; was == is || is == "" {
+		t.Errorf("it is on network %s, and was on %s", is, was)
+	}
+	// Under a running up.
+	s.write(file("3"))
+	s.until("reload", func(n *engine.Snapshot) bool { return n.Reload != nil })
+	s.do(engine.Command{Verb: engine.VerbUp})
+	s.eventually("the network made again", func() bool { return s.instances()["a/1"].Networks[net] != after["a/1"].Networks[net] })
+	s.ready()
+	if now := s.instances()["a/1"].ID; now != after["a/1"].ID {
+		t.Errorf("recreated as %s", now)
+	}
 }
 
 func TestOrphanThatHasTheNameGoesFirst(t *testing.T) {
@@ -127,4 +157,17 @@ func TestChangedComposeFileIsShownAndAppliedToThoseAlone(t *testing.T) {
 	if !strings.Contains(n.Reload.Err, "imagee") {
 		t.Errorf("reload error %q", n.Reload.Err)
 	}
+}
+
+func TestOrphanIsKnownByTheFilesThatMadeIt(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app}\n  old: {image: app}\n"}, func(s *scene) {
+		s.up()
+		s.must(s.stop())
+		s.write(map[string]string{"compose.yaml": "services:\n  a: {image: app}\n"})
+		s.up()
+		n := s.Snapshot()
+		if len(n.Orphans) != 1 || n.Orphans[0].Name != "play-old-1" || !slices.Equal(n.Orphans[0].Files, []string{s.path("compose.yaml")}) {
+			t.Errorf("orphans %+v", n.Orphans)
+		}
+	})
 }

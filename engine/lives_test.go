@@ -47,7 +47,7 @@ func (s *stage) livesOfA() {
 	arrived := s.arrivals()
 	s.line("a", "gen1 stdout version 1")
 	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}, Cause: "you pressed K"})
-	s.line("a", "gen 1 ended")
+	s.line("a", "run 1 ended")
 	s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}, Cause: "you pressed u"})
 	s.line("a", "gen2 stdout version 1")
 	s.write(map[string]string{"a/text": "version 2\n"})
@@ -56,14 +56,14 @@ func (s *stage) livesOfA() {
 	s.line("a", "gen4 stdout version 2")
 	want := []string{
 		`a gen1 stdout version 1`,
-		`a gen1 system gen 1 ended: exit code 137 \(signal SIGKILL\), you pressed K, was up [\dms.]+`,
-		`a gen2 system gen 2 began: was down [\dms.]+, you pressed u`,
+		`a gen1 system run 1 ended: exit code 137 \(signal SIGKILL\), you pressed K, was up [\dms.]+`,
+		`a gen2 system run 2 started: was down [\dms.]+, you pressed u`,
 		`a gen2 stdout version 1`,
-		`a gen2 system gen 2 ended: exit code \d+.*, a/text saved, was up [\dms.]+`,
-		`a gen3 system gen 3 began: was down [\dms.]+, a/text saved`,
+		`a gen2 system run 2 ended: exit code \d+.*, a/text saved, was up [\dms.]+`,
+		`a gen3 system run 3 started: was down [\dms.]+, a/text saved`,
 		`a gen3 stdout version 2`,
-		`a gen3 system gen 3 ended: exit code \d+.*, you pressed r, was up [\dms.]+`,
-		`a gen4 system gen 4 began: was down [\dms.]+, you pressed r`,
+		`a gen3 system run 3 ended: exit code \d+.*, you pressed r, was up [\dms.]+`,
+		`a gen4 system run 4 started: was down [\dms.]+, you pressed r`,
 		`a gen4 stdout version 2`,
 	}
 	expect(s.t, "by time", s.lines("a"), want)

@@ -37,9 +37,9 @@ func TestSeparatorOfAnOverlapSaysThatNobodyWasDown(t *testing.T) {
 	s := showing(t, rebuilt(", x-bulkhead: {swap: overlap}"))
 	s.up()
 	s.write(map[string]string{"a/text": "version 2"})
-	s.line("a", "gen 1 ended")
+	s.line("a", "run 1 ended")
 	s.line("a", "gen2 stdout version 2")
-	s.line("a", "gen2 system gen 2 began: the one before still serves, a/text saved")
+	s.line("a", "gen2 system run 2 started: the one before still serves, a/text saved")
 	if got := strings.Join(s.lines("a"), "\n"); strings.Contains(got, "was down") {
 		t.Errorf("somebody was down:\n%s", got)
 	}
@@ -59,7 +59,7 @@ func TestLogThatCannotBeReadIsAttachedToOverItsLives(t *testing.T) {
 		for g := 2; g <= 3; g++ {
 			s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}, Cause: "you pressed r"})
 			s.line("a", fmt.Sprintf("gen%d stdout hello", g))
-			s.line("a", fmt.Sprintf("gen %d began", g))
+			s.line("a", fmt.Sprintf("run %d started", g))
 		}
 		// What is not read from a log has the time at which it came in: a last word
 		// may come after the engine's word of the end.
@@ -68,8 +68,8 @@ func TestLogThatCannotBeReadIsAttachedToOverItsLives(t *testing.T) {
 			`a gen1 stdout hello`, `a gen1 stdout bye`, `a gen2 stdout hello`, `a gen2 stdout bye`, `a gen3 stdout hello`,
 		})
 		expect(s.t, "lives by time", slices.DeleteFunc(s.lines("a"), func(l string) bool { return !system(l) }), []string{
-			`a gen1 system gen 1 ended: exit code 0, you pressed r, .*`, `a gen2 system gen 2 began: was down .*`,
-			`a gen2 system gen 2 ended: exit code 0, .*`, `a gen3 system gen 3 began: was down .*`,
+			`a gen1 system run 1 ended: exit code 0, you pressed r, .*`, `a gen2 system run 2 started: was down .*`,
+			`a gen2 system run 2 ended: exit code 0, .*`, `a gen3 system run 3 started: was down .*`,
 		})
 		told := 0
 		recs, _ := s.Records(0)

@@ -19,13 +19,19 @@ import (
 	"bulkhead/engine/build"
 	"bulkhead/engine/container"
 	"bulkhead/engine/docker"
+	"bulkhead/engine/hostcmd"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
+	"bulkhead/watch"
 )
 
 // patience is how long a test waits for a thing before it fails: far longer than the slowest
 // machine needs. No test judges how long a thing took.
 const patience = 3 * time.Minute
+
+// oneSave are times by which what a test writes in one go is one change, also where a busy machine lets
+// the test wait between two files, or between a file's being emptied and its being written.
+var oneSave = watch.Options{Quiet: 200 * time.Millisecond, Cap: time.Minute}
 
 // baseImage holds busybox and nothing else; it is made once for all tests of this package, without
 // a registry. Its name is this process's own, so that two runs at the same time do not remove each
@@ -66,7 +72,7 @@ func connect(t *testing.T) (*docker.Runtime, *build.Builder) {
 		}
 		t.Skipf("needs a Docker engine: %v", err)
 	}
-	b := build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: true})
+	b := build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: build.ServesBuildKit})
 	t.Cleanup(func() { b.Close(); rt.Close() })
 	return rt, b
 }
@@ -156,11 +162,19 @@ func open(t *testing.T, files map[string]string) *stage {
 		zero := time.Duration(0)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := engine.Direct(ctx, rt, s.name, nil, engine.Command{Verb: engine.VerbDown, Volumes: true, Images: true, Grace: &zero}, nil); err != nil {
+		if err := engine.Once(ctx, engine.Options{Runtime: rt, StateDir: s.state, Project: project.Unfiled(s.name)}, engine.Command{Verb: engine.VerbDown, Volumes: true, Images: true, Grace: &zero}); err != nil {
 			t.Errorf("down: %v", err)
 		}
 	})
 	return s
+}
+
+// filed is a project, or where there is none the one that the labels tell.
+func filed(name string, p *project.Project) *project.Project {
+	if p == nil {
+		return project.Unfiled(name)
+	}
+	return p
 }
 
 func (s *stage) load(ctx context.Context) (*project.Project, error) {
@@ -180,7 +194,11 @@ func (s *stage) run(o engine.Options) {
 	if o.Runtime == nil {
 		o.Runtime = s.rt
 	}
-	o.Builder, o.Project, o.Logs, o.StateDir, o.Load = s.b, p, s.logs, s.state, s.load
+	if o.Trust == nil {
+		o.Trust = hostcmd.OpenTrust("", s.dir)
+		o.Trust.AllowAll()
+	}
+	o.Builder, o.Project, o.Logs, o.StateDir, o.Load, o.Watch = s.b, p, s.logs, s.state, s.load, oneSave
 	s.Engine = engine.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

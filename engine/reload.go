@@ -2,30 +2,83 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
+	"time"
 
+	"bulkhead/engine/container"
+	"bulkhead/engine/lane"
 	"bulkhead/engine/project"
 )
 
-// errGone answers a task for a service that was taken out of the Compose file meanwhile.
-var errGone = errors.New("no longer in the Compose file")
+// reloader keeps the project of a changed Compose file until the user applies it.
+type reloader struct {
+	p    *lane.Parts
+	load func(context.Context) (*project.Project, error) // nil: Compose files are not watched
+	// applied is called when another project runs from now on.
+	applied func()
 
-// applyReload takes over the project of a changed Compose file: services that are new, gone or
+	mu      sync.Mutex
+	loaded  *project.Project // nil when nothing waits, or does not load
+	changes []project.Change
+}
+
+// look loads the Compose files again after one of them was saved, and shows the difference.
+// Nothing is applied before the user says so, and a file that does not load changes nothing.
+func (r *reloader) look(ctx context.Context) {
+	st := r.p.State
+	p, err := r.load(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded, r.changes = nil, nil
+	if err != nil {
+		if why := firstLine(err); st.SetReload(&Reload{At: time.Now(), Err: why}) {
+			st.Record(Record{
+				Kind: "notice", Notice: "reload", Err: why, Text: "the Compose file does not load, nothing changes: " + why,
+			})
+		}
+		return
+	}
+	p.Inherit(st.Project())
+	changes := project.Diff(st.Project(), p)
+	if len(changes) == 0 {
+		st.SetReload(nil)
+		return
+	}
+	r.loaded, r.changes = p, changes
+	commands := newCommands(st.Project(), p)
+	st.SetReload(&Reload{At: time.Now(), Changes: changes, Commands: commands})
+	for _, c := range commands {
+		what := "the changed Compose file runs on the host: " + c.String()
+		st.Record(Record{Kind: "notice", Notice: "reload", Service: c.Service, What: what, Text: what})
+	}
+	for _, c := range changes {
+		st.Record(Record{Kind: "notice", Notice: "reload", Service: c.Service,
+			What: "the Compose file changed: " + c.Kind.String(),
+			Text: fmt.Sprintf("the Compose file changed: %s: %s", c.Service, c.Kind)})
+	}
+}
+
+// take takes what waits to be applied, nil when nothing does.
+func (r *reloader) take() (*project.Project, []project.Change, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, changes, name := r.loaded, r.changes, r.p.Name
+	if p != nil && p.Name != name {
+		return nil, nil, fmt.Errorf("apply the changed Compose file: the project's name changed from %s to %s; take it down and start again", name, p.Name)
+	}
+	r.loaded, r.changes = nil, nil
+	return p, changes, nil
+}
+
+// apply takes over the project of a changed Compose file: services that are new, gone or
 // changed get their task, others none. Those that are gone go first, because they may have the
 // names, ports and addresses that the others are to get.
-func (e *Engine) applyReload(cause string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.loaded == nil {
-		return nil
+func (r *reloader) apply(cause string) error {
+	p, changes, err := r.take()
+	if p == nil {
+		return err
 	}
-	if e.loaded.Name != e.name {
-		return fmt.Errorf("apply the changed Compose file: the project's name changed from %s to %s; take it down and start again", e.name, e.loaded.Name)
-	}
-	changes := e.reload.Changes
-	e.p, e.loaded, e.reload = e.loaded, nil, nil
-	clear(e.resources)
 	verbs := map[string]Verb{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -33,71 +86,57 @@ func (e *Engine) applyReload(cause string) error {
 			verbs[c.Service] = VerbRebuild
 		case project.Recreate, project.Rescale:
 			if verbs[c.Service] == "" {
-				verbs[c.Service] = verbRenew
+				verbs[c.Service] = lane.Renew
 			}
 		}
 	}
-	after := e.removeLeaving()
-	for _, conf := range e.p.Services {
-		s := e.svcs[conf.Name]
-		switch {
-		case s == nil:
-			s = newService(e, conf)
-			e.svcs[conf.Name] = s
-			s.enqueue(&task{verb: VerbUp, first: true, cause: cause, after: after, done: make(chan error, 1)})
-			e.openLane(s)
+	r.p.State.Apply(p)
+	r.p.Resources.Forget()
+	after := r.removeLeaving(p)
+	for _, conf := range p.Services {
+		l := r.p.Lanes.Of(conf.Name)
+		if l == nil {
+			r.p.Lanes.Open(r.p, conf.Name, lane.NewTask(lane.Task{Verb: VerbUp, First: true, Cause: cause, After: after}))
 			continue
-		case s.leaving: // it came back while its containers were being removed
-			s.leaving = false
-			verbs[conf.Name] = verbRenew
 		}
 		verb := verbs[conf.Name]
-		if verb == "" {
-			verb = verbAdopt
+		if l.M.Leave(false) { // it came back while its containers were being removed
+			verb = lane.Renew
 		}
-		s.enqueue(&task{verb: verb, conf: conf, cause: "the Compose file changed", after: after, done: make(chan error, 1)})
+		if verb == "" {
+			verb = lane.Adopt
+		}
+		l.Enqueue(lane.NewTask(lane.Task{Verb: verb, Conf: conf, Cause: "the Compose file changed", After: after}))
 	}
-	if e.files != nil {
-		e.launch("roots", func(context.Context) error { e.files.SetRoots(e.roots()); return nil })
-	}
-	e.record(Record{Kind: "notice", Notice: "reloaded", Text: fmt.Sprintf("the changed Compose file is applied: %d changes", len(changes)), Cause: cause})
+	r.p.Go("reloaded", func(context.Context) error { r.applied(); return nil })
+	r.p.State.Record(Record{Kind: "notice", Notice: "reloaded", Text: fmt.Sprintf("the changed Compose file is applied: %d changes", len(changes)), Cause: cause})
 	return nil
 }
 
 // removeLeaving removes the services that the project does not name any more, and returns a channel
-// that is closed when they are gone; nil when there are none. Callers hold mu.
-func (e *Engine) removeLeaving() <-chan struct{} {
-	var tasks []*task
-	for name, s := range e.svcs {
-		if e.p.Service(name) != nil || s.leaving {
+// that is closed when they are gone; nil when there are none.
+func (r *reloader) removeLeaving(p *project.Project) <-chan struct{} {
+	var tasks []*lane.Task
+	for _, l := range r.p.Lanes.List() {
+		if p.Service(l.Name) != nil || !l.M.Leave(true) {
 			continue
 		}
-		s.leaving = true
-		s.abort(errGone)
-		t := &task{verb: VerbDown, cause: errGone.Error(), done: make(chan error, 1)}
-		s.enqueue(t)
+		l.Abort(lane.ErrGone)
+		t := lane.NewTask(lane.Task{Verb: VerbDown, Cause: lane.ErrGone.Error()})
+		l.Enqueue(t)
 		tasks = append(tasks, t)
 	}
 	if len(tasks) == 0 {
 		return nil
 	}
 	gone := make(chan struct{})
-	e.launch("removed services", func(ctx context.Context) error {
+	r.p.Go("removed services", func(ctx context.Context) error {
 		defer close(gone)
-		_ = waitFor(ctx, tasks) // each lane shows its own error
+		_ = lane.WaitFor(ctx, tasks...) // each lane shows its own error
 		return nil
 	})
 	return gone
 }
 
-// dismiss ends the lane of a service that was removed: its row goes, and whoever still wants
-// something of it is answered. It is false for a service that stays.
-func (e *Engine) dismiss(s *service) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !s.gone {
-		return false
-	}
-	s.abort(errGone)
-	return true
-}
+// firstLine keeps the first line of an error: what the screen and the JSON show in one row.
+func firstLine(err error) string { return container.FirstLine(err.Error()) }

@@ -44,7 +44,6 @@ services:
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(Options{Project: p})
 	w, err := watch.New(watch.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +58,7 @@ services:
 			t.Error(err)
 		}
 	}()
-	w.SetRoots(e.roots())
+	w.SetRoots(roots(p, false))
 	select {
 	case <-w.Ready():
 	case <-time.After(3 * time.Minute):

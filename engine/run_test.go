@@ -89,7 +89,7 @@ services:
 		t.Fatalf("ledger %+v, want three bystanders of a", l)
 	}
 	for _, row := range l.Rows {
-		if row.Outcome != engine.Untouched || row.Before != before[fmt.Sprintf("%s/%d", row.Service, row.Replica)] {
+		if row.Outcome != engine.Untouched || row.Before.Identity != before[fmt.Sprintf("%s/%d", row.Service, row.Replica)] {
 			t.Errorf("ledger row %+v", row)
 		}
 	}
@@ -98,7 +98,7 @@ services:
 	if a := find(n, "a"); a.Generation != 2 || a.ByHand || s.identities()["a/1"].ID != before["a/1"].ID {
 		t.Errorf("a is back as generation %d, by hand %v", a.Generation, a.ByHand)
 	}
-	s.line("a", "gen 1 ended: exit code 137 (signal SIGKILL), you pressed K")
+	s.line("a", "run 1 ended: exit code 137 (signal SIGKILL), you pressed K")
 }
 
 func TestStopGoesInReverseOrder(t *testing.T) {

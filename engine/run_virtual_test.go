@@ -83,7 +83,7 @@ services:
 			s.t.Fatalf("ledger %+v, want three bystanders of a", l)
 		}
 		for _, row := range l.Rows {
-			if row.Outcome != engine.Untouched || row.Before != before[fmt.Sprintf("%s/%d", row.Service, row.Replica)] {
+			if row.Outcome != engine.Untouched || row.Before.Identity != before[fmt.Sprintf("%s/%d", row.Service, row.Replica)] {
 				s.t.Errorf("ledger row %+v", row)
 			}
 		}
@@ -92,7 +92,7 @@ services:
 		if a := find(n, "a"); a.Generation != 2 || a.ByHand || s.identities()["a/1"].ID != before["a/1"].ID {
 			s.t.Errorf("a is back as generation %d, by hand %v", a.Generation, a.ByHand)
 		}
-		s.line("a", "gen 1 ended: exit code 137 (signal SIGKILL), you pressed K")
+		s.line("a", "run 1 ended: exit code 137 (signal SIGKILL), you pressed K")
 	})
 }
 
@@ -109,7 +109,7 @@ services:
 			s.t.Errorf("a: by hand %v, generation %d, restarts %d", a.ByHand, a.Generation, a.Restarts)
 		}
 		for g := 1; g <= 3; g++ {
-			s.line("a", fmt.Sprintf("gen %d ended: exit code 3, ended by itself", g))
+			s.line("a", fmt.Sprintf("run %d ended: exit code 3, ended by itself", g))
 			s.line("a", fmt.Sprintf("gen%d stdout life", g))
 		}
 	})
@@ -186,6 +186,43 @@ services:
 		err := s.WaitReady(s.t.Context())
 		if err == nil || !strings.Contains(err.Error(), `a: unhealthy: its check says "no table yet"`) {
 			s.t.Errorf("the wait says %v", err)
+		}
+	})
+}
+
+// A start that came to nothing in time and then worked is not a failure for good.
+func TestServiceThatBecomesHealthyLateIsNotShownAsFailed(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": `
+services:
+  a: {image: app, healthcheck: {test: [CMD, check], interval: 10s, timeout: 60s, retries: 2}}
+`}, func(s *scene) {
+		began := time.Now()
+		s.rt.Program("check", memory.Program{Run: func(*memory.Process) int {
+			if time.Since(began) > time.Minute { // virtual
+				return 0
+			}
+			return 1
+		}})
+		s.run(engine.Options{})
+		n := s.until("the start's failure", func(n *engine.Snapshot) bool { a := find(n, "a"); return a.Last != nil && a.Last.Err != "" })
+		if !find(n, "a").Last.Failed() {
+			s.t.Error("an unhealthy service is not shown as failed")
+		}
+		n = s.until("its health", func(n *engine.Snapshot) bool { return !find(n, "a").Last.Failed() })
+		if a := find(n, "a"); a.Health != engine.Healthy || a.Last.Recovered.IsZero() || a.Last.Err == "" {
+			s.t.Errorf("its change is %+v", a.Last)
+		}
+		if !slices.ContainsFunc(n.Records, func(r engine.Record) bool { return strings.HasPrefix(r.Text, "a: up: ready after all, ") }) {
+			s.t.Error("no event says that it is ready after all")
+		}
+		// Only the change that is the last one recovers.
+		s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a"}})
+		n = s.until("its restart", func(n *engine.Snapshot) bool {
+			a := find(n, "a")
+			return a.Last.Action == "restart" && !a.Last.Ended.IsZero()
+		})
+		if a := find(n, "a"); a.Last.Err != "" || !a.Last.Recovered.IsZero() {
+			s.t.Errorf("the restart is %+v", a.Last)
 		}
 	})
 }

@@ -196,8 +196,15 @@ func (b *builds) step(ctx context.Context, img *memory.Image, line string, files
 	switch word {
 	case "FROM":
 		b.mu.Lock()
-		img.Command, img.Files = slices.Clone(b.bases[rest].Command), map[string]string{}
-		b.mu.Unlock()
+		defer b.mu.Unlock()
+		base, there := b.bases[rest]
+		if !there && rest != "scratch" {
+			return fmt.Errorf("pull access denied for %s", rest)
+		}
+		img.Command, img.Files = slices.Clone(base.Command), maps.Clone(base.Files)
+		if img.Files == nil {
+			img.Files = map[string]string{}
+		}
 	case "COPY":
 		from, to, _ := strings.Cut(rest, " ")
 		for name, text := range files {
@@ -246,6 +253,7 @@ func (b *builds) name(img memory.Image, tags []string, out func(string)) {
 	}
 	for _, t := range tags {
 		b.rt.Tag(id, t)
+		b.bases[t] = img
 	}
 	out("Successfully built " + strings.TrimPrefix(id, "sha256:")[:12])
 }

@@ -39,7 +39,7 @@ func TestOverlapStopsTheOldOnlyWhenTheNewIsReady(t *testing.T) {
 	first, end := v.Bounds()
 	var over logs.Line
 	for _, l := range v.Lines(first, int(end-first)) {
-		if strings.HasPrefix(string(l.Text), "gen 1 ended") {
+		if strings.HasPrefix(string(l.Text), "run 1 ended") {
 			over = l
 		}
 	}

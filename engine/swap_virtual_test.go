@@ -51,7 +51,7 @@ func TestOldGenerationServesUntilTheNewOneIsReady(t *testing.T) {
 		}
 	}
 	s.change("a", "rebuild", 0)
-	s.line("a", "gen 1 ended")
+	s.line("a", "run 1 ended")
 	if before := s.ended(old); before.Before(ready) {
 		t.Errorf("the old one ended at %v, before the new one was ready at %v\n%s", before, ready, s.dump())
 	}

@@ -401,9 +401,9 @@ type counted struct {
 	streams atomic.Int32
 }
 
-func (c *counted) CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error {
+func (c *counted) CopyTo(ctx context.Context, id, below string, tar io.Reader, replace bool) error {
 	c.streams.Add(1)
-	return c.Runtime.CopyTo(ctx, id, tar, replace)
+	return c.Runtime.CopyTo(ctx, id, below, tar, replace)
 }
 
 func TestBurstIsOneStreamForEachContainer(t *testing.T) {

@@ -154,3 +154,48 @@ func TestWhatChangedWhileNobodyWatchedIsCaughtUp(t *testing.T) {
 	s.up()
 	s.line("a", "version 2")
 }
+
+// The dry run and up go by one plan: images, networks and what prepare makes are steps of it.
+func TestUpRecordsThePlanThatADryRunPrints(t *testing.T) {
+	s := watched(t, map[string]string{"made/a": "1", "compose.yaml": `
+services:
+  made:
+    build: {context: made, dockerfile_inline: "FROM app\nCOPY a /a\n"}
+    x-bulkhead: {prepare: {run: "true", watch: [made]}}
+    develop: {watch: [{path: made, action: rebuild}]}
+    volumes: ["data:/data"]
+  of: {image: play-made}
+  joined: {image: app, network_mode: "service:made"}
+volumes: {data: {}}
+`})
+	for _, want := range []string{`#1 made: prepare (it has not run yet)
+#2 made: build (no image)
+#3 network default: create (not there)
+#4 volume data: create (not there)
+#5 made/1: create (no container)
+#6 of: await (made builds it)
+#7 of/1: create (no container)
+#8 joined/1: create (no container)
+`, `#1 made: prepare (what it watches changed)
+#2 made: build (files changed while nobody watched)
+#3 made/1: recreate (image was built again)
+#4 of: await (made builds it)
+#5 of/1: recreate (made builds its image)
+#6 joined/1: recreate (it joins made, which gets a new container)
+`} {
+		p, err := s.load(t.Context())
+		s.must(err)
+		steps, err := engine.New(engine.Options{Runtime: s.rt, Project: p, StateDir: s.state}).DryRun(t.Context())
+		s.must(err)
+		if got := steps.String(); got != want {
+			t.Errorf("the dry run:\n%swant:\n%s", got, want)
+		}
+		s.up()
+		if got := s.Snapshot().Plan; got != want {
+			t.Errorf("up recorded:\n%swant:\n%s", got, want)
+		}
+		s.must(s.stop())
+		s.stop = nil
+		s.write(map[string]string{"made/a": "22"})
+	}
+}

@@ -6,27 +6,36 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"time"
 
+	"bulkhead/engine/lane"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
 
-// startWatching watches the files of all rules, of all prepare commands, and the Compose files themselves.
-func (e *Engine) startWatching() error {
-	files, err := watch.New(watch.Options{})
+// watching hands what changes on disk to the lanes, and has changed Compose files loaded again.
+type watching struct {
+	p      *lane.Parts
+	reload *reloader
+	ignore func(path string) bool // which files never count as changed; nil: none
+	times  watch.Options
+	files  *watch.Watcher // nil without watching
+}
+
+// start watches the files of all rules, of all prepare commands, and the Compose files themselves.
+func (fw *watching) start() error {
+	files, err := watch.New(fw.times)
 	if err != nil {
 		return err
 	}
-	e.files = files
-	files.SetRoots(e.roots())
-	e.launch("watch", files.Run)
-	e.launch("batches", func(ctx context.Context) error { return e.followFiles(ctx, files) })
-	e.launch("watching", func(ctx context.Context) error {
+	fw.files = files
+	fw.setRoots()
+	fw.p.Go("watch", files.Run)
+	fw.p.Go("batches", func(ctx context.Context) error { return fw.follow(ctx, files) })
+	fw.p.Go("watching", func(ctx context.Context) error {
 		select {
 		case <-files.Ready():
-			e.noteWatching()
+			fw.p.State.Watching.On()
 		case <-ctx.Done():
 		}
 		return nil
@@ -34,8 +43,15 @@ func (e *Engine) startWatching() error {
 	return nil
 }
 
-// followFiles takes what the watcher sends until ctx ends.
-func (e *Engine) followFiles(ctx context.Context, files *watch.Watcher) error {
+// setRoots watches what the project names by now.
+func (fw *watching) setRoots() {
+	if fw.files != nil {
+		fw.files.SetRoots(roots(fw.p.State.Project(), fw.reload.load != nil))
+	}
+}
+
+// follow takes what the watcher sends until ctx ends.
+func (fw *watching) follow(ctx context.Context, files *watch.Watcher) error {
 	notices, holds := files.Notices(), files.Holds()
 	for {
 		select {
@@ -43,7 +59,7 @@ func (e *Engine) followFiles(ctx context.Context, files *watch.Watcher) error {
 			if !ok {
 				return nil
 			}
-			e.takeBatch(ctx, b)
+			fw.take(ctx, b)
 		case n, ok := <-notices:
 			if !ok {
 				notices = nil
@@ -53,42 +69,21 @@ func (e *Engine) followFiles(ctx context.Context, files *watch.Watcher) error {
 			if n.Remedy != "" {
 				text += "; " + n.Remedy
 			}
-			e.mu.Lock()
-			e.watching.Notices = append(e.watching.Notices, text)
-			e.record(Record{Kind: "notice", Notice: "watch", Text: text})
-			e.mu.Unlock()
+			fw.p.State.Watching.Notice(text)
 		case h, ok := <-holds:
 			if !ok {
 				holds = nil
 				continue
 			}
-			e.mu.Lock()
-			e.watching.Held = h.By
-			e.bump()
-			e.mu.Unlock()
+			fw.p.State.Watching.Held(h.By)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// noteWatching notes that notices of files come in from now on.
-func (e *Engine) noteWatching() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.watching.On = true
-	watched := 0
-	for _, s := range e.svcs {
-		if len(s.conf.Rules) > 0 || s.conf.Extra.Prepare != nil {
-			watched++
-		}
-	}
-	e.record(Record{Kind: "notice", Notice: "watching", Text: "watching: files of " + count(watched)})
-}
-
-// roots lists what must be watched.
-func (e *Engine) roots() []watch.Root {
-	p := e.project()
+// roots lists what must be watched of a project; with inputs its own files too.
+func roots(p *project.Project, inputs bool) []watch.Root {
 	var out []watch.Root
 	for _, s := range p.Services {
 		for i := range s.Rules {
@@ -106,7 +101,7 @@ func (e *Engine) roots() []watch.Root {
 			}})
 		}
 	}
-	if e.opts.Load != nil {
+	if inputs {
 		for _, f := range p.Inputs {
 			out = append(out, watch.Root{Path: f})
 		}
@@ -114,102 +109,69 @@ func (e *Engine) roots() []watch.Root {
 	return out
 }
 
-// takeBatch hands a batch to the lanes of the services whose rules match.
-func (e *Engine) takeBatch(ctx context.Context, b watch.Batch) {
-	if e.opts.Ignore != nil {
-		b.Paths = slices.DeleteFunc(slices.Clone(b.Paths), e.opts.Ignore)
+// take hands a batch to the lanes of the services whose rules match.
+func (fw *watching) take(ctx context.Context, b watch.Batch) {
+	if fw.ignore != nil {
+		b.Paths = slices.DeleteFunc(slices.Clone(b.Paths), fw.ignore)
 		if len(b.Paths) == 0 && !b.Lost {
 			return
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if len(b.Paths) > 0 {
-		e.watching.LastPath, e.watching.LastAt = b.Paths[len(b.Paths)-1], b.Last
+		fw.p.State.Watching.Changed(b.Paths[len(b.Paths)-1], b.Last)
 	}
 	if b.Lost {
-		e.record(Record{Kind: "notice", Notice: "watch", Text: "file notices were lost; looking at everything again"})
+		fw.p.State.Record(Record{
+			Kind: "notice", Notice: "watch", Text: "file notices were lost; looking at everything again",
+		})
 	}
-	if e.opts.Load != nil && (b.Lost || slices.ContainsFunc(b.Paths, func(p string) bool { return slices.Contains(e.p.Inputs, p) })) {
-		e.launch("reload", func(ctx context.Context) error { e.reloadFile(ctx); return nil })
+	inputs := fw.p.State.Project().Inputs
+	if fw.reload.load != nil && (b.Lost || slices.ContainsFunc(b.Paths, func(p string) bool { return slices.Contains(inputs, p) })) {
+		fw.p.Go("reload", func(ctx context.Context) error { fw.reload.look(ctx); return nil })
 	}
-	works := map[*service]*plan.Work{}
-	for _, s := range e.svcs {
-		w := plan.WorkFor(s.conf, b.Paths, b.First)
+	works := map[*lane.Lane]*plan.Work{}
+	for _, l := range fw.p.Lanes.List() {
+		w := plan.WorkFor(l.M.Conf(), b.Paths, b.First)
 		w.Lost, w.Git = b.Lost, b.Git
 		if b.Git.Name != "" {
 			w.At = b.Last // what git itself took is nobody's slowness
 		}
 		if !w.Empty() {
-			works[s] = w
+			works[l] = w
 		}
 	}
-	if r := e.summary(works, b.Git); !b.Lost && (len(works) > 0 && b.Git.Name != "" || len(works) > 1 && len(r.Paths) > 1) {
-		e.record(r)
+	if r := fw.summary(works, b.Git); !b.Lost && (len(works) > 0 && b.Git.Name != "" || len(works) > 1 &&
+		len(r.Paths) > 1) {
+		fw.p.State.Record(r)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.svcs)) {
-		s := e.svcs[name]
-		w := works[s]
-		if w == nil {
+	for l, w := range works {
+		if fw.p.State.Watching.Automatic(l.Name) {
+			l.Offer(w)
 			continue
 		}
-		if !e.automatic(s) {
-			maps.Copy(s.stale, w.Paths)
-			if len(w.Paths) > 0 {
-				e.record(Record{Kind: "watch", Service: s.name, Action: "stale", Paths: slices.Sorted(maps.Keys(w.Paths)), Cause: w.Cause(e.dir),
-					What: fmt.Sprintf("stale (watch is %s)", s.mode), Text: fmt.Sprintf("%s: stale, %s (watch is %s)", s.name, w.Cause(e.dir), s.mode)})
-			}
-			continue
+		paths := slices.Sorted(maps.Keys(w.Paths))
+		l.M.Files.Lacks(paths...)
+		if len(paths) > 0 {
+			mode, cause := l.M.Files.Mode(), w.Cause(fw.p.Dir)
+			fw.p.State.Record(Record{Kind: "watch", Service: l.Name, Action: "stale", Paths: paths, Cause: cause,
+				What: fmt.Sprintf("stale (watch is %s)", mode), Text: fmt.Sprintf("%s: stale, %s (watch is %s)", l.Name, cause, mode)})
 		}
-		s.offer(w)
 	}
-	e.bump()
 }
 
-// automatic says whether changes of a service's files are carried out without being asked. Callers hold mu.
-func (e *Engine) automatic(s *service) bool {
-	return s.mode == project.Auto && e.watching.Mode != project.Off && e.watching.Mode != project.Manual
-}
-
-// summary is the record of what one batch leads to. Callers hold mu.
-func (e *Engine) summary(works map[*service]*plan.Work, git watch.Operation) Record {
+// summary is the record of what one batch leads to.
+func (fw *watching) summary(works map[*lane.Lane]*plan.Work, git watch.Operation) Record {
 	files := map[string]struct{}{}
 	var actions []plan.ServiceAction
-	for s, w := range works {
+	for l, w := range works {
 		maps.Copy(files, w.Paths)
-		a := plan.ServiceAction{Service: s.name, Action: w.Action(s.conf)}
-		if !e.automatic(s) {
+		a := plan.ServiceAction{Service: l.Name, Action: w.Action(l.M.Conf())}
+		if !fw.p.State.Watching.Automatic(l.Name) {
 			a.Action = plan.MarkStale
 		}
 		actions = append(actions, a)
 	}
-	return Record{Kind: "plan", Text: plan.Summary(len(files), actions), Paths: slices.Sorted(maps.Keys(files)), Cause: git.String()}
-}
-
-// reloadFile loads the Compose files again after one of them was saved, and shows the difference.
-// Nothing is applied before the user says so, and a file that does not load changes nothing.
-func (e *Engine) reloadFile(ctx context.Context) {
-	p, err := e.opts.Load(ctx)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err != nil {
-		if e.reload == nil || e.reload.Err != firstLine(err) {
-			e.reload, e.loaded = &Reload{At: time.Now(), Err: firstLine(err)}, nil
-			e.record(Record{Kind: "notice", Notice: "reload", Err: firstLine(err), Text: "the Compose file does not load, nothing changes: " + firstLine(err)})
-		}
-		return
-	}
-	changes := project.Diff(e.p, p)
-	if len(changes) == 0 {
-		if e.reload != nil {
-			e.reload, e.loaded = nil, nil
-			e.bump()
-		}
-		return
-	}
-	e.reload, e.loaded = &Reload{At: time.Now(), Changes: changes}, p
-	for _, c := range changes {
-		e.record(Record{Kind: "notice", Notice: "reload", Service: c.Service, What: "the Compose file changed: " + c.Kind.String(),
-			Text: fmt.Sprintf("the Compose file changed: %s: %s", c.Service, c.Kind)})
+	return Record{
+		Kind: "plan", Text: plan.Summary(len(files), actions), Paths: slices.Sorted(maps.Keys(files)), Cause: git.String(),
 	}
 }

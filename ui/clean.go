@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/drill"
 	"bulkhead/engine/logs"
 )
 
 // cleanBackend is a Backend whose texts have no control sequences for the terminal. The screen has
-// no other source of foreign text but the log lines, which the log pane cleans as it draws them.
+// no other source of foreign text but the log lines and the preview below them, which the log pane
+// cleans as it draws them; a method that returns text must be one of its own, which tests hold.
 type cleanBackend struct {
 	Backend
 
@@ -39,6 +41,28 @@ func (b *cleanBackend) Do(ctx context.Context, c engine.Command) error {
 func (b *cleanBackend) Exec(ctx context.Context, service string, replica int, o engine.ExecOptions) (int, error) {
 	code, err := b.Backend.Exec(ctx, service, replica, o)
 	return code, logs.CleanError(err)
+}
+
+// Preview implements Backend. What it shows is cleaned as it is drawn.
+func (b *cleanBackend) Preview(ctx context.Context, service string, replica int, show func(text string)) error {
+	return logs.CleanError(b.Backend.Preview(ctx, service, replica, show))
+}
+
+// FaultsLacking implements Backend.
+func (b *cleanBackend) FaultsLacking(ctx context.Context) (map[string]string, error) {
+	lacks, err := b.Backend.FaultsLacking(ctx)
+	return logs.CleanAll(lacks), logs.CleanError(err)
+}
+
+// Drill implements Backend.
+func (b *cleanBackend) Drill(ctx context.Context, o drill.Options) (*drill.Report, error) {
+	r, err := b.Backend.Drill(ctx, o)
+	return logs.CleanAll(r), logs.CleanError(err)
+}
+
+// DrillAct implements Backend.
+func (b *cleanBackend) DrillAct(a drill.Act, row string) error {
+	return logs.CleanError(b.Backend.DrillAct(a, row))
 }
 
 // LoadOlder implements Backend.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,6 +12,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"bulkhead/engine/hostfile"
 )
 
 const (
@@ -86,7 +86,7 @@ func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd
 			}
 		}
 		if file != "" {
-			if err := writeFresh(file, text); err == nil {
+			if err := hostfile.WritePrivate(file, []byte(text)); err == nil {
 				msg.ways = append(msg.ways, file)
 			} else if msg.err = err; len(msg.ways) > 0 {
 				msg.hint = strings.TrimPrefix(msg.hint+"; "+err.Error(), "; ")
@@ -99,6 +99,13 @@ func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd
 		}
 		return msg
 	})
+}
+
+// text returns what copies a text; what names it in the line that says so.
+func (c *clipboard) text(what string) func(text string) tea.Cmd {
+	return func(text string) tea.Cmd {
+		return c.copy(func() (string, string) { return text, "copied " + what }, "")
+	}
 }
 
 // throughTmux copies inside of tmux, which takes OSC 52 from programs only when its set-clipboard says so.
@@ -169,25 +176,6 @@ func (c *clipboard) receive(m tea.Msg) (tea.Cmd, bool) {
 		return tea.Raw(ansi.ScreenPassthrough(ansi.SetSystemClipboard(msg.text), screenChunk)), true
 	}
 	return tea.SetClipboard(msg.text), true
-}
-
-// writeFresh writes a new file in place of the one that is there: in a folder that others write to, that may be a link.
-func writeFresh(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error says more
-	}
-	return err
 }
 
 func envOf(environ []string, name string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -22,17 +23,21 @@ import (
 type Config struct {
 	// Keys binds actions to other keys than their own, by the action's name as `bulkhead keys` prints it. An empty list
 	// leaves the action to the palette.
-	Keys       map[string][]string `yaml:"keys"`
-	Theme      string              `yaml:"theme"`
-	Confirm    string              `yaml:"confirm"`
-	Notify     string              `yaml:"notify"`
-	Title      string              `yaml:"title"`
-	Progress   string              `yaml:"progress"`
-	Timestamps string              `yaml:"timestamps"`
-	Mouse      string              `yaml:"mouse"`
-	Shells     []string            `yaml:"shells"`   // tried in this order; default bash, sh
-	SaveDir    string              `yaml:"save_dir"` // where saved logs go; default: the temporary directory
-	LogSize    string              `yaml:"log_size"` // memory for the lines of each service, all together at most 16 times that; default 16MiB
+	Keys       keyBindings       `yaml:"keys"`
+	Theme      string            `yaml:"theme"`
+	Confirm    string            `yaml:"confirm"`
+	Notify     string            `yaml:"notify"`
+	Title      string            `yaml:"title"`
+	Progress   string            `yaml:"progress"`
+	Timestamps string            `yaml:"timestamps"`
+	Mouse      string            `yaml:"mouse"`
+	Links      string            `yaml:"links"`
+	Colors     map[string]string `yaml:"colors"` // of services' names, as #rrggbb or a number of the terminal's 256 colours
+	// AlertCommand runs for each alert, with the line on its stdin and the service in BULKHEAD_SERVICE.
+	AlertCommand []string `yaml:"alert_command"`
+	Shells       []string `yaml:"shells"`   // tried in this order; default bash, sh
+	SaveDir      string   `yaml:"save_dir"` // where saved logs go; default: the temporary directory
+	LogSize      string   `yaml:"log_size"` // memory for the lines of each service, all together at most 16 times that; default 16MiB
 }
 
 // setting is one line of the config file that takes one of a few words; the first is the default.
@@ -51,10 +56,12 @@ func (c *Config) settings() []setting {
 		{"confirm", c.Confirm, []string{"data", "all", "none"}, "data asks before down; all before kill, stop and restart too"},
 		{"notify", c.Notify, []string{"bell", "osc9", "osc777", "none"},
 			"when something crashes or a build does not succeed while the terminal has no focus: its bell, or a note on the desktop by OSC 9 (iTerm2, WezTerm, Ghostty, kitty) or OSC 777 (foot, urxvt, GNOME's); tmux wants focus-events and allow-passthrough on"},
-		{"title", c.Title, []string{"on", "off"}, "the window's title tells the worst state"},
+		{"title", c.Title, []string{"on", "off"}, "the window's title shows the worst state"},
 		{"progress", c.Progress, []string{"auto", "on", "off"}, "builds in the task bar or the tab (OSC 9;4); auto: in terminals that are known to show it"},
 		{"timestamps", c.Timestamps, []string{"absolute", "relative", "delta", "none"}, "before log lines"},
 		{"mouse", c.Mouse, []string{"on", "off"}, "off leaves the mouse to the terminal"},
+		{"links", c.Links, []string{"auto", "off"},
+			"paths in logs and build errors are links to the files of this machine (OSC 8); auto: where the terminal is not known to lack them, and has colours"},
 	}
 }
 
@@ -96,6 +103,9 @@ func LoadConfig(path string) (Config, error) {
 // unknownField is how the YAML library words a key that Config does not have.
 var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type`)
 
+// colourValue is how a colour is written.
+var colourValue = regexp.MustCompile(`^(#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3}|[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$`)
+
 // settingError is what is wrong with one key of the config file.
 type settingError struct{ name, text string }
 
@@ -118,6 +128,11 @@ func (c Config) check() error {
 			return &settingError{s.name, fmt.Sprintf("%s: %q is unknown; write one of %s", s.name, s.value, strings.Join(s.allowed, ", "))}
 		}
 	}
+	for service, value := range c.Colors {
+		if !colourValue.MatchString(value) {
+			return &settingError{service, fmt.Sprintf("colors: %s: %q is not a colour; write one like \"#5fd7d7\", or a number up to 255", service, value)}
+		}
+	}
 	if c.LogSize != "" {
 		if _, err := logs.ParseSize(c.LogSize); err != nil {
 			return &settingError{"log_size", "log_size: " + err.Error()}
@@ -125,6 +140,15 @@ func (c Config) check() error {
 	}
 	_, err := newKeymap(c, defaultActions())
 	return err
+}
+
+// quotedWords writes words as a list of YAML.
+func quotedWords(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = fmt.Sprintf("%q", w)
+	}
+	return "[" + strings.Join(out, ", ") + "]"
 }
 
 // KeysConfig prints all settings and the key map in the form of the config file: every action with
@@ -157,14 +181,13 @@ func KeysConfig(c Config, path string) string {
 		}
 		fmt.Fprintf(&b, "# %s\n%s%s: %s\n\n", help, mark, name, value)
 	}
-	quoted := func(words []string) string {
-		out := make([]string, len(words))
-		for i, w := range words {
-			out[i] = fmt.Sprintf("%q", w)
-		}
-		return "[" + strings.Join(out, ", ") + "]"
+	own := make([]string, 0, len(c.Colors))
+	for _, service := range slices.Sorted(maps.Keys(c.Colors)) {
+		own = append(own, fmt.Sprintf("%s: %q", service, c.Colors[service]))
 	}
-	list("shells that are tried, in this order", "shells", len(c.Shells) > 0, quoted(c.shells()))
+	list("colours of services' names, as api: \"#5fd7d7\"", "colors", len(own) > 0, "{"+strings.Join(own, ", ")+"}")
+	list("runs for each line that x-bulkhead.alerts asks for: the line is its input, BULKHEAD_SERVICE says whose it is", "alert_command", len(c.AlertCommand) > 0, quotedWords(c.AlertCommand))
+	list("shells that are tried, in this order", "shells", len(c.Shells) > 0, quotedWords(c.shells()))
 	dir := c.SaveDir
 	if dir == "" {
 		dir = os.TempDir()
@@ -175,16 +198,22 @@ func KeysConfig(c Config, path string) string {
 		size = "16MiB"
 	}
 	list("memory for the log lines of each service; all together take at most 16 times that", "log_size", c.LogSize != "", size)
-	b.WriteString("# Keys as a list; an empty one leaves an action to the palette.\nkeys:\n")
+	km.print(&b)
+	return b.String()
+}
+
+// print writes the key map in the form of the config file.
+func (km *keymap) print(b *strings.Builder) {
+	b.WriteString("# Keys as a list; an empty one leaves an action to the palette. `keys: lazydocker` or `keys: k9s` has their habits for\n" +
+		"# moving, logs, shell, describing and the menu; `preset: k9s` in the list goes with keys of your own.\nkeys:\n")
 	group := ""
 	for _, a := range km.actions {
 		if a.group != group {
 			group = a.group
-			fmt.Fprintf(&b, "  # %s\n", group)
+			fmt.Fprintf(b, "  # %s\n", group)
 		}
-		fmt.Fprintf(&b, "  %-24s %-28s # %s\n", a.name+":", quoted(a.keys), a.help)
+		fmt.Fprintf(b, "  %-24s %-28s # %s\n", a.name+":", quotedWords(a.keys), a.help)
 	}
-	return b.String()
 }
 
 // keymap is the one place where keys and actions meet.
@@ -195,6 +224,11 @@ type keymap struct {
 
 // newKeymap binds actions to their keys.
 func newKeymap(c Config, actions []action) (*keymap, error) {
+	set, err := c.bindings()
+	if err != nil {
+		return nil, err
+	}
+	c.Keys = set
 	km := &keymap{actions: actions, byKey: map[string][]int{}}
 	known := map[string]bool{}
 	for i := range km.actions {
@@ -206,7 +240,7 @@ func newKeymap(c Config, actions []action) (*keymap, error) {
 		a.bind()
 		for _, k := range a.keys {
 			for _, j := range km.byKey[k] {
-				if other := km.actions[j]; other.where == a.where {
+				if other := km.actions[j]; slices.Equal(other.where, a.where) {
 					at := a.name
 					if _, set := c.Keys[at]; !set {
 						at = other.name
@@ -236,14 +270,31 @@ func (km *keymap) find(key string, focus paneID) *action {
 	for _, i := range km.byKey[key] {
 		a := &km.actions[i]
 		switch {
-		case a.where&focus == 0, !a.can():
-		case a.where != paneAny:
+		case !a.worksIn(focus), !a.can():
+		case !a.everywhere():
 			return a
 		default:
 			wide = a
 		}
 	}
 	return wide
+}
+
+// elsewhere says what a key does where it does something: in another pane, or here at another
+// time; "" for a key that no action has.
+func (km *keymap) elsewhere(key string, focus paneID, panes []paneID) string {
+	for _, i := range km.byKey[key] {
+		a := &km.actions[i]
+		if a.worksIn(focus) {
+			return fmt.Sprintf("%s: nothing to do now (%s)", keyName(key), a.help)
+		}
+		for n, p := range panes {
+			if a.worksIn(p) {
+				return fmt.Sprintf("%s belongs to the %s: %d", keyName(key), p, n+1)
+			}
+		}
+	}
+	return ""
 }
 
 // oneLine makes one line of a message of several, safe for a terminal.

@@ -20,6 +20,8 @@ type env struct {
 	keys    *keymap
 	status  *status
 
+	panes []paneLine // in the order of their digits
+
 	snap snapshot
 	now  time.Time // of snap
 	st   styles
@@ -30,7 +32,8 @@ type env struct {
 	tab   paneID // what main shows: logs, events, builds or ledger
 	zoom  bool   // the focused pane has the screen for itself
 
-	over overlay // what lies over the panes and takes the keys; nil: nothing
+	overAt rect    // where it was drawn last
+	over   overlay // what lies over the panes and takes the keys; nil: nothing
 }
 
 // focusPane focuses a pane and shows it.
@@ -44,6 +47,13 @@ func (e *env) focusPane(p paneID) {
 	}
 }
 
+func (e *env) zoomLabel() string {
+	if e.zoom {
+		return "all panes"
+	}
+	return "zoom"
+}
+
 // keyOf is the key that an action goes by, for causes and hints.
 func (e *env) keyOf(action string) string {
 	for i := range e.keys.actions {
@@ -54,8 +64,29 @@ func (e *env) keyOf(action string) string {
 	return ""
 }
 
+// keysOf are all keys of an action, as tea.KeyPressMsg spells them.
+func (e *env) keysOf(action string) []string {
+	for i := range e.keys.actions {
+		if e.keys.actions[i].name == action {
+			return e.keys.actions[i].keys
+		}
+	}
+	return nil
+}
+
+// focusMark stands before the title of the pane that has the focus.
+func (e *env) focusMark(p paneID) string {
+	if e.focus == p {
+		return "▶"
+	}
+	return " "
+}
+
 // namePaint is the colour of a service's name before log lines: neighbours in the list have different ones.
 func (e *env) namePaint(service string) paint {
+	if p, ok := e.st.own[service]; ok {
+		return p
+	}
 	all := e.snap.Services
 	i, _ := sort.Find(len(all), func(i int) int { return strings.Compare(service, all[i].Name) })
 	return e.st.names[i%len(e.st.names)]
@@ -83,10 +114,11 @@ type status struct {
 	clock func() time.Time
 }
 
-// note is an error of the screen's own, for the events pane.
+// note is a line of the screen's own for the events pane: an error, or a docker command.
 type note struct {
 	at   time.Time
 	text string
+	bad  bool
 }
 
 // keptNotes is how many errors the events pane keeps.
@@ -102,7 +134,13 @@ func (s *status) set(text string) {
 func (s *status) fail(text string) {
 	s.set(text)
 	s.bad = true
-	s.notes = append(s.notes, note{at: s.clock(), text: s.text})
+	s.keep(s.text)
+	s.notes[len(s.notes)-1].bad = true
+}
+
+// keep keeps a line for the events pane.
+func (s *status) keep(text string) {
+	s.notes = append(s.notes, note{at: s.clock(), text: logs.CleanLine(text)})
 	s.notes = s.notes[max(len(s.notes)-keptNotes, 0):]
 }
 

@@ -43,6 +43,8 @@ type event struct {
 	tone    tone
 }
 
+const paneEvents paneID = "events"
+
 func (p *eventsPane) id() paneID           { return paneEvents }
 func (p *eventsPane) refresh()             {}
 func (p *eventsPane) restyle()             {}
@@ -94,7 +96,11 @@ func (p *eventsPane) list() []event {
 		out = append(out, e)
 	}
 	for _, n := range p.e.status.notes {
-		out = append(out, event{time: n.at, what: n.text, tone: toneBad})
+		t := toneOff
+		if n.bad {
+			t = toneBad
+		}
+		out = append(out, event{time: n.at, what: n.text, tone: t})
 	}
 	slices.SortStableFunc(out, func(a, b event) int { return a.time.Compare(b.time) })
 	slices.Reverse(out)
@@ -180,7 +186,16 @@ func causeLine(snap snapshot, now time.Time, w int) string {
 		if r.HasExit && s.State == engine.StateRunning || r.Health == engine.Unhealthy && s.Health != engine.Unhealthy {
 			return "" // it is over
 		}
-		text := fmt.Sprintf("%s %s %.1f s after %s %s", r.Service, sign, r.Likely.Before.Seconds(), r.Likely.Service, r.Likely.What)
+		if r.Likely.Service == "" {
+			return fmt.Sprintf("%s %s: %s (likely)", r.Service, sign, r.Likely.What)
+		}
+		text := fmt.Sprintf("%s %s %.1f s after %s %s", r.Service, sign, r.Likely.Before.Seconds(), whose(r), r.Likely.What)
+		if r.Likely.Own() {
+			if full := text + " (likely)" + r.Likely.Evidence(); width(full) <= w {
+				return full
+			}
+			return text + " (likely)"
+		}
 		if full := text + " (likely cause: " + strings.Join(r.Likely.Path, " needs ") + ")"; width(full) <= w {
 			return full
 		}
@@ -189,13 +204,21 @@ func causeLine(snap snapshot, now time.Time, w int) string {
 	return ""
 }
 
+// whose is the service that a likely cause happened to, for a line that begins with the one in trouble.
+func whose(r engine.Record) string {
+	if r.Likely.Own() {
+		return "it"
+	}
+	return r.Likely.Service
+}
+
 func recordTone(r *engine.Record) tone {
 	switch {
 	case r.Err != "" || r.State == engine.StateBroken || r.HasExit && r.ExitCode != 0:
 		return toneBad
 	case r.Kind == "fault" || r.Health == engine.Unhealthy || r.State == engine.StatePaused:
 		return toneWarn
-	case r.State == engine.StateRunning || r.Health == engine.Healthy || r.Notice == "ready":
+	case r.Action != "" && r.Kind != "fault" && r.Kind != "build", r.State == engine.StateRunning || r.Health == engine.Healthy || r.Notice == "ready":
 		return toneGood
 	case r.Kind == "build" || r.State == engine.StateBuilding || r.State == engine.StateStarting:
 		return toneBusy
@@ -257,7 +280,7 @@ func (p *eventsPane) render(r rect) []string {
 		if i == p.at && p.e.focus == paneEvents {
 			cursor = p.e.st.titleFocus.s(">")
 		}
-		row := cursor + p.e.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + p.e.namePaint(e.service).s(fit(target{e.service, e.replica}.String(), names)) + " "
+		row := cursor + p.e.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + p.e.namePaint(e.service).s(fit(target{service: e.service, replica: e.replica}.String(), names)) + " "
 		if e.cause == "" {
 			row += p.e.st.tone(e.tone).s(fit(e.what, rest))
 		} else {
@@ -266,7 +289,7 @@ func (p *eventsPane) render(r rect) []string {
 		}
 		row = fit(row, r.w)
 		if i == p.at && p.e.focus == paneEvents {
-			row = p.e.st.selected.over(row)
+			row = p.e.st.bar(row)
 		}
 		out = append(out, row)
 	}

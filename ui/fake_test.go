@@ -14,6 +14,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine"
+	"bulkhead/engine/drill"
+	"bulkhead/engine/fault"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
@@ -35,13 +37,24 @@ type fake struct {
 	heard []string
 	fails error
 	panik bool
+	drill func(drill.Options) (*drill.Report, error)
 	older func() engine.Older // what LoadOlder does; nil: nothing is older
 	has   map[string]string   // commands of this machine, and what they answer
+	open  func(text string)   // shows an unfinished line of who is previewed
 	exec  func(ctx context.Context, o engine.ExecOptions) (int, error)
 }
 
 func (f *fake) Snapshot() *engine.Snapshot { f.mu.Lock(); defer f.mu.Unlock(); s := f.snap; return &s }
-func (f *fake) Logs() *logs.Store          { return f.store }
+func (f *fake) Preview(ctx context.Context, service string, replica int, show func(text string)) error {
+	f.mu.Lock()
+	f.open = show
+	f.mu.Unlock()
+	f.note(fmt.Sprintf("preview of %s/%d", service, replica))
+	<-ctx.Done()
+	f.note(fmt.Sprintf("preview of %s/%d closed", service, replica))
+	return ctx.Err()
+}
+func (f *fake) Logs() *logs.Store { return f.store }
 func (f *fake) LoadOlder(_ context.Context, services []string, from time.Time) (engine.Older, error) {
 	f.note(fmt.Sprint("older of ", services, " from ", from.UTC().Format("15:04:05")))
 	f.mu.Lock()
@@ -54,6 +67,20 @@ func (f *fake) LoadOlder(_ context.Context, services []string, from time.Time) (
 }
 func (f *fake) SetAttention(a engine.Attention) {
 	f.note(fmt.Sprintf("attention %v %s", !a.Away, strings.Join(a.Services, ",")))
+}
+func (f *fake) Drill(_ context.Context, o drill.Options) (*drill.Report, error) {
+	f.note(fmt.Sprintf("drill %s of %v, volumes %v", o.Fault, o.Services, o.Stateful))
+	f.mu.Lock()
+	run := f.drill
+	f.mu.Unlock()
+	if run == nil {
+		return &drill.Report{Fault: o.Fault}, nil
+	}
+	return run(o)
+}
+func (f *fake) DrillAct(a drill.Act, row string) error {
+	f.note(fmt.Sprint("drill ", a, " ", row))
+	return nil
 }
 func (f *fake) clock() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now }
 func (f *fake) note(s string)    { f.mu.Lock(); defer f.mu.Unlock(); f.heard = append(f.heard, s) }
@@ -123,8 +150,16 @@ func (f *fake) Exec(ctx context.Context, service string, replica int, o engine.E
 	return f.exec(ctx, o)
 }
 
+func (f *fake) FaultsLacking(context.Context) (map[string]string, error) {
+	return map[string]string{"delay": "the kernel has no module sch_netem"}, nil
+}
+
 func (f *fake) Do(ctx context.Context, c engine.Command) error {
-	f.note(fmt.Sprintf("%s %s (%s)", c.Verb, strings.Join(c.Services, ","), c.Cause))
+	what := strings.Join(c.Services, ",")
+	if c.Fault != nil {
+		what = fmt.Sprintf("%s for %s", c.Fault.String(), c.Fault.For)
+	}
+	f.note(strings.TrimSpace(fmt.Sprintf("%s %s (%s) %s", c.Verb, what, c.Cause, strings.Join(c.Allow, " "))))
 	if f.panik {
 		panic("the backend fell over")
 	}
@@ -132,6 +167,14 @@ func (f *fake) Do(ctx context.Context, c engine.Command) error {
 		return f.fails
 	}
 	f.change(func(s *engine.Snapshot) {
+		switch c.Verb {
+		case engine.VerbFault:
+			s.Faults = append(slices.Clone(s.Faults), fault.Active{Fault: *c.Fault, Began: f.now, Until: f.now.Add(c.Fault.Lasts())})
+			return
+		case engine.VerbHeal:
+			s.Faults = nil
+			return
+		}
 		for _, name := range c.Services {
 			i := slices.IndexFunc(s.Services, func(x engine.Service) bool { return x.Name == name })
 			svc := &s.Services[i]
@@ -161,7 +204,7 @@ func fakeLedger(s *engine.Snapshot, hit string, at time.Time) engine.Ledger {
 			continue
 		}
 		id := engine.Identity{ID: fmt.Sprintf("%012x", 0xabc000+i), Started: at.Add(-time.Hour)}
-		row := engine.LedgerRow{Service: svc.Name, Replica: 1, Before: id, After: id, Outcome: engine.Untouched}
+		row := engine.LedgerRow{Service: svc.Name, Replica: 1, Before: fault.Proof{Identity: id}, After: fault.Proof{Identity: id}, Outcome: engine.Untouched, Needs: true}
 		switch svc.Name {
 		case "gw":
 			row.Outcome, row.Delay, row.Sign = engine.WentUnhealthy, 2310*time.Millisecond, "healthy -> unhealthy"
@@ -228,7 +271,7 @@ func shop() *fake {
 	f.snap = engine.Snapshot{
 		Seq: 1, Time: start, Project: "shop", Dir: "/home/me/shop", Files: []string{"/home/me/shop/compose.yaml"}, Phase: engine.PhaseRunning,
 		Services: []engine.Service{api, cache, db, gw, mail, web, worker},
-		Runtime:  engine.Info{Name: "docker", Version: "28.2", Context: "default"}, Caps: engine.Caps{Pause: true}, Ready: false,
+		Runtime:  engine.Info{Name: "docker", Version: "28.2", Context: "default"}, Caps: engine.Caps{Pause: true, Limits: true, Agent: true}, Ready: false,
 		Watch: engine.WatchStatus{Mode: project.Auto, On: true},
 		Records: []engine.Record{
 			{Seq: 1, Time: at(290), Kind: "notice", Notice: "ready", Text: "ready: all 7 services in 3.1s"},
@@ -258,7 +301,7 @@ func shop() *fake {
 	} {
 		f.store.Append(l.service, 1, 3, logs.Stdout, at(l.ago), []byte(l.text))
 	}
-	f.store.Separator("worker", 1, 3, at(3), "gen 3 ended by itself: exit 1, was up 14m02s")
+	f.store.Separator("worker", 1, 3, at(3), "run 3 ended by itself: exit 1, was up 14m02s")
 	return f
 }
 

@@ -25,12 +25,25 @@ type footerItem struct {
 	rank, place int
 }
 
+// hintLine is the footer of an overlay.
+func (e *env) hintLine(hints []hint) string {
+	row := ""
+	for _, h := range hints {
+		next := row + " " + e.st.key.s(h.key) + " " + e.st.keyHint.s(h.label) + " "
+		if width(next) > e.w {
+			break
+		}
+		row = next
+	}
+	return row
+}
+
 // items returns the keys that do something in the focused pane now, in the order of their declaration.
 func (f *footer) items() []footerItem {
 	var items []footerItem
 	for i := range f.e.keys.actions {
 		a := &f.e.keys.actions[i]
-		if a.rank == 0 || a.short == "" || len(a.keys) == 0 || a.where&f.e.focus == 0 {
+		if a.rank == 0 || a.short == "" || len(a.keys) == 0 || !a.worksIn(f.e.focus) {
 			continue
 		}
 		if f.e.keys.find(a.keys[0], f.e.focus) != a {
@@ -41,7 +54,7 @@ func (f *footer) items() []footerItem {
 			label = a.label()
 		}
 		place := i
-		if a.where == paneAny {
+		if a.everywhere() {
 			place += 1000
 		}
 		if a.name == "up" {

@@ -23,7 +23,7 @@ func hostileShop() *fake {
 	f := shop()
 	f.snap.Builds[0].Err, f.snap.Builds[0].Ended = "exit code 1", start
 	f.snap.Ledgers = []engine.Ledger{fakeLedger(&f.snap, "db", start)}
-	f.snap.Warnings, f.snap.Orphans = []string{"w"}, []string{"old"}
+	f.snap.Warnings, f.snap.Orphans = []string{"w"}, []engine.Orphan{{Name: "old", Files: []string{"old.yaml"}}}
 	hostile.Fill(&f.snap)
 	f.snap.Services[0].State, f.snap.Services[0].Wanted = engine.StateBroken, 2
 	f.fails = errors.New("refused " + hostile.Text)

@@ -29,7 +29,7 @@ func (h *header) render(w int) string {
 		name = "bulkhead  " + name
 	}
 	parts = append(parts, " "+h.e.st.bold.s(name))
-	parts = append(parts, h.counts(w)...)
+	parts = append(parts, h.counts(true))
 	phase := s.Phase
 	if h.end.stopping && phase != engine.PhaseLost {
 		phase = engine.PhaseStopping
@@ -61,6 +61,10 @@ func (h *header) render(w int) string {
 	}
 	clock := h.e.st.dim.s(h.rest.clockText()) + " "
 	line := strings.Join(parts, "   ")
+	if width(line)+1+width(clock) > w { // words before items
+		parts[1] = h.counts(false)
+		line = strings.Join(parts, "   ")
+	}
 	for len(parts) > 2 && width(line)+1+width(clock) > w { // whole items leave, the last first
 		parts = parts[:len(parts)-1]
 		line = strings.Join(parts, "   ")
@@ -68,19 +72,21 @@ func (h *header) render(w int) string {
 	return justify(line, clock, w)
 }
 
-// counts says how many services are in which kind of state.
-func (h *header) counts(w int) []string {
-	type group struct {
-		sign, word string
-		tone       tone
-		n          int
-	}
-	groups := []group{{"●", "up", toneGood, 0}, {"◐", "unhealthy", toneWarn, 0}, {"✗", "down", toneBad, 0}, {"‖", "paused", toneWarn, 0},
-		{"⟳", "busy", toneBusy, 0}, {"✓", "done", toneOff, 0}}
+// stateGroup is a kind of state with how many services are in it.
+type stateGroup struct {
+	sign, word string
+	tone       tone
+	n          int
+}
+
+// counts says how many services are in which kind of state: with words, or in short with signs only.
+func (h *header) counts(words bool) string {
+	groups := []stateGroup{{"●", "up", toneGood, 0}, {"◐", "unhealthy", toneWarn, 0}, {"✗", "down", toneBad, 0}, {"‖", "paused", toneWarn, 0},
+		{"⟳", "busy", toneBusy, 0}, {"○", "waiting", toneOff, 0}, {"✓", "done", toneOff, 0}}
 	for i := range h.e.snap.Services {
 		s := &h.e.snap.Services[i]
 		sign, _ := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
-		if sign == "◌" || sign == "○" {
+		if sign == "◌" {
 			sign = "⟳"
 		}
 		for j := range groups {
@@ -95,12 +101,12 @@ func (h *header) counts(w int) []string {
 			continue
 		}
 		text := fmt.Sprintf("%s %d", h.e.st.tone(g.tone).s(g.sign), g.n)
-		if i == 0 && w >= 60 || w >= 110 {
+		if words || i == 0 {
 			text += " " + g.word
 		}
 		out = append(out, text)
 	}
-	return []string{strings.Join(out, "  ")}
+	return strings.Join(out, "  ")
 }
 
 // watchText says how files are watched now.

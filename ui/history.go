@@ -17,7 +17,7 @@ func (d *detail) sideCharts(s *engine.Service, add func(key, value string), gap 
 	const w = 20
 	if len(s.CPUHistory) > 1 {
 		gap()
-		add("cpu", d.e.st.good.s(spark(s.CPUHistory, w))+" "+percent(s.CPU))
+		add("cpu", d.e.st.good.s(spark(s.CPUHistory, w, 0.25))+" "+percent(s.CPU))
 	}
 	if len(s.MemHistory) > 1 {
 		mem := make([]float64, len(s.MemHistory))
@@ -31,10 +31,10 @@ func (d *detail) sideCharts(s *engine.Service, add func(key, value string), gap 
 				text = d.e.st.warn.s(text + " !")
 			}
 		}
-		add("mem", d.e.st.good.s(spark(mem, w))+" "+text)
+		add("mem", d.e.st.good.s(spark(mem, w, max(32<<20, float64(s.MemLimit))))+" "+text)
 	}
 	if len(s.NetHistory) > 1 {
-		add("net", d.e.st.good.s(spark(s.NetHistory, w))+" "+perSecond(s.NetRx+s.NetTx))
+		add("net", d.e.st.good.s(spark(s.NetHistory, w, 4<<10))+" "+perSecond(s.NetRx+s.NetTx))
 	}
 	_, errs := d.e.backend.Logs().Rates(s.Name, d.e.now, 15*time.Second, w)
 	values, sum := make([]float64, len(errs)), 0
@@ -43,7 +43,7 @@ func (d *detail) sideCharts(s *engine.Service, add func(key, value string), gap 
 		sum += n
 	}
 	if sum > 0 {
-		add("err", d.e.st.fail.s(spark(values, w))+fmt.Sprintf(" %d in 5 min", sum))
+		add("err", d.e.st.fail.s(spark(values, w, 4))+fmt.Sprintf(" %d in 5 min", sum))
 	}
 }
 
@@ -77,6 +77,8 @@ func (d *detail) sideHistory(s *engine.Service, section func(title, hint string)
 		c := &s.Changes[i]
 		head := fmt.Sprintf("   %s %-12s %6s ", d.e.st.dim.s(c.Began.Local().Format("15:04")), c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)))
 		switch {
+		case !c.Recovered.IsZero():
+			add(head + d.e.st.good.s("late") + d.e.st.dim.s(fit(" "+oneLine(c.Err), w-width(head)-4)))
 		case c.Err != "":
 			add(head + d.e.st.bad.s("FAIL"))
 			add(d.e.st.dim.s(fit("         "+oneLine(c.Err), w)))
@@ -141,7 +143,9 @@ func (d *detail) inspectChanges(s *engine.Service, head func(string), add func(s
 	head("CHANGES  newest first; + and - against the median")
 	for _, c := range slices.Backward(s.Changes) {
 		result := strings.TrimSpace(d.e.st.good.s("ok") + " " + d.versus(s, &c))
-		if c.Err != "" {
+		if !c.Recovered.IsZero() {
+			result = d.e.st.good.s("ready after all") + d.e.st.dim.s(", "+duration.Took(c.Recovered.Sub(c.Began))+" after it started; before: "+oneLine(c.Err))
+		} else if c.Err != "" {
 			result = d.e.st.bad.s("failed: " + oneLine(c.Err))
 		} else if c.Ended.IsZero() {
 			result = d.e.st.busy.s("running")

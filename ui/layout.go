@@ -1,40 +1,5 @@
 package ui
 
-// paneID names a pane. Values are bits, so that a set of them fits in one.
-type paneID uint8
-
-// The panes, in the order of their digits.
-const (
-	paneServices paneID = 1 << iota
-	paneLogs
-	paneEvents
-	paneBuilds
-	paneLedger
-	paneAny = paneServices | paneLogs | paneEvents | paneBuilds | paneLedger
-)
-
-// paneIDs lists them for tab and the digits.
-func paneIDs() []paneID {
-	return []paneID{paneServices, paneLogs, paneEvents, paneBuilds, paneLedger}
-}
-
-// String is the pane's name on the screen.
-func (p paneID) String() string {
-	switch p {
-	case paneServices:
-		return "services"
-	case paneLogs:
-		return "logs"
-	case paneEvents:
-		return "events"
-	case paneBuilds:
-		return "builds"
-	case paneLedger:
-		return "ledger"
-	}
-	return "screen"
-}
-
 // rect is a box of cells.
 type rect struct{ x, y, w, h int }
 
@@ -45,6 +10,7 @@ func (r rect) contains(x, y int) bool { return x >= r.x && x < r.x+r.w && y >= r
 type layoutInput struct {
 	rows    int    // service and replica rows
 	lanes   int    // services on the timeline
+	names   int    // cells that the longest service name takes
 	banners int    // lines that want to stand above the footer
 	focus   paneID // pane that must be seen
 	zoom    bool   // it has the screen for itself
@@ -70,7 +36,8 @@ const (
 	leastW, leastH = 60, 14  // below: one pane at a time
 	wideW, wideH   = 150, 36 // from here on: three columns and a timeline
 	sideW, sideMin = 41, 184 // the detail column, and the width from which it is shown
-	leftW          = 60      // the services column of a wide screen
+	leftW          = 60      // the services column of a wide screen, where names are short
+	leftName       = 9       // cells for names in it
 	leftLeast      = 8       // rows below the services, however many there are
 	stripH         = 32      // from here on events have a strip
 )
@@ -144,6 +111,7 @@ func (f *frame) columns(body rect, in layoutInput) {
 	bottom := events + 1 + lanes + 1
 	top := body.h - bottom
 	y := body.y + top
+	leftW := min(leftW+max(in.names-leftName, 0), body.w*2/5)
 	f.timeline = rect{y: y, w: body.w, h: lanes + 1}
 	f.stripRule = rect{y: y + lanes + 1, w: body.w, h: 1}
 	f.events = rect{y: y + lanes + 2, w: body.w, h: events}
@@ -170,7 +138,20 @@ func (f *frame) at(x, y int, tab paneID) (paneID, rect, bool) {
 	case f.main.contains(x, y):
 		return tab, f.main, true
 	}
-	return 0, rect{}, false
+	return "", rect{}, false
+}
+
+// of is where a pane is drawn; tab is the one that main shows.
+func (f *frame) of(p, tab paneID) rect {
+	switch {
+	case p == paneServices:
+		return f.services
+	case p == tab:
+		return f.main
+	case p == paneEvents:
+		return f.events
+	}
+	return rect{}
 }
 
 // page is how many lines of a pane are shown.
@@ -182,12 +163,4 @@ func (f *frame) page(p paneID) int {
 		return max(f.events.h, 2)
 	}
 	return max(f.main.h, 2)
-}
-
-// tabPanes are the panes that the rule above main names, in order.
-func (f *frame) tabPanes() []paneID {
-	if f.wide || f.strip && !f.one {
-		return []paneID{paneLogs, paneBuilds, paneLedger}
-	}
-	return paneIDs()
 }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
 	"bulkhead/ui/duration"
 )
 
@@ -19,6 +20,8 @@ type ledgerPane struct {
 	top int
 }
 
+const paneLedger paneID = "ledger"
+
 func (p *ledgerPane) id() paneID           { return paneLedger }
 func (p *ledgerPane) refresh()             {}
 func (p *ledgerPane) restyle()             {}
@@ -28,27 +31,43 @@ func (p *ledgerPane) scroll(n int) tea.Cmd { p.move(n); return nil }
 func (p *ledgerPane) click(_, _ int)       {}
 func (p *ledgerPane) back() bool           { return false }
 
-// suffered sorts the bystanders of a ledger by what happened to them; each service counts once, by its worst row.
-func suffered(l *engine.Ledger) (died, degraded []string, untouched int) {
+// bystanders are the other services of a ledger, by what happened to them; each counts once, by its worst row.
+type bystanders struct {
+	// With a question mark where one has nothing to do with the fault as far as anybody can tell.
+	died, degraded []string
+
+	moved     []string // changed on purpose meanwhile
+	untouched int
+}
+
+func sortBystanders(l *engine.Ledger) (b bystanders) {
+	unrelated := map[string]bool{}
 	worst := map[string]engine.Outcome{}
 	var names []string
 	for _, r := range l.Rows {
 		if _, ok := worst[r.Service]; !ok {
 			names = append(names, r.Service)
 		}
+		unrelated[r.Service] = !r.Needs
 		worst[r.Service] = max(worst[r.Service], r.Outcome)
 	}
 	for _, n := range names {
-		switch worst[n] {
+		outcome := worst[n]
+		if unrelated[n] {
+			n += "?"
+		}
+		switch outcome {
 		case engine.Died:
-			died = append(died, n)
+			b.died = append(b.died, n)
 		case engine.Errors, engine.WentUnhealthy:
-			degraded = append(degraded, n)
+			b.degraded = append(b.degraded, n)
+		case engine.Blind:
+			b.moved = append(b.moved, strings.TrimSuffix(n, "?"))
 		default:
-			untouched++
+			b.untouched++
 		}
 	}
-	return died, degraded, untouched
+	return b
 }
 
 // ledgerLine says who suffered: "worker died: gw, api degraded; 4 untouched".
@@ -63,29 +82,45 @@ func ledgerLine(l *engine.Ledger) string {
 		event = "stopped"
 	case "pause":
 		event = "paused"
+	case "restart":
+		event = "restarted"
+	case "rebuild":
+		event = "replaced"
 	}
-	if !l.Closed.IsZero() && l.BackIn > 0 {
+	kind, _, _ := strings.Cut(l.Fault, "=")
+	switch k := fault.KindOf(kind); {
+	case kind == "crash":
+		event = "crashed"
+	case k == nil || fault.MovesLife(kind):
+	case l.Closed.IsZero():
+		event = "under " + l.Fault
+	default:
+		event = "after " + l.Fault
+	}
+	if !l.Closed.IsZero() && l.BackIn > 0 && !strings.HasPrefix(event, "after") {
 		event = "is back in " + duration.Took(l.BackIn)
 	}
-	died, degraded, untouched := suffered(l)
+	b := sortBystanders(l)
 	var parts []string
-	if len(died) > 0 {
-		parts = append(parts, strings.Join(died, ", ")+" died too")
-	}
-	if len(degraded) > 0 {
-		parts = append(parts, strings.Join(degraded, ", ")+" degraded")
+	for _, p := range []struct {
+		names []string
+		what  string
+	}{{b.died, " died too"}, {b.degraded, " degraded"}, {b.moved, " changed on purpose"}} {
+		if len(p.names) > 0 {
+			parts = append(parts, strings.Join(p.names, ", ")+p.what)
+		}
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%s %s: %s", name, event, untouchedText(untouched))
+		return fmt.Sprintf("%s %s: %s", name, event, untouchedText(b.untouched))
 	}
-	return fmt.Sprintf("%s %s: %s; %d untouched", name, event, strings.Join(parts, ", "), untouched)
+	return fmt.Sprintf("%s %s: %s; %d untouched", name, event, strings.Join(parts, ", "), b.untouched)
 }
 
-// untouchedText says that nobody else was touched.
+// untouchedText says that no other service was touched.
 func untouchedText(n int) string {
 	switch n {
 	case 0:
-		return "nobody else runs"
+		return "no other service runs"
 	case 1:
 		return "the 1 other untouched"
 	}
@@ -157,16 +192,20 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 		mark, t = "!", toneWarn
 	case engine.Died:
 		mark, t = "X", toneBad
-	case engine.OutcomeUnknown:
+	case engine.OutcomeUnknown, engine.Blind:
 		mark, t = "?", toneOff
 	}
 	b, a := r.Before, r.After
 	id, started := shortID(b.ID), clock(b.Started)
 	proof := p.e.st.dim.s("same")
 	if a.ID != b.ID || !a.Started.Equal(b.Started) || a.Restarts != b.Restarts {
-		proof = p.e.st.bad.s(fmt.Sprintf("now %s %s RST %d", shortID(a.ID), clock(a.Started), a.Restarts))
+		s := p.e.st.bad
+		if r.Outcome == engine.Blind {
+			s = p.e.st.dim
+		}
+		proof = s.s(fmt.Sprintf("now %s %s RST %d", shortID(a.ID), clock(a.Started), a.Restarts))
 		if a.ID == "" {
-			proof = p.e.st.bad.s("now gone")
+			proof = s.s("now gone")
 		}
 	}
 	sign := r.Sign

@@ -18,15 +18,26 @@ func (f *logFilter) streamLabel() string {
 	return "stderr"
 }
 
+// contextLines is how many lines are shown before and after each that matches.
+const contextLines = 3
+
+// onlyMatching goes on from all lines to those that match, to those with the lines around them.
 func (f *logFilter) onlyMatching() tea.Cmd {
-	f.only, f.invert = !f.only || f.invert, false
+	switch {
+	case !f.only || f.invert:
+		f.only, f.invert, f.around = true, false, 0
+	case f.around == 0:
+		f.around = contextLines
+	default:
+		f.only, f.around = false, 0
+	}
 	f.apply()
 	return nil
 }
 
 func (f *logFilter) exceptMatching() tea.Cmd {
 	f.invert = !f.invert
-	f.only = f.invert
+	f.only, f.around = f.invert, 0
 	f.apply()
 	return nil
 }
@@ -42,5 +53,6 @@ func (f *logFilter) onlyLabel() string {
 func (f *logFilter) toggleOnly() tea.Cmd {
 	f.solo = !f.solo
 	clear(f.sel.marked)
+	f.e.tab = paneLogs // else nothing is seen of it
 	return nil
 }

@@ -64,7 +64,10 @@ func (x *logExport) copy() tea.Cmd {
 	ords, v := x.copyOrds(), x.win.view.Fork()
 	x.win.ranged = false
 	x.e.status.set("copying " + plural(len(ords), "line"))
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%s-copy.txt", x.e.snap.Project))
+	file := "" // never in a folder that others write to, where a name that they can guess may be theirs
+	if dir := x.e.opts.StateDir; dir != "" {
+		file = filepath.Join(dir, "copied", x.e.snap.Project+".txt")
+	}
 	return x.clip.copy(func() (string, string) {
 		text, n := textOf(v, ords)
 		done := "copied " + plural(n, "line")
@@ -150,7 +153,7 @@ func (x *logExport) save(path string, f logs.Filter, format logs.Format) tea.Cmd
 }
 
 func export(v *logs.View, path string, format logs.Format) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := newFile(path)
 	if err != nil {
 		return err
 	}
@@ -159,6 +162,11 @@ func export(v *logs.View, path string, format logs.Format) error {
 		return err
 	}
 	return f.Close()
+}
+
+// newFile makes a file of ours: what is there already, also a link that somebody put there, stays as it is.
+func newFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
 // saved shows how a save ended.

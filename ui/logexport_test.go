@@ -13,8 +13,8 @@ import (
 )
 
 func TestCopySaysTheWaysItTook(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	file := filepath.Join(os.TempDir(), "bulkhead-shop-copy.txt")
+	state := t.TempDir()
+	file := filepath.Join(state, "copied", "shop.txt")
 	for name, c := range map[string]struct {
 		env, want []string
 		has       map[string]string
@@ -36,7 +36,7 @@ func TestCopySaysTheWaysItTook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := shop()
 			b.has = c.has
-			s := openScreen(t, b, 140, 40, func(o *Options) { o.Environ = append(o.Environ, c.env...) })
+			s := openScreen(t, b, 240, 40, func(o *Options) { o.Environ, o.StateDir = append(o.Environ, c.env...), state })
 			s.keys("2", "k", "v", "k", "k", "y")
 			s.wait(c.want...)
 			if c.ran != "" && !b.told(c.ran) {
@@ -53,7 +53,6 @@ func TestCopySaysTheWaysItTook(t *testing.T) {
 func TestCopyReachesTheTerminalsClipboard(t *testing.T) {
 	for name, env := range map[string]string{"plain": "A=b", "screen": "STY=1.x"} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
 			b := shop()
 			got := make(chan string, 1)
 			s := openScreen(t, b, 100, 40, func(o *Options) {
@@ -96,16 +95,16 @@ type watcher struct {
 func (w watcher) Write(p []byte) (int, error) { w.see(string(p)); return w.w.Write(p) }
 
 func TestLongCopyGoesToTheFileAlone(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
+	state := t.TempDir()
 	b := shop()
 	for i := range 2000 {
 		b.store.Append("db", 1, 1, logs.Stdout, start.Add(time.Duration(i)), fmt.Appendf(nil, "line %d %s", i, strings.Repeat("x", 60)))
 	}
-	s := openScreen(t, b, 160, 40)
+	s := openScreen(t, b, 240, 40, func(o *Options) { o.StateDir = state })
 	s.keys("2", "g", "v", "G")
 	s.wait("following")
 	s.keys("k", "v", "g", "y")
-	s.wait("copied 2008 lines to "+os.TempDir(), "too long for the terminal's OSC 52")
+	s.wait("copied 2008 lines to "+state, "too long for the terminal's OSC 52")
 	s.quit()
 }
 

@@ -36,6 +36,7 @@ type logFilter struct {
 	until  time.Time      // zero: up to the last one
 	re     *regexp.Regexp // of the search
 	only   bool           // only lines that match it
+	around int            // with only: how many lines of the service before and after each
 	invert bool           // only those that do not
 }
 
@@ -98,9 +99,9 @@ func (f *logFilter) scope(services []string, replica int) {
 func (f *logFilter) apply() {
 	w := &f.want
 	w.MinLevel, w.Stream, w.Since, w.Until = f.level, f.stream, f.since, f.until
-	w.Match, w.Invert = nil, false
+	w.Match, w.Invert, w.Context = nil, false, 0
 	if f.re != nil && (f.only || f.invert) {
-		w.Match, w.Invert = f.re, f.invert
+		w.Match, w.Invert, w.Context = f.re, f.invert, f.around
 	}
 	f.gen++
 }
@@ -110,7 +111,7 @@ func (f *logFilter) search(re *regexp.Regexp) {
 	narrowed := f.want.Match != nil
 	f.re = re
 	if re == nil {
-		f.only, f.invert = false, false
+		f.only, f.invert, f.around = false, false, 0
 	}
 	if narrowed || f.only || f.invert {
 		f.apply()
@@ -146,7 +147,7 @@ func (f *logFilter) shows(service string) bool {
 	return slices.Contains(f.have.Services, service)
 }
 
-// nextLevel goes on to the next least level: info, warn, error, all.
+// nextLevel goes on to the next minimum level: info, warn, error, all.
 func (f *logFilter) nextLevel() tea.Cmd {
 	switch f.level {
 	case logs.LevelUnknown:
@@ -207,7 +208,7 @@ func (f *logFilter) scopeText(brief int) string {
 	w := &f.want
 	switch n := len(w.Services); {
 	case w.Services != nil && n == 1 && w.Replica > 0:
-		return target{w.Services[0], w.Replica}.String()
+		return target{service: w.Services[0], replica: w.Replica}.String()
 	case w.Services != nil && n <= 3:
 		return strings.Join(w.Services, ", ")
 	case w.Services != nil:
@@ -243,6 +244,9 @@ func (f *logFilter) fileName() string {
 	return who
 }
 
+// noLinesYet is shown where nothing was written, and nothing is filtered.
+const noLinesYet = "no log lines yet"
+
 // emptyText says why no line is shown, and which key changes that.
 func (f *logFilter) emptyText() string {
 	switch {
@@ -257,7 +261,7 @@ func (f *logFilter) emptyText() string {
 	case len(f.want.Mute) > 0:
 		return "no line of services that are not muted; " + f.e.keyOf("unmute-all") + " unmutes all"
 	}
-	return "no log lines yet"
+	return noLinesYet
 }
 
 // titleParts are what the title says of the filter, in one of three lengths.

@@ -32,13 +32,13 @@ func (f *lineFormat) nextForm() tea.Cmd {
 	switch {
 	case !f.pretty && !f.raw:
 		f.pretty = true
-		f.e.status.set("structured lines: laid out")
+		f.e.status.set("JSON: expanded")
 	case f.pretty:
 		f.pretty, f.raw = false, true
-		f.e.status.set("structured lines: as they were written")
+		f.e.status.set("JSON: raw")
 	default:
 		f.raw = false
-		f.e.status.set("structured lines: short")
+		f.e.status.set("JSON: short")
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (f *lineFormat) openLine() tea.Cmd {
 	rows := f.win.heightOf(f.win.cur.ord)
 	if f.open[l.Seq] && rows <= before {
 		delete(f.open, l.Seq)
-		f.e.status.set("there is no more to this line")
+		f.e.status.set("all of this line is shown already")
 		return nil
 	}
 	if f.win.reveal(); rows > f.win.h {

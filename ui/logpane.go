@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -27,6 +28,10 @@ type logPane struct {
 	marks  *logMarks
 	mutes  *mutes
 	export *logExport
+	ahead  *preview
+
+	flood floodSeen
+	textX int // where the text of lines begins
 }
 
 // dragMsg is the next step of a window that scrolls because the pointer is past its edge.
@@ -45,9 +50,12 @@ func newLogPane(e *env, store *logs.Store, sel *selection, clip *clipboard, mute
 	p.search = newLogSearch(e, p.filter, p.win, p.format, p.settle)
 	p.older = &olderLines{e: e, win: p.win, filter: p.filter}
 	p.marks = &logMarks{e: e, win: p.win, byLine: map[uint64]mark{}}
+	p.ahead = &preview{e: e}
 	p.export = &logExport{e: e, clip: clip, win: p.win, marks: p.marks, filter: p.filter}
 	return p
 }
+
+const paneLogs paneID = "logs"
 
 func (p *logPane) id() paneID { return paneLogs }
 
@@ -60,7 +68,10 @@ func (p *logPane) move(n int) { p.win.move(n) }
 
 func (p *logPane) scroll(n int) tea.Cmd { p.win.scroll(n); return p.older.look() }
 
-func (p *logPane) click(_, y int) { p.win.grab(y) }
+func (p *logPane) click(x, y int) {
+	p.win.grab(y)
+	p.win.chars = charRange{from: p.pointAt(x, y)}
+}
 
 // settle shows the lines that the selection, the marks and the search ask for.
 func (p *logPane) settle() tea.Cmd {
@@ -72,7 +83,7 @@ func (p *logPane) settle() tea.Cmd {
 	default:
 		p.filter.scope(nil, 0)
 	}
-	return tea.Batch(p.filter.reopen(), p.search.recount(), p.older.look())
+	return tea.Batch(p.filter.reopen(), p.search.recount(), p.older.look(), p.ahead.settle(p.previewed()))
 }
 
 // receive takes in what was looked up in the background.
@@ -95,7 +106,27 @@ func (p *logPane) receive(msg tea.Msg) (tea.Cmd, bool) {
 		}
 		return p.dragOn(), true
 	}
+	if cmd, ok := p.ahead.receive(msg); ok {
+		return cmd, true
+	}
 	return p.search.receive(msg)
+}
+
+// previewed is the replica whose unfinished line is shown: that of the one service that is shown, as
+// long as its newest lines are.
+func (p *logPane) previewed() target {
+	w := &p.filter.want
+	if p.e.tab != paneLogs || p.e.f.main.empty() || !p.win.follow && p.win.lines() > 0 || len(w.Services) != 1 || narrows(w) {
+		return target{}
+	}
+	of := target{service: w.Services[0], replica: w.Replica}
+	switch s := p.e.snap.service(of.service); {
+	case s == nil, of.replica == 0 && len(s.Replicas) > 1:
+		return target{}
+	case of.replica == 0 && len(s.Replicas) == 1:
+		of.replica = s.Replicas[0].Number
+	}
+	return of
 }
 
 // heightOf is how many rows a line takes, its mark included.
@@ -115,6 +146,8 @@ func (p *logPane) back() bool {
 	switch {
 	case p.win.ranged:
 		p.win.ranged = false
+	case p.charsOf(&p.win.cur.line) != nil:
+		p.win.chars.on = false
 	case len(p.format.open) > 0:
 		clear(p.format.open)
 		p.format.dropCache()
@@ -152,8 +185,8 @@ func (p *logPane) muteTargets() []string {
 }
 
 // drag takes the selection to where the pointer is.
-func (p *logPane) drag(y int) tea.Cmd {
-	if !p.win.drag.on {
+func (p *logPane) drag(x, y int) tea.Cmd {
+	if !p.win.drag.on || p.reachChars(x, y) {
 		return nil
 	}
 	p.win.reach(y)
@@ -181,9 +214,14 @@ func (p *logPane) dragOn() tea.Cmd {
 
 // drop ends a drag; what it selected stays so.
 func (p *logPane) drop() {
-	if p.win.drag.on && p.win.ranged {
-		lo, hi := p.win.rangeOf()
-		p.e.status.set(plural(int(hi-lo+1), "line") + " selected, " + p.e.keyOf("copy") + " copies")
+	lo, hi := p.win.rangeOf()
+	what := plural(int(hi-lo+1), "line")
+	c := p.charsOf(&p.win.cur.line)
+	if c != nil {
+		what = plural(utf8.RuneCountInString(c.text), "character")
+	}
+	if p.win.drag.on && (c != nil || p.win.ranged) {
+		p.e.status.set(what + " selected, " + p.e.keyOf("copy") + " copies")
 	}
 	p.win.drag.on, p.win.drag.past = false, 0
 }
@@ -205,11 +243,13 @@ func (p *logPane) title(w int) string {
 // all services are shown is clear from no name being there.
 func (p *logPane) titleOf(brief int) string {
 	follow := "following"
-	if !p.win.follow {
+	if !p.win.follow && p.win.lines() > 0 {
 		_, end := p.win.view.Bounds()
-		below := thousands(max(end-1-p.win.bottomOrd(), 0)) + " below"
-		if brief == 0 {
-			below = "paused, " + below
+		below := "scrolled back"
+		if n := end - 1 - p.win.bottomOrd(); n > 0 && brief == 0 {
+			below += ", " + thousands(n) + " below"
+		} else if n > 0 {
+			below = thousands(n) + " below"
 		}
 		follow = p.e.st.warn.s(below)
 	}
@@ -222,27 +262,38 @@ func (p *logPane) render(r rect) []string {
 	if r.empty() {
 		return nil
 	}
-	st := &p.e.st
 	body := r.h
 	foot := p.search.foot(r.w)
 	if foot != "" && r.h > 2 {
 		body--
 	}
-	p.win.resize(body)
 	name := p.nameWidth()
 	lead := 1 + p.format.timeWidth(r.w)
 	if name > 0 {
 		lead += name + 1
 	}
+	ahead := p.ahead.row(lead, r.w)
+	if body < 2 {
+		ahead = ""
+	}
+	if ahead != "" {
+		body--
+	}
+	p.win.resize(body)
+	p.textX = lead
 	p.format.layout(r.w-lead, name)
 	out := p.rows(r.w, body, name)
 	if first, _ := p.win.view.Bounds(); !p.win.follow && len(out) < body && (p.win.top.ord > first || p.win.skip > 0) {
 		p.win.setTop(p.win.lastTop()) // lines went away below: the last one is at the bottom again
 		out = p.rows(r.w, body, name)
 	}
-	if len(out) == 0 {
-		out = append(out, st.dim.s(fit(" "+p.filter.emptyText(), r.w)))
+	switch {
+	case len(out) == 0 && ahead == "":
+		out = p.nothingYet(r.w, body)
 		p.win.seen = nil
+	case ahead != "":
+		out = append(out, ahead)
+		body++
 	}
 	for len(out) < body {
 		out = append(out, spaces(r.w))
@@ -310,16 +361,16 @@ func (p *logPane) rows(w, h, name int) []string {
 			if j == 1 {
 				lead = " " + spaces(width(lead)-1)
 			}
-			row := lead + text
+			row := lead + p.paintChars(l, j, text)
 			if inRange {
-				row = st.selected.over(row)
+				row = st.bar(fit(row, w))
 			}
 			rows = append(rows, fit(row, w))
-			seen = append(seen, shownRow{ord: ord, line: *l})
+			seen = append(seen, shownRow{ord: ord, line: *l, row: j})
 		}
 		if mk, ok := p.marks.byLine[l.Seq]; ok {
 			rows = append(rows, st.warn.s(markRule(mk.at, w)))
-			seen = append(seen, shownRow{ord: ord, line: *l})
+			seen = append(seen, shownRow{ord: ord, line: *l, row: -1})
 		}
 		if !win.follow && len(rows)-win.skip >= h {
 			break

@@ -26,13 +26,13 @@ func shopWithStderr() *fake {
 func TestMutedServiceIsSaidInItsRowAndInTheTitle(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.keys("-")
-	s.wait("api muted, = unmutes", " >m● api", "all but api")
+	s.wait("api muted, = unmutes", " >⊘● api", "all but api")
 	s.gone("api    INFO")
 	s.golden("muted-80x24")
 	s.keys("G", "k", "-") // web
 	s.wait("all but api, web")
 	s.gone("rendered /cart")
-	s.keys("/", "rendered", "enter") // it stays muted while something is looked for
+	s.keys("2", "/", "rendered", "enter") // it stays muted while something is looked for
 	s.wait("0 of 3 lines")
 	s.keys("esc")
 	s.b.say("later", "a service that comes later", start)
@@ -51,7 +51,7 @@ func TestMuteInTheLogsIsForTheLinesService(t *testing.T) {
 	s.keys("2", "k", "-") // the cursor stands on a line of db
 	s.wait("db muted", "all but db")
 	s.gone("checkpoint complete")
-	s.wait("GET /orders 200 15ms", "m● db")
+	s.wait("GET /orders 200 15ms", "⊘● db")
 	s.keys("=")
 	s.wait("checkpoint complete")
 	s.quit()
@@ -124,7 +124,7 @@ func TestTimeWindowByTextByEventAndByMark(t *testing.T) {
 
 	// An event as the border: the down arrow picks the latest, then the one before.
 	s.keys("T", "down", "down", "enter")
-	s.wait("since 12:04:28", "gen 3 ended")
+	s.wait("since 12:04:28", "run 3 ended")
 	s.gone("rendered /cart")
 	s.keys("esc", "k", "k", "k", "m", "T", "tab")
 	s.wait("MARK")
@@ -141,7 +141,7 @@ func TestLineOpensInItsPlace(t *testing.T) {
 	s := openScreen(t, b, 80, 24)
 	s.wait("short")
 	s.keys("2", "space") // the last line, which has no more to it
-	s.wait("there is no more to this line", "paused")
+	s.wait("all of this line is shown already", "paused")
 	s.keys("k", "space")
 	s.wait(" its end")
 	s.keys("space")

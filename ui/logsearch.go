@@ -109,7 +109,7 @@ func (s *logSearch) match(forward bool) func() tea.Cmd {
 		if re == nil {
 			return nil
 		}
-		return s.find("match of "+s.query, forward, func(ctx context.Context, v *logs.View, from int64, forward bool) (int64, bool) {
+		return s.find("match for "+s.query, forward, func(ctx context.Context, v *logs.View, from int64, forward bool) (int64, bool) {
 			return v.Find(ctx, re, from, forward)
 		})
 	}
@@ -181,7 +181,7 @@ func (s *logSearch) found(msg foundMsg) {
 	if ord, ok := s.win.view.Locate(msg.line); ok {
 		s.win.show(ord)
 		if msg.wrapped {
-			s.e.status.set("went on at the other end")
+			s.e.status.set("wrapped around")
 		}
 	}
 }
@@ -262,6 +262,8 @@ func (s *logSearch) foot(w int) string {
 	switch {
 	case s.filter.invert:
 		count += ", " + s.e.st.warn.s("without these")
+	case s.filter.around > 0:
+		count += ", " + s.e.st.warn.s(fmt.Sprintf("these with %d around", s.filter.around))
 	case s.filter.only:
 		count += ", " + s.e.st.warn.s("only these")
 	}

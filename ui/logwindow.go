@@ -18,6 +18,7 @@ type anchor struct {
 type shownRow struct {
 	ord  int64
 	line logs.Line
+	row  int // of the line's rows; -1: its mark
 }
 
 // logWindow is which rows of a view are seen: where its top, its cursor and its selected range are,
@@ -35,6 +36,7 @@ type logWindow struct {
 	ranged bool
 	from   anchor // other end of the range
 	drag   drag
+	chars  charRange  // what is selected of the cursor's line
 	seen   []shownRow // what each row of the window shows
 	h      int
 }
@@ -153,6 +155,7 @@ func (p *logWindow) setCur(ord int64) {
 	first, end := p.view.Bounds()
 	p.cur.ord = min(max(ord, first), max(end-1, first))
 	p.cur.line, _ = p.view.Line(p.cur.ord)
+	p.chars.on = p.chars.on && p.chars.seq == p.cur.line.Seq
 }
 
 // scroll moves the window by n rows.
@@ -161,7 +164,7 @@ func (p *logWindow) scroll(n int) {
 		return
 	}
 	p.stop()
-	p.clamp = !p.ranged // the cursor is the end of the range: it stays where it was put
+	p.clamp = !p.ranged && !p.chars.on // the cursor is the end of the range: it stays where it was put
 	first, end := p.view.Bounds()
 	ord, skip := p.top.ord, p.skip+n
 	for skip < 0 && ord > first {

@@ -21,6 +21,7 @@ type menu struct {
 	lines   []string
 	choices []choice
 	at      int
+	first   int // row of the first choice, as it was drawn last
 }
 
 func newMenu(e *env, title string, lines []string, choices []choice) *menu {
@@ -55,6 +56,20 @@ func (n *menu) pick(c choice) (tea.Cmd, bool) {
 	return c.run(), true
 }
 
+// hints implements hinter.
+func (n *menu) hints() []hint {
+	return []hint{{"↑↓", "choose"}, {"enter", "do it"}, {"esc", "cancel"}}
+}
+
+// click implements clicker.
+func (n *menu) click(_, y int) (tea.Cmd, bool) {
+	if i := y - n.first; i >= 0 && i < len(n.choices) {
+		n.at = i
+		return n.pick(n.choices[i])
+	}
+	return nil, false
+}
+
 // render implements overlay.
 func (n *menu) render(w, h int) []string {
 	keyW, labelW, hintW := 1, 0, 0
@@ -76,13 +91,14 @@ func (n *menu) render(w, h int) []string {
 	if len(n.lines) > 0 {
 		rows = append(rows, "")
 	}
+	n.first = len(rows) + 1
 	for i, c := range n.choices {
 		row := fmt.Sprintf("   %s  %s", n.e.st.key.s(fit(c.key, keyW)), fit(c.label, labelW))
 		if c.hint != "" {
 			row += "  " + n.e.st.dim.s(c.hint)
 		}
 		if i == n.at {
-			row = n.e.st.selected.over(fit(" > "+row[3:], inner))
+			row = n.e.st.bar(fit(" > "+row[3:], inner))
 		}
 		rows = append(rows, row)
 	}

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -14,20 +13,26 @@ import (
 type Model struct {
 	e         *env
 	changed   <-chan struct{}
-	panes     []pane // in the order of their digits
 	receivers []receiver
 
 	// The parts by their types, for the table of actions.
-	svc    *servicesPane
-	log    *logPane
-	ev     *eventsPane
-	line   *timeline
-	verbs  *verbs
-	shell  *shellOpener
-	ports  *portOpener
-	detail *detail
-	graph  *graph
-	end    *shutdown
+	svc     *servicesPane
+	log     *logPane
+	ev      *eventsPane
+	built   *buildsPane
+	sources *sources
+	links   *links
+	line    *timeline
+	verbs   *verbs
+	echo    *echo
+	shell   *shellOpener
+	ports   *portOpener
+	detail  *detail
+	graph   *graph
+	end     *shutdown
+	trust   *truster
+	drill   *drillPane
+	tour    *tour
 
 	// The parts that are only drawn.
 	header   *header
@@ -36,11 +41,13 @@ type Model struct {
 	footer   *footer
 	overview *overview
 	notify   *notifier
+	alerts   *alerts
 
-	rest  *rest
-	pacer pacer
-	theme string // in effect
-	dark  bool   // the terminal's background
+	recent recent
+	rest   *rest
+	theme  string // in effect
+	plain  bool   // the terminal shows ASCII only
+	dark   bool   // the terminal's background
 
 	dirty   bool
 	content string
@@ -54,9 +61,10 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 		return nil, err
 	}
 	theme := themeOf(o.Config.Theme, o.Environ)
-	m := &Model{changed: changed, theme: theme, dark: theme != "light", dirty: true}
+	m := &Model{changed: changed, theme: theme, dark: theme != "light", plain: plainTerminal(o.Environ), dirty: true}
 	e := &env{opts: o, jobs: &jobs{ctx: ctx}, backend: &cleanBackend{Backend: o.Backend}, status: &status{clock: o.Now},
 		snap: snapshot{&engine.Snapshot{}}, now: o.Now(), focus: paneServices, tab: paneLogs, st: newStyles(theme, m.dark)}
+	e.st.setOwn(o.Config.Colors, theme)
 	m.e = e
 	m.makeParts(o.Backend.Logs())
 	keys, err := newKeymap(o.Config, m.actions())
@@ -68,8 +76,7 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 	return m, nil
 }
 
-// makeParts makes what the screen is of. A pane is one line here, its keys in the table of actions,
-// and its name in paneID.
+// makeParts makes what the screen is of.
 func (m *Model) makeParts(store *logs.Store) {
 	e := m.e
 	clip, muted := &clipboard{e: e}, map[string]bool{}
@@ -78,23 +85,34 @@ func (m *Model) makeParts(store *logs.Store) {
 	m.log = newLogPane(e, store, sel, clip, muted)
 	m.line = &timeline{e: e, svc: m.svc, log: m.log}
 	m.ev = &eventsPane{e: e, line: m.line, log: m.log, svc: m.svc}
-	m.panes = []pane{m.svc, m.log, m.ev, &buildsPane{e: e}, &ledgerPane{e: e}}
+	m.drill = newDrillPane(e)
+	m.tour = &tour{e: e, on: e.opts.Tour}
+	m.built = newBuildsPane(e, clip)
+	e.panes = m.paneTable()
 
-	m.verbs = &verbs{e: e, sel: sel}
+	m.echo = &echo{e: e, sel: sel, clip: clip}
+	m.verbs = &verbs{e: e, sel: sel, echo: m.echo}
 	m.shell = &shellOpener{e: e, sel: sel}
 	m.ports = &portOpener{e: e, sel: sel, clip: clip}
-	m.end = &shutdown{e: e, v: m.verbs, shell: m.shell}
-	m.receivers = []receiver{m.verbs, m.log, clip, m.shell, m.ports, m.end}
+	m.end = &shutdown{e: e, v: m.verbs, shell: m.shell, words: m.log.lastWords}
+	m.trust = &truster{e: e, v: m.verbs, end: m.end}
+	m.receivers = []receiver{m.verbs, m.log, clip, m.shell, m.ports, m.drill, m.end}
 
-	m.detail = &detail{e: e, sel: sel}
-	m.graph = &graph{e: e, sel: sel}
+	m.detail = &detail{e: e, sel: sel, clip: clip}
+	m.graph = &graph{e: e, sel: sel, clip: clip, verb: m.verbs}
 	m.rest = &rest{e: e, moved: e.now}
 	m.header = &header{e: e, end: m.end, rest: m.rest}
 	m.tabs = &tabBar{e: e}
-	m.banners = &banners{e: e, sel: sel, verbs: m.verbs, end: m.end, ports: m.ports}
+	m.banners = &banners{e: e, sel: sel, verbs: m.verbs, end: m.end, ports: m.ports, log: m.log, tour: m.tour}
 	m.footer = &footer{e: e, end: m.end}
 	m.overview = &overview{e: e, svc: m.svc, ports: m.ports, graph: m.graph}
 	m.notify = &notifier{e: e}
+	m.sources = &sources{e: e, sel: sel, log: m.log, built: m.built, clip: clip}
+	m.links = newLinks(e, m.sources)
+	m.receivers = append(m.receivers, m.sources, m.links)
+	m.alerts = &alerts{e: e, store: store, by: map[string]*alert{}, began: e.now}
+	m.svc.alerts = m.alerts
+	m.receivers = append(m.receivers, m.alerts)
 }
 
 // Init implements tea.Model.
@@ -110,7 +128,6 @@ func (m *Model) Init() tea.Cmd {
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.dirty = true
 	m.rest.note(msg)
-	defer m.keepPace(msg)
 	switch msg := msg.(type) {
 	case changedMsg:
 		return m, tea.Batch(m.refresh(), m.waitChanged(frameTime))
@@ -142,6 +159,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.BlurMsg:
 		m.rest.blurred = true
 		return m, m.rest.attend(m.svc.onScreen())
+	case tea.ResumeMsg:
+		m.log.ahead.held = false
+		return m, tea.RequestWindowSize
 	case tea.InterruptMsg:
 		return m, m.interrupt(func() tea.Cmd { return m.end.leave(Stop) })
 	}
@@ -162,16 +182,17 @@ func (m *Model) refresh() tea.Cmd {
 	if e.status.service != "" && e.status.outdated(e.snap) {
 		e.status.clear()
 	}
-	for _, p := range m.panes {
+	for _, p := range m.e.panes {
 		p.refresh()
 	}
-	return tea.Batch(m.notify.alarm(before, m.rest.blurred), m.settle())
+	m.tour.refresh()
+	m.trust.refresh()
+	return tea.Batch(m.notify.alarm(before, m.rest.blurred), m.alerts.refresh(), m.settle())
 }
 
 // tick is the clock's step: readings of CPU and memory leave no token.
 func (m *Model) tick() tea.Cmd {
-	m.pacer.forget()
-	if m.end.stopping || len(m.e.snap.stoppings(m.e.now, 0)) > 0 {
+	if m.end.stopping || m.e.snap.Drilling || len(m.e.snap.stoppings(m.e.now, 0)) > 0 {
 		m.rest.moved = m.e.opts.Now() // seconds count
 	}
 	cmd := m.refresh()
@@ -181,9 +202,9 @@ func (m *Model) tick() tea.Cmd {
 
 // settle has the panes go by the selection as it is now.
 func (m *Model) settle() tea.Cmd {
-	var cmds []tea.Cmd
-	for _, p := range m.panes {
-		if s, ok := p.(settler); ok {
+	cmds := []tea.Cmd{m.links.look()}
+	for _, p := range m.e.panes {
+		if s, ok := p.pane.(settler); ok {
 			cmds = append(cmds, s.settle())
 		}
 	}
@@ -193,7 +214,8 @@ func (m *Model) settle() tea.Cmd {
 // restyle draws everything again in other colours.
 func (m *Model) restyle() {
 	m.e.st = newStyles(m.theme, m.dark)
-	for _, p := range m.panes {
+	m.e.st.setOwn(m.e.opts.Config.Colors, m.theme)
+	for _, p := range m.e.panes {
 		p.restyle()
 	}
 	m.line.restyle()
@@ -202,21 +224,27 @@ func (m *Model) restyle() {
 
 // pane is the pane of an id.
 func (m *Model) pane(id paneID) pane {
-	return m.panes[slices.IndexFunc(m.panes, func(p pane) bool { return p.id() == id })]
+	return m.e.panes[m.e.digit(id)-1].pane
 }
 
 func (m *Model) focused() pane { return m.pane(m.e.focus) }
 
 // typer is the pane in which text is typed now, nil for none.
 func (m *Model) typer() typer {
-	for _, p := range m.panes {
-		if w, ok := p.(writable); ok {
+	_, t := m.typing()
+	return t
+}
+
+// typing is the pane in which text is typed now, with what takes it.
+func (m *Model) typing() (pane, typer) {
+	for _, p := range m.e.panes {
+		if w, ok := p.pane.(writable); ok {
 			if t := w.typer(); t != nil {
-				return t
+				return p.pane, t
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // View implements tea.Model. Bubble Tea asks for it once a message; it draws only when something
@@ -225,6 +253,13 @@ func (m *Model) typer() typer {
 func (m *Model) View() tea.View {
 	if m.dirty && !m.shell.lent {
 		m.content = logs.TerminalText(m.render())
+		if m.plain {
+			m.content = asciiMarks.Replace(m.content)
+		}
+		m.content = m.links.lay(m.content)
+		if m.end.left && envOf(m.e.opts.Environ, "STY") != "" {
+			m.content = "" // without altscreen, GNU screen keeps the last frame
+		}
 		m.dirty = false
 	}
 	v := tea.NewView(m.content)

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
+	"bulkhead/engine/hostfile"
 )
 
 // notifier shows the project outside of the screen: a bell or a desktop notification, the window's title, the task bar.
@@ -145,7 +146,7 @@ func (n *notifier) showsProgress() bool {
 
 // firstRun says whether the screen is shown for the first time on this machine, and notes that it was.
 func firstRun(dir string) bool {
-	if dir == "" || os.MkdirAll(dir, 0o700) != nil {
+	if dir == "" || hostfile.PrivateDir(dir) != nil {
 		return false // where nothing can be kept the hint would come every time
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "screen-seen"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)

@@ -28,7 +28,11 @@ func (o *overview) render(r rect) []string {
 		rows = append(rows, "", o.e.st.title.s(justify(" "+title, hint, r.w)))
 		rows = append(rows, lines...)
 	}
-	section("LAST SAVE -> READY", "", o.lastChanges(r.w))
+	title := "LAST CHANGES"
+	if o.e.snap.any(func(s *engine.Service) bool { return s.Last != nil && len(s.Last.Paths) > 0 }) {
+		title = "LAST SAVE -> READY"
+	}
+	section(title, "", o.lastChanges(r.w))
 	section("PORTS ("+o.e.keyOf("open")+", then a digit)", "", o.ports.lines(r.w))
 	var deps []string
 	for _, l := range o.graph.lines() {
@@ -69,7 +73,7 @@ func (o *overview) lastChanges(w int) []string {
 		case c == nil:
 		default:
 			text := fmt.Sprintf("%-12s %6s  ", c.Action, duration.Took(endOrNow(c.Ended, o.e.now).Sub(c.Began)))
-			if c.Err != "" {
+			if c.Failed() {
 				text = o.e.st.bad.s(fmt.Sprintf("%-12s failed  ", c.Action))
 			} else if c.Ended.IsZero() {
 				text = o.e.st.busy.s(fmt.Sprintf("%-12s %5s.. ", c.Action, duration.Age(o.e.now.Sub(c.Began))))

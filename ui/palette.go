@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -20,8 +21,10 @@ type palette struct {
 
 // command is one entry of the palette.
 type command struct {
-	label string // what is matched
+	label string   // what is matched
+	names []string // words that mean it exactly
 	key   string
+	rank  int // of an empty palette: lower comes first
 	run   func() tea.Cmd
 }
 
@@ -38,23 +41,36 @@ func (m *Model) openPalette() tea.Cmd {
 	e, sel := m.e, m.svc.sel
 	for i := range e.keys.actions {
 		a := &e.keys.actions[i]
-		if a.run == nil || a.group == "moving" || a.name == "palette" || a.name == "back" {
+		if a.run == nil || a.group == moving && a.shows == "" || a.name == "palette" || a.name == "back" {
 			continue
 		}
-		if a.where != paneAny && a.where&e.focus == 0 && a.where != paneLogs || !a.can() {
+		logsOnly := slices.Equal(a.where, in(paneLogs))
+		if !a.worksIn(e.focus) && !logsOnly || !a.can() {
 			continue
 		}
 		run := a.run
-		if a.where == paneLogs {
+		if logsOnly {
 			run = func() tea.Cmd { e.focusPane(paneLogs); return a.run() }
 		}
-		out = append(out, command{label: a.words() + ": " + a.help, key: a.firstKey(), run: run})
+		label := a.words()
+		switch { // a word is not said twice
+		case strings.HasPrefix(a.help, label):
+			label = a.help
+		case !strings.HasPrefix(label, a.help):
+			label += ": " + a.help
+		}
+		c := command{label: label, names: append([]string{a.name, a.words()}, a.alias...), key: a.firstKey(), rank: paletteRank(a)}
+		c.run = func() tea.Cmd { m.recent.add(a.name); return run() }
+		if i := m.recent.index(a.name); i >= 0 {
+			c.rank = i - keptRecent
+		}
+		out = append(out, c)
 	}
 	was := sel.target
 	for i := range e.snap.Services {
 		name := e.snap.Services[i].Name
 		choose := func() { m.svc.selectName(name) }
-		out = append(out, command{label: "go to " + name, run: func() tea.Cmd {
+		out = append(out, command{label: "go to " + name, names: []string{name}, rank: rankOther, run: func() tea.Cmd {
 			choose()
 			e.focusPane(paneServices)
 			return nil
@@ -69,7 +85,7 @@ func (m *Model) openPalette() tea.Cmd {
 			if a.label != nil {
 				verb = a.label()
 			}
-			out = append(out, command{label: verb + " " + name, key: a.firstKey(), run: func() tea.Cmd {
+			out = append(out, command{label: verb + " " + name, names: []string{verb + " " + name}, key: a.firstKey(), rank: rankOther + paletteRank(a), run: func() tea.Cmd {
 				choose()
 				return a.run()
 			}})
@@ -85,13 +101,74 @@ func (p *palette) filter() {
 	p.at, p.top = 0, 0
 	q := strings.TrimSpace(p.input.value())
 	if q == "" {
-		p.shown = p.all
+		p.shown = slices.Clone(p.all)
+		slices.SortStableFunc(p.shown, func(a, b command) int { return a.rank - b.rank })
 		return
 	}
 	p.shown = nil
-	for _, m := range fuzzy.FindFrom(q, commands(p.all)) {
-		p.shown = append(p.shown, p.all[m.Index])
+	matches := fuzzy.FindFrom(q, commands(p.all))
+	for class := range matchClasses {
+		for i := range p.all {
+			if p.all[i].class(q) == class {
+				p.shown = append(p.shown, p.all[i])
+			}
+		}
 	}
+	for _, m := range matches {
+		if p.all[m.Index].class(q) == matchClasses {
+			p.shown = append(p.shown, p.all[m.Index])
+		}
+	}
+}
+
+// matchClasses is how many better kinds of a match there are than one by scattered letters.
+const matchClasses = 4
+
+// class says how well a query names the command: 0 exactly, 1 it begins one of its names, 2 it begins
+// its words, 3 it stands in its words, 4 at best its letters are scattered in it.
+func (c *command) class(q string) int {
+	q, label := strings.ToLower(q), strings.ToLower(c.label)
+	switch {
+	case slices.Contains(c.names, q):
+		return 0
+	case slices.ContainsFunc(c.names, func(n string) bool { return strings.HasPrefix(n, q) }):
+		return 1
+	case strings.HasPrefix(label, q) || strings.Contains(label, " "+q):
+		return 2
+	case strings.Contains(label, q):
+		return 3
+	}
+	return matchClasses
+}
+
+// rankOther is the rank of what names a service, behind all that does not.
+const rankOther = 100
+
+// paletteRank says where an action stands in an empty palette: what only looks first, what takes
+// services down last.
+func paletteRank(a *action) int {
+	switch {
+	case slices.Contains([]string{"kill", "signal", "stop-start", "down", "fault", "scale-down", "pause", "quit"}, a.name):
+		return 3
+	case a.shows != "", a.name == "inspect", a.name == "graph", a.name == "search", a.name == "help", a.name == "echo":
+		return 0
+	case a.group == "logs", a.group == "screen", a.name == "its-logs", a.name == "filter", a.name == "sort":
+		return 1
+	}
+	return 2
+}
+
+// keptRecent is how many actions the palette remembers.
+const keptRecent = 5
+
+// recent are the actions that were chosen in the palette, the latest first.
+type recent struct{ names []string }
+
+func (r *recent) index(name string) int { return slices.Index(r.names, name) }
+
+func (r *recent) add(name string) {
+	r.names = append([]string{name}, slices.DeleteFunc(r.names, func(n string) bool { return n == name })...)
+	r.names = r.names[:min(len(r.names), keptRecent)]
 }
 
 // commands implements fuzzy.Source.
@@ -131,6 +208,19 @@ func (p *palette) paste(text string) {
 	p.filter()
 }
 
+// hints implements hinter.
+func (p *palette) hints() []hint {
+	return []hint{{"↑↓", "choose"}, {"enter", "do it"}, {"esc", "close"}}
+}
+
+// click implements clicker.
+func (p *palette) click(_, y int) (tea.Cmd, bool) {
+	if i := p.top + y - 3; y >= 3 && i < len(p.shown) {
+		return p.shown[i].run(), true
+	}
+	return nil, false
+}
+
 // cursor implements overlay.
 func (p *palette) cursor() (int, int, bool) { return p.cx, 1, true }
 
@@ -145,12 +235,12 @@ func (p *palette) render(w, h int) []string {
 		c := &p.shown[i]
 		row := justify("   "+c.label, p.e.st.dim.s(c.key)+" ", inner)
 		if i == p.at {
-			row = p.e.st.selected.over(justify(" > "+c.label, c.key+" ", inner))
+			row = p.e.st.bar(justify(" > "+c.label, c.key+" ", inner))
 		}
 		rows = append(rows, row)
 	}
 	if len(p.shown) == 0 {
-		rows = append(rows, p.e.st.dim.s("   nothing by that name"))
+		rows = append(rows, p.e.st.dim.s("   no such command"))
 	}
 	for len(rows) < n+2 {
 		rows = append(rows, "")

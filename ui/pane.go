@@ -3,8 +3,7 @@ package ui
 import tea "charm.land/bubbletea/v2"
 
 // pane is one part of the screen that can have the focus. The root has a slice of them and knows no
-// more of any than this; its keys are the lines with its paneID in the table of actions. What only
-// some panes can do is in the interfaces below.
+// more of any than this. What only some panes can do is in the interfaces below.
 type pane interface {
 	id() paneID
 	// refresh takes in the snapshot that the env has now.
@@ -30,11 +29,14 @@ type settler interface{ settle() tea.Cmd }
 
 // A dragger follows the pointer while its button is down.
 type dragger interface {
-	// drag says that the pointer is on row y of the pane; it may be outside.
-	drag(y int) tea.Cmd
+	// drag says that the pointer is on cell x of row y of the pane; it may be outside.
+	drag(x, y int) tea.Cmd
 	// drop says that the button was released.
 	drop()
 }
+
+// A pager is a pane whose page keys do not move its cursor.
+type pager interface{ pageBy(n int) }
 
 // A writable is a pane in which text can be typed.
 type writable interface {
@@ -55,6 +57,13 @@ type typer interface {
 // A sizer is a pane that says how much there is in it.
 type sizer interface{ size() string }
 
+// A keyer is a pane whose keys are its own matter.
+type keyer interface{ actions() []action }
+
+// A tabber is a pane that has another name in the rule of tabs than its id, for a screen of w cells
+// in width; with "" it is not named there.
+type tabber interface{ tabName(w int) string }
+
 // overlay lies over the panes and takes the keys until it is closed.
 type overlay interface {
 	// key handles a key press; closed has the root take the overlay away, unless another one was opened meanwhile.
@@ -63,6 +72,18 @@ type overlay interface {
 	render(w, h int) []string
 	// cursor is where the terminal's cursor is in what render drew last, ok false for none.
 	cursor() (x, y int, ok bool)
+}
+
+// A hinter is an overlay that says in the footer what its keys are.
+type hinter interface{ hints() []hint }
+
+// hint is a key and what it does.
+type hint struct{ key, label string }
+
+// A clicker is an overlay in which something can be clicked; x and y are cells of what was drawn
+// last. closed is as of key.
+type clicker interface {
+	click(x, y int) (cmd tea.Cmd, closed bool)
 }
 
 // A paster is an overlay that takes pasted text, line breaks included.

@@ -18,6 +18,7 @@ import (
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
 	"bulkhead/ui/duration"
+	"bulkhead/ui/internal/hostile"
 )
 
 // load is a project with n services and some logs on a screen of w by h, without a terminal.
@@ -171,6 +172,7 @@ func checkRows(t *testing.T, content string, w, h int) {
 		t.Errorf("%d rows at %dx%d", len(rows), w, h)
 	}
 	for i, r := range rows {
+		r = hostile.WithoutLinks(r)
 		if width(r) > w {
 			t.Errorf("row %d is %d wide at %dx%d: %q", i, width(r), w, h, r)
 		}
@@ -266,14 +268,14 @@ func TestColumnsLeaveInTheirOrder(t *testing.T) {
 	for w := 100; w > 30; w-- {
 		gone := false
 		for i := len(order) - 1; i >= 0; i-- {
-			if order[i](fitColumns(w, 8)) == 0 {
+			if order[i](fitColumns(w, 8, 6)) == 0 {
 				gone = true
 			} else if gone {
-				t.Fatalf("at %d column %d stays while a later one left: %+v", w, i, fitColumns(w, 8))
+				t.Fatalf("at %d column %d stays while a later one left: %+v", w, i, fitColumns(w, 8, 6))
 			}
 		}
 	}
-	if c := fitColumns(80, 8); c.mem == 0 {
+	if c := fitColumns(80, 8, 6); c.mem == 0 {
 		t.Errorf("80 cells do not show everything: %+v", c)
 	}
 }

@@ -96,7 +96,7 @@ func (o *portOpener) pick(key string) (cmd tea.Cmd, ok bool) {
 		if i, all := int(key[0]-'1'), o.choices(); i < len(all) {
 			return o.browse(all[i]), true
 		}
-		o.e.status.set("no port by that digit")
+		o.e.status.set("no port has that digit")
 		return nil, true
 	}
 	return nil, key == "esc"

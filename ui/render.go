@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // render puts the whole screen together.
@@ -12,7 +13,7 @@ func (m *Model) render() string {
 	m.cursor = nil
 	e := m.e
 	banners := m.banners.rows()
-	e.f = layout(e.w, e.h, layoutInput{rows: max(len(m.svc.rows), 1), lanes: len(e.snap.Services), banners: len(banners), focus: e.focus, zoom: e.zoom})
+	e.f = layout(e.w, e.h, layoutInput{rows: max(len(m.svc.rows), 1), lanes: len(e.snap.Services), names: e.snap.nameWidth(0, 40), banners: len(banners), focus: e.focus, zoom: e.zoom})
 	f := &e.f
 	if f.w == 0 || f.h == 0 {
 		return ""
@@ -40,23 +41,24 @@ func (m *Model) render() string {
 	if f.strip {
 		events := m.pane(paneEvents)
 		title := "─ " + m.tabs.text(paneEvents, true) + " "
+		if e.focus == paneEvents {
+			title = "─" + m.tabs.text(paneEvents, true) + " "
+		}
 		if text := events.title(f.stripRule.w); text != "" {
 			title += text + " "
 		}
 		put(f.stripRule, e.ruled(title, f.stripRule.w))
 		put(f.events, events.render(f.events)...)
 	}
-	for i := 0; i < f.banner.h; i++ {
-		rows[f.banner.y+i] = fit(banners[i], f.w)
-	}
+	put(f.banner, shownRows(banners, f.banner)...)
 	if !f.footer.empty() {
 		put(f.footer, m.footer.render(f.w))
 	}
 	for i := range rows {
 		rows[i] = cmp.Or(rows[i], spaces(f.w))
 	}
-	if t := m.typer(); t != nil && e.tab == paneLogs {
-		if x, y, ok := t.cursor(f.main); ok {
+	if p, t := m.typing(); t != nil {
+		if x, y, ok := t.cursor(f.of(p.id(), e.tab)); ok {
 			m.cursor = tea.NewCursor(x, y)
 		}
 	}
@@ -107,6 +109,13 @@ func (m *Model) renderOver(rows []string) {
 		return
 	}
 	x, y := max((e.w-width(box[0]))/2, 0), max((e.h-len(box))/2, 0)
+	for i := range rows {
+		rows[i] = e.st.behind.s(ansi.Strip(rows[i]))
+	}
+	if h, ok := e.over.(hinter); ok && !e.f.footer.empty() && y+len(box) <= e.f.footer.y {
+		rows[e.f.footer.y] = fit(e.hintLine(h.hints()), e.w)
+	}
+	e.overAt = rect{x: x, y: y, w: width(box[0]), h: len(box)}
 	layOver(rows, box, x, y, e.w)
 	m.cursor = nil
 	if cx, cy, ok := e.over.cursor(); ok {

@@ -18,7 +18,10 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case key == "ctrl+c":
 		return m.interrupt(m.end.ctrlC)
+	case key == "ctrl+z":
+		return tea.Sequence(m.log.ahead.hold(), suspend())
 	}
+	m.log.ahead.held = false
 	if o := e.over; o != nil {
 		cmd, closed := o.key(k)
 		if !closed {
@@ -38,6 +41,7 @@ func (m *Model) keyPress(k tea.KeyPressMsg) tea.Cmd {
 	}
 	a := e.keys.find(key, e.focus)
 	if a == nil || a.run == nil {
+		e.status.set(e.keys.elsewhere(key, e.focus, e.paneIDs()))
 		return nil
 	}
 	if !m.end.allows(a) {
@@ -80,12 +84,15 @@ func (m *Model) paste(text string) tea.Cmd {
 
 func (m *Model) click(at tea.Mouse) tea.Cmd {
 	e := m.e
-	if e.over != nil || at.Button != tea.MouseLeft {
+	if at.Button != tea.MouseLeft {
 		return nil
+	}
+	if e.over != nil {
+		return m.clickOver(at)
 	}
 	e.status.clear()
 	if e.f.tabs.contains(at.X, at.Y) || e.f.stripRule.contains(at.X, at.Y) {
-		if p := m.tabs.at(at.X, at.Y); p != 0 {
+		if p := m.tabs.at(at.X, at.Y); p != "" {
 			e.focusPane(p)
 		}
 		return nil
@@ -97,6 +104,23 @@ func (m *Model) click(at tea.Mouse) tea.Cmd {
 	e.focus = id
 	m.pane(id).click(at.X-r.x, at.Y-r.y)
 	return m.settle()
+}
+
+// clickOver is a click while something lies over the panes: one outside of it closes it, like esc.
+func (m *Model) clickOver(at tea.Mouse) tea.Cmd {
+	e, o := m.e, m.e.over
+	var cmd tea.Cmd
+	closed := false
+	switch c, ok := o.(clicker); {
+	case !e.overAt.contains(at.X, at.Y):
+		cmd, closed = o.key(tea.KeyPressMsg{Code: tea.KeyEscape})
+	case ok:
+		cmd, closed = c.click(at.X-e.overAt.x, at.Y-e.overAt.y)
+	}
+	if closed && e.over == o {
+		e.over = nil
+	}
+	return tea.Batch(cmd, m.settle())
 }
 
 // wheel scrolls the overlay or the pane under the pointer; the focus stays where it is.
@@ -125,15 +149,15 @@ func (m *Model) wheel(at tea.Mouse) tea.Cmd {
 // motion is the pointer moving with its button down.
 func (m *Model) motion(at tea.Mouse) tea.Cmd {
 	if d, ok := m.pane(m.e.tab).(dragger); ok && m.e.over == nil {
-		return d.drag(at.Y - m.e.f.main.y)
+		return d.drag(at.X-m.e.f.main.x, at.Y-m.e.f.main.y)
 	}
 	return nil
 }
 
 // release is the end of a drag, wherever the pointer is by then.
 func (m *Model) release() {
-	for _, p := range m.panes {
-		if d, ok := p.(dragger); ok {
+	for _, p := range m.e.panes {
+		if d, ok := p.pane.(dragger); ok {
 			d.drop()
 		}
 	}
@@ -144,10 +168,12 @@ func (m *Model) release() {
 func (m *Model) back() tea.Cmd {
 	switch {
 	case m.focused().back(), m.svc.back():
+	case m.e.focus == paneServices && m.banners.fold():
 	case m.log.filter.solo:
 		m.log.filter.solo = false
 	case m.e.zoom:
 		m.e.zoom = false
+	case m.banners.fold():
 	}
 	return nil
 }
@@ -155,7 +181,7 @@ func (m *Model) back() tea.Cmd {
 // cyclePane is the action that focuses the next pane, or the one before.
 func (m *Model) cyclePane(by int) func() tea.Cmd {
 	return func() tea.Cmd {
-		all := paneIDs()
+		all := m.e.paneIDs()
 		i := slices.Index(all, m.e.focus)
 		m.e.focusPane(all[(i+by+len(all))%len(all)])
 		return nil
@@ -167,7 +193,7 @@ func (m *Model) cycleTab(by int) func() tea.Cmd {
 	return func() tea.Cmd {
 		services := m.e.snap.Services
 		if m.e.focus != paneLogs || len(services) == 0 {
-			tabs := m.e.f.tabPanes()
+			tabs := m.e.tabPanes()
 			i := slices.Index(tabs, m.e.tab)
 			m.e.focusPane(tabs[(i+by+len(tabs))%len(tabs)])
 			return nil

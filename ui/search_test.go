@@ -15,7 +15,7 @@ import (
 
 func TestSearchShowsMatchesWhileTypedAndWhileFollowing(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
-	s.keys("/", "refu")
+	s.keys("2", "/", "refu")
 	s.wait("/refu", "1 of 9 lines", "following")
 	s.b.say("db", "one more is refused", start)
 	s.wait("2 of 10 lines", "one more is refused", "following")
@@ -32,7 +32,7 @@ func TestSearchShowsMatchesWhileTypedAndWhileFollowing(t *testing.T) {
 
 func TestSearchesOfBeforeComeBack(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
-	s.keys("/", "refused", "enter")
+	s.keys("2", "/", "refused", "enter")
 	s.wait("/refused/")
 	s.keys("/", "502", "enter")
 	s.wait("/502/  1 of 9")
@@ -109,7 +109,7 @@ func TestSearchOverAMillionLinesIsAnsweredWhileItGoesOn(t *testing.T) {
 	s := openScreen(t, withLines(lines), 120, 40)
 	all, order := thousands(int64(lines))+" lines", lines/9*7
 	s.wait(all)
-	s.keys("/")
+	s.keys("2", "/")
 	s.wait("enter find")
 	answered := func(want string, keys ...string) {
 		t.Helper()
@@ -243,4 +243,22 @@ func BenchmarkHostileScreen(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestOnlyMatchesThenTheLinesAroundThemThenAll(t *testing.T) {
+	b := shop()
+	for i := range 8 {
+		b.say("web", fmt.Sprintf("web step %d", i), start.Add(time.Duration(i)*time.Millisecond))
+	}
+	s := openScreen(t, b, 80, 24)
+	s.wait("web step 7")
+	s.keys("2", "/", "step 3", "enter", "x")
+	s.wait("only these", "web step 3")
+	s.gone("web step 2")
+	s.keys("x")
+	s.wait("these with 3 around", "web step 0", "web step 2", "web step 3", "web step 6")
+	s.gone("web step 7")
+	s.keys("x")
+	s.wait("web step 7", "GET /orders 200 15ms")
+	s.quit()
 }

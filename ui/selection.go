@@ -10,9 +10,13 @@ import (
 type target struct {
 	service string
 	replica int
+	orphan  string // a container whose service the file does not name; service is "" then
 }
 
 func (t target) String() string {
+	if t.orphan != "" {
+		return t.orphan
+	}
 	if t.replica > 0 {
 		return fmt.Sprintf("%s/%d", t.service, t.replica)
 	}

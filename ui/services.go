@@ -33,12 +33,15 @@ type servicesPane struct {
 	expanded map[string]bool
 	order    order
 
-	rows  []target
-	last  int // row of the selection when it was last seen
-	top   int
-	h     int  // rows that were shown last
-	free  bool // the wheel moved the window away from the selection
-	cache servicesCache
+	rows   []target
+	last   int // row of the selection when it was last seen
+	top    int
+	h      int  // rows that were shown last
+	free   bool // the wheel moved the window away from the selection
+	filter nameFilter
+	alerts *alerts
+	heads  string // the names of the columns, as they were drawn last
+	cache  servicesCache
 }
 
 // servicesCache is what was drawn last, and what it was drawn of.
@@ -53,20 +56,36 @@ type servicesCache struct {
 	muted    int
 	expanded int
 	order    order
+	filter   string
 	rows     []string
 }
 
 func newServicesPane(e *env, muted map[string]bool) *servicesPane {
-	return &servicesPane{e: e, sel: &selection{e: e, marked: map[string]bool{}}, muted: muted, expanded: map[string]bool{}}
+	return &servicesPane{e: e, sel: &selection{e: e, marked: map[string]bool{}}, muted: muted, expanded: map[string]bool{}, filter: nameFilter{input: newInput()}}
 }
+
+// tabName is short on a narrow screen.
+func (p *servicesPane) tabName(w int) string {
+	if w < 100 {
+		return "svc"
+	}
+	return string(paneServices)
+}
+
+const paneServices paneID = "services"
 
 func (p *servicesPane) id() paneID           { return paneServices }
 func (p *servicesPane) restyle()             { p.cache = servicesCache{} }
 func (p *servicesPane) title(int) string     { return "" }
 func (p *servicesPane) scroll(n int) tea.Cmd { p.top, p.free = p.top+n, true; return nil }
 
-// back clears the marks.
+// back clears the marks, then the filter.
 func (p *servicesPane) back() bool {
+	if !p.sel.marking() && p.filter.on() {
+		p.filter.clear()
+		p.refresh()
+		return true
+	}
 	if !p.sel.marking() {
 		return false
 	}
@@ -94,11 +113,19 @@ func (p *servicesPane) refresh() {
 	})
 	p.rows = p.rows[:0]
 	for _, s := range order {
+		if !p.filter.matches(s.Name) {
+			continue
+		}
 		p.rows = append(p.rows, target{service: s.Name})
 		if p.expanded[s.Name] && len(s.Replicas) > 1 {
 			for _, r := range s.Replicas {
 				p.rows = append(p.rows, target{service: s.Name, replica: r.Number})
 			}
+		}
+	}
+	for _, o := range snap.Orphans {
+		if p.filter.matches(o.Name) {
+			p.rows = append(p.rows, target{orphan: o.Name})
 		}
 	}
 	for name := range p.sel.marked {
@@ -165,7 +192,11 @@ func (p *servicesPane) move(n int) {
 	p.sel.target, p.free = p.rows[p.last], false
 }
 
-func (p *servicesPane) click(_, y int) {
+func (p *servicesPane) click(x, y int) {
+	if y == p.headRows()-1 {
+		p.sortBy(x)
+		return
+	}
 	if i := y - p.headRows() + p.top; y >= p.headRows() && i >= 0 && i < len(p.rows) {
 		p.last, p.sel.target = i, p.rows[i]
 	}
@@ -223,8 +254,8 @@ const (
 )
 
 // fitColumns returns the widths of columns that fit into w cells. Columns leave in the order MEM, CPU, RST, PORT, UP.
-func fitColumns(w int, name int) columns {
-	c := columns{name: min(max(name, 7), 24), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 4, port: 6}
+func fitColumns(w, name, port int) columns {
+	c := columns{name: min(max(name, 7), max(24, w*3/10)), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 4, port: port}
 	total := func() int {
 		n := leadW
 		for _, x := range []int{c.name, c.state, c.health, c.up, c.rst, c.cpu, c.mem, c.port} {
@@ -241,7 +272,7 @@ func fitColumns(w int, name int) columns {
 		*leave = 0
 	}
 	if w-total() < leastTxt {
-		c.name = min(c.name, 14)
+		c.name = min(c.name, max(w-60, 14)) // a long name before a long wait for room
 	}
 	if w-total() < 8 {
 		c.health = 0
@@ -266,7 +297,7 @@ func (p *servicesPane) render(r rect) []string {
 	p.window()
 	key := servicesCache{
 		seq: p.e.snap.Seq, second: p.e.now.Unix(), sel: p.sel.target, r: r, top: p.top, focus: p.e.focus == paneServices,
-		marks: namesHash(p.sel.marked), muted: namesHash(p.muted), expanded: len(p.expanded), order: p.order,
+		marks: namesHash(p.sel.marked), muted: namesHash(p.muted), expanded: len(p.expanded), order: p.order, filter: p.filter.query(),
 	}
 	old := p.cache
 	old.rows = nil
@@ -280,7 +311,7 @@ func (p *servicesPane) render(r rect) []string {
 
 func (a servicesCache) same(b servicesCache) bool {
 	return a.seq == b.seq && a.second == b.second && a.sel == b.sel && a.r == b.r && a.top == b.top && a.focus == b.focus &&
-		a.marks == b.marks && a.muted == b.muted && a.expanded == b.expanded && a.order == b.order
+		a.marks == b.marks && a.muted == b.muted && a.expanded == b.expanded && a.order == b.order && a.filter == b.filter
 }
 
 // namesHash tells sets of names apart.
@@ -305,23 +336,27 @@ func (p *servicesPane) draw(r rect) []string {
 	for _, t := range p.rows {
 		name = max(name, width(t.service))
 	}
-	cols := fitColumns(r.w, name)
+	cols := fitColumns(r.w, name, portsWidth(p.e.snap.Services))
 	var out []string
 	if p.headRows() == 2 {
 		cols = wideColumns(r.w)
-		title := fmt.Sprintf(" %s %d", strings.ToUpper(paneServices.String()), len(p.e.snap.Services))
+		title := fmt.Sprintf(" %s %d", strings.ToUpper(string(paneServices)), len(p.e.snap.Services))
 		hint := fmt.Sprintf("sort: %s   space mark   [1] ", p.order)
-		out = append(out, titlePaint(&p.e.st, p.e.focus == paneServices).s(fit(title, r.w-width(hint)))+p.e.st.dim.s(hint))
+		out = append(out, titlePaint(&p.e.st, p.e.focus == paneServices).s(fit(p.e.focusMark(paneServices)+title, r.w-width(hint)))+p.e.st.dim.s(hint))
 	}
-	out = append(out, p.e.st.title.s(fit(columnHeads(cols, p.e.focus == paneServices || p.headRows() == 2), r.w)))
+	out = append(out, p.headLine(cols, r.w))
 	for i := p.top; i < len(p.rows) && i-p.top < p.h; i++ {
 		out = append(out, p.row(p.rows[i], cols, r.w))
 	}
 	if len(p.rows) == 0 {
-		out = append(out, p.e.st.dim.s(fit("   no services", r.w)))
+		text := "   no services"
+		if p.filter.on() {
+			text = "   no service matches " + p.filter.query() + "; esc shows all"
+		}
+		out = append(out, p.e.st.dim.s(fit(text, r.w)))
 	}
 	if more := len(p.rows) - p.top - p.h; more > 0 && len(out) > 1 {
-		hidden := p.e.st.dim.s(cut(fmt.Sprintf(" %d more ", more), r.w))
+		hidden := p.e.st.dim.s(cut(fmt.Sprintf(" ↓ %d more ", more), r.w))
 		last := out[len(out)-1]
 		out[len(out)-1] = fit(last, r.w-width(hidden)) + hidden
 	}
@@ -338,12 +373,41 @@ func titlePaint(st *styles, focus bool) paint {
 	return st.title
 }
 
-func columnHeads(c columns, focus bool) string {
+// headLine names the columns, and says what is filtered and how many rows are above.
+func (p *servicesPane) headLine(c columns, w int) string {
+	focus := p.e.focus == paneServices
+	lead := "     "
+	if p.headRows() == 1 {
+		lead = " " + p.e.focusMark(paneServices) + "   "
+		lead = lead[:len(lead)-(width(lead)-leadW)]
+	}
+	paint := p.e.st.title
+	if focus {
+		paint = p.e.st.titleFocus
+	}
+	left := columnHeads(c, lead, focus || p.headRows() == 2)
+	p.heads = left
+	right := ""
+	if p.filter.on() || p.filter.open {
+		right = " /" + p.filter.query()
+	}
+	if p.top > 0 {
+		right += fmt.Sprintf(" ↑ %d more", p.top)
+	}
+	if right == "" {
+		return paint.s(fit(left, w))
+	}
+	right += " "
+	p.filter.x = max(w-width(right), 0) + 2 + width(p.filter.query())
+	return paint.s(fit(left, w-width(right))) + p.e.st.warn.s(right)
+}
+
+func columnHeads(c columns, lead string, focus bool) string {
 	name := "service"
 	if focus {
 		name = "SERVICE"
 	}
-	return rowOf(c, "     ", name, "STATE", "HEALTH", "UP", "RST", "CPU", "MEM", "PORT", "LAST CHANGE")
+	return rowOf(c, lead, name, "STATE", "HEALTH", "UP", "RST", "CPU", "MEM", "PORT", "LAST CHANGE")
 }
 
 // rowOf puts cells into columns.
@@ -377,11 +441,14 @@ func rowOf(c columns, lead, name, state, health, up, rst, cpu, mem, port, last s
 
 // row draws one service or replica.
 func (p *servicesPane) row(t target, c columns, w int) string {
+	sel := t == p.sel.target
+	if t.orphan != "" {
+		return p.orphanRow(t.orphan, sel, c, w)
+	}
 	s := p.e.snap.service(t.service)
 	if s == nil {
 		return spaces(w)
 	}
-	sel := t == p.sel.target
 	cursor, mark := " ", " "
 	if sel {
 		cursor = ">"
@@ -390,30 +457,80 @@ func (p *servicesPane) row(t target, c columns, w int) string {
 		mark = "*"
 	}
 	var row string
-	if t.replica > 0 {
+	switch {
+	case t.replica > 0:
 		row = p.replicaRow(s, t, c, cursor)
-	} else {
+	default:
 		sign, paint := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
 		muted := " "
 		if p.muted[s.Name] {
-			muted = p.e.st.dim.s("m")
+			muted = p.e.st.dim.s("⊘")
 		}
 		state := stateText(s)
 		if r := stoppingReplica(s); r != nil && c.last == 0 {
 			state += " " + duration.Age(p.e.now.Sub(r.Since)) // the change that says more has no column here
 		}
 		lead := mark + cursor + muted + p.e.st.tone(paint).s(sign) + " "
+		if text := p.spanning(s, c, w); text != "" {
+			row = lead + fit(s.Name, c.name) + " " + p.e.st.tone(paint).s(fit(cut(state, c.state), c.state)) + " " + text
+			break
+		}
 		row = rowOf(c, lead, s.Name, p.e.st.tone(paint).s(cut(state, c.state)), healthText(&p.e.st, s.State, s.Health), upText(s.State, s.Started, p.e.now),
-			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, 6), lastChange(&p.e.st, s, p.e.now, c.last))
+			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, max(c.port, 6)), p.lastCell(s, c))
 	}
 	row = fit(row, w)
 	switch {
 	case sel && p.e.focus == paneServices:
-		return p.e.st.selected.over(row)
+		return p.e.st.bar(row)
 	case sel:
 		return p.e.st.selectedDim.over(row)
 	}
 	return row
+}
+
+// lastCell is the last column: why a service does not do what it should, else its last change.
+func (p *servicesPane) lastCell(s *engine.Service, c columns) string {
+	alert := p.alerts.text(s.Name)
+	if text := reason(&p.e.st, p.e.snap, s, p.e.now); text != "" && width(text) <= c.last && stoppingReplica(s) == nil {
+		return alert + text
+	}
+	return alert + lastChange(&p.e.st, s, p.e.now, c.last)
+}
+
+// orphanRow is a container of the project whose service the file does not name.
+func (p *servicesPane) orphanRow(name string, sel bool, c columns, w int) string {
+	cursor := " "
+	if sel {
+		cursor = ">"
+	}
+	text := p.e.snap.orphanText(name)
+	if k := p.e.keyOf("down"); k != "" {
+		text += "; " + k + " offers to remove it"
+	}
+	row := fit(" "+cursor+" "+p.e.st.dim.s("⊗")+" "+fit(name, max(c.name, min(width(name), w/3)))+" "+p.e.st.warn.s(fit("orphan", 7))+" "+p.e.st.dim.s(text), w)
+	if sel && p.e.focus == paneServices {
+		return p.e.st.bar(row)
+	}
+	return row
+}
+
+// spanning is why a service does not do what it should, where its column is too narrow for that: it
+// takes the place of the columns that have nothing to say then.
+func (p *servicesPane) spanning(s *engine.Service, c columns, w int) string {
+	if stoppingReplica(s) != nil {
+		return ""
+	}
+	text := reason(&p.e.st, p.e.snap, s, p.e.now)
+	if alert := p.alerts.text(s.Name); text != "" {
+		text = alert + text
+	}
+	if text == "" || width(text) <= c.last {
+		return ""
+	}
+	if s.State == engine.StateRunning && c.health > 0 {
+		text = healthText(&p.e.st, s.State, s.Health) + "  " + text
+	}
+	return cut(text, w-leadW-c.name-c.state-2)
 }
 
 func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor string) string {
@@ -426,7 +543,7 @@ func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor
 	if !r.Identity.Started.IsZero() {
 		started = r.Identity.Started
 	}
-	last := p.e.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s gen %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause)))
+	last := p.e.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s run %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause)))
 	if r.State == engine.StateStopping {
 		last = p.e.st.busy.s(stopText(r, p.e.now))
 	}
@@ -437,7 +554,7 @@ func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor
 	}
 	return rowOf(c, " "+cursor+" "+p.e.st.dim.s(branch)+" ", p.e.st.tone(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
 		p.e.st.tone(paint).s(replicaText(r)), healthText(&p.e.st, r.State, r.Health), upText(r.State, started, p.e.now), restarts(r.Restarts, r.State), percent(r.CPU),
-		bytesText(r.Mem), ports(r.Ports, 6), last)
+		bytesText(r.Mem), ports(r.Ports, max(c.port, 6)), last)
 }
 
 // onScreen names the services whose readings are seen; nil: all, because all rows are, or because

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/muesli/cancelreader"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 type (
@@ -106,12 +106,11 @@ func (o *shellOpener) open() tea.Cmd {
 	backend := o.e.backend
 	over := &opening{e: o.e, target: t, cancel: cancel, keys: &keyboard{}}
 	o.e.over = over
-	return o.e.jobs.do("look for a shell", func(context.Context) tea.Msg {
+	return o.e.jobs.do("find a shell", func(context.Context) tea.Msg {
 		defer cancel()
 		var last error
 		for _, sh := range tried {
-			var out bytes.Buffer
-			code, err := backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: &out, Stderr: &out})
+			code, err := backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: io.Discard, Stderr: io.Discard})
 			if err == nil && code == 0 {
 				return shellMsg{over: over, target: t, cmd: []string{sh}}
 			}
@@ -120,7 +119,7 @@ func (o *shellOpener) open() tea.Cmd {
 			}
 		}
 		if ctx.Err() != nil {
-			return shellMsg{over: over, target: t, err: fmt.Errorf("look for a shell in %s: %w", t, ctx.Err())}
+			return shellMsg{over: over, target: t, err: fmt.Errorf("find a shell in %s: %w", t, ctx.Err())}
 		}
 		_ = last // engines word a missing program each in their own way; that none of the shells starts is what counts
 		return shellMsg{over: over, target: t, err: fmt.Errorf("%s has no shell (tried %s); use an image that has one, or run a program of its own with bulkhead exec", t, strings.Join(tried, ", "))}
@@ -296,6 +295,9 @@ func (s *shell) Run(ready func() bool) (err error) {
 	fmt.Fprint(s.out, "\x1b[?1049h\x1b[2J\x1b[H"+s.banner)
 	defer fmt.Fprint(s.out, "\x1b[m\x1b[?1049l")
 	code, err := s.run(ctx, engine.ExecOptions{Stdin: reader, Stdout: s.out, Stderr: s.out, Resize: resize})
+	if errors.Is(err, container.ErrDetached) {
+		return nil // by docker's keys: the shell runs on
+	}
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,20 @@ func TestEscGivesUpAShellThatIsBeingOpened(t *testing.T) {
 	}
 }
 
+// sendWhileWriting sends from within a write to the terminal. The loop that takes it may be waiting for the
+// end of that write, so it is waited for only until it stands in the queue, first of all that follow.
+func sendWhileWriting(s *screen, msg tea.Msg) {
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		s.p.Send(msg)
+	}()
+	select {
+	case <-taken:
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
 // Given up when the terminal is on its way already: the screen comes back and takes keys.
 func TestShellGivenUpAtTheLastMomentGivesTheTerminalBack(t *testing.T) {
 	held := make(chan struct{})
@@ -159,7 +173,7 @@ func TestShellGivenUpAtTheLastMomentGivesTheTerminalBack(t *testing.T) {
 	var once sync.Once
 	s.SetCallbacks(vt.Callbacks{AltScreen: func(on bool) {
 		if !on { // the screen has just left
-			once.Do(func() { s.p.Send(tea.KeyPressMsg{Code: tea.KeyEscape}) })
+			once.Do(func() { sendWhileWriting(s, tea.KeyPressMsg{Code: tea.KeyEscape}) })
 		}
 	}})
 	close(held)

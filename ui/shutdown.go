@@ -27,6 +27,7 @@ type shutdown struct {
 	e     *env
 	v     *verbs
 	shell *shellOpener
+	words func() string // the last words of who still stops
 
 	lastCtrl time.Time // of the last ctrl+c that only announced what the next one does
 	stopping bool      // the whole project is being stopped, and the screen ends then
@@ -121,7 +122,7 @@ func (s *shutdown) atOnce(now time.Time) tea.Cmd {
 		return nil
 	case !s.killed.IsZero():
 		s.outcome = Leave
-		s.err = fmt.Errorf("stop %s: it was left before all had ended; `bulkhead kill` tries again", s.e.snap.Project)
+		s.err = fmt.Errorf("stop %s: bulkhead was ended before everything had stopped; `bulkhead kill` tries again", s.e.snap.Project)
 		return s.quit()
 	}
 	s.killed = now
@@ -171,6 +172,9 @@ func (s *shutdown) text() string {
 		parts = []string{s.e.snap.Project}
 	}
 	text := word + " " + strings.Join(parts, ", ")
+	if said := s.words(); said != "" {
+		text += ": " + said
+	}
 	if n := len(rest); n > 3 {
 		text += "; then " + plural(n, "service")
 	} else if n > 0 {
@@ -200,16 +204,42 @@ func (s *shutdown) askDown() tea.Cmd {
 	if s.e.opts.Config.Confirm == "none" {
 		return s.leave(Down)
 	}
-	s.e.over = newMenu(s.e, "Down", []string{"Stops " + s.e.snap.Project + ", removes its containers and networks, and quits."}, []choice{
-		{key: "d", label: "down", hint: "volumes keep their data", run: func() tea.Cmd { return s.leave(Down) }},
+	return s.askDownWith(false)
+}
+
+// askDownWith asks what goes; orphans says whether the containers go too that the file does not name.
+func (s *shutdown) askDownWith(orphans bool) tea.Cmd {
+	lines := []string{"Stops " + s.e.snap.Project + ", removes its containers and networks, and quits."}
+	down, volumes := Down, DownVolumes
+	var left []string
+	for _, o := range s.e.snap.Orphans {
+		left = append(left, o.Name)
+	}
+	if len(left) > 0 {
+		text := "The file does not name the services of these, which stay: "
+		if orphans {
+			down, volumes = DownOrphans, DownAll
+			text = "These go too, although the file does not name their services: "
+		}
+		lines = append(lines, wrapped(text+strings.Join(left, ", "), max(min(s.e.w-6, 76), 20))...)
+	}
+	choices := []choice{
+		{key: "d", label: "down", hint: "volumes keep their data", run: func() tea.Cmd { return s.leave(down) }},
 		{key: "v", label: "down, volumes too", hint: "their data is lost", run: func() tea.Cmd {
 			s.e.over = newMenu(s.e, "Down with volumes", []string{"Everything in the named volumes of " + s.e.snap.Project + " is lost."}, []choice{
 				{key: "c", label: "cancel"},
-				{key: "y", label: "remove the volumes", run: func() tea.Cmd { return s.leave(DownVolumes) }},
+				{key: "y", label: "remove the volumes", run: func() tea.Cmd { return s.leave(volumes) }},
 			})
 			return nil
 		}},
-		{key: "c", label: "cancel"},
-	})
+	}
+	if len(left) > 0 {
+		label, hint := "orphans too", plural(len(left), "container")
+		if orphans {
+			label, hint = "leave the orphans", ""
+		}
+		choices = append(choices, choice{key: "o", label: label, hint: hint, run: func() tea.Cmd { return s.askDownWith(!orphans) }})
+	}
+	s.e.over = newMenu(s.e, "Down", lines, append(choices, choice{key: "c", label: "cancel"}))
 	return nil
 }

@@ -134,7 +134,7 @@ func TestAnotherCtrlCKillsAndTheNextLeaves(t *testing.T) {
 			s.wait(next)
 		}
 	}
-	if o, err := s.end(); o != Leave || err == nil || !strings.Contains(err.Error(), "left before all had ended") {
+	if o, err := s.end(); o != Leave || err == nil || !strings.Contains(err.Error(), "ended before everything had stopped") {
 		t.Errorf("%v, %v", o, err)
 	}
 }

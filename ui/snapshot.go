@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/project"
 	"bulkhead/ui/duration"
 )
 
@@ -73,6 +74,9 @@ func (s snapshot) freshLedger(now time.Time) *engine.Ledger {
 		return nil
 	}
 	l := &s.Ledgers[n-1]
+	if b := sortBystanders(l); l.Move && len(b.died)+len(b.degraded) == 0 {
+		return nil // a save that moves its own service is no news
+	}
 	if l.Closed.IsZero() || now.Sub(l.Closed) < shownLedger {
 		return l
 	}
@@ -168,4 +172,23 @@ func sinceText(s *engine.Service, at string, now time.Time) string {
 		return " " + stopText(r, now) + ", then killed"
 	}
 	return " since " + at
+}
+
+// orphanText says why a container is an orphan, as far as that is known: the files that made it are
+// others, or they do not name its service any more.
+func (s *snapshot) orphanText(name string) string {
+	i := slices.IndexFunc(s.Orphans, func(o engine.Orphan) bool { return o.Name == name })
+	if i < 0 || s.Orphans[i].Files == nil {
+		return "not in the Compose file"
+	}
+	var others []string
+	for _, f := range s.Orphans[i].Files {
+		if !slices.Contains(s.Files, f) {
+			others = append(others, project.Relative(s.Dir, f))
+		}
+	}
+	if len(others) == 0 {
+		return "no longer in the Compose file"
+	}
+	return "made by " + strings.Join(others, ", ")
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func stateSign(s engine.State, h engine.Health, exit int, byHand bool) (string, 
 			return "✓", toneOff
 		}
 		return "✗", toneBad
-	case engine.StateBroken:
+	case engine.StateBroken, engine.StateCrashing:
 		return "✗", toneBad
 	}
 	return "○", toneOff
@@ -61,6 +62,11 @@ func stateText(s *engine.Service) string {
 	switch s.State {
 	case engine.StateExited:
 		text = fmt.Sprintf("exited %d", s.ExitCode)
+		if outOfMemory(s) {
+			text = "out of memory"
+		}
+	case engine.StateCrashing:
+		text = fmt.Sprintf("crashing ×%d", worstReplica(s).Crashes)
 	case engine.StateBuilding:
 		if s.Doing != "" {
 			text = s.Doing
@@ -82,6 +88,8 @@ func replicaText(r *engine.Replica) string {
 	switch {
 	case r.State == engine.StateExited && r.OOM:
 		return "out of memory"
+	case r.State == engine.StateCrashing:
+		return fmt.Sprintf("crashing ×%d", r.Crashes)
 	case r.State == engine.StateExited:
 		return fmt.Sprintf("exited %d", r.ExitCode)
 	}
@@ -96,7 +104,7 @@ func healthText(st *styles, s engine.State, h engine.Health) string {
 	}
 	switch h {
 	case engine.Healthy:
-		return "healthy"
+		return st.good.s("healthy")
 	case engine.Unhealthy:
 		return st.warn.s("unhealthy")
 	case engine.HealthStarting:
@@ -119,27 +127,41 @@ func restarts(n int, s engine.State) string {
 	return fmt.Sprint(n)
 }
 
-// ports lists the published ports in w cells, those that do not fit as a number.
+// ports lists the published ports in w cells, those that do not fit as a number: ":8080 +1".
 func ports(all []engine.Port, w int) string {
-	out, shown := "", map[int]bool{}
+	var list []string
 	for _, p := range all {
-		if p.Published == 0 || shown[p.Published] {
-			continue // the IPv6 twin of one that is listed
+		text := fmt.Sprintf(":%d", p.Published)
+		if p.Published != 0 && !slices.Contains(list, text) { // else it is the IPv6 twin of one that is listed
+			list = append(list, text)
 		}
-		shown[p.Published] = true
-		next := fmt.Sprintf(":%d", p.Published)
-		if out != "" {
-			next = out + " " + next
-		}
-		if width(next) > w {
-			return cut(out, w-1) + "+"
-		}
-		out = next
 	}
-	if out == "" {
+	if len(list) == 0 {
 		return "-"
 	}
-	return out
+	if text := strings.Join(list, " "); width(text) <= w {
+		return text
+	}
+	for n := len(list) - 1; n > 0; n-- {
+		if text := fmt.Sprintf("%s +%d", strings.Join(list[:n], " "), len(list)-n); width(text) <= w || n == 1 {
+			return cut(text, w)
+		}
+	}
+	return cut(list[0], w)
+}
+
+// portsWidth is how wide the column of ports is: what the first of each takes, and how many more there are.
+func portsWidth(services []engine.Service) int {
+	n := 6
+	for i := range services {
+		for _, text := range []string{ports(services[i].Ports, 6), ports(services[i].Ports, 7), ports(services[i].Ports, 8), ports(services[i].Ports, 9)} {
+			if !strings.HasSuffix(text, "…") {
+				n = max(n, width(text))
+				break
+			}
+		}
+	}
+	return n
 }
 
 // lastChange says what a service is doing, waits for, lacks, or did last, whichever matters most.
@@ -157,8 +179,10 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 				how = "stopping " + how
 			}
 			return st.busy.s(how)
-		case s.State == engine.StateBroken && s.Err != "":
-			return st.bad.s(cut(s.Err, w))
+		case s.State == engine.StateBroken && s.Err != "" && len(s.WaitsFor) == 0:
+			return st.bad.s(brokenText(s, w))
+		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
+			return st.busy.s(waitText(s, w))
 		case c != nil && c.Ended.IsZero() && !c.Began.IsZero():
 			doing := c.Action
 			if s.Doing != "" && s.Doing != c.Action {
@@ -167,9 +191,11 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			return st.busy.s(fmt.Sprintf("%s %s..", doing, duration.Age(now.Sub(c.Began))))
 		case s.Doing != "" && s.State != engine.StateBuilding:
 			return st.busy.s(s.Doing)
-		case len(s.WaitsFor) > 0 && s.State != engine.StateRunning:
-			return st.busy.s("waits: " + strings.Join(s.WaitsFor, ", "))
-		case c != nil && c.Err != "" && len(s.Stale) > 0:
+		case s.State == engine.StateCrashing:
+			return st.bad.s(crashText(s, now))
+		case s.State == engine.StateRunning && s.Health == engine.Unhealthy && checkText(s) != "" && len(s.Stale)+len(s.Pending) == 0:
+			return st.warn.s(checkText(s))
+		case c != nil && c.Failed() && len(s.Stale) > 0:
 			if w < 23 {
 				return st.bad.s("failed") + ", " + st.warn.s("stale")
 			}
@@ -180,6 +206,8 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			return st.badge.s("STALE") + st.warn.s(" "+plural(len(s.Stale), "file"))
 		case downByHand(s):
 			return downText(s, now)
+		case s.State == engine.StateExited && len(s.Replicas) > 0:
+			return endText(st, s, now)
 		case c == nil:
 			return st.dim.s("-")
 		}
@@ -191,24 +219,28 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 // endedChange says what a service did last, how long it took and when, or that it failed.
 func endedChange(st *styles, c *engine.Change, now time.Time, w int) string {
 	switch {
-	case c.Err != "" && w < 24:
+	case c.Failed() && w < 24:
 		return st.bad.s(cut(c.Action+" failed", w))
-	case c.Err != "":
+	case c.Failed():
 		return st.bad.s(c.Action+" failed") + st.dim.s("  "+duration.Age(now.Sub(c.Ended))+" ago")
 	}
 	action := c.Action
 	if w < 20 { // sync+restart and sync+exec are the only long ones
 		action = strings.NewReplacer("+restart", "+rst", "+exec", "+ex").Replace(action)
 	}
-	head := fmt.Sprintf("%-7s %5s", action, duration.Took(c.Ended.Sub(c.Began)))
+	ended := c.Ended
+	if c.Recovered.After(ended) {
+		ended = c.Recovered
+	}
+	head := fmt.Sprintf("%-7s %5s", action, duration.Took(ended.Sub(c.Began)))
 	if len(c.Slow) > 0 {
 		head += st.warn.s("!") // inspect says which stage
 	}
 	if w >= 40 {
-		return head + st.dim.s("  "+c.Ended.Format("15:04:05")+"  "+c.Cause)
+		return head + st.dim.s("  "+ended.Format("15:04:05")+"  "+c.Cause)
 	}
 	if w >= 23 {
-		return head + st.dim.s("  "+c.Ended.Format("15:04:05"))
+		return head + st.dim.s("  "+ended.Format("15:04:05"))
 	}
 	return head
 }
@@ -225,4 +257,111 @@ func downText(s *engine.Service, now time.Time) string {
 		verb = "killed"
 	}
 	return fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
+}
+
+// worstReplica is the replica of a service that says most about its state: one that crashes, is
+// unhealthy, or ended badly, before others. It is never nil.
+func worstReplica(s *engine.Service) *engine.Replica {
+	worst := &engine.Replica{}
+	rank := func(r *engine.Replica) int {
+		switch {
+		case r.State == engine.StateCrashing:
+			return 4
+		case r.State == engine.StateExited && (r.ExitCode != 0 || r.OOM):
+			return 3
+		case r.Health == engine.Unhealthy:
+			return 2
+		}
+		return 1
+	}
+	for i := range s.Replicas {
+		if r := &s.Replicas[i]; worst.Number == 0 || rank(r) > rank(worst) {
+			worst = r
+		}
+	}
+	return worst
+}
+
+// outOfMemory says whether the kernel ended a service because it had no more memory.
+func outOfMemory(s *engine.Service) bool {
+	r := worstReplica(s)
+	return r.OOM && (r.State == engine.StateExited || r.State == engine.StateCrashing)
+}
+
+// waitText says whom a service waits for, and for what where there is room: "waiting for json (healthy)".
+func waitText(s *engine.Service, w int) string {
+	var names, full []string
+	for _, wait := range s.WaitsFor {
+		name, what, _ := strings.Cut(wait, " ")
+		names = append(names, name)
+		full = append(full, strings.TrimSuffix(name+" ("+what+")", " ()"))
+	}
+	if text := "waiting for " + strings.Join(full, ", "); width(text) <= w {
+		return text
+	}
+	return "waiting for " + strings.Join(names, ", ")
+}
+
+// crashText says how a crash loop goes on: "exit 3, next try in 4s".
+func crashText(s *engine.Service, now time.Time) string {
+	r := worstReplica(s)
+	how := fmt.Sprintf("exit %d", r.ExitCode)
+	if r.OOM {
+		how = "out of memory"
+	}
+	switch {
+	case r.RetryAt.IsZero() || r.Identity.Started.After(r.Finished):
+		return how + ", tries again"
+	case r.RetryAt.Sub(now) < time.Second:
+		return how + ", next try now"
+	}
+	return how + ", next try in " + duration.Age(r.RetryAt.Sub(now))
+}
+
+// endText says how and when a service ended by itself: "crashed 12s ago (exit 3)".
+func endText(st *styles, s *engine.Service, now time.Time) string {
+	r := worstReplica(s)
+	at := r.Finished
+	if at.IsZero() {
+		at = s.Since
+	}
+	ago := duration.Age(now.Sub(at)) + " ago"
+	switch {
+	case r.OOM:
+		return st.bad.s(fmt.Sprintf("killed %s (exit %d)", ago, r.ExitCode))
+	case s.ExitCode != 0:
+		return st.bad.s(fmt.Sprintf("crashed %s (exit %d)", ago, s.ExitCode))
+	}
+	return st.dim.s("done " + ago)
+}
+
+// checkText says why a service is unhealthy: "exit 7: connection refused"; "" where that is not known.
+func checkText(s *engine.Service) string {
+	if c := worstReplica(s).Check; c != nil {
+		return c.Reason()
+	}
+	return ""
+}
+
+// reason is why a service does not do what it should, "" while it does: it may take the place of
+// columns that say nothing then.
+func reason(st *styles, snap snapshot, s *engine.Service, now time.Time) string {
+	switch b := snap.failedBuild(s.Name); {
+	case s.State == engine.StateBroken && b != nil && len(s.WaitsFor) == 0:
+		return st.bad.s(buildReason(snap, b))
+	case s.State == engine.StateBroken, s.State == engine.StateCrashing, s.State == engine.StateExited,
+		len(s.WaitsFor) > 0 && s.State != engine.StateRunning,
+		s.State == engine.StateRunning && s.Health == engine.Unhealthy && checkText(s) != "":
+		return lastChange(st, s, now, farAway)
+	}
+	return ""
+}
+
+// brokenText is why a service is broken, without what the STATE column and the name say already.
+func brokenText(s *engine.Service, w int) string {
+	text := oneLine(s.Err)
+	for _, said := range []string{"build " + s.Name + ": ", "prepare " + s.Name + ": ", s.Name + ": "} {
+		text = strings.TrimPrefix(text, said)
+	}
+	return cut(text, w)
 }

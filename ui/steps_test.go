@@ -13,6 +13,8 @@ import (
 	"github.com/charmbracelet/x/vt"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
+	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -70,10 +72,10 @@ func TestVerbsGoToAllMarkedServices(t *testing.T) {
 
 func TestSearchFindsCountsAndNarrows(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
-	s.keys("/", "refused|502")
+	s.keys("2", "/", "refused|502")
 	s.wait("/refused|502", "2 of 9 lines")
 	s.keys("enter")
-	s.wait(">12:04:29 gw", "paused")
+	s.wait(">12:04:29 gw", "scrolled back")
 	s.keys("x")
 	s.gone("GET /orders")
 	s.wait("connection refused", "502", "2 of 9 lines, only these")
@@ -81,7 +83,7 @@ func TestSearchFindsCountsAndNarrows(t *testing.T) {
 	s.gone("connection refused")
 	s.wait("GET /orders", "without these")
 	s.keys("esc")
-	s.wait("GET /orders", "connection refused", "paused")
+	s.wait("GET /orders", "connection refused", "scrolled back")
 	s.keys("esc")
 	s.wait("following")
 	s.quit()
@@ -95,11 +97,13 @@ func TestScrollingStopsFollowingUntilAskedAgain(t *testing.T) {
 	s := openScreen(t, b, 80, 24)
 	s.wait("line 199 of many", "following")
 	s.keys("2", "k", "k")
-	s.wait("paused, 0 below", ">12:04:31 db     line 197")
+	if text := s.wait("scrolled back", ">12:04:31 db     line 197"); strings.Contains(text, "0 below") {
+		t.Errorf("nothing is below:\n%s", text)
+	}
 	s.keys("ctrl+u")
-	s.wait(">12:04:31 db     line 191", "paused")
+	s.wait(">12:04:31 db     line 191", "scrolled back")
 	b.say("db", "a line that comes later", start.Add(time.Second))
-	s.wait(">12:04:31 db     line 191", "below")
+	s.wait(">12:04:31 db     line 191", "1 below")
 	s.keys("g")
 	s.wait(">12:04:21 api    INFO  GET /orders 200 14ms")
 	s.keys("f")
@@ -116,7 +120,7 @@ func TestWheelScrollsThePaneUnderIt(t *testing.T) {
 	s.wait("line 99 of many")
 	s.p.Send(tea.MouseWheelMsg{X: 40, Y: 18, Button: tea.MouseWheelUp})
 	s.gone("line 99 of many")
-	s.wait("line 96 of many", "paused, 3 below", "> ● api") // the focus stays with the services
+	s.wait("line 96 of many", "3 below", "> ● api") // the focus stays with the services
 	s.p.Send(tea.MouseClickMsg{X: 10, Y: 5, Button: tea.MouseLeft})
 	s.wait("> ◐ gw")
 	s.p.Send(tea.MouseClickMsg{X: 20, Y: 9, Button: tea.MouseLeft})
@@ -248,9 +252,9 @@ func TestInspectMasksSecrets(t *testing.T) {
 	s.golden("inspect-100x60")
 	s.keys("esc")
 	s.gone("REPLICA 1")
-	s.keys("d")
+	s.keys("c")
 	s.wait("Dependencies", "└─ ✗ worker exited 1")
-	s.keys("d")
+	s.keys("c")
 	s.gone("Dependencies ")
 	s.quit()
 }
@@ -266,10 +270,26 @@ func TestFailedBuildShowsItsStepAndOutput(t *testing.T) {
 		n.Services[4].State, n.Services[4].Doing = engine.StateRunning, ""
 		n.Services[4].Last = &engine.Change{Action: "rebuild", Began: start.Add(-6 * time.Second), Ended: start, Err: "[4/7] RUN go vet ./...: exit code 1"}
 	})
-	s.wait("mail: rebuild: [4/7] RUN go vet ./...: exit code 1", "[4] builds", "4 builds!", "rebuild failed")
+	s.wait("build mail: mail/main.go:12:2: undefined: smtpp", "[4] builds", "4 builds!", "rebuild failed")
 	s.keys("4")
-	s.wait("✗ [4/7] RUN go vet ./...", "undefined: smtpp", "what ran before runs on")
+	s.wait("✗ [4/7] RUN go vet ./...", "undefined: smtpp")
 	s.golden("build-failed-80x24")
+	s.quit()
+}
+
+func TestServiceThatCameUpAfterAllIsNotShownAsFailed(t *testing.T) {
+	s := openScreen(t, shop(), 80, 24)
+	last := func(recovered time.Time) {
+		s.b.change(func(n *engine.Snapshot) {
+			n.Services[4].Last = &engine.Change{Action: "up", Began: start.Add(-27 * time.Second), Ended: start.Add(-19 * time.Second), Err: "not yet there", Recovered: recovered}
+		})
+	}
+	last(time.Time{})
+	s.wait("up: not yet there", "up failed")
+	last(start)
+	s.gone("not yet there")
+	s.gone("up failed")
+	s.wait("up      27.0s")
 	s.quit()
 }
 
@@ -374,13 +394,6 @@ func TestImageWithoutShellIsToldInOneLine(t *testing.T) {
 	s.quit()
 }
 
-func TestHealBringsAllBack(t *testing.T) {
-	s := openScreen(t, shop(), 80, 24)
-	s.keys("H")
-	s.until("unpause", func(string) bool { return s.b.told("unpause cache") })
-	s.quit()
-}
-
 func TestMarksAndErrorJumps(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.keys("2", "m")
@@ -477,6 +490,18 @@ func TestCauseLineStaysWhileTheTroubleLasts(t *testing.T) {
 	s.quit()
 }
 
+func TestCauseLineSaysThatAServiceWasChangedItself(t *testing.T) {
+	s := openScreen(t, shop(), 120, 40)
+	s.b.change(func(n *engine.Snapshot) {
+		r := &n.Records[len(n.Records)-1]
+		r.Likely = &engine.Likely{Service: "gw", Kind: fault.Rebuilt, What: "was rebuilt (main.go saved)", Before: 3 * time.Second,
+			Path: []string{"gw"}, Cause: "main.go saved", Line: "no such table"}
+		n.Seq++
+	})
+	s.wait(`gw unhealthy 3.0 s after it was rebuilt (main.go saved) (likely); logged "no such table"`)
+	s.quit()
+}
+
 func TestTimelineCursorMovesTheLogs(t *testing.T) {
 	b := shop()
 	for i := range 300 {
@@ -511,4 +536,11 @@ func TestChangesAreComparedWithTheirMedian(t *testing.T) {
 	s.wait("stale        ./gw/main.go   [b] applies them, [B] all that is stale", "./gw/route.go")
 	s.keys("esc")
 	s.quit()
+}
+
+// paneIDs lists the panes of a screen.
+func paneIDs() []paneID {
+	m := &Model{e: &env{}}
+	m.makeParts(logs.New(logs.Options{}))
+	return m.e.paneIDs()
 }

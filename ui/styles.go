@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // paint is a style as its opening escape: putting it around a word costs a concatenation.
@@ -35,6 +36,15 @@ func (p paint) over(row string) string {
 	return string(p) + strings.ReplaceAll(row, "\x1b[m", "\x1b[m"+string(p)) + "\x1b[m"
 }
 
+// bar paints a whole row as the selected one. Its colours stay, but where the bar is made of
+// swapped ones: each of them would be a patch of its own.
+func (st *styles) bar(row string) string {
+	if st.reversed {
+		return st.selected.s(ansi.Strip(row))
+	}
+	return st.selected.over(row)
+}
+
 // styles are all looks of the screen.
 type styles struct {
 	plain, dim, bold      paint
@@ -42,16 +52,20 @@ type styles struct {
 	title, titleFocus     paint // of panes
 	line                  paint // rules and borders
 	selected, selectedDim paint // a row, in the focused pane and elsewhere
+	reversed              bool  // selected swaps colours: what is painted in it would be swapped too
 	key, keyHint          paint // footer
 	warn, fail            paint // log text, banners
 	badge                 paint
-	names                 []paint // log prefixes
+	behind                paint            // what lies behind an overlay
+	names                 []paint          // log prefixes
+	own                   map[string]paint // of services whose colour the config sets
 	matchStyle            lipgloss.Style
 }
 
 // colours are what themes differ in. nil is the terminal's own.
 type colours struct {
 	dim, line, good, busy, bad, warn color.Color
+	bar                              color.Color // behind the selected row; nil: reversed
 	names                            []color.Color
 	strong                           bool // nothing is faint, what matters is bold
 }
@@ -73,6 +87,16 @@ func hexes(values ...string) []color.Color {
 		out[i] = lipgloss.Color(v)
 	}
 	return out
+}
+
+// setOwn sets the colours of services to those of the config file.
+func (st *styles) setOwn(colours map[string]string, theme string) {
+	st.own = map[string]paint{}
+	for service, value := range colours {
+		if theme != "none" {
+			st.own[service] = paintOf(lipgloss.NewStyle().Foreground(lipgloss.Color(value)))
+		}
+	}
 }
 
 // coloursOf returns a theme's colours for a dark or a light background. Those of dark and light
@@ -97,11 +121,18 @@ func coloursOf(theme string, dark bool) colours {
 		return colours{line: lipgloss.BrightBlack, good: lipgloss.Green, busy: lipgloss.Blue, bad: lipgloss.Red, warn: lipgloss.Yellow,
 			names: []color.Color{lipgloss.Cyan, lipgloss.Green, lipgloss.Magenta, lipgloss.Blue}}
 	case dark:
-		return colours{dim: c("#9a9a9a"), line: c("#6c6c6c"), good: c("#87d787"), busy: c("#5fd7ff"), bad: c("#ff8787"), warn: c("#ffd75f"),
+		return colours{bar: c("#3a3a4a"), dim: c("#a8a8a8"), line: c("#6c6c6c"), good: c("#87d787"), busy: c("#5fd7ff"), bad: c("#ff8787"), warn: c("#ffd75f"),
 			names: hexes("#5fd7d7", "#afd787", "#d7afff", "#87afff", "#ffaf87", "#ff87d7", "#87d7af", "#d7d787")}
 	}
-	return colours{dim: c("#5f5f5f"), line: c("#9e9e9e"), good: c("#006b00"), busy: c("#005faf"), bad: c("#af0000"), warn: c("#7a4f00"),
-		names: hexes("#00616b", "#3f6212", "#7b1fa2", "#1d4ed8", "#9a3412", "#ad1457", "#00664a", "#5d4b00")}
+	return colours{bar: c("#d7dff0"), dim: c("#555555"), line: c("#9e9e9e"), good: c("#006b00"), busy: c("#005faf"), bad: c("#af0000"), warn: c("#8a4b00"),
+		names: hexes("#00616b", "#3f6212", "#7b1fa2", "#1d4ed8", "#ad1457", "#00664a", "#475569", "#5b21b6")}
+}
+
+func barStyle(c colours) lipgloss.Style {
+	if c.bar == nil {
+		return lipgloss.NewStyle().Reverse(true)
+	}
+	return lipgloss.NewStyle().Background(c.bar).Bold(true)
 }
 
 // newStyles makes the looks of a theme for a dark or a light background.
@@ -130,12 +161,14 @@ func newStyles(theme string, dark bool) styles {
 		title:       paintOf(dim),
 		titleFocus:  paintOf(busy.Bold(true)),
 		line:        paintOf(fg(c.line)),
-		selected:    paintOf(n().Reverse(true)),
+		selected:    paintOf(barStyle(c)),
+		reversed:    c.bar == nil,
 		selectedDim: paintOf(n().Bold(true)),
 		key:         paintOf(n().Bold(true)),
 		keyHint:     paintOf(dim),
 		warn:        paintOf(fg(c.warn).Bold(c.strong)),
 		fail:        paintOf(fg(c.bad).Bold(c.strong)),
+		behind:      paintOf(n().Faint(true)),
 		badge:       paintOf(n().Reverse(true).Bold(true)),
 
 		matchStyle: n().Reverse(true).Bold(true),

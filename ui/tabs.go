@@ -4,25 +4,29 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"bulkhead/engine"
 )
 
 // tabBar is the rule above main, with the names of the panes.
 type tabBar struct{ e *env }
 
-// text names a pane with its digit, in capitals when it is the one shown.
+// name is a pane with its digit.
+func (t *tabBar) name(p paneID) string {
+	name := string(p)
+	if named, ok := t.e.panes[t.e.digit(p)-1].pane.(tabber); ok {
+		name = named.tabName(t.e.w)
+	}
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", t.e.digit(p), name)
+}
+
+// text names a pane, in capitals when it is the one shown, with a mark when it has the focus.
 func (t *tabBar) text(p paneID, shown bool) string {
-	name := fmt.Sprintf("%d %s", slices.Index(paneIDs(), p)+1, p)
-	if p == paneServices && t.e.w < 100 {
-		name = "1 svc"
-	}
-	if p == paneBuilds && slices.ContainsFunc(t.e.snap.Builds, func(b engine.Build) bool { return t.e.snap.brokenBuild(&b) }) {
-		name += "!"
-	}
+	name := t.name(p)
 	switch {
 	case shown && t.e.focus == p:
-		return t.e.st.titleFocus.s(strings.ToUpper(name))
+		return t.e.st.titleFocus.s("▶" + strings.ToUpper(name))
 	case shown:
 		return t.e.st.bold.s(strings.ToUpper(name))
 	case t.e.focus == p:
@@ -31,12 +35,26 @@ func (t *tabBar) text(p paneID, shown bool) string {
 	return t.e.st.title.s(name)
 }
 
+// panes are those that are named.
+func (t *tabBar) panes() []paneID {
+	return slices.DeleteFunc(t.e.tabPanes(), func(p paneID) bool { return t.name(p) == "" })
+}
+
 // render is the rule above main: the panes, and what the shown one shows.
 func (t *tabBar) render(shown pane, w int) string {
-	line := t.e.st.line.s("─")
-	for _, p := range t.e.f.tabPanes() {
+	rule := t.e.st.line
+	if t.e.focus == t.e.tab {
+		rule = t.e.st.titleFocus
+	}
+	line := rule.s("─")
+	for _, p := range t.panes() {
 		isShown := p == t.e.tab && (!t.e.f.one || t.e.focus == p) || t.e.f.one && t.e.focus == p
-		line += " " + t.text(p, isShown) + " "
+		text := t.text(p, isShown)
+		if isShown && t.e.focus == p {
+			line += text + " " // the mark stands where the blank would
+		} else {
+			line += " " + text + " "
+		}
 	}
 	tail := ""
 	if s, ok := shown.(sizer); ok && w >= 100 {
@@ -55,10 +73,10 @@ func (t *tabBar) render(shown pane, w int) string {
 		title = shown.title(room)
 	}
 	if title = cut(title, room); title != "" {
-		line += t.e.st.line.s("── ") + title + " "
+		line += rule.s("── ") + title + " "
 	}
 	if n := w - width(line) - width(tail); n > 0 {
-		line += t.e.st.line.s(strings.Repeat("─", n))
+		line += rule.s(strings.Repeat("─", n))
 	}
 	return fit(line+tail, w)
 }
@@ -69,12 +87,12 @@ func (t *tabBar) at(x, y int) paneID {
 		return paneEvents
 	}
 	at := t.e.f.tabs.x + 1
-	for _, p := range t.e.f.tabPanes() {
-		n := width(t.text(p, false)) + 2
+	for _, p := range t.panes() {
+		n := width(t.name(p)) + 2
 		if x >= at && x < at+n {
 			return p
 		}
 		at += n
 	}
-	return 0
+	return ""
 }

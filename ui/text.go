@@ -95,6 +95,12 @@ func wrapped(s string, w int) []string {
 	return rows
 }
 
+// hardWrapped breaks a text into rows of at most w cells, wherever that is: nothing of it is left
+// out, and blanks stay as they are.
+func hardWrapped(s string, w int) []string {
+	return strings.Split(ansi.Hardwrap(strings.ReplaceAll(s, "\t", "    "), max(w, 1), true), "\n")
+}
+
 // right makes s exactly w cells wide, its end at the right.
 func right(s string, w int) string {
 	if n := width(s); n < w {
@@ -150,13 +156,14 @@ func perSecond(f float64) string {
 	return bytesText(int64(f)) + "/s"
 }
 
-// spark draws the last w values between 0 and their greatest.
-func spark(values []float64, w int) string {
+// spark draws the last w values between 0 and their greatest, or floor where that is more: what is
+// next to nothing is not to look like much.
+func spark(values []float64, w int, floor float64) string {
 	const bars = "▁▂▃▄▅▆▇█"
 	if len(values) > w {
 		values = values[len(values)-w:]
 	}
-	top := 0.0
+	top := floor
 	for _, v := range values {
 		if !math.IsNaN(v) {
 			top = max(top, v)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +117,10 @@ func (t *timeline) draw(r rect, name int, start time.Time) []string {
 		layOver(out, []string{t.e.st.badge.s("▼")}, x, 0, r.w)
 	}
 	byService := map[string][]*engine.Record{}
+	for i := range t.e.snap.Past {
+		rec := &t.e.snap.Past[i]
+		byService[rec.Service] = append(byService[rec.Service], rec)
+	}
 	for i := range t.e.snap.Records {
 		rec := &t.e.snap.Records[i]
 		byService[rec.Service] = append(byService[rec.Service], rec)
@@ -165,62 +170,100 @@ func laneSign(s engine.State, h engine.Health) (rune, tone) {
 		return '▓', toneBusy
 	case engine.StatePaused:
 		return '‖', toneWarn
+	case engine.StateCrashing:
+		return '╳', toneBad
 	case engine.StateExited, engine.StateBroken:
 		return '░', toneBad
 	}
 	return ' ', tonePlain
 }
 
+// died says whether a service ended without anybody having asked for it.
+func died(r *engine.Record) bool {
+	switch r.State {
+	case engine.StateExited, engine.StateRestarting, engine.StateCrashing:
+		return r.Cause == engine.EndedByItself || r.Cause == ""
+	}
+	return false
+}
+
+// comesBack says whether an end was a step of something that started the service again, such as a
+// restart or a rebuild: the next thing that it was has the same cause.
+func comesBack(later []*engine.Record, end *engine.Record) bool {
+	for _, r := range later {
+		if r.Kind == "service" && r.State != engine.StateUnknown {
+			return !died(end) && r.Cause == end.Cause && r.State != engine.StateExited
+		}
+	}
+	return false
+}
+
 // lane is one service's row of w cells from start on; the cell at cursor stands out.
 func (tl *timeline) lane(s *engine.Service, records []*engine.Record, start time.Time, w, cursor int) string {
-	type cell struct {
-		sign rune
-		tone tone
-	}
-	cells := make([]cell, w)
+	cells := make([]laneCell, w)
 	col := func(t time.Time) int { return cellOf(t, start, w) }
-	paint := func(from, to int, c cell) {
+	paint := func(from, to int, c laneCell) {
 		for i := max(from, 0); i < min(to, w); i++ {
 			cells[i] = c
 		}
 	}
 	for i := range cells {
-		cells[i] = cell{' ', tonePlain}
+		cells[i] = laneCell{' ', tonePlain}
 	}
-	at, cur := 0, cell{' ', tonePlain}
+	at, cur := 0, laneCell{' ', tonePlain}
 	if !s.Started.IsZero() {
-		at, cur = col(s.Started), cell{'━', toneGood} // its container runs since then
+		at, cur = col(s.Started), laneCell{'━', toneGood} // its container runs since then
 	}
-	for _, r := range records {
+	for i, r := range records {
 		if r.Kind != "service" || r.State == engine.StateUnknown {
 			continue
 		}
 		c := col(r.Time)
 		paint(at, max(c, at), cur)
 		sign, t := laneSign(r.State, r.Health)
-		at, cur = c, cell{sign, t}
+		if r.HasExit && comesBack(records[i+1:], r) {
+			sign, t = '┄', toneBusy // it was asked to, and is on its way
+		}
+		at, cur = c, laneCell{sign, t}
 	}
 	paint(at, w, cur)
 	// What the service is now it has been since Since, whatever records are kept.
 	sign, t := laneSign(s.State, s.Health)
 	if cells[w-1].sign == ' ' || at <= col(s.Since) {
-		paint(min(col(s.Since), w-1), w, cell{sign, t})
+		paint(min(col(s.Since), w-1), w, laneCell{sign, t})
+	}
+	for i := range tl.e.snap.Builds {
+		if b := &tl.e.snap.Builds[i]; slices.Contains(b.Services, s.Name) && !b.Canceled {
+			from := col(b.Began)
+			paint(from, max(col(endOrNow(b.Ended, tl.e.now)), from+1), laneCell{'▓', toneBusy})
+		}
 	}
 	for _, r := range records {
 		switch {
 		case r.Kind == "fault":
-			paint(col(r.Time), col(r.Time)+1, cell{'K', toneBad})
-		case r.HasExit && (r.State == engine.StateExited || r.State == engine.StateRestarting) && (col(r.Time) >= w || col(r.Time) < 0 || cells[col(r.Time)].sign != 'K'):
-			paint(col(r.Time), col(r.Time)+1, cell{'╳', toneBad})
+			paint(col(r.Time), col(r.Time)+1, laneCell{'K', toneBad})
+		case r.HasExit && died(r) && (col(r.Time) >= w || col(r.Time) < 0 || cells[col(r.Time)].sign != 'K'):
+			paint(col(r.Time), col(r.Time)+1, laneCell{'╳', toneBad})
 		case r.Action == project.Sync.String(), r.Action == project.SyncRestart.String(), r.Action == project.SyncExec.String():
-			paint(col(r.Time), col(r.Time)+1, cell{'s', toneBusy})
+			paint(col(r.Time), col(r.Time)+1, laneCell{'s', toneBusy})
 		}
 	}
+	return tl.drawn(cells, cursor)
+}
+
+// laneCell is one cell of a lane.
+type laneCell struct {
+	sign rune
+	tone tone
+}
+
+// drawn writes cells, each run of one tone at once; the one at cursor stands out.
+func (tl *timeline) drawn(cells []laneCell, cursor int) string {
 	var b strings.Builder
-	for i := 0; i < w; {
+	for i := 0; i < len(cells); {
 		j := i
 		var run strings.Builder
-		for ; j < w && cells[j].tone == cells[i].tone && (j == i || i != cursor && j != cursor); j++ {
+		for ; j < len(cells) && cells[j].tone == cells[i].tone && (j == i || i != cursor && j != cursor); j++ {
 			run.WriteRune(cells[j].sign)
 		}
 		if i == cursor {

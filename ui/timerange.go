@@ -46,7 +46,7 @@ func newTimeRangePrompt(e *env, log *logPane, events []event) *timeRangePrompt {
 		p.moments = append(p.moments, moment{at: mk.at, what: "MARK"})
 	}
 	for _, ev := range events {
-		p.moments = append(p.moments, moment{at: ev.time, what: strings.TrimSpace(target{ev.service, ev.replica}.String() + "  " + ev.what)})
+		p.moments = append(p.moments, moment{at: ev.time, what: strings.TrimSpace(target{service: ev.service, replica: ev.replica}.String() + "  " + ev.what)})
 	}
 	slices.SortStableFunc(p.moments, func(a, b moment) int { return b.at.Compare(a.at) })
 	for i := range p.moments {
@@ -124,6 +124,11 @@ func (p *timeRangePrompt) apply() (tea.Cmd, bool) {
 	return nil, true
 }
 
+// hints implements hinter.
+func (p *timeRangePrompt) hints() []hint {
+	return []hint{{"enter", "show"}, {"tab", "the other one"}, {"↑↓", "an event or mark"}, {"esc", "cancel"}}
+}
+
 // cursor implements overlay.
 func (p *timeRangePrompt) cursor() (int, int, bool) { return p.cx, p.cy, true }
 
@@ -155,10 +160,10 @@ func (p *timeRangePrompt) render(w, h int) []string {
 		b := &p.moments[i]
 		row := fit("   "+clockText(b.at, p.e.now)+"  "+b.what, inner)
 		if i == p.pick {
-			row = p.e.st.selected.over(" > " + row[3:])
+			row = p.e.st.bar(" > " + row[3:])
 		}
 		rows = append(rows, row)
 	}
 	rows = append(rows, p.e.st.line.s(strings.Repeat("─", max(inner, 0))), p.e.st.dim.s(" enter shows  tab the other one  ↑ ↓ an event or mark  esc"))
-	return box(&p.e.st, "Lines of a time", rows, inner, h)
+	return box(&p.e.st, "Time range", rows, inner, h)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"bulkhead/engine"
+	"bulkhead/engine/drill"
 	"bulkhead/engine/logs"
 )
 
@@ -32,8 +33,17 @@ type Backend interface {
 	Do(context.Context, engine.Command) error
 	// Exec runs a command in a replica (0: the first that runs) and returns its exit code.
 	Exec(ctx context.Context, service string, replica int, o engine.ExecOptions) (int, error)
+	// Preview shows the line that a replica of a service (0: the first) has not ended, as it was written, until ctx ends:
+	// show gets it with each change, "" once it has ended. It wraps engine.ErrUnsupported where that cannot be seen.
+	Preview(ctx context.Context, service string, replica int, show func(text string)) error
 	// LoadOlder reads older lines of services (nil: all) into Logs, where they begin at or after a time that is seen.
 	LoadOlder(ctx context.Context, services []string, from time.Time) (engine.Older, error)
+	// FaultsLacking says why faults are not possible here, by their kinds.
+	FaultsLacking(context.Context) (map[string]string, error)
+	// Drill puts a fault on each service in turn, and returns once all is healed; its report is a part of the snapshots
+	// all the while. DrillAct holds or aborts it, or has it run a row again.
+	Drill(context.Context, drill.Options) (*drill.Report, error)
+	DrillAct(a drill.Act, row string) error
 	// SetAttention says whose readings are seen; those of others are taken less often.
 	SetAttention(engine.Attention)
 }
@@ -45,6 +55,7 @@ type Options struct {
 	Stdin   io.Reader // nil: os.Stdin
 	Stdout  io.Writer // nil: os.Stdout
 	Environ []string  // nil: os.Environ(); TERM, NO_COLOR and TMUX are looked at
+	Tour    bool      // lead the person through the shop, which is what runs
 	Version string    // shown in the help
 	// StateDir is where it is kept that the first-run hint was shown; "": it is not shown.
 	StateDir string
@@ -65,6 +76,8 @@ const (
 	Stop                       // stop the project
 	Down                       // remove containers and networks
 	DownVolumes                // and the named volumes
+	DownOrphans                // as Down, with the containers of services that the file does not name
+	DownAll                    // as DownVolumes, with those
 )
 
 // String is the word for messages.
@@ -72,9 +85,9 @@ func (o Outcome) String() string {
 	switch o {
 	case Stop:
 		return "stop"
-	case Down:
+	case Down, DownOrphans:
 		return "down"
-	case DownVolumes:
+	case DownVolumes, DownAll:
 		return "down with volumes"
 	}
 	return "leave"
@@ -114,9 +127,11 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 		unsubscribe()
 		return Leave, err
 	}
+	restore := func() {}
 	if f, ok := o.Stdin.(term.File); ok {
 		if state, err := term.GetState(f.Fd()); err == nil { // else it is no terminal
 			// Bubble Tea does so, too; but a shell that ends after it, because the screen fell over, may leave it otherwise.
+			restore = func() { _ = term.Restore(f.Fd(), state) }
 			defer term.Restore(f.Fd(), state)
 		}
 	}
@@ -136,13 +151,14 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII)) // colours in log lines too
 	}
 	p := tea.NewProgram(m, append(opts, o.program...)...)
-	m.shell.program, m.pacer.program = p, p
+	m.shell.program = p
 	if o.started != nil {
 		o.started(p)
 	}
-	// Not p.Quit: a shell that has the terminal returns it first.
+	// Not p.Quit: a shell that has the terminal gives it back first.
 	stop := context.AfterFunc(ctx, func() { p.Send(quitMsg{}) })
 	defer stop()
+	defer onFatalSignal(p, restore)()
 	_, err = p.Run()
 	m.shell.ended.Store(true)
 	switch {

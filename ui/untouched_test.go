@@ -14,11 +14,14 @@ func TestUntouchedIsSaidInASentence(t *testing.T) {
 		return engine.LedgerRow{Service: name, Replica: 1, Outcome: engine.Untouched}
 	}
 	for want, rows := range map[string][]engine.LedgerRow{
-		"db died: nobody else runs":        nil,
-		"db died: the 1 other untouched":   {row("a")},
-		"db died: all 2 others untouched":  {row("a"), row("b")},
-		"db died: c died too; 1 untouched": {row("a"), {Service: "c", Replica: 1, Outcome: engine.Died}},
-		"db died: c degraded; 1 untouched": {row("a"), {Service: "c", Replica: 1, Outcome: engine.Errors}},
+		"db died: no other service runs":             nil,
+		"db died: the 1 other untouched":             {row("a")},
+		"db died: all 2 others untouched":            {row("a"), row("b")},
+		"db died: c died too; 1 untouched":           {row("a"), {Service: "c", Replica: 1, Outcome: engine.Died, Needs: true}},
+		"db died: c? died too; 1 untouched":          {row("a"), {Service: "c", Replica: 1, Outcome: engine.Died}},
+		"db died: c degraded; 1 untouched":           {row("a"), {Service: "c", Replica: 1, Outcome: engine.Errors, Needs: true}},
+		"db died: c? degraded; 1 untouched":          {row("a"), {Service: "c", Replica: 1, Outcome: engine.Errors}},
+		"db died: c changed on purpose; 1 untouched": {row("a"), {Service: "c", Replica: 1, Outcome: engine.Blind}},
 	} {
 		if got := ledgerLine(&engine.Ledger{Service: "db", Fault: "SIGKILL", Rows: rows}); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -44,5 +47,5 @@ func TestStoppedIsSaidWhenItIsSo(t *testing.T) {
 		i := slices.IndexFunc(n.Services, func(svc engine.Service) bool { return svc.Name == "db" })
 		n.Services[i].State, n.Services[i].Replicas[0].State = engine.StateExited, engine.StateExited
 	})
-	s.wait("db stopped: nobody else runs")
+	s.wait("db stopped: no other service runs")
 }

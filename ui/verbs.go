@@ -15,8 +15,11 @@ import (
 
 // verbs are what can be done to the selected services, and whether it can be done now.
 type verbs struct {
-	e   *env
-	sel *selection
+	e    *env
+	sel  *selection
+	echo *echo
+
+	lacks map[string]string // why faults are not possible here; nil: not known yet
 }
 
 // doneMsg is the end of a command that was sent to the engine.
@@ -37,6 +40,7 @@ func (v *verbs) send(what, key string, c engine.Command) tea.Cmd {
 	if v.sel.marking() && len(c.Services) > 1 {
 		v.e.status.set(what)
 	}
+	v.echo.note(c)
 	backend := v.e.backend
 	return v.e.jobs.do(what, func(ctx context.Context) tea.Msg {
 		return doneMsg{services: c.Services, what: what, err: backend.Do(ctx, c)}
@@ -45,6 +49,10 @@ func (v *verbs) send(what, key string, c engine.Command) tea.Cmd {
 
 // receive shows how a command ended. Only what went wrong is worth a line: success is seen on the screen.
 func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
+	if l, ok := msg.(lacksMsg); ok {
+		v.lacks = l
+		return nil, true
+	}
 	done, ok := msg.(doneMsg)
 	if !ok || done.err == nil || errors.Is(done.err, context.Canceled) {
 		return nil, ok
@@ -140,7 +148,7 @@ func (v *verbs) allPaused() bool {
 
 func (v *verbs) pauseLabel() string {
 	if v.allPaused() {
-		return "go on"
+		return "resume"
 	}
 	return "pause"
 }
@@ -261,26 +269,6 @@ func (v *verbs) up() tea.Cmd {
 	return v.send(p.String(), v.e.keyOf("up"), engine.Command{Verb: verb, Services: p.services, Replica: p.replica})
 }
 
-func (v *verbs) heal() tea.Cmd {
-	var paused, down []string
-	for i := range v.e.snap.Services {
-		switch s := &v.e.snap.Services[i]; {
-		case downByHand(s) && s.State == engine.StatePaused:
-			paused = append(paused, s.Name)
-		case downByHand(s):
-			down = append(down, s.Name)
-		}
-	}
-	var cmds []tea.Cmd
-	if len(paused) > 0 {
-		cmds = append(cmds, v.send("unpause "+strings.Join(paused, ", "), v.e.keyOf("heal"), engine.Command{Verb: engine.VerbUnpause, Services: paused}))
-	}
-	if len(down) > 0 {
-		cmds = append(cmds, v.send("bring back "+strings.Join(down, ", "), v.e.keyOf("heal"), engine.Command{Verb: engine.VerbUp, Services: down}))
-	}
-	return tea.Batch(cmds...)
-}
-
 func (v *verbs) rebuildStale() tea.Cmd {
 	var names []string
 	for _, s := range v.e.snap.Services {
@@ -363,28 +351,5 @@ func (v *verbs) askSignal() tea.Cmd {
 		{key: "a", label: "SIGABRT", hint: "a crash with a core dump", run: send("SIGABRT")},
 		{key: "9", label: "SIGKILL", hint: "at once, like K", run: send("SIGKILL")},
 	})
-	return nil
-}
-
-func (v *verbs) askFault() tea.Cmd {
-	names, replica := v.sel.targets()
-	who := strings.Join(names, ", ")
-	act := func(verb engine.Verb, sig string) func() tea.Cmd {
-		return func() tea.Cmd {
-			return v.send(fmt.Sprintf("%s %s", verb, who), v.e.keyOf("fault"), engine.Command{Verb: verb, Services: names, Replica: replica, Signal: sig})
-		}
-	}
-	choices := []choice{
-		{key: "k", label: "kill", hint: "SIGKILL; stays down until u", run: act(engine.VerbKill, "SIGKILL")},
-		{key: "c", label: "crash", hint: "SIGSEGV; the restart policy acts", run: act(engine.VerbKill, "SIGSEGV")},
-		{key: "s", label: "stop", hint: "with its stop signal and grace", run: act(engine.VerbStop, "")},
-	}
-	if v.e.snap.Caps.Pause {
-		choices = append(choices, choice{key: "p", label: "pause", hint: "it hangs: connections stay open, nothing answers", run: act(engine.VerbPause, "")})
-	}
-	if v.e.snap.any(downByHand) {
-		choices = append(choices, choice{key: "h", label: "heal all", hint: "bring back all that is down by hand", run: v.heal})
-	}
-	v.e.over = newMenu(v.e, "Fault on "+who, []string{"The ledger (5) shows who else suffers, and who does not."}, choices)
 	return nil
 }

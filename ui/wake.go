@@ -12,6 +12,11 @@ import (
 
 // The screen wakes up for three things only: a key, a token of the engine, and the clock.
 
+// frames is how often in a second Bubble Tea looks whether there is something to write, at rest too: a
+// key waits 17 ms for it on average. Measured over a minute at rest with one service at 80x24, the
+// whole program: 560 ms of CPU at 60 looks a second, 320 at 30, 230 at 20.
+const frames = 30
+
 // frameTime is between two looks at a busy engine.
 const frameTime = 33 * time.Millisecond
 

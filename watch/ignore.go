@@ -1,15 +1,12 @@
 package watch
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 )
 
 // Ignore is a list of patterns in .dockerignore syntax, rooted at a folder:
@@ -72,24 +69,6 @@ func NewIgnore(root string, patterns []string) (*Ignore, error) {
 		})
 	}
 	return ig, nil
-}
-
-// ReadIgnoreFile reads the patterns of a .dockerignore file: comments and
-// blank lines are left out. A missing file is no patterns and no error.
-func ReadIgnoreFile(file string) ([]string, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read ignore file: %w", err)
-	}
-	defer f.Close() // only read: closing cannot lose anything
-	patterns, err := ignorefile.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("read ignore file %s: %w", file, err)
-	}
-	return patterns, nil
 }
 
 // Match says whether path (absolute) is ignored. With dir it is true only if

@@ -1,9 +1,7 @@
 package watch
 
 import (
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,25 +111,6 @@ func TestIgnoreIsForManyGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestReadIgnoreFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), ".dockerignore")
-	if got, err := ReadIgnoreFile(file); err != nil || len(got) != 0 {
-		t.Errorf("missing file: %q, %v; want no patterns and no error", got, err)
-	}
-	text := "\ufeff# comment\r\n\r\n  node_modules/ \r\n!/src/\r\n# another\n/dist\n"
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	got, err := ReadIgnoreFile(file)
-	if want := []string{"node_modules", "!src", "dist"}; err != nil || !slices.Equal(got, want) {
-		// The reader strips one slash; the trailing one goes with Clean.
-		t.Errorf("patterns %q, %v; want %q", got, err, want)
-	}
-	if _, err := ReadIgnoreFile(filepath.Dir(file)); err == nil {
-		t.Error("a folder reads as an ignore file")
-	}
 }
 
 func TestEphemeralFilesByTheirName(t *testing.T) {

@@ -292,7 +292,8 @@ func (r *registry) sayLimit() {
 		return
 	}
 	r.notes.once("limit", Notice{
-		Text:   fmt.Sprintf("the limit of file watches is reached: %d folders are looked at every %v instead", len(r.limited), r.pause),
+		Text: fmt.Sprintf("the limit of file watches is reached: %d folders are looked at every %v instead",
+			len(r.limited), r.pause),
 		Remedy: moreWatches(),
 	})
 }

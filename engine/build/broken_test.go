@@ -50,7 +50,7 @@ func lineBuilder(t *testing.T) (*line, *build.Builder) {
 	t.Helper()
 	needEngine(t)
 	l := &line{}
-	b := build.New(build.Options{Dial: l.dial, HasBuildKit: true, DockerConfigDir: t.TempDir()})
+	b := build.New(build.Options{Dial: l.dial, HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir()})
 	t.Cleanup(func() { b.Close() })
 	return l, b
 }
@@ -96,7 +96,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 	needEngine(t)
 	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique())}
 	for _, path := range []string{"/grpc", "/session"} {
-		b := build.New(build.Options{HasBuildKit: true, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, p, proto string, meta map[string][]string) (net.Conn, error) {
+		b := build.New(build.Options{HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, p, proto string, meta map[string][]string) (net.Conn, error) {
 			if p == path {
 				panic("at " + path)
 			}

@@ -42,13 +42,17 @@ type Classic interface {
 	ClassicBuild(ctx context.Context, r container.BuildRequest, context io.Reader, dockerfile string, out func(line string)) error
 }
 
-// Options are what a Builder needs. Dial is required where HasBuildKit is true, Classic where it is
-// false.
+// ServesBuildKit is an Options.HasBuildKit for an engine that is known to.
+func ServesBuildKit(context.Context) (bool, error) { return true, nil }
+
+// Options are what a Builder needs. Dial is required where HasBuildKit says yes, Classic where it
+// says no.
 type Options struct {
 	Dial    Dial
 	Classic Classic
-	// HasBuildKit says that the engine serves BuildKit on its socket.
-	HasBuildKit bool
+	// HasBuildKit asks whether the engine serves BuildKit on its socket. It is called by builds
+	// alone; nil: it does not.
+	HasBuildKit func(context.Context) (bool, error)
 	// DockerConfigDir is the folder of the docker CLI's config.json, for registry credentials,
 	// their helpers, and proxy settings. Empty: DOCKER_CONFIG, else ~/.docker.
 	DockerConfigDir string

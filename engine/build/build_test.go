@@ -209,7 +209,7 @@ func TestTargetArgsAndInlineDockerfile(t *testing.T) {
 func TestProxiesOfTheDockerConfigBecomeArgs(t *testing.T) {
 	needEngine(t)
 	conf := write(t, t.TempDir(), "config.json", `{"proxies":{"default":{"httpProxy":"http://proxy:3128","noProxy":"localhost"}}}`)
-	b := build.New(build.Options{Dial: dial, HasBuildKit: true, DockerConfigDir: conf})
+	b := build.New(build.Options{Dial: dial, HasBuildKit: build.ServesBuildKit, DockerConfigDir: conf})
 	defer b.Close()
 	mustBuild(t, b, container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Args: map[string]string{"NO_PROXY": "mine"}, Tags: []string{prefix + "proxy"},
@@ -268,7 +268,7 @@ func TestNamedContextIsUsedOrRefusedInOneLine(t *testing.T) {
 func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 	needEngine(t)
 	var sessions atomic.Int32
-	b := build.New(build.Options{HasBuildKit: true, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
+	b := build.New(build.Options{HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
 		if path == "/session" {
 			sessions.Add(1)
 		}

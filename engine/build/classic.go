@@ -30,7 +30,9 @@ import (
 const ownDockerfile = ".bulkhead.Dockerfile"
 
 // classic makes the image with the engine's old builder.
-func (b *Builder) classic(ctx context.Context, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
+func (b *Builder) classic(
+	ctx context.Context, r container.BuildRequest, in *input, rec *recorder,
+) (string, []string, error) {
 	if b.opt.Classic == nil {
 		return "", nil, fmt.Errorf("%w: it has no BuildKit, and no other builder is known", ErrUnsupported)
 	}

@@ -35,7 +35,7 @@ func TestCredentialHelperIsAskedForTheRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", conf+":"+os.Getenv("PATH"))
-	b := build.New(build.Options{Dial: dial, HasBuildKit: true, DockerConfigDir: conf})
+	b := build.New(build.Options{Dial: dial, HasBuildKit: build.ServesBuildKit, DockerConfigDir: conf})
 	defer b.Close()
 	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", DockerfileInline: "FROM " + host + "/team/tools:1\n"}, nil)
 	if err == nil {

@@ -149,7 +149,7 @@ func needEngine(t testing.TB) {
 func newBuilder(t testing.TB) *build.Builder {
 	t.Helper()
 	needEngine(t)
-	b := build.New(build.Options{Dial: dial, HasBuildKit: true, DockerConfigDir: t.TempDir()})
+	b := build.New(build.Options{Dial: dial, HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir()})
 	t.Cleanup(func() {
 		if err := b.Close(); err != nil {
 			t.Errorf("close: %v", err)

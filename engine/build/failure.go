@@ -58,7 +58,7 @@ func broken(r container.BuildRequest, in *input, rec *recorder, err error) *cont
 			last = max(last, int(rg.Start.Line), int(rg.End.Line))
 		}
 		if text := cut(string(src.Info.Data), first, last); text != "" {
-			e.Step, e.File, e.Line = text, in.file, first
+			e.Step, e.File, e.Line, e.Around = text, in.file, first, around(string(src.Info.Data), first, last)
 			return e
 		}
 	}
@@ -70,7 +70,7 @@ func broken(r container.BuildRequest, in *input, rec *recorder, err error) *cont
 		last = first
 	}
 	if text := cut(string(in.text), first, last); text != "" {
-		e.Step, e.File, e.Line = text, in.file, first
+		e.Step, e.File, e.Line, e.Around = text, in.file, first, around(string(in.text), first, last)
 	}
 	return e
 }
@@ -146,6 +146,23 @@ func sameImage(written, said string) bool {
 }
 
 func squeeze(s string) string { return strings.TrimSpace(blanks.ReplaceAllString(s, " ")) }
+
+// around returns a text's lines first to last, counted from 1, with two before and after them, each
+// with its number; those in question have a mark.
+func around(text string, first, last int) []string {
+	const more = 2
+	all := strings.Split(strings.TrimRight(text, "\r\n"), "\n")
+	last = max(last, first)
+	var out []string
+	for i := max(first-more, 1); i <= min(last+more, len(all)); i++ {
+		mark := " "
+		if i >= first && i <= last {
+			mark = ">"
+		}
+		out = append(out, fmt.Sprintf("%s %3d | %s", mark, i, strings.TrimRight(all[i-1], "\r")))
+	}
+	return out
+}
 
 // cut returns lines first to last of a text, counted from 1.
 func cut(text string, first, last int) string {

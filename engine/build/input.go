@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,7 +50,7 @@ func resolve(r container.BuildRequest) (*input, error) {
 			return nil, errors.New("no build context: give one, or an inline Dockerfile")
 		}
 	default:
-		folder, err := openFolder(r.Context)
+		folder, err := openFolder(r.Within, r.Context)
 		if err != nil {
 			return nil, fmt.Errorf("build context: %w", err)
 		}
@@ -82,7 +83,17 @@ func resolve(r container.BuildRequest) (*input, error) {
 	return in, nil
 }
 
-func openFolder(path string) (fsutil.FS, error) {
+// contextFS is a folder whose files are read beneath it: what a container that
+// has the folder mounted puts into a file's place while the builder reads cannot
+// lead out of it, nor hold the build up.
+type contextFS struct {
+	fsutil.FS
+	root *os.Root
+}
+
+// openFolder opens a folder of a build. Where it lies in within, no link leads
+// out of that on the way to it. The root is closed with the last use of it.
+func openFolder(within, path string) (fsutil.FS, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -90,7 +101,17 @@ func openFolder(path string) (fsutil.FS, error) {
 	if !st.IsDir() {
 		return nil, fmt.Errorf("%s is not a folder", path)
 	}
-	return fsutil.NewFS(path)
+	root, err := hostfile.OpenRoot(within, path)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := fsutil.NewFS(path)
+	return contextFS{FS: tree, root: root}, err
+}
+
+// Open opens a regular file.
+func (c contextFS) Open(name string) (io.ReadCloser, error) {
+	return hostfile.OpenIn(c.root, strings.TrimPrefix(filepath.Clean(name), string(filepath.Separator)))
 }
 
 func readSmall(path string) ([]byte, error) {

@@ -45,7 +45,9 @@ type run struct {
 // itself is cancelled unless another caller still waits for it. Such a caller is
 // moved to the next build of the same key, if one comes before the first is over:
 // giving up on a build usually means that its inputs have changed.
-func (b *Builder) Build(ctx context.Context, r container.BuildRequest, progress func(container.BuildProgress)) (container.BuildResult, error) {
+func (b *Builder) Build(
+	ctx context.Context, r container.BuildRequest, progress func(container.BuildProgress),
+) (container.BuildResult, error) {
 	if err := ctx.Err(); err != nil {
 		return container.BuildResult{}, canceled(r, ctx)
 	}
@@ -184,12 +186,23 @@ func (b *Builder) work(ctx context.Context, x *run) (err error) {
 }
 
 // once makes the image one time, with the builder that the engine has.
-func (b *Builder) once(ctx context.Context, r container.BuildRequest, rec *recorder) (digest string, notices []string, err error) {
+func (b *Builder) once(
+	ctx context.Context, r container.BuildRequest, rec *recorder,
+) (digest string, notices []string, err error) {
 	in, err := resolve(r)
 	if err != nil {
 		return "", nil, err
 	}
-	if !b.opt.HasBuildKit {
+	served := false
+	if b.opt.HasBuildKit != nil {
+		if served, err = b.opt.HasBuildKit(ctx); err != nil {
+			return "", nil, err
+		}
+	}
+	if !served {
+		if r.Check {
+			return "", nil, fmt.Errorf("%w: checks of a Dockerfile need BuildKit", ErrUnsupported)
+		}
 		return b.classic(ctx, r, in, rec)
 	}
 	return b.buildkit(ctx, r, in, rec)

@@ -45,7 +45,9 @@ type capabilities struct {
 }
 
 // buildkit makes the image with BuildKit. A connection that turns out broken is made again once.
-func (b *Builder) buildkit(ctx context.Context, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
+func (b *Builder) buildkit(
+	ctx context.Context, r container.BuildRequest, in *input, rec *recorder,
+) (string, []string, error) {
 	for try := 1; ; try++ {
 		bk, caps, err := b.connect(ctx)
 		if err == nil {
@@ -56,7 +58,7 @@ func (b *Builder) buildkit(ctx context.Context, r container.BuildRequest, in *in
 				return digest, notices, nil
 			}
 		}
-		if ctx.Err() != nil || status.Code(rootStatus(err)) != codes.Unavailable {
+		if ctx.Err() != nil || !broke(err) {
 			return "", nil, err
 		}
 		b.disconnect(bk)
@@ -65,6 +67,16 @@ func (b *Builder) buildkit(ctx context.Context, r container.BuildRequest, in *in
 		}
 		rec.reset()
 	}
+}
+
+// broke says of an error whether the connection broke, of a call whose own context goes on. Another
+// build on the same client may have met that before and closed it, which gRPC calls a cancelled call.
+func broke(err error) bool {
+	switch status.Code(rootStatus(err)) {
+	case codes.Unavailable, codes.Canceled:
+		return true
+	}
+	return false
 }
 
 // rootStatus finds the error that gRPC made in a chain of them.
@@ -115,7 +127,7 @@ func (b *Builder) connect(ctx context.Context) (*client.Client, *capabilities, e
 	switch {
 	case err == nil && len(workers) > 0:
 		caps.hostGateway = workers[0].Labels["org.mobyproject.buildkit.worker.moby.host-gateway-ip"]
-	case err != nil && status.Code(rootStatus(err)) == codes.Unavailable:
+	case err != nil && broke(err):
 		return bk, nil, err
 	}
 	b.mu.Lock()
@@ -139,7 +151,9 @@ func (b *Builder) disconnect(bk *client.Client) {
 }
 
 // solve runs one build.
-func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabilities, r container.BuildRequest, in *input, rec *recorder) (string, []string, error) {
+func (b *Builder) solve(
+	ctx context.Context, bk *client.Client, caps *capabilities, r container.BuildRequest, in *input, rec *recorder,
+) (string, []string, error) {
 	opt, notices, err := b.options(r, in, caps)
 	if err != nil {
 		return "", nil, err
@@ -160,7 +174,12 @@ func (b *Builder) solve(ctx context.Context, bk *client.Client, caps *capabiliti
 		}
 		read <- failed
 	}()
-	res, err := bk.Solve(ctx, nil, *opt, ch)
+	var res *client.SolveResponse
+	if r.Check {
+		res, err = lintDockerfile(ctx, bk, opt, ch)
+	} else {
+		res, err = bk.Solve(ctx, nil, *opt, ch)
+	}
 	failed := <-read
 	if err != nil {
 		return "", nil, b.explain(r, in, rec, err)
@@ -223,7 +242,7 @@ func (b *Builder) explain(r container.BuildRequest, in *input, rec *recorder, er
 	if errors.As(err, &missing) || strings.Contains(err.Error(), "unsupported frontend capability "+namedContexts) {
 		return fmt.Errorf("%w: additional_contexts (%s) needs Engine 23.0 or later, or a first line \"# syntax=docker/dockerfile:1\" in the Dockerfile where the engine can pull that image", ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(r.AdditionalContexts)), ", "))
 	}
-	if status.Code(rootStatus(err)) == codes.Unavailable {
+	if broke(err) {
 		return err
 	}
 	return broken(r, in, rec, err)
@@ -319,7 +338,7 @@ func nameContexts(opt *client.SolveOpt, r container.BuildRequest) error {
 			opt.FrontendAttrs["context:"+name] = where
 			continue
 		}
-		folder, err := openFolder(where)
+		folder, err := openFolder(r.Within, where)
 		if err != nil {
 			return fmt.Errorf("additional context %s: %w", name, err)
 		}
@@ -331,7 +350,9 @@ func nameContexts(opt *client.SolveOpt, r container.BuildRequest) error {
 }
 
 // attributes fills in the frontend's attributes.
-func attributes(attrs map[string]string, r container.BuildRequest, cfg *configfile.ConfigFile, caps *capabilities) error {
+func attributes(
+	attrs map[string]string, r container.BuildRequest, cfg *configfile.ConfigFile, caps *capabilities,
+) error {
 	for k, v := range proxies(r, cfg) {
 		attrs["build-arg:"+k] = v
 	}

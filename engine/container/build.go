@@ -46,6 +46,9 @@ type BuildRequest struct {
 	// Context is an absolute folder, or a git or http URL. It may be empty when DockerfileInline
 	// is set and copies nothing.
 	Context string
+	// Within is an absolute folder without links on the way to it. No link leads out of it to a
+	// Context, or a folder of AdditionalContexts, that lies in it. It may be empty.
+	Within string
 	// Dockerfile is absolute, or relative to Context; empty means Dockerfile. It may lie outside
 	// of the context.
 	Dockerfile string
@@ -63,6 +66,7 @@ type BuildRequest struct {
 	Entitlements  []string            // "network.host", "security.insecure"
 	ExtraHosts    []string            // "name=address" or "name:address"; address may be host-gateway
 	NoCache       bool                // takes nothing from the cache
+	Check         bool                // looks at the Dockerfile, and makes no image: what it finds is a BuildError
 	Pull          bool                // asks the registry for newer base images
 	Privileged    bool                // RUN --security=insecure is allowed
 	Network       string              // of RUN steps: default, none, host
@@ -135,6 +139,7 @@ type BuildError struct {
 	Service string
 	Step    string   // the Dockerfile line, as written; empty where the build broke before its steps
 	File    string   // path of the Dockerfile; empty for an inline one and where it is not known
+	Around  []string // lines of the Dockerfile around Step, numbered; none where it is not known
 	Line    int      // of Step in File, from 1; 0 where it is not known
 	Tail    []string // last 20 lines of the step's output, uncleaned
 	Err     error    // what went wrong, without the prefix that every failed build has in common

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
-	"bulkhead/engine/logs"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // Complete is a runtime with all optional interfaces. Those that it lacks answer with an error
@@ -18,18 +19,26 @@ type Complete struct {
 	Provisioner
 	ImageStore
 	Attacher
+	Previewer
 	Meter
 	FileWriter
 	FileReader
 	SignalReader
 	Dialer
+	Limiter
+	Extras
+	Foregrounder
+	AgentRunner
+	Pinger
+	ProgramRestarter
 
 	Caps Caps
 }
 
 // Caps says which of the optional interfaces a runtime has itself: what it lacks is grey on the screen.
 type Caps struct {
-	Pause, Rename, Provision, Images, Attach, Meter, Sync, Dial bool
+	Pause, Rename, Provision, Images, Attach, Preview, Meter, Sync, Dial, Limits bool
+	Agent                                                                        bool // the agent can be run in a container's network
 }
 
 // Completed finds the optional interfaces of a runtime.
@@ -38,7 +47,8 @@ func Completed(rt Runtime) *Complete {
 		return c
 	}
 	l := lacking{}
-	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Meter: l, FileWriter: l, FileReader: l, SignalReader: l, Dialer: l}
+	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Previewer: l, Meter: l, FileWriter: l, FileReader: l, SignalReader: l, Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
+		ProgramRestarter: l}
 	if x, ok := rt.(Pauser); ok {
 		c.Pauser, c.Caps.Pause = x, true
 	}
@@ -53,6 +63,9 @@ func Completed(rt Runtime) *Complete {
 	}
 	if x, ok := rt.(Attacher); ok {
 		c.Attacher, c.Caps.Attach = x, true
+	}
+	if x, ok := rt.(Previewer); ok {
+		c.Previewer, c.Caps.Preview = x, true
 	}
 	if x, ok := rt.(Meter); ok {
 		c.Meter, c.Caps.Meter = x, true
@@ -69,6 +82,24 @@ func Completed(rt Runtime) *Complete {
 	if x, ok := rt.(Dialer); ok {
 		c.Dialer, c.Caps.Dial = x, true
 	}
+	if x, ok := rt.(Limiter); ok {
+		c.Limiter, c.Caps.Limits = x, true
+	}
+	if x, ok := rt.(Extras); ok {
+		c.Extras = x
+	}
+	if x, ok := rt.(Foregrounder); ok {
+		c.Foregrounder = x
+	}
+	if x, ok := rt.(AgentRunner); ok {
+		c.AgentRunner, c.Caps.Agent = x, true
+	}
+	if x, ok := rt.(Pinger); ok {
+		c.Pinger = x
+	}
+	if x, ok := rt.(ProgramRestarter); ok {
+		c.ProgramRestarter = x
+	}
 	return c
 }
 
@@ -77,10 +108,15 @@ type lacking struct{}
 
 func lacks(what string) error { return fmt.Errorf("%s: %w", what, ErrUnsupported) }
 
+func (lacking) Ping(context.Context) error                   { return nil }
 func (lacking) Pause(context.Context, string) error          { return lacks("pause") }
 func (lacking) Unpause(context.Context, string) error        { return lacks("unpause") }
 func (lacking) Rename(context.Context, string, string) error { return nil }
 
+func (lacking) FindNetwork(context.Context, NetworkSpec) (Found, error) {
+	return Found{There: true}, nil
+}
+func (lacking) FindVolume(context.Context, VolumeSpec) (Found, error) { return Found{There: true}, nil }
 func (lacking) EnsureNetwork(context.Context, NetworkSpec) (string, bool, error) {
 	return "", false, nil
 }
@@ -91,20 +127,40 @@ func (lacking) RemoveImage(context.Context, string, bool) (bool, error)       { 
 func (lacking) ProjectImages(context.Context, string, bool) ([]string, error) { return nil, nil }
 func (lacking) HandlesStop(context.Context, string) (handles, known bool)     { return false, false }
 func (lacking) Stats(context.Context, string) (Stats, error)                  { return Stats{}, lacks("readings") }
-func (lacking) CopyTo(context.Context, string, io.Reader, bool) error {
+func (lacking) CopyTo(context.Context, string, string, io.Reader, bool) error {
 	return lacks("copy into a container")
 }
 func (lacking) Delete(context.Context, string, string, []string) error {
 	return lacks("delete in a container")
 }
+func (lacking) Unreachable(*types.ServiceConfig) map[string]string { return nil }
 func (lacking) User(context.Context, string) (uid, gid int, err error) {
 	return 0, 0, lacks("find a user")
 }
 func (lacking) Owner(context.Context, string, string) (uid, gid int, err error) {
 	return 0, 0, lacks("find an owner")
 }
+func (lacking) OneOffs(context.Context, string) ([]Instance, error)         { return nil, nil }
+func (lacking) Hooks(context.Context, string) ([]Instance, error)           { return nil, nil }
+func (lacking) Guests(context.Context, string) (map[string][]string, error) { return nil, nil }
+func (lacking) Untag(context.Context, string) (bool, error)                 { return false, nil }
+func (lacking) Foreground(context.Context, string, Streams, func(context.Context) error) (int, error) {
+	return 0, lacks("run in the foreground")
+}
+func (lacking) Wait(context.Context, string) (int, error) { return 0, lacks("wait for an exit code") }
 func (lacking) DialInstance(context.Context, string, int) (net.Conn, error) {
 	return nil, lacks("dial")
+}
+func (lacking) Limits(context.Context, string) (Limits, error)  { return Limits{}, lacks("limits") }
+func (lacking) SetLimits(context.Context, string, Limits) error { return lacks("change limits") }
+func (lacking) RestartProgram(context.Context, string, time.Duration, func(ProgramEnd)) error {
+	return lacks("restart a program alone")
+}
+func (lacking) RunAgent(context.Context, AgentSpec) (io.ReadWriteCloser, error) {
+	return nil, lacks("run the agent")
+}
+func (lacking) Network(context.Context, string, string) (Network, error) {
+	return Network{}, lacks("look at the network")
 }
 func (lacking) Image(_ context.Context, ref, _ string) (Image, error) {
 	return Image{ID: ref, Digest: ref}, nil
@@ -116,6 +172,9 @@ func (lacking) Stat(context.Context, string, []string) (map[string]Entry, error)
 func (lacking) List(context.Context, string, string, func(string, Entry, io.Reader) error) error {
 	return lacks("list files")
 }
-func (lacking) Attach(context.Context, string, chan<- struct{}, func(logs.Line)) error {
+func (lacking) Attach(context.Context, string, chan<- struct{}, func(Line)) error {
 	return lacks("attach")
+}
+func (lacking) Preview(context.Context, string, chan<- struct{}, func(Line)) error {
+	return lacks("preview")
 }

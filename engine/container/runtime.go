@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"bulkhead/engine/logs"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // Runtime is what every runtime does. All methods may be called from any goroutine; all block until
@@ -40,11 +40,16 @@ type Runtime interface {
 	// (negative: all), and goes on until the instance ends when follow is set. emit gets a line's
 	// Stream, Time, Text and Cut, and must not keep Text. ErrUnsupported when the logging driver
 	// cannot be read.
-	Logs(ctx context.Context, id string, o LogOptions, emit func(logs.Line)) error
+	Logs(ctx context.Context, id string, o LogOptions, emit func(Line)) error
 	// Exec runs a command in a running instance and returns its exit code. With o.TTY, o.Resize
 	// brings the terminal's sizes.
 	Exec(ctx context.Context, id string, o ExecOptions) (int, error)
 	Close() error
+}
+
+// Pinger returns a sign of life. It asks the engine each time, with a call that costs it next to nothing.
+type Pinger interface {
+	Ping(ctx context.Context) error
 }
 
 // Pauser freezes the processes of a container.
@@ -60,6 +65,11 @@ type Renamer interface {
 
 // Provisioner makes what containers need around them.
 type Provisioner interface {
+	// FindNetwork looks for a network, and changes nothing. It is an error wrapping ErrNotFound when an
+	// external one does not exist.
+	FindNetwork(ctx context.Context, n NetworkSpec) (Found, error)
+	// FindVolume does the same for a named volume.
+	FindVolume(ctx context.Context, v VolumeSpec) (Found, error)
 	// EnsureNetwork makes a network, or accepts the one that is there, and returns its id. made says which it was.
 	EnsureNetwork(ctx context.Context, n NetworkSpec) (id string, made bool, err error)
 	// EnsureVolume does the same for a named volume.
@@ -90,7 +100,19 @@ type Attacher interface {
 	// Attach streams the output of a container from now on until it ends. attached is closed once
 	// nothing can be missed: a container that starts after that is read from its first line. It may
 	// be nil. Times are those of arrival.
-	Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error
+	Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(Line)) error
+}
+
+// Previewer shows what programs wrote without ending the line: a prompt, a progress bar. A log
+// holds that back until the line ends.
+type Previewer interface {
+	// Preview streams the unfinished line of each of a container's streams from now on until the
+	// container ends: emit gets its Stream and its Text so far, as it was written, whenever more of
+	// it comes, and no Text once it has ended, also where the next one has begun already. What was
+	// written before is not seen. attached is as
+	// of Attacher. A program that writes much may have to wait for whoever reads slowly: emit must
+	// return at once. ErrUnsupported where a lost connection could make it wait for long.
+	Preview(ctx context.Context, id string, attached chan<- struct{}, emit func(Line)) error
 }
 
 // Meter takes readings of what a container uses.
@@ -100,15 +122,21 @@ type Meter interface {
 
 // FileWriter changes files in containers, running or not.
 type FileWriter interface {
-	// CopyTo unpacks a tar stream at / of the container. With replace, a file of it may take the
-	// place of a folder and all that is in it, and a folder that of a file or a link; without,
-	// these are errors.
-	CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error
+	// CopyTo unpacks a tar stream, whose names are relative to / of the container and lie in below.
+	// Links are followed on the way to below, and in it as long as they do not lead out. With
+	// replace, a file of it may take the place of a folder and all that is in it, and a folder that
+	// of a file or a link; without, these are errors. Where the runtime can, each file is written
+	// whole before it takes its place, and one that cannot be written keeps no other from being
+	// written: *NotWritten.
+	CopyTo(ctx context.Context, id, below string, tar io.Reader, replace bool) error
 	// Delete removes absolute paths below a folder of the container, and what is below them; it
 	// works without any program in the image, and while the container is stopped where the runtime
 	// can (ErrUnsupported where it cannot). Links are followed on the way to the folder, but it is
 	// none itself, and below it none is followed: what only a link leads to stays.
 	Delete(ctx context.Context, id, below string, paths []string) error
+	// Unreachable names the folders of a service's containers that CopyTo does not write in, and what
+	// to say of each: why, and what to do about it.
+	Unreachable(s *types.ServiceConfig) map[string]string
 }
 
 // FileReader looks at files in containers, running or not.
@@ -137,6 +165,14 @@ type SignalReader interface {
 // Dialer opens connections inside of the network of a container.
 type Dialer interface {
 	// DialInstance opens a TCP connection to a port inside of the instance's own network.
-	// ErrUnsupported where the host cannot reach it.
+	// ErrUnsupported where neither the host nor an agent can reach it.
 	DialInstance(ctx context.Context, id string, port int) (net.Conn, error)
+}
+
+// Limiter changes what running containers may use.
+type Limiter interface {
+	// Limits returns the limits of a container as they are now.
+	Limits(ctx context.Context, id string) (Limits, error)
+	// SetLimits changes those limits of a running container that are not negative.
+	SetLimits(ctx context.Context, id string, l Limits) error
 }

@@ -16,10 +16,11 @@ const (
 	StateRestarting // between two lives by the restart policy
 	StatePaused
 	StateExited
-	StateBroken // the last attempt did not succeed; Err says why
+	StateBroken   // the last attempt did not succeed; Err says why
+	StateCrashing // its restart policy starts it again and again, and it ends soon each time
 )
 
-var stateNames = [...]string{"unknown", "waiting", "building", "created", "starting", "running", "stopping", "restarting", "paused", "exited", "broken"}
+var stateNames = [...]string{"unknown", "waiting", "building", "created", "starting", "running", "stopping", "restarting", "paused", "exited", "broken", "crashing"}
 
 // String returns the word that the screen and the JSON use.
 func (s State) String() string {
@@ -27,6 +28,11 @@ func (s State) String() string {
 		return stateNames[s]
 	}
 	return stateNames[0]
+}
+
+// TakesSignals says whether a container in this state has a process that a signal can be sent to.
+func (s State) TakesSignals() bool {
+	return s == StateRunning || s == StatePaused || s == StateStopping
 }
 
 // Health is what the healthcheck says.

@@ -4,6 +4,8 @@ import (
 	"io"
 	"io/fs"
 	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // Entry is a file, a folder or a link in a container.
@@ -25,7 +27,6 @@ type Info struct {
 	Arch     string
 	NCPU     int
 	MemTotal int64 // bytes
-	BuildKit bool
 	Rootless bool
 	Local    bool   // the engine runs on this machine: its processes are ours to look at
 	Cgroup   string // "1" or "2"
@@ -41,33 +42,52 @@ type Identity struct {
 // Instance is one container of the project as the runtime sees it.
 type Instance struct {
 	Identity
-	Service       string
-	Replica       int
-	Name          string
-	State         State  // Created, Running, Paused, Restarting, Stopping, Exited
-	Health        Health // HealthNone without a healthcheck
-	ExitCode      int
-	OOM           bool
-	Error         string // why the engine could not start it
-	Created       time.Time
-	Finished      time.Time // zero while it never ended
-	Hash          string    // config hash label
-	Content       string    // CreateSpec.Content it was made with; "" for a container that somebody else made
-	ImageRef      string    // name it was created from
-	ImageID       string    // id of the image it runs
-	Digest        string    // image label, compared with Image.Digest
-	Ports         []Port
-	Pid           int
-	Number        string            // container-number label as written; "" when missing
-	Networks      map[string]string // names and ids of the attached networks; an id is empty before the first start
-	Volumes       []string          // names of the mounted named volumes
-	Joins         []string          // ids of the containers whose network, ipc or pid namespace it shares
+	Service  string
+	Replica  int
+	Name     string
+	State    State  // Created, Running, Paused, Restarting, Stopping, Exited
+	Health   Health // HealthNone without a healthcheck
+	ExitCode int
+	OOM      bool
+	Error    string // why the engine could not start it
+	Created  time.Time
+	Finished time.Time // zero while it never ended
+	Files    []string  // the Compose files that it was made of; nil when not known
+	Hash     string    // config hash label
+	Content  string    // CreateSpec.Content it was made with; "" for a container that somebody else made
+	// VolumeImages are those that it mounts, as Service.VolumeImages.
+	VolumeImages string
+	ImageRef     string // name it was created from
+	ImageID      string // id of the image it runs
+	Digest       string // image label, compared with Image.Digest
+	Ports        []Port
+	Pid          int
+	Number       string            // container-number label as written; "" when missing
+	Networks     map[string]string // names and ids of the attached networks; an id is empty before the first start
+	Volumes      []string          // names of the mounted named volumes
+	Joins        []string          // ids of the containers whose network, ipc or pid namespace it shares
+	// DependsOn is what its service depended on when it was made. All of it counts as required.
+	DependsOn     map[string]types.ServiceDependency
 	LogDriver     string
 	TTY           bool
-	Check         []string // the command of its healthcheck, ready to exec in it; nil without one, and where it is off
-	HealthOutput  string   // what its last check printed, raw; "" before the first
+	Check         []string  // the command of its healthcheck, ready to exec in it; nil without one, and where it is off
+	HealthOutput  string    // what its last check printed, raw; "" before the first
+	HealthExit    int       // the exit code of its last check
+	HealthFailing int       // checks in a row that did not pass
+	RetryAt       time.Time // when the restart policy starts it again; zero when it does not, or that is not known
 	HealthTimeout time.Duration
+	Program       bool          // Service.Program it was made with
+	Booted        time.Time     // start of the container, where its program was restarted since: Started and Finished are the program's then; else zero
 	StopGrace     time.Duration // between its stop signal and SIGKILL, as it was made with; 0: the engine's ten seconds
+}
+
+// Since is when its namespaces and its mounts came to be: at its start, unless its program alone was
+// restarted since.
+func (i *Instance) Since() time.Time {
+	if !i.Booted.IsZero() {
+		return i.Booted
+	}
+	return i.Started
 }
 
 // Port is one published port.
@@ -85,6 +105,9 @@ type Image struct {
 	Tags    []string
 	Size    int64
 	Created time.Time
+	OS      string // with Arch and Variant the platform it is for
+	Arch    string
+	Variant string
 	Stop    string   // stop signal
 	Health  bool     // the image has a healthcheck
 	Volumes []string // declared anonymous volumes
@@ -124,6 +147,7 @@ type ExecOptions struct {
 	Dir        string
 	TTY        bool
 	Privileged bool
+	Detach     bool // the command is left running, without streams; its exit code is not known, and 0
 	Stdin      io.Reader
 	Stdout     io.Writer
 	Stderr     io.Writer
@@ -132,3 +156,10 @@ type ExecOptions struct {
 
 // Size is a terminal's, in cells.
 type Size struct{ Width, Height int }
+
+// Limits are what a container may use.
+type Limits struct {
+	CPUs   float64 // cores; 0: no limit
+	Memory int64   // bytes; 0: no limit
+	Swap   int64   // bytes, memory and swap together; 0: as the runtime has it for Memory; -1: no limit
+}

@@ -29,6 +29,11 @@ type oldBuilder struct {
 // engine/build. The error of a build that did not succeed is the engine's own
 // message.
 func (o *oldBuilder) ClassicBuild(ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string)) error {
+	release, err := o.conn.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	what := "build " + b.Service
 	opt, err := buildOptions(b, dockerfile)
 	if err != nil {

@@ -88,7 +88,7 @@ func TestEndpointIsChosenAsDockerDoes(t *testing.T) {
 }
 
 func TestNoEngineSaysWhereAndWhatToDo(t *testing.T) {
-	dir := t.TempDir()
+	dir := socketDir(t)
 	refused, err := net.Listen("unix", filepath.Join(dir, "refused.sock"))
 	if err != nil {
 		t.Fatal(err)

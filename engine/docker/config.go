@@ -26,10 +26,13 @@ func containerConfig(c container.CreateSpec, hash string, proxies map[string]*st
 	if err != nil {
 		return nil, err
 	}
+	stdin := c.Beside != nil && c.Beside.Stdin
 	return &moby.Config{
 		Hostname:     s.Hostname,
 		Domainname:   s.DomainName,
 		User:         s.User,
+		AttachStdin:  stdin,
+		StdinOnce:    stdin && s.StdinOpen,
 		AttachStdout: true,
 		AttachStderr: true,
 		ExposedPorts: exposed,

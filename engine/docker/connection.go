@@ -34,6 +34,8 @@ type connection struct {
 	opt Options
 	end endpoint
 	cli *client.Client
+	// slots has room for the operations that Options.Parallel allows at a time; nil: no limit
+	slots chan struct{}
 
 	mu        sync.Mutex
 	warned    map[string]bool      // lines that Options.Warn got
@@ -46,6 +48,7 @@ type connection struct {
 func newClient(end endpoint, more ...client.Opt) (*client.Client, error) {
 	opts := []client.Opt{
 		client.WithAPIVersionFromEnv(), client.WithUserAgent("bulkhead"),
+		client.WithHTTPRequestHook(limitCall), client.WithHTTPResponseHook(limitAnswer),
 		client.WithHTTPClient(&http.Client{
 			Transport: &http.Transport{
 				TLSClientConfig: end.tls,
@@ -199,17 +202,15 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 	if err != nil {
 		return container.Info{}, err
 	}
-	c.mu.Lock()
-	buildKit := c.builder == build.BuilderBuildKit
-	c.mu.Unlock()
-	var res client.SystemInfoResult
-	questions := []func(context.Context) error{
-		func(ctx context.Context) (err error) { res, err = c.cli.Info(ctx, client.InfoOptions{}); return err },
+	kept := recall{dir: c.opt.State, end: c.end}
+	if info, ok := kept.get(api); ok {
+		c.mu.Lock()
+		c.info = info
+		c.mu.Unlock()
+		return info, nil
 	}
-	if !buildKit {
-		questions = append(questions, func(ctx context.Context) error { buildKit = c.servesBuildKit(ctx); return nil })
-	}
-	if err := each(ctx, len(questions), len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) }); err != nil {
+	res, err := c.cli.Info(ctx, client.InfoOptions{})
+	if err != nil {
 		return container.Info{}, c.wrap("ask the engine who it is", err)
 	}
 	i := res.Info
@@ -217,7 +218,6 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 		ID: i.ID, Name: "docker", Version: i.ServerVersion, API: api.String(),
 		Context: c.end.context, Host: c.end.host, OS: i.OSType, Arch: i.Architecture,
 		NCPU: i.NCPU, MemTotal: i.MemTotal,
-		BuildKit: buildKit,
 		Rootless: slices.ContainsFunc(i.SecurityOptions, func(o string) bool { return strings.Contains(o, "rootless") }),
 		Cgroup:   i.CgroupVersion,
 	}
@@ -231,6 +231,7 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 	// container itself: then the kernel or the host name differs.
 	host, err := os.Hostname()
 	info.Local = err == nil && c.end.unix() && i.OSType == "linux" && runtime.GOOS == "linux" && i.Name == host && i.KernelVersion == kernelRelease()
+	kept.put(info)
 	c.mu.Lock()
 	c.info = info
 	c.mu.Unlock()
@@ -244,13 +245,45 @@ func (c *connection) local(ctx context.Context) bool {
 	return err == nil && info.Local
 }
 
-// servesBuildKit probes /grpc: engines before 23.0 name the old builder as their
-// choice in a ping, and serve BuildKit all the same.
-func (c *connection) servesBuildKit(ctx context.Context) bool {
+// Ping implements container.Pinger.
+func (c *connection) Ping(ctx context.Context) error {
+	_, err := c.cli.Ping(ctx, client.PingOptions{})
+	return c.wrap("ask the engine for a sign of life", err)
+}
+
+// BuildKit says whether the engine serves BuildKit. Engines before 23.0 name the old builder as
+// their choice, and serve BuildKit all the same: those are asked at /grpc, once.
+func (c *connection) BuildKit(ctx context.Context) (bool, error) {
+	if _, err := c.version(ctx); err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	served := c.builder == build.BuilderBuildKit
+	c.mu.Unlock()
+	if served {
+		return true, nil
+	}
 	conn, err := c.cli.DialHijack(ctx, "/grpc", "h2c", nil)
 	if err != nil {
-		return false
+		return false, nil // it has answered before, so this is its answer
 	}
 	conn.Close()
-	return true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.builder = build.BuilderBuildKit
+	return true, nil
+}
+
+// slot waits until one of the operations that Options.Parallel allows at a time may begin. Call
+// release at its end.
+func (c *connection) slot(ctx context.Context) (release func(), err error) {
+	if c.slots == nil {
+		return func() {}, nil
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

@@ -11,6 +11,10 @@ import (
 	"bulkhead/engine/container"
 )
 
+// socketConfig is the config with the credentials that use_api_socket brings: as docker compose has it, its file
+// belongs to root, whoever the container's process is.
+const socketConfig = "#apisocket"
+
 // contents makes the tar of what a service gets by content: secrets and configs
 // from the environment or written in the file. nil when there is none. Missing
 // parents of a target are made by the engine. user returns the ids that the
@@ -43,7 +47,7 @@ func contents(p *container.App, s *container.Service, now time.Time, user func()
 			h.Mode = int64(*f.ref.Mode)
 		}
 		var err error
-		if f.ref.UID == "" && f.ref.GID == "" && f.ref.Mode != nil && *f.ref.Mode&0o004 == 0 {
+		if f.ref.UID == "" && f.ref.GID == "" && f.key != socketConfig && f.ref.Mode != nil && *f.ref.Mode&0o004 == 0 {
 			if h.Uid, h.Gid, err = user(); err != nil {
 				return nil, fmt.Errorf("%s %s: the user who is to own it: %w", f.kind, f.key, err)
 			}

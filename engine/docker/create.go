@@ -22,6 +22,11 @@ import (
 // Create implements container.Runtime. A container that could not join all its
 // networks is removed again.
 func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, error) {
+	release, err := r.slot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	what := "create a container of " + c.Service.Name
 	api, err := r.version(ctx)
 	if err != nil {
@@ -29,11 +34,11 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 	}
 	opt, later, err := r.createOptions(ctx, c, api)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", what, err)
+		return "", err // the caller says what was to be made
 	}
 	res, err := r.cli.ContainerCreate(ctx, opt)
 	if err != nil {
-		return "", r.nameError(ctx, what, opt.Name, err)
+		return "", r.createError(ctx, c, what, opt.Name, err)
 	}
 	for _, w := range res.Warnings {
 		r.warn("service " + c.Service.Name + ": " + w)
@@ -67,13 +72,9 @@ func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api
 	if err != nil {
 		return opt, nil, err
 	}
-	var inherit []moby.MountPoint
-	if c.Inherit != "" {
-		old, err := r.cli.ContainerInspect(ctx, c.Inherit, client.ContainerInspectOptions{})
-		if err != nil {
-			return opt, nil, r.wrap("take over the volumes of "+container.ShortID(c.Inherit), err)
-		}
-		inherit = old.Container.Mounts
+	inherit, err := r.mountsOf(ctx, c.Inherit)
+	if err != nil {
+		return opt, nil, err
 	}
 	linked, err := r.linkedNames(ctx, c)
 	if err != nil {
@@ -89,6 +90,9 @@ func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api
 	}
 	opt.HostConfig.Links = links
 	if opt.HostConfig.Binds, opt.HostConfig.Mounts, err = mounts(c, inherit); err != nil {
+		return opt, nil, err
+	}
+	if err := r.programs.supervise(ctx, c, &opt); err != nil {
 		return opt, nil, err
 	}
 	if names := inherited(opt.HostConfig.Mounts, inherit); names != "" {
@@ -107,10 +111,31 @@ func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api
 	if opt.Platform, err = platformOf(c); err != nil {
 		return opt, nil, err
 	}
-	if opt.Name = c.Name; opt.Name == "" {
-		opt.Name = containerName(c.App, c.Service, c.Replica)
-	}
+	opt.Name = nameFor(c)
 	return opt, nets.later, nil
+}
+
+// mountsOf returns what a container has mounted, whose volumes another one takes over; "" for none.
+func (r *Runtime) mountsOf(ctx context.Context, id string) ([]moby.MountPoint, error) {
+	if id == "" {
+		return nil, nil
+	}
+	old, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, r.wrap("take over the volumes of "+container.ShortID(id), err)
+	}
+	return old.Container.Mounts, nil
+}
+
+// nameFor is the name that a container is made with.
+func nameFor(c container.CreateSpec) string {
+	switch {
+	case c.Name != "":
+		return c.Name
+	case c.Beside != nil && c.Beside.Hook != "":
+		return c.App.HookName(c.Service.Name, c.Beside.Hook, c.Beside.Index)
+	}
+	return containerName(c.App, c.Service, c.Replica)
 }
 
 func platformOf(c container.CreateSpec) (*ocispec.Platform, error) {
@@ -178,6 +203,11 @@ func summaryName(s moby.Summary) string {
 
 // Start implements container.Runtime.
 func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) error {
+	release, err := r.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	name := container.ShortID(id)
 	if c.Service != nil && c.App != nil {
 		name = containerName(c.App, c.Service, c.Replica)
@@ -186,7 +216,7 @@ func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) 
 			return fmt.Errorf("start %s: %w", name, err)
 		}
 		if pack != nil {
-			if err := r.CopyTo(ctx, id, bytes.NewReader(pack), false); err != nil {
+			if err := r.CopyTo(ctx, id, "/", bytes.NewReader(pack), false); err != nil {
 				return fmt.Errorf("start %s: put in secrets and configs: %w", name, err)
 			}
 		}

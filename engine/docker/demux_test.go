@@ -9,7 +9,7 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 
-	"bulkhead/engine/logs"
+	"bulkhead/engine/container"
 )
 
 // recordedFlood is a log as an engine sends one that is flooded: a frame for each line of some 60
@@ -26,7 +26,7 @@ func TestStreamThatIsCutInsideOfAFrameIsNotAtItsEnd(t *testing.T) {
 	whole := frame(1, "one\n") + frame(2, "two\n")
 	for n := range len(whole) + 1 {
 		var got strings.Builder
-		err := demux(strings.NewReader(whole[:n]), func(_ logs.Stream, p []byte) error { got.Write(p); return nil })
+		err := demux(strings.NewReader(whole[:n]), func(_ container.Stream, p []byte) error { got.Write(p); return nil })
 		atEnd := n == 0 || n == len(whole)/2 || n == len(whole)
 		if atEnd != !errors.Is(err, io.ErrUnexpectedEOF) || atEnd && !errors.Is(err, io.EOF) {
 			t.Errorf("cut after %d of %d bytes: %v", n, len(whole), err)
@@ -43,7 +43,7 @@ func BenchmarkDemux(b *testing.B) {
 	text := recordedFlood(lines)
 	for name, read := range map[string]func(io.Reader) error{
 		"ours": func(r io.Reader) error {
-			err := demux(r, func(logs.Stream, []byte) error { return nil })
+			err := demux(r, func(container.Stream, []byte) error { return nil })
 			if !errors.Is(err, io.EOF) {
 				return err
 			}

@@ -22,6 +22,11 @@ type Options struct {
 	Host      string // unix://, tcp://, http://, npipe:// or ssh://; it wins over Context
 	Context   string // name of a docker context
 	ConfigDir string // the docker command's config folder; "": DOCKER_CONFIG, else ~/.docker
+	// Parallel is how many creations, starts, stops, pulls, pushes and classic builds run at a time; 0: no limit.
+	Parallel int
+	// State is a folder in which a local engine's answer to who it is is kept for some minutes, so
+	// that the next process need not ask; "" asks each time.
+	State string
 	// Warn gets one line for what an object asks for and this engine does not do,
 	// each line once. It may be called from any goroutine and must not block. nil:
 	// the lines are lost.
@@ -44,12 +49,28 @@ type Runtime struct {
 	*provisioner
 	*imageStore
 	*attacher
+	*previewer
 	*meter
 	*fileReader
 	*fileWriter
 	*signalReader
 	*dialer
+	*limiter
+	*extras
+	*foregrounder
+	*agentRunner
+	*programs
 	*oldBuilder
+	*lister
+	*processLister
+	*sampler
+	*archiver
+	*committer
+	*pusher
+	*actionReader
+	*volumeLister
+	*holder
+	*credentialer
 }
 
 var _ container.Runtime = (*Runtime)(nil)
@@ -70,15 +91,31 @@ func New(o Options) (*Runtime, error) {
 	if o.Log != nil {
 		o.Log(fmt.Sprintf("docker engine: %s (context %s)", end.host, end.context))
 	}
-	return newRuntime(&connection{opt: o, end: end, cli: cli, warned: map[string]bool{}}), nil
+	c := &connection{opt: o, end: end, cli: cli, warned: map[string]bool{}}
+	if o.Parallel > 0 {
+		c.slots = make(chan struct{}, o.Parallel)
+	}
+	return newRuntime(c), nil
 }
 
 func newRuntime(c *connection) *Runtime {
-	exec, files := &executor{c}, newFileReader(c)
+	agents := &agentRunner{conn: c}
+	in := newInside(c, agents)
+	exec, files, images := &executor{c}, newFileReader(c, in), &imageStore{c}
 	return &Runtime{
 		connection: c, executor: exec, logReader: &logReader{c}, pauser: &pauser{c}, renamer: &renamer{c},
-		provisioner: &provisioner{c}, imageStore: &imageStore{c}, attacher: &attacher{c}, meter: newMeter(c),
-		fileReader: files, fileWriter: &fileWriter{conn: c, files: files, exec: exec},
-		signalReader: &signalReader{c}, dialer: &dialer{c}, oldBuilder: &oldBuilder{c},
+		provisioner: &provisioner{c}, imageStore: images, attacher: &attacher{c}, previewer: &previewer{c}, meter: newMeter(c),
+		fileReader: files, fileWriter: &fileWriter{conn: c, inside: in, files: files, exec: exec},
+		signalReader: &signalReader{c}, dialer: newDialer(c, agents), limiter: &limiter{c}, agentRunner: agents, programs: &programs{conn: c, runner: agents, exec: exec, lives: map[string]programLife{}}, extras: &extras{c}, foregrounder: &foregrounder{c}, oldBuilder: &oldBuilder{c},
+		lister: &lister{c}, processLister: &processLister{c}, sampler: &sampler{c}, archiver: &archiver{c}, committer: &committer{c},
+		pusher: &pusher{conn: c, images: images}, actionReader: &actionReader{c}, volumeLister: &volumeLister{c}, holder: &holder{c}, credentialer: &credentialer{c},
 	}
+}
+
+// Close implements container.Runtime: it ends the agents beside containers, and closes the idle
+// connections. Calls under way go on.
+func (r *Runtime) Close() error {
+	r.fileWriter.inside.close()
+	r.dialer.agents.close()
+	return r.connection.Close()
 }

@@ -35,6 +35,9 @@ type endpoint struct {
 // virtual machine may still be behind.
 func (e endpoint) unix() bool { return strings.HasPrefix(e.host, "unix://") }
 
+// near reports whether the engine answers without a network in between.
+func (e endpoint) near() bool { return e.unix() || strings.HasPrefix(e.host, "npipe://") }
+
 // findEndpoint chooses as the docker command does.
 func findEndpoint(o Options) (endpoint, error) {
 	e := endpoint{context: "default", configDir: o.ConfigDir}

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -184,7 +184,7 @@ func TestEventsComeInOrderAndFromSince(t *testing.T) {
 }
 
 type line struct {
-	stream logs.Stream
+	stream container.Stream
 	at     time.Time
 	text   string
 }
@@ -192,7 +192,7 @@ type line struct {
 func (b *bench) log(id string, o container.LogOptions) []line {
 	b.Helper()
 	var all []line
-	b.ok(b.rt.Logs(b.ctx, id, o, func(l logs.Line) {
+	b.ok(b.rt.Logs(b.ctx, id, o, func(l container.Line) {
 		all = append(all, line{l.Stream, l.Time, string(l.Text)})
 	}))
 	return all
@@ -210,9 +210,9 @@ func TestFirstAndLastLogLineAreNeverLost(t *testing.T) {
 		}
 		var out []string
 		for _, l := range all {
-			if l.stream == logs.Stdout {
+			if l.stream == container.Stdout {
 				out = append(out, l.text)
-			} else if l.stream != logs.Stderr || l.text != "bad" {
+			} else if l.stream != container.Stderr || l.text != "bad" {
 				t.Errorf("round %d: %+v", round, l)
 			}
 			if after := time.Now(); l.at.Before(before) || l.at.After(after) {
@@ -270,7 +270,7 @@ services:
 	attached, ended := make(chan struct{}), make(chan error, 1)
 	var all []line
 	go func() {
-		ended <- b.rt.Attach(b.ctx, id, attached, func(l logs.Line) {
+		ended <- b.rt.Attach(b.ctx, id, attached, func(l container.Line) {
 			all = append(all, line{l.Stream, l.Time, string(l.Text)})
 		})
 	}()
@@ -280,7 +280,7 @@ services:
 	if len(all) != 2 || all[0].text+all[1].text != "onetwo" && all[0].text+all[1].text != "twoone" {
 		t.Errorf("attached: %+v", all)
 	}
-	err := b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(logs.Line) {})
+	err := b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(container.Line) {})
 	if !errors.Is(err, container.ErrUnsupported) {
 		t.Errorf("log of driver none: %v", err)
 	}
@@ -505,7 +505,7 @@ services:
 	}
 }
 
-func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
+func TestNetworkThatDivergedIsMadeAgainUnlessOthersAreOnIt(t *testing.T) {
 	b := open(t, "services:\n  web: {image: IMAGE}\nnetworks: {default: {labels: {a: one}}}\n")
 	ensure := func(compose string) bool {
 		t.Helper()
@@ -523,8 +523,16 @@ func TestNetworkThatDivergedIsMadeAnewWhenFree(t *testing.T) {
 		t.Error("a diverged network that is free stays")
 	}
 	id := b.create("web")
-	if ensure(same) || len(b.warnings()) != 1 || !strings.Contains(b.warnings()[0], b.p.Name+"-web-1 is on it") {
-		t.Errorf("with %s on it: %q", id, b.warnings())
+	if !ensure(same) || len(b.warnings()) != 0 {
+		t.Errorf("with %s of the project on it, which does not run: %q", id, b.warnings())
+	}
+	name := b.p.Name + "-guest"
+	guest, err := b.rt.cli.ContainerCreate(b.ctx, client.ContainerCreateOptions{Name: name, Config: &moby.Config{Image: testImage("tools")},
+		HostConfig: &moby.HostConfig{NetworkMode: moby.NetworkMode(b.network("default").Config.Name)}})
+	b.ok(err)
+	t.Cleanup(func() { _ = b.rt.Remove(context.Background(), guest.ID, true, true) }) // it never ran
+	if ensure(other) || len(b.warnings()) != 1 || !strings.Contains(b.warnings()[0], name+" is on it, which is not of this project") {
+		t.Errorf("with a guest on it: %q", b.warnings())
 	}
 	b.load(b.p.Name, "services:\n  web: {image: IMAGE, networks: [x]}\nnetworks: {x: {external: true, name: bhdock-none}}\n")
 	if _, _, err := b.rt.EnsureNetwork(b.ctx, b.network("x")); !errors.Is(err, container.ErrNotFound) || !strings.Contains(err.Error(), "docker network create bhdock-none") {

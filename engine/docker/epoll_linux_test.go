@@ -15,11 +15,7 @@ import (
 // quietPair is both ends of a connection.
 func quietPair(t *testing.T) (ours, theirs net.Conn) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "bh") // a socket's path has to be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := socketDir(t)
 	l, err := net.Listen("unix", filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)

@@ -76,22 +76,33 @@ func (c *connection) wrap(what string, err error) error {
 	return e
 }
 
-// nameError says who holds the name where that is the matter.
-func (c *connection) nameError(ctx context.Context, what, name string, err error) error {
-	e := c.wrap(what, err)
-	if !strings.Contains(err.Error(), "is already in use by container") {
-		return e
+// explain puts an engine's message about a container into a person's words.
+func (c *connection) explain(what string, err error) error {
+	wrapped := c.wrap(what, err)
+	if e, ok := wrapped.(*apiError); ok && e.remedy == "" {
+		e.text, e.remedy = personal(e.text)
 	}
-	owner := "another program"
+	return wrapped
+}
+
+// createError says which file is missing, or who holds the name, where that is the matter.
+func (c *connection) createError(ctx context.Context, spec container.CreateSpec, what, name string, err error) error {
+	if why, remedy, ok := absentFile(spec, plain(err)); ok {
+		return &apiError{what: what, text: why, remedy: remedy, err: err}
+	}
+	if !strings.Contains(err.Error(), "is already in use by container") {
+		return c.explain(what, err)
+	}
+	owner := "that no Compose project has made"
 	if other, ierr := c.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{}); ierr == nil {
 		if project := other.Container.Config.Labels[labelProject]; project != "" {
-			owner = "project " + project
+			owner = "of project " + project
 		}
 	}
 	return &apiError{
 		what: what, kind: container.ErrConflict, err: err,
-		text:   fmt.Sprintf("the name %s is taken by a container of %s", name, owner),
-		remedy: fmt.Sprintf("remove it (`docker rm -f %s`), or choose another name", name),
+		text:   fmt.Sprintf("the name %s is taken by a container %s", name, owner),
+		remedy: "choose another container_name: or project name (-p), or rename that container",
 	}
 }
 
@@ -105,7 +116,7 @@ func plain(err error) string {
 // noConnection distinguishes errors of the connection from answers of the engine.
 func noConnection(err error) bool {
 	var op *net.OpError
-	return client.IsErrConnectionFailed(err) || errors.As(err, &op) ||
+	return client.IsErrConnectionFailed(err) || errors.Is(err, container.ErrSilent) || errors.As(err, &op) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
@@ -116,6 +127,8 @@ func (e endpoint) noEngine(err error) (why, remedy string) {
 		where += " (docker context " + e.context + ")"
 	}
 	switch {
+	case errors.Is(err, container.ErrSilent):
+		return fmt.Sprintf("the engine at %s does not answer", where), "restart it, or set DOCKER_HOST"
 	case errors.Is(err, fs.ErrPermission) || strings.Contains(text, "permission denied"):
 		if e.ssh != nil {
 			return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check the key and the user name with `ssh`"

@@ -13,7 +13,6 @@ import (
 	"github.com/muesli/cancelreader"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // executor runs commands in containers: the Exec of container.Runtime.
@@ -24,7 +23,7 @@ type executor struct {
 // Exec implements container.Runtime. When ctx ends the streams are cut; the engine
 // has no call to end the command itself. A Stdin that is an *os.File is free again
 // at once when the command ends; of another reader one Read may be under way still,
-// which ends by itself.
+// which ends by itself. On a terminal the detach keys of the person's docker config leave the command running.
 func (x *executor) Exec(ctx context.Context, id string, o container.ExecOptions) (int, error) {
 	what := "exec in " + container.ShortID(id)
 	if len(o.Cmd) > 0 {
@@ -33,10 +32,19 @@ func (x *executor) Exec(ctx context.Context, id string, o container.ExecOptions)
 	create := client.ExecCreateOptions{
 		User: o.User, Privileged: o.Privileged, TTY: o.TTY, Env: o.Env, WorkingDir: o.Dir, Cmd: o.Cmd,
 		// Output is always attached: its end is the sign that the command ended.
-		AttachStdin: o.Stdin != nil, AttachStdout: true, AttachStderr: true,
+		AttachStdin: o.Stdin != nil, AttachStdout: !o.Detach, AttachStderr: !o.Detach,
+	}
+	keys := &detacher{left: make(chan struct{})}
+	var err error
+	if create.DetachKeys, keys.codes, err = x.conn.detachKeys("", o.TTY && o.Stdin != nil && !o.Detach); err != nil {
+		return 0, fmt.Errorf("%s: %w", what, err)
 	}
 	made, err := x.conn.cli.ExecCreate(ctx, id, create)
 	if err != nil {
+		return 0, x.conn.wrap(what, err)
+	}
+	if o.Detach {
+		_, err := x.conn.cli.ExecStart(ctx, made.ID, client.ExecStartOptions{Detach: true, TTY: o.TTY})
 		return 0, x.conn.wrap(what, err)
 	}
 	conn, err := x.conn.cli.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: o.TTY})
@@ -58,10 +66,16 @@ func (x *executor) Exec(ctx context.Context, id string, o container.ExecOptions)
 		})
 	}
 	if o.Stdin != nil {
-		done := feed(conn, o.Stdin)
+		done := feed(conn.HijackedResponse, o.Stdin, keys.over)
 		defer done()
 	}
-	err = output(conn.Reader, o)
+	read := make(chan error, 1)
+	wait.Go(func() { read <- guard(func() error { return output(conn.Reader, o) }) })
+	select {
+	case err = <-read:
+	case <-keys.left:
+		return 0, container.ErrDetached
+	}
 	if ctx.Err() != nil {
 		return 0, x.conn.wrap(what, ctx.Err())
 	}
@@ -80,9 +94,9 @@ func output(rd io.Reader, o container.ExecOptions) error {
 	if stderr == nil {
 		stderr = io.Discard
 	}
-	take := func(stream logs.Stream, p []byte) error {
+	take := func(stream container.Stream, p []byte) error {
 		w := stdout
-		if stream == logs.Stderr {
+		if stream == container.Stderr {
 			w = stderr
 		}
 		if _, err := w.Write(p); err != nil {
@@ -96,8 +110,8 @@ func output(rd io.Reader, o container.ExecOptions) error {
 	return demux(rd, take)
 }
 
-// feed copies stdin until done is called or it ends.
-func feed(conn client.ExecAttachResult, stdin io.Reader) (done func()) {
+// feed copies stdin until done is called or it ends. filter wraps what is read.
+func feed(conn client.HijackedResponse, stdin io.Reader, filter func(io.Reader) io.Reader) (done func()) {
 	var file cancelreader.CancelReader
 	if f, ok := stdin.(*os.File); ok {
 		// Without it (on a plain file, say) reads end by themselves.
@@ -105,6 +119,7 @@ func feed(conn client.ExecAttachResult, stdin io.Reader) (done func()) {
 			file, stdin = c, c
 		}
 	}
+	stdin = filter(stdin)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -126,6 +141,15 @@ func feed(conn client.ExecAttachResult, stdin io.Reader) (done func()) {
 }
 
 func (x *executor) resize(ctx context.Context, exec string, sizes <-chan container.Size) {
+	followSizes(ctx, sizes, func(s container.Size) error {
+		_, err := x.conn.cli.ExecResize(ctx, exec, client.ExecResizeOptions{Width: uint(s.Width), Height: uint(s.Height)})
+		return err
+	})
+}
+
+// followSizes sets a terminal to each size that the person's own takes, until there are no more or ctx
+// ends.
+func followSizes(ctx context.Context, sizes <-chan container.Size, set func(container.Size) error) {
 	for {
 		select {
 		case s, ok := <-sizes:
@@ -135,7 +159,7 @@ func (x *executor) resize(ctx context.Context, exec string, sizes <-chan contain
 			// The command may not have its terminal yet, or have ended: a size that
 			// is not taken is no fault.
 			for range 10 {
-				_, err := x.conn.cli.ExecResize(ctx, exec, client.ExecResizeOptions{Width: uint(s.Width), Height: uint(s.Height)})
+				err := set(s)
 				if err == nil || !pause(ctx, 10*time.Millisecond) {
 					break
 				}

@@ -17,12 +17,14 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/moby/sys/user"
 
+	"bulkhead/engine/agent/files"
 	"bulkhead/engine/container"
 )
 
 // fileReader is the container.FileReader.
 type fileReader struct {
-	conn *connection
+	conn   *connection
+	inside *inside
 
 	mu    sync.Mutex
 	users map[string][2]int // uid and gid, by image id and name of the user
@@ -30,8 +32,8 @@ type fileReader struct {
 
 var _ container.FileReader = (*Runtime)(nil)
 
-func newFileReader(c *connection) *fileReader {
-	return &fileReader{conn: c, users: map[string][2]int{}}
+func newFileReader(c *connection, in *inside) *fileReader {
+	return &fileReader{conn: c, inside: in, users: map[string][2]int{}}
 }
 
 // statsAtOnce is how many questions about a container's files are put to the engine at a time.
@@ -45,16 +47,14 @@ func (f *fileReader) Stat(ctx context.Context, id string, paths []string) (map[s
 			return nil, fmt.Errorf("%s: %q is not an absolute path", what, p)
 		}
 	}
-	if f.conn.local(ctx) {
-		if c, err := f.conn.running(ctx, id); err == nil {
-			if all, err := statIn(c.State.Pid, c.ID, paths); err == nil {
-				return all, nil
-			}
-		}
+	var seen map[string]files.Entry
+	err := f.inside.do(ctx, id, func(r root) (err error) { seen, err = r.Stat(ctx, paths); return err })
+	if err == nil {
+		return entries(seen), nil
 	}
 	all := make(map[string]container.Entry, len(paths))
 	var mu sync.Mutex
-	err := each(ctx, len(paths), statsAtOnce, func(ctx context.Context, i int) error {
+	err = each(ctx, len(paths), statsAtOnce, func(ctx context.Context, i int) error {
 		e, ok, err := f.statOne(ctx, id, paths[i])
 		if err != nil {
 			return f.conn.wrap(what, err)
@@ -102,7 +102,7 @@ func (f *fileReader) List(ctx context.Context, id, name string, visit func(path 
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when visit has seen enough
 	defer cancel()
 	name = path.Clean(name)
-	res, err := f.conn.cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: name})
+	res, err := f.conn.copyFrom(ctx, id, name)
 	if err != nil {
 		return f.conn.wrap(what, err)
 	}
@@ -136,14 +136,9 @@ func (f *fileReader) Owner(ctx context.Context, id, name string) (uid, gid int, 
 		return 0, 0, fmt.Errorf("%s: it is not an absolute path", what)
 	}
 	name = path.Clean(name)
-	if f.conn.local(ctx) {
-		c, err := f.conn.running(ctx, id)
-		if err == nil {
-			uid, gid, err = ownerIn(c.State.Pid, c.ID, name)
-		}
-		if err == nil {
-			return uid, gid, nil
-		}
+	err = f.inside.do(ctx, id, func(r root) (err error) { uid, gid, err = r.Owner(ctx, name); return err })
+	if err == nil {
+		return uid, gid, nil
 	}
 	for {
 		h, _, err := f.archived(ctx, id, name)
@@ -162,7 +157,7 @@ func (f *fileReader) Owner(ctx context.Context, id, name string) (uid, gid int, 
 func (f *fileReader) archived(ctx context.Context, id, name string) (*tar.Header, []byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	res, err := f.conn.cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: name})
+	res, err := f.conn.copyFrom(ctx, id, name)
 	if err != nil {
 		return nil, nil, err
 	}

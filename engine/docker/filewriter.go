@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,34 +11,41 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/client"
 
+	"bulkhead/engine/agent/files"
 	"bulkhead/engine/container"
 )
 
 // fileWriter is the container.FileWriter.
 type fileWriter struct {
-	conn  *connection
-	files *fileReader // to see where links lead
-	exec  *executor   // to delete with the image's own program
+	conn   *connection
+	inside *inside
+	files  *fileReader // to see where links lead
+	exec   *executor   // to delete with the image's own program
 }
 
 var _ container.FileWriter = (*Runtime)(nil)
 
-// CopyTo implements container.FileWriter. Into a running container of this machine
-// root writes by itself, which takes a tenth of the time that the engine needs to
-// start a helper of its own. Owners and modes are those of the tar's headers: with
-// its own option for owners the engine would make the container's user the owner of
-// all files.
-func (w *fileWriter) CopyTo(ctx context.Context, id string, tar io.Reader, replace bool) error {
+// CopyTo implements container.FileWriter. Into a running container it writes without
+// the engine where it can, which takes a tenth of the time that the engine needs to
+// start a helper of its own; see inside. Owners and modes are those of the tar's
+// headers: with its own option for owners the engine would make the container's user
+// the owner of all files. The engine resolves links inside of the container as a
+// whole, and writes files in place.
+func (w *fileWriter) CopyTo(ctx context.Context, id, below string, tar io.Reader, replace bool) error {
 	what := "copy files into " + container.ShortID(id)
-	err := w.unpackHere(ctx, id, tar, replace)
-	if errors.Is(err, errNoAccess) {
+	err := w.inside.do(ctx, id, func(f root) error { return f.Unpack(ctx, below, tar, replace) })
+	if errors.Is(err, files.ErrNoAccess) {
 		err = w.sendArchive(ctx, id, tar, replace)
 	}
-	var folder *folderInWay
+	var folder *files.FolderInWay
+	var some *files.NotWritten
 	switch {
-	case errors.Is(err, errReadOnly):
+	case errors.As(err, &some):
+		return &container.NotWritten{Files: some.Files}
+	case errors.Is(err, files.ErrReadOnly):
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
 			text: "its root file system is read-only", remedy: "remove read_only from the service, or bind-mount the folder",
@@ -47,52 +53,50 @@ func (w *fileWriter) CopyTo(ctx context.Context, id string, tar io.Reader, repla
 	case errors.As(err, &folder):
 		return &apiError{
 			what: what, kind: container.ErrConflict, err: err,
-			text: folder.path + " is a folder there, with files that are not from here", remedy: "remove it in the container, or rebuild",
+			text: folder.Path + " is a folder there, with files that are not from here", remedy: "remove it in the container, or rebuild",
 		}
 	}
 	return w.conn.wrap(what, err)
 }
-
-// unpackHere writes into a container without the engine. It is errNoAccess, with
-// nothing read, where that cannot be done.
-func (w *fileWriter) unpackHere(ctx context.Context, id string, tar io.Reader, replace bool) error {
-	if !w.conn.local(ctx) {
-		return errNoAccess
-	}
-	c, err := w.conn.running(ctx, id)
-	if err != nil {
-		return errNoAccess // the engine reaches a stopped one, and says what is wrong with others
-	}
-	return unpackIn(c.State.Pid, c.ID, tar, replace)
-}
-
-var errReadOnly = errors.New("read-only file system")
-
-// folderInWay is a folder that an entry of a tar would have to replace, and may not.
-type folderInWay struct{ path string }
-
-func (f *folderInWay) Error() string { return fmt.Sprintf("cannot overwrite directory %q", f.path) }
 
 // inWay matches the engine's error for it.
 var inWay = regexp.MustCompile(`cannot overwrite directory "([^"]*)"`)
 
 // sendArchive lets the engine unpack. Only the text of its error says what went wrong there.
 func (w *fileWriter) sendArchive(ctx context.Context, id string, tar io.Reader, replace bool) error {
-	_, err := w.conn.cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar, AllowOverwriteDirWithFile: replace})
+	err := w.conn.copyInto(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar, AllowOverwriteDirWithFile: replace})
 	if err == nil {
 		return nil
 	}
 	if strings.Contains(err.Error(), "read-only") {
-		return fmt.Errorf("%w: %w", errReadOnly, err)
+		return fmt.Errorf("%w: %w", files.ErrReadOnly, err)
 	}
 	if m := inWay.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%w: %w", &folderInWay{path: m[1]}, err)
+		return fmt.Errorf("%w: %w", &files.FolderInWay{Path: m[1]}, err)
 	}
 	return err
 }
 
-// Delete implements container.FileWriter. In a running container of an engine on
-// this machine, as root, it needs no program; elsewhere it runs the image's rm. A
+// Unreachable implements container.FileWriter: an engine writes below a tmpfs, where nobody in the
+// container sees it.
+func (w *fileWriter) Unreachable(s *types.ServiceConfig) map[string]string {
+	out := map[string]string{}
+	note := func(dir string) {
+		out[path.Clean(dir)] = "lies in a tmpfs, which copies through the engine do not reach; mount a volume there instead"
+	}
+	for dir := range tmpfs(s.Tmpfs) {
+		note(dir)
+	}
+	for _, v := range s.Volumes {
+		if v.Type == types.VolumeTypeTmpfs {
+			note(v.Target)
+		}
+	}
+	return out
+}
+
+// Delete implements container.FileWriter. It needs no program where it can be done
+// without the engine; elsewhere it runs the image's rm. A
 // stopped container's files are out of reach: container.ErrUnsupported.
 func (w *fileWriter) Delete(ctx context.Context, id, below string, paths []string) error {
 	what := "delete files in " + container.ShortID(id)
@@ -108,21 +112,17 @@ func (w *fileWriter) Delete(ctx context.Context, id, below string, paths []strin
 	if len(names) == 0 {
 		return nil
 	}
-	c, err := w.conn.running(ctx, id)
-	if errors.Is(err, errNotRunning) {
+	err := w.inside.do(ctx, id, func(f root) error { return f.Delete(ctx, below, names) })
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, files.ErrNoAccess):
+		return container.WrapErr(err, "%s", what)
+	}
+	if _, err := w.conn.running(ctx, id); errors.Is(err, errNotRunning) {
 		return fmt.Errorf("%s: %w: it does not run, and a stopped container's files cannot be deleted", what, container.ErrUnsupported)
-	}
-	if err != nil {
+	} else if err != nil {
 		return err
-	}
-	if w.conn.local(ctx) {
-		err := deleteIn(c.State.Pid, c.ID, below, names)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, errNoAccess) {
-			return fmt.Errorf("%s: %w", what, err)
-		}
 	}
 	return w.runRM(ctx, id, what, below, names)
 }
@@ -148,7 +148,7 @@ func (w *fileWriter) runRM(ctx context.Context, id, what, below string, names []
 			cmd = append(cmd, path.Join(below, n))
 		}
 		// As the image's user rm may have no right to what an earlier sync put in as root.
-		var said bytes.Buffer
+		var said tailBuffer
 		code, err := w.exec.Exec(ctx, id, container.ExecOptions{Cmd: cmd, User: "0", Stdout: &said, Stderr: &said})
 		switch {
 		case err != nil:
@@ -156,7 +156,7 @@ func (w *fileWriter) runRM(ctx context.Context, id, what, below string, names []
 		case code == 126 || code == 127:
 			return container.WithRemedy(fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach", what, container.ErrUnsupported), "rebuild instead")
 		case code != 0:
-			return fmt.Errorf("%s: rm ended with %d: %s", what, code, strings.TrimSpace(said.String()))
+			return fmt.Errorf("%s: rm ended with %d: %s", what, code, said.text())
 		}
 	}
 	if len(odd) > 0 {

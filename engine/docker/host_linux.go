@@ -3,9 +3,10 @@ package docker
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,7 +16,8 @@ import (
 	"github.com/moby/sys/signal"
 	"golang.org/x/sys/unix"
 
-	"bulkhead/engine/container"
+	"bulkhead/engine/agent/files"
+	"bulkhead/engine/agent/supervisor"
 )
 
 // kernelRelease is the running kernel's, "" when it cannot be asked.
@@ -39,147 +41,60 @@ func isOf(pid int, id string) bool {
 func openRoot(pid int, id string) (int, error) {
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, errNoAccess
+		return -1, files.ErrNoAccess
 	}
 	// Asked after the folder is open: if the process is the container's now, then so is the folder.
 	if !isOf(pid, id) {
 		unix.Close(fd)
-		return -1, errNoAccess
+		return -1, files.ErrNoAccess
 	}
 	return fd, nil
 }
 
-// within opens a path below root. Links are followed as the container's processes
-// would, so none leads out.
-func within(root int, name string, flags int) (int, error) {
-	return unix.Openat2(root, path.Join(".", name), &unix.OpenHow{
-		Flags:   uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+// ownRoot is the files of a container of this machine, for root. Everybody else gets
+// files.ErrNoAccess, with nothing done.
+type ownRoot struct {
+	pid int
+	id  string
+}
+
+// do calls f with the open root. ids says that user ids matter: those in the container must be the host's.
+func (o ownRoot) do(ids bool, f func(root int) error) error {
+	if ids && !sameIDs(o.pid) {
+		return files.ErrNoAccess
+	}
+	root, err := openRoot(o.pid, o.id)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	return f(root)
+}
+
+func (o ownRoot) Unpack(_ context.Context, below string, r io.Reader, replace bool) error {
+	if os.Geteuid() != 0 {
+		return files.ErrNoAccess
+	}
+	return o.do(true, func(root int) error {
+		if !files.Contains(root) {
+			return files.ErrNoAccess
+		}
+		return files.Unpack(root, path.Clean("/"+below), r, replace)
 	})
 }
 
-// deleteIn removes names below a folder of a running container, and what is below
-// them. errNoAccess when it cannot be done from here.
-func deleteIn(pid int, id, below string, names []string) error {
-	root, err := openRoot(pid, id)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(root)
-	top, err := within(root, below, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-	if done, err := classifyOpenErr(below, err); done || err != nil {
-		return err
-	}
-	defer unix.Close(top)
-	for _, name := range names {
-		if err := deleteAt(top, name); err != nil {
-			return err
-		}
-	}
-	return nil
+func (o ownRoot) Delete(_ context.Context, below string, names []string) error {
+	return o.do(false, func(root int) error { return files.Delete(root, below, names) })
 }
 
-// classifyOpenErr reads the error of opening a folder: done means that there is
-// nothing to delete in it.
-func classifyOpenErr(name string, err error) (done bool, _ error) {
-	switch {
-	case err == nil:
-		return false, nil
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
-		return true, nil // gone already, with its parent; or a link has taken the place of one
-	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return false, errNoAccess // a kernel before 5.6, or not root
-	}
-	return false, fmt.Errorf("%s: %w", name, err)
+func (o ownRoot) Stat(_ context.Context, paths []string) (all map[string]files.Entry, err error) {
+	err = o.do(false, func(root int) error { all, err = files.Stat(root, paths); return err })
+	return all, err
 }
 
-func deleteAt(top int, name string) error {
-	parent, err := unix.Openat2(top, path.Dir(name), &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	})
-	if done, err := classifyOpenErr(name, err); done || err != nil {
-		return err
-	}
-	defer unix.Close(parent)
-	// os.Root follows no link on its way down; its own root is the folder that is open already.
-	folder, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", parent))
-	if err != nil {
-		return errNoAccess
-	}
-	defer folder.Close()
-	if err := folder.RemoveAll(path.Base(name)); err != nil {
-		if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-			return errNoAccess
-		}
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
-}
-
-// statIn looks at absolute paths in a running container. errNoAccess when it cannot
-// be done from here.
-func statIn(pid int, id string, paths []string) (map[string]container.Entry, error) {
-	root, err := openRoot(pid, id)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(root)
-	all := make(map[string]container.Entry, len(paths))
-	for _, p := range paths {
-		fd, err := within(root, p, unix.O_PATH|unix.O_NOFOLLOW)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-			continue
-		}
-		if err != nil {
-			return nil, errNoAccess
-		}
-		f := os.NewFile(uintptr(fd), p)
-		fi, err := f.Stat()
-		if err == nil {
-			e := container.Entry{Mode: fi.Mode(), Size: fi.Size()}
-			if fi.Mode()&fs.ModeSymlink != 0 {
-				b := make([]byte, unix.PathMax)
-				n, _ := unix.Readlinkat(fd, "", b) // without it, it is a link all the same
-				e.Link = string(b[:max(0, n)])
-			}
-			all[p] = e
-		}
-		f.Close()
-		if err != nil {
-			return nil, errNoAccess
-		}
-	}
-	return all, nil
-}
-
-// ownerIn finds the owner of a clean absolute path or of its nearest existing
-// parent, in a running container.
-func ownerIn(pid int, id, name string) (uid, gid int, err error) {
-	if !sameIDs(pid) {
-		return 0, 0, errNoAccess
-	}
-	root, err := openRoot(pid, id)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer unix.Close(root)
-	for ; ; name = path.Dir(name) {
-		fd, err := within(root, name, unix.O_PATH)
-		if (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)) && name != "/" {
-			continue
-		}
-		if err != nil {
-			return 0, 0, errNoAccess
-		}
-		var st unix.Stat_t
-		err = unix.Fstat(fd, &st)
-		unix.Close(fd)
-		if err != nil {
-			return 0, 0, errNoAccess
-		}
-		return int(st.Uid), int(st.Gid), nil
-	}
+func (o ownRoot) Owner(_ context.Context, name string) (uid, gid int, err error) {
+	err = o.do(true, func(root int) error { uid, gid, err = files.Owner(root, name); return err })
+	return uid, gid, err
 }
 
 // sameIDs reports whether user ids in the container are the host's, which user namespaces change.
@@ -247,7 +162,7 @@ func parseProcess(status []byte) (process, error) {
 // forwards reports whether a process is an init that passes signals on to its child.
 func (p process) forwards() bool {
 	switch p.name {
-	case "docker-init", "tini", "tini-static", "dumb-init", "catatonit", "pid1", "podman-init":
+	case "docker-init", "tini", "tini-static", "dumb-init", "catatonit", "pid1", "podman-init", supervisor.Name:
 		return true
 	}
 	return false

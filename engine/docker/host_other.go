@@ -3,8 +3,10 @@
 package docker
 
 import (
+	"context"
 	"io"
 
+	"bulkhead/engine/agent/files"
 	"bulkhead/engine/container"
 )
 
@@ -13,13 +15,22 @@ import (
 
 func kernelRelease() string { return "" }
 
-func deleteIn(int, string, string, []string) error { return errNoAccess }
+type ownRoot struct {
+	pid int
+	id  string
+}
 
-func statIn(int, string, []string) (map[string]container.Entry, error) { return nil, errNoAccess }
+func (ownRoot) Unpack(context.Context, string, io.Reader, bool) error { return files.ErrNoAccess }
 
-func unpackIn(int, string, io.Reader, bool) error { return errNoAccess }
+func (ownRoot) Delete(context.Context, string, []string) error { return files.ErrNoAccess }
 
-func ownerIn(int, string, string) (uid, gid int, err error) { return 0, 0, errNoAccess }
+func (ownRoot) Stat(context.Context, []string) (map[string]files.Entry, error) {
+	return nil, files.ErrNoAccess
+}
+
+func (ownRoot) Owner(context.Context, string) (uid, gid int, err error) {
+	return 0, 0, files.ErrNoAccess
+}
 
 func handlesStop(int, string, string) (handles, known bool) { return false, false }
 

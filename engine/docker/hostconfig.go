@@ -67,6 +67,7 @@ func hostConfig(c container.CreateSpec) (*moby.HostConfig, error) {
 	if err := share(h, s, c.Parents); err != nil {
 		return nil, err
 	}
+	h.AutoRemove = c.Beside != nil && c.Beside.Remove
 	slices.Sort(h.ExtraHosts)
 	if s.Logging != nil {
 		h.LogConfig = moby.LogConfig{Type: s.Logging.Driver, Config: s.Logging.Options}

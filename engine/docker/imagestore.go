@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,7 +61,7 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 	}
 	img := container.Image{
 		ID: res.ID, Digest: digest, Tags: res.RepoTags, Size: res.Size,
-		Created: parseTime(res.Created),
+		Created: parseTime(res.Created), OS: res.Os, Arch: res.Architecture, Variant: res.Variant,
 	}
 	if t := res.Metadata.LastTagTime; t.Year() > 1 {
 		img.LastTag = t
@@ -100,6 +101,11 @@ func contentDigest(res image.InspectResponse, want platforms.Matcher) (digest st
 
 // Pull implements container.ImageStore.
 func (s *imageStore) Pull(ctx context.Context, ref, platform string, progress func(container.PullProgress)) error {
+	release, err := s.conn.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	what := "pull " + ref
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
@@ -119,22 +125,39 @@ func (s *imageStore) Pull(ctx context.Context, ref, platform string, progress fu
 	}
 	res, err := s.conn.cli.ImagePull(ctx, ref, opt)
 	if err != nil {
-		return s.pullError(what, named, err)
+		return s.otherPlatform(ctx, ref, p, s.pullError(what, named, err))
 	}
 	defer res.Close()
 	sum := layers{}
 	for m, err := range res.JSONMessages(ctx) {
 		if err != nil {
-			return s.pullError(what, named, err)
+			return s.otherPlatform(ctx, ref, p, s.pullError(what, named, err))
 		}
 		if m.Error != nil {
-			return s.pullError(what, named, m.Error)
+			return s.otherPlatform(ctx, ref, p, s.pullError(what, named, m.Error))
 		}
 		if sum.add(m) && progress != nil {
 			progress(sum.total())
 		}
 	}
 	return nil
+}
+
+// otherPlatform adds to a pull's error that the image is here, though for another platform than the
+// one that was asked for.
+func (s *imageStore) otherPlatform(ctx context.Context, ref string, want *ocispec.Platform, err error) error {
+	var e *apiError
+	if want == nil || !errors.As(err, &e) {
+		return err
+	}
+	here, ierr := s.conn.cli.ImageInspect(ctx, ref)
+	if ierr != nil {
+		return err
+	}
+	have := platforms.Format(ocispec.Platform{OS: here.Os, Architecture: here.Architecture, Variant: here.Variant})
+	e.text += fmt.Sprintf("; the image that is here is for %s, and the service wants %s", have, platforms.Format(*want))
+	e.remedy = "remove platform: to use it, or build or load it for " + platforms.Format(*want)
+	return err
 }
 
 // registryAuth finds the credentials as the docker command does: a helper for the
@@ -170,7 +193,8 @@ func (s *imageStore) pullError(what string, named reference.Named, err error) er
 	}
 	e := &apiError{what: what, text: text, err: err}
 	switch {
-	case has("no such host", "i/o timeout", "connection refused", "network is unreachable", "Temporary failure in name resolution",
+	case has("no such host", "i/o timeout", "connection refused", "network is unreachable",
+		"Temporary failure in name resolution",
 		"Client.Timeout", "TLS handshake timeout", "server misbehaving", "deadline exceeded"):
 		e.text = fmt.Sprintf("the engine cannot reach %s (%s)", domain, innermost(text))
 		e.remedy = "check the network, or build or load the image yourself"
@@ -272,7 +296,8 @@ func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (re
 	// Names of the project's own kind go with the image; several services that
 	// share a build have one each. Any other name keeps it.
 	own := func(tag string) bool {
-		return labels[labelProject] != "" && strings.HasPrefix(tag, labels[labelProject]+"-") && strings.HasSuffix(tag, ":latest")
+		rest, ours := strings.CutPrefix(tag, labels[labelProject])
+		return labels[labelProject] != "" && ours && strings.IndexAny(rest, "-_") == 0 && strings.HasSuffix(tag, ":latest")
 	}
 	if slices.ContainsFunc(res.RepoTags, func(tag string) bool { return !named || !own(tag) }) {
 		return false, nil

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"bulkhead/engine/container"
@@ -59,6 +62,51 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 	}
 }
 
+// By the detach keys a person leaves a command, which runs on; what was typed before them it got.
+func TestDetachKeysLeaveACommandRunning(t *testing.T) {
+	b := open(t, sleeper)
+	id := b.start("web")
+	for _, c := range []struct{ config, keys string }{{"{}", "\x10\x11"}, {`{"detachKeys": "ctrl-x,y"}`, "\x18y"}} {
+		dir := t.TempDir()
+		b.ok(os.WriteFile(filepath.Join(dir, "config.json"), []byte(c.config), 0o600))
+		rt, err := New(Options{ConfigDir: dir})
+		b.ok(err)
+		defer rt.Close()
+		typed, keyboard := io.Pipe()
+		left, read := make(chan error, 1), make(chan struct{})
+		var said strings.Builder
+		once := sync.OnceFunc(func() { close(read) })
+		go func() {
+			_, err := rt.Exec(b.ctx, id, container.ExecOptions{
+				Cmd: []string{"sh", "-c", "read a; echo got $a; sleep 999"}, TTY: true, Stdin: typed,
+				Stdout: writerFunc(func(p []byte) (int, error) {
+					if said.Write(p); strings.Contains(said.String(), "got word") {
+						once()
+					}
+					return len(p), nil
+				}),
+			})
+			left <- err
+		}()
+		_, err = io.WriteString(keyboard, "word\n")
+		b.ok(err)
+		select {
+		case <-read:
+		case err := <-left:
+			t.Fatalf("%s: ended with %v; %q", c.config, err, said.String())
+		}
+		_, err = io.WriteString(keyboard, c.keys)
+		b.ok(err)
+		if err := <-left; !errors.Is(err, container.ErrDetached) {
+			t.Errorf("%s: left with %v", c.config, err)
+		}
+		if out, _ := b.run(id, "busybox", "ps"); !strings.Contains(out, "sleep 999") {
+			t.Errorf("%s: the command has ended:\n%s", c.config, out)
+		}
+		keyboard.Close()
+	}
+}
+
 // writerFunc is a function that is written to.
 type writerFunc func([]byte) (int, error)
 
@@ -102,14 +150,14 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 			t.Errorf("owner of %s: %d:%d, %v; want %d:%d", path, uid, gid, err, wantUID, wantGID)
 		}
 	}
-	b.ok(b.rt.CopyTo(b.ctx, id, pack(), false)) // into a stopped one
+	b.ok(b.rt.CopyTo(b.ctx, id, "/", pack(), false)) // into a stopped one
 	owner("/app/a", 33, 44)
 	owner("/app/none/at/all", 11, 22)
 	if err := b.rt.Delete(b.ctx, id, "/app", []string{"/app/a"}); !errors.Is(err, container.ErrUnsupported) {
 		t.Errorf("delete in a stopped one: %v", err)
 	}
 	b.ok(b.rt.Start(b.ctx, b.spec("web"), id))
-	b.ok(b.rt.CopyTo(b.ctx, id, pack(), false))
+	b.ok(b.rt.CopyTo(b.ctx, id, "/", pack(), false))
 	owner("/app/a", 33, 44)
 	owner("/app/none/at/all", 11, 22)
 	owner("/", 0, 0)
@@ -140,7 +188,7 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 		},
 		"by rm": func(below string, names ...string) error { return b.rt.runRM(b.ctx, id, "delete", below, names) },
 	} {
-		b.ok(b.rt.CopyTo(b.ctx, id, pack(), false))
+		b.ok(b.rt.CopyTo(b.ctx, id, "/", pack(), false))
 		root("cd /app; rm -f a; mkdir -p /else/in odd; touch /else/f /else/in/f; touch 'odd/-rf' 'odd/a b' \"odd/$(printf 'x\\ny')\" \"odd/$(printf '\\377')\" odd/stays;" +
 			"ln -sfn " + outside + " escape; ln -sfn ../../../../../.. up; ln -sfn /else link; touch /scratch/s; ln -sfn /app /way; ln -sfn / /up")
 		b.ok(del("/app", "escape/keep", "up"+keep, "a", "deep", "nothing/here", "link/f", "link/in", "odd/-rf", "odd/a b", "odd/x\ny"))
@@ -176,7 +224,7 @@ func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 	b := open(t, sleeper)
 	id := b.create("web")
 	link := tarOf(t, tar.Header{Name: "app/", Mode: 0o750}, tar.Header{Name: "app/d/", Mode: 0o701 | 0o1000}, tar.Header{Name: "app/f", Mode: 0o640})
-	b.ok(b.rt.CopyTo(b.ctx, id, link, false))
+	b.ok(b.rt.CopyTo(b.ctx, id, "/", link, false))
 	for range 2 {
 		got, err := b.rt.Stat(b.ctx, id, []string{"/", "/app", "/app/d", "/app/f", "/app/none", "/app/f/below", "/none/at/all"})
 		b.ok(err)

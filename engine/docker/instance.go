@@ -46,7 +46,13 @@ func (r *Runtime) Instances(ctx context.Context, project string) ([]container.In
 
 // Inspect implements container.Runtime.
 func (r *Runtime) Inspect(ctx context.Context, id string) (container.Instance, error) {
-	return r.inspect(ctx, id)
+	res, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return container.Instance{}, r.wrap("inspect "+container.ShortID(id), err)
+	}
+	in := instance(res.Container)
+	r.programs.seen(ctx, res.Container, &in)
+	return in, nil
 }
 
 // instance maps an inspected container.
@@ -58,20 +64,19 @@ func instance(c moby.InspectResponse) container.Instance {
 		ImageID:  c.Image,
 		Health:   container.HealthNone,
 	}
-	if s := c.State; s != nil {
-		in.Started, in.Finished = parseTime(s.StartedAt), parseTime(s.FinishedAt)
-		in.State, in.ExitCode, in.OOM, in.Error, in.Pid = stateOf(s), s.ExitCode, s.OOMKilled, s.Error, s.Pid
-		if s.Health != nil {
-			in.Health = healthOf(string(s.Health.Status))
-			if n := len(s.Health.Log); n > 0 && s.Health.Log[n-1] != nil {
-				in.HealthOutput = s.Health.Log[n-1].Output
-			}
-		}
+	if c.State != nil {
+		lived(&in, c.State)
 	}
 	if conf := c.Config; conf != nil {
 		in.Service, in.Number = conf.Labels[labelService], conf.Labels[labelNumber]
 		in.Replica, _ = strconv.Atoi(in.Number) // 0 for one that has no number
+		if files := conf.Labels[labelFiles]; files != "" {
+			in.Files = strings.Split(files, ",")
+		}
 		in.Hash, in.Digest, in.Content = conf.Labels[labelHash], conf.Labels[labelImage], conf.Labels[labelContent]
+		in.VolumeImages = conf.Labels[labelImageVolumes]
+		in.DependsOn = dependencies(conf.Labels[labelDepends])
+		in.Program = conf.Labels[labelRestart] != ""
 		in.ImageRef, in.TTY = conf.Image, conf.Tty
 		if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
 			in.StopGrace = time.Duration(*conf.StopTimeout) * time.Second
@@ -83,14 +88,15 @@ func instance(c moby.InspectResponse) container.Instance {
 	}
 	if c.HostConfig != nil {
 		in.LogDriver = c.HostConfig.LogConfig.Type
-		for _, mode := range []string{string(c.HostConfig.NetworkMode), string(c.HostConfig.IpcMode), string(c.HostConfig.PidMode)} {
+		for _, mode := range []string{string(c.HostConfig.NetworkMode), string(c.HostConfig.IpcMode),
+			string(c.HostConfig.PidMode)} {
 			if of, ok := strings.CutPrefix(mode, "container:"); ok && !slices.Contains(in.Joins, of) {
 				in.Joins = append(in.Joins, of)
 			}
 		}
 	}
 	for _, m := range c.Mounts {
-		if m.Type == mount.TypeVolume && m.Name != "" {
+		if m.Type == mount.TypeVolume && m.Name != "" && !strings.HasPrefix(m.Name, agentVolumes) {
 			in.Volumes = append(in.Volumes, m.Name)
 		}
 	}
@@ -106,6 +112,33 @@ func instance(c moby.InspectResponse) container.Instance {
 		in.Ports = ports(n.Ports)
 	}
 	return in
+}
+
+// lived maps how a container runs, or how it ended.
+func lived(in *container.Instance, s *moby.State) {
+	in.Started, in.Finished = parseTime(s.StartedAt), parseTime(s.FinishedAt)
+	in.State, in.ExitCode, in.OOM, in.Error, in.Pid = stateOf(s), s.ExitCode, s.OOMKilled, s.Error, s.Pid
+	if in.State == container.StateRestarting {
+		in.RetryAt = retryAt(*in)
+	}
+	if s.Health != nil {
+		in.Health, in.HealthFailing = healthOf(string(s.Health.Status)), s.Health.FailingStreak
+		if n := len(s.Health.Log); n > 0 && s.Health.Log[n-1] != nil {
+			in.HealthOutput, in.HealthExit = s.Health.Log[n-1].Output, s.Health.Log[n-1].ExitCode
+		}
+	}
+}
+
+// retryAt is when the engine starts a container again by its policy: after 100 ms, doubled for each
+// life in a row that was shorter than ten seconds, up to a minute. It tells nobody which of the
+// restarts those were, so a container that also had long lives may come sooner.
+func retryAt(in container.Instance) time.Time {
+	const first, longest, short = 100 * time.Millisecond, time.Minute, 10 * time.Second
+	wait := first
+	if in.Finished.Sub(in.Started) < short {
+		wait = min(first<<min(max(in.Restarts-1, 0), 10), longest)
+	}
+	return in.Finished.Add(wait)
 }
 
 // checkCommand is what the engine runs for the test of a healthcheck; nil for one
@@ -157,14 +190,19 @@ func healthOf(text string) container.Health {
 	return container.HealthUnknown
 }
 
-// ports joins the bindings of IPv4 and IPv6 where they are the same port on all addresses.
+// ports joins the bindings of IPv4 and IPv6 on all addresses. Where the engine chose a port for each, that of
+// IPv4 stands for both: it is what "localhost" reaches with every resolver.
 func ports(m network.PortMap) []container.Port {
 	var list []container.Port
 	for target, bindings := range m {
+		onIPv4 := slices.ContainsFunc(bindings, func(b network.PortBinding) bool { return b.HostIP == netip.IPv4Unspecified() })
 		for _, b := range bindings {
 			published, err := strconv.Atoi(b.HostPort)
 			if err != nil {
 				continue // exposed only
+			}
+			if onIPv4 && b.HostIP == netip.IPv6Unspecified() {
+				continue
 			}
 			p := container.Port{Published: published, Target: int(target.Num()), Protocol: string(target.Proto())}
 			if b.HostIP.IsValid() && b.HostIP != netip.IPv4Unspecified() && b.HostIP != netip.IPv6Unspecified() {

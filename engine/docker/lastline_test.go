@@ -8,7 +8,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"bulkhead/engine/logs"
+	"bulkhead/engine/container"
 )
 
 // A container that is restarted has its lives in one log, and the last line of each may have no end.
@@ -52,7 +52,7 @@ func TestStampsOfTheProgramStayInItsLine(t *testing.T) {
 		"short 2026-11-23T21:00:06Z stamp", "no stamp 2026-13-23T21:00:06.000000000Z here", "Z Z Z ", "2026-11-23T21:00:05.000000005Z same",
 	} {
 		lines, err := readAll(t, strings.NewReader(at+text+"\r\n"), true)
-		if err != nil || len(lines) != 1 || lines[0].text != text || lines[0].stream != logs.Stdout {
+		if err != nil || len(lines) != 1 || lines[0].text != text || lines[0].stream != container.Stdout {
 			t.Errorf("%q became %v, %v", text, lines, err)
 		}
 	}

@@ -14,12 +14,17 @@ import (
 
 // Stop implements container.Runtime. A container that does not run is left as it is.
 func (r *Runtime) Stop(ctx context.Context, id string, grace time.Duration) error {
+	release, err := r.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	var opt client.ContainerStopOptions
 	if grace >= 0 {
 		n := int((grace + time.Second - 1) / time.Second)
 		opt.Timeout = &n
 	}
-	_, err := r.cli.ContainerStop(ctx, id, opt)
+	_, err = r.cli.ContainerStop(ctx, id, opt)
 	return r.wrap("stop "+container.ShortID(id), err)
 }
 
@@ -37,7 +42,8 @@ func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) er
 		return r.remove(ctx, id, force, false)
 	}
 	var names string
-	if old, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); err == nil && old.Container.Config != nil {
+	if old, err := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); err == nil &&
+		old.Container.Config != nil {
 		names = old.Container.Config.Labels[labelVolumes]
 	}
 	if err := r.remove(ctx, id, force, true); err != nil || names == "" {

@@ -20,7 +20,7 @@ func limits(s *container.Service, api apiVersion) (warnings []string, err error)
 	}
 	refuse := func(used bool, since apiVersion, attribute, release string) {
 		if used && api < since && err == nil {
-			err = fmt.Errorf("service %s: %s needs Docker Engine %s or later, and this one speaks API %s", s.Name, attribute, release, api)
+			err = fmt.Errorf("%s needs Docker Engine %s or later, and this one speaks API %s", attribute, release, api)
 		}
 	}
 	c := s.Config
@@ -39,6 +39,7 @@ func limits(s *container.Service, api apiVersion) (warnings []string, err error)
 	need(c.Cgroup != "", 41, "cgroup", "20.10")
 	need(c.Platform != "", 41, "platform", "20.10")
 	need(c.HealthCheck != nil && c.HealthCheck.StartInterval != nil, 44, "healthcheck.start_interval", "25")
+	refuse(c.Umask != nil, 56, "umask", "29.8") // ignored, it would leave files open that were to be closed
 	for _, v := range c.Volumes {
 		refuse(v.Type == types.VolumeTypeImage, 48, "a volume of type image", "28")
 		refuse(v.Volume != nil && v.Volume.Subpath != "", 45, "volumes.subpath", "26")

@@ -21,7 +21,7 @@ type logReader struct {
 }
 
 // Logs implements container.Runtime. Of a line that comes in fragments 1 MiB is kept.
-func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
+func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error {
 	what := "read the log of " + container.ShortID(id)
 	in, err := l.conn.inspect(ctx, id)
 	if err != nil {
@@ -40,8 +40,8 @@ func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions,
 	var seen logs.Dedupe
 	put := emit
 	if o.Follow { // else nothing is read twice
-		put = func(line logs.Line) {
-			if seen.Fresh(line) {
+		put = func(line container.Line) {
+			if seen.Fresh(marked(line)) {
 				emit(line)
 			}
 		}
@@ -56,13 +56,19 @@ func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions,
 	if err == nil {
 		return nil
 	}
-	if strings.Contains(err.Error(), "does not support reading") || strings.Contains(err.Error(), "does not support reads") {
+	if strings.Contains(err.Error(), "does not support reading") ||
+		strings.Contains(err.Error(), "does not support reads") {
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
 			text: "its logging driver " + in.LogDriver + " keeps nothing to read", remedy: "use json-file or local to see it",
 		}
 	}
 	return l.conn.wrap(what, err)
+}
+
+// marked is a line as Dedupe knows it.
+func marked(l container.Line) logs.Line {
+	return logs.Line{Time: l.Time, Stream: logs.Stream(l.Stream), Text: l.Text}
 }
 
 func (l *logReader) readLog(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool) error {
@@ -117,12 +123,12 @@ func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLog
 }
 
 // raw reads a terminal's output, which has no frames.
-func raw(rd io.Reader, emit func(stream logs.Stream, p []byte) error) error {
+func raw(rd io.Reader, emit func(stream container.Stream, p []byte) error) error {
 	buf := make([]byte, readBuffer)
 	for {
 		n, err := rd.Read(buf)
 		if n > 0 {
-			if err := emit(logs.Stdout, buf[:n]); err != nil {
+			if err := emit(container.Stdout, buf[:n]); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -82,7 +83,11 @@ func runtimeForTest(t *testing.T) *Runtime {
 // importImages makes two images from the host's static busybox: one with a shell and its tools, and one that declares
 // a volume, too.
 func importImages(r *Runtime) error {
-	busybox, err := os.ReadFile("/bin/busybox")
+	path, err := exec.LookPath("busybox")
+	var busybox []byte
+	if err == nil {
+		busybox, err = os.ReadFile(path)
+	}
 	if err != nil {
 		return fmt.Errorf("the tests make their images of busybox-static: %w", err)
 	}
@@ -304,6 +309,17 @@ func (b *bench) warnings() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.tell...)
+}
+
+// socketDir is a folder for sockets: unlike that of t.TempDir, its path is as short as one has to be.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func writeFile(t *testing.T, name string) {

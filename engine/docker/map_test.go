@@ -4,14 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	moby "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
@@ -175,6 +179,7 @@ func TestSecretsOfSwarmAreRefusedAndReadOnlyIsSaid(t *testing.T) {
 		"services:\n  a: {image: a, configs: [{source: s, uid: adam}]}\nconfigs: {s: {content: x}}\n":                          `config s: uid "adam" is not a number`,
 		"services:\n  a: {image: a, healthcheck: {test: x, start_interval: 1s}}\n":                                             "start_interval has no effect without start_period",
 		"services:\n  a: {image: a, networks: {n: {ipv4_address: x}}}\nnetworks: {n: }\n":                                      `ipv4_address "x" is not an IP address`,
+		"services:\n  a: {image: a, umask: 0027}\n":                                                                            "umask needs Docker Engine 29.8 or later",
 		"services:\n  a: {image: a, security_opt: [seccomp=./none.json]}\n":                                                    "none.json: no such file",
 		"services:\n  a: {image: a, volumes: [{type: volume, source: v, target: /v, volume: {subpath: s}}]}\nvolumes: {v: }\n": "volumes.subpath needs Docker Engine 26 or later",
 	} {
@@ -196,6 +201,61 @@ func TestSecretsOfSwarmAreRefusedAndReadOnlyIsSaid(t *testing.T) {
 		}
 		if strings.Count(said, "\n") != 1 || !strings.Contains(said, want) {
 			t.Errorf("%s says %q, want %q", compose, said, want)
+		}
+	}
+}
+
+// Which images a container mounts is in docker compose's label; an engine that is too old for it says so in one line.
+func TestImageVolumesAreLabelledAndNeedAnEngineThatHasThem(t *testing.T) {
+	s := &container.Service{Name: "web", VolumeImages: "/a=sha256:1,/b=sha256:2"}
+	s.Config.Volumes = []types.ServiceVolumeConfig{{Type: types.VolumeTypeImage, Source: "data", Target: "/a", Image: &types.ServiceVolumeImage{SubPath: "sub"}}}
+	spec := container.CreateSpec{App: &container.App{Name: "shop"}, Service: s, Replica: 1}
+	labels := containerLabels(spec, "hash")
+	if got := labels["com.docker.compose.image-volume-digest"]; got != s.VolumeImages {
+		t.Errorf("label %q", got)
+	}
+	if in := instance(moby.InspectResponse{Config: &moby.Config{Labels: labels}}); in.VolumeImages != s.VolumeImages {
+		t.Errorf("read as %q", in.VolumeImages)
+	}
+	_, all, err := mounts(spec, nil)
+	if err != nil || len(all) != 1 || all[0].Type != mount.TypeImage || all[0].Source != "data" || all[0].ImageOptions.Subpath != "sub" {
+		t.Errorf("mounts %+v, %v", all, err)
+	}
+	if _, err := limits(s, 48); err != nil {
+		t.Errorf("with API 1.48: %v", err)
+	}
+	if _, err := limits(s, 47); err == nil || !strings.Contains(err.Error(), "needs Docker Engine 28 or later") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("with API 1.47: %v", err)
+	}
+}
+
+// An engine with IPv6 chooses a random port for each family.
+func TestPortsOfBothFamiliesAreOne(t *testing.T) {
+	at := func(addr, port string) network.PortBinding {
+		b := network.PortBinding{HostPort: port}
+		if addr != "" {
+			b.HostIP = netip.MustParseAddr(addr)
+		}
+		return b
+	}
+	for _, c := range []struct {
+		name     string
+		bindings []network.PortBinding
+		want     []container.Port
+	}{
+		{"the same on both", []network.PortBinding{at("0.0.0.0", "80"), at("::", "80")}, []container.Port{{Published: 80}}},
+		{"chosen for each", []network.PortBinding{at("::", "32769"), at("0.0.0.0", "32768")}, []container.Port{{Published: 32768}}},
+		{"IPv6 alone", []network.PortBinding{at("::", "80")}, []container.Port{{Published: 80}}},
+		{"two addresses", []network.PortBinding{at("127.0.0.1", "80"), at("::1", "81")}, []container.Port{{Host: "127.0.0.1", Published: 80}, {Host: "::1", Published: 81}}},
+		{"two published", []network.PortBinding{at("0.0.0.0", "80"), at("0.0.0.0", "81"), at("::", "80"), at("::", "81")}, []container.Port{{Published: 80}, {Published: 81}}},
+		{"exposed only", []network.PortBinding{at("", "")}, nil},
+	} {
+		for i := range c.want {
+			c.want[i].Target, c.want[i].Protocol = 53, "udp"
+		}
+		got := ports(network.PortMap{network.MustParsePort("53/udp"): c.bindings})
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
 }

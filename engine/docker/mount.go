@@ -92,9 +92,6 @@ func bindString(p *container.App, v types.ServiceVolumeConfig) (string, bool) {
 			if !bool(b.CreateHostPath) || b.Propagation != "" || b.Recursive != "" {
 				return "", false
 			}
-			if b.SELinux != "" {
-				options = append(options, b.SELinux)
-			}
 		}
 	case types.VolumeTypeVolume:
 		named, ok := p.Volumes[v.Source]
@@ -104,6 +101,9 @@ func bindString(p *container.App, v types.ServiceVolumeConfig) (string, bool) {
 		source = named.Name
 	default:
 		return "", false
+	}
+	if v.Bind != nil && v.Bind.SELinux != "" {
+		options = append(options, v.Bind.SELinux) // of a named volume as of a bind mount: v:/data:z
 	}
 	return source + ":" + v.Target + ":" + strings.Join(options, ","), true
 }

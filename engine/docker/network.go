@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -72,12 +73,15 @@ func endpointSettings(c container.CreateSpec, key string, links []string) (*netw
 	conf := c.Service.Config.Networks[key]
 	// The final name, even while the container still has another one.
 	aliases := []string{containerName(c.App, c.Service, c.Replica)}
-	if conf == nil || conf.UseServiceNameAlias == nil || *conf.UseServiceNameAlias {
+	named := c.Beside == nil || c.Beside.Aliases
+	if named && (conf == nil || conf.UseServiceNameAlias == nil || *conf.UseServiceNameAlias) {
 		aliases = append(aliases, c.Service.Name)
 	}
 	ep := &network.EndpointSettings{Links: links}
 	if conf != nil {
-		aliases = append(aliases, conf.Aliases...)
+		if named {
+			aliases = append(aliases, conf.Aliases...)
+		}
 		if err := fillEndpoint(ep, conf); err != nil {
 			return nil, err
 		}
@@ -143,14 +147,14 @@ func hardwareAddr(text string) (network.HardwareAddr, error) {
 // has the names of each service's containers.
 func linkNames(p *container.App, s types.ServiceConfig, replica int, containers map[string][]string) []string {
 	var links []string
-	n := strconv.Itoa(replica)
+	sep := cmp.Or(p.Separator, "-")
 	for _, l := range s.Links {
 		service, alias, ok := strings.Cut(l, ":")
 		if !ok {
 			alias = service
 		}
 		for _, c := range containers[service] {
-			links = append(links, c+":"+alias, c+":"+service+"-"+n, c+":"+p.Name+"-"+service+"-"+n)
+			links = append(links, c+":"+alias, c+":"+service+sep+strconv.Itoa(replica), c+":"+p.ContainerName(service, replica))
 		}
 	}
 	for _, l := range s.ExternalLinks {

@@ -36,11 +36,11 @@ func portOf(text string) int {
 // startError names the port that is taken and who has it, as far as that can be found out.
 func (r *Runtime) startError(ctx context.Context, what, id string, err error) error {
 	text := plain(err)
+	if text == "Address already in use" {
+		return r.addressError(ctx, what, id, err)
+	}
 	if !portTaken(text) {
-		if why, remedy := noProgram(text); why != "" {
-			return &apiError{what: what, text: why, remedy: remedy, err: err}
-		}
-		return r.wrap(what, err)
+		return r.explain(what, err)
 	}
 	e := &apiError{what: what, text: text, kind: container.ErrConflict, err: err}
 	port := portOf(text)
@@ -105,4 +105,30 @@ func (r *Runtime) portHolder(ctx context.Context, self string, port int) (holder
 		}
 	}
 	return "", false
+}
+
+// addressError says who has the fixed address that a container wants.
+func (r *Runtime) addressError(ctx context.Context, what, id string, err error) error {
+	e := &apiError{what: what, text: "its fixed address is taken", remedy: "choose another ipv4_address: or ipv6_address:", kind: container.ErrConflict, err: err}
+	self, ierr := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if ierr != nil || self.Container.NetworkSettings == nil {
+		return e // the error at hand is shown without a holder
+	}
+	for name, ep := range self.Container.NetworkSettings.Networks {
+		if ep.IPAMConfig == nil {
+			continue
+		}
+		net, ierr := r.cli.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+		if ierr != nil {
+			continue
+		}
+		for _, other := range net.Network.Containers {
+			if a := other.IPv4Address.Addr(); a.IsValid() && a == ep.IPAMConfig.IPv4Address {
+				e.text = fmt.Sprintf("the address %s is taken by container %s on network %s", a, other.Name, name)
+			} else if a := other.IPv6Address.Addr(); a.IsValid() && a == ep.IPAMConfig.IPv6Address {
+				e.text = fmt.Sprintf("the address %s is taken by container %s on network %s", a, other.Name, name)
+			}
+		}
+	}
+	return e
 }

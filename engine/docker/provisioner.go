@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,34 +21,70 @@ type provisioner struct {
 
 var _ container.Provisioner = (*Runtime)(nil)
 
-// EnsureNetwork implements container.Provisioner. One that diverged from the file
-// is made again when no container is on it; else it stays, and Options.Warn says
-// so.
-func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
+// FindNetwork implements container.Provisioner. Where one is used as it is although the file has it
+// otherwise, Options.Warn says so.
+func (p *provisioner) FindNetwork(ctx context.Context, spec container.NetworkSpec) (container.Found, error) {
+	found, _, err := p.compareNetwork(ctx, spec)
+	return found, err
+}
+
+// compareNetwork looks for a network; again is how one is made again that does not stay.
+func (p *provisioner) compareNetwork(
+	ctx context.Context, spec container.NetworkSpec,
+) (found container.Found, again *renewal, err error) {
 	n := spec.Config
 	what := "network " + n.Name
-	found, err := p.findNetwork(ctx, n.Name)
-	if err != nil {
-		return "", false, p.conn.wrap("look up "+what, err)
-	}
-	if n.External {
-		if found == nil {
-			return "", false, &apiError{
-				what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
-				text: "it is external and does not exist", remedy: fmt.Sprintf("make it with `docker network create %s`, or remove `external`", n.Name),
-			}
+	is, err := p.findNetwork(ctx, n.Name)
+	switch {
+	case err != nil:
+		return found, nil, p.conn.wrap("look up "+what, err)
+	case is == nil && bool(n.External):
+		return found, nil, &apiError{
+			what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
+			text:   "it is external and does not exist",
+			remedy: fmt.Sprintf("make it with `docker network create %s`, or remove `external`", n.Name),
 		}
-		return found.ID, false, nil
+	case is == nil:
+		return found, nil, nil
 	}
-	if found != nil {
-		again, err := p.diverged(ctx, spec, found)
-		if err != nil || !again {
-			return found.ID, false, err
+	found.There, found.ID = true, is.ID
+	if !n.External {
+		again, err = p.diverged(ctx, spec, is)
+		found.Outdated = again != nil
+	}
+	return found, again, err
+}
+
+// EnsureNetwork implements container.Provisioner. One that diverged from the file
+// is made again, and the project's containers on it move over; it stays while others
+// are on it, and Options.Warn says so.
+func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
+	what := "network " + spec.Config.Name
+	found, again, err := p.compareNetwork(ctx, spec)
+	if err != nil || found.There && again == nil {
+		return found.ID, false, err
+	}
+	if again != nil {
+		again.notice()
+		if err := again.leave(ctx); err != nil {
+			return "", false, errors.Join(err, again.back(ctx))
 		}
-		if _, err := p.conn.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
-			return "", false, p.conn.wrap("remove the outdated "+what, err)
+		if _, err := p.conn.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil &&
+			!cerrdefs.IsNotFound(err) {
+			return "", false, errors.Join(p.conn.wrap("remove the outdated "+what, err), again.back(ctx))
 		}
 	}
+	id, made, err = p.createNetwork(ctx, spec)
+	if again != nil {
+		err = errors.Join(err, again.back(ctx))
+	}
+	return id, made, err
+}
+
+// createNetwork makes a network, or returns the one that somebody else was quicker to make.
+func (p *provisioner) createNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
+	n := spec.Config
+	what := "network " + n.Name
 	opt, err := networkOptions(spec)
 	if err != nil {
 		return "", false, fmt.Errorf("%s: %w", what, err)
@@ -60,18 +97,49 @@ func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkS
 	res, err := p.conn.cli.NetworkCreate(ctx, n.Name, opt)
 	if cerrdefs.IsConflict(err) {
 		// Somebody else was quicker.
-		if found, err = p.findNetwork(ctx, n.Name); err != nil || found == nil {
+		found, err := p.findNetwork(ctx, n.Name)
+		if err != nil || found == nil {
 			return "", false, p.conn.wrap("look up "+what, err)
 		}
 		return found.ID, false, nil
 	}
 	if err != nil {
-		return "", false, p.conn.wrap("make "+what, err)
+		return "", false, p.overlap(ctx, "make "+what, opt.IPAM, err)
 	}
 	for _, w := range res.Warning {
 		p.conn.warn(what + ": " + w)
 	}
 	return res.ID, true, nil
+}
+
+// overlap says whose subnet is in the way of a new network, where that is the matter.
+func (p *provisioner) overlap(ctx context.Context, what string, wanted *network.IPAM, err error) error {
+	wrapped := p.conn.wrap(what, err)
+	if wanted == nil || !strings.Contains(plain(err), "overlaps with other one on this address space") {
+		return wrapped
+	}
+	list, lerr := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{})
+	if lerr != nil {
+		return wrapped // the engine's own words are better than none
+	}
+	for _, mine := range wanted.Config {
+		for _, other := range list.Items {
+			for _, theirs := range other.IPAM.Config {
+				if !mine.Subnet.IsValid() || !mine.Subnet.Overlaps(theirs.Subnet) {
+					continue
+				}
+				owner := ""
+				if project := other.Labels[labelProject]; project != "" {
+					owner = " of project " + project
+				}
+				return &apiError{what: what, kind: container.ErrConflict, err: err,
+					text: fmt.Sprintf("its subnet %s overlaps with %s of network %s%s", mine.Subnet,
+						theirs.Subnet, other.Name, owner),
+					remedy: "choose another subnet, or remove that network if nobody needs it"}
+			}
+		}
+	}
+	return wrapped
 }
 
 func networkOptions(spec container.NetworkSpec) (client.NetworkCreateOptions, error) {
@@ -113,59 +181,53 @@ func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Su
 	return nil, nil
 }
 
-// diverged reports whether a network is to be made again, and warns where it should be and cannot.
-func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (bool, error) {
+// diverged returns how a network is made again that is not as the file has it, nil where it stays;
+// it warns where it should not stay.
+func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (*renewal, error) {
 	name := spec.Config.Name
 	owner, has := found.Labels[labelProject], found.Labels[labelHash]
 	switch {
 	case owner == "":
 		p.conn.warn(fmt.Sprintf("network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
-		return false, nil
+		return nil, nil
 	case owner != spec.Project:
 		p.conn.warn(fmt.Sprintf("network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
-		return false, nil
+		return nil, nil
 	case has == "" || has == spec.Hash:
-		return false, nil
+		return nil, nil
 	}
-	// Stopped containers count: they keep the network's id and would not start
-	// again. Those that never started know the name only.
-	users, err := p.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", found.ID, name)})
+	r := &renewal{p: p, name: name, moving: spec.Moving}
+	others, err := r.prepare(ctx, spec.Project, found.ID)
 	if err != nil {
-		return false, p.conn.wrap("list the containers on network "+name, err)
+		return nil, err
 	}
-	if len(users.Items) == 0 {
-		return true, nil
+	if len(others) > 0 {
+		p.conn.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it, which is not of this project; take it off, and run up again",
+			name, strings.Join(others, ", ")))
+		return nil, nil
 	}
-	var names []string
-	for _, s := range users.Items {
-		names = append(names, summaryName(s))
-	}
-	slices.Sort(names)
-	p.conn.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it; run `bulkhead down` once to make it again",
-		name, strings.Join(names, ", ")))
-	return false, nil
+	return r, nil
 }
 
-// EnsureVolume implements container.Provisioner. One that diverged from the file
+// FindVolume implements container.Provisioner. One that diverged from the file
 // stays, because making it again would lose data; Options.Warn says so.
-func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (bool, error) {
+func (p *provisioner) FindVolume(ctx context.Context, spec container.VolumeSpec) (container.Found, error) {
 	v := spec.Config
 	what := "volume " + v.Name
 	found, err := p.conn.cli.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
-	if err != nil && !cerrdefs.IsNotFound(err) {
-		return false, p.conn.wrap("look up "+what, err)
-	}
-	exists := err == nil
-	if v.External {
-		if !exists {
-			return false, &apiError{
-				what: what, kind: container.ErrNotFound, err: err,
-				text: "it is external and does not exist", remedy: fmt.Sprintf("make it with `docker volume create %s`, or remove `external`", v.Name),
-			}
+	switch {
+	case err != nil && !cerrdefs.IsNotFound(err):
+		return container.Found{}, p.conn.wrap("look up "+what, err)
+	case err != nil && bool(v.External):
+		return container.Found{}, &apiError{
+			what: what, kind: container.ErrNotFound, err: err,
+			text:   "it is external and does not exist",
+			remedy: fmt.Sprintf("make it with `docker volume create %s`, or remove `external`", v.Name),
 		}
-		return false, nil
+	case err != nil:
+		return container.Found{}, nil
 	}
-	if exists {
+	if !v.External {
 		owner, has := found.Volume.Labels[labelProject], found.Volume.Labels[labelHash]
 		switch {
 		case owner == "":
@@ -175,13 +237,21 @@ func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpe
 		case has != "" && has != spec.Hash:
 			p.conn.warn(fmt.Sprintf("%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
 		}
-		return false, nil
 	}
-	_, err = p.conn.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
+	return container.Found{There: true}, nil
+}
+
+// EnsureVolume implements container.Provisioner. One that is there stays.
+func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpec) (bool, error) {
+	if found, err := p.FindVolume(ctx, spec); err != nil || found.There {
+		return false, err
+	}
+	v := spec.Config
+	_, err := p.conn.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts,
 		Labels: ownLabels(v.Labels, spec.Project, labelVolume, spec.Key, spec.Hash),
 	})
-	return err == nil, p.conn.wrap("make "+what, err)
+	return err == nil, p.conn.wrap("make volume "+v.Name, err)
 }
 
 // RemoveNetworks implements container.Provisioner.

@@ -19,7 +19,7 @@ var _ container.Renamer = (*Runtime)(nil)
 func (r *renamer) Rename(ctx context.Context, id, name string) error {
 	what := "rename " + container.ShortID(id) + " to " + name
 	if _, err := r.conn.cli.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name}); err != nil {
-		return r.conn.nameError(ctx, what, name, err)
+		return r.conn.createError(ctx, container.CreateSpec{}, what, name, err)
 	}
 	return nil
 }

@@ -7,13 +7,14 @@ import (
 
 // A secret that only its owner may read is the process's own, whatever user the image has.
 func TestSecretThatOnlyItsOwnerMayReadIsTheUsers(t *testing.T) {
+	t.Setenv("BHDOCK_SECRET", "s3cret")
 	b := open(t, `
 services:
   web:
     image: IMAGE
     user: "1234:77"
     secrets: [{source: s, mode: 0400}, {source: s, target: given, uid: "5", mode: 0400}, {source: s, target: open}]
-secrets: {s: {environment: HOME}}
+secrets: {s: {environment: BHDOCK_SECRET}}
 `)
 	web := b.start("web")
 	for target, want := range map[string]string{"s": "1234:77 400", "given": "5:0 400", "open": "0:0 444"} {

@@ -129,7 +129,7 @@ func (c *pipeConn) SetDeadline(time.Time) error      { return nil }
 func (c *pipeConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *pipeConn) SetWriteDeadline(time.Time) error { return nil }
 
-// tailBuffer keeps the end of what a program says on stderr.
+// tailBuffer keeps the end of what a program says, 4 KiB at most.
 type tailBuffer struct {
 	mu  sync.Mutex
 	buf []byte
@@ -143,6 +143,13 @@ func (b *tailBuffer) Write(p []byte) (int, error) {
 		b.buf = b.buf[over:]
 	}
 	return len(p), nil
+}
+
+// text is what was kept, without the space around it.
+func (b *tailBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(bytes.TrimSpace(b.buf))
 }
 
 func (b *tailBuffer) last() string {

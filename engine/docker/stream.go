@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"bulkhead/engine/logs"
+	"bulkhead/engine/container"
 )
 
 const (
@@ -31,7 +31,7 @@ const (
 // io.ErrUnexpectedEOF where a frame is cut: then the connection broke, and there is
 // more to read. moby's stdcopy returns no error for either, and copies what it has
 // buffered after each frame (see BenchmarkDemux).
-func demux(r io.Reader, emit func(stream logs.Stream, payload []byte) error) error {
+func demux(r io.Reader, emit func(stream container.Stream, payload []byte) error) error {
 	br := bufio.NewReaderSize(r, readBuffer)
 	var large bytes.Buffer
 	for {
@@ -65,9 +65,9 @@ func demux(r io.Reader, emit func(stream logs.Stream, payload []byte) error) err
 		case 3:
 			return fmt.Errorf("the engine reports: %s", bytes.TrimSpace(payload))
 		case 2:
-			err = emit(logs.Stderr, payload)
+			err = emit(container.Stderr, payload)
 		default:
-			err = emit(logs.Stdout, payload)
+			err = emit(container.Stdout, payload)
 		}
 		if err != nil {
 			return err
@@ -128,13 +128,13 @@ func (p *paced) Read(b []byte) (int, error) {
 }
 
 // emitLine takes a line: its Stream, Time, Text and Cut. Text is valid during the call only.
-type emitLine func(logs.Line)
+type emitLine func(container.Line)
 
 // stampedLines makes lines of one stream's stamped messages. A message that does
 // not end in a line end is a fragment, or the last line of a container's life; each
 // has a stamp of its own, and the first one's is the line's.
 type stampedLines struct {
-	stream logs.Stream
+	stream container.Stream
 	clock  clock
 	buf    []byte // fragments of a line that has not ended, up to maxLine
 	cut    int    // bytes of it beyond that
@@ -150,7 +150,7 @@ func (s *stampedLines) message(p []byte, emit emitLine) {
 			break
 		}
 		if len(s.buf) == 0 {
-			emit(logs.Line{Stream: s.stream, Time: t, Text: trimReturn(p[:i])})
+			emit(container.Line{Stream: s.stream, Time: t, Text: trimReturn(p[:i])})
 		} else {
 			s.keep(p[:i])
 			s.flush(emit)
@@ -199,7 +199,7 @@ func (s *stampedLines) keep(p []byte) {
 // flush emits the line that has not ended.
 func (s *stampedLines) flush(emit emitLine) {
 	if len(s.buf) > 0 {
-		emit(logs.Line{Stream: s.stream, Time: s.at, Text: trimReturn(s.buf), Cut: s.cut})
+		emit(container.Line{Stream: s.stream, Time: s.at, Text: trimReturn(s.buf), Cut: s.cut})
 		s.buf, s.cut = s.buf[:0], 0
 	}
 }
@@ -218,7 +218,7 @@ type stampedReader struct {
 }
 
 func newStamped(emit emitLine) *stampedReader {
-	return &stampedReader{out: stampedLines{stream: logs.Stdout}, errs: stampedLines{stream: logs.Stderr}, emit: emit}
+	return &stampedReader{out: stampedLines{stream: container.Stdout}, errs: stampedLines{stream: container.Stderr}, emit: emit}
 }
 
 // flush emits the lines that have not ended.
@@ -233,8 +233,8 @@ func (s *stampedReader) read(r io.Reader, tty bool) error {
 	if tty {
 		err = s.readTTY(r)
 	} else {
-		err = demux(r, func(stream logs.Stream, payload []byte) error {
-			if stream == logs.Stderr {
+		err = demux(r, func(stream container.Stream, payload []byte) error {
+			if stream == container.Stderr {
 				s.errs.message(payload, s.emit)
 			} else {
 				s.out.message(payload, s.emit)
@@ -355,7 +355,8 @@ func (c *clock) parse(p []byte) (t time.Time, n int) {
 	switch {
 	case i < len(p) && p[i] == 'Z':
 		i++
-	case i+6 <= len(p) && (p[i] == '+' || p[i] == '-') && p[i+3] == ':' && isDigit(p[i+1]) && isDigit(p[i+2]) && isDigit(p[i+4]) && isDigit(p[i+5]):
+	case i+6 <= len(p) && (p[i] == '+' || p[i] == '-') && p[i+3] == ':' && isDigit(p[i+1]) && isDigit(p[i+2]) &&
+		isDigit(p[i+4]) && isDigit(p[i+5]):
 		offset := int64(two(p[i+1:]))*3600 + int64(two(p[i+4:]))*60
 		if p[i] == '-' {
 			offset = -offset

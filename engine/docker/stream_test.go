@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"bulkhead/engine/logs"
+	"bulkhead/engine/container"
 )
 
 func frame(kind byte, text string) string {
@@ -23,7 +23,7 @@ func frame(kind byte, text string) string {
 func readAll(t *testing.T, r io.Reader, tty bool) ([]line, error) {
 	t.Helper()
 	var all []line
-	rd := newStamped(func(l logs.Line) { all = append(all, line{l.Stream, l.Time, string(l.Text)}) })
+	rd := newStamped(func(l container.Line) { all = append(all, line{l.Stream, l.Time, string(l.Text)}) })
 	err := rd.read(r, tty)
 	rd.flush()
 	return all, err
@@ -40,8 +40,8 @@ func TestFramesBecomeLinesHoweverTheyArrive(t *testing.T) {
 		frame(1, one+huge+"\n") + frame(1, one+"\n") + frame(1, one+"a\nb\n") + frame(0, one+"open")
 	at1, at2 := time.Unix(1795467600, 1), time.Unix(1795467601, 500_000_000)
 	want := []line{
-		{logs.Stdout, at1, "first"}, {logs.Stdout, at2, "between"}, {logs.Stderr, at1, half + "whole"}, {logs.Stdout, at1, huge},
-		{logs.Stdout, at1, ""}, {logs.Stdout, at1, "a"}, {logs.Stdout, at1, "b"}, {logs.Stdout, at1, "open"},
+		{container.Stdout, at1, "first"}, {container.Stdout, at2, "between"}, {container.Stderr, at1, half + "whole"}, {container.Stdout, at1, huge},
+		{container.Stdout, at1, ""}, {container.Stdout, at1, "a"}, {container.Stdout, at1, "b"}, {container.Stdout, at1, "open"},
 	}
 	for name, r := range map[string]io.Reader{
 		"whole":   strings.NewReader(text),
@@ -129,7 +129,7 @@ func BenchmarkLogs(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
 		r.Reset(text.String())
-		rd := newStamped(func(logs.Line) { n++ })
+		rd := newStamped(func(container.Line) { n++ })
 		if err := rd.read(r, false); err != nil {
 			b.Fatal(err)
 		}
@@ -168,8 +168,8 @@ func TestLongLinesAreOneLineAndCutWithACount(t *testing.T) {
 			"over the limit":             {strings.Repeat("x", maxLine+50_000), "\n", maxLine},
 			"a character over the limit": {umlauts + "ää", "\n", maxLine - 1},
 		} {
-			var got []logs.Line
-			rd := newStamped(func(l logs.Line) { l.Text = bytes.Clone(l.Text); got = append(got, l) })
+			var got []container.Line
+			rd := newStamped(func(l container.Line) { l.Text = bytes.Clone(l.Text); got = append(got, l) })
 			err := rd.read(strings.NewReader(fragmented(c.text, c.end, tty)+fragmented("next", "\n", tty)), tty)
 			rd.flush()
 			if tty && c.end == "" {

@@ -3,7 +3,6 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -18,11 +17,8 @@ import (
 // either of them out of it.
 func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 	needLocal(t)
-	if os.Geteuid() != 0 {
-		t.Skip("only root writes into containers by itself")
-	}
-	b := open(t, "services:\n  ours: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  engines: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n"+
-		"  sealed: {image: IMAGE, command: [sleep, '600'], read_only: true}\n")
+	b := open(t, "services:\n  root: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  agent: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n"+
+		"  engine: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  sealed: {image: IMAGE, command: [sleep, '600'], read_only: true}\n")
 	outside := t.TempDir()
 	const before = "mkdir -p /app/full/of /else /app/plain; echo old > /app/old; echo x > /app/full/of/things; echo y > /app/was-file; ln -s /else /app/link;" +
 		" ln -s OUT /app/escape; ln -s ../../../../../../..OUT /app/up; echo keep > /app/plain/keep; touch -d '2020-01-01 00:00:00' /app/plain/keep; ln -s /nowhere /app/dangling"
@@ -66,8 +62,8 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		return &buf
 	}
 	deep := append(files[:len(files)-1:len(files)-1], file{tar.Header{Name: "app/was-file/", Mode: 0o755}, ""}, files[len(files)-1])
-	var held []string
-	for service, write := range map[string]func(context.Context, string, io.Reader, bool) error{"ours": b.rt.unpackHere, "engines": b.rt.sendArchive} {
+	held := map[string]string{}
+	for service, write := range writers(b) {
 		id := b.start(service)
 		// Where the links lead to, there is a folder inside as well as outside.
 		b.run(id, "sh", "-c", strings.ReplaceAll(before, "OUT", outside)+"; mkdir -p "+outside)
@@ -83,21 +79,27 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		if err != nil || code != 0 {
 			t.Fatalf("%s: look: %d, %v: %s", service, code, err, out.String())
 		}
-		held = append(held, out.String())
-		if service == "ours" { // the engine writes below a tmpfs, where nobody sees it
+		held[service] = out.String()
+		if service != "engine" { // the engine writes below a tmpfs, where nobody sees it
 			if text, _ := b.run(id, "cat", "/scratch/s"); text != "mounted" {
 				t.Errorf("in the tmpfs: %q", text)
 			}
 		}
 	}
-	if held[0] != held[1] || !strings.Contains(held[0], "app/tool regular file 4755 7:8") || !strings.Contains(held[0], "not on the host") || !strings.Contains(held[0], "nor this") {
-		t.Errorf("one holds\n%s\nand the other\n%s", held[0], held[1])
+	first := held["engine"]
+	if !strings.Contains(first, "app/tool regular file 4755 7:8") || !strings.Contains(first, "not on the host") || !strings.Contains(first, "nor this") {
+		t.Errorf("by the engine it holds\n%s", first)
+	}
+	for service, all := range held {
+		if all != first {
+			t.Errorf("by the engine it holds\n%s\nand by %s\n%s", first, service, all)
+		}
 	}
 	if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
 		t.Errorf("on the host: %v, %v", left, err)
 	}
 	id := b.start("sealed")
-	if err := b.rt.CopyTo(b.ctx, id, pack(files[0]), false); !errors.Is(err, container.ErrUnsupported) {
+	if err := b.rt.CopyTo(b.ctx, id, "/", pack(files[0]), false); !errors.Is(err, container.ErrUnsupported) {
 		t.Errorf("a read-only root: %v", err)
 	}
 }

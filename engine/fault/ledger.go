@@ -1,7 +1,3 @@
-// Package fault owns what is done to services on purpose and the proof of what that did to the
-// others: the ledger, which compares every other replica before and after, and the likely cause of
-// trouble that comes later. It looks at nothing by itself: the engine tells it how everybody
-// stands, and it keeps no lock, because the engine calls it with its own state locked.
 package fault
 
 import (
@@ -19,12 +15,26 @@ type Outcome uint8
 const (
 	OutcomeUnknown Outcome = iota
 	Untouched              // same container id, start time and restart count; health and errors as before
+	Blind                  // nothing shows that it works, and nothing that it does not
 	Errors                 // untouched, with more errors in its log than before
 	WentUnhealthy
 	Died // another container id, start time or restart count, or not running
 )
 
-var outcomeNames = [...]string{"unknown", "untouched", "errors", "unhealthy", "died"}
+var outcomeNames = [...]string{"unknown", "untouched", "blind", "errors", "unhealthy", "died"}
+
+// MarshalText implements encoding.TextMarshaler.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	i := slices.Index(outcomeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not an outcome", text)
+	}
+	*o = Outcome(i)
+	return nil
+}
 
 // String returns the word that the JSON uses.
 func (o Outcome) String() string {
@@ -38,28 +48,40 @@ func (o Outcome) String() string {
 type Ledger struct {
 	Service string // the one that was hit
 	Replica int    // 0: all
-	Fault   string // "SIGKILL", "stop", "pause"
+	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild"
 	At      time.Time
 	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
+	Move    bool          // a restart or a swap, which is no fault
 	Rows    []Row         // every other replica that ran, in dependency order
 
 	back time.Time // when the user brought it back
+}
+
+// Proof is what shows of a replica that it was not touched.
+type Proof struct {
+	container.Identity
+	PID    int // of its first process, on the engine's machine; 0 while it does not run
+	Health container.Health
 }
 
 // Row compares one replica before and after.
 type Row struct {
 	Service string
 	Replica int
-	Before  container.Identity
-	After   container.Identity
+	Before  Proof
+	After   Proof
 	Outcome Outcome
 	Delay   time.Duration // from the fault to the first sign of Outcome
 	Sign    string        // the first sign: "healthy -> unhealthy", a log line
 
+	// Needs says that it depends on the one that was hit, directly or through others, or lives in its
+	// namespaces: what it suffers then most likely comes from that.
+	Needs bool
+
 	wasHealthy bool
 	shares     string // "network": what it shares with the container that was hit
-	frozen     bool   // it was moved on purpose after the fault; what became of it since proves nothing
+	frozen     bool   // it was stopped or replaced on purpose; what became of it since proves nothing
 }
 
 // Stand is how one replica stands at a moment.
@@ -67,10 +89,18 @@ type Stand struct {
 	Service   string
 	Replica   int
 	Identity  container.Identity
+	PID       int
+	Health    container.Health
 	Live      bool
 	Unhealthy bool
+	Needs     bool // it depends on the service that is hit
 	// Shares is what it shares with the container that is hit ("network", "pid and ipc"); "" for nothing.
 	Shares string
+	Moving bool // it is being stopped or replaced on purpose
+}
+
+func (s *Stand) proof() Proof {
+	return Proof{Identity: s.Identity, PID: s.PID, Health: s.Health}
 }
 
 // Hit is how the service of a ledger stands.
@@ -89,6 +119,17 @@ const kept = 20
 // Ledgers are those of one project, the open one last. It is not safe for concurrent use. The zero value is empty.
 type Ledgers struct{ all []*Ledger }
 
+// OpenMove is Open for a restart or a swap, which does not close the ledger of a fault that is
+// still on: what that does to others goes on. It says whether it opened one.
+func (b *Ledgers) OpenMove(now time.Time, service string, replica int, move string, bystanders []Stand) bool {
+	if b.Current() != nil {
+		return false
+	}
+	b.Open(now, service, replica, move, bystanders)
+	b.Current().Move = true
+	return true
+}
+
 // Open notes how everybody else stands at the moment of a fault, and closes the ledger before.
 func (b *Ledgers) Open(now time.Time, service string, replica int, fault string, bystanders []Stand) {
 	if l := b.Current(); l != nil {
@@ -96,8 +137,12 @@ func (b *Ledgers) Open(now time.Time, service string, replica int, fault string,
 	}
 	l := &Ledger{Service: service, Replica: replica, Fault: fault, At: now}
 	for _, s := range bystanders {
-		l.Rows = append(l.Rows, Row{Service: s.Service, Replica: s.Replica, Before: s.Identity, After: s.Identity, Outcome: Untouched,
-			wasHealthy: !s.Unhealthy, shares: s.Shares})
+		row := Row{Service: s.Service, Replica: s.Replica, Before: s.proof(), After: s.proof(), Outcome: Untouched,
+			Needs: s.Needs || s.Shares != "", wasHealthy: !s.Unhealthy, shares: s.Shares}
+		if s.Moving {
+			row.freeze(0)
+		}
+		l.Rows = append(l.Rows, row)
 	}
 	b.all = append(b.all, l)
 	if len(b.all) > kept {
@@ -121,8 +166,10 @@ func (b *Ledgers) Compare(now time.Time, stand func(service string, replica int)
 		return nil
 	}
 	for i := range l.Rows {
-		if row := &l.Rows[i]; !row.frozen {
-			row.compare(now.Sub(l.At), stand(row.Service, row.Replica), hit, l.Service)
+		row := &l.Rows[i]
+		at := stand(row.Service, row.Replica)
+		if row.After = at.proof(); !row.frozen {
+			row.compare(now.Sub(l.At), at, hit, l.Service)
 		}
 	}
 	if l.back.IsZero() && !hit.HeldDown {
@@ -136,7 +183,6 @@ func (b *Ledgers) Compare(now time.Time, stand func(service string, replica int)
 }
 
 func (row *Row) compare(after time.Duration, now Stand, hit Hit, of string) {
-	row.After = now.Identity
 	// What lives in a namespace may be seen to end a moment before the process that the namespace lives by.
 	if row.shares != "" && (!hit.Hosting || !now.Live) {
 		row.worsen(Died, after, fmt.Sprintf("shares the %s of %s, which is down", row.shares, of))
@@ -162,17 +208,23 @@ func (b *Ledgers) NoteErrors(l *Ledger, service string, replica int, at time.Tim
 	}
 }
 
-// Freeze leaves a service out of the open ledger from now on, because it is about to be moved on purpose.
-func (b *Ledgers) Freeze(service string) {
+// Freeze takes a service out of the open ledger from now on, because it is about to be stopped or
+// replaced on purpose: what becomes of it then proves nothing about the fault.
+func (b *Ledgers) Freeze(now time.Time, service string) {
 	l := b.Current()
 	if l == nil {
 		return
 	}
 	for i := range l.Rows {
-		if l.Rows[i].Service == service {
-			l.Rows[i].frozen = true
+		if row := &l.Rows[i]; row.Service == service {
+			row.freeze(now.Sub(l.At))
 		}
 	}
+}
+
+func (row *Row) freeze(after time.Duration) {
+	row.frozen = true
+	row.worsen(Blind, after, "changed on purpose")
 }
 
 func (row *Row) worsen(o Outcome, after time.Duration, sign string) {
@@ -199,22 +251,37 @@ func (l *Ledger) Copy() Ledger {
 
 // Verdict is a ledger in one line: "orders: SIGKILL; gateway errors; 5 untouched".
 func (l *Ledger) Verdict() string {
-	var touched []string
+	var touched, moved []string
 	untouched := 0
 	for _, r := range l.Rows {
-		if r.Outcome == Untouched {
-			untouched++
-			continue
-		}
 		name := r.Service
 		if r.Replica > 1 {
 			name = fmt.Sprintf("%s/%d", r.Service, r.Replica)
 		}
-		touched = append(touched, fmt.Sprintf("%s %s", name, r.Outcome))
+		switch r.Outcome {
+		case Untouched:
+			untouched++
+			continue
+		case Blind:
+			moved = append(moved, name)
+			continue
+		}
+		sign := ""
+		if !r.Needs {
+			sign = "?" // it may have its own reasons
+		}
+		touched = append(touched, fmt.Sprintf("%s %s%s", name, r.Outcome, sign))
 	}
-	who := "nobody else suffered"
+	who := "no other service suffered"
 	if len(touched) > 0 {
 		who = strings.Join(touched, ", ")
 	}
-	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", l.Service, l.Fault, who, untouched)
+	if untouched+len(touched)+len(moved) == 0 {
+		return fmt.Sprintf("%s: %s; no other service runs", l.Service, l.Fault)
+	}
+	text := fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", l.Service, l.Fault, who, untouched)
+	if len(moved) > 0 {
+		text += "; changed on purpose: " + strings.Join(moved, ", ")
+	}
+	return text
 }

@@ -50,13 +50,15 @@ func inside(dir, at string) (rel string, ok bool) {
 // item is one thing that a container is to get.
 type item struct {
 	file string // on the host
+	rule *project.Rule
 	stat FileStat
 	top  string // the target of its rule: nothing is written outside of it
 }
 
 // Diff is what is to be done to the files of a container, by path there: what
-// differs. It is made for one state of the container's manifest; renewed and
-// forgotten are what becomes of that manifest beyond what is sent and deleted.
+// differs. It is made for one state of the container's manifest; renewed,
+// forgotten and replaced are what becomes of that manifest beyond what is sent
+// and deleted.
 type Diff struct {
 	conf       *project.Service
 	have       Manifest
@@ -64,8 +66,11 @@ type Diff struct {
 	deletes    map[string]string // to the path on the host
 	renewed    Manifest
 	forgotten  []string
-	unreadable []string        // paths on the host that could not be looked at
-	links      map[string]bool // folders on the host: whether they are links, or behind one
+	replaced   map[string]string // what goes with a folder, to what takes the folder's place once it is sent
+	trees      *trees
+	unreadable map[string]string // paths on the host that could not be looked at: see whyNot
+	odd        map[string]string // what is neither file, folder nor link on the host: its kind
+	links      map[string]bool   // folders on the host: whether they are links, or behind one
 	// folders are what was reported and is a folder, by rule and path in the
 	// container. What the container has below them is compared in one go, by
 	// addNoted: a look for each folder by itself would cost their number times
@@ -79,8 +84,9 @@ type Diff struct {
 func newDiff(conf *project.Service, have Manifest) *Diff {
 	return &Diff{
 		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{},
-		renewed: Manifest{}, links: map[string]bool{},
-		folders: map[*project.Rule]map[string]bool{},
+		renewed: Manifest{}, links: map[string]bool{}, trees: newTrees(conf),
+		unreadable: map[string]string{}, odd: map[string]string{},
+		folders: map[*project.Rule]map[string]bool{}, replaced: map[string]string{},
 	}
 }
 
@@ -105,8 +111,8 @@ func (d *Diff) behindLink(r *project.Rule, file string) bool {
 	}
 	linked, known := d.links[dir]
 	if !known {
-		fi, err := os.Lstat(dir)
-		linked = err == nil && fi.Mode()&fs.ModeSymlink != 0 || d.behindLink(r, dir)
+		n, _, err := d.trees.lstat(r, dir)
+		linked = err == nil && n.mode()&fs.ModeSymlink != 0 || d.behindLink(r, dir)
 		d.links[dir] = linked
 	}
 	return linked
@@ -143,18 +149,30 @@ func (d *Diff) add(r *project.Rule, file string) {
 	if d.conf.Bound(file) {
 		return
 	}
-	n, ok, err := statFor(r, file)
+	n, kind, err := d.trees.lstat(r, file)
 	switch {
+	case err == nil && kind != "":
+		d.odd[file] = kind
 	case d.behindLink(r, file):
 		d.remove(r, file)
 	case err != nil && !gone(err):
-		d.unreadable = append(d.unreadable, file)
+		d.unread(r, file, err)
 	case err != nil:
 		d.remove(r, file)
-	case ok && n.isDir():
+	case n.isDir():
 		d.addFolder(r, file, n)
-	case ok:
+	default:
 		d.compare(r, file, n)
+	}
+}
+
+// unread takes in that a path of a rule cannot be looked at. Where that is the
+// whole rule's matter, it is said of the rule's path.
+func (d *Diff) unread(r *project.Rule, file string, err error) {
+	if why := whyNot(err); why != "" {
+		d.unreadable[r.Path] = why
+	} else {
+		d.unreadable[file] = ""
 	}
 }
 
@@ -195,13 +213,17 @@ func (d *Diff) addNoted(r *project.Rule) {
 		if !ok || file == r.Path || d.conf.Bound(file) || !r.Match(file) || watch.Ephemeral(file) {
 			continue
 		}
-		n, ok, err := lstat(file)
+		n, kind, err := d.trees.lstat(r, file)
 		switch {
-		case err != nil && !gone(err):
-			d.unreadable = append(d.unreadable, file)
-		case err != nil, d.behindLink(r, file):
+		case err == nil && kind != "":
+			d.odd[file] = kind
+		case d.behindLink(r, file):
 			d.deletes[at] = file
-		case ok:
+		case err != nil && !gone(err):
+			d.unread(r, file, err)
+		case err != nil:
+			d.deletes[at] = file
+		default:
 			d.compare(r, file, n)
 		}
 	}
@@ -209,37 +231,47 @@ func (d *Diff) addNoted(r *project.Rule) {
 
 // addAll compares everything below a rule with what the container has.
 func (d *Diff) addAll(r *project.Rule) {
-	disk, unreadable := scanRule(r)
-	for file, n := range disk {
+	l := d.trees.scanRule(r)
+	for file, n := range l.files {
 		if !d.conf.Bound(file) {
 			d.compare(r, file, n)
 		}
 	}
-	d.unreadable = append(d.unreadable, unreadable...)
+	maps.Copy(d.unreadable, l.unreadable)
+	maps.Copy(d.odd, l.odd)
 	hidden := func(file string) bool {
-		return slices.ContainsFunc(unreadable, func(dir string) bool { return project.Within(dir, file) })
+		for dir := range l.unreadable {
+			if project.Within(dir, file) {
+				return true
+			}
+		}
+		return false
 	}
 	for at := range d.have {
 		file, ok := origin(r, at)
 		if !ok || d.conf.Bound(file) || !r.Match(file) || watch.Ephemeral(file) || hidden(file) {
 			continue
 		}
-		if _, still := disk[file]; !still && (!there(r, file) || d.behindLink(r, file)) {
+		if _, still := l.files[file]; !still && (!d.there(r, file) || d.behindLink(r, file)) {
 			d.deletes[at] = file
 		}
 	}
 }
 
 // there says whether a path of a rule exists, or may exist.
-func there(r *project.Rule, file string) bool {
-	_, _, err := statFor(r, file)
+func (d *Diff) there(r *project.Rule, file string) bool {
+	_, _, err := d.trees.lstat(r, file)
 	return err == nil || !gone(err)
 }
 
 func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
 	at := target(r, file)
 	if have, ok := d.have[at]; ok {
-		same, kept := n.same(file, have)
+		tr, err := d.trees.of(r.Path)
+		if err != nil {
+			return // it went away since it was looked at
+		}
+		same, kept := n.same(tr, file, have)
 		if same {
 			if kept != have {
 				d.renewed[at] = kept
@@ -247,7 +279,7 @@ func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
 			return
 		}
 	}
-	d.files[at] = item{file: file, stat: n, top: top(r, file)}
+	d.files[at] = item{file: file, rule: r, stat: n, top: top(r, file)}
 }
 
 // top is the folder of the container that a rule fills, or the one file.
@@ -286,22 +318,23 @@ func (d *Diff) isFile(at string) bool {
 // finish resolves what a diff's parts say of each other. It is called once,
 // after the last add.
 func (d *Diff) finish() {
+	defer d.trees.close()
 	for r := range d.folders {
 		d.addNoted(r)
 	}
 	d.keepOthers()
-	replaced := false
+	replaces := false
 	busy := map[string]bool{} // folders in which something stays, or comes
 	for at, it := range d.files {
 		ancestors(at, func(dir string) bool { busy[dir] = true; return true })
 		had, ok := d.have[at]
-		replaced = replaced || !it.stat.isDir() && (!ok || had.isDir())
+		replaces = replaces || !it.stat.isDir() && (!ok || had.isDir())
 	}
-	if replaced {
+	if replaces {
 		for at := range d.have {
-			// It went with the folder that something else has taken the place of.
-			if d.replaced(at) {
-				d.forgotten = append(d.forgotten, at)
+			// It goes with the folder that something else takes the place of.
+			if by := d.replacedBy(at); by != "" {
+				d.replaced[at] = by
 				delete(d.deletes, at)
 			}
 		}
@@ -350,8 +383,8 @@ func (d *Diff) keepOthers() {
 			if !ok {
 				continue
 			}
-			if n, ok, err := statFor(r, file); ok && err == nil {
-				d.files[at] = item{file: file, stat: n, top: top(r, file)}
+			if n, kind, err := d.trees.lstat(r, file); kind == "" && err == nil {
+				d.files[at] = item{file: file, rule: r, stat: n, top: top(r, file)}
 				delete(d.deletes, at)
 				break
 			}
@@ -371,23 +404,23 @@ func (d *Diff) claimed(r *project.Rule, at string) (file string, ok bool) {
 func (d *Diff) source(at string) string {
 	for i := range d.conf.Rules {
 		r := &d.conf.Rules[i]
-		if file, ok := d.claimed(r, at); ok && there(r, file) {
+		if file, ok := d.claimed(r, at); ok && d.there(r, file) {
 			return file
 		}
 	}
 	return ""
 }
 
-// replaced says whether a diff puts something that is not a folder in the place
-// of one that a path lies in.
-func (d *Diff) replaced(at string) bool {
-	lost := false
+// replacedBy returns what a diff puts, and is not a folder, in the place of one
+// that a path lies in; "" when there is none.
+func (d *Diff) replacedBy(at string) (by string) {
 	ancestors(at, func(dir string) bool {
-		it, ok := d.files[dir]
-		lost = ok && !it.stat.isDir()
-		return !lost
+		if it, ok := d.files[dir]; ok && !it.stat.isDir() {
+			by = dir
+		}
+		return by == ""
 	})
-	return lost
+	return by
 }
 
 // ancestors calls f for the folders that a path of the container lies in,

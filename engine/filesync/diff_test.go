@@ -199,7 +199,7 @@ func TestEveryKindOfChangeIsSeen(t *testing.T) {
 		}
 		// Notices name all that is there and all that was.
 		p = newDiff(&project.Service{Rules: []project.Rule{*rule}}, have)
-		disk, _ := scanRule(rule)
+		disk := p.trees.scanRule(rule).files
 		for at := range have {
 			file, _ := origin(rule, at)
 			disk[file] = FileStat{}
@@ -241,7 +241,7 @@ func TestPathsThatAreNotTextOutliveTheProcess(t *testing.T) {
 	base := t.TempDir()
 	opened := func() (*journal.Journal, *Syncer) {
 		j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p", Warn: func(text string) { t.Error(text) }})
-		return j, New(nil, j)
+		return j, New(nil, j, nil)
 	}
 	j, y := opened()
 	odd := "/app/\xff\n"

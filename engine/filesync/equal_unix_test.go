@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
+
 	"bulkhead/engine/container"
 	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
@@ -34,7 +36,11 @@ type box struct {
 
 	mu  sync.Mutex
 	all map[string]string // by path: what state makes of it
+
+	unreachable map[string]string
 }
+
+func (b *box) Unreachable(*types.ServiceConfig) map[string]string { return b.unreachable }
 
 // state is what a container must have of a path: its kind, its mode, and its
 // content or where it leads to.
@@ -45,7 +51,7 @@ func state(mode fs.FileMode, text string) string {
 	return fmt.Sprintf("%v %s", mode, text)
 }
 
-func (b *box) CopyTo(_ context.Context, _ string, r io.Reader, replace bool) error {
+func (b *box) CopyTo(_ context.Context, _, _ string, r io.Reader, replace bool) error {
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -172,7 +178,7 @@ func newMirror(t *testing.T, src string, poll bool) *mirror {
 	m := &mirror{t: t, src: src, box: &box{all: map[string]string{}}}
 	conf := &project.Service{Name: "a", Replicas: 1, Rules: []project.Rule{{Action: project.Sync, Path: src, Target: mirrored, InitialSync: true}}}
 	m.rule = &conf.Rules[0]
-	y := New(m.box, journal.Open(journal.Options{}))
+	y := New(m.box, journal.Open(journal.Options{}), nil)
 	w, err := watch.New(watch.Options{Poll: 50 * time.Millisecond, ForcePoll: poll})
 	if err != nil {
 		t.Fatal(err)

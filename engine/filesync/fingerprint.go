@@ -1,6 +1,7 @@
 package filesync
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/moby/patternmatcher/ignorefile"
+
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -29,46 +33,35 @@ func (t Manifest) fingerprint(more func(hash.Hash)) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// PrepareFingerprint is a value for all that a prepare command depends on: the
-// files that it watches, the command and its environment, whose values are
-// hashed too and stay out of the state file.
-func PrepareFingerprint(p *project.Prepare) string {
-	t := Manifest{}
-	for _, root := range p.Watch {
-		found, _ := scan(root, nil, nil)
-		maps.Copy(t, found)
-	}
-	return t.fingerprint(func(h hash.Hash) {
-		fmt.Fprintf(h, "%q\n", p.Run)
-		for _, k := range slices.Sorted(maps.Keys(p.Env)) {
-			fmt.Fprintf(h, "%q=%q\n", k, p.Env[k])
-		}
-	})
-}
-
-// rebuildFingerprint is a value for the files that a service's rebuild rules name.
-func rebuildFingerprint(conf *project.Service) string {
+// rebuildFiles are the files that a service's rebuild rules name.
+func rebuildFiles(conf *project.Service) Manifest {
+	all := newTrees(conf)
+	defer all.close()
 	t := Manifest{}
 	for i := range conf.Rules {
 		if r := &conf.Rules[i]; r.Action == project.Rebuild {
-			found, _ := scan(r.Path, func(p string) bool { return conf.Claims(r, p) }, r.Ignored)
-			maps.Copy(t, found)
+			maps.Copy(t, all.scan(r.Path, func(p string) bool { return conf.Claims(r, p) }, r.Ignored).files)
 		}
 	}
-	return t.fingerprint(nil)
+	return t
 }
 
 // contextFingerprint is a value for a service's whole build context; "" for a
 // context that is not a folder.
 func contextFingerprint(conf *project.Service) string {
 	dir := conf.Config.Build.Context
-	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
+	tr, err := openTree(conf, dir)
+	if err != nil {
+		return ""
+	}
+	defer tr.close()
+	if tr.name != "." {
 		return ""
 	}
 	file := conf.Dockerfile()
-	patterns, err := watch.ReadIgnoreFile(file + ".dockerignore")
+	patterns, err := readIgnore(file + ".dockerignore")
 	if err != nil || len(patterns) == 0 {
-		if patterns, err = watch.ReadIgnoreFile(filepath.Join(dir, ".dockerignore")); err != nil {
+		if patterns, err = readIgnore(filepath.Join(dir, ".dockerignore")); err != nil {
 			patterns = nil // the build says what is wrong with it
 		}
 	}
@@ -76,9 +69,24 @@ func contextFingerprint(conf *project.Service) string {
 	if err != nil {
 		return "" // the build says what is wrong with the patterns
 	}
-	t, _ := scan(dir, func(p string) bool { return !ignore.Match(p, false) }, ignore.Match)
-	if n, ok, err := lstat(file); ok && err == nil {
-		t[file] = n
+	t := tr.scan(func(p string) bool { return !ignore.Match(p, false) }, ignore.Match).files
+	// The Dockerfile may lie elsewhere, and be a link.
+	if fi, err := os.Stat(file); err == nil {
+		if n, ok := statOf(fi); ok {
+			t[file] = n
+		}
 	}
 	return t.fingerprint(nil)
+}
+
+// readIgnore reads the patterns of an ignore file; a missing one has none.
+func readIgnore(file string) ([]string, error) {
+	b, err := hostfile.Read(file, hostfile.MaxOther)
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ignorefile.ReadAll(bytes.NewReader(b))
 }

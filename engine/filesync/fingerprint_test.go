@@ -17,15 +17,16 @@ import (
 func TestPrepareFingerprint(t *testing.T) {
 	dir, base := t.TempDir(), t.TempDir()
 	put(t, dir, "lib/x", "1")
-	prepare := func() *project.Prepare {
-		return &project.Prepare{Run: "make", Env: map[string]string{"TOKEN": "hunter2", "MODE": "dev"}, Watch: []string{filepath.Join(dir, "lib")}}
+	prepare := func() *project.Service {
+		return &project.Service{Extra: project.Extra{Prepare: &project.Prepare{Run: "make", Env: map[string]string{"TOKEN": "hunter2", "MODE": "dev"}, Watch: []string{filepath.Join(dir, "lib")}}}}
 	}
-	before := PrepareFingerprint(prepare())
-	if strings.Contains(before, "hunter2") || PrepareFingerprint(prepare()) != before {
-		t.Errorf("fingerprints %q and %q", before, PrepareFingerprint(prepare()))
+	fingerprint := func(conf *project.Service) string { return prepareFingerprint(conf, prepareInputs(conf), nil) }
+	before := fingerprint(prepare())
+	if strings.Contains(before, "hunter2") || fingerprint(prepare()) != before {
+		t.Errorf("fingerprints %q and %q", before, fingerprint(prepare()))
 	}
 	j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"})
-	New(nil, j).RecordPrepared("a", before)
+	New(nil, j, nil).RecordPrepared("a", before)
 	if err := j.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func TestPrepareFingerprint(t *testing.T) {
 	if err != nil || strings.Contains(string(b), "hunter2") || strings.Contains(string(b), "TOKEN") {
 		t.Errorf("the state file holds %s, %v", b, err)
 	}
-	if got := New(nil, journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"})).Prepared("a"); got != before {
+	if got := New(nil, journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"}), nil).Prepared("a"); got != before {
 		t.Errorf("after a restart of the program the fingerprint is %q, want %q", got, before)
 	}
 	for what, change := range map[string]func(p *project.Prepare){
@@ -43,7 +44,7 @@ func TestPrepareFingerprint(t *testing.T) {
 		"another file":            func(*project.Prepare) { put(t, dir, "lib/y", "2") },
 	} {
 		p := prepare()
-		if change(p); PrepareFingerprint(p) == before {
+		if change(p.Extra.Prepare); fingerprint(p) == before {
 			t.Errorf("%s: the fingerprint is the same", what)
 		}
 		if err := os.RemoveAll(filepath.Join(dir, "lib/y")); err != nil {
@@ -60,7 +61,7 @@ func TestChangeSinceABuildIsKnownForImagesOfOurs(t *testing.T) {
 	conf := &project.Service{Name: "a", Built: true, Rules: []project.Rule{
 		{Action: project.Rebuild, Path: filepath.Join(dir, "src")}, {Action: project.Sync, Path: filepath.Join(dir, "src"), Target: "/app"}}}
 	conf.Config.Build = &types.BuildConfig{Context: dir}
-	y := New(nil, journal.Open(journal.Options{}))
+	y := New(nil, journal.Open(journal.Options{}), nil)
 	check := func(what, image string, context, rebuild bool) {
 		t.Helper()
 		if c, r := y.ContextChanged(conf, image), y.RebuildChanged(conf, image); c != context || r != rebuild {

@@ -49,7 +49,7 @@ func TestEverythingIsComparedWhenTheStateIsLost(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		for _, fresh := range []bool{false, true} {
 			b := &box{all: map[string]string{"/app/same": state(0o644, "1"), "/app/saved": state(0o644, "old")}}
-			y := New(b, journalOf(t, lost))
+			y := New(b, journalOf(t, lost), nil)
 			target := Target{Service: conf, ID: "c1", ImageID: "i1"}
 			y.RecordInitial(t.Context(), target, fresh)
 			want := []string{filepath.Join(dir, "saved")}
@@ -71,7 +71,7 @@ func TestImageIsBuiltAgainWhenTheStateIsLost(t *testing.T) {
 	syncs := &project.Service{Name: "b", Built: true, Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
 	syncs.Config.Build = &types.BuildConfig{Context: dir}
 	for _, lost := range []bool{false, true} {
-		y := New(nil, journalOf(t, lost))
+		y := New(nil, journalOf(t, lost), nil)
 		if y.ContextChanged(conf, "i1") != lost || y.RebuildChanged(conf, "i1") != lost {
 			t.Errorf("lost: %v: context changed: %v, rebuild files: %v", lost, y.ContextChanged(conf, "i1"), y.RebuildChanged(conf, "i1"))
 		}

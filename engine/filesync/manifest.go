@@ -7,14 +7,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 	"unicode/utf8"
 
-	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -44,46 +42,18 @@ type FileStat struct {
 // look like one. The coarsest clocks (FAT) have ticks of two seconds.
 const racy = 2 * time.Second
 
-// statOf records a file, a folder or a symbolic link; ok is false for anything
-// else.
-func statOf(file string, fi fs.FileInfo) (n FileStat, ok bool) {
+// statOf records a file, a folder or a symbolic link, but not where that leads
+// to; ok is false for anything else.
+func statOf(fi fs.FileInfo) (n FileStat, ok bool) {
 	n = FileStat{Mode: uint32(fi.Mode()), At: time.Now().UnixNano()}
 	switch {
-	case fi.IsDir():
-		return n, true
-	case fi.Mode()&fs.ModeSymlink != 0:
-		n.Link, _ = os.Readlink(file) // a link that went away meanwhile is seen as changed by the next notice
+	case fi.IsDir(), fi.Mode()&fs.ModeSymlink != 0:
 		return n, true
 	case fi.Mode().IsRegular():
 		n.Size, n.Mtime, n.Ctime, n.Ino = fi.Size(), fi.ModTime().UnixNano(), changed(fi), inode(fi)
 		return n, true
 	}
 	return FileStat{}, false
-}
-
-// lstat records what stands at a path. The error is that of the system, or nil
-// for what can be neither copied nor built.
-func lstat(file string) (n FileStat, ok bool, err error) {
-	fi, err := os.Lstat(file)
-	if err != nil {
-		return FileStat{}, false, err
-	}
-	n, ok = statOf(file, fi)
-	return n, ok, nil
-}
-
-// statFor is lstat for a path of a rule: the rule's own path stands for what it
-// leads to when it is a link.
-func statFor(r *project.Rule, file string) (n FileStat, ok bool, err error) {
-	if file != r.Path {
-		return lstat(file)
-	}
-	fi, err := os.Stat(file)
-	if err != nil {
-		return FileStat{}, false, err
-	}
-	n, ok = statOf(file, fi)
-	return n, ok, nil
 }
 
 // gone says whether an error means that a path is not there.
@@ -96,7 +66,7 @@ func (n FileStat) isDir() bool       { return n.mode().IsDir() }
 // record to keep from now on. Times decide where they can be trusted. Where
 // they cannot (only they differ, or they tie too soon after a change), the
 // content does, and where that is not known, the file counts as changed.
-func (n FileStat) same(file string, have FileStat) (bool, FileStat) {
+func (n FileStat) same(tr *tree, file string, have FileStat) (bool, FileStat) {
 	if n.Mode != have.Mode || n.Size != have.Size || n.Link != have.Link {
 		return false, n
 	}
@@ -113,7 +83,7 @@ func (n FileStat) same(file string, have FileStat) (bool, FileStat) {
 	if have.Sum == "" {
 		return false, n
 	}
-	sum, err := sumOf(file)
+	sum, err := tr.sumOf(file)
 	if err != nil || sum != have.Sum {
 		return false, n
 	}
@@ -127,16 +97,16 @@ const maxHashed = 16 << 20
 
 // withSum adds the content's sum to the record of a regular file that is not
 // too large.
-func (n FileStat) withSum(file string) FileStat {
+func (n FileStat) withSum(tr *tree, file string) FileStat {
 	if n.mode().IsRegular() && n.Size <= maxHashed {
-		n.Sum, _ = sumOf(file) // without it, the file is sent once more than it need be
+		n.Sum, _ = tr.sumOf(file) // without it, the file is sent once more than it need be
 	}
 	return n
 }
 
 // sumOf reads a file whole.
-func sumOf(file string) (string, error) {
-	f, err := hostfile.Open(file)
+func (t *tree) sumOf(file string) (string, error) {
+	f, err := t.open(file)
 	if err != nil {
 		return "", err
 	}
@@ -152,44 +122,25 @@ func sumFrom(r io.Reader) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// walk is filepath.WalkDir, but a root that is a link stands for what it leads to.
-func walk(root string, f fs.WalkDirFunc) {
-	fi, err := os.Lstat(root)
-	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
-		_ = filepath.WalkDir(root, f) // f itself returns no error
-		return
-	}
-	if fi, err = os.Stat(root); err != nil {
-		_ = f(root, nil, err)
-		return
-	}
-	d := fs.FileInfoToDirEntry(fi)
-	if f(root, d, nil) != nil || !fi.IsDir() {
-		return
-	}
-	names, err := os.ReadDir(root)
-	if err != nil {
-		_ = f(root, d, err)
-	}
-	for _, d := range names {
-		_ = filepath.WalkDir(filepath.Join(root, d.Name()), f)
-	}
+// listing is what stands at and below a path of the host.
+type listing struct {
+	files      Manifest
+	unreadable map[string]string // what could not be looked at: why; "" for a matter of permissions
+	odd        map[string]string // what is neither file, folder nor link: its kind
 }
 
-// scan lists what matches below a path: files, links and folders, the path
-// itself too unless it is a folder. Ignored folders are not entered. For a path
-// that is not there it returns an empty manifest; unreadable are folders and
-// files that could not be looked at.
-func scan(root string, match func(string) bool, ignored func(string, bool) bool) (t Manifest, unreadable []string) {
-	t = Manifest{}
-	walk(root, func(p string, d fs.DirEntry, err error) error {
+// scan lists what matches in a tree: files, links and folders, the path itself
+// too unless it is a folder. Ignored folders are not entered.
+func (t *tree) scan(match func(string) bool, ignored func(string, bool) bool) listing {
+	l := newListing()
+	t.walk(func(p, rel string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			if !gone(err) {
-				unreadable = append(unreadable, p)
+				l.unreadable[p] = ""
 			}
 			return nil
-		case d.IsDir() && p == root:
+		case d.IsDir() && p == t.path:
 			return nil
 		case d.IsDir() && ignored != nil && ignored(p, true):
 			return filepath.SkipDir
@@ -200,41 +151,74 @@ func scan(root string, match func(string) bool, ignored func(string, bool) bool)
 		if err != nil {
 			return nil // it went away meanwhile, and the notice of that comes by itself
 		}
-		if n, ok := statOf(p, fi); ok {
-			t[p] = n
+		if n, kind, err := t.statOf(rel, fi); err == nil && kind == "" {
+			l.files[p] = n
+		} else if err == nil {
+			l.odd[p] = kind
 		}
 		return nil
 	})
-	return t, unreadable
+	return l
+}
+
+func newListing() listing {
+	return listing{files: Manifest{}, unreadable: map[string]string{}, odd: map[string]string{}}
+}
+
+// scan lists what matches at and below a path that the project names; for one
+// that is not there the listing is empty.
+func (t *trees) scan(path string, match func(string) bool, ignored func(string, bool) bool) listing {
+	tr, err := t.of(path)
+	if err == nil {
+		return tr.scan(match, ignored)
+	}
+	l := newListing()
+	if !gone(err) {
+		l.unreadable[path] = whyNot(err)
+	}
+	return l
+}
+
+// whyNot says why a path cannot be read, "" when that is a matter of permissions.
+func whyNot(err error) string {
+	if outside := (*project.OutsideError)(nil); errors.As(err, &outside) {
+		return outside.Path + " " + outside.Reason() + ", so nothing of it is copied; " + outside.Suggestion()
+	}
+	return ""
 }
 
 // scanRule lists what a rule names, without what editors put beside it for a
 // moment.
-func scanRule(r *project.Rule) (Manifest, []string) {
-	return scan(r.Path, func(p string) bool { return r.Match(p) && !watch.Ephemeral(p) }, r.Ignored)
+func (t *trees) scanRule(r *project.Rule) listing {
+	return t.scan(r.Path, func(p string) bool { return r.Match(p) && !watch.Ephemeral(p) }, r.Ignored)
 }
 
 // scanSync lists what all rules that copy name, by where it goes. before is
 // what was known until now: what it says of the content of files that are still
 // the same is not read again.
 func scanSync(conf *project.Service, before Manifest) Manifest {
+	all := newTrees(conf)
+	defer all.close()
 	t := Manifest{}
 	for i := range conf.Rules {
 		r := &conf.Rules[i]
 		if !r.Action.Syncs() {
 			continue
 		}
-		disk, _ := scanRule(r)
-		for file, n := range disk {
+		tr, err := all.of(r.Path)
+		if err != nil {
+			continue
+		}
+		for file, n := range all.scanRule(r).files {
 			at := target(r, file)
 			if have, ok := before[at]; ok && have.Sum != "" {
-				if same, kept := n.same(file, have); same {
+				if same, kept := n.same(tr, file, have); same {
 					kept.Seen = false // nobody looked into the image
 					t[at] = kept
 					continue
 				}
 			}
-			t[at] = n.withSum(file)
+			t[at] = n.withSum(tr, file)
 		}
 	}
 	return t

@@ -2,6 +2,7 @@ package filesync
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -12,11 +13,12 @@ import (
 // pack finds out what stands in the way of a diff in the container, and lists
 // what is sent.
 func (y *Syncer) pack(ctx context.Context, t Target, d *Diff) (*upload, error) {
-	u := &upload{diff: d, sent: Manifest{}, dirs: map[string]entry{}, unreadable: slices.Clone(d.unreadable)}
+	u := &upload{diff: d, sent: Manifest{}, dirs: map[string]entry{}, trees: d.trees, unreadable: maps.Clone(d.unreadable)}
 	if d.empty() {
 		return u, nil
 	}
 	r := y.resolver(ctx, t.ID, d.have)
+	r.unreachable = y.rt.Unreachable(&t.Service.Config)
 	if err := r.survey(d); err != nil {
 		return nil, err
 	}
@@ -38,6 +40,10 @@ func (y *Syncer) pack(ctx context.Context, t Target, d *Diff) (*upload, error) {
 // packItem lists one item and the folders that it needs, or refuses it.
 func (y *Syncer) packItem(ctx context.Context, t Target, u *upload, r *resolver, at string, it item) error {
 	d := u.diff
+	if !t.Running && emptied(t.Service, at) {
+		u.later = append(u.later, it.file) // what is written there now is gone at the start
+		return nil
+	}
 	to, why, err := r.destination(d, at, it)
 	if err != nil {
 		return err
@@ -53,11 +59,14 @@ func (y *Syncer) packItem(ctx context.Context, t Target, u *upload, r *resolver,
 		u.sent[at] = n
 		return nil
 	}
-	en := entry{at: at, file: it.file, stat: it.stat}
+	en := entry{at: at, file: it.file, rule: it.rule, stat: it.stat, below: it.top}
+	if at == it.top && !it.stat.isDir() {
+		en.below = path.Dir(at) // the one file of a rule
+	}
 	if to != at {
 		en.to = to
 	}
-	if en.uid, en.gid, err = y.ownerFor(ctx, t, it.top, it.file); err != nil {
+	if en.uid, en.gid, err = y.ownerFor(ctx, t, d.trees, it); err != nil {
 		return err
 	}
 	if had := d.have[at]; had.isDir() != it.stat.isDir() && had != (FileStat{}) && to == at {
@@ -72,19 +81,13 @@ func (y *Syncer) packItem(ctx context.Context, t Target, u *upload, r *resolver,
 	return r.folders(u, en, it.top)
 }
 
-// inMemory says whether a path of the container lies in a tmpfs.
-func inMemory(conf *project.Service, at string) bool {
-	var all []string
-	for _, t := range conf.Config.Tmpfs {
-		where, _, _ := strings.Cut(t, ":")
-		all = append(all, where)
-	}
-	for _, v := range conf.Config.Volumes {
-		if v.Type == "tmpfs" {
-			all = append(all, v.Target)
-		}
-	}
-	return slices.ContainsFunc(all, func(dir string) bool { _, in := inside(path.Clean(dir), at); return in })
+// emptied says whether a path of the container lies in a volume that is empty at
+// each start.
+func emptied(conf *project.Service, at string) bool {
+	return slices.ContainsFunc(conf.Emptied, func(dir string) bool {
+		_, in := inside(path.Clean(dir), at)
+		return in || path.Clean(dir) == at
+	})
 }
 
 // guardFolders takes files out of the stream that would take the place of

@@ -32,7 +32,7 @@ func TestWayThroughTheLinksOfAnImage(t *testing.T) {
 	conf := &project.Service{Name: "a", Rules: []project.Rule{
 		{Action: project.Sync, Path: dir, Target: "/t"}, {Action: project.Sync, Path: one, Target: "/etc/one"}, {Action: project.Sync, Path: folder, Target: "/etc/folder"},
 	}}
-	y := New(b, journal.Open(journal.Options{}))
+	y := New(b, journal.Open(journal.Options{}), nil)
 	// What was put there as a folder, or as a file, is not the image's.
 	have := Manifest{"/t/swapped": {Mode: uint32(fs.ModeDir | 0o755), Seen: true}, "/etc/folder": {Mode: 0o600, Seen: true}}
 	d := diffAll(conf, have)
@@ -89,7 +89,7 @@ func TestDeletionsBehindLinksOfAnImage(t *testing.T) {
 		"/t/in": {Mode: dirMode}, "/t/in/a": {Mode: 0o644}, "/t/in/d": {Mode: dirMode}, "/t/in/d/b": {Mode: 0o644}, "/t/out": {Mode: dirMode}, "/t/out/c": {Mode: 0o644},
 		"/t/swapped": {Mode: dirMode, Seen: true}, "/t/plain": {Mode: 0o644, Seen: true},
 	}
-	y := New(b, journal.Open(journal.Options{}))
+	y := New(b, journal.Open(journal.Options{}), nil)
 	for _, tt := range []struct{ paths, want string }{
 		{"/t/plain /t/in/a", "/t/other/a /t/plain"},
 		{"/t/in", "/t/other/a /t/other/d/b"},

@@ -1,6 +1,7 @@
 package filesync
 
 import (
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 type containerRecord struct {
 	Has  Manifest `json:"has"`            // what sync rules put in or found in; nil when unknown
 	Owes Manifest `json:"owes,omitempty"` // what is still to be deleted, at the next start
+	Life int64    `json:"life,omitempty"` // when the life began in which volumes that are empty at each start were filled; nanoseconds
 }
 
 // BuildInputs is what a service's image was built from.
@@ -25,14 +27,18 @@ type BuildInputs struct {
 	// Foreign says that somebody else built the image: Files is what it had
 	// when it was first seen, and the rest is not known.
 	Foreign bool `json:"foreign,omitempty"`
+
+	files Manifest // what its rebuild rules name, by path on the host; nil in what was stored
 }
 
 // records are the tables that outlive the process, and the owners, which do not.
 type records struct {
+	j          *journal.Journal
 	lost       bool                            // there was a state that could not be used: see journal.Journal.Lost
 	containers *journal.Table[containerRecord] // by id
 	images     *journal.Table[BuildInputs]     // by imageKey
 	prepared   *journal.Table[string]          // fingerprint of what prepare last ran with, by service
+	outputs    *journal.Table[[]string]        // what prepare writes among the files that it watches, by service
 
 	mu     sync.Mutex
 	owners map[ownerKey][2]int
@@ -48,8 +54,8 @@ type ownerKey struct {
 
 func openRecords(j *journal.Journal) *records {
 	r := &records{
-		containers: journal.TableOf[containerRecord](j, "containers"), images: journal.TableOf[BuildInputs](j, "images"),
-		prepared: journal.TableOf[string](j, "prepare_fingerprints"), owners: map[ownerKey][2]int{},
+		j: j, containers: journal.TableOf[containerRecord](j, "containers"), images: journal.TableOf[BuildInputs](j, "images"),
+		prepared: journal.TableOf[string](j, "prepare_fingerprints"), outputs: journal.TableOf[[]string](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
 	}
 	r.lost = j.Lost() // opening a table may find out
 	return r
@@ -64,6 +70,71 @@ func (r *records) has(id string) Manifest {
 	return c.Has
 }
 
+// The keys of what is intended; see journal.Journal.Intend.
+func filesOf(id string) string        { return "files " + id }
+func buildOf(service string) string   { return "build " + service }
+func prepareOf(service string) string { return "prepare " + service }
+
+// began drops what a container had in volumes that are empty at each start, when
+// a new life of it has begun.
+func (r *records) began(t Target) {
+	life := t.Started.UnixNano()
+	if c, _ := r.containers.Get(t.ID); len(t.Service.Emptied) == 0 || !t.Running || c.Life == life {
+		return
+	}
+	r.change(t.ID, func(has, _ Manifest) {
+		maps.DeleteFunc(has, func(at string, _ FileStat) bool { return emptied(t.Service, at) })
+	})
+	r.containers.Update(t.ID, func(c containerRecord) containerRecord { c.Life = life; return c })
+}
+
+// unknown is a file of which nothing is known but that it may be there, and ours.
+func unknown(dir bool) FileStat {
+	if dir {
+		return FileStat{Mode: uint32(fs.ModeDir), Size: -1}
+	}
+	return FileStat{Size: -1}
+}
+
+// intend notes that an upload is about to be carried out.
+func (r *records) intend(id string, u *upload) { r.j.Intend(filesOf(id), u.touches()) }
+
+// touches lists the paths of the container that an upload changes, those of
+// folders with a slash at their ends.
+func (u *upload) touches() []string {
+	paths := make([]string, 0, len(u.entries)+len(u.diff.deletes))
+	add := func(at string, dir bool) {
+		if dir {
+			at += "/"
+		}
+		paths = append(paths, at)
+	}
+	for _, en := range u.entries {
+		if en.file != "" {
+			add(en.at, en.stat.isDir())
+		}
+	}
+	for at := range u.diff.deletes {
+		add(at, u.diff.have[at].isDir())
+	}
+	return paths
+}
+
+// doubt records that the outcome of what was intended is not known: what is on
+// the disk is sent again, and what is not is deleted.
+func (r *records) doubt(id string, paths []string) {
+	r.change(id, func(has, _ Manifest) {
+		for _, at := range paths {
+			at, dir := strings.CutSuffix(at, "/")
+			n := unknown(dir)
+			had, known := has[at]
+			n.Seen = !known || had.Seen
+			has[at] = n
+		}
+	})
+	r.j.Settle(filesOf(id))
+}
+
 // owes returns what is to be deleted in a container as soon as it runs.
 func (r *records) owes(id string) Manifest {
 	c, _ := r.containers.Get(id)
@@ -73,7 +144,7 @@ func (r *records) owes(id string) Manifest {
 // change lets f alter what is known of a container: what it has, and what it owes.
 func (r *records) change(id string, f func(has, owes Manifest)) {
 	r.containers.Update(id, func(old containerRecord) containerRecord {
-		c := containerRecord{Has: Manifest{}, Owes: Manifest{}}
+		c := containerRecord{Has: Manifest{}, Owes: Manifest{}, Life: old.Life}
 		maps.Copy(c.Has, old.Has)
 		maps.Copy(c.Owes, old.Owes)
 		f(c.Has, c.Owes)
@@ -84,6 +155,7 @@ func (r *records) change(id string, f func(has, owes Manifest)) {
 // Forget drops what is known of a container that is gone.
 func (y *Syncer) Forget(id string) {
 	y.records.containers.Delete(id)
+	y.records.j.Settle(filesOf(id))
 	y.records.mu.Lock()
 	defer y.records.mu.Unlock()
 	maps.DeleteFunc(y.records.owners, func(k ownerKey, _ [2]int) bool { return k.id == id })
@@ -125,7 +197,10 @@ func (r *records) setBaseline(service, imageID string, t Manifest) {
 // imageID is the one that it has until now.
 func (y *Syncer) BuildInputs(conf *project.Service, imageID string) BuildInputs {
 	files, _ := y.records.baseline(conf.Name, imageID)
-	return BuildInputs{Context: contextFingerprint(conf), Rebuild: rebuildFingerprint(conf), Files: scanSync(conf, files)}
+	rebuild := rebuildFiles(conf)
+	return BuildInputs{
+		Context: contextFingerprint(conf), Rebuild: rebuild.fingerprint(nil), Files: scanSync(conf, files), files: rebuild,
+	}
 }
 
 // RecordBuild records what a service's newest image was built from, and drops
@@ -135,6 +210,52 @@ func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 		y.records.images.Delete(imageKey(service, before))
 	}
 	y.records.images.Set(imageKey(service, imageID), in)
+	y.records.j.Settle(buildOf(service))
+}
+
+// IntendBuild notes that a service's image is about to be built from in.
+func (y *Syncer) IntendBuild(service string, in BuildInputs) {
+	y.records.j.Intend(buildOf(service), nil)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.building[service] = in.files
+}
+
+// AbandonBuild notes that a build was ended before it came to anything: whatever asked for it still
+// does.
+func (y *Syncer) AbandonBuild(service string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	delete(y.building, service)
+}
+
+// BuiltOf says whether changed paths are, as far as the service's rebuild rules name them, what its
+// last build was made of, or the one in progress is, whatever came of it; in this process or, of an
+// image, before.
+func (y *Syncer) BuiltOf(conf *project.Service, imageID string, paths []string) bool {
+	y.mu.Lock()
+	of, ok := y.building[conf.Name]
+	y.mu.Unlock()
+	if !ok {
+		in, known := y.records.images.Get(imageKey(conf.Name, imageID))
+		return known && !in.Foreign && !y.records.halfBuilt(conf.Name) && in.Rebuild == rebuildFiles(conf).fingerprint(nil)
+	}
+	below := func(t Manifest, path string) Manifest { // a folder that goes away stands for all in it
+		t = maps.Clone(t)
+		maps.DeleteFunc(t, func(file string, _ FileStat) bool { return !project.Within(path, file) })
+		return t
+	}
+	now := rebuildFiles(conf)
+	return !slices.ContainsFunc(paths, func(path string) bool {
+		return len(changedFiles(below(of, path), below(now, path))) > 0
+	})
+}
+
+// halfBuilt says whether a build was cut short by a sudden end: then its image
+// may have a name already, and nobody knows what it was built from.
+func (r *records) halfBuilt(service string) bool {
+	_, ok := r.j.Unsettled(buildOf(service))
+	return ok
 }
 
 // ContextChanged says whether a file of the build context changed since an
@@ -142,6 +263,9 @@ func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 // the answer is no; of one that may be in a state that was lost, it is yes.
 func (y *Syncer) ContextChanged(conf *project.Service, imageID string) bool {
 	in, known := y.records.images.Get(imageKey(conf.Name, imageID))
+	if y.records.halfBuilt(conf.Name) {
+		return imageID != ""
+	}
 	if !known {
 		return y.records.lost && imageID != ""
 	}
@@ -152,16 +276,22 @@ func (y *Syncer) ContextChanged(conf *project.Service, imageID string) bool {
 // rules name.
 func (y *Syncer) RebuildChanged(conf *project.Service, imageID string) bool {
 	in, known := y.records.images.Get(imageKey(conf.Name, imageID))
+	if y.records.halfBuilt(conf.Name) {
+		return imageID != ""
+	}
 	if !known {
 		rebuilds := slices.ContainsFunc(conf.Rules, func(r project.Rule) bool { return r.Action == project.Rebuild })
 		return y.records.lost && imageID != "" && rebuilds
 	}
-	return !in.Foreign && in.Rebuild != rebuildFingerprint(conf)
+	return !in.Foreign && in.Rebuild != rebuildFiles(conf).fingerprint(nil)
 }
 
 // Prepared returns the fingerprint of what a service's prepare command last ran
 // with; "" when that is not known.
 func (y *Syncer) Prepared(service string) string {
+	if _, cut := y.records.j.Unsettled(prepareOf(service)); cut {
+		return ""
+	}
 	fingerprint, _ := y.records.prepared.Get(service)
 	return fingerprint
 }
@@ -172,4 +302,5 @@ func (y *Syncer) RecordPrepared(service, fingerprint string) {
 	if y.Prepared(service) != fingerprint {
 		y.records.prepared.Set(service, fingerprint)
 	}
+	y.records.j.Settle(prepareOf(service))
 }

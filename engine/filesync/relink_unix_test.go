@@ -66,7 +66,7 @@ func TestLinkOfARuleStandsForWhatItLeadsTo(t *testing.T) {
 	one := &project.Rule{Action: project.Sync, Path: file, Target: "/etc/file"}
 	haveTree, haveOne := has(tree), has(one)
 	conf := &project.Service{Rules: []project.Rule{{Action: project.Rebuild, Path: cur}}}
-	before := rebuildFingerprint(conf)
+	before := rebuildFiles(conf).fingerprint(nil)
 	if p := diffOf(tree, haveTree); len(haveTree) != 1 || !p.empty() {
 		t.Errorf("nothing changed: it has %v, and the diff is %s", haveTree, p)
 	}
@@ -81,7 +81,7 @@ func TestLinkOfARuleStandsForWhatItLeadsTo(t *testing.T) {
 	if p := diffOf(one, haveOne); p.String() != "/etc/file" {
 		t.Errorf("after the file's link was pointed elsewhere, the diff is %s", p)
 	}
-	if rebuildFingerprint(conf) == before {
+	if rebuildFiles(conf).fingerprint(nil) == before {
 		t.Error("a rebuild rule's link was pointed elsewhere, and its files count as the same")
 	}
 	p := newDiff(&project.Service{Rules: []project.Rule{*tree}}, haveTree)

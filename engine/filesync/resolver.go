@@ -26,6 +26,8 @@ type resolver struct {
 	have  Manifest
 	asked map[string]bool
 	there map[string]container.Entry
+
+	unreachable map[string]string // folders that are not written in, and why; only where something is to be written
 }
 
 func (y *Syncer) resolver(ctx context.Context, id string, have Manifest) *resolver {
@@ -116,9 +118,10 @@ func (r *resolver) destination(d *Diff, at string, it item) (to, why string, err
 	if err != nil || why != "" {
 		return "", why, err
 	}
-	if inMemory(d.conf, to) {
-		return "", fmt.Sprintf("%s lies in a tmpfs, which copies through the engine do not reach; "+
-			"mount a volume there instead", to), nil
+	for dir, why := range r.unreachable {
+		if _, in := inside(dir, to); in {
+			return "", to + " " + why, nil
+		}
 	}
 	if to == at {
 		return to, "", nil
@@ -213,7 +216,9 @@ func (r *resolver) folders(u *upload, en entry, top string) error {
 				u.sent[dir] = n
 			}
 		case !in:
-			u.dirs[dir] = entry{at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid}
+			u.dirs[dir] = entry{
+				at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid, below: en.below,
+			}
 			u.replace = u.replace || ok
 		case ok:
 			u.replace = true
@@ -230,7 +235,7 @@ func (r *resolver) deletions(top string, paths []string) ([]string, error) {
 	var ask []string
 	for _, at := range paths {
 		between(top, at, func(dir string) { ask = append(ask, dir) })
-		if n := r.have[at]; !n.mode().IsRegular() {
+		if n := r.have[at]; !n.mode().IsRegular() || n.Size < 0 {
 			ask = append(ask, at)
 		}
 	}
@@ -246,6 +251,9 @@ func (r *resolver) deletions(top string, paths []string) ([]string, error) {
 		return err
 	}
 	for _, at := range paths {
+		if n := r.have[at]; n.Size < 0 && !n.isDir() && r.there[at].Mode.IsDir() {
+			continue // it did not get there: the folder is the container's own
+		}
 		if _, linked := r.link(at); !linked || r.have[at].mode().IsRegular() {
 			if err := add(at); err != nil {
 				return nil, err

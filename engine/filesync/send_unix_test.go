@@ -53,7 +53,7 @@ func TestDeletionInAStoppedContainerIsOwedToItsNextStart(t *testing.T) {
 		{Action: project.Sync, Path: dir, Target: "/app", InitialSync: true}}}, ID: "c1"}
 	opened := func() (*Syncer, *journal.Journal) {
 		j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"})
-		return New(rt, j), j
+		return New(rt, j, nil), j
 	}
 	y, j := opened()
 	catchUp := func() {
@@ -95,7 +95,7 @@ func TestWhatIsRefusedComesBackWithItsReason(t *testing.T) {
 		"/app": state(fs.ModeDir|0o755, ""), "/app/out": state(fs.ModeSymlink|0o777, "/var")}}}
 	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.Sync, Path: filepath.Dir(out), Target: "/app/out"},
 		{Action: project.Sync, Path: filepath.Dir(in), Target: "/app/in"}}}
-	y := New(rt, journal.Open(journal.Options{}))
+	y := New(rt, journal.Open(journal.Options{}), nil)
 	target := Target{Service: conf, ID: "c1"}
 	y.records.change("c1", func(_, _ Manifest) {}) // it is known to have nothing
 	changed := map[int]map[string]struct{}{0: {out: {}}}
@@ -124,6 +124,41 @@ func TestWhatIsRefusedComesBackWithItsReason(t *testing.T) {
 	}
 }
 
+// A file that is to take a folder's place may be gone before it is read: the folder is there still with
+// what it has, and that goes when it is looked at again.
+func TestFolderWhoseReplacementVanishedIsNotForgotten(t *testing.T) {
+	dir := t.TempDir()
+	d := filepath.Dir(put(t, dir, "d/sub/f", "1"))
+	d = filepath.Dir(d)
+	put(t, dir, "kept", "1")
+	rt := &stoppable{box: &box{all: map[string]string{}}, running: true}
+	y := New(rt, journal.Open(journal.Options{}), nil)
+	target := Target{Service: &project.Service{Name: "a", Rules: []project.Rule{
+		{Action: project.Sync, Path: dir, Target: "/app", InitialSync: true}}}, ID: "c1"}
+	if left, err := y.CatchUp(t.Context(), target); err != nil || len(left) > 0 {
+		t.Fatalf("left out %v, %v", left, err)
+	}
+	send := func(meanwhile func() error) {
+		t.Helper()
+		diff := y.Compare(t.Context(), target, map[int]map[string]struct{}{0: {d: {}}})
+		if err := meanwhile(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := y.Send(t.Context(), target, diff); err != nil || len(left) > 0 {
+			t.Errorf("left out %v, %v", left, err)
+		}
+	}
+	if err := os.RemoveAll(d); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "d", "a file for a moment")
+	send(func() error { return errors.Join(os.Remove(d), os.Mkdir(d, 0o755)) })
+	send(func() error { return nil })
+	if got := rt.list("/app"); !maps.Equal(got, onDisk(dir)) {
+		t.Errorf("the container has %v, and the disk %v", got, onDisk(dir))
+	}
+}
+
 // What a bind mount brings in is not copied, but its rule acts on it.
 func TestChangeInABindMountActsWithoutACopy(t *testing.T) {
 	dir := t.TempDir()
@@ -131,7 +166,7 @@ func TestChangeInABindMountActsWithoutACopy(t *testing.T) {
 	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.SyncExec, Path: dir, Target: "/app"}}}
 	conf.Config.Volumes = append(conf.Config.Volumes, types.ServiceVolumeConfig{
 		Type: "bind", Source: filepath.Join(dir, "src"), Target: "/app/src"})
-	y := New(&stoppable{box: &box{all: map[string]string{}}}, journal.Open(journal.Options{}))
+	y := New(&stoppable{box: &box{all: map[string]string{}}}, journal.Open(journal.Options{}), nil)
 	target := Target{Service: conf, ID: "c1"}
 	y.records.change("c1", func(_, _ Manifest) {})
 	d := y.Compare(t.Context(), target, map[int]map[string]struct{}{0: {f: {}}})

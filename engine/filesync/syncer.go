@@ -3,11 +3,13 @@ package filesync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
 	"bulkhead/engine/container"
@@ -28,10 +30,45 @@ type Runtime interface {
 type Syncer struct {
 	rt      Runtime
 	records *records
+	warn    func(string)
+
+	mu       sync.Mutex
+	said     map[string]bool      // lines that warn got
+	prepared map[string]*prepared // by service
+	building map[string]Manifest  // what the last builds of this process were made of, by service
 }
 
-// New makes a syncer that keeps its records in j.
-func New(rt Runtime, j *journal.Journal) *Syncer { return &Syncer{rt: rt, records: openRecords(j)} }
+// New makes a syncer that keeps its records in j. warn shows one line to the
+// user; nil drops it.
+func New(rt Runtime, j *journal.Journal, warn func(text string)) *Syncer {
+	return &Syncer{rt: rt, records: openRecords(j), warn: warn, said: map[string]bool{},
+		prepared: map[string]*prepared{}, building: map[string]Manifest{}}
+}
+
+// report says what of the host cannot be copied whatever its permissions are,
+// each once.
+func (y *Syncer) report(d *Diff) {
+	var lines []string
+	for file, kind := range d.odd {
+		lines = append(lines, fmt.Sprintf("%s: %s is %s, so it is not copied",
+			d.conf.Name, project.Relative(d.conf.Dir, file), kind))
+	}
+	for _, why := range d.unreadable {
+		if why != "" {
+			lines = append(lines, d.conf.Name+": "+why)
+		}
+	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		y.mu.Lock()
+		said := y.said[line]
+		y.said[line] = true
+		y.mu.Unlock()
+		if !said && y.warn != nil {
+			y.warn(line)
+		}
+	}
+}
 
 // Target is one container of a service.
 type Target struct {
@@ -39,12 +76,16 @@ type Target struct {
 	ID      string
 	ImageID string
 	Started time.Time // of its present life; zero before the first
+	Running bool
 }
 
 // LeftOut is a file on the host that was not copied.
 type LeftOut struct {
 	Path string
 	Why  string // what stands in the way in the container; "" when the file cannot be read on the host
+	Said bool   // the user was shown a line already
+	// Again says that it may work later, without anything being done on the host.
+	Again bool
 }
 
 // Refused is the error of a copy of which nothing can be done, because of what
@@ -52,6 +93,11 @@ type LeftOut struct {
 type Refused struct {
 	Service string
 	Left    []LeftOut
+}
+
+// Again says that it may work later, without anything being done on the host.
+func (r *Refused) Again() bool {
+	return slices.ContainsFunc(r.Left, func(l LeftOut) bool { return l.Again })
 }
 
 // Error names the first of the reasons.
@@ -73,6 +119,8 @@ func (r *Refused) Error() string {
 // to it. fresh says that the container was just made from its image.
 func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 	has := Manifest{}
+	all := newTrees(t.Service)
+	defer all.close()
 	base, known := y.records.baseline(t.Service.Name, t.ImageID)
 	for i := range t.Service.Rules {
 		r := &t.Service.Rules[i]
@@ -87,7 +135,11 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 			}
 			continue
 		}
-		disk, _ := scanRule(r)
+		tr, err := all.of(r.Path)
+		if err != nil {
+			continue
+		}
+		disk := all.scanRule(r).files
 		maps.DeleteFunc(disk, func(file string, _ FileStat) bool { return t.Service.Bound(file) })
 		found := y.readContainer(ctx, t.ID, r, disk)
 		for file, n := range disk {
@@ -95,7 +147,7 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 			if is, ok := found[at]; ok {
 				has[at] = is
 			} else if !r.InitialSync && (fresh || !y.records.lost) {
-				has[at] = n.withSum(file)
+				has[at] = n.withSum(tr, file)
 			}
 		}
 	}
@@ -171,12 +223,14 @@ func common(a, b string) string {
 
 // has is what a container has of the files of its sync rules.
 func (y *Syncer) has(ctx context.Context, t Target) Manifest {
-	has := y.records.has(t.ID)
-	if has == nil {
+	if y.records.has(t.ID) == nil {
 		y.RecordInitial(ctx, t, false)
-		has = y.records.has(t.ID)
 	}
-	return has
+	y.records.began(t)
+	if paths, cut := y.records.j.Unsettled(filesOf(t.ID)); cut {
+		y.records.doubt(t.ID, paths)
+	}
+	return y.records.has(t.ID)
 }
 
 // CatchUp sends a container that does not run what its rules' files have become
@@ -208,6 +262,7 @@ func (y *Syncer) Compare(ctx context.Context, t Target, changed map[int]map[stri
 		}
 	}
 	d.finish()
+	y.report(d)
 	y.learn(t.ID, d)
 	return d
 }
@@ -229,6 +284,7 @@ func (y *Syncer) Rescan(ctx context.Context, t Target) map[int][]string {
 		d := newDiff(t.Service, has)
 		d.addAll(r)
 		d.finish()
+		y.report(d)
 		if paths := d.paths(); len(paths) > 0 {
 			out[i] = paths
 		}

@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 )
 
@@ -29,15 +27,23 @@ import (
 // as it is there and returned. When nothing else is to be done, the error is a
 // *Refused.
 func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, err error) {
-	u, err := y.pack(ctx, t, d)
-	if err == nil {
+	defer d.trees.close()
+	y.report(d)
+	u, err := y.packSettled(ctx, t, d)
+	if err == nil && len(u.entries)+len(d.deletes) > 0 {
+		y.records.intend(t.ID, u)
+		defer func() { y.settle(t.ID, u, err) }()
 		err = y.copyOver(ctx, t, u)
+	}
+	if some := (*container.NotWritten)(nil); errors.As(err, &some) {
+		err = nil
+		u.notWritten(some)
 	}
 	if err != nil {
 		return nil, container.WrapErr(err, "copy into %s", t.Service.Name)
 	}
 	left = u.left()
-	if len(u.refused) > 0 && len(u.entries)+len(d.deletes) == 0 {
+	if len(u.refused)+len(u.failed) > 0 && len(u.sent)+len(d.deletes) == 0 {
 		return nil, &Refused{Service: t.Service.Name, Left: left}
 	}
 	owed, err := y.deleteOrOwe(ctx, t, d)
@@ -46,6 +52,51 @@ func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, e
 	}
 	y.recordSent(t.ID, u, owed)
 	return left, nil
+}
+
+// settle notes what became of an upload, unless that was recorded.
+func (y *Syncer) settle(id string, u *upload, err error) {
+	switch refused := (*Refused)(nil); {
+	case errors.As(err, &refused):
+		y.records.j.Settle(filesOf(id)) // nothing was changed
+	case err != nil:
+		y.records.doubt(id, u.touches())
+	}
+}
+
+// notWritten takes out what did not reach its place.
+func (u *upload) notWritten(some *container.NotWritten) {
+	u.failed = map[string]string{}
+	for _, en := range u.entries {
+		if err := some.Files[en.dest()]; err != nil {
+			delete(u.sent, en.at)
+			u.failed[u.diff.files[en.at].file] = fmt.Sprintf("%s: %v", en.dest(), err)
+		}
+	}
+	delete(u.failed, "") // a folder on the way; what lies in it is there by itself
+}
+
+// settling is how often, and with which pauses, a link that leads out of a
+// target is looked at again: what the container runs may just be moving things.
+const (
+	settling      = 8
+	settlingPause = 10 * time.Millisecond
+)
+
+// packSettled is pack once more for as long as links stand in the way that may
+// be gone in a moment.
+func (y *Syncer) packSettled(ctx context.Context, t Target, d *Diff) (*upload, error) {
+	for n := 1; ; n++ {
+		u, err := y.pack(ctx, t, d)
+		if err != nil || len(u.refused) == 0 || n == settling {
+			return u, err
+		}
+		select {
+		case <-time.After(time.Duration(n) * settlingPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // copyOver sends what is packed, and leaves out what would take the place of a
@@ -60,7 +111,7 @@ func (y *Syncer) copyOver(ctx context.Context, t Target, u *upload) error {
 	if err := y.guardFolders(ctx, t, u); err != nil {
 		return err
 	}
-	u.unreadable = slices.Clone(u.diff.unreadable)
+	u.unreadable = maps.Clone(u.diff.unreadable)
 	return y.copyIn(ctx, t, u)
 }
 
@@ -88,27 +139,42 @@ func (y *Syncer) recordSent(id string, u *upload, owed []string) {
 		for _, at := range d.forgotten {
 			delete(has, at)
 		}
+		for at, by := range d.replaced {
+			if _, sent := u.sent[by]; sent { // else the folder stands as it was
+				delete(has, at)
+			}
+		}
 	})
+	y.records.j.Settle(filesOf(id))
 }
 
 // upload is a diff on its way as one tar stream.
 type upload struct {
 	diff       *Diff
 	entries    []entry
-	dirs       map[string]entry  // folders that entries need, by path in the container
-	replace    bool              // a file takes a folder's place, or the other way round
-	sent       Manifest          // what the container has got, by path there
-	unreadable []string          // paths on the host
+	dirs       map[string]entry // folders that entries need, by path in the container
+	replace    bool             // a file takes a folder's place, or the other way round
+	sent       Manifest         // what the container has got, by path there
+	trees      *trees
+	unreadable map[string]string // paths on the host: see whyNot
 	refused    map[string]string // paths on the host: why they are not copied
+	failed     map[string]string // paths on the host: why they did not reach their places
+	later      []string          // paths on the host: they are copied once the container runs
 }
 
 // left lists what is not copied, in the order of paths.
 func (u *upload) left() (left []LeftOut) {
-	for _, file := range u.unreadable {
-		left = append(left, LeftOut{Path: file})
+	for file, why := range u.unreadable {
+		left = append(left, LeftOut{Path: file, Why: why, Said: why != ""})
 	}
 	for file, why := range u.refused {
 		left = append(left, LeftOut{Path: file, Why: why})
+	}
+	for file, why := range u.failed {
+		left = append(left, LeftOut{Path: file, Why: why, Again: true})
+	}
+	for _, file := range u.later {
+		left = append(left, LeftOut{Path: file, Said: true, Again: true})
 	}
 	slices.SortFunc(left, func(a, b LeftOut) int { return strings.Compare(a.Path, b.Path) })
 	return left
@@ -134,7 +200,9 @@ func (u *upload) record(en entry, n FileStat) {
 type entry struct {
 	at       string
 	to       string // where it is written, when links of the image lead there from at; "" otherwise
+	below    string // the folder of the container that it may not be written outside of
 	file     string // on the host; "" for a folder that has to be there for what lies in it
+	rule     *project.Rule
 	stat     FileStat
 	uid, gid int
 }
@@ -150,11 +218,20 @@ func (en entry) dest() string {
 // ownerFor returns whom a file is to belong to in the container: the user that
 // the service runs as; where that is root, whom the target belongs to, or what
 // it will be made in; with sync_owner: host, whom it belongs to on the host.
-func (y *Syncer) ownerFor(ctx context.Context, t Target, top, file string) (uid, gid int, err error) {
+func (y *Syncer) ownerFor(ctx context.Context, t Target, all *trees, it item) (uid, gid int, err error) {
+	top := it.top
 	if t.Service.Extra.SyncOwner == project.HostOwner {
-		fi, err := os.Lstat(file)
+		tr, err := all.of(it.rule.Path)
 		if err != nil {
 			return 0, 0, nil // it went away; so nothing is sent of it
+		}
+		rel, err := tr.inRoot(it.file)
+		if err != nil {
+			return 0, 0, err
+		}
+		fi, err := tr.root.Lstat(rel)
+		if err != nil {
+			return 0, 0, nil
 		}
 		h, err := tar.FileInfoHeader(fi, "")
 		if err != nil {
@@ -180,23 +257,42 @@ func (y *Syncer) ownerFor(ctx context.Context, t Target, top, file string) (uid,
 	return uid, gid, nil
 }
 
-// copyIn sends what is packed, if anything is, as one tar stream.
+// copyIn sends what is packed, as one tar stream for each folder that nothing
+// may be written outside of.
 func (y *Syncer) copyIn(ctx context.Context, t Target, u *upload) error {
-	if len(u.entries) == 0 {
-		return nil
+	by := map[string][]entry{}
+	for _, en := range u.entries {
+		by[en.below] = append(by[en.below], en)
 	}
+	all := &container.NotWritten{Files: map[string]error{}}
+	for _, below := range slices.Sorted(maps.Keys(by)) {
+		err := y.stream(ctx, t, u, below, by[below])
+		if some := (*container.NotWritten)(nil); errors.As(err, &some) {
+			maps.Copy(all.Files, some.Files)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(all.Files) > 0 {
+		return all
+	}
+	return nil
+}
+
+// stream sends entries as one tar stream.
+func (y *Syncer) stream(ctx context.Context, t Target, u *upload, below string, entries []entry) error {
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
 		buf := bufio.NewWriterSize(pw, 256<<10) // the pipe hands over every write by itself
-		err := guarded(func() error { return u.write(buf) })
+		err := guarded(func() error { return u.write(buf, entries) })
 		if err == nil {
 			err = buf.Flush()
 		}
 		pw.CloseWithError(err)
 		done <- err
 	}()
-	err := y.rt.CopyTo(ctx, t.ID, pr, u.replace)
+	err := y.rt.CopyTo(ctx, t.ID, below, pr, u.replace)
 	pr.CloseWithError(errors.New("nobody reads")) // lets the writer end when the runtime stopped early
 	if werr := <-done; err == nil && werr != nil {
 		err = werr
@@ -216,9 +312,9 @@ func guarded(f func() error) (err error) {
 }
 
 // write writes the stream, and records what went into it.
-func (u *upload) write(w io.Writer) error {
+func (u *upload) write(w io.Writer, entries []entry) error {
 	tw := tar.NewWriter(w)
-	for _, en := range u.entries {
+	for _, en := range entries {
 		if err := u.writeEntry(tw, en); err != nil {
 			return err
 		}
@@ -257,24 +353,28 @@ func (u *upload) writeEntry(tw *tar.Writer, en entry) error {
 }
 
 // writeFile adds one regular file as it is now. One that went away is left out,
-// and one that is written to while it is read is recorded so that it counts as
-// changed: the notice of that follows, and then it is sent again.
+// as is one in whose place something else stands by now: the notice of that
+// follows. One that is written to while it is read is recorded so that it counts
+// as changed, and then it is sent again.
 func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
-	f, err := hostfile.Open(en.file) // a pipe in its place would hold the lane up for ever
-	if gone(err) {
+	tr, err := u.trees.of(en.rule.Path)
+	if err != nil {
 		return nil
+	}
+	f, err := tr.open(en.file)
+	if errors.Is(err, fs.ErrPermission) {
+		u.unreadable[en.file] = ""
 	}
 	if err != nil {
-		u.unreadable = append(u.unreadable, en.file)
 		return nil
 	}
-	defer f.Close()
+	defer f.Close() // only opened for reading
 	fi, err := f.Stat()
-	if err != nil || !fi.Mode().IsRegular() {
-		u.unreadable = append(u.unreadable, en.file)
+	if err != nil {
+		u.unreadable[en.file] = ""
 		return nil
 	}
-	n, _ := statOf(en.file, fi)
+	n, _ := statOf(fi)
 	n.Mode = en.stat.Mode
 	h.Size, h.ModTime = fi.Size(), fi.ModTime()
 	if err := tw.WriteHeader(h); err != nil {
@@ -288,7 +388,7 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return err
 	}
 	if src.err != nil {
-		u.unreadable = append(u.unreadable, en.file)
+		u.unreadable[en.file] = ""
 	}
 	if read < h.Size {
 		_, err := io.Copy(tw, io.LimitReader(zeros{}, h.Size-read)) // the header has promised so much

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -47,15 +48,15 @@ func TestWhatCannotBeReadIsSaidAndTheRestGoes(t *testing.T) {
 	defer os.Chmod(filepath.Join(dir, "closed"), 0o755)
 	asNobody(t, func() {
 		p := diffOf(rule, have)
-		if want := "/app/closed /app/open /app/secret"; p.String() != want || !slices.Contains(p.unreadable, filepath.Join(dir, "closed")) {
+		if want := "/app/closed /app/open /app/secret"; p.String() != want || !maps.Equal(p.unreadable, map[string]string{filepath.Join(dir, "closed"): ""}) {
 			t.Errorf("the diff is %s, want %s; could not look at %v", p, want, p.unreadable)
 		}
-		u := &upload{sent: Manifest{}}
+		u := &upload{sent: Manifest{}, trees: p.trees, unreadable: map[string]string{}}
 		for _, at := range []string{"/app/open", "/app/secret"} {
-			u.entries = append(u.entries, entry{at: at, file: p.files[at].file, stat: p.files[at].stat})
+			u.entries = append(u.entries, entry{at: at, file: p.files[at].file, rule: rule, stat: p.files[at].stat})
 		}
 		var out bytes.Buffer
-		if err := u.write(&out); err != nil || !slices.Equal(u.unreadable, []string{secret}) {
+		if err := u.write(&out, u.entries); err != nil || !maps.Equal(u.unreadable, map[string]string{secret: ""}) {
 			t.Errorf("error %v, unread %v", err, u.unreadable)
 		}
 		if _, ok := u.sent["/app/secret"]; ok || len(u.sent) != 1 {
@@ -100,14 +101,15 @@ func TestFileThatChangesWhileItIsSentCountsAsChanged(t *testing.T) {
 	} {
 		f := put(t, dir, what, string(bytes.Repeat([]byte("x"), size)))
 		put(t, dir, "z after "+what, "after")
-		u := &upload{sent: Manifest{}}
-		for at, it := range diffOf(rule, Manifest{}).files {
-			u.entries = append(u.entries, entry{at: at, file: it.file, stat: it.stat})
+		diff := diffOf(rule, Manifest{})
+		u := &upload{sent: Manifest{}, trees: diff.trees, unreadable: map[string]string{}}
+		for at, it := range diff.files {
+			u.entries = append(u.entries, entry{at: at, file: it.file, rule: it.rule, stat: it.stat})
 		}
 		slices.SortFunc(u.entries, func(a, b entry) int { return bytes.Compare([]byte(a.at), []byte(b.at)) })
 		var out bytes.Buffer
 		w := &meddler{w: &out, after: size / 3, do: func() error { return do(f) }}
-		if err := u.write(w); err != nil {
+		if err := u.write(w, u.entries); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 		files := unpacked(t, &out)

@@ -1,14 +1,16 @@
 // Package hostcmd is the one way to run a program of the project on the host.
 // It owns the process group, the splitting of output into lines, and the error
-// that says what went wrong. It knows no service and no container, decides
-// nothing, and keeps nothing between two runs. The engine's lanes call it for
-// x-bulkhead.prepare; what must be agreed to before it runs is asked here.
+// that says what went wrong, and what a person has agreed to: nothing runs
+// before that. It knows no service and no container, and decides nothing. The
+// engine's lanes call it for x-bulkhead.prepare and for provider services, and
+// so does a verb without a running engine.
 package hostcmd
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -30,6 +32,10 @@ type Command struct {
 	Shell string   // for sh -c, or cmd /C on Windows
 	Args  []string // used when Shell is empty; the first is the program
 	Env   []string // "KEY=value", over the environment of this process
+	Terms Terms    // what a person has to have agreed to
+
+	stdin  io.Reader // nil: nothing to read
+	stdout io.Writer // nil: it is lines, like stderr
 }
 
 // Error is a program that could not be run, or did not succeed.
@@ -58,11 +64,15 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run runs a program and calls onLine for each line that it prints, stdout and
+// Run runs a program if trust allows its terms, else it returns an
+// *UntrustedError, and calls onLine for each line that it prints, stdout and
 // stderr together, one call at a time. The end of ctx kills the program with
 // all that it started (on Windows, the program alone), and the error is the
 // cause of that end. Every other error is an *Error.
-func Run(ctx context.Context, c Command, onLine func(line string)) error {
+func Run(ctx context.Context, trust *Trust, c Command, onLine func(line string)) error {
+	if err := trust.Check(c.Terms); err != nil {
+		return err
+	}
 	cmd := command(ctx, c)
 	cmd.Dir = c.Dir
 	cmd.Env = append(os.Environ(), c.Env...)
@@ -75,7 +85,10 @@ func Run(ctx context.Context, c Command, onLine func(line string)) error {
 		onLine(line)
 	}}
 	// For the same writer exec has one goroutine, which has ended when Run returns.
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, out, out
+	if c.stdout != nil {
+		cmd.Stdout = c.stdout
+	}
 	err := cmd.Run()
 	out.flush()
 	if err == nil {

@@ -15,11 +15,18 @@ import (
 	"time"
 )
 
+// trusting allows everything.
+func trusting() *Trust {
+	t := OpenTrust("", "")
+	t.AllowAll()
+	return t
+}
+
 // run returns the lines that a command prints.
 func run(t *testing.T, c Command) ([]string, error) {
 	t.Helper()
 	var out []string
-	err := Run(t.Context(), c, func(line string) { out = append(out, line) })
+	err := Run(t.Context(), trusting(), c, func(line string) { out = append(out, line) })
 	return out, err
 }
 
@@ -75,7 +82,7 @@ func TestEndOfTheContextKillsTheWholeGroup(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("superseded")
 	var child int
-	err := Run(ctx, Command{Shell: "sleep 600 & echo $!; wait"}, func(line string) {
+	err := Run(ctx, trusting(), Command{Shell: "sleep 600 & echo $!; wait"}, func(line string) {
 		child, _ = strconv.Atoi(line)
 		cancel(why)
 	})

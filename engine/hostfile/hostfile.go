@@ -3,6 +3,8 @@
 // that nobody writes to blocks for ever, also to signals, and a device has no end. What a person typed on the command
 // line may be a pipe; see ReadAny.
 //
+// It also writes the files of our own that outlive the process or that others must not read.
+//
 // It imports nothing of bulkhead's.
 package hostfile
 
@@ -11,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -68,15 +71,62 @@ func regular(path string, info fs.FileInfo) error {
 		return nil
 	case mode.IsDir():
 		return &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
-	case mode&fs.ModeNamedPipe != 0:
-		return &KindError{Path: path, Kind: "a pipe"}
-	case mode&fs.ModeSocket != 0:
-		return &KindError{Path: path, Kind: "a socket"}
 	}
 	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(null, info) {
 		return nil
 	}
-	return &KindError{Path: path, Kind: "a device"}
+	return &KindError{Path: path, Kind: KindOf(mode)}
+}
+
+// KindOf names what is neither a regular file nor a folder.
+func KindOf(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeSymlink != 0:
+		return "a link"
+	}
+	return "a device"
+}
+
+// OpenRoot opens a folder. Where it lies in within, no link leads out of that on the way to it; both have their links
+// resolved before.
+func OpenRoot(within, path string) (*os.Root, error) {
+	rel, err := filepath.Rel(within, path)
+	if within == "" || err != nil || !filepath.IsLocal(rel) {
+		return os.OpenRoot(path)
+	}
+	above, err := os.OpenRoot(within)
+	if err != nil {
+		return nil, err
+	}
+	defer above.Close() // only opened for reading
+	return above.OpenRoot(rel)
+}
+
+// OpenIn opens a regular file below a root. No link is followed to it at the end
+// of the path, and none that leads out of the root on the way; anything else that
+// stands there is a *KindError, or an error of the system.
+func OpenIn(root *os.Root, rel string) (*os.File, error) {
+	listed, err := root.Lstat(rel)
+	if err == nil && !listed.Mode().IsRegular() {
+		err = &KindError{Path: rel, Kind: KindOf(listed.Mode())}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.OpenFile(rel, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	// Something else may have come into its place since.
+	if info, err := f.Stat(); err != nil || !os.SameFile(listed, info) {
+		f.Close() // only opened for reading
+		return nil, &fs.PathError{Op: "open", Path: rel, Err: fs.ErrNotExist}
+	}
+	return f, nil
 }
 
 // Read reads a regular file of at most limit bytes; a longer one is a *SizeError. Other errors are those of Open.

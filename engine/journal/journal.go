@@ -17,8 +17,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
-	"github.com/moby/sys/atomicwriter"
+	"bulkhead/engine/hostfile"
 )
 
 // version is the format of the file. Files without a version are older: of them
@@ -44,14 +45,17 @@ type Journal struct {
 	warn func(string)
 	lost bool // the file was there and could not be used
 
-	writing sync.Mutex // held while the file is written; failing belongs to it
-	failing bool       // the last write did not work, and that was reported
+	writing sync.Mutex             // held while the file is written; failing belongs to it
+	failing bool                   // the last write did not work, and that was reported
+	unsaved atomic.Pointer[string] // why it did not work
 
 	mu      sync.Mutex
 	changes uint64 // counts changes
 	written uint64 // the value of changes that is in the file
 	tables  map[string]snapshotter
 	unread  map[string]json.RawMessage // tables of the file that nobody has opened; they are written back as they are
+
+	intents *intents
 
 	generations *Table[life]
 	completed   *Table[bool]
@@ -72,6 +76,10 @@ func Open(o Options) *Journal {
 		if err := j.read(); err != nil {
 			j.unusable(err)
 		}
+	}
+	var err error
+	if j.intents, err = openIntents(j.file); err != nil {
+		j.unusable(err)
 	}
 	j.generations, j.completed = TableOf[life](j, "generations"), TableOf[bool](j, "completed")
 	j.unhooked = TableOf[bool](j, "unhooked")
@@ -133,7 +141,9 @@ func (j *Journal) read() error {
 		return fmt.Errorf("it was written by a newer bulkhead (format %d, this one reads %d)", format, version)
 	}
 	if format < version {
-		maps.DeleteFunc(tables, func(name string, _ json.RawMessage) bool { return name != "generations" && name != "completed" })
+		maps.DeleteFunc(tables, func(name string, _ json.RawMessage) bool {
+			return name != "generations" && name != "completed"
+		})
 		j.lost = true
 		j.changes++
 	}
@@ -188,18 +198,30 @@ func (j *Journal) Flush() error {
 		err = fmt.Errorf("state file %s cannot be written: %w", j.file, err)
 		if !j.failing {
 			j.failing = true
+			text := err.Error()
+			j.unsaved.Store(&text)
 			j.warn(err.Error() + "; until it can be, generations and sync records are lost when bulkhead ends")
 		}
 		return err
 	}
 	if j.failing {
 		j.failing = false
+		j.unsaved.Store(nil)
 		j.warn(fmt.Sprintf("state file %s is written again", j.file))
 	}
 	j.mu.Lock()
 	j.written = changes
 	j.mu.Unlock()
+	j.intents.written(changes)
 	return nil
+}
+
+// Unsaved says why the state cannot be written at present; "" where it can.
+func (j *Journal) Unsaved() string {
+	if text := j.unsaved.Load(); text != nil {
+		return *text
+	}
+	return ""
 }
 
 // write replaces the file. The folders of the project and of its engine are
@@ -209,8 +231,16 @@ func write(file string, doc map[string]any) error {
 	if err != nil {
 		return err
 	}
+	if err := makeFolders(file); err != nil {
+		return err
+	}
+	return reason(hostfile.WritePrivate(file, b))
+}
+
+// makeFolders makes those of a file of ours.
+func makeFolders(file string) error {
 	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := hostfile.PrivateDir(dir); err != nil {
 		return reason(err)
 	}
 	for _, d := range []string{dir, filepath.Dir(dir)} {
@@ -218,5 +248,5 @@ func write(file string, doc map[string]any) error {
 			_ = os.Chmod(d, 0o700) // made by an older version; the file itself is closed to others in any case
 		}
 	}
-	return reason(atomicwriter.WriteFile(file, b, 0o600))
+	return nil
 }

@@ -157,16 +157,16 @@ func TestStateThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 			t.Fatal("it was written")
 		}
 	}
-	if len(j.said) != 1 || !strings.Contains(j.said[0], "cannot be written: not a directory") {
-		t.Errorf("said %q", j.said)
+	if len(j.said) != 1 || !strings.Contains(j.said[0], "cannot be written: not a directory") || j.Unsaved() == "" {
+		t.Errorf("said %q, unsaved %q", j.said, j.Unsaved())
 	}
 	if err := os.Remove(base); err != nil {
 		t.Fatal(err)
 	}
 	j.flush(t)
 	j.flush(t)
-	if len(j.said) != 2 || !strings.Contains(j.said[1], "is written again") {
-		t.Errorf("said %q", j.said)
+	if len(j.said) != 2 || !strings.Contains(j.said[1], "is written again") || j.Unsaved() != "" {
+		t.Errorf("said %q, unsaved %q", j.said, j.Unsaved())
 	}
 	if !open(base).Completed()["c1"] {
 		t.Error("what could not be written at first is not in the file")

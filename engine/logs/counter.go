@@ -21,7 +21,8 @@ type Counter struct {
 // Counter makes a counter of the lines that pass f and match re. It has counted nothing yet.
 func (s *Store) Counter(f Filter, re *regexp.Regexp) *Counter {
 	c := &Counter{source: newSource(s, f), re: newMatcher(re), found: map[*chunk]int32{}}
-	c.every = f.MinLevel == LevelUnknown && f.Replica == 0 && f.Stream == StreamUnknown && f.Since.IsZero() && f.Until.IsZero() && f.Match == nil
+	c.every = f.MinLevel == LevelUnknown && f.Replica == 0 && f.Stream == StreamUnknown && f.Since.IsZero() &&
+		f.Until.IsZero() && f.Match == nil
 	return c
 }
 

@@ -153,34 +153,41 @@ func (x *index) split(at int, keyOf func(ref) (key, bool)) {
 	}
 }
 
-// remove takes out the lines between two times for which gone holds, of which there are n.
+// remove takes out the lines for which gone holds, of which there are n, all between two times. They are looked
+// for in the blocks of that time first. A line that was inserted beside lines whose text had left already may
+// stand before them, and a block that was split there begins later than they are: what is still missing then is
+// looked for everywhere.
 func (x *index) remove(from, to int64, n int64, gone func(ref) bool) {
 	at := sort.Search(len(x.blocks), func(i int) bool { return x.blocks[i].to >= from })
-	empty := false
 	for ; at < len(x.blocks) && n > 0 && x.blocks[at].from.time <= to; at++ {
-		b := x.blocks[at]
-		b.own()
-		before := len(b.refs)
-		kept := b.refs[:0]
-		for _, r := range b.refs {
-			if gone(r) {
-				b.errors -= int(r >> 63)
-				continue
-			}
-			kept = append(kept, r)
-		}
-		b.refs = kept
-		out := int64(before - len(kept))
-		n -= out
-		x.count -= out
-		empty = empty || len(kept) == 0
+		n -= x.removeIn(x.blocks[at], gone)
 	}
-	if empty {
-		x.blocks = slices.DeleteFunc(x.blocks, func(b *block) bool { return len(b.refs) == 0 })
+	for at = 0; at < len(x.blocks) && n > 0; at++ {
+		n -= x.removeIn(x.blocks[at], gone)
 	}
+	x.blocks = slices.DeleteFunc(x.blocks, func(b *block) bool { return len(b.refs) == 0 })
 }
 
-// renumber returns the blocks their ordinals again, after insert and remove.
+// removeIn takes the lines for which gone holds out of one block, and returns how many there were.
+func (x *index) removeIn(b *block, gone func(ref) bool) (out int64) {
+	if !slices.ContainsFunc(b.refs, gone) {
+		return 0
+	}
+	b.own()
+	before := len(b.refs)
+	b.refs = slices.DeleteFunc(b.refs, func(r ref) bool {
+		left := gone(r)
+		if left {
+			b.errors -= int(r >> 63)
+		}
+		return left
+	})
+	out = int64(before - len(b.refs))
+	x.count -= out
+	return out
+}
+
+// renumber makes the ordinals of the blocks right again, after insert and remove.
 func (x *index) renumber() {
 	ord := x.first()
 	for _, b := range x.blocks {

@@ -13,8 +13,8 @@ const (
 // recognise finds the level that a line says it has. carries tells that the line looks like the continuation of
 // the one before (a stack trace, a detail), and takes over its level.
 func recognise(text []byte) (l Level, carries bool) {
-	if len(text) == 0 {
-		return LevelUnknown, false
+	if len(text) == 0 || traceLine(text) {
+		return LevelUnknown, true
 	}
 	if text[0] == ' ' || text[0] == '\t' {
 		carries = true
@@ -52,6 +52,25 @@ func recognise(text []byte) (l Level, carries bool) {
 	}
 	l, more := scanLevel(text[:min(len(text), levelWindow)])
 	return l, l == LevelUnknown && (carries || more)
+}
+
+// traceLine says whether a line that is not indented belongs to a stack trace: Go's goroutines and
+// calls, what a JVM suppressed. A cause is an error by its own words.
+func traceLine(text []byte) bool {
+	for _, p := range []string{"goroutine ", "created by ", "[signal ", "exit status ", "Suppressed: ", "main.main()"} {
+		if hasPrefix(text, p) {
+			return true
+		}
+	}
+	open := bytes.IndexByte(text, '(')
+	if open < 3 || text[len(text)-1] != ')' || !isLetter(text[0]) {
+		return false
+	}
+	name := text[:open] // "bulkhead/ui.(*pane).draw(0x1, 0x2)" has another one before it
+	if bytes.HasSuffix(name, []byte(".")) {
+		name = name[:len(name)-1]
+	}
+	return bytes.IndexByte(name, '.') > 0 && bytes.IndexByte(name, ' ') < 0
 }
 
 // Levels recognises the levels of lines that are in no store: those of one container, in their
@@ -173,7 +192,8 @@ func severity(n int) Level {
 // redisLevel reads 1:M 23 Nov 2026 20:46:48.123 * Ready.
 func redisLevel(text []byte) Level {
 	colon := bytes.IndexByte(text[:min(len(text), 8)], ':')
-	if colon < 1 || len(text) < colon+30 || text[colon+2] != ' ' || !bytes.ContainsRune([]byte("MSCX"), rune(text[colon+1])) {
+	if colon < 1 || len(text) < colon+30 || text[colon+2] != ' ' ||
+		!bytes.ContainsRune([]byte("MSCX"), rune(text[colon+1])) {
 		return LevelUnknown
 	}
 	mark := colon + 3 + len("23 Nov 2026 20:46:48.123")
@@ -354,7 +374,8 @@ func judge(word []byte, before, after byte, first, upper bool) (l Level, carries
 		return LevelUnknown, false
 	}
 	path := after == '/' && !(upper && before == ' ') // Celery writes INFO/MainProcess
-	if isDigit(before) || before == '_' || before == '-' || before == '/' || before == '\'' || path || after == '_' || after == '=' ||
+	if isDigit(before) || before == '_' || before == '-' || before == '/' || before == '\'' || path ||
+		after == '_' || after == '=' ||
 		isDigit(after) || after == '-' {
 		return LevelUnknown, false
 	}
@@ -364,11 +385,13 @@ func judge(word []byte, before, after byte, first, upper bool) (l Level, carries
 		switch {
 		case colon && upper && string(word) == "LOG":
 			return Info, false
-		case colon && upper && (string(word) == "DETAIL" || string(word) == "HINT" || string(word) == "STATEMENT" || string(word) == "CONTEXT"):
+		case colon && upper && (string(word) == "DETAIL" || string(word) == "HINT" || string(word) == "STATEMENT" ||
+			string(word) == "CONTEXT"):
 			return LevelUnknown, true // PostgreSQL's further lines
 		case first && string(word) == "goroutine":
 			return LevelUnknown, true
-		case (colon || after == ' ' && first) && (bytes.HasSuffix(word, []byte("Error")) || bytes.HasSuffix(word, []byte("Exception"))) && len(word) > 5:
+		case (colon || after == ' ' && first) && (bytes.HasSuffix(word, []byte("Error")) ||
+			bytes.HasSuffix(word, []byte("Exception"))) && len(word) > 5:
 			return Error, false
 		}
 		return LevelUnknown, false

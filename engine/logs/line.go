@@ -104,6 +104,7 @@ type Filter struct {
 	MinLevel Level
 	Match    *regexp.Regexp // only lines whose Plain text matches; nil: all
 	Invert   bool           // with Match: only lines that do not match
+	Context  int            // with Match, in views: so many lines of its service before and after each that matches
 	Since    time.Time      // only lines at or after; zero: all
 	Until    time.Time      // only lines before; zero: all
 }

@@ -48,7 +48,7 @@ func TestNightInAMinute(t *testing.T) {
 				s.Append(name, 1, g/services, Stdout, when, texts[n%4096])
 			}
 		}
-		s.Separator(name, 1, g/services, day.Add(time.Duration(g*each)*time.Millisecond), "gen ended: exit 137")
+		s.Separator(name, 1, g/services, day.Add(time.Duration(g*each)*time.Millisecond), "run ended: exit 137")
 		v.Refresh()
 		errs.Refresh()
 		if g == generations/10 {

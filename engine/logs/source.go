@@ -38,6 +38,8 @@ type heldRing struct {
 	next    int64       // lines of the ring that were taken in or missed
 	first   int         // chunks before this index were taken in whole
 	evicted int64       // ring.evicted when it was last looked at
+	shownTo int64       // with Filter.Context: lines of the ring that are shown already, or lie before those
+	owedTo  int64       // with Filter.Context: lines that the last one that matches is followed by
 }
 
 // heldChunk is a chunk as its owner knows it.

@@ -48,6 +48,20 @@ func (s *Splitter) Flush(emit func(line []byte)) {
 	}
 }
 
+// Skip takes in bytes as Write does, and drops the lines that end in them.
+func (s *Splitter) Skip(p []byte) {
+	if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
+		s.buf, s.cut, s.last, s.before = s.buf[:0], 0, 0, 0
+		p = p[i+1:]
+	}
+	if len(p) > 0 {
+		s.hold(p)
+	}
+}
+
+// Unfinished is the line that has no end yet, valid until the next call.
+func (s *Splitter) Unfinished() []byte { return s.buf }
+
 // Cut is, during a call of emit, how many bytes the line lost because it was over MaxLine: the last argument of
 // Store.AppendCut.
 func (s *Splitter) Cut() int { return s.now }

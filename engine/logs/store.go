@@ -98,7 +98,7 @@ func (s *Store) AppendCut(service string, replica, generation int, stream Stream
 }
 
 // Separator writes a System line between two generations of a service, such as
-// "gen 3 ended: SIGKILL by you, was up 14m02s".
+// "run 3 ended: SIGKILL by you, was up 14m02s".
 func (s *Store) Separator(service string, replica, generation int, t time.Time, text string) {
 	s.Append(service, replica, generation, System, t, []byte(text))
 }

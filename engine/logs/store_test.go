@@ -309,7 +309,7 @@ func TestExportWritesTextAndJSONLines(t *testing.T) {
 	s := New(Options{})
 	s.Append("web", 1, 3, Stderr, at(1), []byte("\x1b[31mERROR\x1b[0m <b>\tx"))
 	s.Append("web", 2, 1, Stdout, at(2), []byte("fine"))
-	s.Separator("web", 2, 1, at(3), "gen 1 ended")
+	s.Separator("web", 2, 1, at(3), "run 1 ended")
 	s.AppendCut("db", 1, 1, Stdout, at(4), []byte("long"), 9)
 	v := s.View(Filter{})
 	var text, lines bytes.Buffer
@@ -317,7 +317,7 @@ func TestExportWritesTextAndJSONLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	stamp := func(ms int) string { return at(ms).Local().Format("2006-01-02T15:04:05.000000Z07:00") }
-	want := stamp(1) + " web ERROR <b>       x\n" + stamp(2) + " web-2 fine\n" + stamp(3) + " web-2 gen 1 ended\n" + stamp(4) + " db long [9 bytes cut]\n"
+	want := stamp(1) + " web ERROR <b>       x\n" + stamp(2) + " web-2 fine\n" + stamp(3) + " web-2 run 1 ended\n" + stamp(4) + " db long [9 bytes cut]\n"
 	if text.String() != want {
 		t.Errorf("text is\n%s\nwant\n%s", text.String(), want)
 	}

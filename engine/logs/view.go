@@ -56,18 +56,70 @@ func (v *View) Refresh() bool {
 		moved = true
 	}
 	n := v.take(0, func(c *cursor) {
-		r, k := c.ref(), key{c.rec.time, c.rec.seq}
-		c.held.chunks[c.at].shown++
-		if !v.index.push(r, k) {
-			v.index.insert(r, k, v.keyOf)
-			moved = true
+		if v.filter.Context > 0 {
+			moved = v.before(c) || moved
 		}
+		moved = v.show(&c.held.chunks[c.at], c.ref(), key{c.rec.time, c.rec.seq}) || moved
 	})
+	if v.filter.Context > 0 {
+		for number, h := range v.rings {
+			if h != nil {
+				moved = v.neighbours(number, h, h.next) || moved
+			}
+		}
+	}
 	if moved {
 		v.index.renumber()
 	}
 	v.forget()
 	return n > 0 || moved
+}
+
+// show takes a line of a chunk into the index; late says that it came in between others.
+func (v *View) show(c *heldChunk, r ref, k key) (late bool) {
+	c.shown++
+	if v.index.push(r, k) {
+		return false
+	}
+	v.index.insert(r, k, v.keyOf)
+	return true
+}
+
+// before shows the lines around the one that matches, up to that one, and notes how many come after it.
+func (v *View) before(c *cursor) (late bool) {
+	h, n := c.held, int64(v.filter.Context)
+	at := h.chunks[c.at].start + int64(h.chunks[c.at].taken) - 1
+	late = v.neighbours(c.number, h, at)
+	h.shownTo, h.owedTo = max(h.shownTo, at-n), at+1+n
+	late = v.neighbours(c.number, h, at) || late
+	h.shownTo = at + 1
+	return late
+}
+
+// neighbours shows the lines of a ring that are owed, those before the line number end.
+func (v *View) neighbours(number int, h *heldRing, end int64) (late bool) {
+	for end = min(end, h.owedTo); h.shownTo < end; h.shownTo++ {
+		i, _ := slices.BinarySearchFunc(h.chunks, h.shownTo+1, func(c heldChunk, line int64) int { return cmp.Compare(c.start, line) })
+		if i == 0 {
+			continue // gone
+		}
+		c := &h.chunks[i-1]
+		at := h.shownTo - c.start
+		b := c.pin()
+		if b == nil {
+			continue
+		}
+		if at < int64(c.n.Load()) && v.admits(&b.records[at]) {
+			rec := &b.records[at]
+			r := ref(uint64(number)<<48 | uint64(h.base+uint32(i-1))<<16 | uint64(at))
+			if rec.level >= Error {
+				r |= errorBit
+			}
+			late = v.show(c, r, key{rec.time, rec.seq}) || late
+		}
+		c.unpin()
+	}
+	return late
 }
 
 // sweep takes lines whose chunks are gone out of the index.

@@ -121,7 +121,7 @@ func TestViewShowsWhatTheStoreHoldsInOrderOfTime(t *testing.T) {
 				case 0:
 					ms -= r.IntN(3000) // late
 				case 1:
-					s.Separator(service, r.IntN(3), round, at(ms), "gen ended")
+					s.Separator(service, r.IntN(3), round, at(ms), "run ended")
 					continue
 				}
 				text := randomLine(r)
@@ -350,5 +350,60 @@ func TestViewReadsAsGoneWhatDroppedSinceRefresh(t *testing.T) {
 	}
 	if got := v.Lines(0, 10); len(got) != 1 || got[0].Seq != 0 {
 		t.Fatalf("Lines gives %+v", got)
+	}
+}
+
+func TestContextShowsTheLinesOfAServiceAroundAMatch(t *testing.T) {
+	s := New(Options{})
+	put := func(from, to int) {
+		for i := from; i < to; i++ {
+			text := fmt.Sprintf("a%d", i)
+			if i == 5 || i == 7 || i == 20 {
+				text += " hit"
+			}
+			s.Append("a", 1, 1, Stdout, at(2*i), []byte(text))
+			s.Append("b", 1, 1, Stdout, at(2*i+1), []byte(fmt.Sprintf("b%d", i)))
+		}
+	}
+	put(0, 8)
+	v := s.View(Filter{Match: regexp.MustCompile("hit"), Context: 2})
+	texts := func() string {
+		v.Refresh()
+		out := ""
+		for _, l := range all(v) {
+			out += " " + strings.Fields(string(l.Text))[0]
+		}
+		return out
+	}
+	if got := texts(); got != " a3 a4 a5 a6 a7" {
+		t.Errorf("at first: %s", got)
+	}
+	put(8, 20)
+	if got := texts(); got != " a3 a4 a5 a6 a7 a8 a9" {
+		t.Errorf("when more came: %s", got)
+	}
+	put(20, 22)
+	if got := texts(); got != " a3 a4 a5 a6 a7 a8 a9 a18 a19 a20 a21" {
+		t.Errorf("after another match: %s", got)
+	}
+}
+
+// Lines that leave the store leave a view with context too, and it never shows one twice.
+func TestContextOfAStoreThatForgets(t *testing.T) {
+	s := New(Options{ServiceBytes: 64 << 10})
+	v := s.View(Filter{Match: regexp.MustCompile("7$"), Context: 3})
+	for round := range 40 {
+		for i := range 500 {
+			s.Append([]string{"a", "b"}[i%2], 1, 1, Stdout, at(round*500+i), []byte(fmt.Sprintf("%s line %d", strings.Repeat("x", 40), round*500+i)))
+		}
+		v.Refresh()
+		seen := map[uint64]bool{}
+		last := time.Time{}
+		for _, l := range all(v) {
+			if l.Seq != 0 && (seen[uint64(l.Seq)] || l.Time.Before(last)) {
+				t.Fatalf("round %d: line %d twice, or out of order", round, l.Seq)
+			}
+			seen[uint64(l.Seq)], last = true, l.Time
+		}
 	}
 }

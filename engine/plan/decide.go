@@ -21,34 +21,47 @@ type Op uint8
 
 const (
 	Unknown  Op = iota
+	Prepare     // runs on the host what the image, or what is copied, is made from
 	Pull        // the image
 	Build       // the image
-	Create      // a container where there is none
-	Recreate    // another container in place of the one that is there
+	Await       // the image, which another service builds
+	Create      // a container, network or volume where there is none
+	Recreate    // another container or network in place of the one that is there, which stops first
+	Overlap     // another container, and the one that is there stops once that is ready
 	Start       // one that is there
 	Restart     // one that runs, in place
 	Unpause     // likewise
 	Keep        // nothing
 	Remove      // a replica too many, or an orphan
+	Sync        // files into one that runs
+	Exec        // the command of a rule, in those that run
 )
 
-var opNames = [...]string{"unknown", "pull", "build", "create", "recreate", "start", "restart", "unpause", "keep", "remove"}
+var opNames = [...]string{
+	"unknown", "prepare", "pull", "build", "await", "create", "recreate", "overlap", "start", "restart", "unpause", "keep", "remove", "sync", "exec",
+}
 
 func (o Op) String() string { return opNames[o] }
 
-// Step is one thing to do to one replica, or to a service's image (replica 0).
+// Step is one thing to do to one replica, to a service's image (replica 0), or to a network or
+// volume that it uses.
 type Step struct {
-	Service string
-	Replica int
-	Op      Op
-	Reason  string
-	Seen    container.Instance // the container that is there; its ID is empty for Create, Pull and Build
+	Service  string
+	Replica  int
+	Resource string // "network front", "volume data" where it is about one; else ""
+	Op       Op
+	Reason   string
+	Seen     container.Instance // the container that is there; its ID is empty where a step is not about one
+	Rule     *project.Rule      // of Exec
 }
 
 // String returns the step as one line: "orders/1: recreate (image changed)".
 func (s Step) String() string {
 	name := s.Service
-	if s.Replica > 0 {
+	switch {
+	case s.Resource != "":
+		name = s.Resource
+	case s.Replica > 0:
 		name = fmt.Sprintf("%s/%d", s.Service, s.Replica)
 	}
 	if s.Reason == "" {
@@ -74,21 +87,40 @@ func (p Plan) String() string {
 type Want struct {
 	Name     string
 	Replicas int
-	Hash     string            // config hash with resolved references
-	Content  string            // hash of inline secrets and configs; "" when it has none
-	Image    *container.Image  // nil: not there yet
-	Build    string            // why its image must be built first; "" when it need not
-	Pull     string            // why its image must be pulled first
-	Networks map[string]string // names that each replica must be attached to, and their ids where they are known
-	Volumes  []string          // names that each replica must mount
-	Recreate bool              // make new containers whatever is there
-	OneShot  bool              // somebody waits for it to complete
-	Restarts bool              // its restart policy brings it back after an exit with 0
+	Hash     string           // config hash with resolved references
+	Program  bool             // containers are made so that the program can be restarted alone
+	Content  string           // hash of inline secrets and configs; "" when it has none
+	Image    *container.Image // nil: not there yet
+	First    []Step           // what comes before its containers; see DecidePrepare, DecideImage and DecideResource
+	// VolumeImages says which images it mounts; "" for none, or where that is not known.
+	VolumeImages string
+	Networks     map[string]string // names that each replica must be attached to, and their ids where they are known
+	Volumes      []string          // names that each replica must mount
+	AsIs         bool              // start what is there, and make and remove nothing
+	Recreate     Policy            // which of the containers that are there are replaced
+	NoStart      bool              // containers are made, and nothing is started
+	Overlap      bool              // a container that runs stops only once the one in its place is ready
+	OneShot      bool              // somebody waits for it to complete
+	Restarts     bool              // its restart policy brings it back after an exit with 0
 
-	Rejoins   string    // why its containers cannot stay, when those of the services that it joins do not
+	Renews    string    // why its containers cannot stay, whatever they are: one that it joins gets another
 	Joined    time.Time // since when the namespaces of other containers that it shares exist; zero when it shares none
 	JoinedWhy string    // why a container that is older must be started again
 }
+
+// builds says whether the image is built before its containers are made, so that what it is to be is not known.
+func (w *Want) builds() bool {
+	return slices.ContainsFunc(w.First, func(s Step) bool { return s.Op == Build })
+}
+
+// Policy says which containers of a service are replaced.
+type Policy uint8
+
+const (
+	Differing Policy = iota // those that are not as they should be
+	Every                   // all
+	None                    // none, whatever they are
+)
 
 // Seen is what the runtime shows of one service.
 type Seen struct {
@@ -101,14 +133,13 @@ type Seen struct {
 // rules are those of docker compose, so that both may be used on one project, but a completed
 // one-shot is not run again unless it changed.
 func Decide(w Want, seen Seen) Plan {
-	var p Plan
+	if w.AsIs {
+		return startAsIs(w, seen)
+	}
+	p := Plan(slices.Clone(w.First))
 	imageReason := ""
-	switch {
-	case w.Build != "":
-		p = append(p, Step{Service: w.Name, Op: Build, Reason: w.Build})
+	if w.builds() {
 		imageReason = "image was built again"
-	case w.Pull != "":
-		p = append(p, Step{Service: w.Name, Op: Pull, Reason: w.Pull})
 	}
 
 	have, extra := onePerNumber(w, seen.Instances)
@@ -122,10 +153,16 @@ func Decide(w Want, seen Seen) Plan {
 		if s.Reason = diverged(w, in); s.Reason == "" {
 			s.Reason = imageReason
 		}
-		if s.Reason != "" {
+		switch {
+		case s.Reason != "" && w.Overlap && !w.NoStart && in.State == container.StateRunning:
+			s.Op = Overlap
+		case s.Reason != "":
 			s.Op = Recreate
-		} else {
+		default:
 			s.Op, s.Reason = revive(w, in, seen.Completed[in.ID])
+		}
+		if w.NoStart && s.Op != Recreate {
+			s.Op, s.Reason = Keep, in.State.String()
 		}
 		p = append(p, s)
 	}
@@ -173,16 +210,24 @@ func ByNumberThenAge(a, b container.Instance) int {
 // diverged says why a container cannot stay, "" when it can.
 func diverged(w Want, in container.Instance) string {
 	switch {
-	case w.Recreate:
+	case w.Recreate == Every:
 		return "asked for"
-	case w.Rejoins != "":
-		return w.Rejoins
+	case w.Recreate == None:
+		return ""
+	case w.Renews != "":
+		return w.Renews
 	case in.Hash != w.Hash:
 		return "configuration changed"
+	case in.Program && !w.Program:
+		return "restart: process was taken back"
+	case !in.Program && w.Program:
+		return "made without restart: process"
 	case in.Content != "" && in.Content != w.Content: // "": docker compose made it, and nobody knows
 		return "content of a config or secret changed"
-	case w.Image != nil && w.Build == "" && in.Digest != w.Image.Digest:
+	case w.Image != nil && !w.builds() && in.Digest != w.Image.Digest:
 		return "image changed"
+	case w.VolumeImages != "" && in.VolumeImages != w.VolumeImages:
+		return "image of a volume changed"
 	}
 	for _, v := range w.Volumes {
 		if !slices.Contains(in.Volumes, v) {
@@ -225,7 +270,8 @@ func revive(w Want, in container.Instance, completed bool) (Op, string) {
 func Orphans(p *project.Project, seen []container.Instance) Plan {
 	var out Plan
 	for _, in := range seen {
-		if p.Service(in.Service) == nil && !slices.Contains(p.Disabled, in.Service) && !slices.Contains(p.Unselected, in.Service) {
+		if p.Service(in.Service) == nil && !slices.Contains(p.Disabled, in.Service) &&
+			!slices.Contains(p.Unselected, in.Service) {
 			out = append(out, Step{Service: in.Service, Replica: in.Replica, Op: Remove, Reason: "orphan", Seen: in})
 		}
 	}

@@ -106,7 +106,7 @@ func (w *Work) Empty() bool {
 // "git checkout: 27 files". dir is the project folder.
 func (w *Work) Cause(dir string) string {
 	if w.Git.Name != "" {
-		return w.Git.Name + ": " + fileCount(len(w.Paths))
+		return w.Git.Name + ": " + FileCount(len(w.Paths))
 	}
 	names := slices.Sorted(maps.Keys(w.Paths))
 	switch len(names) {
@@ -175,10 +175,11 @@ func Summary(files int, asked []ServiceAction) string {
 			parts = append(parts, action+" "+who[0])
 		}
 	}
-	return fileCount(files) + ": " + strings.Join(parts, ", ")
+	return FileCount(files) + ": " + strings.Join(parts, ", ")
 }
 
-func fileCount(n int) string {
+// FileCount writes a number of files.
+func FileCount(n int) string {
 	if n == 1 {
 		return "1 file"
 	}

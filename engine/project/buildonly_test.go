@@ -31,6 +31,67 @@ services:
 	}
 }
 
+func TestBuildsBeginWithTheImagesOfOtherServices(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+services:
+  web: {build: web}
+  api:
+    build:
+      context: .
+      args: {BASE: acme/base}
+      dockerfile_inline: |
+        ARG TAG=1.0
+        ARG BASE=nothing
+        FROM --platform=linux/amd64 \
+          # which one
+          $$BASE:$${TAG} AS tools
+        FROM scratch
+        COPY --from=tools /x /x
+        COPY --link --from=docker.io/library/assets:latest /y /y
+  base: {image: "acme/base:1.0", build: {dockerfile_inline: "FROM scratch"}, profiles: [never]}
+  assets: {build: {dockerfile_inline: "FROM scratch", tags: [assets]}, profiles: [never]}
+  unused: {build: {dockerfile_inline: "FROM scratch"}, profiles: [never], x-bulkhead: {nonsense: 1}}
+  user: {image: "acme/base:1.0"}
+  one: {image: one, build: {dockerfile_inline: "FROM two\nFROM three AS three"}}
+  two: {image: two, build: {dockerfile_inline: "FROM one"}}
+  three: {image: three, build: {dockerfile_inline: "FROM three AS three", target: three}}
+  left: {image: left, build: {dockerfile_inline: "FROM right"}}
+  right: {image: right, build: {dockerfile_inline: "FROM left"}}
+  own: {image: own, build: {dockerfile_inline: "FROM own AS own\nFROM own"}}
+  named: {build: {dockerfile_inline: "FROM two", additional_contexts: {two: "docker-image://elsewhere", x: "service:three"}}}
+  unreached: {build: {dockerfile_inline: "FROM two AS skipped\nFROM three", target: "1"}}
+-- web/Dockerfile --
+# escape=`+"`"+`
+FROM `+"`"+`
+  --platform=$BUILDPLATFORM one
+RUN --mount=type=cache,target=/c --mount=type=bind,from=assets,target=/a true
+`)
+	p := load(t, Options{})
+	for service, want := range map[string]string{
+		"web": "assets one", "api": "assets base", "one": "three", "two": "one", "left": "", "right": "", "three": "", "own": "",
+		"named": "three", "unreached": "three",
+	} {
+		var got []string
+		for _, b := range p.Bases(p.Service(service)) {
+			got = append(got, b.Name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s begins with %v, want %s", service, got, want)
+		}
+	}
+	var only []string
+	for _, s := range p.BuildOnly {
+		only = append(only, s.Name)
+	}
+	if !slices.Equal(only, []string{"assets", "base"}) {
+		t.Errorf("built for others: %v", only)
+	}
+	if p := load(t, Options{Services: []string{"user"}}); len(p.BuildOnly) != 1 || p.Maker("acme/base:1.0") != p.BuildOnly[0] {
+		t.Errorf("for the one that runs it: %v", p.BuildOnly)
+	}
+}
+
 func TestOwnerAndModeOfASecretFileAreWarnedOf(t *testing.T) {
 	write(t, `
 -- compose.yaml --

@@ -17,9 +17,9 @@ cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shar
 device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment expose extends
 external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation label_file labels links logging
 mac_address mem_limit mem_reservation mem_swappiness memswap_limit network_mode networks oom_kill_disable oom_score_adj
-pid pids_limit platform ports post_start pre_stop privileged profiles pull_policy read_only restart runtime scale secrets
-security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits user userns_mode uts
-volumes volumes_from working_dir`
+pid pids_limit platform ports post_start pre_start pre_stop privileged profiles provider pull_policy read_only restart
+runtime scale secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty
+ulimits umask use_api_socket user userns_mode uts volumes volumes_from working_dir`
 
 // exception is something below a carried attribute, or outside of services, that is not carried out.
 type exception struct {
@@ -28,22 +28,33 @@ type exception struct {
 	reason string
 }
 
-// exceptions returns what is not carried out although its parent is. deploy.mode, endpoint_mode, placement,
-// update_config, rollback_config and labels are not here: docker compose ignores them too, without a word.
+// exceptions returns what is not carried out although its parent is.
 func exceptions() []exception {
 	volume := func(value any) bool {
 		m, _ := value.(map[string]any)
 		t, _ := m["type"].(string)
-		return slices.Contains([]string{"image", "npipe", "cluster"}, t)
+		return slices.Contains([]string{"npipe", "cluster"}, t)
 	}
 	set := func(value any) bool { return value != nil && value != "" && value != false }
+	other := func(usual string) func(any) bool {
+		return func(value any) bool { return set(value) && value != usual }
+	}
+	const noSwarm = "there is no swarm that it could speak to"
 	return []exception{
-		{"services.*.volumes.[]", volume, "only bind, volume and tmpfs mounts are"},
+		{"services.*.deploy.mode", other("replicated"), "a service runs as many containers as scale or deploy.replicas says"},
+		{"services.*.deploy.endpoint_mode", set, noSwarm},
+		{"services.*.deploy.labels", set, "containers get the labels of the service"},
+		{"services.*.deploy.placement", set, noSwarm},
+		{"services.*.deploy.update_config", set, noSwarm},
+		{"services.*.deploy.rollback_config", set, noSwarm},
+		{"services.*.volumes.[]", volume, "only bind, volume, tmpfs and image mounts are"},
 		{"jobs", set, "only services are run"},
 		{"models", set, "no model is pulled or run"},
 		{"secrets.*.external", set, "only the contents of file and environment are handed to containers"},
 		{"secrets.*.driver", set, "only the contents of file and environment are handed to containers"},
 		{"secrets.*.template_driver", set, "contents are handed to containers as they are"},
+		{"secrets.*.labels", set, "containers get the content alone"},
+		{"configs.*.labels", set, "containers get the content alone"},
 		{"configs.*.external", set, "only the contents of file, content and environment are handed to containers"},
 		{"configs.*.template_driver", set, "contents are handed to containers as they are"},
 	}

@@ -38,6 +38,9 @@ func ContentHash(p *Project, s *Service) string {
 		add("secret", ref.Source, types.FileObjectConfig(p.Secrets[ref.Source]))
 	}
 	for _, ref := range s.Config.Configs {
+		if ref.Source == socketConfig {
+			continue // credentials are renewed by themselves
+		}
 		add("config", ref.Source, types.FileObjectConfig(p.Configs[ref.Source]))
 	}
 	if !used {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,11 +234,7 @@ func mask(path, value string) string {
 		return value
 	}
 	name := path[strings.LastIndex(path, ".")+1:]
-	if regexp.MustCompile(`(?i)pass|pwd|secret|token|key|credential|auth`).MatchString(name) {
-		return "***"
-	}
-	value = regexp.MustCompile(`(://[^:/@\s]*):[^@\s]+@`).ReplaceAllString(value, "$1:***@")
-	value = regexp.MustCompile(`(?i)([\w-]*(?:pass|pwd|secret|token|key|credential|auth)[\w-]*[=: ]\s*)[^\s\]]+`).ReplaceAllString(value, "$1***")
+	value = MaskValue(name, value)
 	value = strings.Join(strings.Fields(value), " ")
 	if runes := []rune(value); len(runes) > 80 {
 		value = string(runes[:79]) + "…"

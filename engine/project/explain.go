@@ -33,7 +33,7 @@ func (x *explainer) explain(err error) error {
 		if m := known.pattern.FindStringSubmatch(text); m != nil {
 			if e := known.explain(x, m[1:]); e != nil {
 				e.Err = err
-				return e
+				return x.withUnset(e)
 			}
 		}
 	}
@@ -42,7 +42,17 @@ func (x *explainer) explain(err error) error {
 		at := x.sources.errorAt(strings.Split(m, ".")...)
 		e.File, e.Line = at.File, at.Line
 	}
-	return e
+	return x.withUnset(e)
+}
+
+// withUnset names the variable when the line that an error is about uses one that is not set: what
+// is wrong then is the variable and not what the line makes of its emptiness.
+func (x *explainer) withUnset(e *LoadError) *LoadError {
+	name := x.sources.unset(e.File, e.Line)
+	if name == "" || strings.Contains(e.Problem, "variable "+name) {
+		return e
+	}
+	return e.with(e.Problem+", because variable "+name+" is not set", "set "+name+" in the environment or in .env")
 }
 
 // first returns the first of several joined errors: the rest is for the next try.
@@ -114,7 +124,7 @@ func explanations() []explanation {
 		match(`^error while interpolating (\S+): failed to cast to expected type: (.*)$`, (*explainer).badCast),
 		match(`^invalid interpolation format for (\S+?)\.\n.*\n(.*)$`, (*explainer).badTemplate),
 		match(`^service "(.+)" refers to undefined (?:build )?(network|volume|secret|config|model) (.+)$`, (*explainer).undefinedResource),
-		match(`^service "(.+)" depends on undefined service "(.+)"$`, (*explainer).undefinedDependency),
+		match(`^service "(.+)" depends on undefined service "(.*)"$`, (*explainer).undefinedDependency),
 		match(`^dependency cycle detected: (.+)$`, func(x *explainer, m []string) *LoadError {
 			names := circle(strings.Split(m[0], " -> "))
 			return x.sources.errorAt("services", names[0], "depends_on", names[1]).
@@ -182,11 +192,11 @@ func explanations() []explanation {
 			return x.sources.errorAt("services", m[0], "extends").with("services."+m[0]+".extends has no service", "write service: below it")
 		}),
 		match(`^(\S+)\.\[(\d+)\]: unexpected type`, func(x *explainer, m []string) *LoadError {
-			return x.sources.errorAt(append(strings.Split(m[0], "."), m[1])...).with(m[0]+": an item is no text", "write KEY=value after the dash")
+			return x.sources.errorAt(append(strings.Split(m[0], "."), m[1])...).with(m[0]+": an item is not a text", "write KEY=value after the dash")
 		}),
 		match(`^non-string key (?:in (\S+)|at top level): (.*)$`, func(x *explainer, m []string) *LoadError {
 			path := append(strings.FieldsFunc(m[0], func(r rune) bool { return r == '.' }), m[1])
-			return x.sources.errorAt(path...).with(fmt.Sprintf("the name %s is no text", m[1]), fmt.Sprintf("write %q", m[1]))
+			return x.sources.errorAt(path...).with(fmt.Sprintf("the name %s is not a text", m[1]), fmt.Sprintf("write %q", m[1]))
 		}),
 		match(`^empty compose file$`, func(x *explainer, _ []string) *LoadError {
 			return x.sources.errorIn(place{file: x.sources.files[0]}).with("the file is empty", "write services: and the services below it")
@@ -211,12 +221,20 @@ func explanations() []explanation {
 			if name := loader.NormalizeProjectName(m[0]); name != "" {
 				remedy = "write " + name
 			}
-			return (&LoadError{}).with(fmt.Sprintf("%q is no project name", m[0]), remedy)
+			return (&LoadError{}).with(fmt.Sprintf("%q is not a project name", m[0]), remedy)
 		}),
 		match(`^decoding failed due to the following error\(s\):\n\n'(\S+?)' (.*)$`, (*explainer).badValue),
 		match(`(?i)^(?:invalid (?:hostPort|containerPort|IP address|ip|proto|port|range|start or end)\S*|no port specified|too many colons):? ?(.*)$`,
 			(*explainer).badPort),
 		match(`^invalid ranges specified .* and (\S+)$`, (*explainer).badPort),
+		match(`^invalid spec: (.*): empty section between colons$`, func(x *explainer, m []string) *LoadError {
+			at, name, _ := x.sources.item("volumes", func(text string) bool { return text == m[0] })
+			return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.volumes: %q has nothing before or after a colon", name, m[0]), "write source:target")
+		}),
+		match(`^service volume services\.(.+)\.volumes\.\[(\d+)\] is missing a mount target$`, func(x *explainer, m []string) *LoadError {
+			return x.sources.errorAt("services", m[0], "volumes", m[1]).
+				with(fmt.Sprintf("services.%s.volumes.%s has no target", m[0], m[1]), "write target: and a path in the container")
+		}),
 		match(`^invalid empty volume spec$`, func(x *explainer, _ []string) *LoadError {
 			at, name, _ := x.sources.item("volumes", func(text string) bool { return text == "" })
 			return x.sources.errorIn(at).with("services."+name+".volumes: an empty entry", "write source:target, or remove it")

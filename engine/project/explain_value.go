@@ -161,11 +161,11 @@ func (x *explainer) badCast(m []string) *LoadError {
 	if strings.Contains(m[1], "boolean") {
 		return e.with(fmt.Sprintf("%s: %q is neither true nor false", m[0], said), "write true or false")
 	}
-	return e.with(fmt.Sprintf("%s: %q is no number", m[0], said), "write a number")
+	return e.with(fmt.Sprintf("%s: %q is not a number", m[0], said), "write a number")
 }
 
 func (x *explainer) badTemplate(m []string) *LoadError {
-	return x.errorUsing(m[0], m[1]).with(fmt.Sprintf("%s: %q does not name a variable rightly", m[0], m[1]),
+	return x.errorUsing(m[0], m[1]).with(fmt.Sprintf("%s: %q is not a variable reference", m[0], m[1]),
 		"write ${NAME}, or $$ for a dollar sign")
 }
 
@@ -178,6 +178,10 @@ func (x *explainer) badValue(m []string) *LoadError {
 		remedy = "write a time like 1m30s"
 	case strings.Contains(reason, "size"), strings.Contains(reason, "suffix"):
 		remedy = "write a size like 512m"
+	case strings.Contains(reason, "command line string"):
+		reason, remedy = "a quotation mark is never closed", "close it, or write the command as [a, b]"
+	case strings.Contains(reason, "trailing space"):
+		remedy = "write NAME=value without blanks around the ="
 	case strings.Contains(reason, "additional host"):
 		remedy = `write "name:10.0.0.1"`
 	}
@@ -193,7 +197,11 @@ func (x *explainer) badPort(m []string) *LoadError {
 	if name == "" {
 		return nil
 	}
-	return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.ports: %q is no port", name, text), `write "8080:80"`)
+	if len(m) > 0 && strings.Count(text, "-") == 2 {
+		return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.ports: the two ranges of %q differ in length", name, text),
+			"write as many ports on both sides")
+	}
+	return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.ports: %q is not a port", name, text), `write "8080:80"`)
 }
 
 func (x *explainer) badHealthcheck([]string) *LoadError {
@@ -231,8 +239,12 @@ func (x *explainer) undefinedResource(m []string) *LoadError {
 
 func (x *explainer) undefinedDependency(m []string) *LoadError {
 	service, name := m[0], m[1]
+	if name == "" {
+		return x.emptyReference(service)
+	}
 	e := x.sources.errorAt("services", service)
-	for _, attribute := range []string{"depends_on", "links", "network_mode", "ipc", "pid", "uts", "cgroup", "volumes_from"} {
+	for _, attribute := range []string{"depends_on", "links", "network_mode", "ipc", "pid", "uts", "cgroup",
+		"volumes_from"} {
 		n := x.sources.node("services", service, attribute)
 		if n == nil {
 			continue
@@ -251,6 +263,20 @@ func (x *explainer) undefinedDependency(m []string) *LoadError {
 	names := slices.DeleteFunc(x.sources.keys("services"), func(n string) bool { return n == service })
 	return e.with(fmt.Sprintf("services.%s: no service %q", service, name),
 		orNearest(name, names, "write "+name+": below services:"))
+}
+
+// emptyReference is for a list of services that has an empty entry.
+func (x *explainer) emptyReference(service string) *LoadError {
+	for _, attribute := range []string{"depends_on", "links", "volumes_from"} {
+		for _, n := range scalars(x.sources.node("services", service, attribute)) {
+			if name, _, _ := strings.Cut(x.sources.scalar(n), ":"); name == "" {
+				e := x.sources.errorAt("services", service, attribute)
+				e.Line = n.Line
+				return e.with(fmt.Sprintf("services.%s.%s: an empty entry", service, attribute), "write the name of a service, or remove it")
+			}
+		}
+	}
+	return x.sources.errorAt("services", service).with("services."+service+" depends on a service without a name", "name it")
 }
 
 func (x *explainer) missingBase(m []string) *LoadError {

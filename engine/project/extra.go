@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // extensionKey is where everything of bulkhead's sits in a service.
@@ -51,6 +54,21 @@ const (
 // String returns the spelling in x-bulkhead.
 func (o SyncOwner) String() string { return spelling(ownerNames(), int(o)) }
 
+// RestartScope is what a restart of a service restarts.
+type RestartScope int
+
+// What is restarted. A loaded service has one of the last two.
+const (
+	UnknownScope   RestartScope = iota
+	ContainerScope              // the container
+	ProcessScope                // only its program: the agent is process 1
+)
+
+// String returns the spelling in x-bulkhead.
+func (r RestartScope) String() string { return spelling(restartNames(), int(r)) }
+
+func restartNames() []string { return []string{"unknown", "container", "process"} }
+
 func ownerNames() []string { return []string{"unknown", "target", "host"} }
 func swapNames() []string  { return []string{"unknown", "replace", "overlap"} }
 func watchNames() []string { return []string{"unknown", "auto", "manual", "off"} }
@@ -64,12 +82,23 @@ func spelling(names []string, i int) string {
 
 // Extra is a service's x-bulkhead.
 type Extra struct {
-	Prepare    *Prepare // nil: nothing runs on the host
-	Probe      string   // URL with scheme http, https or tcp; "" when there is none
-	MayDegrade []string // services of the project, enabled or not; sorted
+	Prepare    *Prepare  // nil: nothing runs on the host
+	Probe      string    // URL with scheme http, https or tcp; "" when there is none
+	MayDegrade []Degrade // who may suffer from this service's faults; sorted by service
+	Calls      []string  // services that it calls beside those in depends_on; sorted
 	Swap       Swap
+	Restart    RestartScope
 	Watch      WatchMode
 	SyncOwner  SyncOwner
+	Alerts     []string // regular expressions of log lines that ring and count: the project's, then its own
+}
+
+// Degrade is a service that may suffer when another one is down: it may see more errors than before,
+// within the bounds, and must stay alive and healthy.
+type Degrade struct {
+	Service string        // of the project, enabled or not
+	Errors  float64       // share of its requests that may fail; 1 where the file sets no bound
+	P95     time.Duration // within which 95 % of its requests are answered; 0: no bound
 }
 
 // Prepare is a command that runs on the host, in the project folder, before a build or a sync.
@@ -77,6 +106,8 @@ type Prepare struct {
 	Run   string            // a shell command, never empty
 	Env   map[string]string // over the environment of the process
 	Watch []string          // absolute files and folders; a change in one runs the command
+
+	written string // Run before the blanks around it were cut off
 }
 
 // decoder reads one service's x-bulkhead. The first thing that is wrong is kept in err.
@@ -89,8 +120,9 @@ type decoder struct {
 
 // extra decodes value; all are the names of all services, sorted.
 func (d *decoder) extra(value any, all []string) (Extra, error) {
-	e := Extra{Swap: Replace, Watch: Auto, SyncOwner: TargetOwner}
-	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "swap", "watch", "sync_owner")
+	e := Extra{Swap: Replace, Restart: ContainerScope, Watch: Auto, SyncOwner: TargetOwner}
+	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "calls", "swap", "restart", "watch", "sync_owner", "alerts")
+	e.Alerts = d.alerts(m["alerts"])
 	if v, ok := m["prepare"]; ok {
 		e.Prepare = d.prepare(v)
 	}
@@ -100,30 +132,144 @@ func (d *decoder) extra(value any, all []string) (Extra, error) {
 	if v, ok := m["swap"]; ok {
 		e.Swap = Swap(d.choice(v, swapNames(), "swap"))
 	}
+	if v, ok := m["restart"]; ok {
+		e.Restart = RestartScope(d.choice(v, restartNames(), "restart"))
+	}
 	if v, ok := m["watch"]; ok {
 		e.Watch = WatchMode(d.choice(v, watchNames(), "watch"))
 	}
 	if v, ok := m["sync_owner"]; ok {
 		e.SyncOwner = SyncOwner(d.choice(v, ownerNames(), "sync_owner"))
 	}
-	for i, name := range d.texts(m["may_degrade"], "may_degrade") {
-		if !slices.Contains(all, name) {
-			d.fail(fmt.Sprintf("no service %q", name), orNearest(name, all, "name a service of the Compose file"),
-				"may_degrade", fmt.Sprint(i))
-		}
-		e.MayDegrade = append(e.MayDegrade, name)
+	e.MayDegrade = d.degrades(m["may_degrade"], all)
+	for i, name := range d.texts(m["calls"], "calls") {
+		d.known(name, all, "calls", strconv.Itoa(i))
+		e.Calls = append(e.Calls, name)
 	}
-	slices.Sort(e.MayDegrade)
-	e.MayDegrade = slices.Compact(e.MayDegrade)
+	slices.Sort(e.Calls)
+	e.Calls = slices.Compact(e.Calls)
 	if d.err != nil {
 		return Extra{}, d.err
 	}
 	return e, nil
 }
 
+// canRestartProgram refuses what makes it impossible that the agent is process 1 of a container.
+func (d *decoder) canRestartProgram(s *Service) error {
+	if s.Extra.Restart != ProcessScope {
+		return nil
+	}
+	const take = "take one of the two away"
+	switch c := s.Config; {
+	case c.Init != nil && *c.Init:
+		d.fail("restart: process cannot be with init: true, which has another program as process 1", take, "restart")
+	case c.Pid != "":
+		d.fail("restart: process cannot be with pid: "+c.Pid+": process 1 is not the container's own", take, "restart")
+	case s.Provided():
+		d.fail("restart: process cannot be with provider:, which has no container", take, "restart")
+	}
+	if d.err != nil {
+		return d.err
+	}
+	return nil
+}
+
+// alerts reads patterns of log lines.
+func (d *decoder) alerts(value any) []string {
+	var out []string
+	for i, pattern := range d.texts(value, "alerts") {
+		if _, err := regexp.Compile(pattern); err != nil {
+			d.fail(fmt.Sprintf("%q is not a regular expression: %v", pattern, err), `write one as "panic|FATAL"`, "alerts", strconv.Itoa(i))
+		}
+		out = append(out, pattern)
+	}
+	return out
+}
+
+// projectAlerts are the alerts of the whole project: x-bulkhead at the top of the file.
+func projectAlerts(top any) []string {
+	m, _ := top.(map[string]any)
+	list, _ := m["alerts"].([]any)
+	var out []string
+	for _, v := range list {
+		if text, ok := v.(string); ok {
+			if _, err := regexp.Compile(text); err == nil {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
+}
+
+// known refuses a name that no service has.
+func (d *decoder) known(name string, all []string, path ...string) {
+	if !slices.Contains(all, name) {
+		d.fail(fmt.Sprintf("no service %q", name), orNearest(name, all, "name a service of the Compose file"), path...)
+	}
+}
+
+// degrades reads may_degrade: services, some of them with bounds, as a list or as a mapping.
+func (d *decoder) degrades(value any, all []string) []Degrade {
+	var out []Degrade
+	read := func(bounds map[string]any, path ...string) {
+		for name, v := range bounds {
+			d.known(name, all, append(slices.Clone(path), name)...)
+			out = append(out, d.bounds(name, v))
+		}
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		read(v, "may_degrade")
+	case []any:
+		for i, item := range v {
+			at := []string{"may_degrade", strconv.Itoa(i)}
+			if bounds, ok := item.(map[string]any); ok {
+				read(bounds, at...)
+				continue
+			}
+			name := d.text(item, at...)
+			d.known(name, all, at...)
+			out = append(out, Degrade{Service: name, Errors: 1})
+		}
+	default:
+		for _, name := range d.texts(value, "may_degrade") {
+			d.known(name, all, "may_degrade")
+			out = append(out, Degrade{Service: name, Errors: 1})
+		}
+	}
+	slices.SortFunc(out, func(a, b Degrade) int { return strings.Compare(a.Service, b.Service) })
+	return slices.CompactFunc(out, func(a, b Degrade) bool { return a.Service == b.Service })
+}
+
+// bounds reads how far a service may degrade: {errors: 20%, p95: 2s}.
+func (d *decoder) bounds(name string, value any) Degrade {
+	g := Degrade{Service: name, Errors: 1}
+	if value == nil {
+		return g
+	}
+	m := d.mapping(value, []string{"may_degrade", name}, "errors", "p95")
+	if v, ok := m["errors"]; ok {
+		digits, isPercent := strings.CutSuffix(strings.TrimSpace(fmt.Sprint(v)), "%")
+		share, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+		if err != nil || !isPercent || !(share >= 0 && share <= 100) {
+			d.fail(fmt.Sprintf("%q is not a share", fmt.Sprint(v)), "write a percentage, as 20%", "may_degrade", name, "errors")
+		}
+		g.Errors = share / 100
+	}
+	if v, ok := m["p95"]; ok {
+		limit, err := time.ParseDuration(fmt.Sprint(v))
+		if err != nil || limit <= 0 {
+			d.fail(fmt.Sprintf("%q is not a duration", fmt.Sprint(v)), "write it with its unit, as 2s or 500ms", "may_degrade", name, "p95")
+		}
+		g.P95 = limit
+	}
+	return g
+}
+
 func (d *decoder) prepare(value any) *Prepare {
 	m := d.mapping(value, []string{"prepare"}, "run", "env", "watch")
-	p := &Prepare{Run: strings.TrimSpace(d.text(m["run"], "prepare", "run")), Env: map[string]string{}}
+	p := &Prepare{written: d.text(m["run"], "prepare", "run"), Env: map[string]string{}}
+	p.Run = strings.TrimSpace(p.written)
 	if p.Run == "" {
 		d.fail("no command", "write run: and the command", "prepare", "run")
 	}
@@ -160,7 +306,7 @@ func (d *decoder) probe(text string) string {
 	if err == nil && u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" {
 		return text
 	}
-	d.fail(fmt.Sprintf("%q is no address to ask", text), "write http://localhost:8080/health or tcp://localhost:5432", "probe")
+	d.fail(fmt.Sprintf("%q is not an address to ask", text), "write http://localhost:8080/health or tcp://localhost:5432", "probe")
 	return ""
 }
 

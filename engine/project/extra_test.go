@@ -1,10 +1,13 @@
 package project
 
 import (
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 const overlaid = `
@@ -25,10 +28,10 @@ services:
         env: {CGO_ENABLED: "0", N: 5}
         watch: [./orders]
       probe: http://localhost:8080/health
-      may_degrade: [gateway]
+      may_degrade: [{gateway: {errors: 20%, p95: 2s}}]
       sync_owner: host
   gateway:
-    x-bulkhead: {watch: off, may_degrade: [orders, gateway]}
+    x-bulkhead: {watch: off, may_degrade: [orders, gateway], calls: orders}
 `
 
 func TestOverlayIsMergedLastAndHashesNothing(t *testing.T) {
@@ -61,7 +64,7 @@ func TestExtension(t *testing.T) {
 	dir := write(t, overlaid)
 	p := load(t, Options{})
 	e := p.Service("orders").Extra
-	if e.Probe != "http://localhost:8080/health" || e.Swap != Overlap || e.Watch != Auto || !slices.Equal(e.MayDegrade, []string{"gateway"}) {
+	if e.Probe != "http://localhost:8080/health" || e.Swap != Overlap || e.Watch != Auto || !slices.Equal(e.MayDegrade, []Degrade{{Service: "gateway", Errors: .2, P95: 2 * time.Second}}) {
 		t.Errorf("%+v", e)
 	}
 	if e.SyncOwner != HostOwner || p.Service("gateway").Extra.SyncOwner != TargetOwner || e.SyncOwner.String() != "host" {
@@ -72,10 +75,35 @@ func TestExtension(t *testing.T) {
 		t.Errorf("%+v", pr)
 	}
 	g := p.Service("gateway").Extra
-	if g.Watch != Off || g.Swap != Replace || g.Prepare != nil || !slices.Equal(g.MayDegrade, []string{"gateway", "orders"}) {
+	if g.Watch != Off || g.Swap != Replace || g.Prepare != nil || !slices.Equal(g.Calls, []string{"orders"}) ||
+		!slices.Equal(g.MayDegrade, []Degrade{{Service: "gateway", Errors: 1}, {Service: "orders", Errors: 1}}) {
 		t.Errorf("%+v", g)
 	}
 	if g.Watch.String() != "off" || e.Swap.String() != "overlap" || Swap(9).String() != "unknown" {
 		t.Error("spelling")
+	}
+}
+
+// Where the agent cannot be process 1 the file does not load, and says why and where.
+func TestRestartOfTheProcessAloneIsRefusedWhereItCannotBe(t *testing.T) {
+	for more, want := range map[string]string{
+		"init: true": "init: true", "pid: host": "pid: host", "pid: 'service:b'": "pid: service:b",
+	} {
+		write(t, "-- compose.yaml --\nservices:\n  a:\n    image: x\n    "+more+"\n    x-bulkhead: {restart: process}\n  b: {image: x}\n")
+		_, err := Load(t.Context(), Options{})
+		var le *LoadError
+		if !errors.As(err, &le) || !strings.Contains(err.Error(), want) || le.Line != 5 && le.Line != 6 {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
+	write(t, "-- compose.yaml --\nservices:\n  a: {image: x, x-bulkhead: {restart: process}}\n  b: {image: x}\n")
+	p := load(t, Options{})
+	if a, b := p.Service("a").Extra.Restart, p.Service("b").Extra.Restart; a != ProcessScope || b != ContainerScope || a.String() != "process" {
+		t.Errorf("restart is %v and %v", a, b)
+	}
+	with := p.Service("a").Hash
+	write(t, "-- compose.yaml --\nservices:\n  a: {image: x}\n")
+	if without := load(t, Options{}).Service("a").Hash; with != without {
+		t.Errorf("the hash is %s with restart: process, and %s without", with, without)
 	}
 }

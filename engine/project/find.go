@@ -29,6 +29,7 @@ type finder struct {
 	explain *explainer
 	compose *cli.ProjectOptions // the files and the environment that find settled on
 	found   bool                // the files were found, not named
+	shell   map[string]string   // the environment that the person has set, without the project's own files
 }
 
 // find settles which files to read and the environment to read them with, in docker compose's order: .env beside the
@@ -39,6 +40,7 @@ func (f *finder) find() error {
 		env = os.Environ()
 	}
 	environment := utils.GetAsEqualsMap(env)
+	f.shell = environment
 	cwd := f.sources.cwd
 	if _, ok := environment["PWD"]; !ok {
 		env = append(slices.Clone(env), "PWD="+cwd)
@@ -84,7 +86,7 @@ func (f *finder) defaultFiles(o *cli.ProjectOptions) error {
 // composeFiles are the Compose files of a project as they were read.
 type composeFiles struct {
 	details types.ConfigDetails // without the overlay
-	named   bool                // a file has `name:`
+	titled  bool                // a file has `name:`
 	overlay string              // absolute; it need not exist
 }
 
@@ -119,7 +121,7 @@ func (f *finder) read() (*composeFiles, error) {
 		var top struct{ Name string }
 		// a file of another shape has no name; what is wrong with it is said later
 		_ = yaml.Unmarshal(content, &top)
-		files.named = files.named || top.Name != ""
+		files.titled = files.titled || top.Name != ""
 	}
 	if err := s.endlessError(); err != nil {
 		return nil, err
@@ -139,6 +141,9 @@ func (f *finder) read() (*composeFiles, error) {
 	}
 	// compose-go opens these by itself, and would wait for ever for a pipe.
 	if err := s.vetInputs(); err != nil {
+		return nil, err
+	}
+	if err := s.vetPorts(); err != nil {
 		return nil, err
 	}
 	return files, nil
@@ -181,13 +186,20 @@ func (f *finder) dotEnv(o *cli.ProjectOptions) error {
 		if err != nil {
 			return err
 		}
-		err = dotenv.ParseWithFormat(bytes.NewReader(b), path, vars, func(k string) (string, bool) {
+		if err := f.sources.tooManyLines(path, b); err != nil {
+			return err
+		}
+		limit := newBudget()
+		err = dotenv.ParseWithFormat(bytes.NewReader(b), path, vars, limit.of(func(k string) (string, bool) {
 			if v, ok := o.Environment[k]; ok {
 				return v, true
 			}
 			v, ok := vars[k]
 			return v, ok
-		}, "")
+		}), "")
+		if limit.spent {
+			return f.sources.exceeded(path)
+		}
 		if err != nil {
 			return err
 		}

@@ -76,7 +76,8 @@ func (l *links) watched(service string, t types.Trigger) string {
 // watchPath is the absolute path of an entry as written, "" when it cannot be the trigger.
 func (l *links) watchPath(f *source, n *yaml.Node, t types.Trigger) string {
 	path := l.sources.scalar(get(n, "path"))
-	if path == "" || l.sources.scalar(get(n, "action")) != string(t.Action) || clean(l.sources.scalar(get(n, "target"))) != clean(t.Target) {
+	if path == "" || l.sources.scalar(get(n, "action")) != string(t.Action) ||
+		clean(l.sources.scalar(get(n, "target"))) != clean(t.Target) {
 		return ""
 	}
 	return join(f.base, path)

@@ -24,16 +24,21 @@ const slowLoad = 2 * time.Second
 // though a read of a pipe or of a file on a network may be stuck where nothing interrupts it: the
 // goroutine that does it is left behind.
 func Load(ctx context.Context, o Options) (*Project, error) {
+	return await(ctx, &o, func() (*Project, error) { return o.load(ctx) })
+}
+
+// await runs a load in the background, as Load describes.
+func await[T any](ctx context.Context, o *Options, load func() (T, error)) (T, error) {
 	if o.Typed == nil {
 		o.Typed = &Typed{}
 	}
 	type outcome struct {
-		p   *Project
+		p   T
 		err error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		p, err := o.load(ctx)
+		p, err := load()
 		done <- outcome{p, err}
 	}()
 	slow := time.NewTimer(slowLoad)
@@ -47,7 +52,8 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 				o.Slow(o.Typed.current())
 			}
 		case <-ctx.Done():
-			return nil, fmt.Errorf("load the Compose files: %w", ctx.Err())
+			var none T
+			return none, fmt.Errorf("load the Compose files: %w", ctx.Err())
 		}
 	}
 }
@@ -100,7 +106,11 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &merger{opts: l.opts, named: files.named, sources: l.sources, explain: l.explain}
+	shell := newNamed(f.shell)
+	for _, doc := range l.sources.docs() {
+		shell.note(doc)
+	}
+	m := &merger{opts: l.opts, titled: files.titled, named: shell, sources: l.sources, explain: l.explain}
 	bare, err := m.merge(ctx, files.details)
 	if err != nil {
 		return nil, nil, err
@@ -112,6 +122,9 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 		return nil, nil, err
 	}
 	if with != nil {
+		for _, doc := range l.sources.docs() {
+			shell.note(doc) // the overlay's too
+		}
 		details := files.details
 		details.ConfigFiles = append(slices.Clone(details.ConfigFiles), *with)
 		if full, err = m.merge(ctx, details); err != nil {
@@ -119,9 +132,12 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 		}
 	}
 	p := &Project{
-		Name:     full.Name,
+		Name: full.Name, Separator: "-",
 		Dir:      full.WorkingDir,
 		Profiles: slices.DeleteFunc(slices.Clone(full.Profiles), func(s string) bool { return s == "" }),
+	}
+	if l.opts.Compatible || utils.StringToBool(full.Environment["COMPOSE_COMPATIBILITY"]) {
+		p.Separator = "_"
 	}
 	if len(f.opts.EnvFiles) > 0 {
 		p.EnvFiles = f.opts.EnvFiles
@@ -130,30 +146,33 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 		p.Files = append(p.Files, file.Filename)
 	}
 	l.sources.inputs[files.overlay] = true
-	a := &assembler{p: p, sources: l.sources, links: &links{dir: files.details.WorkingDir, sources: l.sources}}
+	a := &assembler{p: p, sources: l.sources, links: &links{dir: files.details.WorkingDir, sources: l.sources}, named: shell}
 	return p, m.findings, a.fill(bare, full)
 }
 
 // merger lets compose-go merge files into a project.
 type merger struct {
 	opts     Options
-	named    bool // a file has `name:`
+	titled   bool // a file has `name:`
+	named    *named
 	sources  *sources
 	explain  *explainer
 	findings []loader.UnsupportedAttribute // of the last merge
+	limit    *budget                       // of what variables bring into it
 }
 
-// merge lets compose-go load the files, and then selects services and resolves environments as docker compose does.
-func (m *merger) merge(ctx context.Context, details types.ConfigDetails) (*types.Project, error) {
-	details.Environment = maps.Clone(details.Environment)
+// settings are what compose-go has to know beside the files, as docker compose says it.
+func (m *merger) settings(details types.ConfigDetails) func(*loader.Options) {
 	profiles := m.opts.Profiles
 	if len(profiles) == 0 {
 		for _, p := range strings.Split(details.Environment[consts.ComposeProfiles], ",") {
 			profiles = append(profiles, strings.TrimSpace(p))
 		}
 	}
-	p, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
+	return func(o *loader.Options) {
 		o.SkipResolveEnvironment, o.SkipResolveLabels = true, true // what they read is looked at first
+		o.Interpolate.Substitute = m.named.substitute
+		m.limit = limitInterpolation(o.Interpolate)
 		o.Profiles = profiles
 		o.ConvertWindowsPaths = utils.StringToBool(details.Environment["COMPOSE_CONVERT_WINDOWS_PATHS"])
 		switch name := details.Environment[consts.ComposeProjectName]; {
@@ -161,24 +180,34 @@ func (m *merger) merge(ctx context.Context, details types.ConfigDetails) (*types
 			o.SetProjectName(m.opts.Name, true)
 		case name != "":
 			o.SetProjectName(name, true)
-		case !m.named:
+		case !m.titled:
 			o.SetProjectName(loader.NormalizeProjectName(filepath.Base(details.WorkingDir)), false)
 		}
-	}, loader.WithSupportedAttributes(carriedOut(), nil),
+	}
+}
+
+// merge lets compose-go load the files, and then selects services and resolves environments as docker compose does.
+func (m *merger) merge(ctx context.Context, details types.ConfigDetails) (*types.Project, error) {
+	details.Environment = maps.Clone(details.Environment)
+	p, err := loader.LoadWithContext(ctx, details, m.settings(details), loader.WithSupportedAttributes(carriedOut(), nil),
 		loader.WithUnsupportedAttributesCheck(notCarriedOut(), func(found []loader.UnsupportedAttribute) { m.findings = found }))
+	if m.limit != nil && m.limit.spent {
+		return nil, m.sources.exceeded("")
+	}
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range details.ConfigFiles {
 		p.ComposeFiles = append(p.ComposeFiles, f.Filename)
 	}
-	s := &selection{services: m.opts.Services, scale: m.opts.Scale, sources: m.sources}
+	s := &selection{services: m.opts.Services, all: m.opts.All, noDeps: m.opts.NoDeps, scale: m.opts.Scale, pull: m.opts.Pull, sources: m.sources}
 	if p, err = s.choose(p); err != nil {
 		return nil, err
 	}
 	if err := s.setScale(p); err != nil {
 		return nil, err
 	}
+	s.setPull(p)
 	c := &checker{sources: m.sources, explain: m.explain}
 	if err := c.platforms(p); err != nil {
 		return nil, err

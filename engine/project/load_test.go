@@ -121,7 +121,7 @@ services:
 		`no service "zzz"; there are: fixed, gateway, multi`:                                                     {Scale: map[string]int{"zzz": 1}},
 		`scale gateway=-1: less than 0; give 0 or more`:                                                          {Scale: map[string]int{"gateway": -1}},
 		`compose.yaml:3: fixed has a container_name, so it cannot run 2 times; remove container_name`:            {Scale: map[string]int{"fixed": 2}},
-		`"My Shop" is no project name; write myshop`:                                                             {Name: "My Shop"},
+		`"My Shop" is not a project name; write myshop`:                                                          {Name: "My Shop"},
 		`none.yaml: no such file; name an existing Compose file with -f`:                                         {Files: []string{"none.yaml"}},
 		`..: is a folder; name the Compose file in it`:                                                           {Files: []string{".."}},
 		`none.yaml: no such file or directory; correct COMPOSE_FILE`:                                             {Env: []string{"COMPOSE_FILE=none.yaml"}},
@@ -211,7 +211,7 @@ services:
 -- part/compose.yaml --
 include: [{path: ../more.yaml, env_file: more.env}]
 services:
-  api: {image: "api:${TAG}", provider: {type: x}}
+  api: {image: "api:${TAG}", credential_spec: {file: x}}
 -- part/.env --
 TAG=in-part
 -- part/more.env --
@@ -219,7 +219,7 @@ TAG=in-part
 services: {more: {image: more}}
 -- lib/base.yaml --
 services:
-  base: {extends: {file: root.yaml, service: root}, use_api_socket: true}
+  base: {extends: {file: root.yaml, service: root}, credential_spec: {file: y}}
 -- lib/root.yaml --
 services:
   root: {image: root}
@@ -236,7 +236,7 @@ services:
 			t.Errorf("%s is not among the inputs %v", want, p.Inputs)
 		}
 	}
-	want := "part/compose.yaml:3: services.api.provider is not carried out\nlib/base.yaml:2: services.web.use_api_socket is not carried out"
+	want := "part/compose.yaml:3: services.api.credential_spec is not carried out\nlib/base.yaml:2: services.web.credential_spec is not carried out"
 	if got := lines(p.Warnings); got != want {
 		t.Errorf("warnings\n%s\nwant\n%s", got, want)
 	}
@@ -360,7 +360,7 @@ services:
       - {type: npipe, source: a, target: /a}
       - {type: npipe, source: b, target: /b}
     secrets: [s]
-  off: {image: x, profiles: [off], use_api_socket: true}
+  off: {image: x, profiles: [off], credential_spec: {file: a}}
 models: {m: {model: x}}
 secrets: {s: {external: true}, unused: {external: true}}
 x-any: {thing: 1}
@@ -368,9 +368,11 @@ x-any: {thing: 1}
 	const want = `compose.yaml:17: models is not carried out: no model is pulled or run
 compose.yaml:18: secrets.s.external is not carried out: only the contents of file and environment are handed to containers
 compose.yaml:11: services.web.credential_spec is not carried out
+compose.yaml:6: services.web.deploy.labels is not carried out: containers get the labels of the service
+compose.yaml:6: services.web.deploy.mode is not carried out: a service runs as many containers as scale or deploy.replicas says
+compose.yaml:6: services.web.deploy.placement is not carried out: there is no swarm that it could speak to
 compose.yaml:8: services.web.models is not carried out
-compose.yaml:9: services.web.pre_start is not carried out
-compose.yaml:12: services.web.volumes is not carried out: only bind, volume and tmpfs mounts are
+compose.yaml:12: services.web.volumes is not carried out: only bind, volume, tmpfs and image mounts are
 compose.yaml:1: version is obsolete and has no effect; remove it`
 	for range 2 { // compose-go itself says some of it only once in a process
 		if got := lines(load(t, Options{}).Warnings); got != want {
@@ -392,7 +394,7 @@ func TestEveryAttributeIsCarriedOutOrWarnedAbout(t *testing.T) {
 			t.Errorf("%s is no attribute", a)
 		}
 	}
-	if got := strings.Join(left, " "); got != "credential_spec models pre_start provider pull_refresh_after umask use_api_socket" {
+	if got := strings.Join(left, " "); got != "credential_spec models pull_refresh_after" {
 		t.Errorf("warned about: %s", got)
 	}
 }

@@ -51,6 +51,8 @@ func TestPipesAndEndlessFilesInAProjectAreErrors(t *testing.T) {
 		"optional env_file": {"name: p\nservices: {a: {image: x, env_file: [{path: a.env, required: false}]}}\n",
 			"a.env"},
 		"label_file":    {"name: p\nservices: {a: {image: x, label_file: a.labels}}\n", "a.labels"},
+		"secret":        {"name: p\nservices: {a: {image: x, secrets: [s]}}\nsecrets: {s: {file: s.txt}}\n", "s.txt"},
+		"config":        {"name: p\nservices: {a: {image: x, configs: [c]}}\nconfigs: {c: {file: c.txt}}\n", "c.txt"},
 		".dockerignore": {"name: p\nservices: {a: {build: .}}\n", ".dockerignore"},
 	} {
 		for kind, want := range map[string]string{"pipe": "is a pipe", "endless": "is a device"} {

@@ -3,6 +3,7 @@ package project
 import (
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,6 +92,33 @@ func (s *sources) findText(texts ...string) place {
 		}
 	}
 	return place{}
+}
+
+// plainVariable is a variable without a default of its own; $$ is a dollar sign.
+var plainVariable = regexp.MustCompile(`\$\$|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)`)
+
+// unset returns the first variable of a line that has neither a value nor a default, "" when there
+// is none. file is as errors name it.
+func (s *sources) unset(file string, line int) string {
+	for _, f := range s.files {
+		if s.errorIn(place{f, 0}).File != file {
+			continue
+		}
+		lines := strings.Split(f.text, "\n")
+		if line < 1 || line > len(lines) {
+			return ""
+		}
+		for _, m := range plainVariable.FindAllStringSubmatch(lines[line-1], -1) {
+			name := m[1] + m[2]
+			if name == "" || s.env == nil {
+				continue
+			}
+			if _, set := s.env(name); !set {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // names returns the first place at which a file is named by its path, relative to the project

@@ -24,8 +24,13 @@ type Options struct {
 	Dir      string   // project folder; empty: the folder of the first file
 	Stdin    io.Reader
 	Services []string       // enabled with all they depend on, whatever their profiles; empty: all that the profiles enable
+	NoDeps   bool           // Services alone, without what they depend on
 	Scale    map[string]int // replicas by service, over what the files say
+	Pull     string         // pull_policy of all services; empty: their own
 	Env      []string       // "KEY=value" for interpolation and COMPOSE_* settings; nil: the environment of the process
+	All      bool           // keep networks, volumes, secrets and configs that no service uses
+	// Compatible separates the parts of names by _ in the place of -, as docker-compose 1 did.
+	Compatible bool
 	// Typed keeps what Stdin, and pipes among Files and EnvFiles, held, which can be read only
 	// once. Share one among loads of the same files; nil: each load reads for itself.
 	Typed *Typed
@@ -34,11 +39,14 @@ type Options struct {
 	Slow func(what string)
 }
 
-// Project is one loaded Compose application. Nobody writes to it after Load returned it, so it may be shared.
+// Project is one loaded Compose application. Nobody writes to it after Load (and Inherit) returned
+// it, so it may be shared.
 type Project struct {
-	Name  string
-	Dir   string   // absolute
-	Files []string // absolute, "-" for stdin: as in the config_files label, so without compose.bulkhead.yaml
+	Name string
+	// Separator stands between the parts of the names of containers and images: - or _.
+	Separator string
+	Dir       string   // absolute
+	Files     []string // absolute, "-" for stdin: as in the config_files label, so without compose.bulkhead.yaml
 	// EnvFiles are the files named by Options.EnvFiles or COMPOSE_ENV_FILES, absolute: as in the environment_file label.
 	// A .env that was found by itself is not among them.
 	EnvFiles []string
@@ -48,7 +56,7 @@ type Project struct {
 	Inputs     []string
 	Profiles   []string   // the active ones
 	Services   []*Service // the enabled ones, sorted by name
-	BuildOnly  []*Service // not enabled, but named by the build of one that is (additional_contexts); sorted by name, never run
+	BuildOnly  []*Service // not enabled, but one that is needs their image; sorted by name, never run
 	Disabled   []string   // disabled by their profiles, sorted
 	Unselected []string   // enabled by the profiles, but not asked for by Options.Services, sorted
 
@@ -76,8 +84,35 @@ type Service struct {
 	Rules     []Rule // develop.watch, or the default rules; empty for a service without both build and develop.watch
 	Built     bool   // has `build:`
 	BuildKey  string // equal for services with the same build; "" when not Built
-	Place     string // "compose.yaml:12", file relative to the project folder; "" when unknown
+	// VolumeImages says which images it mounts, as docker compose labels a container with it; set by WithImages.
+	VolumeImages string
+	Place        string // "compose.yaml:12", file relative to the project folder; "" when unknown
+
+	// Emptied are the targets of volumes that a driver mounts as a tmpfs: they are there while the
+	// container runs, and empty at each start.
+	Emptied []string
+
+	Dir string            // the project folder, links resolved; see Reach
+	Led map[string]string // where the paths of rules, contexts and prepare led to when the project was loaded
+
+	// Labelled: no file describes it, it is known by its containers alone. They are used as they are.
+	Labelled bool
+
+	HostCommands []HostCommand // what it runs on this machine
 }
+
+// Unfiled is a project of which only the name is known.
+func Unfiled(name string) *Project {
+	return &Project{Name: name, Compose: &types.Project{Name: name}}
+}
+
+// Watched says whether files of it are watched.
+func (p *Project) Watched() bool {
+	return slices.ContainsFunc(p.Services, func(s *Service) bool { return len(s.Rules) > 0 })
+}
+
+// Provided says whether a program on this machine, and no container, is what the service stands for.
+func (s *Service) Provided() bool { return s.Config.Provider != nil }
 
 // Service returns the enabled service of that name, nil if there is none.
 func (p *Project) Service(name string) *Service {
@@ -171,9 +206,9 @@ func (e *LoadError) Suggestion() string { return e.Remedy }
 
 // Error returns one line: file:line: problem; remedy.
 func (e *LoadError) Error() string {
-	s := e.Problem
+	s := quoted(e.Problem)
 	if e.Remedy != "" {
-		s += "; " + e.Remedy
+		s += "; " + quoted(e.Remedy)
 	}
 	switch {
 	case e.File == "":

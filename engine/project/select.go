@@ -13,7 +13,10 @@ import (
 // many replicas of them.
 type selection struct {
 	services []string       // as Options.Services
+	all      bool           // as Options.All
+	noDeps   bool           // as Options.NoDeps
 	scale    map[string]int // as Options.Scale
+	pull     string         // as Options.Pull
 	sources  *sources
 }
 
@@ -32,6 +35,9 @@ func (s *selection) choose(p *types.Project) (*types.Project, error) {
 				return nil
 			}
 			wanted[name] = true
+			if s.noDeps {
+				return nil
+			}
 			for dep, d := range service.DependsOn {
 				// an optional dependency comes along when it is enabled anyway
 				if _, enabled := p.Services[dep]; enabled || d.Required {
@@ -51,11 +57,29 @@ func (s *selection) choose(p *types.Project) (*types.Project, error) {
 		if p, err = p.WithServicesEnabled(slices.Collect(maps.Keys(wanted))...); err != nil {
 			return nil, err
 		}
-		if p, err = p.WithSelectedServices(s.services); err != nil {
+		var deps []types.DependencyOption
+		if s.noDeps {
+			deps = append(deps, types.IgnoreDependencies)
+		}
+		if p, err = p.WithSelectedServices(s.services, deps...); err != nil {
 			return nil, err
 		}
 	}
+	if s.all {
+		return p, nil
+	}
 	return p.WithoutUnnecessaryResources(), nil
+}
+
+// setPull sets the pull policy of all services of the command line.
+func (s *selection) setPull(p *types.Project) {
+	if s.pull == "" {
+		return
+	}
+	for name, service := range p.Services {
+		service.PullPolicy = s.pull
+		p.Services[name] = service
+	}
 }
 
 func (s *selection) setScale(p *types.Project) error {

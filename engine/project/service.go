@@ -3,7 +3,6 @@ package project
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
@@ -13,6 +12,7 @@ type assembler struct {
 	p       *Project
 	sources *sources
 	links   *links
+	named   *named
 }
 
 // fill makes the project of what compose-go loaded: bare without the overlay, full with it.
@@ -43,6 +43,10 @@ func (a *assembler) fill(bare, full *types.Project) error {
 	if err := rules.addRules(); err != nil {
 		return err
 	}
+	for _, s := range slices.Concat(p.Services, p.BuildOnly) {
+		s.remember(p.Dir)
+		s.Emptied = emptied(p.Volumes, s)
+	}
 	inputs := a.sources.inputs
 	for _, s := range full.Services {
 		for _, f := range s.LabelFiles {
@@ -50,34 +54,6 @@ func (a *assembler) fill(bare, full *types.Project) error {
 		}
 	}
 	p.Inputs = slices.Sorted(maps.Keys(inputs))
-	return nil
-}
-
-// buildOnly adds the services whose images the builds of others begin with or copy from, and that
-// are not enabled themselves.
-func (a *assembler) buildOnly(bare, full *types.Project) error {
-	found := map[string]*Service{}
-	for open := slices.Clone(a.p.Services); len(open) > 0; open = open[1:] {
-		if !open[0].Built {
-			continue
-		}
-		for _, where := range open[0].Config.Build.AdditionalContexts {
-			name, ok := strings.CutPrefix(where, types.ServicePrefix)
-			of, disabled := full.DisabledServices[name]
-			if !ok || !disabled || found[name] != nil {
-				continue
-			}
-			s, err := a.service(name, bare.DisabledServices[name], of)
-			if err != nil {
-				return err
-			}
-			s.Replicas, found[name] = 0, s
-			open = append(open, s)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		a.p.BuildOnly = append(a.p.BuildOnly, found[name])
-	}
 	return nil
 }
 
@@ -89,8 +65,11 @@ func (a *assembler) service(name string, bare, full types.ServiceConfig) (*Servi
 		Image:     full.Image,
 		Place:     a.sources.show(a.sources.first("services", name)),
 	}
-	if s.Image == "" {
-		s.Image = a.p.Name + "-" + name
+	switch {
+	case s.Provided():
+		s.Image, s.Replicas = "", 0
+	case s.Image == "":
+		s.Image = a.builtName(name)
 	}
 	for dep, d := range full.DependsOn {
 		if _, enabled := a.p.Compose.Services[dep]; enabled {
@@ -108,6 +87,25 @@ func (a *assembler) service(name string, bare, full types.ServiceConfig) (*Servi
 		}
 	}
 	d := &decoder{sources: a.sources, links: a.links, service: name}
-	s.Extra, err = d.extra(full.Extensions[extensionKey], slices.Sorted(maps.Keys(a.p.Compose.AllServices())))
-	return s, err
+	if s.Extra, err = d.extra(full.Extensions[extensionKey], slices.Sorted(maps.Keys(a.p.Compose.AllServices()))); err != nil {
+		return s, err
+	}
+	if err := d.canRestartProgram(s); err != nil {
+		return s, err
+	}
+	s.Extra.Alerts = append(projectAlerts(a.p.Compose.Extensions[extensionKey]), s.Extra.Alerts...)
+	s.HostCommands = a.hostCommands(s)
+	return s, nil
+}
+
+// emptied finds the targets of volumes that the local driver mounts as a tmpfs.
+func emptied(volumes types.Volumes, s *Service) (targets []string) {
+	for _, v := range s.Config.Volumes {
+		def, ok := volumes[v.Source]
+		if ok && v.Type == types.VolumeTypeVolume && (def.Driver == "" || def.Driver == "local") &&
+			def.DriverOpts["type"] == "tmpfs" {
+			targets = append(targets, v.Target)
+		}
+	}
+	return targets
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ type sources struct {
 	files    []*source          // Compose files and what they include, in the order they are merged
 	extended map[string]*source // files that services extend, by absolute path
 	inputs   map[string]bool    // absolute paths that includes and extends name, existing or not
+	envFiles map[string]bool    // those of them that hold variables
 	unread   map[string]error   // why a file that is included or extended was not read
 	cwd      string
 	dir      string // project folder
@@ -38,7 +40,16 @@ type sources struct {
 
 // newSources returns sources without files for a load that runs in cwd.
 func newSources(cwd string) *sources {
-	return &sources{extended: map[string]*source{}, inputs: map[string]bool{}, unread: map[string]error{}, cwd: cwd, dir: cwd}
+	return &sources{extended: map[string]*source{}, inputs: map[string]bool{}, envFiles: map[string]bool{}, unread: map[string]error{}, cwd: cwd, dir: cwd}
+}
+
+// docs are the documents of all files.
+func (s *sources) docs() []*yaml.Node {
+	var all []*yaml.Node
+	for _, f := range slices.Concat(s.files, slices.Collect(maps.Values(s.extended))) {
+		all = append(all, f.docs...)
+	}
+	return all
 }
 
 // place is a line of a file; the zero place is unknown.
@@ -108,7 +119,8 @@ func (s *sources) follow(doc *yaml.Node, f *source, base string) {
 			list = get(entry, "path")
 			dir = s.scalar(get(entry, "project_directory"))
 			for _, n := range scalars(get(entry, "env_file")) {
-				s.inputs[join(base, s.scalar(n))] = true
+				path := join(base, s.scalar(n))
+				s.inputs[path], s.envFiles[path] = true, true
 			}
 		}
 		for i, n := range scalars(list) {
@@ -118,7 +130,8 @@ func (s *sources) follow(doc *yaml.Node, f *source, base string) {
 					dir = filepath.Dir(path)
 				}
 				dir = join(base, dir)
-				s.inputs[filepath.Join(dir, ".env")] = true
+				env := filepath.Join(dir, ".env")
+				s.inputs[env], s.envFiles[env] = true, true
 			}
 			if s.inputs[path] {
 				continue // seen, or a cycle, which compose-go reports
@@ -171,9 +184,14 @@ func (s *sources) scalar(n *yaml.Node) string {
 	if !strings.Contains(n.Value, "$") {
 		return n.Value
 	}
-	text, err := template.SubstituteWithOptions(n.Value, s.env, template.WithoutLogging)
+	return s.filled(n.Value)
+}
+
+// filled is a text with variables filled in; one that cannot be filled in stays as it is.
+func (s *sources) filled(value string) string {
+	text, err := template.SubstituteWithOptions(value, s.env, template.WithoutLogging)
 	if err != nil {
-		return n.Value
+		return value
 	}
 	return text
 }

@@ -3,6 +3,7 @@ package project
 import (
 	"errors"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -52,7 +53,15 @@ func (s *sources) vetInputs() error {
 			return e
 		}
 	}
-	return s.vet(slices.Sorted(maps.Keys(s.inputs))...)
+	if err := s.vet(slices.Sorted(maps.Keys(s.inputs))...); err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.envFiles)) {
+		if err := s.vetEnvFile(path, s.env); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // vetNamed does that for the env_file and label_file of services and their hooks, and notes them as inputs.
@@ -64,15 +73,41 @@ func (s *sources) vetNamed(p *types.Project) error {
 			specs = append(specs, hook.ContainerSpec)
 		}
 		for _, spec := range specs {
+			files := slices.Clone(spec.LabelFiles) // they are read as env files are
 			for _, f := range spec.EnvFiles {
 				s.inputs[f.Path] = true
-				if err := s.vet(f.Path); err != nil {
+				files = append(files, f.Path)
+			}
+			if err := s.vet(files...); err != nil {
+				return err
+			}
+			for _, f := range files {
+				if err := s.vetEnvFile(f, p.Environment.Resolve); err != nil {
 					return err
 				}
 			}
-			if err := s.vet(spec.LabelFiles...); err != nil {
-				return err
-			}
+		}
+	}
+	return s.vetContents(p)
+}
+
+// vetContents refuses secrets and configs that are not files; how large they are is the engine's
+// matter, and a folder is mounted as one.
+func (s *sources) vetContents(p *types.Project) error {
+	var files []string
+	for _, o := range p.Secrets {
+		files = append(files, o.File)
+	}
+	for _, o := range p.Configs {
+		files = append(files, o.File)
+	}
+	slices.Sort(files)
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		if e := s.refused(file, hostfile.Check(file, math.MaxInt64)); e != nil {
+			return e
 		}
 	}
 	return nil

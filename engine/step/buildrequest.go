@@ -1,8 +1,10 @@
 package step
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,15 +15,21 @@ import (
 )
 
 // BuildRequest translates a service's build: section. image returns the name of the image of
-// another service that an additional context begins with, once it is there.
-func BuildRequest(p *project.Project, s *project.Service, image func(of string) (string, error)) (container.BuildRequest, error) {
+// another service that the build begins with, once it is there.
+func BuildRequest(
+	p *project.Project, s *project.Service, image func(of string) (string, error),
+) (container.BuildRequest, error) {
 	b := s.Config.Build
 	r := container.BuildRequest{
 		Key: s.BuildKey, Service: s.Name, Context: b.Context, Dockerfile: b.Dockerfile, DockerfileInline: b.DockerfileInline, Target: b.Target,
 		CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCacheFilter: b.NoCacheFilter, Platforms: b.Platforms, Entitlements: b.Entitlements,
 		ExtraHosts: b.ExtraHosts.AsList("="), NoCache: b.NoCache, Pull: b.Pull, Privileged: b.Privileged, Network: b.Network,
 		ShmSize: int64(b.ShmSize), Provenance: b.Provenance, SBOM: b.SBOM, Args: buildArgs(p, b), Ulimits: buildUlimits(b),
-		AdditionalContexts: map[string]string{},
+		AdditionalContexts: map[string]string{}, Within: s.Dir,
+	}
+	var err error
+	if r.Context, err = reach(s, b.Context); err != nil {
+		return r, err
 	}
 	// A service's image is for this runtime: of several platforms its own is taken.
 	if len(r.Platforms) > 1 {
@@ -38,8 +46,15 @@ func BuildRequest(p *project.Project, s *project.Service, image func(of string) 
 				return r, err
 			}
 			where = "docker-image://" + img
+		} else if where, err = reach(s, where); err != nil {
+			return r, err
 		}
 		r.AdditionalContexts[name] = where
+	}
+	for _, base := range p.Bases(s) { // those of the Dockerfile too
+		if _, err := image(base.Name); err != nil {
+			return r, err
+		}
 	}
 	for _, k := range b.SSH {
 		x := container.BuildSSH{ID: k.ID}
@@ -48,9 +63,24 @@ func BuildRequest(p *project.Project, s *project.Service, image func(of string) 
 		}
 		r.SSH = append(r.SSH, x)
 	}
-	var err error
 	r.Secrets, err = buildSecrets(p, s)
 	return r, err
+}
+
+// reach resolves the links of a folder that a build reads; what is not a folder of this machine, or
+// is not there, is the builder's matter.
+func reach(s *project.Service, where string) (string, error) {
+	if !filepath.IsAbs(where) {
+		return where, nil
+	}
+	real, err := s.Reach(where)
+	if outside := (*project.OutsideError)(nil); errors.As(err, &outside) {
+		return "", container.WithRemedy(fmt.Errorf("build %s: its context %w", s.Name, err), "%s", outside.Suggestion())
+	}
+	if err != nil {
+		return where, nil
+	}
+	return real, nil
 }
 
 // buildNames returns the tags and labels of a build. Equal builds are done once, so they have the

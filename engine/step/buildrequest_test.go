@@ -1,10 +1,13 @@
 package step
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/project"
 )
@@ -61,5 +64,21 @@ services:
 		if r, err := BuildRequest(p, p.Service(name), nil); err != nil || !slices.Equal(r.Platforms, want) {
 			t.Errorf("%s is built for %v, %v; want %v", name, r.Platforms, err, want)
 		}
+	}
+}
+
+// A context that has become a link out of the project is not read.
+func TestBuildOfAContextThatBecameALink(t *testing.T) {
+	top := t.TempDir()
+	dir, ctx := filepath.Join(top, "project"), filepath.Join(top, "project", "b")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.Symlink(top, ctx)); err != nil {
+		t.Fatal(err)
+	}
+	s := &project.Service{Name: "b", Dir: dir, Led: map[string]string{ctx: ctx}}
+	s.Config.Build = &types.BuildConfig{Context: ctx}
+	p := &project.Project{Compose: &types.Project{}, Services: []*project.Service{s}}
+	var outside *project.OutsideError
+	if _, err := BuildRequest(p, s, nil); !errors.As(err, &outside) || outside.To != top {
+		t.Errorf("error %v", err)
 	}
 }

@@ -23,10 +23,10 @@ const (
 	preStopTime = Critical - 30*time.Second
 )
 
-// HookError is a post_start or pre_stop hook that did not succeed.
+// HookError is a pre_start, post_start or pre_stop hook that did not succeed.
 type HookError struct {
 	Service string
-	Which   string // "post_start" or "pre_stop"
+	Which   string // "pre_start", "post_start" or "pre_stop"
 	Command []string
 	Code    int      // its exit code; 0 when it could not be run
 	Tail    []string // the last 20 lines of its output, raw
@@ -139,7 +139,9 @@ func (r *Runner) preStop(ctx context.Context, s Service, id string) {
 
 // RunPreStop is RunHooks for the hooks before a stop, which have 90 seconds together: what they are
 // not done with by then is left, so that the stop comes.
-func RunPreStop(ctx context.Context, rt container.Runtime, service, id string, hooks []types.ServiceHook, emit func(line []byte)) error {
+func RunPreStop(
+	ctx context.Context, rt container.Runtime, service, id string, hooks []types.ServiceHook, emit func(line []byte),
+) error {
 	limited, cancel := context.WithTimeout(ctx, preStopTime)
 	defer cancel()
 	err := RunHooks(limited, rt, service, id, "pre_stop", hooks, emit)

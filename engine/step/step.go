@@ -42,6 +42,8 @@ type Host interface {
 	Removed(service, id, cause string)
 	// Stopping shows that a container has until grace from now to end; cause is "" when that was recorded before.
 	Stopping(service, id string, grace time.Duration, cause string)
+	// ProgramEnded notes that the program of a container ended, which goes on.
+	ProgramEnded(service, id string, end container.ProgramEnd, cause string)
 	// StopFailed takes back that a container is being stopped: as far as is known it runs on. If it
 	// does not, its event says so.
 	StopFailed(service, id string)
@@ -189,12 +191,18 @@ func (r *Runner) Start(ctx context.Context, s Service, spec container.CreateSpec
 	if err := r.sync.DeleteOwed(ctx, Target(s.Conf, in)); err != nil {
 		return err
 	}
+	if len(s.Conf.Emptied) > 0 && in.State == container.StateRunning {
+		if err := r.CatchUp(ctx, s, Target(s.Conf, in)); err != nil {
+			return err
+		}
+	}
 	return r.PostStart(ctx, s, id)
 }
 
 // Target is a container as filesync takes it.
 func Target(conf *project.Service, in container.Instance) filesync.Target {
-	return filesync.Target{Service: conf, ID: in.ID, ImageID: in.ImageID, Started: in.Started}
+	return filesync.Target{Service: conf, ID: in.ID, ImageID: in.ImageID, Started: in.Since(),
+		Running: in.State == container.StateRunning || in.State == container.StatePaused}
 }
 
 // picksPort says whether the runtime picks the host port of a service: out of a range, or any. Two
@@ -206,7 +214,9 @@ func picksPort(conf *project.Service) bool {
 }
 
 // Restart stops a running container and starts it again in place.
-func (r *Runner) Restart(ctx context.Context, s Service, spec container.CreateSpec, in container.Instance, m Mode, cause string, timer Timer) (Stop, string, error) {
+func (r *Runner) Restart(
+	ctx context.Context, s Service, spec container.CreateSpec, in container.Instance, m Mode, cause string, timer Timer,
+) (Stop, string, error) {
 	how, note, err := r.Stop(ctx, s, in, m, cause)
 	if err != nil {
 		return how, note, err

@@ -45,6 +45,8 @@ func (s Stop) String() string {
 type Mode struct {
 	Grace *time.Duration // explicit, of a command; nil: by the rules
 	Loop  bool           // the inner loop stops it because files changed, not a person
+	// Overlap is of a Swap: the old container stops only once the new one is ready.
+	Overlap bool
 }
 
 // Asked is a stop that a person, or the end of the program, asks for.
@@ -85,7 +87,9 @@ func keepsData(s Service, in container.Instance) bool {
 
 // Uncancelled is a context for the part of a task that is finished even when the task is aborted:
 // it lasts as long as the stops of the service may take, and Critical more.
-func Uncancelled(ctx context.Context, conf *project.Service, m Mode, in container.Instance) (context.Context, context.CancelFunc) {
+func Uncancelled(
+	ctx context.Context, conf *project.Service, m Mode, in container.Instance,
+) (context.Context, context.CancelFunc) {
 	kept := context.WithValue(context.WithoutCancel(ctx), taskKey{}, ctx)
 	return context.WithTimeout(kept, Critical+m.graceOf(Service{Conf: conf}, in))
 }
@@ -97,7 +101,9 @@ type taskKey struct{}
 // line about it where that was not by its stop signal. m says how long that may take; a process
 // that cannot react to the stop signal is killed at once, unless the command or the file sets a
 // grace.
-func (r *Runner) Stop(ctx context.Context, s Service, in container.Instance, m Mode, cause string) (how Stop, note string, err error) {
+func (r *Runner) Stop(
+	ctx context.Context, s Service, in container.Instance, m Mode, cause string,
+) (how Stop, note string, err error) {
 	switch in.State {
 	case container.StateRunning, container.StateRestarting, container.StatePaused:
 		r.host.ExpectEnd(s.name(), in.ID, cause)

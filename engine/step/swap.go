@@ -33,25 +33,29 @@ type swap struct {
 // The new one is made, and given its files, while the old one still serves; when it does not start,
 // it goes and the old one comes back. The old one is left for ClearAway, for which nobody has to
 // wait.
-func (r *Runner) Swap(ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode, cause string, timer Timer) (Stop, string, error) {
-	overlap := s.Conf.Extra.Swap == project.Overlap && old.State == container.StateRunning
-	if overlap {
+func (r *Runner) Swap(
+	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode, cause string, timer Timer,
+) (Stop, string, error) {
+	if m.Overlap {
 		if err := canOverlap(s.Conf, spec.Image); err != nil {
 			return StopNone, "", err
 		}
 	}
 	name := Name(spec)
-	spec.Inherit, spec.Name = old.ID, container.ShortID(old.ID)+"_"+name
-	began := time.Now()
-	id, err := r.Create(ctx, s, spec, cause)
-	since(timer, "create", began)
+	id, spec, err := r.createBeside(ctx, s, old, spec, cause, timer)
 	if err != nil {
 		return StopNone, "", err
+	}
+	if spec.Replica == 1 {
+		// Before the old one stops: it serves on when a hook fails.
+		if err := r.PreStart(ctx, s, spec, id); err != nil {
+			return StopNone, "", r.discard(ctx, s, id, err)
+		}
 	}
 	r.host.ExpectEnd(s.name(), old.ID, cause)
 	w := &swap{Runner: r, s: s, old: old, spec: spec, mode: m, cause: cause, timer: timer, id: id}
 	handOver := w.replace
-	if overlap {
+	if m.Overlap {
 		handOver = w.overlap
 	}
 	e, err := handOver(ctx)
@@ -64,15 +68,32 @@ func (r *Runner) Swap(ctx context.Context, s Service, old container.Instance, sp
 		return how, note, err
 	}
 	// From here on the new generation serves; what is left is tidying.
-	if old.Name == name {
-		if err := r.rt.Rename(ctx, old.ID, old.Name+"_"+container.ShortID(old.ID)); err != nil && !errors.Is(err, container.ErrNotFound) {
-			return how, note, container.WrapErr(err, "rename the old container of %s", s.name())
-		}
+	if err := w.makeRoom(ctx, name); err != nil {
+		return how, note, err
 	}
 	if err := r.rt.Rename(ctx, id, name); err != nil {
 		return how, note, container.WrapErr(err, "rename the new container of %s", s.name())
 	}
 	return how, note, r.host.Refresh(ctx, s.name(), id, "")
+}
+
+// makeRoom takes the name that the new container gets from the old one. What is known of the old one's
+// name may be from before the engine was away, so it is asked where it is said to be another.
+func (w *swap) makeRoom(ctx context.Context, name string) error {
+	if w.old.Name != name {
+		in, err := w.rt.Inspect(ctx, w.old.ID)
+		if errors.Is(err, container.ErrNotFound) || err == nil && in.Name != name {
+			return nil
+		}
+		if err != nil {
+			return container.WrapErr(err, "look at the old container of %s", w.s.name())
+		}
+	}
+	err := w.rt.Rename(ctx, w.old.ID, name+"_"+container.ShortID(w.old.ID))
+	if err != nil && !errors.Is(err, container.ErrNotFound) {
+		return container.WrapErr(err, "rename the old container of %s", w.s.name())
+	}
+	return nil
 }
 
 // ClearAway removes a container that another one has replaced.

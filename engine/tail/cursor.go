@@ -35,6 +35,8 @@ type logCursor struct {
 	transitions []transition       // whose separators are to be written, in order
 	endedLife   time.Time          // start of the last life whose end is known
 	endedAt     time.Time          // when that was
+	missed      *missedEnd         // the end of the life before, when nobody saw it; else nil
+	seenEnd     time.Time          // end of the last life that was seen to have ended
 	readLife    time.Time          // start of the last life whose log was read to its end
 	loading     bool               // older lines are on their way
 	closed      chan struct{}      // closed when the follower has written all that it had to
@@ -105,12 +107,35 @@ func (l *logCursor) close() bool {
 
 // endBefore returns when the life before the one in which a container is seen
 // ended, zero when there was none or it is not known: of a life that has ended,
-// runtimes know that end alone.
+// runtimes know that end alone, though they may report it earlier than its start
+// when it was over before its start was noted.
 func endBefore(in container.Instance) time.Time {
-	if !in.Finished.Before(in.Started) {
+	if !runs(in) || !in.Finished.Before(in.Started) {
 		return time.Time{}
 	}
 	return in.Finished
+}
+
+// endBefore returns when the life before the one in which the container is seen
+// ended: as its runtime knows it, or, of one that has ended too, as it was seen.
+func (l *logCursor) endBefore(in container.Instance) time.Time {
+	if at := endBefore(in); !at.IsZero() {
+		return at
+	}
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	if l.seenEnd.After(in.Started) {
+		return time.Time{} // that is the end of this one
+	}
+	return l.seenEnd
+}
+
+// noteRead notes that the log of a life that has ended was read to its end.
+func (l *logCursor) noteRead(started time.Time) {
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	l.readLife = started
+	l.wakeLocked()
 }
 
 // beginLocked notes the life in which the container is seen, a new one. A container's first lines
@@ -147,6 +172,17 @@ func (l *logCursor) endLocked(e transition) {
 	// What is written from now on belongs to the life that comes next, also
 	// before its start is seen.
 	l.newest.Store(&generationStart{at: e.at.Add(time.Microsecond), generation: e.generation + 1})
+}
+
+// explainLocked takes in how the life before the one in which the container is
+// seen ended, when that was missed.
+func (l *logCursor) explainLocked(e End) {
+	m := l.missed
+	if m == nil || m.known || !e.At.After(m.began) {
+		return
+	}
+	m.known, m.exit, m.oom, m.cause = true, e.ExitCode, e.OOM, e.Cause
+	l.wakeLocked()
 }
 
 func (l *logCursor) addLocked(t transition) {

@@ -29,7 +29,7 @@ type recorded struct {
 
 type recordedLog struct {
 	in         container.Instance
-	lines      []logs.Line
+	lines      []container.Line
 	running    bool
 	cuts       int  // streams that were opened before the last one are broken
 	unreadable bool // only attaching shows lines
@@ -47,7 +47,7 @@ func (r *recorded) Inspect(_ context.Context, id string) (container.Instance, er
 	return container.Instance{}, container.ErrNotFound
 }
 
-func (r *recorded) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
+func (r *recorded) Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error {
 	r.mu.Lock()
 	l := r.all[id]
 	if l == nil || l.unreadable {
@@ -66,7 +66,7 @@ func (r *recorded) Logs(ctx context.Context, id string, o container.LogOptions, 
 	return r.stream(ctx, l, next, o, emit)
 }
 
-func (r *recorded) Attach(ctx context.Context, id string, _ chan<- struct{}, emit func(logs.Line)) error {
+func (r *recorded) Attach(ctx context.Context, id string, _ chan<- struct{}, emit func(container.Line)) error {
 	r.mu.Lock()
 	l := r.all[id]
 	next := len(l.lines)
@@ -84,7 +84,7 @@ func (r *recorded) Attach(ctx context.Context, id string, _ chan<- struct{}, emi
 	return r.stream(ctx, l, next, container.LogOptions{Follow: true}, emit)
 }
 
-func (r *recorded) stream(ctx context.Context, l *recordedLog, next int, o container.LogOptions, emit func(logs.Line)) error {
+func (r *recorded) stream(ctx context.Context, l *recordedLog, next int, o container.LogOptions, emit func(container.Line)) error {
 	r.mu.Lock()
 	cuts := l.cuts
 	for {
@@ -131,7 +131,7 @@ func (r *recorded) change(id string, f func(l *recordedLog)) {
 func (r *recorded) write(id string, texts ...string) {
 	r.change(id, func(l *recordedLog) {
 		for _, text := range texts {
-			l.lines = append(l.lines, logs.Line{Stream: logs.Stdout, Time: time.Now(), Text: []byte(text)})
+			l.lines = append(l.lines, container.Line{Stream: container.Stdout, Time: time.Now(), Text: []byte(text)})
 		}
 	})
 }

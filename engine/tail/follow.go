@@ -48,7 +48,7 @@ func (f *follower) next(ctx context.Context, first bool) bool {
 		return !f.close()
 	}
 	f.read = in.Started
-	if first && f.t.o.Last == 0 && in.State == container.StateExited {
+	if first && f.t.o.Last == 0 && in.State == container.StateExited && in.Started.Before(f.t.o.Began) {
 		f.finished = true
 		return true // what it wrote before is not wanted
 	}
@@ -62,6 +62,7 @@ func (f *follower) next(ctx context.Context, first bool) bool {
 		return f.pauseAfterCut(ctx, opened, err)
 	case in.State == container.StateExited && !f.attachOnly:
 		f.finished = true // it had ended before it was read, so its end is not going to be seen
+		f.noteRead(in.Started)
 	default:
 		f.finished = f.writeEnds(ctx)
 	}
@@ -88,7 +89,7 @@ func (f *follower) since(in container.Instance, first bool) time.Time {
 	switch {
 	case !since.IsZero():
 	case f.followedBefore:
-		since = in.Finished // its earlier lives were read
+		since = f.endBefore(in) // its earlier lives were read
 	case !in.Created.Before(began):
 	case first && in.Started.Before(began):
 		f.tail = f.t.o.Last
@@ -97,8 +98,8 @@ func (f *follower) since(in container.Instance, first bool) time.Time {
 	default:
 		// Its earlier lives are history; this one is read from its first line. A
 		// last word may be stamped after the end.
-		if since = in.Started.Add(-stampLead); since.Before(in.Finished) {
-			since = in.Finished
+		if since = in.Started.Add(-stampLead); since.Before(f.endBefore(in)) {
+			since = f.endBefore(in)
 		}
 	}
 	if first && since.IsZero() && f.tail < 0 {
@@ -111,7 +112,7 @@ func (f *follower) since(in container.Instance, first bool) time.Time {
 func (f *follower) readLog(ctx context.Context, in container.Instance, since time.Time) error {
 	f.writeBeginning(ctx)
 	f.dedupe.Reopened()
-	put := func(line logs.Line) { f.put(ctx, line) }
+	put := func(line container.Line) { f.put(ctx, LineOf(line)) }
 	if !f.attachOnly {
 		o := container.LogOptions{Since: since, Tail: f.tail, Follow: true}
 		err := f.t.o.Runtime.Logs(ctx, f.id, o, put)
@@ -173,7 +174,7 @@ func (f *follower) pauseAfterCut(ctx context.Context, opened time.Time, err erro
 
 // attach takes in what a container whose log cannot be read writes from now on,
 // also over a start, until it ends.
-func (f *follower) attach(ctx context.Context, put func(logs.Line)) error {
+func (f *follower) attach(ctx context.Context, put func(container.Line)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	written := make(chan struct{})
 	f.t.o.Go("separators of "+f.replica.Service, func(context.Context) error {

@@ -134,7 +134,8 @@ func (l *logCursor) readOlder(ctx context.Context) (page []logs.Line, whole bool
 		n, fragment, trimmed := 0, false, false
 		older := l.dedupe.Older()
 		o := container.LogOptions{Tail: tail, Until: until}
-		err := l.t.o.Runtime.Logs(ctx, l.id, o, func(line logs.Line) {
+		err := l.t.o.Runtime.Logs(ctx, l.id, o, func(read container.Line) {
+			line := LineOf(read)
 			if n++; n == 1 {
 				first = line.Time
 			}

@@ -127,7 +127,7 @@ type broken struct {
 	err error
 }
 
-func (b *broken) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
+func (b *broken) Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error {
 	if !o.Follow && b.err != nil {
 		return b.err
 	}

@@ -74,6 +74,23 @@ func (l *logCursor) writeUpTo(ctx context.Context, generation int) {
 	l.writeSeparators(ctx, taken)
 }
 
+// writeInPlace writes the separators between two lives of a program whose container went on: its
+// stream has no end that they could be written at. What the program wrote last comes first, as far
+// as it arrives in time; a line of the new one does not wait.
+func (l *logCursor) writeInPlace(ctx context.Context) error {
+	l.t.mu.Lock()
+	generation := l.generation
+	l.t.mu.Unlock()
+	late := time.NewTimer(stampLead)
+	defer late.Stop()
+	select {
+	case <-late.C:
+		l.writeUpTo(ctx, generation)
+	case <-ctx.Done():
+	}
+	return nil
+}
+
 // writeBeginning writes that the life that is going to be read began, when there
 // was one before it.
 func (l *logCursor) writeBeginning(ctx context.Context) {
@@ -90,6 +107,9 @@ func (l *logCursor) writeBeginning(ctx context.Context) {
 // writeSeparators writes separators, each at its place in time.
 func (l *logCursor) writeSeparators(ctx context.Context, transitions []transition) {
 	for _, t := range transitions {
+		if t.missed != nil {
+			t = l.awaitMissed(ctx, t)
+		}
 		at := t.at
 		if t.kind == generationBegan {
 			t.at = l.awaitEndBefore(ctx, t)
@@ -104,6 +124,18 @@ func (l *logCursor) writeSeparators(ctx context.Context, transitions []transitio
 	if len(transitions) > 0 {
 		l.t.o.Changed()
 	}
+}
+
+// awaitMissed returns an end that nobody saw with what its event, which may be
+// under way, says of it.
+func (l *logCursor) awaitMissed(ctx context.Context, t transition) transition {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	// Without an event in time it stays unknown.
+	_ = l.await(wait, func() bool { return t.missed.known })
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	return t.explain()
 }
 
 // awaitEndBefore returns when the life before a beginning ended, zero when that

@@ -19,7 +19,7 @@ import (
 // Runtime is what a Tailer needs of a runtime.
 type Runtime interface {
 	Inspect(ctx context.Context, id string) (container.Instance, error)
-	Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error
+	Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error
 	container.Attacher
 }
 
@@ -86,16 +86,26 @@ func (t *Tailer) Observe(s Sighting) {
 	newLife := lived(in) && !in.Started.Equal(l.seen.Started)
 	switch {
 	case newLife:
-		if lived(l.seen) {
-			// The end in between was missed, while the connection was gone.
+		if l.seen.State == container.StateExited {
+			// Its end is known from the first sighting, unless it was seen since.
+			l.seenEnd = l.seen.Finished
+			l.endLocked(transition{at: l.seen.Finished, exit: l.seen.ExitCode, oom: l.seen.OOM})
+		} else if lived(l.seen) {
+			// The end in between was missed: the connection was gone, or whoever looked
+			// was faster than the event, which says how it ended.
 			at := endBefore(in)
 			if at.IsZero() {
 				at = in.Started
 			}
-			l.endLocked(transition{at: at, unseen: true, cause: s.Cause})
+			l.missed = &missedEnd{began: l.seen.Started}
+			l.endLocked(transition{at: at, missed: l.missed, cause: s.Cause})
 		}
+		goesOn := !other && lived(l.seen) && l.seen.Since().Equal(in.Since()) // its program alone was restarted
 		l.seen, l.generation = in, s.Generation
 		l.beginLocked(transition{beside: s.Beside, cause: s.Cause})
+		if goesOn && !t.o.Muted {
+			t.o.Go("separators of "+s.Replica.Service, l.writeInPlace)
+		}
 	case in.State == container.StateExited && !other:
 		l.endLocked(transition{at: in.Finished, exit: in.ExitCode, oom: in.OOM, cause: s.Cause})
 	}
@@ -153,14 +163,18 @@ type End struct {
 	Cause    string // of a container that was replaced, what replaced it counts
 }
 
-// Ended says that the life in which a container was seen last has ended; it is
-// not needed where Observe sees it. Ends that are known and those of earlier
-// lives change nothing.
+// Ended says that the life in which a container was seen last has ended, or the
+// one before; it is not needed where Observe sees it. Ends that are known and
+// those of lives before these change nothing.
 func (t *Tailer) Ended(id string, e End) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.cursors[id]
-	if l == nil || !e.At.After(l.seen.Started) {
+	switch {
+	case l == nil:
+		return
+	case !e.At.After(l.seen.Started):
+		l.explainLocked(e)
 		return
 	}
 	if !l.current {
@@ -202,18 +216,12 @@ func (t *Tailer) Retain(there func(id string) bool) {
 	}
 }
 
-// lastWordsWait is how long AwaitLastWords waits. What is late by then is not
-// lost: the next reader of the container's log finds it.
-const lastWordsWait = time.Second
-
-// AwaitLastWords waits a moment until the logs of lives that were ended are read
-// to their end.
+// AwaitLastWords waits until the logs of lives that were ended are read to their
+// end, or until ctx ends.
 func (t *Tailer) AwaitLastWords(ctx context.Context, lives []container.Identity) {
 	if t.o.Muted {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lastWordsWait)
-	defer cancel()
 	for _, life := range lives {
 		t.mu.Lock()
 		l := t.cursors[life.ID]
@@ -221,7 +229,7 @@ func (t *Tailer) AwaitLastWords(ctx context.Context, lives []container.Identity)
 		if l == nil {
 			continue
 		}
-		if l.await(ctx, func() bool { return !l.current || l.readLife.Equal(life.Started) }) != nil {
+		if l.await(ctx, func() bool { return !l.current || !l.readLife.Before(life.Started) }) != nil {
 			return
 		}
 	}
@@ -241,4 +249,16 @@ func (t *Tailer) SystemLines(service, id string) func(line []byte) {
 		t.o.Store.Append(service, number, generation, logs.System, time.Now(), line)
 		t.o.Changed()
 	}
+}
+
+// LineOf is a line of a container as the log store has it, without whose it is.
+func LineOf(l container.Line) logs.Line {
+	out := logs.Line{Time: l.Time, Text: l.Text, Cut: l.Cut}
+	switch l.Stream {
+	case container.Stdout:
+		out.Stream = logs.Stdout
+	case container.Stderr:
+		out.Stream = logs.Stderr
+	}
+	return out
 }

@@ -1,8 +1,10 @@
 package tail
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,11 +39,11 @@ func TestSeparatorsSayEndCauseUptimeAndDowntime(t *testing.T) {
 		s.pass(time.Minute)
 		want := []string{
 			"1 one",
-			"1 -- gen 1 ended: exit code 137 (signal SIGKILL), you pressed K, was up 2.0s",
-			"2 -- gen 2 began: was down 1.0s, you pressed u",
+			"1 -- run 1 ended: exit code 137 (signal SIGKILL), you pressed K, was up 2.0s",
+			"2 -- run 2 started: was down 1.0s, you pressed u",
 			"2 two",
-			"2 -- gen 2 ended: exit code 0, a/text saved, was up 3.0s",
-			"3 -- gen 3 began: was down 200ms, a/text saved",
+			"2 -- run 2 ended: exit code 0, a/text saved, was up 3.0s",
+			"3 -- run 3 started: was down 200ms, a/text saved",
 			"3 three",
 		}
 		expect(t, "by time", s.byTime(), want...)
@@ -62,7 +64,7 @@ func TestSeparatorOfAnOverlapDoesNotWait(t *testing.T) {
 		s.see("y", 2, "a/text saved", true)
 		s.rt.write("y", "two")
 		s.pass(time.Millisecond)
-		if got := s.arrived(); !slices.Contains(got, "2 -- gen 2 began: the one before still serves, a/text saved") || !slices.Contains(got, "2 two") {
+		if got := s.arrived(); !slices.Contains(got, "2 -- run 2 started: the one before still serves, a/text saved") || !slices.Contains(got, "2 two") {
 			t.Errorf("while both run: %q", got)
 		}
 		s.rt.write("x", "one goes on")
@@ -73,7 +75,7 @@ func TestSeparatorOfAnOverlapDoesNotWait(t *testing.T) {
 		s.Ended("x", End{At: in.Finished, ExitCode: 3, Cause: "not known there"})
 		s.pass(time.Minute)
 		got := s.arrived()
-		for _, want := range []string{"1 one goes on", "1 last words", "1 -- gen 1 ended: exit code 3, a/text saved, was up 2.0s"} {
+		for _, want := range []string{"1 one goes on", "1 last words", "1 -- run 1 ended: exit code 3, a/text saved, was up 2.0s"} {
 			if !slices.Contains(got, want) {
 				t.Errorf("no %q in %q", want, got)
 			}
@@ -108,8 +110,8 @@ func TestQuickRestartsByPolicyKeepTheirGenerations(t *testing.T) {
 			s.rt.start("x")
 			s.see("x", g+1, "restarted by its restart policy", false)
 			up := "1.0s"
-			want = append(want, fmt.Sprintf("%d line %d", g, g), fmt.Sprintf("%d -- gen %d ended: exit code 1, ended by itself, was up %s", g, g, up),
-				fmt.Sprintf("%d -- gen %d began: was down 2ms, restarted by its restart policy", g+1, g+1), fmt.Sprintf("%d early %d", g+1, g+1))
+			want = append(want, fmt.Sprintf("%d line %d", g, g), fmt.Sprintf("%d -- run %d ended: exit code 1, ended by itself, was up %s", g, g, up),
+				fmt.Sprintf("%d -- run %d started: was down 2ms, restarted by its restart policy", g+1, g+1), fmt.Sprintf("%d early %d", g+1, g+1))
 		}
 		expect(t, "by time", s.byTime(), want...)
 		if len(s.rt.opened) != 1 {
@@ -130,8 +132,30 @@ func TestEndThatWasMissedIsUnseen(t *testing.T) {
 		s.begin("x", 2, "seen after the connection was lost")
 		s.rt.write("x", "two")
 		s.pass(time.Minute)
-		expect(t, "by time", s.byTime(), "1 one", "1 -- gen 1 ended unseen, seen after the connection was lost, was up 1.0s",
-			"2 -- gen 2 began: was down 1.0s, seen after the connection was lost", "2 two")
+		expect(t, "by time", s.byTime(), "1 one", "1 -- run 1 ended while bulkhead was not watching, seen after the connection was lost, was up 1.0s",
+			"2 -- run 2 started: was down 1.0s, seen after the connection was lost", "2 two")
+	})
+}
+
+// Whoever looks at a container may see its next life before the event of the end arrives.
+func TestEndReportedAfterTheNextLifeBeganHasItsExitCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, nil)
+		s.rt.write("x")
+		s.begin("x", 1, "")
+		s.rt.write("x", "one")
+		s.pass(time.Second)
+		s.rt.exit("x", 3)
+		in, _ := s.rt.Inspect(t.Context(), "x")
+		s.pass(time.Millisecond)
+		s.begin("x", 2, "")
+		s.rt.write("x", "two")
+		s.pass(time.Second)
+		s.Ended("x", End{At: in.Finished, ExitCode: 3, Cause: "ended by itself"})
+		s.Ended("x", End{At: in.Finished, ExitCode: 4, Cause: "again"})
+		s.pass(time.Minute)
+		expect(t, "by time", s.byTime(), "1 one", "1 -- run 1 ended: exit code 3, ended by itself, was up 1.0s",
+			"2 -- run 2 started: was down 1ms", "2 two")
 	})
 }
 
@@ -151,7 +175,7 @@ func TestEndThatIsKnownLateIsWrittenOnce(t *testing.T) {
 		s.pass(time.Minute)
 		s.Forget("x")
 		s.pass(time.Minute)
-		expect(t, "by time", s.byTime(), "1 one", "1 -- gen 1 ended: exit code 0, ended by itself, was up 1.0s")
+		expect(t, "by time", s.byTime(), "1 one", "1 -- run 1 ended: exit code 0, ended by itself, was up 1.0s")
 		if len(s.cursors) != 0 {
 			t.Error("a container that is gone is kept")
 		}
@@ -253,8 +277,8 @@ func TestLogThatCannotBeReadIsAttachedToOverItsLives(t *testing.T) {
 				s.pass(time.Second)
 			}
 		}
-		expect(t, "by time", s.byTime(), "1 hello", "1 -- gen 1 ended: exit code 0, you pressed r, was up 1.0s", "2 -- gen 2 began: was down 1.0s, you pressed r",
-			"2 hello", "2 -- gen 2 ended: exit code 0, you pressed r, was up 1.0s", "3 -- gen 3 began: was down 1.0s, you pressed r", "3 hello")
+		expect(t, "by time", s.byTime(), "1 hello", "1 -- run 1 ended: exit code 0, you pressed r, was up 1.0s", "2 -- run 2 started: was down 1.0s, you pressed r",
+			"2 hello", "2 -- run 2 ended: exit code 0, you pressed r, was up 1.0s", "3 -- run 3 started: was down 1.0s, you pressed r", "3 hello")
 		if len(s.notices) != 1 || s.notices[0] != (Notice{Kind: NoticeUnreadable, Service: "a", Driver: "none"}) {
 			t.Errorf("notices %v, want one", s.notices)
 		}
@@ -294,6 +318,87 @@ func TestContainerThatRanBeforeIsReadFromItsTail(t *testing.T) {
 	}
 }
 
+// A life that is over before anybody looks is no history where no lines of the past are wanted.
+func TestLifeThatEndsUnseenIsReadThoughNothingOfThePastIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, func(o *Options) { o.Last = 0 })
+		s.rt.write("x")
+		s.rt.start("x")
+		s.rt.write("x", "words")
+		s.rt.exit("x", 3)
+		s.see("x", 1, "up", false)
+		s.pass(time.Minute)
+		expect(t, "by time", s.byTime(), "1 words")
+	})
+}
+
+// An engine notes the start of a very short life after its end, as it looks.
+func TestLifeThatIsOverBeforeItsStartIsNotedIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, func(o *Options) { o.Last, o.Began = 0, time.Now().Add(time.Hour) })
+		s.rt.write("x")
+		s.rt.start("x")
+		s.rt.write("x", "before")
+		s.rt.exit("x", 0)
+		time.Sleep(2 * time.Hour)
+		s.see("x", 1, "", false)
+		s.pass(time.Minute)
+		s.rt.start("x")
+		s.rt.write("x", "words")
+		s.pass(time.Millisecond)
+		s.rt.exit("x", 3)
+		s.rt.change("x", func(l *recordedLog) { l.in.Started = l.in.Finished.Add(time.Millisecond) })
+		in, _ := s.rt.Inspect(t.Context(), "x")
+		s.see("x", 2, "up", false)
+		s.AwaitLastWords(t.Context(), []container.Identity{in.Identity}) // a hang fails the test
+		if got := s.arrived(); len(got) == 0 || !strings.HasSuffix(got[len(got)-1], " words") {
+			t.Errorf("there is %q", got)
+		}
+	})
+}
+
+// Of a life that has ended the runtime knows that end alone, which is not the one before it.
+func TestNextLifeThatEndsUnseenIsRead(t *testing.T) {
+	for _, last := range []int{0, 100} {
+		for _, ended := range []time.Duration{time.Millisecond, time.Hour} { // before the next start
+			t.Run(fmt.Sprint(last, ended), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := open(t, func(o *Options) { o.Last, o.Began = last, time.Now().Add(time.Hour) })
+					s.rt.write("x")
+					s.rt.start("x")
+					s.rt.write("x", "before")
+					s.rt.exit("x", 0)
+					time.Sleep(2 * time.Hour)
+					s.see("x", 1, "", false)
+					s.pass(time.Minute)
+					for g, text := range []string{2: "words", 3: "more"} {
+						if g < 2 {
+							continue
+						}
+						s.pass(ended)
+						s.rt.start("x")
+						s.rt.write("x", text)
+						s.rt.exit("x", 3)
+						in, _ := s.rt.Inspect(t.Context(), "x")
+						s.see("x", g, "up", false)
+						s.AwaitLastWords(t.Context(), []container.Identity{in.Identity}) // a hang fails the test
+						expect(t, "what it wrote last", s.arrived()[len(s.arrived())-1:], fmt.Sprint(g, " ", text))
+					}
+					var before int
+					for _, l := range s.byTime() {
+						if l == "1 before" {
+							before++
+						}
+					}
+					if want := min(last, 1); before != want {
+						t.Errorf("what it wrote before is there %d times, want %d", before, want)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestLastWordsAreAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, nil)
@@ -303,10 +408,12 @@ func TestLastWordsAreAwaited(t *testing.T) {
 		in, _ := s.rt.Inspect(t.Context(), "x")
 		waited := func(id container.Identity) time.Duration {
 			from := time.Now()
-			s.AwaitLastWords(t.Context(), []container.Identity{id, {ID: "of nobody"}})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			s.AwaitLastWords(ctx, []container.Identity{id, {ID: "of nobody"}})
 			return time.Since(from)
 		}
-		if d := waited(in.Identity); d != lastWordsWait {
+		if d := waited(in.Identity); d != time.Minute {
 			t.Errorf("for one that goes on: %v", d)
 		}
 		s.rt.write("x", "bye")

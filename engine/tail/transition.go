@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"bulkhead/engine/container"
 )
 
 // transition is the end of one generation, or the beginning of one after another.
@@ -16,7 +18,28 @@ type transition struct {
 	beside     bool // of a beginning: the generation before goes on meanwhile
 	exit       int  // these three of an end
 	oom        bool
-	unseen     bool // nobody was there: exit and oom are not known
+	missed     *missedEnd // nil when it was seen; else exit and oom are there, once they are known
+}
+
+// missedEnd is the end of a life that was noticed by the life after it alone. The
+// event that says how it was may come later.
+type missedEnd struct {
+	began time.Time // of that life
+	known bool      // exit, oom and cause are set
+	exit  int
+	oom   bool
+	cause string
+}
+
+// explain takes over what became known of an end that was missed.
+func (t transition) explain() transition {
+	if m := t.missed; m != nil && m.known {
+		t.exit, t.oom, t.missed = m.exit, m.oom, nil
+		if t.cause == "" {
+			t.cause = m.cause
+		}
+	}
+	return t
 }
 
 type transitionKind uint8
@@ -36,9 +59,9 @@ func (t transition) text() string {
 }
 
 func (t transition) ending() string {
-	text := fmt.Sprintf("gen %d ended: exit code %d", t.generation, t.exit)
-	if t.unseen {
-		text = fmt.Sprintf("gen %d ended unseen", t.generation)
+	text := fmt.Sprintf("run %d ended: exit code %d", t.generation, t.exit)
+	if t.missed != nil {
+		text = fmt.Sprintf("run %d ended while bulkhead was not watching", t.generation)
 	}
 	if n := t.exit - 128; n > 0 && n < 65 {
 		text += " (signal " + linuxSignal(n) + ")"
@@ -50,18 +73,18 @@ func (t transition) ending() string {
 		text += ", " + t.cause
 	}
 	if !t.started.IsZero() && t.at.After(t.started) {
-		text += ", was up " + brief(t.at.Sub(t.started))
+		text += ", was up " + container.Brief(t.at.Sub(t.started))
 	}
 	return text
 }
 
 func (t transition) beginning() string {
-	text := fmt.Sprintf("gen %d began", t.generation)
+	text := fmt.Sprintf("run %d started", t.generation)
 	switch {
 	case t.beside:
 		text += ": the one before still serves"
-	case !t.at.IsZero():
-		text += ": was down " + brief(max(t.started.Sub(t.at), 0))
+	case !t.at.IsZero() && t.started.Sub(t.at) >= time.Millisecond:
+		text += ": was down " + container.Brief(t.started.Sub(t.at))
 	}
 	if t.cause != "" {
 		text += ", " + t.cause
@@ -75,17 +98,4 @@ func linuxSignal(n int) string {
 		return name
 	}
 	return strconv.Itoa(n)
-}
-
-// brief writes a duration as people say it: "850ms", "2.3s", "14m02s".
-func brief(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 }

@@ -29,16 +29,9 @@ const (
 // flood measures a key's way to the screen while ten containers write 100,000 lines a second
 // together, against the same at rest, and the CPU time that it takes to read all of them, against
 // that of `docker compose logs -f`.
-func (b *bench) flood() error {
-	p, err := b.newFlood()
-	if err != nil {
-		return err
-	}
-	defer b.engine.removeImage(p.floodImage())
-	defer p.remove()
-	if _, err := p.run("up", "-d"); err != nil {
-		return err
-	}
+func (b *bench) flood() error { return b.onFlood(floodPerSecond, b.floodScreen) }
+
+func (b *bench) floodScreen(p *project) error {
 	s, err := p.screen()
 	if err != nil {
 		return err
@@ -67,11 +60,11 @@ func (b *bench) flood() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf(rowForm, "flood, 100,000 lines/s: key -> screen; at rest", under, rest, fmt.Sprintf("%.2f", under.median()/rest.median()), "-")
+	fmt.Printf(rowForm, "flood, 100,000 lines/s: key -> screen; at rest", under, rest, "", fmt.Sprintf("%.2f", under.median()/rest.median()), "")
 	var ours, theirs samples
 	ours.add(after - before)
 	if len(b.tools) > 1 {
-		used, err := p.composeLogs()
+		used, err := p.logsCPU(b.tools[1], floodPerSecond)
 		if err != nil {
 			return err
 		}
@@ -82,7 +75,7 @@ func (b *bench) flood() error {
 }
 
 // newFlood lays out containers that wait for a signal to write.
-func (b *bench) newFlood() (*project, error) {
+func (b *bench) newFlood(perSecond int) (*project, error) {
 	program := filepath.Join(b.dir, "flood")
 	c := exec.CommandContext(b.ctx, "go", "build", "-o", program, "./testdata/flood")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -100,7 +93,7 @@ func (b *bench) newFlood() (*project, error) {
 	var file strings.Builder
 	file.WriteString("services:\n")
 	for i := range floodServices {
-		fmt.Fprintf(&file, "  s%d:\n    image: %s\n    network_mode: none\n    command: [/flood, \"%d\", \"%d\"]\n", i, p.floodImage(), floodPerSecond, floodSeconds)
+		fmt.Fprintf(&file, "  s%d:\n    image: %s\n    network_mode: none\n    command: [/flood, \"%d\", \"%d\"]\n", i, p.floodImage(), perSecond, floodSeconds)
 		if i == 0 {
 			file.WriteString("    build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY flood /flood\\n\"}\n")
 		}
@@ -247,12 +240,12 @@ func (s *screen) answers(keys int) (out samples, err error) {
 	return out, nil
 }
 
-// composeLogs returns the CPU time that `docker compose logs -f` takes to print the same lines into a pipe.
-func (p *project) composeLogs() (time.Duration, error) {
+// logsCPU returns the CPU time that `logs -f` of a tool takes to print the same lines into a pipe.
+func (p *project) logsCPU(t tool, perSecond int) (time.Duration, error) {
 	if _, err := p.run("restart"); err != nil { // they say "ready" again
 		return 0, err
 	}
-	c := exec.CommandContext(p.b.ctx, "docker", "compose", "-p", p.name, "logs", "-f", "--tail", "1")
+	c := exec.CommandContext(p.b.ctx, t.command[0], append(append(t.command[1:len(t.command):len(t.command)], "-p", p.name), "logs", "-f", "--tail", "1")...)
 	c.Dir = p.dir
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -269,7 +262,7 @@ func (p *project) composeLogs() (time.Duration, error) {
 	next := func(n int) error {
 		for range n {
 			if _, err := lines.ReadSlice('\n'); err != nil {
-				return fmt.Errorf("docker compose logs: %w", err)
+				return fmt.Errorf("%s logs: %w", t.name, err)
 			}
 		}
 		return nil
@@ -282,13 +275,54 @@ func (p *project) composeLogs() (time.Duration, error) {
 		err = p.signalAll("SIGUSR1")
 	}
 	if err == nil {
-		err = next(floodServices * floodPerSecond * floodSeconds)
+		err = next(floodServices * perSecond * floodSeconds)
 	}
 	if err != nil {
 		return 0, err
 	}
 	after, err := cpuOf(c.Process.Pid)
 	return after - before, err
+}
+
+// follow measures the CPU time of `logs -f` while ten containers write together.
+func (b *bench) follow() error {
+	for _, rate := range []struct {
+		all  int // lines a second, of all together
+		most float64
+	}{{10_000, 0.70}, {100_000, 0.40}} {
+		var used [2]samples
+		err := b.onFlood(rate.all/floodServices, func(p *project) error {
+			for range max(b.rounds/5, 1) {
+				for i, t := range b.tools {
+					cpu, err := p.logsCPU(t, rate.all/floodServices)
+					if err != nil {
+						return err
+					}
+					used[i].add(cpu)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		b.table.row(fmt.Sprintf("logs -f, %d lines/s for 10 s: CPU time", rate.all), used[0], used[1], rate.most)
+	}
+	return nil
+}
+
+// onFlood runs f on a project whose containers wait for a signal to write.
+func (b *bench) onFlood(perSecond int, f func(p *project) error) error {
+	p, err := b.newFlood(perSecond)
+	if err != nil {
+		return err
+	}
+	defer b.engine.removeImage(p.floodImage())
+	defer p.remove()
+	if _, err := p.run("up", "-d"); err != nil {
+		return err
+	}
+	return f(p)
 }
 
 // cpuOf is the CPU time that a process and its children have used.

@@ -45,100 +45,176 @@ func (p *project) up(services int) (time.Duration, error) {
 // ups measures up, no-op up, restart of one, and down, of projects of several sizes.
 func (b *bench) ups() error {
 	for _, size := range []struct {
-		n, rounds int
-		ceiling   float64
-	}{{1, b.rounds, 0}, {5, b.rounds, 0}, {20, max(b.rounds/2, 1), 0.75}, {50, max(b.rounds/5, 1), 0}} {
+		n, rounds    int
+		upMost, down float64
+	}{{1, b.rounds, 1.20, 1.15}, {20, max(b.rounds/3, 1), 1.10, 1.10}} {
 		var cold, noop, restart, down [2]samples
+		var least, leastDown samples
 		for range size.rounds {
 			for i, t := range b.tools {
-				p, err := b.newFleet(t, size.n)
-				if err != nil {
-					return err
-				}
-				err = func() error {
-					defer p.remove()
-					took, err := p.up(size.n)
-					if err != nil {
-						return err
-					}
-					cold[i].add(took)
-					if took, err = p.run("up", "-d"); err != nil {
-						return err
-					}
-					noop[i].add(took)
-					began := time.Now()
-					if _, err = p.run("restart", "s00"); err != nil {
-						return err
-					}
-					if err := p.serves(p.port, "/", nil); err != nil {
-						return err
-					}
-					restart[i].add(time.Since(began))
-					if took, err = p.run("down"); err == nil {
-						down[i].add(took)
-					}
-					return err
-				}()
+				took, err := b.fleetOnce(t, size.n)
 				if err != nil {
 					return fmt.Errorf("%d services, %s: %w", size.n, t.name, err)
 				}
+				cold[i].add(took.up)
+				noop[i].add(took.noop)
+				restart[i].add(took.restart)
+				down[i].add(took.down)
 			}
+			up, d, err := b.floor.fleet(b, size.n)
+			if err != nil {
+				return fmt.Errorf("%d services, the floor: %w", size.n, err)
+			}
+			least.add(up)
+			leastDown.add(d)
 		}
 		name := fmt.Sprintf("%d services: ", size.n)
-		b.table.row(name+"up -d, images present, until all answer", cold[0], cold[1], size.ceiling)
-		b.table.row("  up -d with nothing to do", noop[0], noop[1], 0)
+		b.table.print(result{name: name + "up -d, images present, until all answer", ours: cold[0], theirs: cold[1], floor: least, mostOfFloor: size.upMost})
+		b.table.row("  up -d at once again, nothing to do", noop[0], noop[1], 0.80)
 		b.table.row("  restart of one, until it answers", restart[0], restart[1], 0)
-		b.table.row("  down", down[0], down[1], 0)
+		b.table.print(result{name: "  down", ours: down[0], theirs: down[1], floor: leastDown, mostOfFloor: size.down})
 	}
 	return nil
 }
 
-// chain measures five services that wait for each other's health, which the engine looks at every ten seconds.
+// fleetTimes are those of one round of a fleet.
+type fleetTimes struct{ up, noop, restart, down time.Duration }
+
+func (b *bench) fleetOnce(t tool, n int) (took fleetTimes, err error) {
+	p, err := b.newFleet(t, n)
+	if err != nil {
+		return took, err
+	}
+	defer p.remove()
+	if took.up, err = p.up(n); err != nil {
+		return took, err
+	}
+	if took.noop, err = p.run("up", "-d"); err != nil {
+		return took, err
+	}
+	began := time.Now()
+	if _, err = p.run("restart", "s00"); err != nil {
+		return took, err
+	}
+	if err = p.serves(p.port, "/", nil); err != nil {
+		return took, err
+	}
+	took.restart = time.Since(began)
+	took.down, err = p.run("down")
+	return took, err
+}
+
+// chain measures five services that wait for each other's health, which the engine looks at every second.
 func (b *bench) chain() error {
 	var file strings.Builder
 	file.WriteString("services:\n")
 	for i := range 5 {
-		fmt.Fprintf(&file, "  s%d:\n    image: %%IMAGE%%\n    healthcheck: {test: [CMD, /server, -check], interval: 10s, timeout: 2s}\n", i)
+		fmt.Fprintf(&file, "  s%d:\n    image: %%IMAGE%%\n    healthcheck: {test: [CMD, /server, -check], interval: 1s, timeout: 2s}\n", i)
 		if i > 0 {
 			fmt.Fprintf(&file, "    depends_on: {s%d: {condition: service_healthy}}\n", i-1)
 		}
 	}
-	var cold, noop [2]samples
-	for i, t := range b.tools {
-		rounds := max(b.rounds/2, 1)
-		if t.rival {
-			rounds = 1 // most of a minute each
-		}
-		for range rounds {
-			p, err := b.newProject(t, 1, map[string]string{"compose.yaml": file.String()})
+	var cold, at, later [2]samples
+	var least samples
+	for round := range max(b.rounds/3, 1) {
+		for i, t := range b.tools {
+			took, err := b.chainOnce(t, file.String())
 			if err != nil {
-				return err
+				return fmt.Errorf("round %d, %s: %w", round, t.name, err)
 			}
-			err = func() error {
-				defer p.remove()
-				took, err := p.run("up", "-d")
+			cold[i].add(took.up)
+			at[i].add(took.noop)
+			later[i] = append(later[i], took.healthy...)
+		}
+		began := time.Now()
+		s, err := b.floor.start(b, 5, 0, true)
+		least.add(time.Since(began))
+		if serr := s.stop(); err == nil {
+			err = serr
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.table.print(result{name: "chain of five, 1 s health interval: up -d", ours: cold[0], theirs: cold[1], floor: least, mostOfFloor: 1.25})
+	b.table.row("  up -d at once again, nothing to do", at[0], at[1], 0.80)
+	b.table.row("  up -d when all are long healthy", later[0], later[1], 0.80)
+	return nil
+}
+
+// chainTimes are those of one round of a chain.
+type chainTimes struct {
+	up, noop time.Duration
+	healthy  samples
+}
+
+func (b *bench) chainOnce(t tool, file string) (took chainTimes, err error) {
+	p, err := b.newProject(t, 1, map[string]string{"compose.yaml": file})
+	if err != nil {
+		return took, err
+	}
+	defer p.remove()
+	if took.up, err = p.run("up", "-d"); err != nil {
+		return took, err
+	}
+	if took.noop, err = p.run("up", "-d"); err != nil {
+		return took, err
+	}
+	if err := p.healthy(5); err != nil {
+		return took, err
+	}
+	for range 3 {
+		d, err := p.run("up", "-d")
+		if err != nil {
+			return took, err
+		}
+		took.healthy.add(d)
+	}
+	return took, nil
+}
+
+// verbs measures what only looks, in a project that runs without an up.
+func (b *bench) verbs() error {
+	var fleets []*project
+	defer func() {
+		for _, p := range fleets {
+			p.remove()
+		}
+	}()
+	for _, t := range b.tools {
+		p, err := b.newFleet(t, 5)
+		if err != nil {
+			return err
+		}
+		fleets = append(fleets, p)
+		if _, err := p.up(5); err != nil {
+			return err
+		}
+	}
+	for _, v := range []struct {
+		verb string
+		most float64
+	}{{"ps", 0.80}, {"config", 0.80}, {"version", 0.60}} {
+		var s [2]samples
+		var least samples
+		for range b.rounds {
+			for i, p := range fleets {
+				took, err := p.run(v.verb)
 				if err != nil {
 					return err
 				}
-				cold[i].add(took)
-				if err := p.healthy(5); err != nil { // for the engine too, which looks every ten seconds
+				s[i].add(took)
+			}
+			if v.verb == "ps" {
+				took, err := b.floor.list(b.ctx, fleets[0].name)
+				if err != nil {
 					return err
 				}
-				for range b.rounds {
-					if took, err = p.run("up", "-d"); err != nil {
-						return err
-					}
-					noop[i].add(took)
-				}
-				return nil
-			}()
-			if err != nil {
-				return err
+				least.add(took)
 			}
 		}
+		b.table.print(result{name: v.verb, ours: s[0], theirs: s[1], floor: least, mostOfTheirs: v.most})
 	}
-	b.table.row("chain of five, 10 s health interval: up -d", cold[0], cold[1], 0.10)
-	b.table.row("  up -d with nothing to do", noop[0], noop[1], 0.15)
 	return nil
 }
 

@@ -218,11 +218,12 @@ func (w *watcher) end() {
 	w.p.remove()
 }
 
-var client = &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// asker opens a connection for each question.
+var asker = &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // ask gets a path once, over a connection of its own.
 func ask(port int, path string) (string, error) {
-	res, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+	res, err := asker.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
 	if err != nil {
 		return "", err
 	}

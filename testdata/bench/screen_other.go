@@ -9,3 +9,5 @@ var errTerminal = errors.New("its terminal is made on Linux only")
 func (b *bench) frame() error { return errTerminal }
 
 func (b *bench) flood() error { return errTerminal }
+
+func (b *bench) follow() error { return errTerminal }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +26,9 @@ type serviceVerb struct {
 
 	grace      graceFlag
 	dependents bool
+	noDeps     bool // of restart
+	ready      bool // of start: --wait
+	wait       seconds
 }
 
 func (v *serviceVerb) command() *cobra.Command {
@@ -34,15 +37,24 @@ func (v *serviceVerb) command() *cobra.Command {
 		Short:             v.short,
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
-			a := &action{app: v.app, cmd: engine.Command{Verb: v.verb, Services: services, Grace: v.grace.value(cmd), Dependents: v.dependents}}
+			a := &action{app: v.app, cmds: []engine.Command{
+				{Verb: v.verb, Services: services, Grace: v.grace.value(cmd), Dependents: v.dependents, Alone: v.noDeps},
+			}, ready: v.ready, wait: v.wait}
 			return a.run(cmd.Context())
 		},
 	}
+	v.app.addTakeOver(c)
 	if v.stops {
 		v.grace.add(c)
 	}
 	if v.follows {
 		c.Flags().BoolVar(&v.dependents, "dependents", false, "with all that depend on them")
+		c.Flags().BoolVar(&v.noDeps, "no-deps", false, "without those that depends_on has restarted with them")
+		exclusive(c, "dependents", "no-deps")
+	}
+	if v.verb == engine.VerbStart {
+		c.Flags().BoolVar(&v.ready, "wait", false, "wait until they are ready; what has exited, or does not become ready, is an error")
+		c.Flags().Var(&v.wait, "wait-timeout", "how `long` one may take for that from its start on, as 60 or 90s; 0 is for ever")
 	}
 	return c
 }
@@ -51,7 +63,7 @@ func (v *serviceVerb) command() *cobra.Command {
 type graceFlag struct{ seconds int }
 
 func (f *graceFlag) add(c *cobra.Command) {
-	c.Flags().IntVarP(&f.seconds, "timeout", "t", 0, "`seconds` between the stop signal and the kill")
+	c.Flags().VarP(number{&f.seconds, 0, longestGrace}, "timeout", "t", "`seconds` between the stop signal and the kill")
 }
 
 // value is nil where the flag was not given: each service has its own grace then.
@@ -63,72 +75,121 @@ func (f *graceFlag) value(c *cobra.Command) *time.Duration {
 	return &d
 }
 
-// action is one command on a project that runs already: through the `up` that
-// holds it, else on the engine directly.
+// action is one or more commands on a project: through the `up` that runs it, else by an engine of their
+// own that runs for as long as they take.
 type action struct {
-	app *app
-	cmd engine.Command
+	app  *app
+	cmds []engine.Command // of one verb; stops, follows and the like are those of the first
+
+	ready  bool // what was started is waited for, each for wait
+	wait   seconds
+	noDeps bool // what the services depend on is left alone
 
 	// Set by run:
-	name string
-	p    *project.Project // nil where there is only a name
+	name    string
+	p       *project.Project        // nil where there is only a name
+	session atomic.Pointer[session] // of an engine of its own; nil without one
+}
+
+// makes says whether the verb makes containers, for which it needs the file.
+func (x *action) makes() bool {
+	return x.verb() == engine.VerbRebuild || x.verb() == engine.VerbScale
+}
+
+func (x *action) verb() engine.Verb { return x.cmds[0].Verb }
+
+// services are those that the commands name.
+func (x *action) services() []string {
+	var out []string
+	for _, cmd := range x.cmds {
+		out = append(out, cmd.Services...)
+	}
+	return out
 }
 
 func (x *action) run(ctx context.Context) (err error) {
 	connected := x.app.conn.startConnect(ctx)
-	x.name, x.p, err = x.app.loader.find(ctx)
+	if x.makes() {
+		if x.p, err = x.app.loader.load(ctx); err == nil {
+			x.name = x.p.Name
+		}
+	} else {
+		x.name, x.p, err = x.app.loader.find(ctx)
+	}
 	noEngine := connected(err)
 	if err == nil {
-		err = checkServices(x.p, x.cmd.Services)
+		err = checkServices(x.p, x.services())
 	}
 	if err == nil {
 		err = noEngine
+	}
+	if err == nil && x.makes() {
+		err = x.app.mountSocket(ctx, x.p)
 	}
 	if err != nil {
 		return err
 	}
 	ctx, explain := x.app.conn.supervise(ctx, x.name, x.stopNotices())
 	defer func() { err = x.interrupted(explain(err)) }()
-	if x.cmd.Verb == engine.VerbKill {
+	if x.verb() == engine.VerbKill {
 		return x.kill(ctx)
 	}
 	return x.do(ctx)
 }
 
-// do carries the command out and prints what it led to.
+// do carries the commands out and prints on stderr what they led to.
 func (x *action) do(ctx context.Context) error {
-	out := newPrinter(x.app.console.stdout)
-	if c := x.app.conn.dial(ctx, x.name); c != nil {
-		lines, err := c.do(ctx, x.cmd)
+	out := x.app.console.progressPrinter()
+	if x.dry() {
+		return nil
+	}
+	c, err := x.app.conn.dial(ctx, x.name)
+	if err != nil {
+		return x.named(x.cmds[0], err)
+	}
+	if c == nil {
+		return x.alone(ctx, out)
+	}
+	for _, cmd := range x.cmds {
+		lines, err := c.do(ctx, cmd)
+		if errors.Is(err, errEnding) {
+			// It stops what it ran; what is left to do is done here.
+			if err := x.app.conn.awaitEnd(ctx, x.name); err != nil {
+				return err
+			}
+			return x.alone(ctx, out)
+		}
 		for _, l := range lines {
 			out.text(l)
 		}
 		if err != nil {
-			return x.named(err)
-		}
-		return out.failed()
-	}
-	if x.cmd.Cause == "" {
-		x.cmd.Cause = "you asked for it"
-	}
-	if x.cmd.Verb != engine.VerbDown {
-		if err := x.present(ctx); err != nil {
-			return x.named(err)
+			return x.named(cmd, err)
 		}
 	}
-	err := engine.Direct(ctx, x.app.conn.rt, x.name, x.p, x.cmd, func(r engine.Record) { out.text(eventText(r)) })
-	if err != nil {
-		return x.named(err)
+	if x.ready {
+		if lines, err := c.wait(ctx, x.services(), time.Duration(x.wait)); err != nil {
+			x.app.console.printLines(lines)
+			return err
+		}
 	}
 	return out.failed()
 }
 
+// dry says of a dry run what would be done; it is false of another.
+func (x *action) dry() bool {
+	dry := false
+	for _, cmd := range x.cmds {
+		dry = x.app.would("%s", x.what(cmd)) || dry
+	}
+	return dry
+}
+
 // named makes an error begin with the command, where it does not say by itself what was being done.
-func (x *action) named(err error) error {
+func (x *action) named(cmd engine.Command, err error) error {
 	if namesWhat(err) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", x.what(), err)
+	return fmt.Errorf("%s: %w", x.what(cmd), err)
 }
 
 // namesWhat says whether an error names what was being done.
@@ -137,28 +198,11 @@ func namesWhat(err error) bool {
 	return container.What(err) != "" || errors.As(err, &remote) && remote.named
 }
 
-// what is the command in words: "stop web db", or "stop shop" for all of it.
-func (x *action) what() string {
-	of := strings.Join(x.cmd.Services, " ")
+// what is a command in words: "stop web db", or "stop shop" for all of it.
+func (x *action) what(cmd engine.Command) string {
+	of := strings.Join(cmd.Services, " ")
 	if of == "" {
 		of = x.name
 	}
-	return string(x.cmd.Verb) + " " + of
-}
-
-// present refuses to act on containers that are not there.
-func (x *action) present(ctx context.Context) error {
-	instances, err := x.app.conn.rt.Instances(ctx, x.name)
-	if err != nil {
-		return err
-	}
-	if len(instances) == 0 {
-		return fmt.Errorf("project %s has no containers; `bulkhead up` makes them", x.name)
-	}
-	for _, s := range x.cmd.Services {
-		if !slices.ContainsFunc(instances, func(in engine.Instance) bool { return in.Service == s }) {
-			return fmt.Errorf("%s has no container; `bulkhead up %s` makes it", s, s)
-		}
-	}
-	return nil
+	return string(cmd.Verb) + " " + of
 }

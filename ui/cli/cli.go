@@ -31,17 +31,34 @@ type Parts struct {
 	Stderr io.Writer
 	// Environ is the environment as "KEY=value".
 	Environ []string
-	// Connect opens the runtime. It is called once at most, by verbs that need one, and returns an error that wraps
-	// engine.ErrNoEngine when nothing answers. It calls found with the engine's address before it asks anything of it;
-	// warn may be called until the runtime is closed.
-	Connect func(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error)
+	// Compose starts verbs in docker compose's own mode: a program that was called docker-compose.
+	Compose bool
+	// Runtimes are the kinds that Connect opens, the one that is used unless another is named first; none: docker.
+	Runtimes []string
+	// Connect opens the runtime. It is called once at most, by verbs that need one.
+	Connect Connector
 	// Screen shows an engine until the user leaves, or until ctx ends (then with Leave), and restores the terminal.
 	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
+	// Tour is Screen with a tour of the shop; nil: there is none.
+	Tour func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
 	// Keys prints the key map in the form of the config file.
 	Keys func() (string, error)
 	// LogSize is the person's setting of what to keep of each service's log, as "16MiB"; "" and a
 	// nil function leave it to us.
 	LogSize func() (string, error)
+}
+
+// Connector opens a runtime, and a builder on it. It asks nothing of either; it returns an error that
+// wraps engine.ErrNoEngine when none is chosen.
+type Connector func(ctx context.Context, o ConnectOptions) (engine.Runtime, container.Builder, error)
+
+// ConnectOptions are what a connection is opened with.
+type ConnectOptions struct {
+	Runtime  string               // its kind, one of Parts.Runtimes
+	Found    func(address string) // is called with the engine's address before anything is asked of it
+	Warn     func(line string)    // may be called until the runtime is closed
+	State    string               // folder for what is known of engines; "": they are asked each time
+	Parallel int                  // how many creations, starts, stops and pulls run at a time; 0: no limit
 }
 
 // Outcome is what happens to the project when the screen is left.
@@ -53,6 +70,8 @@ const (
 	Stop                       // stop the containers
 	Down                       // remove containers and networks
 	DownVolumes                // and named volumes
+	DownOrphans                // as Down, with the containers of services that the file does not name
+	DownAll                    // as DownVolumes, with those
 )
 
 // Main runs one command line, without the program's name, and returns the exit code. The signals that end a program
@@ -76,9 +95,12 @@ type app struct {
 	conn    *connection
 
 	screen  func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
+	tour    func(ctx context.Context, e *engine.Engine, version string) (Outcome, error) // may be nil
 	keys    func() (string, error)
 	logSize func() (string, error) // may be nil
 
+	asCompose  bool
+	takeOver   bool // a project that somebody else runs on the engine is worked on all the same
 	interrupts *interrupts
 	terminal   terminalState
 
@@ -89,12 +111,15 @@ type app struct {
 func newApp(parts Parts) *app {
 	env := newEnvironment(parts.Environ)
 	console := newConsole(parts.Stdin, parts.Stdout, parts.Stderr, env)
+	if len(parts.Runtimes) == 0 {
+		parts.Runtimes = []string{"docker"}
+	}
 	return &app{
 		env: env, console: console,
 		loader: &loader{console: console, env: env, typed: &project.Typed{}},
-		conn:   &connection{console: console, env: env, open: parts.Connect},
-		screen: parts.Screen, keys: parts.Keys, logSize: parts.LogSize,
-		interrupts: newInterrupts(),
+		conn:   &connection{console: console, env: env, open: parts.Connect, kinds: parts.Runtimes},
+		screen: parts.Screen, tour: parts.Tour, keys: parts.Keys, logSize: parts.LogSize,
+		interrupts: newInterrupts(), asCompose: parts.Compose,
 	}
 }
 
@@ -108,12 +133,35 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 		}
 	}()
 	defer a.conn.close()
+	ctx, a.conn.giveUp = context.WithCancelCause(ctx)
+	defer a.conn.giveUp(nil)
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.console.stdin)
 	root.SetOut(a.console.stdout)
 	root.SetErr(a.console.stderr)
-	return a.code(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	err = cutShort(ctx, err)
+	if lost := a.console.lost(); lost != nil {
+		switch code, _ := exitCode(err); {
+		case code == exitDone || errors.Is(err, context.Canceled):
+			err = lost
+		case code == exitFailed && !errors.Is(err, errLost):
+			a.console.printError(lost.Error())
+		}
+	}
+	return a.code(err)
+}
+
+// cutShort is the result of a verb whose ctx may have been ended because the engine fell silent: that is
+// the reason then, whatever came of it, but for an exit code of the verb's own.
+func cutShort(ctx context.Context, err error) error {
+	var silent *silentError
+	var own *exit
+	if errors.As(context.Cause(ctx), &silent) && !errors.As(err, &own) {
+		return silent
+	}
+	return err
 }
 
 // exit is an error that asks for an exit code of its own. A nil err prints nothing.
@@ -173,7 +221,7 @@ func exitCode(err error) (int, string) {
 
 // stdoutClosed says that the reader of our output has gone, as `| head` does. That is an end, not a fault.
 func stdoutClosed(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, errStdoutClosed)
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, errStdoutClosed)
 }
 
 var errStdoutClosed = errors.New("stdout is closed")

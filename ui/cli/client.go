@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,26 +20,99 @@ type client struct {
 	hello hello
 }
 
-// dial finds the `up` that runs a project on the engine this app is connected to; nil when there is none.
-func (c *connection) dial(ctx context.Context, project string) *client {
+// dialLimit is how long an `up` may take to say who it is. One that is stopped, as by ctrl+z, is taken for none
+// then; one on a machine that is merely busy must not be.
+const dialLimit = 10 * time.Second
+
+// dial finds the `up` that runs a project on the engine this app is connected to; nil when there is
+// none. The error is a *strangerError: somebody else may answer there.
+func (c *connection) dial(ctx context.Context, project string) (*client, error) {
+	return c.dialWithin(ctx, project, dialLimit)
+}
+
+// dialSoon is dial for what can do without the answer.
+func (c *connection) dialSoon(ctx context.Context, project string) (*client, error) {
+	return c.dialWithin(ctx, project, 2*time.Second)
+}
+
+func (c *connection) dialWithin(ctx context.Context, project string, limit time.Duration) (*client, error) {
 	path := c.env.socketPath(project)
 	up := &client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
+			return dialOwn(ctx, path)
 		},
 		DisableKeepAlives: true,
 	}}}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := up.call(ctx, http.MethodGet, "/v1/", nil, &up.hello); err != nil {
-		return nil
+		if stranger := new(strangerError); errors.As(err, &stranger) {
+			return nil, stranger
+		}
+		return nil, nil
 	}
 	// Names may be hashed into the path, and another docker context may have a project of the same name.
 	if up.hello.Project != project || up.hello.Engine != c.info.ID {
-		return nil
+		return nil, nil
 	}
-	return up
+	return up, nil
+}
+
+const (
+	// endShown is after how long it is said that an `up` which ends is waited for.
+	endShown = 300 * time.Millisecond
+	// endLimit is how long one that answers no more may take to leave the project.
+	endLimit = 15 * time.Second
+)
+
+// errEnding means that the running `up` ends, and takes no commands any more.
+var errEnding = errors.New("the running bulkhead is ending")
+
+// awaitEnd waits until the `up` that runs a project has ended, and says so if that takes a moment.
+func (c *connection) awaitEnd(ctx context.Context, project string) error {
+	slow := time.AfterFunc(endShown, func() {
+		c.console.notify(project + ": another bulkhead stops it; waiting for its end")
+	})
+	defer slow.Stop()
+	for {
+		if up, err := c.dial(ctx, project); up == nil {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// running is dial for what cannot go on beside an `up`: one that ends is waited for.
+func (c *connection) running(ctx context.Context, project string) (*client, error) {
+	up, err := c.dial(ctx, project)
+	if err != nil || up == nil || !up.hello.Ending {
+		return up, err
+	}
+	return nil, c.awaitEnd(ctx, project)
+}
+
+// claim is claim of a project: one whose holder ends is waited for.
+func (c *connection) claim(ctx context.Context, project string) (l net.Listener, release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, endLimit)
+	defer cancel()
+	for {
+		l, release, err = claim(c.env.socketPath(project), project)
+		if !errors.Is(err, errRunning) {
+			return l, release, err
+		}
+		if up, derr := c.dial(ctx, project); derr != nil || up != nil && !up.hello.Ending {
+			return nil, nil, err
+		}
+		select { // its socket is closed, or about to be
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, nil, err
+		}
+	}
 }
 
 // remoteError is what the running `up` answered.
@@ -61,9 +135,15 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if method == http.MethodPost && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errEnding, err)
+		}
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		return errEnding
+	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return fmt.Errorf("read the answer of the running bulkhead: %w", err)
 	}
@@ -93,5 +173,12 @@ func (c *client) wait(ctx context.Context, services []string, limit time.Duratio
 func (c *client) snapshot(ctx context.Context) ([]psRow, error) {
 	rows := []psRow{}
 	err := c.call(ctx, http.MethodGet, "/v1/snapshot", nil, &rows)
+	return rows, err
+}
+
+// faults returns the faults in force.
+func (c *client) faults(ctx context.Context) ([]faultRow, error) {
+	rows := []faultRow{}
+	err := c.call(ctx, http.MethodGet, "/v1/faults", nil, &rows)
 	return rows, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 const (
 	// slowAnswer is after what time a line says that the engine does not answer.
 	slowAnswer = 2 * time.Second
-	// noAnswer is when an engine that takes connections and does not answer counts as none.
-	noAnswer = 30 * time.Second
+	// noAnswer is when an engine that takes connections and has never answered counts as none.
+	noAnswer = 15 * time.Second
+	// fellSilent is when one counts as none that has answered before: it may have much to do.
+	fellSilent = 30 * time.Second
 )
 
 // connection is the runtime that a run works on, opened by the first verb
@@ -23,18 +26,29 @@ const (
 type connection struct {
 	console *console
 	env     *environment
-	open    func(ctx context.Context, found, warn func(string)) (engine.Runtime, container.Builder, error)
+	open    Connector
+	kinds   []string // of runtimes, the one that is used unless another is named first
+	kind    string   // the one that is used; set before the first connect
+	// parallel is how much is asked of the engine at a time; 0: no limit. It is set before the first connect.
+	parallel int
+	ask      bool // ask the engine who it is, whatever is known of it
 
 	rt      engine.Runtime // nil before connect
 	builder container.Builder
 	info    engine.Info
 
+	// giveUp ends the verb, with the reason; nil: nothing ends.
+	giveUp context.CancelCauseFunc
+	watch  watch
+
 	mu      sync.Mutex
 	address string // the engine's, "" before it is known
+	waiting bool   // it was said that the engine is waited for, and it has not answered since
 }
 
 // close closes what connect opened.
 func (c *connection) close() {
+	c.watch.end()
 	if c.builder != nil {
 		_ = c.builder.Close() // the connection ends with the process anyway
 	}
@@ -75,20 +89,43 @@ func (c *connection) setAddress(where string) {
 	c.address = clean(where)
 }
 
-// connect opens the runtime and asks it who it is. It prints a notice after two seconds without an
-// answer, and returns an error after thirty.
-func (c *connection) connect(ctx context.Context) error {
+// reach opens the runtime and asks it nothing: for verbs that put one question, whose answer says
+// whether an engine is there.
+func (c *connection) reach(ctx context.Context) error {
 	if c.rt != nil {
+		return nil
+	}
+	o := ConnectOptions{Runtime: c.kind, Found: c.setAddress, Warn: c.console.printWarning, Parallel: c.parallel}
+	if dir := c.env.stateDir(); dir != "" && !c.ask {
+		o.State = filepath.Join(dir, "engines")
+	}
+	rt, builder, err := c.open(ctx, o)
+	if err != nil {
+		return err
+	}
+	c.rt, c.builder = rt, builder
+	if c.giveUp != nil {
+		c.watch.add(c, &watched{verb: true, giveUp: c.giveUp})
+	}
+	return nil
+}
+
+// connect opens the runtime and asks it who it is. It prints a notice after two seconds without an
+// answer, and returns an error after noAnswer.
+func (c *connection) connect(ctx context.Context) error {
+	if c.info.ID != "" {
 		return nil
 	}
 	first, cancel := context.WithTimeout(ctx, noAnswer)
 	defer cancel()
-	slow := c.noticeIfSlow()
+	slow := c.noticeIfSlow(slowAnswer)
 	defer slow.Stop()
-	rt, builder, err := c.open(first, c.setAddress, c.console.printWarning)
+	err := c.reach(first)
 	if err == nil {
-		c.rt, c.builder = rt, builder
-		c.info, err = rt.Info(first)
+		c.info, err = c.rt.Info(first)
+	}
+	if err == nil {
+		c.answered()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return c.errSilent()
@@ -96,9 +133,24 @@ func (c *connection) connect(ctx context.Context) error {
 	return err
 }
 
-// noticeIfSlow says what is waited for, unless it is stopped before.
-func (c *connection) noticeIfSlow() *time.Timer {
-	return time.AfterFunc(slowAnswer, func() { c.console.notify("waiting for " + c.engineName()) })
+// noticeIfSlow says after a time what is waited for, unless it is stopped before or that was said already.
+func (c *connection) noticeIfSlow(after time.Duration) *time.Timer {
+	return time.AfterFunc(after, func() {
+		c.mu.Lock()
+		said := c.waiting
+		c.waiting = true
+		c.mu.Unlock()
+		if !said {
+			c.console.notify("waiting for " + c.engineName())
+		}
+	})
+}
+
+// answered notes that the engine has answered: the next silence is said again.
+func (c *connection) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
 }
 
 // startConnect opens the runtime while the caller loads the project. wait returns the result, and
@@ -113,60 +165,5 @@ func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) 
 			cancel()
 		}
 		return <-done
-	}
-}
-
-// supervise returns a context for calls of the engine that all have to end
-// soon. Meanwhile it polls the engine. When that has not answered for a while it
-// prints a notice, and at last it ends the context; explain, which has to be
-// called, turns the error of the calls into that reason. seen receives the
-// project's containers with each poll, and may be nil. Before connect it does
-// nothing.
-func (c *connection) supervise(ctx context.Context, project string, seen func([]engine.Instance)) (_ context.Context, explain func(error) error) {
-	if c.rt == nil {
-		return ctx, func(err error) error { return err }
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = guarded("look after the engine", func() error { c.pollEngine(ctx, cancel, end, project, seen); return nil })
-	}()
-	return ctx, func(err error) error {
-		close(end)
-		silent := context.Cause(ctx)
-		cancel(nil)
-		<-ended
-		var s *silentError
-		if err != nil && errors.As(silent, &s) {
-			return silent
-		}
-		return err
-	}
-}
-
-func (c *connection) pollEngine(ctx context.Context, silent context.CancelCauseFunc, end <-chan struct{}, project string, seen func([]engine.Instance)) {
-	// Most verbs are done before the first look.
-	for pause := slowAnswer / 2; ; pause = slowAnswer {
-		select {
-		case <-time.After(pause):
-		case <-end:
-			return
-		case <-ctx.Done():
-			return
-		}
-		slow := c.noticeIfSlow()
-		asked, cancel := context.WithTimeout(ctx, noAnswer)
-		instances, err := c.rt.Instances(asked, project)
-		late := asked.Err() != nil && ctx.Err() == nil
-		cancel()
-		slow.Stop()
-		switch {
-		case late:
-			silent(c.errSilent())
-			return
-		case err == nil && seen != nil:
-			seen(instances)
-		}
 	}
 }

@@ -20,11 +20,22 @@ type console struct {
 	stdout io.Writer
 	stderr io.Writer
 	env    *environment
+
+	ansi     string // --ansi: auto, never or always; "" is auto
+	progress string // --progress: auto, plain, tty, quiet, none or json; "" is auto
 }
 
 // newConsole puts a guard before both output streams.
 func newConsole(in io.Reader, out, errs io.Writer, env *environment) *console {
 	return &console{stdin: in, stdout: &guard{w: out}, stderr: &guard{w: errs}, env: env}
+}
+
+// lost is why some of what was printed on stdout is not where it was to go, nil where all is.
+func (c *console) lost() error {
+	if g, ok := c.stdout.(*guard); ok {
+		return g.lost()
+	}
+	return nil
 }
 
 // printError prints one line on stderr.
@@ -47,6 +58,20 @@ func (c *console) notify(text string) {
 	go func() { _ = guarded("print", func() error { c.printError(text); return nil }) }()
 }
 
+// progressPrinter prints on stderr what a verb does, as --progress wants it.
+func (c *console) progressPrinter() *printer {
+	switch c.progress {
+	case "quiet", "none":
+		return newPrinter(io.Discard)
+	}
+	p := newPrinter(c.stderr)
+	if truth(c.env.get("COMPOSE_STATUS_STDOUT")) {
+		p = newPrinter(c.stdout)
+	}
+	p.wrap = c.progress == "json"
+	return p
+}
+
 // printLines prints the last lines of a service on stderr. They are clean already.
 func (c *console) printLines(lines []string) {
 	for _, l := range lines {
@@ -66,6 +91,12 @@ func (c *console) printJSON(v any) error {
 
 // colours says whether text for people is coloured.
 func (c *console) colours() bool {
+	switch c.ansi {
+	case "always":
+		return c.env.get("NO_COLOR") == ""
+	case "never":
+		return false
+	}
 	_, ok := terminal(c.stdout)
 	return ok && c.env.get("NO_COLOR") == "" && c.env.get("TERM") != "dumb"
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
 )
 
 // The control socket speaks HTTP and JSON:
@@ -21,7 +22,11 @@ import (
 //	GET  /v1/                     who this is
 //	POST /v1/do                   an engine.Command; answers when it is done, with the lines it led to
 //	GET  /v1/snapshot             the rows of `ps --json`
+//	GET  /v1/faults               the faults in force
+//	GET  /v1/edges                who calls whom, as far as it is tapped
 //	GET  /v1/records?since=SEQ    the lines of `up --json` without the logs, from after SEQ ("now": the last one) on, until either side ends it
+//	POST /v1/drill                a drill.Options; answers with a report a line as it goes on, the last one with "ended": true. A caller that
+//	                              goes away ends the drill, which heals first
 //	GET  /v1/wait?service=NAME    answers when the named services (none: all) are ready, or do not become it; &limit=60s: within this time
 //	                              from the start of their containers on
 //
@@ -33,6 +38,7 @@ type hello struct {
 	Engine  string `json:"engine"` // its id
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
+	Ending  bool   `json:"ending,omitempty"` // it stops the project, and takes no commands any more
 }
 
 // did is the answer to a command.
@@ -47,7 +53,8 @@ type control struct {
 	e     *engine.Engine
 	rt    engine.Runtime
 	hello hello
-	downs func() // called once `down` of the whole project has worked
+	ends  <-chan struct{} // closed when a signal ends this process; may be nil
+	downs func()          // called once `down` of the whole project has worked
 }
 
 // serve answers until ctx ends, and returns after the last request was answered.
@@ -76,10 +83,19 @@ func (c *control) serve(ctx context.Context, l net.Listener) error {
 
 func (c *control) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, c.hello) })
+	mux.HandleFunc("GET /v1/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		h := c.hello
+		h.Ending = c.ending()
+		reply(w, http.StatusOK, h)
+	})
 	mux.HandleFunc("GET /v1/snapshot", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, snapshotRows(c.e.Snapshot())) })
+	mux.HandleFunc("GET /v1/faults", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, faultRows(c.e.Snapshot().Faults))
+	})
+	mux.HandleFunc("GET /v1/edges", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, edgeRows(c.e.Snapshot())) })
 	mux.HandleFunc("POST /v1/do", c.do)
 	mux.HandleFunc("GET /v1/wait", c.wait)
+	mux.HandleFunc("POST /v1/drill", c.drill)
 	mux.HandleFunc("GET /v1/records", c.records)
 	return mux
 }
@@ -105,7 +121,15 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 	if recs := c.e.Snapshot().Records; len(recs) > 0 {
 		since = recs[len(recs)-1].Seq
 	}
+	if c.ending() {
+		reply(w, http.StatusServiceUnavailable, did{Error: errEnding.Error()})
+		return
+	}
 	err := c.e.Do(r.Context(), cmd)
+	if err != nil && c.ending() {
+		reply(w, http.StatusServiceUnavailable, did{Error: errEnding.Error()})
+		return
+	}
 	out, status := did{Lines: []string{}}, http.StatusOK
 	recs, _ := c.e.Records(since)
 	for _, rec := range recs {
@@ -119,6 +143,16 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 	reply(w, status, out)
 	if (err == nil || engine.OnlyHooks(err)) && cmd.Verb == engine.VerbDown && len(cmd.Services) == 0 {
 		c.downs()
+	}
+}
+
+// ending says whether a signal has this process stop the project and end.
+func (c *control) ending() bool {
+	select {
+	case <-c.ends:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -214,4 +248,27 @@ func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]en
 
 func (c *connection) hello(project string) hello {
 	return hello{Project: project, Engine: c.info.ID, PID: os.Getpid(), Version: version()}
+}
+
+// faultRow is a fault in force as scripts see it.
+type faultRow struct {
+	ID      string `json:"id"`
+	Fault   string `json:"fault"`
+	Service string `json:"service"`
+	Replica int    `json:"replica,omitempty"` // left out: all
+	From    string `json:"from,omitempty"`
+	To      string `json:"to,omitempty"`
+	Began   string `json:"began"`
+	Until   string `json:"until"`
+	Kept    int    `json:"kept,omitempty"` // connections from before it, which it does not touch
+	Trouble string `json:"trouble,omitempty"`
+}
+
+func faultRows(all []fault.Active) []faultRow {
+	rows := []faultRow{}
+	for _, a := range all {
+		rows = append(rows, faultRow{ID: a.Fault.ID, Fault: a.Fault.Words(), Service: a.Fault.Service, Replica: a.Fault.Replica, From: a.Fault.From,
+			To: a.Fault.To, Began: a.Began.UTC().Format(stamp), Until: a.Until.UTC().Format(stamp), Kept: a.Kept, Trouble: clean(a.Trouble)})
+	}
+	return rows
 }

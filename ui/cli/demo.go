@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bulkhead/engine/hostfile"
 	"bulkhead/examples"
 )
 
@@ -46,6 +47,12 @@ func (v *demoVerb) screen(ctx context.Context) error {
 		cache = os.TempDir()
 	}
 	dir := filepath.Join(cache, "bulkhead", "shop")
+	// In a temporary folder anybody could have made one of this name before us, and what is in it runs.
+	for _, own := range []string{filepath.Dir(dir), dir} {
+		if err := hostfile.PrivateDir(own); err != nil {
+			return fmt.Errorf("demo: %w; set HOME or XDG_CACHE_HOME to a folder of your own", err)
+		}
+	}
 	_, err = goVersion(ctx)
 	if err := unpack(dir, err == nil); err != nil {
 		return fmt.Errorf("demo: %w; remove or empty the folder", err)
@@ -54,7 +61,15 @@ func (v *demoVerb) screen(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(v.app.console.stdout, "The shop is in %s: edit a file there and save.\n", dir) // stays to be read when the screen is gone
-	return (&upVerb{app: v.app}).run(ctx, nil)
+	if v.app.tour != nil {
+		v.app.screen = v.app.tour
+	}
+	if v.app.env.get("SHOP_WEAK") == "" { // the tour has it found and mended
+		v.app.env.set(append(slices.Clone(v.app.env.lines), "SHOP_WEAK=1"))
+	}
+	up := (&upVerb{app: v.app}).command()
+	up.SetContext(ctx)
+	return up.RunE(up, nil)
 }
 
 func unpack(dir string, hasGo bool) error {
@@ -83,6 +98,7 @@ func (v *demoVerb) shop(dir, name string) (gateway int, err error) {
 		env = append(env, fmt.Sprintf("%s=%d", p.name, port))
 	}
 	v.app.env.set(env)
+	v.app.loader.flags.trust = true // it is our own
 	flags := &v.app.loader.flags
 	flags.files, flags.dir, flags.envFiles, flags.profiles = []string{filepath.Join(dir, "compose.yaml")}, dir, nil, nil
 	if flags.name == "" {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"bulkhead/engine"
-	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -74,7 +73,7 @@ func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 			continue // nothing was done to it
 		}
 		for _, r := range svc.Replicas {
-			over := (r.State == engine.StateExited || r.State == engine.StateRestarting) && !r.Identity.Started.IsZero()
+			over := (r.State == engine.StateExited || r.State == engine.StateRestarting || r.State == engine.StateCrashing) && !r.Identity.Started.IsZero()
 			if !over || svc.ByHand || r.ExitCode == 0 && isJob(s.p, svc.Name) {
 				continue
 			}
@@ -105,15 +104,15 @@ type remoteUp struct {
 
 func (u *remoteUp) run(ctx context.Context) error {
 	name := u.client.hello.Project
-	if u.f.recreate {
-		return fmt.Errorf("up %s: --force-recreate: the running bulkhead (process %d) holds the project; end it first", name, u.client.hello.PID)
-	}
-	if u.f.removeOrphans {
+	if u.f.orphans {
 		u.app.console.printWarning("--remove-orphans: the running bulkhead decides about orphans; they are left alone")
 	}
 	before, err := u.client.snapshot(ctx)
 	if err != nil {
 		return err
+	}
+	if err := u.allow(ctx); err != nil {
+		return fmt.Errorf("up %s: %w", name, err)
 	}
 	rest := u.client.follow(ctx, u.app.console)
 	err = u.apply(ctx)
@@ -141,10 +140,49 @@ func (u *remoteUp) run(ctx context.Context) error {
 	return list
 }
 
+// commands are what the flags ask a running `up` for.
+func (f *upFlags) commands(p *project.Project, services []string) (commands []engine.Command) {
+	up := engine.Command{Verb: engine.VerbUp, Services: services, Limit: time.Duration(f.wait), Renew: f.renewVolumes, NoStart: f.noStart, Pull: f.pull}
+	switch {
+	case f.recreate:
+		up.Recreate = engine.RecreateAlways
+	case f.noRecreate:
+		up.Recreate = engine.RecreateNever
+	}
+	if f.recreateDeps && len(services) > 0 {
+		var deps []string
+		for _, s := range p.Services {
+			if !slices.Contains(services, s.Name) {
+				deps = append(deps, s.Name)
+			}
+		}
+		if len(deps) > 0 {
+			first := up
+			first.Services, first.Recreate = deps, engine.RecreateAlways
+			commands = append(commands, first)
+		}
+	}
+	return append(commands, up)
+}
+
+// allow hands what --trust allows to the running `up`.
+func (u *remoteUp) allow(ctx context.Context) error {
+	commands := engine.HostCommands(u.p)
+	if !u.app.trusting() || len(commands) == 0 {
+		return nil
+	}
+	cmd := engine.Command{Verb: engine.VerbTrust, Once: true, Cause: "allowed from another terminal"}
+	for _, c := range commands {
+		cmd.Allow = append(cmd.Allow, c.ID())
+	}
+	_, err := u.client.do(ctx, cmd)
+	return err
+}
+
 // apply has the running `up` do what the flags ask for.
 func (u *remoteUp) apply(ctx context.Context) error {
 	const cause = "up -d from another terminal"
-	commands := []engine.Command{{Verb: engine.VerbUp, Services: u.services, Limit: time.Duration(u.f.wait)}}
+	commands := u.f.commands(u.p, u.services)
 	if u.f.build {
 		var built []string
 		for _, s := range u.p.Services {
@@ -245,10 +283,10 @@ func serviceTail(ctx context.Context, rt engine.Runtime, svc *engine.Service) []
 // containerTail returns the last lines of a container: from the runtime, not from the log store,
 // for what it wrote just before it ended may be on its way there.
 func containerTail(ctx context.Context, rt engine.Runtime, name, id string) []string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noAnswer)
 	defer cancel()
 	var out []string
-	err := rt.Logs(ctx, id, engine.LogOptions{Tail: tailLines}, func(l logs.Line) {
+	err := rt.Logs(ctx, id, engine.LogOptions{Tail: tailLines}, func(l engine.Line) {
 		out = append(out, name+" | "+clean(string(l.Text)))
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/agent"
 	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
@@ -72,14 +73,26 @@ func (v *doctorVerb) run(ctx context.Context) error {
 	}
 	cctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	v.app.conn.ask = true
 	noEngine := v.app.conn.connect(cctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	report(engineFindings(v.app.conn.info, noEngine)...)
+	if noEngine == nil {
+		report(v.buildKitFinding(cctx))
+	}
 	report(v.composeFindings(ctx)...)
 	report(inotifyFindings("/proc/sys/fs/inotify")...)
 	report(v.terminalFinding(), goFinding(ctx))
+	for _, x := range idleVariables {
+		if v.app.env.get(x.name) != "" {
+			report(finding{grade: gradeNote, what: "no effect", text: x.name + ": " + x.why})
+		}
+	}
+	for _, f := range idleFlags {
+		report(finding{grade: gradeNote, what: "no effect", text: f.String() + ": " + f.why})
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -105,11 +118,28 @@ func engineFindings(i engine.Info, err error) []finding {
 		found = append(found, finding{grade: gradeNote, what: "engine", text: "it runs on another machine: bind mounts and ports are of that machine",
 			remedy: "use rules of action sync or rebuild instead of bind mounts"})
 	}
-	if i.BuildKit {
-		return append(found, finding{grade: gradeGood, what: "BuildKit", text: "served by the engine"})
+	if i.Local && os.Geteuid() == 0 {
+		return found
 	}
-	return append(found, finding{grade: gradeWarn, what: "BuildKit", text: "not served by this engine: its old builder is used, without secrets and cache mounts",
-		remedy: "update the engine to 20.10 or later"})
+	if !agent.Built() {
+		return append(found, finding{grade: gradeNote, what: "sync", text: "files are written by the engine: in place, and with links in the container resolved there as a whole",
+			remedy: "build bulkhead with its agent (`make build`): then they are whole before they take their places, and stay in their targets"})
+	}
+	return append(found, finding{grade: gradeGood, what: "sync", text: "files are written by an agent beside each container; with pid: host, or the processes of another container, by the engine"})
+}
+
+// buildKitFinding says which builder the engine has.
+func (v *doctorVerb) buildKitFinding(ctx context.Context) finding {
+	b, ok := v.app.conn.rt.(interface {
+		BuildKit(context.Context) (bool, error)
+	})
+	if ok {
+		if served, err := b.BuildKit(ctx); err == nil && served {
+			return finding{grade: gradeGood, what: "BuildKit", text: "served by the engine"}
+		}
+	}
+	return finding{grade: gradeWarn, what: "BuildKit", text: "not served by this engine: its old builder is used, without secrets and cache mounts",
+		remedy: "update the engine to 20.10 or later"}
 }
 
 // composeFindings loads the project of the current folder, and compares its config hashes with

@@ -2,20 +2,24 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 type execVerb struct {
-	app     *app
-	o       engine.ExecOptions
-	noTTY   bool
-	replica int
+	app         *app
+	o           engine.ExecOptions
+	noTTY, tty  bool
+	interactive bool
+	replica     int
 }
 
 func (v *execVerb) command() *cobra.Command {
@@ -27,6 +31,12 @@ func (v *execVerb) command() *cobra.Command {
 		ValidArgsFunction: v.app.loader.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.o.Cmd = args[1:]
+			_, in := terminal(v.app.console.stdin)
+			_, out := terminal(v.app.console.stdout)
+			v.o.TTY = in && out && v.tty && !v.noTTY
+			if v.o.Detach {
+				v.o.TTY = v.tty && cmd.Flags().Changed("tty")
+			}
 			return v.run(cmd.Context(), args[0])
 		},
 	}
@@ -36,8 +46,20 @@ func (v *execVerb) command() *cobra.Command {
 	fs.StringArrayVarP(&v.o.Env, "env", "e", nil, "`KEY=value` for the command, repeatable")
 	fs.StringVarP(&v.o.User, "user", "u", "", "run as this `user`")
 	fs.StringVarP(&v.o.Dir, "workdir", "w", "", "run in this `folder`")
+	fs.BoolVarP(&v.o.Detach, "detach", "d", false, "leave the command running")
+	fs.BoolVarP(&v.interactive, "interactive", "i", true, "keep stdin open")
+	fs.BoolVarP(&v.tty, "tty", "t", true, "a terminal")
+	for _, name := range []string{"interactive", "tty"} {
+		fs.Lookup(name).Hidden = true // both are so by themselves; -it comes from the fingers
+	}
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "no-TTY" { // of older releases of docker compose
+			name = "no-tty"
+		}
+		return pflag.NormalizedName(name)
+	})
 	fs.BoolVar(&v.o.Privileged, "privileged", false, "with all privileges")
-	fs.IntVar(&v.replica, "index", 0, "`number` of the replica; else the first that runs")
+	fs.Var(number{&v.replica, 0, mostReplica}, "index", "`number` of the replica; else the first that runs")
 	return c
 }
 
@@ -50,9 +72,12 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	if err := checkServices(p, []string{service}); err != nil {
 		return err
 	}
-	for i, e := range o.Env {
-		if !strings.Contains(e, "=") {
-			o.Env[i] = e + "=" + v.app.env.get(e)
+	o.Env = nil
+	for _, e := range v.o.Env {
+		if strings.Contains(e, "=") {
+			o.Env = append(o.Env, e)
+		} else if value, ok := v.app.env.vars[e]; ok {
+			o.Env = append(o.Env, e+"="+value)
 		}
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
@@ -63,12 +88,16 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	if err = explain(err); err != nil {
 		return err
 	}
-	o.Stdin, o.Stdout, o.Stderr = v.app.console.stdin, unguarded(v.app.console.stdout), unguarded(v.app.console.stderr)
+	if !o.Detach {
+		o.Stdin, o.Stdout, o.Stderr = v.app.console.stdin, unguarded(v.app.console.stdout), unguarded(v.app.console.stderr)
+		if !v.interactive {
+			o.Stdin = nil
+		}
+	}
 	inFD, isIn := terminal(v.app.console.stdin)
 	outFD, isOut := terminal(v.app.console.stdout)
-	o.TTY = isIn && isOut && !v.noTTY
 	var code int
-	if o.TTY {
+	if o.TTY && !o.Detach && isIn && isOut {
 		o.Stderr = nil // a terminal has one stream
 		code, err = onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
 			o.Resize = sizes
@@ -76,6 +105,9 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 		})
 	} else {
 		code, err = v.app.conn.rt.Exec(ctx, in.ID, o)
+	}
+	if errors.Is(err, container.ErrDetached) {
+		return nil // the command runs on
 	}
 	if err != nil {
 		return fmt.Errorf("exec in %s: %w", service, err)

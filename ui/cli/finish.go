@@ -37,7 +37,7 @@ func reloaded(ctx context.Context, load func(context.Context) (*project.Project,
 // second kills; signalled says that it is not the first one. An engine that does not answer is
 // given up after a while.
 func (s *session) finish(o Outcome, signalled bool) error {
-	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images}
+	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images, Grace: s.grace}
 	switch o {
 	case Leave:
 		return nil
@@ -45,6 +45,10 @@ func (s *session) finish(o Outcome, signalled bool) error {
 		cmd.Verb = engine.VerbDown
 	case DownVolumes:
 		cmd.Verb, cmd.Volumes = engine.VerbDown, true
+	case DownOrphans:
+		cmd.Verb, cmd.Orphans = engine.VerbDown, true
+	case DownAll:
+		cmd.Verb, cmd.Volumes, cmd.Orphans = engine.VerbDown, true, true
 	}
 	defer s.a.interrupts.hold()()
 	s.a.interrupts.acknowledge() // before the line itself: its reader may be stuck
@@ -118,7 +122,7 @@ func (s *session) verdict(err error) error {
 // alive says whether a container of this state has processes.
 func alive(state engine.State) bool {
 	switch state {
-	case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping, engine.StateRestarting:
+	case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping, engine.StateRestarting, engine.StateCrashing:
 		return true
 	}
 	return false
@@ -174,7 +178,7 @@ type stopWatch struct {
 	s      *session
 	verb   engine.Verb
 	key    string        // what kills
-	silent chan struct{} // closed when the engine has not answered for noAnswer
+	silent chan struct{} // closed when the engine has not answered for fellSilent
 
 	mu    sync.Mutex
 	asked time.Time // when the question that waits for its answer was asked; zero: none does
@@ -222,7 +226,7 @@ func (w *stopWatch) printWaits(ctx context.Context) {
 		names := runningReplicas(w.s.e.Snapshot())
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
 			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
-				listNames(names), graceText(graceOf(w.s.p, nil, names)), w.key))
+				listNames(names), graceText(graceOf(w.s.p, w.s.grace, names)), w.key))
 			before = names
 		}
 		// A token comes with every log line too, and of services that end together one line is enough.
@@ -249,16 +253,17 @@ func (w *stopWatch) pollEngine(ctx context.Context) {
 			return
 		}
 		w.mark(time.Now())
-		slow := w.s.a.conn.noticeIfSlow()
-		asked, cancel := context.WithTimeout(ctx, noAnswer)
-		_, err := w.s.a.conn.rt.Instances(asked, w.s.p.Name)
+		slow := w.s.a.conn.noticeIfSlow(slowAnswer)
+		asked, cancel := context.WithTimeout(ctx, fellSilent)
+		err := w.s.a.conn.list(asked, w.s.p.Name)
 		cancel()
 		slow.Stop()
 		if err == nil {
 			answered = time.Now()
+			w.s.a.conn.answered()
 			w.mark(time.Time{})
 		}
-		if ctx.Err() == nil && time.Since(answered) >= noAnswer {
+		if ctx.Err() == nil && time.Since(answered) >= fellSilent {
 			close(w.silent)
 			return
 		}

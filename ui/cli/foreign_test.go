@@ -28,9 +28,51 @@ func (n neighbour) Close() error                              { return nil }
 func (n neighbour) Instances(context.Context, string) ([]engine.Instance, error) {
 	return []engine.Instance{n.in}, nil
 }
-func (n neighbour) Logs(_ context.Context, _ string, _ engine.LogOptions, f func(logs.Line)) error {
-	f(logs.Line{Time: time.Unix(1, 0), Stream: logs.Stdout, Text: []byte("said " + hostile.Text)})
+func (n neighbour) Logs(_ context.Context, _ string, _ engine.LogOptions, f func(engine.Line)) error {
+	f(engine.Line{Time: time.Unix(1, 0), Stream: container.Stdout, Text: []byte("said " + hostile.Text)})
 	return nil
+}
+
+// summary is a listed container with hostile text in every field.
+func (n neighbour) summary() container.Summary {
+	var s container.Summary
+	hostile.Fill(&s)
+	s.Ports, s.Service, s.State = []container.SummaryPort{{Host: "h" + hostile.Text, Published: 1, Target: 1, Protocol: "t" + hostile.Text}}, "a", "running"
+	return s
+}
+
+func (n neighbour) Summaries(context.Context, container.ListOptions) ([]container.Summary, error) {
+	return []container.Summary{n.summary()}, nil
+}
+func (n neighbour) Inspect(context.Context, string) (engine.Instance, error) { return n.in, nil }
+func (n neighbour) Top(context.Context, string) ([]string, [][]string, error) {
+	return []string{"t" + hostile.Text, "CMD"}, [][]string{{"x" + hostile.Text, "y" + hostile.Text}}, nil
+}
+func (n neighbour) Actions(_ context.Context, _, _, _ string, emit func(container.Action)) error {
+	var a container.Action
+	hostile.Fill(&a)
+	emit(a)
+	return nil
+}
+func (n neighbour) Volumes(context.Context, string) ([]container.Volume, error) {
+	var v container.Volume
+	hostile.Fill(&v)
+	return []container.Volume{v}, nil
+}
+func (n neighbour) Sample(context.Context, string) (container.Sample, error) {
+	return container.Sample{}, nil
+}
+
+// pictures is a neighbour that has images.
+type pictures struct {
+	neighbour
+	container.ImageStore
+}
+
+func (pictures) Image(context.Context, string, string) (engine.Image, error) {
+	var i engine.Image
+	hostile.Fill(&i)
+	return i, nil
 }
 
 // outputs runs a verb in an empty folder and returns what it wrote.
@@ -41,8 +83,8 @@ func outputs(t *testing.T, rt engine.Runtime, noEngine error, args ...string) (c
 	code = Main(t.Context(), append([]string{"-p", "other"}, args...), Parts{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 		Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
-		Connect: func(_ context.Context, _, warn func(string)) (engine.Runtime, container.Builder, error) {
-			warn("careful " + hostile.Text)
+		Connect: func(_ context.Context, o ConnectOptions) (engine.Runtime, container.Builder, error) {
+			o.Warn("careful " + hostile.Text)
 			return rt, nil, noEngine
 		},
 	})
@@ -53,9 +95,12 @@ func TestLabelsOfOtherContainersCommandNoTerminal(t *testing.T) {
 	n := neighbour{in: engine.Instance{Replica: 1, State: engine.StateRunning}}
 	hostile.Fill(&n.in)
 	n.in.Ports, n.in.Started = []engine.Port{{Host: "h" + hostile.Text, Published: 1, Protocol: "t" + hostile.Text}}, time.Now()
-	for _, args := range [][]string{{"ps"}, {"ps", "--json"}, {"ps", "-q"}, {"logs"}, {"logs", "--json"}, {"logs", "-t"}} {
+	for _, args := range [][]string{{"ps"}, {"ps", "--json"}, {"ps", "-q"}, {"logs"}, {"logs", "--json"}, {"logs", "-t"},
+		{"ps", "--format", "wide"}, {"ps", "--format", "json"}, {"ps", "--format", "{{.Labels}} {{.Names}} {{.Mounts}} {{.Networks}}"}, {"ps", "--services"},
+		{"images"}, {"images", "-q"}, {"images", "--format", "json"}, {"ls"}, {"ls", "--format", "json"}, {"port", "a"}, {"top"}, {"events"}, {"events", "--json"},
+		{"volumes"}, {"volumes", "-q"}, {"volumes", "--format", "json"}, {"stats", "--no-stream"}, {"stats", "--no-stream", "--aggregate"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			code, out, errs := outputs(t, n, nil, args...)
+			code, out, errs := outputs(t, pictures{neighbour: n}, nil, args...)
 			if code != exitDone || out == "" {
 				t.Errorf("code %d, %q", code, errs)
 			}

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 
 	"bulkhead/engine/logs"
@@ -16,6 +19,30 @@ type guard struct {
 	mu   sync.Mutex
 	tail []byte // the start of a character or of a colour, until the rest of it comes
 	buf  []byte
+	err  error // of the first write that did not work
+}
+
+// lost is why some of the output is not where it was to go; nil where all is, and where its reader
+// has gone, as `| head` does.
+func (g *guard) lost() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err == nil || stdoutClosed(g.err) {
+		return nil
+	}
+	return lostError(g.err)
+}
+
+// errLost says that output is not where it was to go.
+var errLost = errors.New("write the output")
+
+// lostError is an error of writing the output, without the operation and the path.
+func lostError(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%w: %w", errLost, err)
 }
 
 // Write implements io.Writer.
@@ -29,6 +56,9 @@ func (g *guard) Write(p []byte) (int, error) {
 	out, rest := logs.Terminal(g.buf[:0], text)
 	g.buf, g.tail = out, append([]byte(nil), text[len(text)-rest:]...)
 	if _, err := g.w.Write(out); err != nil {
+		if g.err == nil {
+			g.err = err
+		}
 		return 0, err
 	}
 	return len(p), nil

@@ -30,11 +30,13 @@ type interrupts struct {
 
 	mu    sync.Mutex
 	came  bool
+	which os.Signal // the first one
 	shown time.Time // since when a person can read what a further signal does; zero: not yet
 	holds int       // work that has limits of its own is under way: stopping a project
 	timer *time.Timer
 	wait  time.Duration // how long the verb has to end
 	over  bool
+	to    func(os.Signal) // takes the signals in the place of this program; nil: they end it
 }
 
 func newInterrupts() *interrupts {
@@ -51,8 +53,11 @@ func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()
 		defer close(ended)
 		for {
 			select {
-			case <-sigs:
-				i.signalled()
+			case sig := <-sigs:
+				if i.passOn(sig) {
+					continue
+				}
+				i.signalled(sig)
 				cancel()
 			case <-end:
 				return
@@ -69,13 +74,57 @@ func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()
 	}
 }
 
+// forward has the signals handed to a function, and those that a program may want besides, until
+// the returned function is called.
+func (i *interrupts) forward(to func(os.Signal)) (stop func()) {
+	i.mu.Lock()
+	i.to = to
+	i.mu.Unlock()
+	sigs := make(chan os.Signal, 16)
+	if len(forwarded) > 0 {
+		signal.Notify(sigs, forwarded...)
+	}
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case sig := <-sigs:
+				i.passOn(sig)
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(sigs)
+		close(end)
+		<-ended
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.to = nil
+	}
+}
+
+// passOn hands a signal on, if somebody takes it.
+func (i *interrupts) passOn(sig os.Signal) bool {
+	i.mu.Lock()
+	to := i.to
+	i.mu.Unlock()
+	if to == nil {
+		return false
+	}
+	to(sig)
+	return true
+}
+
 // signalled takes a signal.
-func (i *interrupts) signalled() {
+func (i *interrupts) signalled(sig os.Signal) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	counts := !i.shown.IsZero() && time.Since(i.shown) >= signalPause
 	if !i.came {
-		i.came = true
+		i.came, i.which = true, sig
 		close(i.first)
 		i.armLocked()
 	}
@@ -89,6 +138,16 @@ func (i *interrupts) signalled() {
 		default: // one is waiting already, and says the same
 		}
 	}
+}
+
+// code is the exit code that a shell has for a program which the first signal ended; 0 when none came.
+func (i *interrupts) code() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if sig, ok := i.which.(syscall.Signal); ok {
+		return 128 + int(sig)
+	}
+	return 0
 }
 
 // acknowledge notes that it is shown from now on what a further signal does.

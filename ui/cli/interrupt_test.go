@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,27 +20,27 @@ func heard(c <-chan struct{}) bool {
 func TestTwoSignalsAtOnceCountAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newInterrupts()
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if !heard(i.first) {
 			t.Fatal("the first signal is not heard")
 		}
 		defer i.hold()()
 		time.Sleep(2 * time.Millisecond)
-		i.signalled() // nothing was shown yet
+		i.signalled(os.Interrupt) // nothing was shown yet
 		time.Sleep(2 * time.Second)
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if heard(i.again) {
 			t.Fatal("a signal counts before it was shown what it does")
 		}
 		i.acknowledge()
-		i.signalled()
+		i.signalled(os.Interrupt)
 		time.Sleep(signalPause - time.Millisecond)
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if heard(i.again) {
 			t.Fatal("a signal counts though what it does was not shown for a second")
 		}
 		time.Sleep(time.Millisecond)
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if !heard(i.again) {
 			t.Fatal("the second signal is not heard")
 		}
@@ -55,12 +56,12 @@ func TestSignalAfterAKeyCountsOnceItsMessageWasShown(t *testing.T) {
 		i := newInterrupts()
 		defer i.hold()()
 		i.acknowledge()
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if heard(i.again) {
 			t.Fatal("a signal counts at once")
 		}
 		time.Sleep(signalPause)
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if !heard(i.again) {
 			t.Error("the signal is not heard")
 		}
@@ -70,7 +71,7 @@ func TestSignalAfterAKeyCountsOnceItsMessageWasShown(t *testing.T) {
 func TestVerbThatIsStuckIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newInterrupts()
-		i.signalled()
+		i.signalled(os.Interrupt)
 		time.Sleep(exitGrace - time.Millisecond)
 		release := i.hold() // a stop begins
 		time.Sleep(time.Hour)
@@ -93,10 +94,10 @@ func TestVerbThatIsStuckIsLeftBehind(t *testing.T) {
 func TestSecondSignalEndsAVerbThatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newInterrupts()
-		i.signalled()
+		i.signalled(os.Interrupt)
 		i.acknowledge()
 		time.Sleep(signalPause)
-		i.signalled()
+		i.signalled(os.Interrupt)
 		if !heard(i.overdue) {
 			t.Error("the second signal does not end the program")
 		}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
 	"bulkhead/engine/logs"
 )
 
@@ -58,6 +59,7 @@ type ledgerRow struct {
 	Outcome string       `json:"outcome"`
 	AfterMS int64        `json:"after_ms,omitempty"`
 	Sign    string       `json:"sign,omitempty"`
+	Needs   bool         `json:"needs"` // it depends on the one that was hit
 	Before  jsonIdentity `json:"before"`
 	After   jsonIdentity `json:"after"`
 }
@@ -66,6 +68,8 @@ type jsonIdentity struct {
 	ContainerID string  `json:"container_id"`
 	StartedAt   *string `json:"started_at"` // null: it never ran
 	Restarts    int     `json:"restarts"`
+	PID         int     `json:"pid"`
+	Health      string  `json:"health"`
 }
 
 func recordLine(r engine.Record, output []string) jsonLine {
@@ -99,13 +103,13 @@ func ledgerLine(l *engine.Ledger) *jsonLedger {
 	out := &jsonLedger{Service: l.Service, Replica: l.Replica, Fault: l.Fault, At: l.At.UTC().Format(stamp), BackInMS: l.BackIn.Milliseconds(), Rows: []ledgerRow{}}
 	for _, r := range l.Rows {
 		out.Rows = append(out.Rows, ledgerRow{Service: r.Service, Replica: r.Replica, Outcome: r.Outcome.String(),
-			AfterMS: r.Delay.Milliseconds(), Sign: clean(r.Sign), Before: identityLine(r.Before), After: identityLine(r.After)})
+			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Sign: clean(r.Sign), Before: identityLine(r.Before), After: identityLine(r.After)})
 	}
 	return out
 }
 
-func identityLine(i engine.Identity) jsonIdentity {
-	return jsonIdentity{ContainerID: i.ID, StartedAt: timeOrNull(i.Started), Restarts: i.Restarts}
+func identityLine(i fault.Proof) jsonIdentity {
+	return jsonIdentity{ContainerID: i.ID, StartedAt: timeOrNull(i.Started), Restarts: i.Restarts, PID: i.PID, Health: i.Health.String()}
 }
 
 func logLine(l logs.Line) jsonLine {

@@ -13,22 +13,27 @@ import (
 )
 
 type killVerb struct {
-	app    *app
-	signal string
+	app     *app
+	signal  string
+	orphans bool
 }
 
 func (v *killVerb) command() *cobra.Command {
 	c := &cobra.Command{
-		Use:               "kill [-s SIGNAL] SERVICE…",
+		Use:               "kill [-s SIGNAL] [SERVICE…]",
 		Short:             "Kill services, or send them a signal, and say who suffered",
-		Args:              atLeast(1, "the names of services"),
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
-			a := &action{app: v.app, cmd: engine.Command{Verb: engine.VerbKill, Services: services, Signal: v.signal}}
+			if err := checkSignal("kill", v.signal); err != nil {
+				return err
+			}
+			a := &action{app: v.app, cmds: []engine.Command{{Verb: engine.VerbKill, Services: services, Signal: v.signal, Orphans: v.orphans}}}
 			return a.run(cmd.Context())
 		},
 	}
+	v.app.addTakeOver(c)
 	c.Flags().StringVarP(&v.signal, "signal", "s", "SIGKILL", "`signal` to send, as SIGHUP, HUP or 1")
+	c.Flags().BoolVar(&v.orphans, "remove-orphans", false, "also containers of services that the file does not name")
 	return c
 }
 
@@ -38,10 +43,20 @@ const settle = time.Second
 
 // kill sends a signal, and then compares the others with what they were before.
 func (x *action) kill(ctx context.Context) error {
+	if x.dry() {
+		return nil
+	}
 	all := &listing{conn: x.app.conn, env: x.app.env, name: x.name, p: x.p}
 	before, err := all.rows(ctx)
 	if err != nil {
 		return err
+	}
+	if !x.aimed(before) {
+		if err := x.app.checkHolder(ctx, x.name); err != nil {
+			return x.named(x.cmds[0], err)
+		}
+		x.app.console.printError("no container to kill")
+		return nil
 	}
 	if err := x.do(ctx); err != nil {
 		return err
@@ -54,8 +69,28 @@ func (x *action) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(x.app.console.stdout, compareRows(before, after, x.cmd.Services, x.cmd.Signal))
+	_, err = fmt.Fprintln(x.app.console.stdout, compareRows(before, after, x.hit(before), x.cmds[0].Signal))
 	return err
+}
+
+// aimed leaves out the services that were named and have nothing that takes a signal, as docker compose does, and says
+// whether anything is left to kill.
+func (x *action) aimed(rows []psRow) bool {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r psRow) bool { return !takesSignals(r) })
+	cmd := &x.cmds[0]
+	if len(cmd.Services) == 0 {
+		return len(rows) > 0 || cmd.Orphans
+	}
+	cmd.Services = slices.DeleteFunc(slices.Clone(cmd.Services), func(name string) bool {
+		return !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == name })
+	})
+	return len(cmd.Services) > 0
+}
+
+func takesSignals(r psRow) bool {
+	return slices.ContainsFunc([]engine.State{engine.StateRunning, engine.StatePaused, engine.StateStopping}, func(s engine.State) bool {
+		return s.String() == r.State
+	})
 }
 
 // hostless returns the service whose namespace a container shares and whose own container has
@@ -97,4 +132,18 @@ func compareRows(before, after []psRow, hit []string, fault string) string {
 		}
 	}
 	return faultText(strings.Join(hit, ", "), fault, suffered, untouched)
+}
+
+// hit lists the services that the command is about: all where it names none.
+func (x *action) hit(rows []psRow) []string {
+	if named := x.services(); len(named) > 0 {
+		return named
+	}
+	var all []string
+	for _, r := range rows {
+		if !slices.Contains(all, r.Service) {
+			all = append(all, r.Service)
+		}
+	}
+	return all
 }

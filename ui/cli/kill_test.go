@@ -15,7 +15,7 @@ func TestWhoLivesInANamespaceIsNotUntouched(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	after[0].ExitCode = nil // a signal that did not end it
-	want = "parent: HUP; nobody else moved; 2 untouched (same container id, start time, restart count)"
+	want = "parent: HUP; no other service changed; 2 untouched (same container id, start time, restart count)"
 	if got := compareRows(before, after, []string{"parent"}, "HUP"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

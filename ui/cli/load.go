@@ -3,13 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hbollon/go-edlib"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -21,37 +22,12 @@ type loader struct {
 	typed   *project.Typed // what was read from pipes that were named on the command line
 }
 
-// sharedFlags are taken by every verb.
-type sharedFlags struct {
-	files    []string
-	name     string
-	profiles []string
-	envFiles []string
-	dir      string
-	runtime  string
-}
-
-func (f *sharedFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVarP(&f.files, "file", "f", nil, "Compose `file`, repeatable; - is stdin")
-	fs.StringVarP(&f.name, "project-name", "p", "", "project `name`")
-	fs.StringArrayVar(&f.profiles, "profile", nil, "enable a `profile`, repeatable")
-	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read this `file` instead of .env, repeatable")
-	fs.StringVar(&f.dir, "project-directory", "", "project `folder`; else that of the first Compose file")
-	fs.StringVar(&f.runtime, "runtime", "docker", "what runs the containers; docker is the only `kind` today")
-}
-
-func (f *sharedFlags) check() error {
-	if f.runtime != "docker" {
-		return usagef("--runtime %s: no such runtime; write docker", f.runtime)
-	}
-	return nil
-}
-
 // options are what the shared flags say about the project.
 func (l *loader) options() project.Options {
 	return project.Options{
 		Files: l.flags.files, EnvFiles: l.flags.envFiles, Profiles: l.flags.profiles, Name: l.flags.name, Dir: l.flags.dir,
 		Stdin: l.console.stdin, Env: l.env.lines, Typed: l.typed,
+		All: l.flags.all, Compatible: l.flags.compatible,
 		Slow: func(what string) {
 			if what == "" {
 				what = "the Compose files"
@@ -64,6 +40,29 @@ func (l *loader) options() project.Options {
 // load loads the project that the flags name.
 func (l *loader) load(ctx context.Context) (*project.Project, error) {
 	return project.Load(ctx, l.options())
+}
+
+// loadToRun loads a project whose containers are to be made by the engine that is connected.
+func (a *app) loadToRun(ctx context.Context, o project.Options) (*project.Project, error) {
+	p, err := project.Load(ctx, o)
+	if err == nil {
+		err = a.mountSocket(ctx, p)
+	}
+	return p, err
+}
+
+// mountSocket carries use_api_socket out, for which the credentials of the connected engine's user are read.
+func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
+	if p == nil || !p.WantsSocket() {
+		return nil
+	}
+	config := ""
+	if c, ok := a.conn.rt.(container.Credentialer); ok {
+		if config, err = c.Credentials(ctx); err != nil {
+			return fmt.Errorf("use_api_socket: %w", err)
+		}
+	}
+	return p.MountSocket(config)
 }
 
 // find loads the project that a verb works on. Without a Compose file a project name is enough (p is nil then):
@@ -173,6 +172,16 @@ func atLeast(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
 			return usagef("%s: it needs %s; see `%s --help`", cmd.Name(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// between wants a number of arguments, and not more.
+func between(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usagef("%s: it takes %s; see `%s --help`", cmd.Name(), what, cmd.CommandPath())
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,11 +16,13 @@ import (
 	"bulkhead/engine"
 	"bulkhead/engine/journal"
 	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
 )
 
 // logFlags are the flags of logs.
 type logFlags struct {
 	follow, json, noColor, stamps, invert   bool
+	noPrefix                                bool
 	since, until, grep, level, stream, tail string
 	mute                                    []string
 	replica                                 int
@@ -52,8 +55,9 @@ func (v *logsVerb) command() *cobra.Command {
 	fs.StringSliceVar(&f.mute, "mute", nil, "all services but this `service`, repeatable")
 	fs.BoolVar(&f.json, "json", false, "a JSON object a line")
 	fs.BoolVar(&f.noColor, "no-color", false, "no colours")
+	fs.BoolVar(&f.noPrefix, "no-log-prefix", false, "lines as they were written, without the container's name before them")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
-	fs.IntVar(&f.replica, "index", 0, "only the replica of this `number`")
+	fs.Var(number{&f.replica, 0, mostReplica}, "index", "only the replica of this `number`")
 	for flag, complete := range map[string]cobra.CompletionFunc{
 		"mute":   v.app.loader.completeServices,
 		"level":  cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"}, cobra.ShellCompDirectiveNoFileComp),
@@ -63,7 +67,6 @@ func (v *logsVerb) command() *cobra.Command {
 			panic(err) // the flag stands a few lines above
 		}
 	}
-	exclusive(c, "follow", "until")
 	return c
 }
 
@@ -84,9 +87,22 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	r.rt, r.project = v.app.conn.rt, name
+	r.none = func(why string) { v.app.console.printError(fmt.Sprintf("logs of %s: %s", name, why)) }
 	r.out = newPrinter(v.app.console.stdout)
 	r.out.json, r.out.stamps = f.json, f.stamps
 	r.out.colour = v.app.console.colours() && !f.noColor
+	r.out.stampFormat, r.out.noPrefix = rfc3339Nano, f.noPrefix
+	r.quiet(p, services)
+	if f.follow && !r.filter.Until.IsZero() {
+		// The lines until then are followed until then.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, r.filter.Until)
+		defer cancel()
+		f.follow = ctx.Err() == nil
+		if !f.follow {
+			ctx = context.WithoutCancel(ctx)
+		}
+	}
 	r.generations = journal.Generations(v.app.env.stateDir(), v.app.conn.info.ID, name)
 	explain := func(err error) error { return err }
 	if !f.follow {
@@ -101,9 +117,21 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	return r.out.failed()
 }
 
+// quiet leaves out the services that the file does not attach to, unless they are asked for.
+func (r *reading) quiet(p *project.Project, services []string) {
+	if p == nil || len(services) > 0 {
+		return
+	}
+	for _, s := range p.Services {
+		if attach := s.Config.Attach; attach != nil && !*attach {
+			r.filter.Mute[s.Name] = true
+		}
+	}
+}
+
 // reading reads the flags that say which lines.
 func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
-	r := &reading{tail: -1, containers: map[string]*containerLog{}}
+	r := &reading{tail: -1, containers: map[string]*containerLog{}, names: map[replica]string{}}
 	r.filter = logs.Filter{Replica: f.replica, Invert: f.invert, Mute: map[string]bool{}}
 	if len(services) > 0 {
 		r.filter.Services = services
@@ -115,10 +143,10 @@ func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
 		r.filter.Mute[name] = true
 	}
 	var err error
-	if r.filter.Since, err = parseTime("since", f.since, now); err != nil {
+	if r.filter.Since, err = parseTime("logs", "since", f.since, now); err != nil {
 		return nil, err
 	}
-	if r.filter.Until, err = parseTime("until", f.until, now); err != nil {
+	if r.filter.Until, err = parseTime("logs", "until", f.until, now); err != nil {
 		return nil, err
 	}
 	if f := &r.filter; !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
@@ -153,20 +181,17 @@ func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
 	default:
 		return nil, usagef("logs: --stream %s: write stdout or stderr", f.stream)
 	}
-	if f.replica < 0 {
-		return nil, usagef("logs: --index %d: write a replica's number, from 1 on", f.replica)
-	}
 	return r, nil
 }
 
 // parseTime reads the time of a flag; without one it is zero.
-func parseTime(flag, s string, now time.Time) (time.Time, error) {
+func parseTime(verb, flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 	t, err := logs.Moment(s, now)
 	if err != nil {
-		return time.Time{}, usagef("logs: --%s %s: %w", flag, s, err)
+		return time.Time{}, usagef("%s: --%s %s: %w", verb, flag, s, err)
 	}
 	return t, nil
 }
@@ -178,10 +203,49 @@ type reading struct {
 	filter      logs.Filter
 	tail        int // negative: all
 	out         *printer
-	generations map[string]int // by container id
+	generations map[string]int   // by container id
+	none        func(why string) // is called when there is nothing to read
 
 	mu         sync.Mutex
 	containers map[string]*containerLog // by id
+	names      map[replica]string       // what stands before the lines of a container
+}
+
+// replica names one of a service.
+type replica struct {
+	service string
+	number  int
+}
+
+// rfc3339Nano is how the engine writes times before log lines.
+const rfc3339Nano = "2006-01-02T15:04:05.000000000Z"
+
+// containerLabel is a container's name as docker compose writes it before log lines: without the project's.
+func containerLabel(project, name string) string {
+	if short, ok := strings.CutPrefix(name, project); ok && len(short) > 1 && strings.ContainsAny(short[:1], "-_") {
+		return short[1:]
+	}
+	return name
+}
+
+// label is what stands before the lines of a replica.
+func (r *reading) label(service string, number int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if name, ok := r.names[replica{service, number}]; ok {
+		return name
+	}
+	return service + "-" + strconv.Itoa(number)
+}
+
+// named notes the name of a container that is read from now on.
+func (r *reading) named(in engine.Instance) {
+	if in.Name == "" {
+		return // its service and number stand for it
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names[replica{in.Service, in.Replica}] = containerLabel(r.project, in.Name)
 }
 
 // containerLog is how far one container's log is read. One goroutine at a time reads it, and has
@@ -220,15 +284,18 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 	for _, in := range all {
 		if r.wants(in.Service, in.Replica) {
 			instances = append(instances, in)
-			r.out.width = max(r.out.width, len(replicaName(in.Service, in.Replica)))
+			r.named(in)
+			r.out.width = max(r.out.width, len(containerLabel(r.project, in.Name))+1)
 		}
 	}
 	switch {
 	case len(instances) > 0 || follow:
 	case len(all) > 0:
-		return errors.New("none of its containers is asked for; `bulkhead ps` lists them")
+		r.none("none of its containers is asked for; `bulkhead ps -a` lists them")
+		return nil
 	default:
-		return errors.New("no containers; `bulkhead up` makes them")
+		r.none("no containers; `bulkhead up` makes them")
+		return nil
 	}
 	// A closed pipe has to end a reading that waits for lines.
 	ctx, cancel := context.WithCancel(ctx)
@@ -293,8 +360,8 @@ func (r *reading) readHistory(ctx context.Context, in engine.Instance, follow bo
 	}
 	var kept []logs.Line
 	line := r.lines(in)
-	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail}, func(l logs.Line) {
-		l, ok := line(l)
+	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail}, func(read engine.Line) {
+		l, ok := line(engine.LogLine(read))
 		switch {
 		case !ok:
 		case !chosen:
@@ -370,7 +437,7 @@ func (r *reading) lines(in engine.Instance) func(logs.Line) (l logs.Line, ok boo
 
 func (r *reading) print(lines []logs.Line) {
 	if len(lines) > 0 {
-		r.out.lines(lines, func(l logs.Line) string { return replicaName(l.Service, l.Replica) })
+		r.out.lines(lines, func(l logs.Line) string { return r.label(l.Service, l.Replica) })
 	}
 }
 
@@ -396,7 +463,9 @@ func (r *reading) follow(ctx context.Context, instances []engine.Instance, from 
 		err := r.rt.Events(ctx, r.project, from, func(ev engine.Event) {
 			from = ev.Time
 			if ev.Kind == engine.EventStarted && r.wants(ev.Service, ev.Replica) {
-				tail(engine.Instance{Identity: engine.Identity{ID: ev.ID}, Service: ev.Service, Replica: ev.Replica, Name: ev.Name})
+				in := engine.Instance{Identity: engine.Identity{ID: ev.ID}, Service: ev.Service, Replica: ev.Replica, Name: ev.Name}
+				r.named(in)
+				tail(in)
 			}
 		})
 		if err != nil && ctx.Err() == nil {
@@ -420,8 +489,8 @@ func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
 	}
 	c.dedupe.Reopened()
 	line := r.lines(in)
-	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(l logs.Line) {
-		if l, ok := line(l); ok {
+	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(read engine.Line) {
+		if l, ok := line(engine.LogLine(read)); ok {
 			r.print([]logs.Line{l})
 		}
 	})

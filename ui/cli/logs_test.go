@@ -10,18 +10,18 @@ import (
 	"time"
 
 	"bulkhead/engine"
-	"bulkhead/engine/logs"
+	"bulkhead/engine/container"
 )
 
 // recorded is a runtime whose one container has a log that grows between the readings of it.
 type recorded struct {
 	neighbour
-	parts    [][]logs.Line // what is there at each reading, beside what was there before
-	disk     []logs.Line
+	parts    [][]engine.Line // what is there at each reading, beside what was there before
+	disk     []engine.Line
 	followed func() // called when all of it was followed
 }
 
-func (d *recorded) Logs(_ context.Context, _ string, o engine.LogOptions, emit func(logs.Line)) error {
+func (d *recorded) Logs(_ context.Context, _ string, o engine.LogOptions, emit func(engine.Line)) error {
 	if len(d.parts) > 0 {
 		d.disk, d.parts = append(d.disk, d.parts[0]...), d.parts[1:]
 	}
@@ -47,9 +47,9 @@ func (d *recorded) Events(ctx context.Context, _ string, _ time.Time, _ func(eng
 
 func TestFollowedLogHasLinesOfEqualTimeOnce(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
-	lines := func(texts ...string) (out []logs.Line) {
+	lines := func(texts ...string) (out []engine.Line) {
 		for _, text := range texts {
-			out = append(out, logs.Line{Time: at, Stream: logs.Stdout, Text: []byte(text)})
+			out = append(out, engine.Line{Time: at, Stream: container.Stdout, Text: []byte(text)})
 		}
 		return out
 	}
@@ -62,7 +62,7 @@ func TestFollowedLogHasLinesOfEqualTimeOnce(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			d := &recorded{parts: [][]logs.Line{lines("one", "two", "two"), lines("three", "two", "four")}, followed: cancel}
+			d := &recorded{parts: [][]engine.Line{lines("one", "two", "two"), lines("three", "two", "four")}, followed: cancel}
 			d.in = engine.Instance{Identity: engine.Identity{ID: "id"}, Service: "a", Replica: 1, State: engine.StateRunning}
 			tail, _ := strings.CutPrefix(args, "-n ")
 			r, err := (&logFlags{tail: tail}).reading(time.Now(), nil)

@@ -36,8 +36,8 @@ func TestErrorNamesTheCommandOnce(t *testing.T) {
 		{remote(`{"error": "stop web: it is paused", "named": true}`), "stop web: it is paused"},
 		{remote(`{"error": "stopwatch is no service"}`), "stop web: stopwatch is no service"},
 	} {
-		x := &action{name: "shop", cmd: engine.Command{Verb: engine.VerbStop, Services: []string{"web"}}}
-		if got := x.named(c.err); got.Error() != c.want {
+		x, cmd := &action{name: "shop"}, engine.Command{Verb: engine.VerbStop, Services: []string{"web"}}
+		if got := x.named(cmd, c.err); got.Error() != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

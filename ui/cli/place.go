@@ -11,6 +11,8 @@ import (
 	"runtime"
 
 	"github.com/gofrs/flock"
+
+	"bulkhead/engine/hostfile"
 )
 
 // maxSocket is how long the path of a unix socket may be: 104 bytes with the final zero on macOS
@@ -59,19 +61,16 @@ var errRunning = errors.New("another bulkhead runs it already; see it with `bulk
 // control socket. A socket that a killed process left behind is replaced. release returns both.
 func claim(path, project string) (l net.Listener, release func(), err error) {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := hostfile.PrivateDir(dir); err != nil {
+		var owner *hostfile.OwnerError
+		if errors.As(err, &owner) {
+			return nil, nil, &strangerError{path, "its folder belongs to somebody else"}
+		}
 		return nil, nil, fmt.Errorf("make the folder of the control socket: %w", err)
 	}
 	// In a temporary directory anybody could have made a folder of this name before us.
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look at the folder of the control socket: %w", err)
-	}
-	if !info.IsDir() || !ours(info) {
-		return nil, nil, fmt.Errorf("listen on %s: its folder belongs to somebody else; set XDG_RUNTIME_DIR to a folder of your own", path)
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("close the folder of the control socket: %w", err)
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || !hostfile.Ours(info) {
+		return nil, nil, &strangerError{path, "its folder belongs to somebody else"}
 	}
 	free, err := takeLock(path + ".lock")
 	if errors.Is(err, errRunning) {

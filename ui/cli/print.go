@@ -18,7 +18,11 @@ type printer struct {
 	json   bool
 	colour bool
 	stamps bool // times before log lines
-	width  int  // of the widest name before a log line
+	// stampFormat is how they are written, in UTC; "" is the local time of day.
+	stampFormat string
+	noPrefix    bool // no names before log lines
+	wrap        bool // a line of our own is a JSON object, as --progress=json wants it
+	width       int  // of the widest name before a log line
 
 	mu     sync.Mutex
 	w      *bufio.Writer
@@ -42,7 +46,9 @@ func (p *printer) failed() error {
 // flush ends a batch. Callers hold mu.
 func (p *printer) flush() {
 	if err := p.w.Flush(); err != nil && p.err == nil {
-		p.err = fmt.Errorf("%w: %w", errStdoutClosed, err)
+		if p.err = lostError(err); stdoutClosed(err) {
+			p.err = fmt.Errorf("%w: %w", errStdoutClosed, err)
+		}
 		close(p.broken)
 	}
 }
@@ -51,8 +57,16 @@ func (p *printer) flush() {
 func (p *printer) text(s string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.line(oneLine(s))
+	p.own(oneLine(s))
 	p.flush()
+}
+
+// own writes a line of our own, as --progress wants it.
+func (p *printer) own(s string) {
+	if p.wrap {
+		s = string(encode(progressLine(s)))
+	}
+	p.line(s)
 }
 
 func (p *printer) line(s string) {
@@ -76,7 +90,7 @@ func (p *printer) records(recs []engine.Record, outputs func(engine.Record) []st
 		for _, l := range output {
 			p.prefixed(r.Service, time.Time{}, logs.System, []byte(l), 0)
 		}
-		p.line(eventText(r))
+		p.own(eventText(r))
 	}
 	p.flush()
 }
@@ -98,23 +112,39 @@ func (p *printer) lines(lines []logs.Line, name func(logs.Line) string) {
 	p.flush()
 }
 
+// progressLine is one line of progress as an object with the keys of docker compose: the id is what
+// the line is about.
+func progressLine(text string) map[string]string {
+	id, what, ok := strings.Cut(text, ": ")
+	if !ok {
+		id, what = "", text
+	}
+	return map[string]string{"id": id, "status": "Working", "text": what}
+}
+
 // hues are SGR colours that can be read on light and dark grounds.
 var hues = [...]string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
 
 // prefixed prints one log line after the name of its service. Callers hold mu.
 func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []byte, cut int) {
 	name = logs.CleanLine(name)
-	if p.colour {
+	switch {
+	case p.noPrefix:
+	case p.colour:
 		hue, known := p.hues[name]
 		if !known {
 			hue = len(p.hues) % len(hues)
 			p.hues[name] = hue
 		}
 		fmt.Fprintf(p.w, "\x1b[%sm%-*s |\x1b[0m ", hues[hue], p.width, name)
-	} else {
+	default:
 		fmt.Fprintf(p.w, "%-*s | ", p.width, name)
 	}
-	if p.stamps && !t.IsZero() {
+	switch {
+	case !p.stamps || t.IsZero():
+	case p.stampFormat != "":
+		p.w.WriteString(t.UTC().Format(p.stampFormat) + " ")
+	default:
 		p.w.WriteString(t.Local().Format("15:04:05.000 "))
 	}
 	if p.colour {
@@ -156,9 +186,12 @@ func eventText(r engine.Record) string {
 
 // faultText says who was moved by a fault and who was not, in the form of engine.Ledger.Verdict.
 func faultText(hit, fault string, suffered []string, untouched int) string {
-	who := "nobody else moved" // logs are not looked at here
-	if len(suffered) > 0 {
+	who := "no other service changed" // logs are not looked at here
+	switch {
+	case len(suffered) > 0:
 		who = strings.Join(suffered, ", ")
+	case untouched == 0:
+		return fmt.Sprintf("%s: %s; no other service runs", hit, fault)
 	}
 	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit, fault, who, untouched)
 }

@@ -24,7 +24,7 @@ func TestPlainCanBeReadOut(t *testing.T) {
 	}, func(engine.Record) []string { return []string{"\x1b[31mmain.go:3: undefined\x1b[m"} })
 	p.lines([]logs.Line{
 		{Service: "web", Time: at, Stream: logs.Stdout, Text: []byte("\x1b[32mok\x1b[m\tgo"), Cut: 12},
-		{Service: "web", Time: at, Stream: logs.System, Text: []byte("gen 1 ended: exit code 1")},
+		{Service: "web", Time: at, Stream: logs.System, Text: []byte("run 1 ended: exit code 1")},
 	}, func(l logs.Line) string { return l.Service })
 	want := `gateway: running, unhealthy (healthcheck: healthy -> unhealthy); likely cause: orders was killed, 2.3 s earlier (gateway needs orders)
 web | main.go:3: undefined
@@ -32,7 +32,7 @@ web: build failed: RUN go vet: exit code 1
 plan: #1 web: build; #2 web: start
 web: no such container
 web | ok      go ... (12 bytes more)
-web | gen 1 ended: exit code 1
+web | run 1 ended: exit code 1
 `
 	if out.String() != want {
 		t.Errorf("printed:\n%s\nwant:\n%s", out.String(), want)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type progress struct {
 	steps map[string]bool // of builds, by their number and text
 	waits map[string]string
 	last  time.Time // when something was printed
+	s     *session
 }
 
 // progress prints what happens on stderr until the returned function is called, which prints the rest.
@@ -30,7 +32,7 @@ func (s *session) progress() (rest func()) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
 	g := &group{ctx: ctx}
 	g.Go("progress", func(ctx context.Context) error {
-		p := &progress{out: newPrinter(s.a.console.stderr), steps: map[string]bool{}, waits: map[string]string{}, last: time.Now()}
+		p := &progress{out: s.a.console.progressPrinter(), steps: map[string]bool{}, waits: map[string]string{}, last: time.Now(), s: s}
 		p.run(ctx, s.e)
 		return nil
 	})
@@ -78,8 +80,10 @@ func (p *progress) run(ctx context.Context, e *engine.Engine) {
 // lines are what is new: events, steps of builds, and who waits for whom.
 func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	var out []string
-	for _, r := range recs {
-		p.since = r.Seq
+	if len(recs) > 0 {
+		p.since = recs[len(recs)-1].Seq
+	}
+	for _, r := range p.s.spoken(recs) {
 		if r.Kind == "notice" && r.Notice == "ready" {
 			continue // what was not applied may well run on from before
 		}
@@ -92,7 +96,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	for _, b := range n.Builds {
 		for _, st := range b.Steps {
 			key := fmt.Sprintf("%d %s", b.ID, st.Name)
-			if st.Began.IsZero() || p.steps[key] || strings.HasPrefix(st.Name, "[internal]") {
+			if st.Began.IsZero() || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] || strings.HasPrefix(st.Name, "[internal]") {
 				continue
 			}
 			p.steps[key] = true
@@ -148,7 +152,7 @@ func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 		}
 		g.Go("progress lines", func(context.Context) error {
 			defer resp.Body.Close()
-			events := newPrinter(out.stderr)
+			events := out.progressPrinter()
 			lines := bufio.NewScanner(resp.Body)
 			lines.Buffer(nil, 1<<20)
 			for lines.Scan() {

@@ -1,69 +1,65 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine"
-	"bulkhead/engine/journal"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
-	"bulkhead/ui/duration"
 )
 
-// psRow is one replica in `ps --json` and on the control socket. Scripts rely on its names.
-type psRow struct {
-	Service     string   `json:"service"`
-	Replica     int      `json:"replica"`
-	Generation  *int     `json:"generation"`   // null where it is not known
-	ContainerID string   `json:"container_id"` // "" while there is no container
-	Name        string   `json:"name"`
-	State       string   `json:"state"`
-	Health      string   `json:"health"`
-	ExitCode    *int     `json:"exit_code"`  // null while it has not ended
-	StartedAt   *string  `json:"started_at"` // null: it never ran
-	Restarts    int      `json:"restarts"`
-	Image       string   `json:"image"`
-	Ports       []psPort `json:"ports"`
-	Stale       *bool    `json:"stale"` // null where it is not known
-
-	joins []string // ids of the containers whose network, ipc or pid namespace it shares
-}
-
-type psPort struct {
-	Host      string `json:"host"` // "" is every address
-	Published int    `json:"published"`
-	Target    int    `json:"target"`
-	Protocol  string `json:"protocol"`
-}
-
 type psVerb struct {
-	app                *app
-	asJSON, all, quiet bool
+	app                          *app
+	asJSON, all, quiet, services bool
+	orphans, noTrunc             bool
+	format, filter               string
+	status                       []string
 }
 
 func (v *psVerb) command() *cobra.Command {
 	c := &cobra.Command{
-		Use:               "ps [SERVICE…]",
-		Short:             "List the project's containers",
+		Use:   "ps [SERVICE…]",
+		Short: "List the project's containers",
+		Long: `List the project's containers as docker compose does: those that run, or with -a all. --format wide and --json have
+those of all services, with restarts, generations, and whether they run the code on disk.`,
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
 	}
-	c.Flags().BoolVar(&v.asJSON, "json", false, "one JSON array")
-	c.Flags().BoolVarP(&v.all, "all", "a", false, "services that have no container too")
-	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "container ids only")
-	exclusive(c, "json", "quiet")
+	fs := c.Flags()
+	fs.StringVar(&v.format, "format", "", "`how` to print: table, wide, table TEMPLATE, json, or a Go TEMPLATE with the functions of the docker command")
+	fs.StringVar(&v.filter, "filter", "", "only those with a `property`: status=running")
+	fs.StringArrayVar(&v.status, "status", nil, "only those of this `state`, repeatable: paused, restarting, removing, running, dead, created, exited")
+	fs.BoolVarP(&v.quiet, "quiet", "q", false, "container ids only")
+	fs.BoolVar(&v.services, "services", false, "names of services only")
+	fs.BoolVar(&v.orphans, "orphans", true, "those of services that the file does not name, too")
+	fs.BoolVarP(&v.all, "all", "a", false, "those that do not run and those of run, too; with --json services that have no container")
+	fs.BoolVar(&v.noTrunc, "no-trunc", false, "nothing cut short")
+	fs.BoolVar(&v.asJSON, "json", false, "one JSON array")
+	exclusive(c, "json", "quiet", "services")
+	exclusive(c, "json", "format")
+	completeWords(c, "status", containerStates...)
 	return c
 }
 
+// containerStates are the runtime's words that --status takes.
+var containerStates = []string{"paused", "restarting", "removing", "running", "dead", "created", "exited"}
+
 func (v *psVerb) run(ctx context.Context, services []string) error {
+	if key, val, ok := strings.Cut(v.filter, "="); ok && key == "status" {
+		v.status = append(v.status, val)
+	} else if v.filter != "" {
+		return usagef("ps: --filter %s: write status=running, or another state", v.filter)
+	}
 	name, p, err := v.app.loader.find(ctx)
 	if err != nil {
 		return err
@@ -71,191 +67,150 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	if err := checkServices(p, services); err != nil {
 		return err
 	}
+	if v.asJSON || v.format == "wide" {
+		return v.replicas(ctx, name, p, services)
+	}
+	if p != nil && len(services) == 0 && !v.orphans {
+		services = serviceNames(p)
+	}
+	if err := v.app.conn.reach(ctx); err != nil {
+		return err
+	}
+	return v.app.conn.asking(ctx, name, func(ctx context.Context) error { return v.containers(ctx, name, services) })
+}
+
+// containers prints what docker compose prints. One question is enough for the table.
+func (v *psVerb) containers(ctx context.Context, name string, services []string) error {
+	all := v.all || len(v.status) > 0
+	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: name, All: all, OneOffs: all})
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(s container.Summary) bool {
+		return len(services) > 0 && !slices.Contains(services, s.Service) || len(v.status) > 0 && !slices.Contains(v.status, s.State)
+	})
+	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
+	out := v.app.console.stdout
+	switch {
+	case v.quiet:
+		return printEach(out, list, func(s container.Summary) string { return s.ID })
+	case v.services:
+		return printEach(out, list, func(s container.Summary) string { return s.Service })
+	}
+	format := cmp.Or(v.format, v.app.env.dockerSettings().PsFormat, "table")
+	switch format {
+	case "table":
+		format = psTable
+		if slices.ContainsFunc(list, func(s container.Summary) bool { return s.Labels["com.docker.compose.engine"] != "" }) {
+			format += "\t{{.Engine}}"
+		}
+	case "raw":
+		format = psRaw
+	}
+	rows := make([]*psView, len(list))
+	for i, s := range list {
+		rows[i] = &psView{s: s, trunc: !v.noTrunc}
+	}
+	if format == "json" || strings.Contains(format, "json .}}") || strings.Contains(format, ".Health") || strings.Contains(format, ".ExitCode") {
+		if err := v.inspect(ctx, rows); err != nil {
+			return err
+		}
+	}
+	return writeFormat(out, format, psHeaders, rows)
+}
+
+// inspect finds out what a listing does not have.
+func (v *psVerb) inspect(ctx context.Context, rows []*psView) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, r := range rows {
+		g.Go(func() error {
+			return guarded("inspect", func() error {
+				in, err := v.app.conn.rt.Inspect(ctx, r.s.ID)
+				if errors.Is(err, engine.ErrNotFound) {
+					return nil // removed in between
+				}
+				switch {
+				case err != nil:
+				case r.s.State == "running" && in.Health != engine.HealthNone:
+					r.health = in.Health.String()
+				case r.s.State == "exited" || r.s.State == "dead":
+					r.exitCode = in.ExitCode
+				}
+				return err
+			})
+		})
+	}
+	return g.Wait()
+}
+
+// replicas prints what only bulkhead knows, of all services.
+func (v *psVerb) replicas(ctx context.Context, name string, p *project.Project, services []string) error {
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	ctx, explain := v.app.conn.supervise(ctx, name, nil)
 	q := &listing{conn: v.app.conn, env: v.app.env, name: name, p: p, all: v.all}
-	rows, err := q.rows(ctx)
-	if err = explain(err); err != nil {
+	var rows []psRow
+	err := v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+		rows, err = q.rows(ctx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if len(services) > 0 {
-		rows = slices.DeleteFunc(rows, func(r psRow) bool { return !slices.Contains(services, r.Service) })
-	}
+	rows = slices.DeleteFunc(rows, func(r psRow) bool {
+		return len(services) > 0 && !slices.Contains(services, r.Service) || len(v.status) > 0 && !slices.Contains(v.status, r.State)
+	})
 	out := v.app.console
 	switch {
 	case v.asJSON:
 		return out.printJSON(rows)
 	case v.quiet:
-		for _, r := range rows {
-			if _, err := fmt.Fprintln(out.stdout, r.ContainerID); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(out.stdout, rows, func(r psRow) string { return r.ContainerID })
+	case v.services:
+		return printEach(out.stdout, rows, func(r psRow) string { return r.Service })
 	}
 	return printTable(out.stdout, rows)
 }
 
-// listing asks for the replicas of a project.
-type listing struct {
-	conn *connection
-	env  *environment
-	name string
-	p    *project.Project // nil where there is only a name
-	all  bool             // services without a container too
+// asking calls f, which puts questions to the runtime that all have to be answered soon: it ends, with
+// the reason, when the runtime falls silent.
+func (c *connection) asking(ctx context.Context, project string, f func(context.Context) error) error {
+	ctx, explain := c.supervise(ctx, project, nil)
+	return explain(f(ctx))
 }
 
-// rows lists the project's replicas: from a running `up` where there is one, else from the engine.
-// Labels and names of containers are anybody's: the rows are clean.
-func (q *listing) rows(ctx context.Context) ([]psRow, error) {
-	rows, err := q.fetch(ctx)
-	return logs.CleanAll(rows), err
-}
-
-func (q *listing) fetch(ctx context.Context) ([]psRow, error) {
-	if err := q.conn.connect(ctx); err != nil {
+// summaries lists containers. Labels and names are anybody's: they are clean.
+func summaries(ctx context.Context, rt engine.Runtime, o container.ListOptions) ([]container.Summary, error) {
+	l, err := capability[container.Lister](rt, "list containers")
+	if err != nil {
 		return nil, err
 	}
-	if c := q.conn.dial(ctx, q.name); c != nil {
-		rows, err := c.snapshot(ctx)
-		if !q.all {
-			rows = slices.DeleteFunc(rows, func(r psRow) bool { return r.ContainerID == "" })
-		}
-		return rows, err
-	}
-	return q.direct(ctx)
+	list, err := l.Summaries(ctx, o)
+	return logs.CleanAll(list), err
 }
 
-// direct asks the engine. What only bulkhead knows comes from its state folder.
-func (q *listing) direct(ctx context.Context) ([]psRow, error) {
-	instances, err := q.conn.rt.Instances(ctx, q.name)
-	if err != nil {
-		return nil, fmt.Errorf("list the containers of %s: %w", q.name, err)
+// capability returns an optional part of a runtime, or an error that says what is lacking.
+func capability[T any](rt engine.Runtime, what string) (T, error) {
+	t, ok := rt.(T)
+	if !ok {
+		return t, fmt.Errorf("%s: %w", what, container.ErrUnsupported)
 	}
-	generations := journal.Generations(q.env.stateDir(), q.conn.info.ID, q.name)
-	rows := []psRow{}
-	for _, in := range instances {
-		if in.State == engine.StateExited || in.State == engine.StateCreated {
-			in.Health = engine.HealthNone // the engine keeps the last check result of a container that no longer runs
-		}
-		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name, State: in.State.String(), Health: in.Health.String(),
-			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports), joins: in.Joins}
-		if g, ok := generations[in.ID]; ok {
-			r.Generation = &g
-		}
-		if ended(in.State, in.Started) {
-			r.ExitCode = &in.ExitCode
-		}
-		rows = append(rows, r)
-	}
-	if q.all && q.p != nil {
-		for _, s := range q.p.Services {
-			if !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == s.Name }) {
-				rows = append(rows, psRow{Service: s.Name, Replica: 1, State: engine.StateWaiting.String(), Health: engine.HealthNone.String(), Image: s.Image, Ports: []psPort{}})
-			}
-		}
-	}
-	sortRows(rows)
-	return rows, nil
+	return t, nil
 }
 
-// snapshotRows makes rows of what a running engine knows.
-func snapshotRows(s *engine.Snapshot) []psRow {
-	rows := []psRow{}
-	for _, svc := range s.Services {
-		stale := len(svc.Stale) > 0 || len(svc.Pending) > 0
-		if len(svc.Replicas) == 0 {
-			rows = append(rows, psRow{Service: svc.Name, Replica: 1, State: svc.State.String(), Health: engine.HealthNone.String(), Image: svc.Image,
-				Ports: []psPort{}, Stale: &stale})
-		}
-		for _, rep := range svc.Replicas {
-			r := psRow{Service: svc.Name, Replica: rep.Number, ContainerID: rep.Identity.ID, Name: rep.Name, State: rep.State.String(),
-				Health: rep.Health.String(), StartedAt: timeOrNull(rep.Identity.Started), Restarts: rep.Restarts, Image: svc.Image,
-				Ports: psPorts(rep.Ports), Stale: &stale}
-			if rep.Generation > 0 {
-				r.Generation = &rep.Generation
-			}
-			if rep.Identity.ID != "" && ended(rep.State, rep.Identity.Started) {
-				r.ExitCode = &rep.ExitCode
-			}
-			rows = append(rows, r)
-		}
-	}
-	sortRows(rows)
-	return rows
-}
-
-func ended(s engine.State, started time.Time) bool {
-	return (s == engine.StateExited || s == engine.StateRestarting) && !started.IsZero()
-}
-
-func sortRows(rows []psRow) {
-	slices.SortFunc(rows, func(x, y psRow) int {
-		if x.Service != y.Service {
-			return strings.Compare(x.Service, y.Service)
-		}
-		return x.Replica - y.Replica
-	})
-}
-
-func psPorts(ports []engine.Port) []psPort {
-	out := []psPort{}
-	for _, p := range ports {
-		out = append(out, psPort{Host: p.Host, Published: p.Published, Target: p.Target, Protocol: p.Protocol})
-	}
-	return out
-}
-
-// printTable prints rows for people.
-func printTable(w io.Writer, rows []psRow) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SERVICE\tNAME\tSTATE\tHEALTH\tUP\tRST\tGEN\tPORTS") // a tabwriter keeps its error until Flush
-	for _, r := range logs.CleanAll(rows) {
-		state, up, gen, health := r.State, "-", "-", r.Health
-		if r.ExitCode != nil {
-			state = fmt.Sprintf("%s %d", r.State, *r.ExitCode)
-		}
-		if r.StartedAt != nil && r.ExitCode == nil {
-			if started, err := time.Parse(stamp, *r.StartedAt); err == nil {
-				up = duration.Age(time.Since(started))
-			}
-		}
-		if r.Generation != nil {
-			gen = fmt.Sprint(*r.Generation)
-		}
-		if health == engine.HealthNone.String() || health == engine.HealthUnknown.String() {
-			health = "-"
-		}
-		if r.Stale != nil && *r.Stale {
-			state += " stale"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Service, orDash(r.Name), state, health, up, r.Restarts, gen, orDash(portsText(r.Ports)))
-	}
-	return t.Flush()
-}
-
-func portsText(ports []psPort) string {
-	var out []string
-	for _, p := range ports {
-		text := fmt.Sprintf("%d->%d/%s", p.Published, p.Target, p.Protocol)
-		if p.Published == 0 {
+// printEach prints a line for each of a list, equal ones once.
+func printEach[T any](w io.Writer, list []T, text func(T) string) error {
+	seen := map[string]bool{}
+	for _, x := range list {
+		t := text(x)
+		if seen[t] {
 			continue
 		}
-		if p.Host != "" && p.Host != "0.0.0.0" && p.Host != "::" {
-			text = p.Host + ":" + text
-		}
-		if !slices.Contains(out, text) {
-			out = append(out, text)
+		seen[t] = true
+		if _, err := fmt.Fprintln(w, clean(t)); err != nil {
+			return err
 		}
 	}
-	return strings.Join(out, ", ")
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return nil
 }

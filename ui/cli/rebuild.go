@@ -9,13 +9,15 @@ import (
 type rebuildVerb struct{ app *app }
 
 func (v *rebuildVerb) command() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:               "rebuild [SERVICE…]",
 		Short:             "Build images again and replace the containers",
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
-			r := &temporaryRun{app: v.app, services: services, commands: []engine.Command{{Verb: engine.VerbRebuild, Services: services}}}
-			return r.run(cmd.Context())
+			a := &action{app: v.app, cmds: []engine.Command{{Verb: engine.VerbRebuild, Services: services}}}
+			return a.run(cmd.Context())
 		},
 	}
+	v.app.addTakeOver(c)
+	return c
 }

@@ -26,14 +26,38 @@ func (a *app) verbs() []verb {
 		&killVerb{app: a},
 		&serviceVerb{app: a, verb: engine.VerbPause, short: "Freeze services"},
 		&serviceVerb{app: a, verb: engine.VerbUnpause, short: "Let frozen services go on"},
+		&faultVerb{app: a},
+		&healVerb{app: a},
 		&rebuildVerb{app: a},
 		&scaleVerb{app: a},
 		&execVerb{app: a},
+		&runVerb{app: a},
+		&drillVerb{app: a}, &tapVerb{app: a},
+		&createVerb{app: a},
+		&watchVerb{app: a},
+		&rmVerb{app: a},
 		&configVerb{app: a},
+		&imagesVerb{target: target{app: a}},
+		&lsVerb{app: a},
+		&portVerb{target: target{app: a}},
+		&topVerb{target{app: a}},
+		&statsVerb{target: target{app: a}},
+		&eventsVerb{target: target{app: a}},
+		&volumesVerb{target: target{app: a}},
+		&cpVerb{target: target{app: a}},
+		&exportVerb{target: target{app: a}},
+		&commitVerb{target: target{app: a}},
+		&buildVerb{app: a},
+		&pullVerb{app: a},
+		&pushVerb{app: a},
+		&attachVerb{target: target{app: a}},
+		&waitVerb{target: target{app: a}},
+		&trustVerb{app: a},
 		&doctorVerb{app: a},
 		&demoVerb{app: a},
 		&keysVerb{app: a},
 		&versionVerb{app: a},
+		&manVerb{app: a},
 	}
 }
 
@@ -61,16 +85,28 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 				return err
 			}
 		}
-		return a.loader.flags.check()
+		return a.loader.flags.settle(a.console, a.env, a.conn)
 	}
-	a.loader.flags.add(root.PersistentFlags())
+	a.loader.flags.add(root.PersistentFlags(), a.conn.kinds)
+	for _, f := range idleFlags {
+		if f.verb == "" {
+			f.add(root.PersistentFlags())
+		}
+	}
+	a.completeShared(root)
 	up := &upVerb{app: a}
 	up.addFlags(root)
 	root.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true }) // `bulkhead up --help` lists them
-	root.RunE = func(cmd *cobra.Command, _ []string) error { return up.run(cmd.Context(), nil) }
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return up.run(cmd, nil) }
 	for _, v := range a.verbs() {
-		root.AddCommand(v.command())
+		c := v.command()
+		acceptIdle(c)
+		root.AddCommand(c)
 	}
+	for _, o := range omitted {
+		root.AddCommand(o.command())
+	}
+	root.SetOut(a.console.stdout) // it is asked for when the command is made
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
@@ -81,6 +117,9 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 	}
 	return root
 }
+
+// harmful are the verbs that are never suggested for a word that is not one: they end or remove what runs.
+var harmful = map[string]bool{"down": true, "kill": true, "rm": true, "stop": true, "fault": true, "drill": true, "pause": true}
 
 // misplacedFlag refuses the flags of up before another verb.
 func misplacedFlag(root, cmd *cobra.Command) error {
@@ -101,7 +140,10 @@ func knownVerb(root *cobra.Command, args []string) error {
 	hint := "`bulkhead --help` lists the verbs"
 	var verbs []string
 	for _, c := range root.Commands() {
-		verbs = append(verbs, c.Name())
+		// A slip of the finger must not lead to a loss: what destroys is typed in full.
+		if !harmful[c.Name()] && !c.Hidden {
+			verbs = append(verbs, c.Name())
+		}
 	}
 	if near := nearest(args[0], verbs); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)

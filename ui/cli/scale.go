@@ -7,12 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/project"
 )
 
-type scaleVerb struct{ app *app }
+type scaleVerb struct {
+	app    *app
+	noDeps bool
+}
 
 func (v *scaleVerb) command() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:               "scale SERVICE=N…",
 		Short:             "Set the number of replicas",
 		Args:              atLeast(1, "SERVICE=N, as web=2"),
@@ -22,15 +26,17 @@ func (v *scaleVerb) command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := &temporaryRun{app: v.app}
+			a := &action{app: v.app, noDeps: v.noDeps}
 			for _, arg := range args {
 				name, _, _ := strings.Cut(arg, "=")
-				r.services = append(r.services, name)
-				r.commands = append(r.commands, engine.Command{Verb: engine.VerbScale, Services: []string{name}, Scale: counts[name]})
+				a.cmds = append(a.cmds, engine.Command{Verb: engine.VerbScale, Services: []string{name}, Scale: counts[name]})
 			}
-			return r.run(cmd.Context())
+			return a.run(cmd.Context())
 		},
 	}
+	v.app.addTakeOver(c)
+	c.Flags().BoolVar(&v.noDeps, "no-deps", false, "leave what they depend on alone")
+	return c
 }
 
 // scales reads SERVICE=N; of equal services the last one counts.
@@ -41,6 +47,9 @@ func scales(list []string) (map[string]int, error) {
 		n, err := strconv.Atoi(count)
 		if !ok || name == "" || err != nil || n < 0 {
 			return nil, usagef("scale %s: write SERVICE=N, as web=2", s)
+		}
+		if n > project.MaxReplicas {
+			return nil, usagef("scale %s: a service may have 0 to %d replicas", s, project.MaxReplicas)
 		}
 		out[name] = n
 	}

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -11,7 +13,9 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/logs"
+	"bulkhead/engine/machine"
 	"bulkhead/engine/project"
+	"bulkhead/ui/cli/startup"
 )
 
 // group runs goroutines and waits for them. A panic in one becomes its error.
@@ -65,10 +69,14 @@ type session struct {
 	keep      bool // leave the project running whatever ends the session
 	// whenSignalled is what a signal leads to; the zero value stands for Stop.
 	whenSignalled Outcome
-	images        bool     // down removes the project's own images too
-	printer       *printer // nil: nothing is streamed
-	// eventsOnly keeps log lines from the printer.
-	eventsOnly bool
+	onScreen      bool           // it was shown on the screen
+	images        bool           // down removes the project's own images too
+	printer       *printer       // nil: nothing is streamed
+	attach        *attachment    // streams in docker compose's own manner, in the place of printer
+	grace         *time.Duration // of the stop in the end; nil: each service's own
+	quiet         []string       // kinds of builds that are not printed
+	// ownLines keeps log lines from the printer but bulkhead's own, as those of hooks.
+	ownLines bool
 
 	tasks   *group // end with the engine
 	end     context.CancelFunc
@@ -76,36 +84,59 @@ type session struct {
 	runErr  error         // of the engine; read after ran
 	downed  chan struct{} // closed when the project was taken down over the socket
 	release func()
+	held    func() bool // nobody else has taken the project over on the engine
 }
 
-// open claims the project and starts an engine for it. A signal stops the project where signals
-// says so. Callers go on with run.
-func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, load func(context.Context) (*project.Project, error), signals bool) (*session, error) {
-	l, release, err := claim(a.env.socketPath(p.Name), p.Name)
+// sessionOptions say how a project is held.
+type sessionOptions struct {
+	load     func(context.Context) (*project.Project, error) // loads it again when a file of it was saved
+	signals  bool                                            // a signal stops the project
+	shared   bool                                            // others may work on it at the same time: it is not claimed
+	takeOver bool                                            // go on where somebody else holds it on the engine
+}
+
+// open claims the project and starts an engine for it. Callers go on with run.
+func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, how sessionOptions) (*session, error) {
+	c, err := a.claim(ctx, p.Name, how)
 	if err != nil {
 		return nil, err
+	}
+	if a.conn.info.Local { // else its processors are another machine's
+		o.Machine = machine.Read
 	}
 	o.Runtime, o.Builder, o.Project = a.conn.rt, a.conn.builder, p
 	if o.StateDir == "" {
 		o.StateDir = a.env.stateDir()
 	}
+	o.Trust = a.trust(p)
 	if !o.NoWatch {
-		o.Load = func(ctx context.Context) (*project.Project, error) { return reloaded(ctx, load) }
+		o.Load = func(ctx context.Context) (*project.Project, error) { return reloaded(ctx, how.load) }
+	}
+	if !o.NoWatch && !how.shared && p.Watched() {
+		by, unlock := a.env.watchLock(p.Name).take()
+		if by != 0 {
+			a.console.printWarning(fmt.Sprintf("%s: `docker compose watch` (process %d) watches its files; no file is watched here, so that no edit is carried out twice", p.Name, by))
+			o.NoWatch = true
+		}
+		c.addRelease(unlock)
 	}
 	// The engine outlives ctx: the project is stopped through it.
 	ectx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &session{a: a, e: engine.New(o), p: p, tasks: &group{ctx: ectx}, end: end,
-		ran: make(chan struct{}), downed: make(chan struct{}), release: release}
-	if signals {
+		ran: make(chan struct{}), downed: make(chan struct{}), release: c.release, held: c.held}
+	if how.signals {
 		s.signalled = a.interrupts.first
 	}
-	if a.env.get("GOGC") == "" && a.env.get("GOMEMLIMIT") == "" {
+	if !o.NoLogs && !startup.Chosen() {
+		startup.Over()
 		stop := keepGarbageLow(s.e.Logs().Bytes)
-		s.release = func() { stop(); release() }
+		s.release = func() { stop(); c.release() }
 	}
-	var once sync.Once
-	c := &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), downs: func() { once.Do(func() { close(s.downed) }) }}
-	s.tasks.Go("control socket", func(ctx context.Context) error { return c.serve(ctx, l) })
+	if c.listener != nil {
+		var once sync.Once
+		ctl := &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), ends: s.signalled, downs: func() { once.Do(func() { close(s.downed) }) }}
+		s.tasks.Go("control socket", func(ctx context.Context) error { return ctl.serve(ctx, c.listener) })
+	}
 	s.tasks.Go("engine", func(ctx context.Context) error {
 		defer close(s.ran)
 		s.runErr = guarded("engine", func() error { return s.e.Run(ctx) })
@@ -114,9 +145,44 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, lo
 	return s, nil
 }
 
+// claimed is what a session has of a project for itself.
+type claimed struct {
+	listener net.Listener // of the control socket; nil for a session that shares the project
+	held     func() bool  // whether the project is still this session's
+	release  func()
+}
+
+// addRelease has something more done, before all else, when the project is let go.
+func (c *claimed) addRelease(f func()) {
+	rest := c.release
+	c.release = func() { f(); rest() }
+}
+
+// claim takes a project for a session: on this machine, and on the engine.
+func (a *app) claim(ctx context.Context, project string, how sessionOptions) (*claimed, error) {
+	c := &claimed{held: func() bool { return true }, release: func() {}}
+	if how.shared {
+		return c, nil
+	}
+	var err error
+	if c.listener, c.release, err = a.conn.claim(ctx, project); err != nil || project == "" {
+		return c, err
+	}
+	held, letGo, err := a.hold(ctx, project, how.takeOver || a.takeOver)
+	if err != nil {
+		c.listener.Close()
+		c.release()
+		return nil, err
+	}
+	c.held = held
+	c.addRelease(letGo)
+	return c, nil
+}
+
 // run carries out a session: show is what it is for, and returns what is to happen to the project
 // then. Its ctx ends when something else ends the session.
 func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err error) {
+	defer s.a.conn.watch.pause()()
 	ctx, cancel := context.WithCancelCause(s.tasks.ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -136,20 +202,22 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	cause := context.Cause(ctx)
 	cancel(nil)
 	watching.Wait()
-	switch {
-	case errors.Is(cause, errSignal):
-		outcome = max(Stop, s.whenSignalled)
-	case cause != nil:
-		outcome = Leave // there is nothing left to stop, or no engine to stop it
-		if !errors.Is(cause, errDowned) && err == nil {
-			err = cause
-		}
+	if cause != nil && !errors.Is(cause, errSignal) && !errors.Is(cause, errDowned) && err == nil {
+		err = cause
 	}
-	if s.keep && outcome == Stop {
-		outcome = Leave
-	}
-	if finish := s.finish(outcome, errors.Is(cause, errSignal)); err == nil || stdoutClosed(err) && finish != nil {
+	signalled := errors.Is(cause, errSignal)
+	outcome = s.decide(outcome, cause)
+	if finish := s.finish(outcome, signalled); err == nil || stdoutClosed(err) && finish != nil {
 		err = finish
+	}
+	// An exit code that is passed on is an error too: what led to it is printed whole.
+	if (s.attach != nil || s.printer != nil) && !stdoutClosed(err) && !errors.Is(err, engine.ErrNoEngine) {
+		s.awaitLogs()
+	}
+	if s.onScreen && signalled && err == nil {
+		// The screen is gone by then, and with it whatever said so.
+		word := map[Outcome]string{Leave: "runs on", Stop: "is stopped"}[outcome]
+		fmt.Fprintf(s.a.console.stdout, "%s %s: a signal ended bulkhead\n", s.p.Name, cmp.Or(word, "is removed"))
 	}
 	if outcome != Leave {
 		s.a.setVerdict(s.verdict(err))
@@ -167,9 +235,54 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	return err
 }
 
+// decide says what happens to the project when a session ends: wanted is what its show returned,
+// and cause what ended that, nil when nothing did.
+func (s *session) decide(wanted Outcome, cause error) Outcome {
+	switch {
+	case errors.Is(cause, errSignal):
+		wanted = max(Stop, s.whenSignalled)
+	case cause != nil:
+		return Leave // there is nothing left to stop, or no engine to stop it
+	}
+	if s.keep && wanted == Stop {
+		return Leave
+	}
+	if wanted != Leave && !s.held() {
+		s.a.console.printWarning("up " + s.p.Name + ": somebody else has taken the project over; it is left running")
+		return Leave
+	}
+	return wanted
+}
+
+// lastWordsLimit is how long a session waits in the end for what containers that have ended wrote: an engine that
+// is busy takes a while for it, and one that hangs is not waited for any longer.
+const lastWordsLimit = 20 * time.Second
+
+// awaitLogs waits until all is read that containers that have ended wrote.
+func (s *session) awaitLogs() {
+	defer s.a.interrupts.hold()()
+	ctx, cancel := context.WithTimeout(s.tasks.ctx, lastWordsLimit)
+	defer cancel()
+	var ending sync.WaitGroup
+	ending.Go(func() {
+		select {
+		case <-s.ran:
+		case <-s.a.interrupts.again:
+		case <-ctx.Done():
+		}
+		cancel()
+	})
+	s.e.AwaitLogs(ctx)
+	cancel()
+	ending.Wait()
+}
+
 // print streams events and logs to the printer, if there is one. The returned function prints the
 // rest, once the engine has ended, and returns then.
 func (s *session) print() (rest func()) {
+	if s.attach != nil {
+		return s.attach.print(s)
+	}
 	if s.printer == nil {
 		return func() {}
 	}
@@ -177,7 +290,7 @@ func (s *session) print() (rest func()) {
 	streams := &group{ctx: ctx}
 	streams.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
-			if len(recs) > 0 {
+			if recs = s.spoken(recs); len(recs) > 0 {
 				s.printer.records(recs, s.buildOutput)
 			}
 			return nil
@@ -199,10 +312,11 @@ func (s *session) print() (rest func()) {
 		}
 		return l.Service
 	}
-	if s.eventsOnly {
-		return rest
+	var filter logs.Filter
+	if s.ownLines {
+		filter.Stream = logs.System
 	}
-	follower := s.e.Logs().Follow(logs.Filter{})
+	follower := s.e.Logs().Follow(filter)
 	streams.Go("print logs", func(ctx context.Context) error {
 		printLogs(ctx, follower, s.printer, name)
 		return nil
@@ -228,6 +342,16 @@ func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs
 			return // ctx has ended, and no line is left
 		}
 	}
+}
+
+// spoken leaves out the records of builds and pulls that are not to be printed. One that failed is.
+func (s *session) spoken(recs []engine.Record) []engine.Record {
+	if len(s.quiet) == 0 {
+		return recs
+	}
+	return slices.DeleteFunc(slices.Clone(recs), func(r engine.Record) bool {
+		return r.Kind == "build" && r.Err == "" && slices.Contains(s.quiet, r.Action)
+	})
 }
 
 // buildOutput returns the last lines of the build that a record is about.

@@ -68,8 +68,8 @@ func newTestApp(rt engine.Runtime) (*app, *lockedBuffer) {
 func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
-		a.conn.open = func(ctx context.Context, found, _ func(string)) (engine.Runtime, container.Builder, error) {
-			found("unix:///some.sock")
+		a.conn.open = func(ctx context.Context, o ConnectOptions) (engine.Runtime, container.Builder, error) {
+			o.Found("unix:///some.sock")
 			<-ctx.Done()
 			return nil, nil, ctx.Err()
 		}
@@ -90,7 +90,7 @@ func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
-		a.conn.open = func(ctx context.Context, _, _ func(string)) (engine.Runtime, container.Builder, error) {
+		a.conn.open = func(ctx context.Context, _ ConnectOptions) (engine.Runtime, container.Builder, error) {
 			<-ctx.Done()
 			return nil, nil, ctx.Err()
 		}
@@ -118,6 +118,37 @@ func TestVerbWhoseEngineFallsSilentEnds(t *testing.T) {
 	})
 }
 
+// starting is an engine that says nothing of a container that it starts, and lists all the same.
+type starting struct {
+	silentRuntime
+	lists time.Duration // for so long
+	began time.Time
+}
+
+func (r *starting) Summaries(ctx context.Context, _ container.ListOptions) ([]container.Summary, error) {
+	if time.Since(r.began) < r.lists {
+		return nil, nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestEngineThatIsKeptByAStartIsNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		a, errs := newTestApp(&starting{lists: 10 * time.Minute, began: began})
+		a.conn.setAddress("unix:///some.sock")
+		ctx, explain := a.conn.supervise(t.Context(), "shop", nil)
+		<-ctx.Done()
+		if d := time.Since(began); d < 10*time.Minute || d > 12*time.Minute { // virtual
+			t.Errorf("given up after %s", d)
+		}
+		if code, _ := exitCode(explain(ctx.Err())); code != exitNoEngine {
+			t.Errorf("exit code %d; %s", code, errs.String())
+		}
+	})
+}
+
 func TestVerbThatIsInterruptedIsNotBlamedOnTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := newTestApp(&silentRuntime{})
@@ -141,7 +172,7 @@ func TestStopVerbSaysWhoItWaitsFor(t *testing.T) {
 		a, errs := newTestApp(rt)
 		twenty := 20 * time.Second
 		cmd := engine.Command{Verb: engine.VerbStop, Services: []string{"web", "db"}, Grace: &twenty}
-		_, explain := a.conn.supervise(t.Context(), "shop", (&action{app: a, name: "shop", cmd: cmd}).stopNotices())
+		_, explain := a.conn.supervise(t.Context(), "shop", (&action{app: a, name: "shop", cmds: []engine.Command{cmd}}).stopNotices())
 		time.Sleep(3500 * time.Millisecond) // two looks with the same answer are one line
 		rt.set(one("db", 2), one("other", 1))
 		time.Sleep(2 * time.Second)
@@ -170,7 +201,7 @@ func TestStopWhoseEngineFallsSilentIsGivenUp(t *testing.T) {
 			t.Error("the engine does not count as late")
 		}
 		cancel()
-		if time.Since(began) < noAnswer {
+		if time.Since(began) < fellSilent {
 			t.Errorf("given up after %s", time.Since(began))
 		}
 		if !strings.Contains(errs.String(), "waiting for the Docker engine") {

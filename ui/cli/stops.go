@@ -14,20 +14,30 @@ import (
 // stopNotices returns what prints whom a verb waits for that stops containers, each time one of
 // them has ended; nil for other verbs.
 func (x *action) stopNotices() func([]engine.Instance) {
-	if !stopsContainers(x.cmd.Verb) {
+	if !stopsContainers(x.verb()) {
 		return nil
 	}
 	began := time.Now()
 	var before []string
 	return func(instances []engine.Instance) {
-		names := waitedFor(x.p, x.cmd, instances, began)
+		names := x.running(waitedFor(x.p, x.cmds[0], instances, began))
 		if len(names) == 0 || before != nil && len(names) >= len(before) {
 			return
 		}
 		before = names
-		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(x.cmd.Verb), x.name, listNames(names),
-			graceText(graceOf(x.p, x.cmd.Grace, names))))
+		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(x.verb()), x.name, listNames(names),
+			graceText(graceOf(x.p, x.cmds[0].Grace, names))))
 	}
+}
+
+// running leaves out the replicas that the verb's own engine has seen end since the engine's list was begun.
+func (x *action) running(names []string) []string {
+	s := x.session.Load()
+	if s == nil || len(names) == 0 {
+		return names
+	}
+	now := runningReplicas(s.e.Snapshot())
+	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(now, name) })
 }
 
 func stopsContainers(verb engine.Verb) bool {
@@ -53,8 +63,8 @@ func waitedFor(p *project.Project, cmd engine.Command, instances []engine.Instan
 
 // interrupted words the end of a verb that a signal ended while it stopped containers: their stop signal has been sent.
 func (x *action) interrupted(err error) error {
-	if !errors.Is(err, context.Canceled) || !stopsContainers(x.cmd.Verb) {
+	if !errors.Is(err, context.Canceled) || !stopsContainers(x.verb()) {
 		return err
 	}
-	return &exit{code: exitFailed, err: fmt.Errorf("%s: interrupted; what was asked to stop goes on stopping, `bulkhead ps` shows it", x.what())}
+	return &exit{code: exitFailed, err: fmt.Errorf("%s: interrupted; what was asked to stop goes on stopping, `bulkhead ps` shows it", x.what(x.cmds[0]))}
 }

@@ -50,7 +50,7 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 		return err
 	}
 	// What the tour learns of its containers goes with them.
-	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, v.app.loader.load, true)
+	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, sessionOptions{load: v.app.loader.load, signals: true})
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}

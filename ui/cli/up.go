@@ -21,48 +21,6 @@ type upVerb struct {
 	flags upFlags
 }
 
-// upFlags are the flags of up.
-type upFlags struct {
-	plain, json, detach bool
-	noWatch, leave      bool
-	build, noBuild      bool
-	dryRun              bool
-	removeOrphans       bool
-	recreate            bool
-	noColor, stamps     bool
-	ready               bool // --wait
-	wait                seconds
-	scale               []string
-	logSize             string
-}
-
-func (v *upVerb) addFlags(c *cobra.Command) {
-	fs, f := c.Flags(), &v.flags
-	fs.BoolVar(&f.plain, "plain", false, "no screen: log lines after the name of their service, and a line for each event")
-	fs.BoolVar(&f.json, "json", false, "no screen: a JSON object a line")
-	fs.BoolVarP(&f.detach, "detach", "d", false, "start what has to be started and leave it running; with --json the list of ps in the end")
-	fs.BoolVar(&f.ready, "wait", false, "as -d, and wait until all are ready: what has exited, or does not become ready, is an error")
-	fs.BoolVar(&f.noWatch, "no-watch", false, "do not watch files")
-	fs.BoolVar(&f.build, "build", false, "build the images even if they are there")
-	fs.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, with the reasons, and do nothing")
-	fs.BoolVar(&f.noBuild, "no-build", false, "build nothing; a missing image is an error")
-	fs.BoolVar(&f.removeOrphans, "remove-orphans", false, "remove containers of services that the file does not name")
-	fs.BoolVar(&f.recreate, "force-recreate", false, "replace all containers")
-	fs.BoolVar(&f.leave, "leave", false, "leave the project running when this ends")
-	fs.BoolVar(&f.noColor, "no-color", false, "with --plain: no colours")
-	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "with --plain: the time before each log line")
-	f.wait = seconds(5 * time.Minute)
-	fs.Var(&f.wait, "wait-timeout", "how `long` a service that is waited for may take from its start on, as 60 or 90s; 0 is for ever. Without -d, say so when one takes longer")
-	fs.StringArrayVar(&f.scale, "scale", nil, "`SERVICE=N` replicas, repeatable")
-	fs.StringVar(&f.logSize, "log-size", "", "keep this `size` of each service's log in memory, 16 times that in all (default 16MiB, or log_size of the config file)")
-	exclusive(c, "plain", "json")
-	exclusive(c, "plain", "detach")
-	exclusive(c, "plain", "wait")
-	exclusive(c, "leave", "wait")
-	exclusive(c, "build", "no-build")
-	exclusive(c, "leave", "detach")
-}
-
 func (v *upVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up [SERVICE…]",
@@ -70,7 +28,7 @@ func (v *upVerb) command() *cobra.Command {
 		Long: `Run the project, or the named services and what they depend on: on the screen where stdin and stdout are terminals, else
 as with --plain. Ctrl+c, SIGTERM and SIGHUP stop it in reverse dependency order; a second one, a second later or more, kills.`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE:              v.run,
 	}
 	v.addFlags(c)
 	return c
@@ -82,13 +40,15 @@ var (
 	errDowned = errors.New("the project was taken down from another terminal")
 )
 
-func (v *upVerb) run(ctx context.Context, services []string) error {
-	f, out := &v.flags, v.app.console
-	f.detach = f.detach || f.ready
+func (v *upVerb) run(cmd *cobra.Command, services []string) error {
+	ctx, f, out := cmd.Context(), &v.flags, v.app.console
+	compose, err := f.settle(cmd, v.app.asCompose)
+	if err != nil {
+		return err
+	}
 	opts := v.app.loader.options()
-	opts.Services = services
-	var err error
-	if opts.Scale, err = scales(f.scale); err != nil {
+	opts.NoDeps = f.noDeps
+	if err := f.loadOptions(&opts, services); err != nil {
 		return err
 	}
 	keep, err := v.logSize()
@@ -101,56 +61,118 @@ func (v *upVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	screen := out.interactive() && v.app.env.get("TERM") != "dumb" && !f.plain && !f.json && !f.detach && !f.dryRun
+	screen := !compose && !f.noStart && out.interactive() && v.app.env.get("TERM") != "dumb" && !f.plain && !f.json && !f.detach && !v.app.loader.flags.dryRun
 	if !screen {
 		out.printWarnings(p)
 	}
 	if noEngine != nil {
 		return noEngine
 	}
-	if f.dryRun {
-		return v.dryRun(ctx, p)
+	if err := v.app.mountSocket(ctx, p); err != nil {
+		return err
 	}
-	if c := v.app.conn.dial(ctx, p.Name); c != nil {
-		if !f.detach {
-			return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+	o := f.engineOptions(cmd, services)
+	if o.RemoveOrphans, o.IgnoreOrphans, err = v.app.orphanFlags(cmd, p, f.orphans); err != nil {
+		return err
+	}
+	if v.app.loader.flags.dryRun {
+		return v.dryRun(ctx, p, o)
+	}
+	c, err := v.app.conn.running(ctx, p.Name)
+	if err != nil {
+		return fmt.Errorf("up %s: %w", p.Name, err)
+	}
+	if c != nil && !f.detach && !f.noStart {
+		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+	}
+	if c != nil {
+		err := v.remotely(ctx, &remoteUp{app: v.app, client: c, p: p, f: f, services: services})
+		if !errors.Is(err, errEnding) {
+			return err
 		}
-		ctx, explain := v.app.conn.supervise(ctx, p.Name, nil)
-		return explain((&remoteUp{app: v.app, client: c, p: p, f: f, services: services}).run(ctx))
+		if err := v.app.conn.awaitEnd(ctx, p.Name); err != nil {
+			return err
+		}
 	}
-	o := f.engineOptions()
 	o.Logs = logs.New(logs.Options{ServiceBytes: keep})
-	if !screen {
+	return v.here(ctx, p, o, opts, services, upManner{screen: screen, compose: compose})
+}
+
+// remotely has the `up` that runs the project do it.
+func (v *upVerb) remotely(ctx context.Context, u *remoteUp) error {
+	ctx, explain := v.app.conn.supervise(ctx, u.p.Name, nil)
+	return explain(u.run(ctx))
+}
+
+// upManner is how an up shows what happens: on the screen, as docker compose does, or, with neither,
+// as lines of its own.
+type upManner struct{ screen, compose bool }
+
+// here runs the project in this process.
+func (v *upVerb) here(ctx context.Context, p *project.Project, o engine.Options, opts project.Options, services []string, how upManner) error {
+	f, out := &v.flags, v.app.console
+	if !how.screen {
 		o.LogTail = -1 // lines from before this run are for `bulkhead logs`
 	}
 	o.Ignore = ownOutput(out.stdout, out.stderr)
-	s, err := v.app.open(ctx, p, o, func(ctx context.Context) (*project.Project, error) { return project.Load(ctx, opts) }, true)
+	var at *attachment
+	var err error
+	if how.compose && !f.noStart {
+		if at, err = newAttachment(f, p, services, out); err != nil {
+			return err
+		}
+		o.NoWatch = !f.watch
+	}
+	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true, takeOver: v.flags.takeOver,
+		load: v.again(opts)})
 	if err != nil {
 		return fmt.Errorf("up %s: %w", p.Name, err)
 	}
-	s.keep = f.leave
-	if screen {
+	s.keep, s.grace, s.quiet, s.attach = f.leave, o.Grace, f.quiet(), at
+	switch {
+	case how.screen:
 		return s.run(s.screen)
+	case at != nil:
+		return at.result(s, s.run(s.attached))
 	}
-	return v.withoutScreen(s)
+	if err := v.withoutScreen(s); err != nil || f.detach {
+		return err
+	}
+	return s.leftOut()
+}
+
+// again loads the project again, when a file of it was saved.
+func (v *upVerb) again(opts project.Options) func(context.Context) (*project.Project, error) {
+	return func(ctx context.Context) (*project.Project, error) { return v.app.loadToRun(ctx, opts) }
 }
 
 // dryRun prints the plan.
-func (v *upVerb) dryRun(ctx context.Context, p *project.Project) error {
-	o := v.flags.engineOptions()
+func (v *upVerb) dryRun(ctx context.Context, p *project.Project, o engine.Options) error {
 	o.Runtime, o.Project, o.StateDir = v.app.conn.rt, p, v.app.env.stateDir()
-	steps, err := engine.New(o).DryRun(ctx)
-	if err != nil {
-		return fmt.Errorf("up %s: %w", p.Name, err)
+	steps, failed := engine.New(o).DryRun(ctx)
+	trust := v.app.trust(p)
+	for _, c := range engine.HostCommands(p) {
+		mark := ""
+		if !trust.Allows(c) {
+			mark = "; not allowed yet, see `bulkhead trust`"
+		}
+		if _, err := fmt.Fprintf(v.app.console.stdout, "%s: runs on the host: %s%s\n", clean(c.Service), oneLine(c.String()), mark); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprint(v.app.console.stdout, steps)
-	return err
+	if _, err := fmt.Fprint(v.app.console.stdout, steps); err != nil {
+		return err
+	}
+	if failed != nil {
+		return fmt.Errorf("up %s: %w", p.Name, failed)
+	}
+	return nil
 }
 
 // withoutScreen runs a session detached, or as text or JSON.
 func (v *upVerb) withoutScreen(s *session) error {
 	f, out := &v.flags, v.app.console
-	if f.detach {
+	if f.detach || f.noStart {
 		return s.run(func(ctx context.Context) (Outcome, error) {
 			ctx, explain := v.app.conn.supervise(ctx, s.p.Name, nil)
 			o, err := s.detach(ctx, f)
@@ -162,18 +184,6 @@ func (v *upVerb) withoutScreen(s *session) error {
 	s.printer.colour = out.colours() && !f.noColor
 	s.printer.width = nameWidth(s.p)
 	return s.run(func(ctx context.Context) (Outcome, error) { return s.stream(ctx, time.Duration(f.wait)) })
-}
-
-func (f *upFlags) engineOptions() engine.Options {
-	// What -d shows of logs it asks for itself, when it comes to that.
-	o := engine.Options{NoWatch: f.noWatch || f.detach, NoStats: f.detach, NoLogs: f.detach, RemoveOrphans: f.removeOrphans, Recreate: f.recreate}
-	switch {
-	case f.build:
-		o.Build = engine.BuildAlways
-	case f.noBuild:
-		o.Build = engine.BuildNever
-	}
-	return o
 }
 
 // logSize is how many bytes of each service's log are kept: the flag's, else the person's setting,
@@ -236,6 +246,7 @@ func nameWidth(p *project.Project) int {
 // screen shows the screen until the user leaves it.
 func (s *session) screen(ctx context.Context) (Outcome, error) {
 	o, err := s.a.screen(ctx, s.e, version())
+	s.onScreen = true
 	if err == nil && o == Leave && ctx.Err() == nil {
 		fmt.Fprintf(s.a.console.stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
 	}

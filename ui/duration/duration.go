@@ -23,6 +23,15 @@ func Age(d time.Duration) string {
 	return fmt.Sprintf("%dd", min(int(d.Hours()/24), 999))
 }
 
+// Left is how long something still has, by the second: "42s", "4m09s".
+func Left(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	if d < time.Minute {
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	}
+	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}
+
 // Took is how long something took, in at most five cells: "0.04s", "0.9s", "14.2s", "3m02s", "18m".
 func Took(d time.Duration) string {
 	switch {

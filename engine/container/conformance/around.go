@@ -47,6 +47,17 @@ func (b *bench) network(key string) types.NetworkConfig {
 	return n
 }
 
+// finds looks for a network with a hash of its configuration.
+func (b *bench) finds(spec container.NetworkSpec, hash string, want container.Found) {
+	b.Helper()
+	spec.Hash = hash
+	found, err := b.rt.FindNetwork(b.ctx, spec)
+	b.ok(err)
+	if found != want {
+		b.Errorf("looked for the network as %q: %+v, want %+v", hash, found, want)
+	}
+}
+
 func networks(t *testing.T, h Harness) {
 	b := open(t, h)
 	if b.lacks(b.rt.Caps.Provision, "Provisioner") {
@@ -61,11 +72,14 @@ func networks(t *testing.T, h Harness) {
 		b.ok(err)
 		return id, made
 	}
+	b.finds(spec, "one", container.Found{})
 	first, made := ensure("one")
 	again, madeAgain := ensure("one")
 	if !made || madeAgain || first != again || first == "" {
 		b.Errorf("made %t as %s, then %t as %s", made, first, madeAgain, again)
 	}
+	b.finds(spec, "one", container.Found{There: true, ID: first})
+	b.finds(spec, "two", container.Found{There: true, ID: first, Outdated: true})
 	other, made := ensure("two")
 	if !made || other == first {
 		b.Errorf("one that diverged: made %t as %s, was %s", made, other, first)
@@ -75,8 +89,13 @@ func networks(t *testing.T, h Harness) {
 	if in := b.inspect(id); len(in.Networks) != 1 || in.Networks[n.Name] != other {
 		b.Errorf("on the networks %v, want %s", in.Networks, other)
 	}
-	if same, made := ensure("three"); made || same != other {
-		b.Errorf("one that diverged with a container on it: made %t as %s, was %s", made, same, other)
+	// A container on it moves over to the one that is made again, and stays the one that it is.
+	third, made := ensure("three")
+	if !made || third == other {
+		b.Errorf("one that diverged with a container on it: made %t as %s, was %s", made, third, other)
+	}
+	if in := b.inspect(id); in.State != container.StateRunning || in.Networks[n.Name] != third {
+		b.Errorf("its container is %s on the networks %v, want %s", in.State, in.Networks, third)
 	}
 	if gone, err := b.rt.RemoveNetworks(b.ctx, b.Project); err != nil || len(gone) != 0 {
 		b.Errorf("in use: removed %v, %v", gone, err)
@@ -85,9 +104,12 @@ func networks(t *testing.T, h Harness) {
 	gone, err := b.rt.RemoveNetworks(b.ctx, b.Project)
 	b.ok(err)
 	b.same("removed", gone, []string{n.Name})
-	_, _, err = b.rt.EnsureNetwork(b.ctx, container.NetworkSpec{Project: b.Project, Key: "x",
-		Config: types.NetworkConfig{Name: b.Project + "-none", External: true}})
+	external := container.NetworkSpec{Project: b.Project, Key: "x",
+		Config: types.NetworkConfig{Name: b.Project + "-none", External: true}}
+	_, _, err = b.rt.EnsureNetwork(b.ctx, external)
 	b.is("an external one that is not there", err, container.ErrNotFound)
+	_, err = b.rt.FindNetwork(b.ctx, external)
+	b.is("looking for an external one that is not there", err, container.ErrNotFound)
 }
 
 func lostNetwork(t *testing.T, h Harness) {
@@ -122,8 +144,12 @@ func volumes(t *testing.T, h Harness) {
 	}
 	v := types.VolumeConfig{Name: b.Project + "_data"}
 	for i, hash := range []string{"one", "one", "two"} { // one that diverged stays: it may hold data
-		made, err := b.rt.EnsureVolume(b.ctx,
-			container.VolumeSpec{Project: b.Project, Key: "data", Config: v, Hash: hash})
+		spec := container.VolumeSpec{Project: b.Project, Key: "data", Config: v, Hash: hash}
+		found, err := b.rt.FindVolume(b.ctx, spec)
+		if err != nil || found.There != (i > 0) || found.Outdated {
+			b.Errorf("time %d: looked for: %+v, %v", i, found, err)
+		}
+		made, err := b.rt.EnsureVolume(b.ctx, spec)
 		if err != nil || made != (i == 0) {
 			b.Errorf("time %d: made %t, %v", i, made, err)
 		}

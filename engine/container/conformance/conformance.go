@@ -19,7 +19,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // patience is how long a case waits for a thing before it fails. No case judges how
@@ -64,7 +63,7 @@ type Case struct {
 func Cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{lifeCases, stopCases, policyCases, eventCases, logCases, execCases,
-		fileCases, aroundCases, imageCases} {
+		fileCases, aroundCases, imageCases, listCases, programCases} {
 		all = append(all, group...)
 	}
 	return all
@@ -189,7 +188,7 @@ func (b *bench) ended(id string) container.Instance {
 
 // line is one line of a log.
 type line struct {
-	stream logs.Stream
+	stream container.Stream
 	at     time.Time
 	text   string
 }
@@ -197,7 +196,7 @@ type line struct {
 func (b *bench) log(id string, o container.LogOptions) []line {
 	b.Helper()
 	var all []line
-	b.ok(b.rt.Logs(b.ctx, id, o, func(l logs.Line) { all = append(all, line{l.Stream, l.Time, string(l.Text)}) }))
+	b.ok(b.rt.Logs(b.ctx, id, o, func(l container.Line) { all = append(all, line{l.Stream, l.Time, string(l.Text)}) }))
 	return all
 }
 

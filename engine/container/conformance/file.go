@@ -41,6 +41,11 @@ func file(name, text string) *tar.Header { return entry(tar.TypeReg, name, text)
 
 func (b *bench) copy(id string, replace bool, entries ...*tar.Header) error {
 	b.Helper()
+	return b.copyBelow(id, "/", replace, entries...)
+}
+
+func (b *bench) copyBelow(id, below string, replace bool, entries ...*tar.Header) error {
+	b.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, h := range entries {
@@ -51,7 +56,7 @@ func (b *bench) copy(id string, replace bool, entries ...*tar.Header) error {
 		b.ok(err)
 	}
 	b.ok(w.Close())
-	return b.rt.CopyTo(b.ctx, id, &buf, replace)
+	return b.rt.CopyTo(b.ctx, id, below, &buf, replace)
 }
 
 // tree is what is at and below a path: "f /t/a 644 text", "d /t 755", "l /t/l

@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -78,18 +79,27 @@ func fields(t *testing.T, h Harness) {
 		c.HealthCheck = &types.HealthCheckConfig{Test: types.HealthCheckTest{"CMD", "true"}, Timeout: &timeout}
 	})
 	s.Replica, s.Content = 3, "content"
+	s.Service.DependsOn = map[string]types.ServiceDependency{
+		"db": {Condition: types.ServiceConditionHealthy, Restart: true, Required: true},
+		"mq": {Condition: types.ServiceConditionStarted, Required: true},
+	}
 	in := b.inspect(b.create(s))
 	if in.Service != "web" || in.Replica != 3 || in.Number != "3" || in.Name != b.Project+"-web-3" {
 		b.Errorf("names: %+v", in)
 	}
-	if in.Hash != "hash-of-web" || in.Content != "content" || in.ImageRef != b.Image || in.ImageID != s.Image.ID || in.Digest != s.Image.Digest {
+	if in.Hash != "hash-of-web" || in.Content != "content" || in.ImageRef != b.Image ||
+		in.ImageID != s.Image.ID || in.Digest != s.Image.Digest {
 		b.Errorf("made of: %+v", in)
 	}
 	if in.StopGrace != 7*time.Second || !in.TTY || fmt.Sprint(in.Check) != "[true]" || in.HealthTimeout != 5*time.Second {
 		b.Errorf("configuration: %+v", in)
 	}
+	if !reflect.DeepEqual(in.DependsOn, s.Service.DependsOn) {
+		b.Errorf("depends on %v, want %v", in.DependsOn, s.Service.DependsOn)
+	}
 	plain := b.inspect(b.create(b.spec("plain", waits())))
-	if plain.Health != container.HealthNone || len(plain.Check) != 0 || plain.StopGrace != 0 || plain.TTY || plain.Content != "" {
+	if plain.DependsOn != nil || plain.Health != container.HealthNone || len(plain.Check) != 0 ||
+		plain.StopGrace != 0 || plain.TTY || plain.Content != "" {
 		b.Errorf("without any of it: %+v", plain)
 	}
 }
@@ -143,7 +153,8 @@ func noProgram(t *testing.T, h Harness) {
 	if err == nil || !strings.Contains(err.Error(), "/no/such/program") {
 		b.Errorf("start: %v", err)
 	}
-	if in := b.inspect(id); in.State == container.StateRunning || in.ExitCode != 127 || !strings.Contains(in.Error, "/no/such/program") || !in.Started.IsZero() {
+	if in := b.inspect(id); in.State == container.StateRunning || in.ExitCode != 127 ||
+		!strings.Contains(in.Error, "/no/such/program") || !in.Started.IsZero() {
 		b.Errorf("after it did not start: %+v", in)
 	}
 }
@@ -307,7 +318,9 @@ func grace(t *testing.T, h Harness) {
 		if in := b.inspect(id); in.State != container.StateExited || in.ExitCode != 137 {
 			b.Errorf("%s: %+v", name, in)
 		}
-		b.same(name, events.until(id, "stopped"), []string{"created", "started", "killed 15", "killed 9", "died 137", "stopped"})
+		b.same(name, events.until(id, "stopped"), []string{
+			"created", "started", "killed 15", "killed 9", "died 137", "stopped",
+		})
 		b.ok(b.rt.Remove(b.ctx, id, true, true))
 		events.close()
 	}

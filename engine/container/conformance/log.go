@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -9,7 +10,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 var logCases = []Case{
@@ -17,6 +17,7 @@ var logCases = []Case{
 	{Name: "a log is read from a time on, up to a time, and by its end", Run: logParts},
 	{Name: "a log that is followed ends with the life", Run: logFollow},
 	{Name: "a log that cannot be read is attached to", Run: logAttach},
+	{Name: "a line without an end is seen, and held back by the log", Run: logPreview},
 }
 
 func logLives(t *testing.T, h Harness) {
@@ -36,7 +37,7 @@ func logLives(t *testing.T, h Harness) {
 	errs := 0
 	lines := b.log(id, container.LogOptions{Tail: -1})
 	for _, l := range lines {
-		if l.stream == logs.Stderr {
+		if l.stream == container.Stderr {
 			errs++
 		} else {
 			out = append(out, l.text)
@@ -53,7 +54,7 @@ func logLives(t *testing.T, h Harness) {
 	tty := b.start("tty", Program{Out: []string{"one"}, Err: []string{"bad"}},
 		func(c *types.ServiceConfig) { c.Tty = true })
 	for _, l := range b.log(tty, container.LogOptions{Tail: -1}) {
-		if l.stream != logs.Stdout {
+		if l.stream != container.Stdout {
 			b.Errorf("a terminal's line is of %s", l.stream)
 		}
 	}
@@ -85,7 +86,7 @@ type collector struct {
 	all []line
 }
 
-func (c *collector) add(l logs.Line) {
+func (c *collector) add(l container.Line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all = append(c.all, line{l.Stream, l.Time, string(l.Text)})
@@ -143,7 +144,7 @@ func logAttach(t *testing.T, h Harness) {
 	if in := b.inspect(id); in.LogDriver != "none" {
 		b.Errorf("its logging driver is %q", in.LogDriver)
 	}
-	b.is("its log", b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(logs.Line) {}),
+	b.is("its log", b.rt.Logs(b.ctx, id, container.LogOptions{Tail: -1}, func(container.Line) {}),
 		container.ErrUnsupported)
 	for range 2 {
 		var c collector
@@ -155,7 +156,7 @@ func logAttach(t *testing.T, h Harness) {
 		var out []string
 		errs := 0
 		for _, l := range c.all {
-			if l.stream == logs.Stderr {
+			if l.stream == container.Stderr {
 				errs++
 			} else {
 				out = append(out, l.text)
@@ -165,6 +166,47 @@ func logAttach(t *testing.T, h Harness) {
 		if errs != 1 {
 			b.Errorf("%d lines of stderr, want 1", errs)
 		}
+		b.ended(id)
+	}
+}
+
+func logPreview(t *testing.T, h Harness) {
+	b := open(t, h)
+	if b.lacks(b.rt.Caps.Preview, "Previewer") {
+		return
+	}
+	s := b.spec("web", Program{Out: []string{"one"}, Open: "50 of 100\r100 of 100, ", OnStop: "TERM", Last: "done"})
+	id := b.create(s)
+	for range 2 {
+		var c collector
+		attached, ended := make(chan struct{}), make(chan error, 1)
+		go func() { ended <- b.rt.Preview(b.ctx, id, attached, c.add) }()
+		<-attached
+		b.ok(b.rt.Start(b.ctx, s, id))
+		b.until("the line without an end", func() bool { return slices.Contains(c.texts(), "50 of 100\r100 of 100, ") })
+		b.same("the log by then", texts(b.log(id, container.LogOptions{Tail: 1})), []string{"one"})
+
+		ctx, cancel := context.WithCancel(b.ctx)
+		var late collector
+		here, left := make(chan struct{}), make(chan error, 1)
+		go func() { left <- b.rt.Preview(ctx, id, here, late.add) }()
+		<-here
+		cancel()
+		b.is("the end of its context", <-left, context.Canceled)
+		b.same("what was written before", late.texts(), nil)
+
+		b.ok(b.rt.Stop(b.ctx, id, time.Minute))
+		b.ok(<-ended)
+		all := c.texts()
+		if last := all[len(all)-1]; last != "" {
+			b.Errorf("the line has ended, and %q is open", last)
+		}
+		for _, l := range c.all {
+			if l.stream != container.Stdout {
+				b.Errorf("%q is of %s", l.text, l.stream)
+			}
+		}
+		b.same("the log at the end", texts(b.log(id, container.LogOptions{Tail: 1})), []string{"50 of 100\r100 of 100, done"})
 		b.ended(id)
 	}
 }

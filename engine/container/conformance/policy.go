@@ -22,12 +22,15 @@ func policies(t *testing.T, h Harness) {
 	id := b.start("always", Program{Exits: true}, restart("always"))
 	b.until("a second restart", func() bool { return b.inspect(id).Restarts >= 2 })
 	b.ok(b.rt.Stop(b.ctx, id, 0))
-	if in := b.ended(id); in.ExitCode != 0 {
+	if in := b.ended(id); in.ExitCode != 0 && in.ExitCode != 137 { // the stop may meet one of its short lives
 		b.Errorf("stopped: %+v", in)
 	}
 
 	id = b.start("failure", Program{Exits: true, Code: 5}, restart("on-failure:2"))
-	b.until("its last restart", func() bool { in := b.inspect(id); return in.State == container.StateExited && in.Restarts == 2 })
+	b.until("its last restart", func() bool {
+		in := b.inspect(id)
+		return in.State == container.StateExited && in.Restarts == 2
+	})
 	if in := b.inspect(id); in.ExitCode != 5 {
 		b.Errorf("after its last restart: %+v", in)
 	}
@@ -74,8 +77,7 @@ func crash(t *testing.T, h Harness) {
 	b.ok(b.rt.Kill(b.ctx, id, "USR1"))
 	b.until("its next life", func() bool {
 		in := b.inspect(id)
-		return in.State == container.StateRunning &&
-			in.Restarts == 1
+		return in.State == container.StateRunning && in.Restarts == 1
 	})
 	if in := b.inspect(id); !in.Started.After(before.Started) || in.Finished.Before(before.Started) {
 		b.Errorf("in its next life: %+v", in)

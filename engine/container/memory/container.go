@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
+
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // box is one container.
@@ -20,6 +21,7 @@ type box struct {
 	in      container.Instance
 	project string
 	spec    container.CreateSpec
+	limits  container.Limits
 	command []string
 	env     []string
 	stop    int // stop signal
@@ -38,8 +40,8 @@ type box struct {
 	policy policy
 
 	log   []entry
-	open  map[logs.Stream]*entry // lines that have no end yet
-	grown chan struct{}          // closed and replaced when there is more to read, or a life ended
+	open  map[container.Stream]*entry // lines that have no end yet
+	grown chan struct{}               // closed and replaced when there is more to read, or a life ended
 	cuts  int
 }
 
@@ -116,21 +118,27 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 	if img == nil {
 		return "", fmt.Errorf("%s: no such image: %s: %w", what, s.Service.Image, container.ErrNotFound)
 	}
-	b := &box{project: s.App.Name, spec: s, tree: img.tree.clone(), open: map[logs.Stream]*entry{},
+	b := &box{project: s.App.Name, spec: s, tree: img.tree.clone(), open: map[container.Stream]*entry{},
 		grown: make(chan struct{})}
 	c := s.Service.Config
 	b.in = container.Instance{
 		Identity: container.Identity{ID: e.id("")}, Service: s.Service.Name, Replica: s.Replica,
 		Number: strconv.Itoa(s.Replica), Name: name,
-		State: container.StateCreated, Health: container.HealthNone, Created: e.now(), Hash: s.Hash,
-		Content:  s.Content,
-		ImageRef: s.Service.Image, ImageID: img.id, Digest: s.Image.Digest, LogDriver: "json-file", TTY: c.Tty,
+		State: container.StateCreated, Health: container.HealthNone, Created: e.now(), Hash: s.Hash, Files: s.App.Files,
+		Content: s.Content, Program: s.Service.Program && s.Beside == nil,
+		VolumeImages: s.Service.VolumeImages, ImageRef: s.Service.Image, ImageID: img.id, Digest: s.Image.Digest, LogDriver: "json-file", TTY: c.Tty,
 	}
 	if c.Logging != nil && c.Logging.Driver != "" {
 		b.in.LogDriver = c.Logging.Driver
 	}
 	if c.StopGracePeriod != nil {
 		b.in.StopGrace = time.Duration(*c.StopGracePeriod).Round(time.Second)
+	}
+	for name, d := range s.Service.DependsOn {
+		if b.in.DependsOn == nil {
+			b.in.DependsOn = map[string]types.ServiceDependency{}
+		}
+		b.in.DependsOn[name] = types.ServiceDependency{Condition: d.Condition, Restart: d.Restart, Required: true}
 	}
 	if err := b.prepare(c, img.Image); err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
@@ -163,7 +171,7 @@ func containerName(s container.CreateSpec) string {
 	if n := s.Service.Config.ContainerName; n != "" {
 		return n
 	}
-	return s.App.Name + "-" + s.Service.Name + "-" + strconv.Itoa(s.Replica)
+	return s.App.ContainerName(s.Service.Name, s.Replica)
 }
 
 // join notes which networks and namespaces a container is to share. A network's id

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // Exec implements container.Runtime: the command's first word names the program.
@@ -30,9 +29,9 @@ func (e *engine) Exec(ctx context.Context, id string, o container.ExecOptions) (
 		return 0, err
 	}
 	var mu sync.Mutex
-	out := func(stream logs.Stream, text string) {
+	out := func(stream container.Stream, text string) {
 		w := o.Stdout
-		if stream == logs.Stderr && !o.TTY {
+		if stream == container.Stderr && !o.TTY {
 			w = o.Stderr
 		}
 		mu.Lock()
@@ -51,12 +50,12 @@ func (e *engine) Exec(ctx context.Context, id string, o container.ExecOptions) (
 // run runs a program beside a container's first process, until it ends, the life
 // ends, or ctx does. A command that is not known ends with 127 as in a shell.
 func (e *engine) run(ctx context.Context, b *box, l *life, cmd, env []string, stdin io.Reader,
-	out func(logs.Stream, string)) (int, error) {
+	out func(container.Stream, string)) (int, error) {
 	e.mu.Lock()
 	prog, ok := e.program(cmd)
 	e.mu.Unlock()
 	if !ok {
-		out(logs.Stdout, fmt.Sprintf("OCI runtime exec failed: exec failed: %q: executable file not found in $PATH\n", strings.Join(cmd, " ")))
+		out(container.Stdout, fmt.Sprintf("OCI runtime exec failed: exec failed: %q: executable file not found in $PATH\n", strings.Join(cmd, " ")))
 		return 127, nil
 	}
 	if stdin == nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // running makes an engine with one container that runs, which prints a number each
@@ -104,7 +103,7 @@ func TestEngineThatIsGoneAnswersNothingAndItsContainersRunOn(t *testing.T) {
 		events, lines := make(chan error, 1), make(chan error, 1)
 		go func() { events <- rt.Events(t.Context(), "p", time.Now(), func(container.Event) {}) }()
 		go func() {
-			lines <- rt.Logs(t.Context(), id, container.LogOptions{Follow: true}, func(logs.Line) {})
+			lines <- rt.Logs(t.Context(), id, container.LogOptions{Follow: true}, func(container.Line) {})
 		}()
 		synctest.Wait()
 		rt.SetGone(true)
@@ -124,7 +123,7 @@ func TestEngineThatIsGoneAnswersNothingAndItsContainersRunOn(t *testing.T) {
 		}
 		n := 0
 		if err := rt.Logs(t.Context(), id, container.LogOptions{Tail: -1},
-			func(logs.Line) { n++ }); err != nil || n < 3500 {
+			func(container.Line) { n++ }); err != nil || n < 3500 {
 			t.Errorf("%d lines, %v; want those of an hour", n, err)
 		}
 	})

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/types"
+
 	"bulkhead/engine/container"
 )
 
@@ -42,7 +44,7 @@ func (r *Runtime) Files(id, below string) map[string]File {
 type fileWriter struct{ e *engine }
 
 // CopyTo implements container.FileWriter.
-func (w fileWriter) CopyTo(ctx context.Context, id string, content io.Reader, replace bool) error {
+func (w fileWriter) CopyTo(ctx context.Context, id, below string, content io.Reader, replace bool) error {
 	what := "copy files into " + short(id)
 	if err := w.e.faults.enter(ctx, "CopyTo", id); err != nil {
 		return err
@@ -62,23 +64,32 @@ func (w fileWriter) CopyTo(ctx context.Context, id string, content io.Reader, re
 		return fmt.Errorf("%s: its root file system is read-only: %w", what, container.ErrUnsupported)
 	}
 	f := w.e.files(b)
+	failed := map[string]error{}
 	for tr := tar.NewReader(bytes.NewReader(all)); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
-			return w.e.faults.leave(ctx, "CopyTo", id)
-		}
-		if err == nil {
-			err = f.unpack(h, tr, replace)
+			break
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		err = f.unpack(below, h, tr, replace)
+		if errors.Is(err, container.ErrConflict) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err != nil {
+			failed[path.Clean("/"+h.Name)] = err
+		}
 	}
+	if len(failed) > 0 {
+		return &container.NotWritten{Files: failed}
+	}
+	return w.e.faults.leave(ctx, "CopyTo", id)
 }
 
 // unpack writes one entry. The folders on the way to it may be links.
-func (f files) unpack(h *tar.Header, content io.Reader, replace bool) error {
-	name := path.Clean("/" + h.Name)
+func (f files) unpack(top string, h *tar.Header, content io.Reader, replace bool) error {
+	name, top := path.Clean("/"+h.Name), f.resolve(top, true)
 	dir := f.resolve(path.Dir(name), true)
 	if dir == "" {
 		return fmt.Errorf("%s: too many links", name)
@@ -89,6 +100,9 @@ func (f files) unpack(h *tar.Header, content io.Reader, replace bool) error {
 		}
 	}
 	at := path.Join(dir, path.Base(name))
+	if !below(at, top) {
+		return fmt.Errorf("%s: a link on the way to it leads out of %s", name, top)
+	}
 	there := f.get(at)
 	n := &node{mode: h.FileInfo().Mode(), uid: h.Uid, gid: h.Gid}
 	switch h.Typeflag {
@@ -126,6 +140,9 @@ func (f files) unpack(h *tar.Header, content io.Reader, replace bool) error {
 	f.set(at, n)
 	return nil
 }
+
+// Unreachable implements container.FileWriter: it writes everywhere.
+func (fileWriter) Unreachable(*types.ServiceConfig) map[string]string { return nil }
 
 // Delete implements container.FileWriter. Like Docker's engine it reaches only
 // containers that run.

@@ -8,7 +8,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // healthcheck is what asks a container how it is.
@@ -70,7 +69,10 @@ func (e *engine) watchHealth(b *box, l *life) {
 			ctx, cancel := context.WithTimeout(context.Background(), h.timeout)
 			var out strings.Builder
 			code, err := e.run(ctx, b, l, h.command(), nil, nil,
-				func(_ logs.Stream, text string) { out.WriteString(text) })
+				func(_ container.Stream, text string) { out.WriteString(text) })
+			if ctx.Err() != nil {
+				code = -1 // as the engine notes what did not answer in time
+			}
 			cancel()
 			said := out.String()
 			if err != nil && said == "" {
@@ -81,16 +83,17 @@ func (e *engine) watchHealth(b *box, l *life) {
 				e.mu.Unlock()
 				return
 			}
-			b.in.HealthOutput = said
+			b.in.HealthOutput, b.in.HealthExit = said, code
 			now := b.in.Health
 			switch {
 			case err == nil && code == 0:
-				failed, now = 0, container.Healthy
+				failed, b.in.HealthFailing, now = 0, 0, container.Healthy
 			case now == container.HealthStarting && time.Since(began) < h.startIn:
 			default:
 				if failed++; failed >= h.retries {
 					now = container.Unhealthy
 				}
+				b.in.HealthFailing = failed
 			}
 			if now != b.in.Health {
 				b.in.Health = now

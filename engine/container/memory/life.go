@@ -14,7 +14,6 @@ import (
 	"github.com/moby/sys/signal"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 const (
@@ -36,6 +35,9 @@ type life struct {
 	signals chan string
 	held    []int // came while it was paused
 	ports   map[int]chan net.Conn
+	again   bool // only the program ends with it, and is started again
+	code    int  // of a life that has a next one
+	next    *life
 	last    bool // the restart policy is idle when it ends
 	killing bool // SIGKILL is on its way, and nothing else ends it
 	over    bool
@@ -173,6 +175,21 @@ func (e *engine) begin(b *box) error {
 	if err := e.publish(b); err != nil {
 		return fail(128, err)
 	}
+	l, err := newLife(prog)
+	if err != nil {
+		return fail(128, err)
+	}
+	e.serial++
+	b.life = l
+	b.in.Booted = time.Time{}
+	b.in.State, b.in.Started, b.in.Pid = container.StateRunning, e.now(), e.serial
+	b.in.ExitCode, b.in.OOM, b.in.Error = 0, false, ""
+	e.emit(b, container.Event{Kind: container.EventStarted})
+	e.launch(b, l, prog)
+	return nil
+}
+
+func newLife(prog Program) (*life, error) {
 	l := &life{
 		handles: map[int]string{}, signals: make(chan string, 16), ports: map[int]chan net.Conn{},
 		killed: make(chan struct{}), ended: make(chan struct{}),
@@ -180,18 +197,18 @@ func (e *engine) begin(b *box) error {
 	for _, s := range prog.Handles {
 		n, err := signalNumber(s)
 		if err != nil {
-			return fail(128, err)
+			return nil, err
 		}
 		l.handles[n] = s
 	}
-	e.serial++
-	b.life = l
-	b.in.State, b.in.Started, b.in.Pid = container.StateRunning, e.now(), e.serial
-	b.in.ExitCode, b.in.OOM, b.in.Error = 0, false, ""
-	e.emit(b, container.Event{Kind: container.EventStarted})
+	return l, nil
+}
+
+// launch runs the program of a life. Callers hold mu.
+func (e *engine) launch(b *box, l *life, prog Program) {
 	p := &Process{Args: b.command, Env: b.env, Stdin: strings.NewReader(""), Signals: l.signals, Killed: l.killed,
 		e: e, box: b, life: l, outcome: &outcome{}}
-	p.out = func(stream logs.Stream, text string) { e.print(b, l, stream, text) }
+	p.out = func(stream container.Stream, text string) { e.print(b, l, stream, text) }
 	e.running.Go(func() {
 		code := prog.Run(p)
 		e.mu.Lock()
@@ -201,7 +218,6 @@ func (e *engine) begin(b *box) error {
 		}
 	})
 	e.watchHealth(b, l)
-	return nil
 }
 
 // end ends a life, once, and lets the restart policy act. Callers hold mu.
@@ -221,6 +237,11 @@ func (e *engine) end(b *box, l *life, code int, oom bool) {
 	b.flush()
 	lived := time.Since(b.in.Started)
 	l.over, l.lines = true, len(b.log)
+	l.code = code
+	if l.again && !l.last && e.resume(b, l) {
+		close(l.ended)
+		return
+	}
 	close(l.ended)
 	b.in.State, b.in.Finished, b.in.ExitCode, b.in.OOM, b.in.Pid, b.in.Ports = container.StateExited,
 		e.now(), code, oom, 0, nil
@@ -276,6 +297,7 @@ func (e *engine) lateStart(b *box, lived time.Duration) {
 	}
 	wait, d := make(chan struct{}), p.delay
 	p.wait = wait
+	b.in.RetryAt = e.now().Add(d)
 	e.running.Go(func() {
 		if !e.pause(context.Background(), d, wait) {
 			return

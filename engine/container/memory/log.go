@@ -7,19 +7,18 @@ import (
 	"time"
 
 	"bulkhead/engine/container"
-	"bulkhead/engine/logs"
 )
 
 // entry is one line of a log.
 type entry struct {
-	stream logs.Stream
+	stream container.Stream
 	at     time.Time
 	text   string
 }
 
 // print takes in what a program writes. While the container is paused, it waits;
 // after the end of its life, nothing is written.
-func (e *engine) print(b *box, l *life, stream logs.Stream, text string) {
+func (e *engine) print(b *box, l *life, stream container.Stream, text string) {
 	e.mu.Lock()
 	for b.in.State == container.StatePaused && !l.over {
 		grown := b.grown
@@ -36,7 +35,7 @@ func (e *engine) print(b *box, l *life, stream logs.Stream, text string) {
 		return
 	}
 	if b.in.TTY {
-		stream = logs.Stdout
+		stream = container.Stdout
 	}
 	for text != "" {
 		line, rest, ends := strings.Cut(text, "\n")
@@ -57,7 +56,7 @@ func (e *engine) print(b *box, l *life, stream logs.Stream, text string) {
 
 // flush ends the lines that have no end. Callers hold the engine's mu.
 func (b *box) flush() {
-	for _, stream := range []logs.Stream{logs.Stdout, logs.Stderr} {
+	for _, stream := range []container.Stream{container.Stdout, container.Stderr} {
 		if one := b.open[stream]; one != nil {
 			b.log = append(b.log, *one)
 			delete(b.open, stream)
@@ -83,7 +82,7 @@ func (e *engine) CutLogs() {
 
 // Logs implements container.Runtime. A log that is followed ends with the life that
 // runs when it is opened.
-func (e *engine) Logs(ctx context.Context, id string, o container.LogOptions, emit func(logs.Line)) error {
+func (e *engine) Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error {
 	if err := e.faults.enter(ctx, "Logs", id); err != nil {
 		return err
 	}
@@ -125,21 +124,33 @@ func (e *engine) Logs(ctx context.Context, id string, o container.LogOptions, em
 type attacher struct{ e *engine }
 
 // Attach implements container.Attacher.
-func (a attacher) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(logs.Line)) error {
+func (a attacher) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line)) error {
 	if err := a.e.faults.enter(ctx, "Attach", id); err != nil {
 		return err
 	}
-	a.e.mu.Lock()
-	b, err := a.e.box("attach to", id)
+	return a.e.attach(ctx, id, attached, emit, nil)
+}
+
+// attach follows what a container writes from now on.
+func (e *engine) attach(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line), open *openLines) error {
+	e.mu.Lock()
+	b, err := e.box("attach to", id)
 	if err != nil {
-		a.e.mu.Unlock()
+		e.mu.Unlock()
 		return err
 	}
-	r := reader{e: a.e, b: b, next: len(b.log), cuts: b.cuts, emit: emit}
+	r := reader{e: e, b: b, next: len(b.log), cuts: b.cuts, emit: emit, open: open}
 	if r.past = b.life; b.running() {
 		r.life = b.life
 	}
-	a.e.mu.Unlock()
+	if open != nil {
+		open.changed(b) // what is there already is not seen
+		for stream, one := range open.of {
+			one.from = len(one.text)
+			open.of[stream] = one
+		}
+	}
+	e.mu.Unlock()
 	if attached != nil {
 		close(attached)
 	}
@@ -147,6 +158,52 @@ func (a attacher) Attach(ctx context.Context, id string, attached chan<- struct{
 		return fmt.Errorf("attach to %s: %w", short(id), err)
 	}
 	return nil
+}
+
+// previewer is the Runtime's container.Previewer.
+type previewer struct{ e *engine }
+
+// Preview implements container.Previewer.
+func (p previewer) Preview(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line)) error {
+	if err := p.e.faults.enter(ctx, "Preview", id); err != nil {
+		return err
+	}
+	open := &openLines{of: map[container.Stream]openLine{}, emit: emit}
+	return p.e.attach(ctx, id, attached, func(container.Line) {}, open)
+}
+
+// openLines are the unfinished lines of a box as its reader saw them last.
+type openLines struct {
+	of   map[container.Stream]openLine
+	emit func(container.Line)
+}
+
+type openLine struct {
+	entry *entry
+	text  string
+	from  int // of the text, that is seen
+}
+
+// changed returns the lines that are others by now. Callers hold the engine's mu.
+func (o *openLines) changed(b *box) (lines []container.Line) {
+	for _, stream := range []container.Stream{container.Stdout, container.Stderr} {
+		was, is := o.of[stream], openLine{entry: b.open[stream]}
+		if is.entry != nil {
+			is.text = is.entry.text
+			if is.entry == was.entry {
+				is.from = was.from
+			}
+		}
+		before, now := was.text[was.from:], is.text[is.from:]
+		if before != "" && now != "" && is.entry != was.entry {
+			lines = append(lines, container.Line{Stream: stream})
+		}
+		if before != now {
+			lines = append(lines, container.Line{Stream: stream, Text: []byte(now)})
+		}
+		o.of[stream] = is
+	}
+	return lines
 }
 
 // reader follows one log over one life.
@@ -157,11 +214,12 @@ type reader struct {
 	past *life // of a nil life, the one that it comes after
 	next int   // line to read
 	cuts int
-	emit func(logs.Line)
+	emit func(container.Line)
+	open *openLines // nil: whole lines only
 }
 
 func (r *reader) hand(l entry) {
-	r.emit(logs.Line{Stream: l.stream, Time: l.at, Text: []byte(l.text)})
+	r.emit(container.Line{Stream: l.stream, Time: l.at, Text: []byte(l.text)})
 }
 
 // follow emits lines until the life is over.
@@ -171,7 +229,14 @@ func (r *reader) follow(ctx context.Context) error {
 		if r.life == nil && r.b.life != r.past {
 			r.life = r.b.life
 		}
+		for r.life != nil && r.life.next != nil {
+			r.life = r.life.next // the program was started again, and the container goes on
+		}
 		lines, over := r.b.log[r.next:], false
+		var open []container.Line
+		if r.open != nil {
+			open = r.open.changed(r.b)
+		}
 		if l := r.life; l != nil && l.over {
 			lines, over = r.b.log[min(r.next, l.lines):l.lines], true
 		}
@@ -187,6 +252,9 @@ func (r *reader) follow(ctx context.Context) error {
 			r.hand(l)
 		}
 		r.next += len(lines)
+		for _, l := range open {
+			r.open.emit(l)
+		}
 		if over {
 			return nil
 		}

@@ -27,11 +27,15 @@ type Runtime struct {
 	pauser
 	renamer
 	attacher
+	previewer
 	meter
 	fileWriter
 	fileReader
 	signalReader
 	dialer
+	limiter
+	lister
+	programRestarter
 }
 
 var (
@@ -41,11 +45,16 @@ var (
 	_ container.Provisioner  = (*Runtime)(nil)
 	_ container.ImageStore   = (*Runtime)(nil)
 	_ container.Attacher     = (*Runtime)(nil)
+	_ container.Previewer    = (*Runtime)(nil)
 	_ container.Meter        = (*Runtime)(nil)
 	_ container.FileWriter   = (*Runtime)(nil)
 	_ container.FileReader   = (*Runtime)(nil)
 	_ container.SignalReader = (*Runtime)(nil)
 	_ container.Dialer       = (*Runtime)(nil)
+	_ container.Limiter      = (*Runtime)(nil)
+	_ container.Lister       = (*Runtime)(nil)
+
+	_ container.ProgramRestarter = (*Runtime)(nil)
 )
 
 // New makes an engine without images, and with the programs of Builtins.
@@ -67,8 +76,8 @@ func New() *Runtime {
 	return &Runtime{
 		engine: e, faults: e.faults, feed: e.feed, provisioner: e.around, imageStore: e.store,
 		pauser: pauser{e}, renamer: renamer{e},
-		attacher: attacher{e}, meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e},
-		signalReader: signalReader{e}, dialer: dialer{e},
+		attacher: attacher{e}, previewer: previewer{e}, meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e},
+		signalReader: signalReader{e}, dialer: dialer{e}, limiter: limiter{e}, lister: lister{e}, programRestarter: programRestarter{e},
 	}
 }
 
@@ -105,6 +114,9 @@ func (e *engine) Info(ctx context.Context) (container.Info, error) {
 	defer e.mu.Unlock()
 	return e.info, nil
 }
+
+// Ping implements container.Pinger.
+func (e *engine) Ping(ctx context.Context) error { return e.faults.enter(ctx, "Ping", "") }
 
 // SetInfo changes who the engine says it is.
 func (r *Runtime) SetInfo(change func(*container.Info)) {

@@ -30,8 +30,32 @@ type provisioner struct {
 	volumes  map[string]*volume
 }
 
+// FindNetwork implements container.Provisioner.
+func (p *provisioner) FindNetwork(ctx context.Context, n container.NetworkSpec) (container.Found, error) {
+	if err := p.e.faults.enter(ctx, "FindNetwork", ""); err != nil {
+		return container.Found{}, err
+	}
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	return p.find(n)
+}
+
+// find is FindNetwork. Callers hold mu.
+func (p *provisioner) find(n container.NetworkSpec) (container.Found, error) {
+	found := p.networks[n.Config.Name]
+	switch {
+	case found == nil && bool(n.Config.External):
+		return container.Found{}, fmt.Errorf("network %s: it is external and does not exist: %w", n.Config.Name,
+			container.ErrNotFound)
+	case found == nil:
+		return container.Found{}, nil
+	}
+	same := bool(n.Config.External) || found.project != n.Project || found.hash == "" || found.hash == n.Hash
+	return container.Found{There: true, ID: found.id, Outdated: !same}, nil
+}
+
 // EnsureNetwork implements container.Provisioner. One that diverged from the file
-// is made again when no container is on it.
+// is made again, and the containers on it move over.
 func (p *provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec) (id string, made bool,
 	err error) {
 	if err := p.e.faults.enter(ctx, "EnsureNetwork", ""); err != nil {
@@ -39,32 +63,49 @@ func (p *provisioner) EnsureNetwork(ctx context.Context, n container.NetworkSpec
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
+	if is, err := p.find(n); err != nil || is.There && !is.Outdated {
+		return is.ID, false, err
+	}
 	name := n.Config.Name
 	found := p.networks[name]
-	if n.Config.External && found == nil {
-		return "", false, fmt.Errorf("network %s: it is external and does not exist: %w", name,
-			container.ErrNotFound)
-	}
-	if found != nil {
-		same := bool(n.Config.External) || found.project != n.Project || found.hash == "" || found.hash == n.Hash
-		if same || p.attached(name, found.id, false) {
-			return found.id, false, nil
-		}
-	}
 	fresh := &network{id: p.e.id(""), project: n.Project, hash: n.Hash}
 	p.networks[name] = fresh
+	for _, b := range p.e.all {
+		if at, on := b.in.Networks[name]; on && found != nil && at == found.id {
+			b.in.Networks[name] = fresh.id
+		}
+	}
 	return fresh.id, true, nil
 }
 
-// attached says whether a container is on a network; with live, only those that run
-// count. Callers hold mu.
-func (p *provisioner) attached(name, id string, live bool) bool {
+// attached says whether a container that runs is on a network. Callers hold mu.
+func (p *provisioner) attached(name, id string) bool {
 	for _, b := range p.e.all {
-		if at, on := b.in.Networks[name]; on && (at == "" || at == id) && (!live || b.running()) {
+		if at, on := b.in.Networks[name]; on && (at == "" || at == id) && b.running() {
 			return true
 		}
 	}
 	return false
+}
+
+// FindVolume implements container.Provisioner.
+func (p *provisioner) FindVolume(ctx context.Context, v container.VolumeSpec) (container.Found, error) {
+	if err := p.e.faults.enter(ctx, "FindVolume", ""); err != nil {
+		return container.Found{}, err
+	}
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	return p.findVolume(v)
+}
+
+// findVolume is FindVolume. Callers hold mu.
+func (p *provisioner) findVolume(v container.VolumeSpec) (container.Found, error) {
+	there := p.volumes[v.Config.Name] != nil
+	if !there && bool(v.Config.External) {
+		return container.Found{}, fmt.Errorf("volume %s: it is external and does not exist: %w", v.Config.Name,
+			container.ErrNotFound)
+	}
+	return container.Found{There: there}, nil
 }
 
 // EnsureVolume implements container.Provisioner. One that diverged from the file
@@ -75,13 +116,8 @@ func (p *provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) 
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
-	found := p.volumes[v.Config.Name]
-	switch {
-	case found != nil:
-		return false, nil
-	case bool(v.Config.External):
-		return false, fmt.Errorf("volume %s: it is external and does not exist: %w", v.Config.Name,
-			container.ErrNotFound)
+	if found, err := p.findVolume(v); err != nil || found.There {
+		return false, err
 	}
 	p.volumes[v.Config.Name] = &volume{project: v.Project, hash: v.Hash, tree: newTree()}
 	return true, nil
@@ -97,7 +133,7 @@ func (p *provisioner) RemoveNetworks(ctx context.Context, project string) ([]str
 	defer p.e.mu.Unlock()
 	var gone []string
 	for name, n := range p.networks {
-		if n.project == project && !p.attached(name, n.id, true) {
+		if n.project == project && !p.attached(name, n.id) {
 			delete(p.networks, name)
 			gone = append(gone, name)
 		}

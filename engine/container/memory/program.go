@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/engine/logs"
+	"bulkhead/engine/container"
 )
 
 // Program is what a container or an exec runs.
@@ -32,7 +32,7 @@ type Process struct {
 	e       *engine
 	box     *box
 	life    *life
-	out     func(stream logs.Stream, text string)
+	out     func(stream container.Stream, text string)
 	outcome *outcome
 }
 
@@ -42,17 +42,17 @@ type outcome struct{ oom bool }
 
 // Print writes a line to stdout.
 func (p *Process) Print(format string, args ...any) {
-	p.out(logs.Stdout, fmt.Sprintf(format, args...)+"\n")
+	p.out(container.Stdout, fmt.Sprintf(format, args...)+"\n")
 }
 
 // Complain writes a line to stderr.
 func (p *Process) Complain(format string, args ...any) {
-	p.out(logs.Stderr, fmt.Sprintf(format, args...)+"\n")
+	p.out(container.Stderr, fmt.Sprintf(format, args...)+"\n")
 }
 
 // Write writes text to stdout as it is: a line that has no end stays open until the
 // next one, or the end.
-func (p *Process) Write(text string) { p.out(logs.Stdout, text) }
+func (p *Process) Write(text string) { p.out(container.Stdout, text) }
 
 // Sleep waits for d. It is false when the process was killed meanwhile.
 func (p *Process) Sleep(d time.Duration) bool {

@@ -22,7 +22,7 @@ const summaryEvery = 10 * time.Second
 
 func main() {
 	service.Main(service.Logfmt, func(log *slog.Logger, _ string) (service.App, error) {
-		g := newGateway(log, func(name string) *service.Client { return service.NewClient(name, "", service.Middle) })
+		g := newGateway(log, func(name string) *service.Client { return service.NewClient(name, "", patience()) })
 		return service.App{Handler: g.routes(), Health: g.health, Loop: g.summaryLoop}, nil
 	})
 }

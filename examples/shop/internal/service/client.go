@@ -55,7 +55,8 @@ type Client struct {
 	http       *http.Client
 }
 
-// NewClient makes a client of the service name, whose calls end after limit.
+// NewClient makes a client of the service name, whose calls end after limit; 0: they
+// wait for an answer as long as it takes, once they are connected.
 // base is its URL, by default http://NAME:8080.
 func NewClient(name, base string, limit time.Duration) *Client {
 	if base == "" {
@@ -63,8 +64,12 @@ func NewClient(name, base string, limit time.Duration) *Client {
 	}
 	// A connection for each request: a service that came back under another
 	// address is found at once, and one that stops has no idle clients to shed.
+	dial := limit / 2
+	if limit == 0 {
+		dial = Middle / 2
+	}
 	transport := &http.Transport{
-		DialContext:       (&net.Dialer{Timeout: limit / 2}).DialContext,
+		DialContext:       (&net.Dialer{Timeout: dial}).DialContext,
 		DisableKeepAlives: true,
 	}
 	return &Client{name: name, base: strings.TrimSuffix(base, "/"), limit: limit, http: &http.Client{Transport: transport}}
@@ -84,8 +89,11 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 			return fmt.Errorf("%s: encode: %w", c.name, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.limit)
-	defer cancel()
+	if c.limit > 0 {
+		limited, cancel := context.WithTimeout(ctx, c.limit)
+		defer cancel()
+		ctx = limited
+	}
 	err := c.once(ctx, method, path, body, out)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		select {

@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// HelloLimit is how long an agent may take to greet.
+const HelloLimit = 20 * time.Second
+
+// ErrEnded means that an agent ended while it was asked something, or before: mostly because the
+// container did.
+var ErrEnded = errors.New("the agent beside the container ended")
+
+// Greeting waits up to HelloLimit for what an agent says first. ended is closed when nothing more
+// comes from it; what it said before that counts.
+func Greeting[T any](ctx context.Context, hello <-chan T, ended <-chan struct{}) (said T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, HelloLimit)
+	defer cancel()
+	select {
+	case said = <-hello:
+		return said, nil
+	case <-ended:
+	case <-ctx.Done():
+		return said, ctx.Err()
+	}
+	select {
+	case said = <-hello: // why it ends
+		return said, nil
+	default:
+		return said, ErrEnded
+	}
+}
+
+// KeepBeating lets an agent know that bulkhead is there, until ended is closed or beat fails: then
+// the agent's output ends, too.
+func KeepBeating(ended <-chan struct{}, beat func() error) {
+	tick := time.NewTicker(Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ended:
+			return
+		}
+		if beat() != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package netns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"bulkhead/engine/agent"
+)
+
+// server carries out what comes in over the protocol.
+type server struct {
+	out   *agent.Writer
+	claim net.Listener // nil where a stranger has the name
+	proxy *proxy       // nil before the first rule that needs it
+	dns   *resolver    // likewise
+	rules []agent.Rule
+}
+
+// Serve does what it is asked to until its input ends, falls silent for agent.Deaf, or ctx ends.
+// Then it undoes everything, lets connections go on that went through it, for agent.Drain at most,
+// and returns. One agent works in a network namespace at a time: with take the one that is there is
+// asked to leave, and with alone the engine has said that there is none.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, take, alone bool) error {
+	s := &server{out: agent.NewWriter(out)}
+	var err error
+	if s.claim, err = claim(ctx, take, alone); err != nil {
+		return err
+	}
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	if s.claim != nil {
+		go func() {
+			if c, err := s.claim.Accept(); err == nil { // it ends with the claim
+				c.Close()
+				leave()
+			}
+		}()
+	}
+	// What an agent that was killed left behind is not wanted any more.
+	if err := errors.Join(install(nil, ports{}), applyQueues(nil)); err != nil {
+		return err
+	}
+	if err := s.out.Write(agent.Reply{Version: agent.Version}); err != nil {
+		return err
+	}
+	err = s.loop(ctx, in)
+	return errors.Join(err, s.undo())
+}
+
+// claim makes this agent the only one in its network namespace, in which abstract names of sockets
+// are unique. One whose bulkhead died is waited for. Any process of the container can have the name,
+// too: with alone that keeps nobody from work.
+func claim(ctx context.Context, take, alone bool) (net.Listener, error) {
+	const name = "@bulkhead-agent"
+	for end := time.Now().Add(agent.Deaf + 2*time.Second); ; {
+		l, err := net.Listen("unix", name)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		if alone {
+			return nil, nil
+		}
+		if take {
+			if c, err := net.Dial("unix", name); err == nil {
+				c.Close() // that is the request
+			}
+		}
+		if time.Now().After(end) {
+			return nil, errors.New("another bulkhead has a fault or a tap in force in this network; `bulkhead heal` ends its faults")
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *server) loop(ctx context.Context, in io.Reader) error {
+	commands := make(chan agent.Command)
+	ended := make(chan struct{})
+	defer close(ended)
+	// A read of stdin cannot be interrupted: this goroutine ends with the process.
+	go func() {
+		defer close(commands)
+		for r := agent.NewReader(in); ; {
+			var c agent.Command
+			if r.Read(&c) != nil {
+				return
+			}
+			select {
+			case commands <- c:
+			case <-ended:
+				return
+			}
+		}
+	}()
+	links, stop := changes()
+	defer stop()
+	deaf := time.NewTimer(agent.Deaf)
+	defer deaf.Stop()
+	beat := time.NewTicker(agent.Beat)
+	defer beat.Stop()
+	for {
+		select {
+		case c, ok := <-commands:
+			if !ok {
+				return nil
+			}
+			deaf.Reset(agent.Deaf)
+			if !c.Apply {
+				continue
+			}
+			r := agent.Reply{Seq: c.Seq}
+			if err := s.apply(c.Rules); err != nil {
+				r.Error = err.Error()
+			}
+			if s.out.Write(r) != nil {
+				return nil // nobody is there any more
+			}
+		case <-links:
+			_ = s.reinstall() // the next change tries again
+		case <-beat.C:
+			if s.out.Write(s.counts()) != nil {
+				return nil
+			}
+		case <-deaf.C:
+			return fmt.Errorf("nothing was heard for %v", agent.Deaf)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// changes reports interfaces that come and go.
+func changes() (<-chan netlink.LinkUpdate, func()) {
+	updates, done := make(chan netlink.LinkUpdate, 16), make(chan struct{})
+	if netlink.LinkSubscribe(updates, done) != nil {
+		return nil, func() {}
+	}
+	return updates, func() { close(done) }
+}
+
+// apply puts rules in the place of those that are in force. On an error those stay.
+func (s *server) apply(rules []agent.Rule) error {
+	before := s.rules
+	if err := s.listen(rules); err != nil {
+		return err
+	}
+	s.rules = rules
+	if err := s.reinstall(); err != nil {
+		s.rules = before
+		return errors.Join(err, s.reinstall())
+	}
+	for i := range rules {
+		r := &rules[i]
+		fresh := true
+		for _, old := range before {
+			fresh = fresh && old.ID != r.ID
+		}
+		if r.Cut && fresh && s.proxy != nil {
+			if err := cut(r, s.proxy); err != nil {
+				return fmt.Errorf("cut the connections that exist: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// listen opens what rules need.
+func (s *server) listen(rules []agent.Rule) (err error) {
+	for _, r := range rules {
+		if s.proxy == nil && (r.Does == agent.Proxy || r.Does == agent.Tap || r.Cut) {
+			if s.proxy, err = listenProxy(); err != nil {
+				return err
+			}
+		}
+		if s.dns == nil && r.Does == agent.Resolve {
+			if s.dns, err = listenResolver(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reinstall brings the kernel and the listeners in line with the rules.
+func (s *server) reinstall() error {
+	var at ports
+	// Those that listen know the new rules before anything is sent to them.
+	if s.proxy != nil {
+		at.proxy = s.proxy.port
+		s.proxy.set(s.rules)
+	}
+	if s.dns != nil {
+		at.dnsUDP = s.dns.udp.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
+		at.dnsTCP = s.dns.tcp.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
+		s.dns.set(s.rules)
+	}
+	return errors.Join(install(s.rules, at), applyQueues(s.rules))
+}
+
+func (s *server) counts() agent.Reply {
+	var r agent.Reply
+	if s.proxy == nil {
+		return r
+	}
+	r.Counts, r.Seen = s.proxy.counted(), s.proxy.seen(time.Now())
+	if len(r.Counts) == 0 {
+		return r
+	}
+	all, err := opened()
+	if err != nil {
+		return r // the next beat tries again
+	}
+	ours := s.proxy.ours()
+	for i := range r.Counts {
+		for n := range s.rules {
+			if s.rules[n].ID == r.Counts[i].ID {
+				r.Counts[i].Kept = len(existing(&s.rules[n], all, ours))
+			}
+		}
+	}
+	return r
+}
+
+// undo takes everything back.
+func (s *server) undo() error {
+	var err error
+	if len(s.rules) > 0 { // else another agent may be at work here by now
+		s.rules = nil
+		err = s.reinstall()
+	}
+	if s.claim != nil {
+		_ = s.claim.Close() // the next agent may come while connections still go on
+	}
+	if s.dns != nil {
+		s.dns.close()
+	}
+	if s.proxy == nil {
+		return err
+	}
+	s.proxy.close()
+	drained := make(chan struct{})
+	go func() { defer close(drained); s.proxy.wait() }()
+	select {
+	case <-drained:
+	case <-time.After(agent.Drain + time.Second):
+	}
+	return err
+}

@@ -1,0 +1,7 @@
+//go:build linux && !amd64 && !arm64
+
+package process
+
+import "errors"
+
+func nowhere(int) error { return errors.ErrUnsupported }

@@ -1,0 +1,131 @@
+package condition
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/container"
+	"bulkhead/engine/project"
+)
+
+// Unmet lists the conditions of a service that do not hold yet ("db healthy"), and says why the first
+// of those that will not hold by themselves does not. A dependency that the user holds down keeps
+// nobody waiting, nor do those that which leaves out (nil: none), nor does one that is not required
+// and fails: skip is called with it and may be nil.
+func (all Services) Unmet(
+	conf *project.Service, which func(*Service) bool, skip func(dependency string, why error),
+) (waits []string, why error) {
+	s := &Service{Name: conf.Name, Conf: conf}
+	for _, name := range s.dependencies() {
+		dep := conf.DependsOn[name]
+		d := all[name]
+		if d == nil || which != nil && !which(d) || d.ByHand && !d.Lane.Arriving || d.Conf.Replicas == 0 &&
+			!d.Conf.Provided() {
+			continue
+		}
+		want, met, fails := d.condition(dep)
+		switch {
+		case met:
+		case fails == nil:
+			waits = append(waits, name+" "+want)
+		case !dep.Required:
+			if skip != nil {
+				skip(name, fails)
+			}
+		default:
+			waits = append(waits, name+" "+want)
+			if why == nil {
+				why = fmt.Errorf("%s: waits for %s %s, but %w", s.Name, name, want, fails)
+			}
+		}
+	}
+	return waits, why
+}
+
+// condition says what a dependency on a service asks for in a word, whether that holds, and why it
+// will not by itself (nil while it may).
+func (s *Service) condition(dep types.ServiceDependency) (want string, met bool, fails error) {
+	idle := s.Settled && s.Lane.Idle()
+	asked := dep.Condition
+	if s.Conf.Provided() {
+		asked = types.ServiceConditionStarted // that is all that a provider says
+	}
+	switch asked {
+	case types.ServiceConditionHealthy:
+		want, met = "healthy", s.Settled && !s.Lane.Arriving && s.Count((*Replica).Healthy) >= s.Conf.Replicas
+		met = met && s.Count(func(r *Replica) bool { return r.Unhooked }) == 0
+		if !met && s.Unchecked() {
+			why := errors.New(s.Name + " has no healthcheck, in the file or in its image")
+			return want, false, container.WithRemedy(why, "give it one, or write condition: service_started")
+		}
+	case types.ServiceConditionCompletedSuccessfully:
+		want, met = "completed", idle && s.Completed()
+	default:
+		want, met = "started", s.running() >= s.Conf.Replicas && (!s.Conf.Provided() || s.Provided)
+	}
+	if !met {
+		fails = s.failsAt(want, idle)
+	}
+	return want, met, fails
+}
+
+// failsAt says why a service will not be what is wanted of it by itself, nil while it may.
+func (s *Service) failsAt(want string, idle bool) error {
+	switch {
+	case s.Blocked != nil:
+		return s.Blocked
+	case !idle:
+	case s.State == container.StateBroken:
+		return errors.New(s.Err)
+	case want == "healthy":
+		for _, r := range s.Replicas {
+			if why := s.Ailment(r); why != "" {
+				return errors.New(s.Name + " " + why)
+			}
+			if r.Instance.State == container.StateExited && !r.ExpectedExit {
+				return fmt.Errorf("%s exited with code %d before it was healthy", s.Name, r.Instance.ExitCode)
+			}
+		}
+	case want == "completed":
+		for _, r := range s.Replicas {
+			if why := s.Ailment(r); why != "" && !r.Live() {
+				return errors.New(s.Name + " " + why)
+			}
+		}
+	}
+	return nil
+}
+
+// running counts the replicas that have been started with their hooks done; one that has ended by then was started too.
+func (s *Service) running() int {
+	return s.Count(func(r *Replica) bool {
+		ended := r.Instance.State == container.StateExited && !r.Instance.Started.IsZero() && s.Settled && !s.Lane.Arriving
+		return !r.Unhooked && (r.Live() || r.Instance.State == container.StateRestarting || ended)
+	})
+}
+
+// Optional says whether others depend on a service, and none of them requires it.
+func (all Services) Optional(name string) bool {
+	used := false
+	for _, o := range all {
+		if d, ok := o.Conf.DependsOn[name]; ok {
+			if d.Required {
+				return false
+			}
+			used = true
+		}
+	}
+	return used
+}
+
+// Awaited says whether a service is a job: another one waits for it to complete.
+func (all Services) Awaited(name string) bool {
+	for _, o := range all {
+		if d, ok := o.Conf.DependsOn[name]; ok && d.Condition == types.ServiceConditionCompletedSuccessfully {
+			return true
+		}
+	}
+	return false
+}

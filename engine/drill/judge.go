@@ -1,0 +1,344 @@
+package drill
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/container"
+	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
+)
+
+// leastAnswers is how many answers show that a service works.
+const leastAnswers = 5
+
+// sign is something that was seen of a bystander's container: it died, or its health changed.
+type sign struct {
+	at      time.Time
+	outcome Outcome
+	kind    string // as of Evidence
+	text    string
+}
+
+// The kinds of evidence.
+const (
+	kindLog      = "log"
+	kindHealth   = "health"
+	kindIdentity = "identity"
+	kindProbe    = "probe"
+	kindRequest  = "request"
+	kindCall     = "call"    // of another service, seen by a tap
+	kindMachine  = "machine" // the machine had no CPU left
+)
+
+// facts are all that one cell is judged by.
+type facts struct {
+	service  string
+	hit      string // the service that has the fault
+	injected time.Time
+	base     tally
+	hold     tally
+	signs    []sign
+	degrade  project.Degrade // what the file allows
+	allowed  bool            // it allows something
+	falls    bool            // the file has it fall with the one that was hit
+	starved  bool            // the machine had no CPU left during the hold
+	unseen   bool            // it was unhealthy before: nothing can be said
+}
+
+// trouble is what the log lines and answers of a service say: whether there is more of it than noise
+// explains.
+type trouble struct {
+	found    bool
+	first    time.Time
+	last     time.Time // of lines
+	evidence []Evidence
+}
+
+// oneMoment is how long trouble lasts that comes of a machine without CPU for once.
+const oneMoment = 2 * time.Second
+
+// judge comes to a cell.
+func (f *facts) judge() Cell {
+	c := Cell{Service: f.service, Outcome: Blind, Evidence: []Evidence{}}
+	if f.hold.asked >= leastAnswers || f.hold.tapped.asked >= leastAnswers && f.base.tapped.asked > 0 {
+		c.Outcome = Untouched
+	}
+	worsen := func(o Outcome, at time.Time) {
+		if o > c.Outcome {
+			c.Outcome, c.AfterMS = o, f.after(at)
+		}
+	}
+	answers, calls, lines := f.answers(), f.calls(), f.lines()
+	if f.starved && lines.found && !answers.found && !calls.found && c.Outcome == Untouched &&
+		lines.last.Sub(lines.first) < oneMoment {
+		// What a fault does to others goes on as long as it lasts; this is over, and every probe was answered.
+		lines.found = false
+		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first), Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
+	}
+	for _, t := range []trouble{answers, calls, lines} {
+		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
+			c.Outcome, c.AfterMS = max(c.Outcome, Errors), f.after(t.first)
+		}
+		c.Evidence = append(c.Evidence, t.evidence...)
+	}
+	for _, s := range f.signs {
+		c.Evidence = append(c.Evidence, Evidence{AfterMS: f.after(s.at), Kind: s.kind, Text: s.text})
+		worsen(s.outcome, s.at)
+		if s.kind == kindMachine && c.Outcome == Blind {
+			c.Why = s.text
+		}
+	}
+	if f.unseen {
+		c.Outcome, c.AfterMS, c.Why = Blind, 0, "it was unhealthy before"
+	}
+	passed := f.bounds(&c)
+	switch {
+	case c.Outcome <= Blind:
+	case f.falls:
+		c.Declared = true
+	case f.allowed && c.Outcome == Errors:
+		c.Declared = !passed
+	}
+	if c.Outcome == Blind && c.Why == "" {
+		c.Why = f.blindness()
+	}
+	slices.SortStableFunc(c.Evidence, func(a, b Evidence) int { return int(a.AfterMS - b.AfterMS) })
+	return c
+}
+
+func (f *facts) after(t time.Time) int64 { return max(t.Sub(f.injected).Milliseconds(), 0) }
+
+// blindness says why nothing is known of a service.
+func (f *facts) blindness() string {
+	if f.hold.asked+f.hold.tapped.asked == 0 {
+		return "nothing asks it: give it x-bulkhead.probe, or the drill --load or --tap"
+	}
+	return fmt.Sprintf("only %d answers during the hold, %d are wanted", max(f.hold.asked, f.hold.tapped.asked), leastAnswers)
+}
+
+// bounds compares a service with how far it may degrade, and says whether it passes that.
+func (f *facts) bounds(c *Cell) (passed bool) {
+	var over []string
+	for _, of := range []struct {
+		what string
+		*answered
+	}{{"requests", &f.hold.answered}, {"calls", &f.hold.tapped}} {
+		if !f.allowed || of.asked == 0 || of.what == "calls" && f.base.tapped.asked == 0 {
+			continue
+		}
+		if share := of.failShare(); share > f.degrade.Errors {
+			over = append(over, fmt.Sprintf("%.0f %% of %d %s failed, %.0f %% may", share*100, of.asked, of.what, f.degrade.Errors*100))
+		}
+		if p95 := of.p95(); f.degrade.P95 > 0 && p95 > f.degrade.P95 {
+			over = append(over, fmt.Sprintf("p95 is %s, at most %s may be", container.Brief(p95), container.Brief(f.degrade.P95)))
+		}
+	}
+	if len(over) == 0 {
+		return false
+	}
+	c.Why = strings.Join(over, "; ")
+	if c.Outcome < Errors {
+		c.Outcome, c.AfterMS = Errors, 0
+	}
+	return true
+}
+
+// answers looks for more failed probes and requests than the baseline explains.
+func (f *facts) answers() trouble {
+	kind := kindProbe
+	if f.hold.firstFail.request {
+		kind = kindRequest
+	}
+	return f.asked(kind, &f.hold.answered, &f.base.answered)
+}
+
+// calls looks for more failed calls of other services than the baseline explains, where they were
+// looked at then, too.
+func (f *facts) calls() trouble {
+	if f.base.tapped.asked == 0 {
+		return trouble{}
+	}
+	return f.asked(kindCall, &f.hold.tapped, &f.base.tapped)
+}
+
+func (f *facts) asked(kind string, h, b *answered) trouble {
+	if h.asked == 0 {
+		return trouble{}
+	}
+	bound := 0
+	if b.asked > 0 {
+		bound = binomialBound(h.asked, binomialMost(b.failed, b.asked))
+	}
+	always := h.failed == h.asked && b.failed < b.asked // however noisy it is
+	if h.failed <= bound && !always {
+		text := fmt.Sprintf("%d of %d answered, p95 %s", h.asked-h.failed, h.asked, container.Brief(h.p95()))
+		if h.failed > 0 {
+			text += fmt.Sprintf("; up to %d may fail by chance", bound)
+		}
+		return trouble{evidence: []Evidence{{Kind: kind, Count: h.asked - h.failed, Text: text}}}
+	}
+	first := h.firstFail
+	t := trouble{found: true, first: first.done}
+	t.evidence = append(t.evidence, Evidence{AfterMS: f.after(first.done), Kind: kind, Count: h.failed,
+		Text: fmt.Sprintf("%s (%d of %d failed; %d of %d in the baseline)", first.err, h.failed, h.asked, b.failed, b.asked)})
+	if h.failed > 1 && h.lastFail.err != first.err {
+		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(h.lastFail.done), Kind: kind, Text: h.lastFail.err})
+	}
+	return t
+}
+
+// shownTemplates is how many kinds of lines are kept as evidence.
+const shownTemplates = 6
+
+// bound is how many lines there may be in a span, at 99 %, of which the tally has n.
+func (t *tally) bound(n int, took time.Duration) int {
+	if t.took <= 0 {
+		return math.MaxInt
+	}
+	return poissonBound(poissonMost(n) * took.Seconds() / t.took.Seconds())
+}
+
+// lines looks for more lines of ERROR and worse than the baseline explains, and for kinds of lines
+// of WARN and worse that it did not have, or had by far less of.
+func (f *facts) lines() trouble {
+	h, b := &f.hold, &f.base
+	bound := b.bound(b.errors, h.took)
+	many := h.errors > bound
+	var fresh []line
+	for _, l := range h.lines {
+		if b.templates[l.template] == 0 {
+			fresh = append(fresh, l)
+		}
+	}
+	if len(fresh) <= newKinds(b, h.took) {
+		fresh = nil
+	}
+	var t trouble
+	for _, l := range h.lines {
+		isFresh := slices.ContainsFunc(fresh, func(o line) bool { return o.template == l.template })
+		isMore := b.templates[l.template] > 0 && h.templates[l.template] > b.bound(b.templates[l.template], h.took)
+		if !isFresh && !isMore && !(many && l.level >= logs.Error) {
+			continue
+		}
+		if !t.found {
+			t.found, t.first = true, l.at
+		}
+		if at := h.last[l.template]; at.After(t.last) {
+			t.last = at
+		}
+		if len(t.evidence) < shownTemplates {
+			t.evidence = append(t.evidence, Evidence{AfterMS: f.after(l.at), Kind: kindLog, Level: l.level.String(), Count: h.templates[l.template], Text: l.text})
+		}
+	}
+	if many {
+		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(t.first), Kind: kindLog, Level: "error", Count: h.errors,
+			Text: fmt.Sprintf("%d lines of ERROR and worse; up to %d are within the baseline", h.errors, bound)})
+	}
+	return t
+}
+
+// diverse is from how many kinds of trouble lines on a service counts as one that has more of them
+// than a baseline shows.
+const diverse = 3
+
+// newKinds is how many kinds of lines that the baseline did not have are to be expected in a span
+// all the same: a service that logs trouble all day has kinds that it writes rarely, and about as
+// many new ones turn up as the baseline saw once, and half as many as it saw twice.
+func newKinds(b *tally, took time.Duration) int {
+	rare := 0.0
+	for _, n := range b.templates {
+		switch n {
+		case 1:
+			rare++
+		case 2:
+			rare += .5
+		}
+	}
+	if len(b.templates) == 0 || b.took <= 0 {
+		return 0
+	}
+	kinds := poissonBound(rare * took.Seconds() / b.took.Seconds())
+	if len(b.templates) >= diverse {
+		kinds = max(kinds, 1)
+	}
+	return kinds
+}
+
+// verdictOf is what a row's cells come to.
+func verdictOf(cells []Cell, recovered bool, late string) (Verdict, string) {
+	var leaks, blind []string
+	declared := false
+	for _, c := range cells {
+		switch {
+		case c.Outcome == Blind:
+			blind = append(blind, c.Service)
+		case c.Outcome > Blind && !c.Declared:
+			text := c.Service + " " + c.Outcome.String()
+			if c.Why != "" {
+				text += " (" + c.Why + ")"
+			}
+			leaks = append(leaks, text)
+		case c.Outcome > Blind:
+			declared = true
+		}
+	}
+	switch {
+	case !recovered:
+		return Stuck, late
+	case len(leaks) > 0:
+		return Leak, strings.Join(leaks, ", ")
+	case len(blind) > 0:
+		return Unproven, "nothing is known of " + strings.Join(blind, ", ")
+	case declared:
+		return Expected, ""
+	}
+	return Isolated, ""
+}
+
+// merge joins the repeats of a row: the worst of each cell, and flaky where the verdicts differ.
+func merge(runs []Row) Row {
+	out := runs[len(runs)-1]
+	out.Repeat, out.Runs, out.Notes = len(runs), nil, nil
+	cells := slices.Clone(runs[0].Cells)
+	for _, r := range runs {
+		out.Runs = append(out.Runs, Run{Verdict: r.Verdict, BackInMS: r.BackInMS})
+		for _, n := range r.Notes {
+			if !slices.Contains(out.Notes, n) {
+				out.Notes = append(out.Notes, n)
+			}
+		}
+		for _, c := range r.Cells {
+			i := slices.IndexFunc(cells, func(o Cell) bool { return o.Service == c.Service })
+			if i < 0 {
+				cells = append(cells, c)
+			} else if c.Outcome > cells[i].Outcome || c.Outcome == cells[i].Outcome && cells[i].Declared && !c.Declared {
+				cells[i] = c
+			}
+		}
+		if r.BackInMS != nil && (out.BackInMS == nil || *r.BackInMS > *out.BackInMS) {
+			out.BackInMS = r.BackInMS
+		}
+		if r.Verdict > out.Verdict {
+			out.Verdict, out.Why = r.Verdict, r.Why
+		}
+	}
+	out.Cells = cells
+	for _, r := range runs[1:] {
+		if r.Verdict != runs[0].Verdict {
+			var words []string
+			for _, o := range runs {
+				words = append(words, o.Verdict.String())
+			}
+			out.Verdict, out.Why = Flaky, "the repeats differ: "+strings.Join(words, ", ")
+			break
+		}
+	}
+	if len(runs) == 1 {
+		out.Runs = nil
+	}
+	return out
+}

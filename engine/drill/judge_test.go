@@ -1,0 +1,253 @@
+package drill
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/engine/logs"
+	"bulkhead/engine/project"
+)
+
+var begin = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func at(seconds float64) time.Time { return begin.Add(time.Duration(seconds * float64(time.Second))) }
+
+// scribe writes what a service does into a book.
+type scribe struct {
+	book    *book
+	service string
+}
+
+func newScribe() *scribe { return &scribe{book: &book{all: map[string]*series{}}, service: "s"} }
+
+func (w *scribe) log(when float64, level logs.Level, text string) {
+	w.book.addLine(w.service, line{at: at(when), level: level, template: templateOf(text), text: text})
+}
+
+// asks adds five answers a second between two moments; fails says which are bad.
+func (w *scribe) asks(from, to float64, fails func(when float64) string) {
+	for t := from; t < to; t += .2 {
+		w.book.addAnswer(w.service, answer{sent: at(t), done: at(t + .01), err: fails(t)})
+	}
+}
+
+func well(float64) string { return "" }
+
+// cell judges a hold from second 10 to 20 by the ten seconds before.
+func (w *scribe) cell(change ...func(*facts)) Cell {
+	f := &facts{service: w.service, injected: at(10), base: w.book.tally(w.service, "", span{at(0), at(10)}), hold: w.book.tally(w.service, "", span{at(10), at(20)})}
+	for _, c := range change {
+		c(f)
+	}
+	return f.judge()
+}
+
+// A service that logs errors and fails probes at random all day is no worse while another one is down.
+func TestNoisyServiceStaysUntouched(t *testing.T) {
+	for seed := range uint64(20) {
+		for rate, from := range map[float64]float64{.5: -50, 2: 0, 20: 0} { // lines a second; rare ones need a longer look than ten seconds
+			r := rand.New(rand.NewPCG(seed, uint64(rate*10)))
+			w := newScribe()
+			for when := from; when < 20; when += r.ExpFloat64() / rate {
+				level := []logs.Level{logs.Warn, logs.Error, logs.Error, logs.Fatal}[r.IntN(4)]
+				w.log(when, level, fmt.Sprintf("request %d of %s failed: %s", r.IntN(1000), []string{"cart", "home"}[r.IntN(2)], []string{"timeout", "reset", "no route"}[r.IntN(3)]))
+			}
+			w.asks(from, 20, func(float64) string {
+				if r.Float64() < .1 {
+					return "it answers 500"
+				}
+				return ""
+			})
+			c := w.cell(func(f *facts) { f.base = w.book.tally("s", "", span{at(from), at(10)}) })
+			if c.Outcome != Untouched {
+				t.Errorf("seed %d, %g lines a second: %s, %v", seed, rate, c.Outcome, c.Evidence)
+			}
+		}
+	}
+}
+
+func TestTroubleIsSeen(t *testing.T) {
+	quiet := func(w *scribe) { w.asks(0, 20, well) }
+	for name, c := range map[string]struct {
+		play  func(w *scribe)
+		facts func(f *facts)
+		want  string
+	}{
+		"nothing asks it": {play: func(*scribe) {}, want: "blind +0 false nothing asks it"},
+		"all well":        {play: quiet, want: "untouched +0 false"},
+		"too few answers": {play: func(w *scribe) { w.asks(0, 10.7, well) }, want: "blind +0 false only 3 answers"},
+		"healthy, answers errors": {play: func(w *scribe) {
+			w.asks(0, 12, well)
+			w.asks(12, 20, func(float64) string { return "it answers 503" })
+		}, want: "errors +2010 false"},
+		"hangs": {play: func(w *scribe) {
+			w.asks(0, 10, well)
+			for t := 10.0; t < 20; t += .4 {
+				w.book.addAnswer("s", answer{sent: at(t), done: at(t + 3), err: "no answer in 3s"})
+			}
+		}, want: "errors +3000 false"},
+		"a new kind of line": {play: func(w *scribe) { quiet(w); w.log(11.1, logs.Warn, "queue worker: connection refused, retry 1") }, want: "errors +1100 false"},
+		"a kind of line that the baseline has": {play: func(w *scribe) {
+			quiet(w)
+			for t := .5; t < 20; t += 2 {
+				w.log(t, logs.Error, fmt.Sprintf("poll %g failed", t))
+			}
+		}, want: "untouched +0 false"},
+		"many more of a kind that the baseline has": {play: func(w *scribe) {
+			quiet(w)
+			w.log(5, logs.Error, "poll 1 failed")
+			for t := 12.0; t < 20; t += .1 {
+				w.log(t, logs.Error, fmt.Sprintf("poll %g failed", t))
+			}
+		}, want: "errors +2000 false"},
+		"a line before the fault": {play: func(w *scribe) { quiet(w); w.log(9.9, logs.Error, "odd") }, want: "untouched +0 false"},
+		"died": {play: quiet, facts: func(f *facts) {
+			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "exited with code 1"}}
+		}, want: "died +1000 false"},
+		"unhealthy, and errors before": {play: func(w *scribe) { quiet(w); w.log(10.5, logs.Error, "odd") }, facts: func(f *facts) {
+			f.signs = []sign{{at: at(12.3), outcome: Unhealthy, kind: kindHealth, text: "healthy -> unhealthy"}}
+		}, want: "unhealthy +2300 false"},
+		"a check that timed out on a busy machine": {play: func(*scribe) {}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(12.3), outcome: Untouched, kind: kindMachine, text: "the machine had no CPU left"}}
+		}, want: "blind +0 false the machine had no CPU left"},
+		"a moment of trouble on a busy machine": {play: func(w *scribe) {
+			quiet(w)
+			w.log(14.2, logs.Warn, "payments is down")
+			w.log(14.3, logs.Warn, "cart is down")
+		},
+			facts: func(f *facts) { f.starved = true }, want: "untouched +0 false"},
+		"trouble that goes on, on a busy machine": {play: func(w *scribe) {
+			quiet(w)
+			w.log(11, logs.Warn, "payments is down")
+			w.log(16, logs.Warn, "payments is down")
+		},
+			facts: func(f *facts) { f.starved = true }, want: "errors +1000 false"},
+		"unhealthy before": {play: quiet, facts: func(f *facts) { f.unseen = true }, want: "blind +0 false it was unhealthy before"},
+		"may degrade": {play: func(w *scribe) { quiet(w); w.log(11, logs.Warn, "cart is down") }, facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1}
+		}, want: "errors +1000 true"},
+		"may degrade, and dies": {play: quiet, facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1}
+			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "exited with code 1"}}
+		}, want: "died +1000 false"},
+		"passes its bound of errors": {play: func(w *scribe) {
+			w.asks(0, 15, well)
+			w.asks(15, 20, func(float64) string { return "it answers 503" })
+		}, facts: func(f *facts) { f.allowed, f.degrade = true, project.Degrade{Errors: .2} }, want: "errors +5010 false 51 % of"},
+		"passes its bound of p95": {play: func(w *scribe) {
+			w.asks(0, 10, well)
+			for t := 10.0; t < 20; t += .4 {
+				w.book.addAnswer("s", answer{sent: at(t), done: at(t + 2.5)})
+			}
+		}, facts: func(f *facts) { f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 2 * time.Second} }, want: "errors +0 false p95 is 2.5s"},
+		"falls with the other, as the file says": {play: quiet, facts: func(f *facts) {
+			f.falls, f.signs = true, []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "restarted"}}
+		}, want: "died +1000 true"},
+	} {
+		w := newScribe()
+		c.play(w)
+		var change []func(*facts)
+		if c.facts != nil {
+			change = append(change, c.facts)
+		}
+		got := w.cell(change...)
+		if text := fmt.Sprintf("%s +%d %v %s", got.Outcome, got.AfterMS, got.Declared, got.Why); !strings.HasPrefix(text, c.want) {
+			t.Errorf("%s: %s, want %s\n%v", name, text, c.want, got.Evidence)
+		}
+	}
+}
+
+func TestVerdictOfCells(t *testing.T) {
+	cell := func(o Outcome, declared bool) Cell { return Cell{Service: o.String(), Outcome: o, Declared: declared} }
+	good, may, bad, blind := cell(Untouched, false), cell(Errors, true), cell(Errors, false), cell(Blind, false)
+	for _, c := range []struct {
+		cells     []Cell
+		recovered bool
+		want      Verdict
+	}{
+		{nil, true, Isolated}, {[]Cell{good, good}, true, Isolated}, {[]Cell{good, may}, true, Expected}, {[]Cell{good, blind}, true, Unproven},
+		{[]Cell{may, blind}, true, Unproven}, {[]Cell{good, bad, blind, may}, true, Leak}, {[]Cell{cell(Died, true)}, true, Expected},
+		{[]Cell{cell(Unhealthy, false)}, true, Leak}, {[]Cell{good}, false, Stuck}, {[]Cell{bad}, false, Stuck},
+	} {
+		if got, _ := verdictOf(c.cells, c.recovered, ""); got != c.want {
+			t.Errorf("%v, recovered %v: %s, want %s", c.cells, c.recovered, got, c.want)
+		}
+	}
+}
+
+func TestRepeatsKeepTheWorstAndAreFlakyWhereTheyDiffer(t *testing.T) {
+	run := func(v Verdict, o Outcome, back int64) Row {
+		return Row{Killed: "db", Verdict: v, BackInMS: &back, Cells: []Cell{{Service: "api", Outcome: o}}}
+	}
+	same := merge([]Row{run(Leak, Errors, 100), run(Leak, Died, 300), run(Leak, Errors, 200)})
+	if same.Verdict != Leak || same.Cells[0].Outcome != Died || *same.BackInMS != 300 || same.Repeat != 3 || len(same.Runs) != 3 {
+		t.Errorf("%+v", same)
+	}
+	differ := merge([]Row{run(Isolated, Untouched, 100), run(Leak, Errors, 100)})
+	if differ.Verdict != Flaky || differ.Why != "the repeats differ: isolated, leak" || differ.Cells[0].Outcome != Errors {
+		t.Errorf("%+v", differ)
+	}
+	r := &Report{Rows: []Row{differ}}
+	if got := r.Find(DefaultFailOn()); !slices.Equal(got, []string{"db"}) {
+		t.Errorf("a leak in one of the repeats is not found: %v", got)
+	}
+}
+
+func TestTemplatesLeaveOutWhatVaries(t *testing.T) {
+	for a, b := range map[string]string{
+		`time=2026-11-23T12:00:01 level=WARN msg="catalog is down" muted=3 err="dial tcp 10.0.0.3:8080: refused"`: `time=2026-11-23T12:09:41 level=WARN msg="catalog is down" muted=17 err="dial tcp 10.0.0.9:8080: refused"`,
+		`{"level":"error","id":"9f8e7d6c5b4a","took":12}`:                                                         `{"level":"error","id":"0123456789ab","took":7}`,
+		"user deadbeef-cafe failed": "user feedface-beef failed",
+	} {
+		if templateOf(a) != templateOf(b) {
+			t.Errorf("%q is not of the kind of %q", templateOf(a), templateOf(b))
+		}
+	}
+	if templateOf("cart is down") == templateOf("orders is down") {
+		t.Error("two services are one kind")
+	}
+}
+
+func TestBoundsAreThoseOfTheTables(t *testing.T) {
+	for _, c := range []struct{ got, want float64 }{
+		{poissonMost(0), 4.605}, {poissonMost(1), 6.638}, {poissonMost(10), 20.145}, {binomialMost(0, 50), 0.0880}, {binomialMost(5, 100), 0.1258},
+		{float64(poissonBound(4.605)), 10}, {float64(poissonBound(0)), 0}, {float64(binomialBound(50, .088)), 10}, {float64(binomialBound(5, 1)), 5},
+	} {
+		if math.Abs(c.got-c.want) > .002*max(c.want, 1) {
+			t.Errorf("%g, want %g", c.got, c.want)
+		}
+	}
+}
+
+func TestWhoFallsWithWhomIsFollowedThrough(t *testing.T) {
+	all := []Service{{Name: "db"}, {Name: "sidecar", Joins: "db"}, {Name: "api", Follows: []string{"db"}}, {Name: "web", Follows: []string{"api"}}, {Name: "mail"}}
+	got := falls(all, "db")
+	if len(got) != 3 || !got["sidecar"] || !got["api"] || !got["web"] {
+		t.Errorf("%v", got)
+	}
+	if got := falls(all, "api"); len(got) != 1 || !got["web"] {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestLoadIsParsed(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://localhost:8081/api@20":       "http://localhost:8081/api, 20 requests a second",
+		"https://localhost/x":                "https://localhost/x, 5 requests a second",
+		"http://me@localhost:8081/":          "http://me@localhost:8081/, 5 requests a second",
+		"http://localhost:8081/@0.5":         "http://localhost:8081/, 0.5 requests a second",
+		"localhost:8081":                     "!",
+		"http://localhost:8081/@0":           "!",
+		"http://localhost:8081/api@20000000": "!",
+	} {
+		l, err := ParseLoad(text)
+		if err != nil != (want == "!") || err == nil && l.String() != want {
+			t.Errorf("%s: %v, %v", text, l, err)
+		}
+	}
+}

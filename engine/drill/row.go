@@ -1,0 +1,495 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/container"
+)
+
+// healTime is how long taking a fault away may take, once the drill ends.
+const healTime = 30 * time.Second
+
+// row is one run of a row.
+type row struct {
+	d        *Drill
+	i        int
+	services []Service
+	hit      *Service
+	out      Row
+
+	began    time.Time // of its baseline
+	injected time.Time
+	healed   time.Time
+	starved  bool      // the machine had no CPU left while the fault lasted
+	steady   time.Time // since when everybody is well again; zero while somebody is not
+	wentDown bool      // the service that was hit, since then
+	before   []Stand
+	unseen   map[string]bool // unhealthy before
+	signs    map[string][]sign
+	last     map[string]container.Health
+}
+
+// undisturbed runs a row, and once more where somebody else had a hand in it.
+func (d *Drill) undisturbed(ctx context.Context, services []Service, i int) (Row, error) {
+	var hands, void []string
+	for range 2 {
+		r := &row{d: d, i: i, services: services, signs: map[string][]sign{}, unseen: map[string]bool{}, last: map[string]container.Health{}}
+		d.mu.Lock()
+		r.out = Row{Killed: d.report.Rows[i].Killed, With: d.report.Rows[i].With, Repeat: d.report.Rows[i].Repeat, Cells: []Cell{}}
+		d.mu.Unlock()
+		r.hit = &services[slices.IndexFunc(services, func(s Service) bool { return s.Name == r.out.Killed })]
+		began := time.Now()
+		err := r.run(ctx)
+		if err != nil {
+			r.out.Verdict = Failed
+			r.out.Why = err.Error()
+			if ctx.Err() != nil {
+				r.out.Why = "aborted, and healed"
+			}
+			return r.out, err
+		}
+		if hands = d.s.Hands(began); len(hands) == 0 || r.out.Verdict == Failed {
+			r.out.Notes = append(void, r.out.Notes...)
+			return r.out, nil
+		}
+		void = append(void, "void, and run again: "+strings.Join(hands, "; "))
+		d.change(func(rep *Report) { rep.Rows[i].Notes = void })
+	}
+	return Row{Killed: services[slices.IndexFunc(services, func(s Service) bool { return s.Name == d.killed(i) })].Name, Cells: []Cell{},
+		Verdict: Failed, Notes: void, Why: "disturbed twice: " + strings.Join(hands, "; ")}, nil
+}
+
+func (d *Drill) killed(i int) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.report.Rows[i].Killed
+}
+
+// run is a row from its baseline to its verdict. An error ends the drill.
+func (r *row) run(ctx context.Context) error {
+	d := r.d
+	d.s.HoldWork(true)
+	if err := r.baseline(ctx); err != nil {
+		return err
+	}
+	r.phase(PhaseInject, 0)
+	r.out.Before = ledgers(r.before)
+	r.injected = time.Now()
+	r.event(r.injected, r.hit.Name, "fault", d.o.Fault)
+	heal, err := d.s.Inject(ctx, r.hit.Name, d.o.Fault)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.out.Verdict, r.out.Why = Failed, "not injected: "+err.Error()
+		return nil
+	}
+	r.phase(PhaseHold, d.o.Hold)
+	held := r.observe(ctx, d.o.Hold, func() bool { return false })
+	r.healed = time.Now()
+	r.starved = d.s.Starved(r.injected, r.healed)
+	r.event(r.healed, r.hit.Name, "heal", "")
+	mend, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
+	err = heal(mend)
+	cancel()
+	switch {
+	case held != nil:
+		return held
+	case err != nil:
+		r.out.Verdict, r.out.Why = Failed, "not healed: "+err.Error()
+		return nil
+	}
+	r.phase(PhaseSettle, d.o.Settle)
+	err = r.observe(ctx, d.o.Settle, r.recovered)
+	if err != nil {
+		return err
+	}
+	recovered := len(r.ailing()) == 0
+	if err := r.observe(ctx, probeLong*2, func() bool { return d.book.whole(r.healed) }); err != nil {
+		return err
+	}
+	r.judge(recovered)
+	return nil
+}
+
+// baseline waits until nobody has trouble from the row before, and then looks at everybody for as
+// long as the fault is going to last. A check that timed out while the machine had no CPU left says
+// nothing of its service, so it is looked at again once everybody is well.
+func (r *row) baseline(ctx context.Context) error {
+	d := r.d
+	for n := 1; ; n++ {
+		r.began = time.Now()
+		if len(d.quiet) > 0 {
+			r.phase(PhaseQuieting, d.o.Settle)
+			if err := r.observe(ctx, d.o.Settle, r.quiet); err != nil {
+				return err
+			}
+		}
+		now, err := r.lookAtAll(ctx)
+		if err != nil {
+			return err
+		}
+		bad, late := r.unwell(now)
+		if late && n < mostBaselines && !d.o.AllowUnhealthy && d.s.Starved(now.from, now.to) {
+			continue
+		}
+		if len(bad) > 0 && !d.o.AllowUnhealthy {
+			return fmt.Errorf("%w: %s; --allow-unhealthy leaves it out", ErrUnhealthy, strings.Join(slices.Compact(bad), ", "))
+		}
+		return nil
+	}
+}
+
+// mostBaselines is how often a row begins with a baseline in which checks timed out for lack of CPU.
+const mostBaselines = 5
+
+// lookAtAll looks at everybody while nothing is done to anybody.
+func (r *row) lookAtAll(ctx context.Context) (span, error) {
+	d := r.d
+	long := max(d.o.Hold, leastBaseline)
+	r.phase(PhaseBaseline, long)
+	from := time.Now()
+	r.before, _ = d.s.Stands()
+	if err := r.observe(ctx, long, func() bool { return false }); err != nil {
+		return span{}, err
+	}
+	clear(r.signs)
+	r.before, _ = d.s.Stands()
+	now := span{from: from, to: time.Now()}
+	d.mu.Lock()
+	d.quiet = append(d.quiet, now)
+	first := len(d.quiet) == 1
+	d.mu.Unlock()
+	d.judgeAgain()
+	if first {
+		d.change(func(rep *Report) { rep.Baseline = r.baselines(now) })
+	}
+	return now, nil
+}
+
+// unwell says who is not well at the end of a baseline, of whom nothing can be said then. late says
+// that all of that is checks which timed out.
+func (r *row) unwell(now span) (bad []string, late bool) {
+	clear(r.unseen)
+	late = true
+	for _, s := range r.before {
+		t := r.d.book.tally(s.Service, "", now)
+		late = late && (s.Health != container.Unhealthy || s.TimedOut) && s.Live
+		switch {
+		case s.Health == container.Unhealthy:
+			bad = append(bad, s.Service+" is unhealthy")
+		case !s.Live:
+			bad = append(bad, fmt.Sprintf("%s is %s", s.Service, s.State))
+		case t.asked >= leastAnswers && t.failed == t.asked:
+			bad = append(bad, s.Service+" answers no probe: "+t.lastFail.err)
+			late = false
+		default:
+			continue
+		}
+		r.unseen[s.Service] = true
+	}
+	return bad, late && len(bad) > 0
+}
+
+// quietFor is how long nobody may have had trouble before a baseline begins.
+const quietFor = 3 * time.Second
+
+// quiet says whether the trouble of the row before is over: everybody is ready, answers, and has
+// logged no kind of line for a moment that the baselines did not have.
+func (r *row) quiet() bool {
+	now := time.Now()
+	lately := span{from: now.Add(-quietFor), to: now}
+	if r.began.After(lately.from) {
+		return false
+	}
+	stands, _ := r.d.s.Stands()
+	for _, s := range stands {
+		if !r.d.o.AllowUnhealthy && (!s.Ready || s.Health == container.Unhealthy) {
+			return false
+		}
+		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, ""), hold: r.d.book.tally(s.Service, "", lately)}
+		if f.lines().found || f.answers().found || f.calls().found {
+			return false
+		}
+	}
+	return true
+}
+
+// base is what a service did in all baselines so far.
+func (d *Drill) base(service, hit string) tally {
+	d.mu.Lock()
+	spans := slices.Clone(d.quiet)
+	d.mu.Unlock()
+	return d.book.tally(service, hit, spans...)
+}
+
+// observe looks at everybody until done says so, or for at most d.
+func (r *row) observe(ctx context.Context, d time.Duration, done func() bool) error {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	look := time.NewTicker(200 * time.Millisecond) // log lines and answers come without a change of state
+	defer look.Stop()
+	for {
+		stands, changed := r.d.s.Stands()
+		r.compare(stands)
+		if done() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-look.C:
+		case <-over.C:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// compare notes what became of everybody since before.
+func (r *row) compare(stands []Stand) {
+	if r.injected.IsZero() {
+		return
+	}
+	now := time.Now()
+	r.comeback(stands, now)
+	for _, b := range r.before {
+		if b.Service == r.hit.Name || !b.Live {
+			continue
+		}
+		i := slices.IndexFunc(stands, func(s Stand) bool { return s.Service == b.Service && s.Replica == b.Replica })
+		switch {
+		case i < 0:
+			r.sign(b.Service, now, Died, kindIdentity, "its container is gone")
+		case stands[i].Identity.ID != b.Identity.ID && stands[i].Identity.ID != "":
+			r.sign(b.Service, now, Died, kindIdentity, "recreated")
+		case !stands[i].Live && stands[i].State == container.StateExited:
+			r.sign(b.Service, now, Died, kindIdentity, fmt.Sprintf("exited with code %d", stands[i].ExitCode))
+		case !stands[i].Live:
+			r.sign(b.Service, now, Died, kindIdentity, "not running: "+stands[i].State.String())
+		case !stands[i].Identity.Started.Equal(b.Identity.Started) || stands[i].Identity.Restarts != b.Identity.Restarts:
+			r.sign(b.Service, now, Died, kindIdentity, "restarted")
+		default:
+			r.health(b, stands[i], now)
+		}
+	}
+}
+
+// comeback notes that the service that was hit came back while the fault lasts: by its restart
+// policy, after a crash.
+func (r *row) comeback(stands []Stand, now time.Time) {
+	if !r.healed.IsZero() || r.out.BackInMS != nil {
+		return
+	}
+	live := true
+	for _, s := range stands {
+		if s.Service == r.hit.Name {
+			live = live && s.Live && s.Ready
+			for _, b := range r.before {
+				moved := b.Service == s.Service && b.Replica == s.Replica && (!b.Identity.Started.Equal(s.Identity.Started) || b.Identity.ID != s.Identity.ID)
+				r.wentDown = r.wentDown || moved
+			}
+		}
+	}
+	r.wentDown = r.wentDown || !live
+	if r.wentDown && live {
+		back := now.Sub(r.injected).Milliseconds()
+		r.out.BackInMS, r.out.BackBy = &back, "policy"
+		r.event(now, r.hit.Name, "ready", "by its restart policy")
+	}
+}
+
+// health notes a change of health.
+func (r *row) health(b, s Stand, now time.Time) {
+	key := fmt.Sprint(s.Service, "/", s.Replica)
+	was, known := r.last[key]
+	if !known {
+		was = b.Health
+	}
+	r.last[key] = s.Health
+	if was == s.Health {
+		return
+	}
+	text := fmt.Sprintf("%s -> %s", was, s.Health)
+	r.event(now, s.Service, kindHealth, text)
+	if s.Health != container.Unhealthy || b.Health == container.Unhealthy {
+		return
+	}
+	if s.TimedOut && r.d.s.Starved(now.Add(-starvedFor), now) {
+		r.sign(b.Service, now, Untouched, kindMachine, text+", but its check timed out while the machine had no CPU left")
+		return
+	}
+	r.sign(b.Service, now, Unhealthy, kindHealth, text)
+}
+
+// starvedFor is how long before a failed check the machine's load is looked at.
+const starvedFor = 10 * time.Second
+
+func (r *row) sign(service string, at time.Time, o Outcome, kind, text string) {
+	for _, s := range r.signs[service] {
+		if s.text == text || s.outcome == Died && o == Died {
+			return
+		}
+	}
+	r.signs[service] = append(r.signs[service], sign{at: at, outcome: o, kind: kind, text: text})
+	if kind == kindIdentity {
+		r.event(at, service, "died", text)
+	}
+}
+
+// recovered says whether the service that was hit is ready again, and so is everybody else who was
+// well before.
+func (r *row) recovered() bool {
+	if len(r.ailing()) > 0 {
+		r.steady = time.Time{}
+		return false
+	}
+	if r.steady.IsZero() {
+		r.steady = time.Now()
+	}
+	return time.Since(r.steady) >= steadyFor
+}
+
+// steadyFor is how long everybody has to be well until that counts: what ends right after its start
+// has not recovered.
+const steadyFor = 500 * time.Millisecond
+
+// ailment is why somebody has not recovered.
+type ailment struct{ service, what string }
+
+func (r *row) ailing() []ailment {
+	stands, _ := r.d.s.Stands()
+	var out []ailment
+	defer func() {
+		if r.out.BackBy != "policy" && slices.ContainsFunc(out, func(a ailment) bool { return a.service == r.hit.Name }) {
+			r.out.BackInMS = nil // it was back for a moment only
+		}
+	}()
+	for _, b := range r.before {
+		if r.unseen[b.Service] && b.Service != r.hit.Name {
+			continue
+		}
+		i := slices.IndexFunc(stands, func(s Stand) bool { return s.Service == b.Service && s.Replica == b.Replica })
+		switch {
+		case i < 0:
+			out = append(out, ailment{service: b.Service, what: "is gone"})
+		case !stands[i].Live:
+			out = append(out, ailment{service: b.Service, what: "is " + stands[i].State.String()})
+		case stands[i].Health == container.Unhealthy && b.Health != container.Unhealthy:
+			out = append(out, ailment{service: b.Service, what: "is unhealthy"})
+		case !stands[i].Ready && b.Ready:
+			out = append(out, ailment{service: b.Service, what: "is not ready"})
+		case b.Service == r.hit.Name && r.out.BackInMS == nil:
+			back := time.Since(r.healed).Milliseconds()
+			r.out.BackInMS, r.out.BackBy = &back, "running"
+			if b.Health != container.HealthNone && b.Health != container.HealthUnknown {
+				r.out.BackBy = "healthy"
+			}
+			r.event(time.Now(), b.Service, "ready", r.out.BackBy)
+		}
+	}
+	return out
+}
+
+// judge comes to the cells and the verdict.
+func (r *row) judge(recovered bool) {
+	d := r.d
+	after, _ := d.s.Stands()
+	r.out.After = ledgers(after)
+	fallen := falls(r.services, r.hit.Name)
+	hold := span{from: r.injected, to: r.healed}
+	var all []*facts
+	late, slowest := "", time.Duration(0)
+	for _, s := range slices.Backward(r.services) {
+		if s.Name == r.hit.Name {
+			continue
+		}
+		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name, r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved, unseen: r.unseen[s.Name]}
+		f.degrade, f.allowed = r.hit.allowed(s.Name)
+		all = append(all, f)
+		slowest = max(slowest, s.HealthSpan)
+	}
+	if slowest > d.o.Hold {
+		r.out.Notes = append(r.out.Notes, fmt.Sprintf("a healthy service proves nothing: the healthchecks take up to %s to notice; --hold %s would see it",
+			container.Brief(slowest), seconds(slowest.Milliseconds())))
+	}
+	if !recovered {
+		var all []string
+		for _, a := range r.ailing() {
+			all = append(all, a.service+" "+a.what)
+		}
+		late = strings.Join(all, ", ") + " " + container.Brief(d.o.Settle) + " after the fault was taken away"
+	}
+	r.out.seen = &seen{facts: all, events: r.out.Events, recovered: recovered, late: late}
+	r.out = d.judge(r.out)
+}
+
+// seen is what a run of a row is judged by, now and again once more baselines are known.
+type seen struct {
+	facts     []*facts
+	events    []Event
+	recovered bool
+	late      string
+}
+
+// judge comes to the cells, the timeline and the verdict of a run by all baselines so far: a kind of
+// line that turns up while nothing is done to anybody is noise, also where a fault was earlier.
+func (d *Drill) judge(run Row) Row {
+	if run.seen == nil {
+		return run
+	}
+	run.Cells, run.Events = []Cell{}, slices.Clone(run.seen.events)
+	for _, f := range run.seen.facts {
+		f := *f
+		f.base = d.base(f.service, f.hit)
+		c := f.judge()
+		run.Cells = append(run.Cells, c)
+		for _, e := range c.Evidence {
+			if e.Kind == kindLog && c.Outcome >= Errors {
+				run.Events = append(run.Events, Event{AfterMS: e.AfterMS, Service: f.service, Kind: kindLog, Text: e.Text})
+			}
+		}
+	}
+	slices.SortStableFunc(run.Events, func(a, b Event) int { return int(a.AfterMS - b.AfterMS) })
+	run.Verdict, run.Why = verdictOf(run.Cells, run.seen.recovered, run.seen.late)
+	return run
+}
+
+func (r *row) event(at time.Time, service, kind, text string) {
+	r.out.Events = append(r.out.Events, Event{AfterMS: at.Sub(r.injected).Milliseconds(), Service: service, Kind: kind, Text: text})
+}
+
+// phase says in the report what the row is at.
+func (r *row) phase(p Phase, lasts time.Duration) {
+	r.d.change(func(rep *Report) {
+		o := &rep.Rows[r.i]
+		o.Phase, o.Until = p, ""
+		if lasts > 0 {
+			o.Until = time.Now().Add(lasts).UTC().Format(time.RFC3339Nano)
+		}
+	})
+}
+
+// baselines are everybody's, for the report.
+func (r *row) baselines(now span) []Baseline {
+	out := []Baseline{}
+	for _, l := range ledgers(r.before) {
+		t := r.d.book.tally(l.Service, "", now)
+		out = append(out, Baseline{Service: l.Service, ContainerID: l.ContainerID, StartedAt: l.StartedAt, Restarts: l.Restarts, PID: l.PID, Health: l.Health,
+			ErrorsPerSec: float64(t.errors) / now.to.Sub(now.from).Seconds(), Asked: t.asked, Failed: t.failed, P95MS: t.p95().Milliseconds(), Calls: t.tapped.asked, CallsFailed: t.tapped.failed})
+	}
+	return out
+}
+
+func ledgers(all []Stand) []Ledger {
+	out := []Ledger{}
+	for _, s := range all {
+		out = append(out, Ledger{Service: s.Service, Replica: s.Replica, ContainerID: s.Identity.ID, StartedAt: s.Identity.Started.UTC().Format(time.RFC3339Nano),
+			Restarts: s.Identity.Restarts, PID: s.PID, Health: s.Health.String(), State: s.State.String()})
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package drill
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"bulkhead/engine/logs"
+)
+
+// keptLines bounds the trouble lines and the answers that are kept of one service; beyond it the
+// oldest go, which are of baselines that later ones make up for.
+const keptLines = 50_000
+
+// span is a time, its end not included.
+type span struct{ from, to time.Time }
+
+func (s span) contains(t time.Time) bool { return !t.Before(s.from) && t.Before(s.to) }
+
+// line is a log line of WARN and worse.
+type line struct {
+	at       time.Time
+	level    logs.Level
+	template string
+	text     string
+}
+
+// answer is how one probe or request ended.
+type answer struct {
+	sent, done time.Time
+	request    bool   // of the load, not a probe
+	err        string // "" when it was answered well
+}
+
+// series is what was seen of one service.
+type series struct {
+	lines   []line
+	answers []answer
+	tapped  []tappedSlice
+	bad     []tappedBad
+}
+
+// tappedSlice is what one caller had from a service in a moment.
+type tappedSlice struct {
+	from string
+	TappedSlice
+}
+
+type tappedBad struct {
+	from string
+	TappedBad
+}
+
+// book keeps the series of all services. It is safe for concurrent use.
+type book struct {
+	mu       sync.Mutex
+	all      map[string]*series
+	reported time.Time   // when a tap reported something last; zero: nothing is tapped
+	waiting  []time.Time // when the answers were asked for that have not come
+}
+
+func (b *book) of(service string) *series {
+	s := b.all[service]
+	if s == nil {
+		s = &series{}
+		b.all[service] = s
+	}
+	return s
+}
+
+func (b *book) addLine(service string, l line) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.of(service)
+	if s.lines = append(s.lines, l); len(s.lines) > keptLines {
+		s.lines = slices.Clone(s.lines[keptLines/2:])
+	}
+}
+
+func (b *book) addAnswer(service string, a answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.of(service)
+	if s.answers = append(s.answers, a); len(s.answers) > keptLines {
+		s.answers = slices.Clone(s.answers[keptLines/2:])
+	}
+}
+
+func (b *book) addTapped(in Tapped) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reported = in.At
+	s := b.of(in.To)
+	for _, sl := range in.Slices {
+		if s.tapped = append(s.tapped, tappedSlice{in.From, sl}); len(s.tapped) > keptLines {
+			s.tapped = slices.Clone(s.tapped[keptLines/2:])
+		}
+	}
+	for _, bad := range in.Bad {
+		if s.bad = append(s.bad, tappedBad{in.From, bad}); len(s.bad) > keptLines {
+			s.bad = slices.Clone(s.bad[keptLines/2:])
+		}
+	}
+}
+
+// tally counts what a service did in some spans.
+type tally struct {
+	took      time.Duration
+	errors    int                  // lines of ERROR and worse
+	templates map[string]int       // of lines of WARN and worse
+	lines     []line               // the first of each template
+	last      map[string]time.Time // when the last line of each template came
+	answered                       // probes, and requests of the load
+	tapped    answered             // requests of other services
+}
+
+// answered is how those fared who asked a service for something.
+type answered struct {
+	asked     int
+	failed    int
+	firstFail answer
+	lastFail  answer
+	latencies []Took // the shortest first; of a failed one as long as it was waited for
+}
+
+// tally counts what a service did in some spans. What its calls from hit were like is left out: who
+// is broken on purpose may well ask for nothing, or give up.
+func (b *book) tally(service, hit string, spans ...span) tally {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := tally{templates: map[string]int{}, last: map[string]time.Time{}}
+	in := func(at time.Time) bool {
+		return slices.ContainsFunc(spans, func(s span) bool { return s.contains(at) })
+	}
+	for _, s := range spans {
+		t.took += s.to.Sub(s.from)
+	}
+	s := b.of(service)
+	for _, l := range s.lines {
+		if !in(l.at) {
+			continue
+		}
+		if l.level >= logs.Error {
+			t.errors++
+		}
+		if l.at.After(t.last[l.template]) {
+			t.last[l.template] = l.at
+		}
+		if t.templates[l.template]++; t.templates[l.template] == 1 {
+			t.lines = append(t.lines, l)
+		}
+	}
+	slices.SortStableFunc(t.lines, func(a, b line) int { return a.at.Compare(b.at) })
+	for _, a := range s.answers {
+		if !in(a.sent) {
+			continue
+		}
+		t.asked++
+		t.latencies = append(t.latencies, Took{a.done.Sub(a.sent), 1})
+		if a.err != "" {
+			t.failed++
+			t.fail(a)
+		}
+	}
+	for _, bad := range s.bad {
+		if bad.from != hit && in(bad.Sent) {
+			t.tapped.fail(answer{sent: bad.Sent, done: bad.Done, err: bad.Text})
+		}
+	}
+	for _, sl := range s.tapped {
+		if sl.from != hit && in(sl.At) {
+			t.tapped.asked += sl.Asked
+			t.tapped.failed += sl.Failed
+			t.tapped.latencies = append(t.tapped.latencies, sl.Took...)
+			if sl.Failed > 0 && t.tapped.firstFail.err == "" {
+				t.tapped.fail(answer{sent: sl.At, done: sl.At, err: sl.from + " → " + service + " failed"})
+			}
+		}
+	}
+	for _, a := range []*answered{&t.answered, &t.tapped} {
+		slices.SortFunc(a.latencies, func(a, b Took) int { return int(a.Time - b.Time) })
+	}
+	return t
+}
+
+// fail notes a failed answer, which is counted already.
+func (t *answered) fail(a answer) {
+	if t.firstFail.err == "" || a.done.Before(t.firstFail.done) {
+		t.firstFail = a
+	}
+	if t.lastFail.err == "" || !a.done.Before(t.lastFail.done) {
+		t.lastFail = a
+	}
+}
+
+// p95 is within which 95 % of the answers came, 0 without any.
+func (t *answered) p95() time.Duration {
+	total := 0
+	for _, l := range t.latencies {
+		total += l.Count
+	}
+	at := min(total*95/100, total-1)
+	for _, l := range t.latencies {
+		if at -= l.Count; at < 0 {
+			return l.Time
+		}
+	}
+	return 0
+}
+
+// failShare is the share of answers that were none, or bad.
+func (t *answered) failShare() float64 {
+	if t.asked == 0 {
+		return 0
+	}
+	return float64(t.failed) / float64(t.asked)
+}

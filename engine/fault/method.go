@@ -1,0 +1,219 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/engine/agent"
+	"bulkhead/engine/container"
+)
+
+// method is how faults of a kind are injected and healed.
+type method interface {
+	// inject does it to the targets of an injection.
+	inject(ctx context.Context, r *Injector, in *injection) error
+	// heal undoes it, as far as inject got. What is gone needs no healing and is not an error.
+	heal(ctx context.Context, r *Injector, in *injection) error
+	// moved is called when somebody else stopped, started or replaced containers of the project
+	// while the fault is in force. over says that it has ended by that.
+	moved(ctx context.Context, r *Injector, in *injection, all []container.Instance) (over bool, err error)
+}
+
+// Operation is what is done to the life of containers.
+type Operation string
+
+const (
+	Kill    Operation = "kill"
+	Stop    Operation = "stop"
+	Pause   Operation = "pause"
+	Unpause Operation = "unpause"
+	Start   Operation = "start"
+)
+
+// Act is one operation on a service.
+type Act struct {
+	Operation Operation
+	Service   string
+	Replica   int    // 0: all
+	Signal    string // of Kill
+	Cause     string
+}
+
+// life is a fault that ends or freezes containers.
+type life struct {
+	begin, end Operation // end "": nothing to heal
+	signal     string    // of Kill; "": the fault's own
+}
+
+func (m life) inject(ctx context.Context, r *Injector, in *injection) error {
+	signal := m.signal
+	if signal == "" {
+		signal = in.params.Signal
+	}
+	act := Act{Operation: m.begin, Service: in.Fault.Service, Replica: in.Fault.Replica, Signal: signal, Cause: in.Fault.Why}
+	if err := r.host.Act(ctx, act); err != nil {
+		return err
+	}
+	down := m.end != "" && m.await(ctx, r, in)
+	in.momentary = !down
+	return nil
+}
+
+// await waits until the fault shows, which is over in a moment; a signal may well end nothing.
+func (m life) await(ctx context.Context, r *Injector, in *injection) bool {
+	for range 20 {
+		all, err := r.rt.Instances(ctx, r.project)
+		if err == nil && slices.ContainsFunc(all, func(i container.Instance) bool { return in.targets(i) != nil && m.down(i) }) {
+			return true
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return true // healing looks for itself
+		}
+	}
+	return false
+}
+
+func (m life) heal(ctx context.Context, r *Injector, in *injection) error {
+	if m.end == "" {
+		return nil
+	}
+	all, err := r.rt.Instances(ctx, r.project)
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		if in.targets(i) != nil && m.down(i) {
+			return r.host.Act(ctx, Act{Operation: m.end, Service: in.Fault.Service, Replica: in.Fault.Replica, Cause: "healed: " + in.Fault.Words()})
+		}
+	}
+	return nil
+}
+
+// moved ends the fault with the life that it was in force in.
+func (m life) moved(_ context.Context, _ *Injector, in *injection, all []container.Instance) (bool, error) {
+	if m.end == "" {
+		return false, nil
+	}
+	for _, i := range all {
+		if in.targets(i) != nil && m.down(i) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// down says whether a container is as the fault left it.
+func (m life) down(i container.Instance) bool {
+	if m.end == Unpause {
+		return i.State == container.StatePaused
+	}
+	return i.State == container.StateExited || i.State == container.StateStopping
+}
+
+// crash is a fault that ends a container's program as a bug in it would. A signal by way of the
+// engine may count as somebody's wish, which keeps the restart policy idle: so the agent does it
+// from within, and the engine only where there is no agent.
+type crash struct{ life }
+
+func (m crash) inject(ctx context.Context, r *Injector, in *injection) error {
+	if !r.rt.Caps.Agent || !agent.Built() {
+		return m.life.inject(ctx, r, in)
+	}
+	in.momentary = true
+	for _, t := range in.Targets {
+		before, err := r.rt.Inspect(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		s, err := startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project, Service: t.Service, Target: t.ID,
+			Profile: container.AgentFiles, Args: []string{"crash", in.params.Signal}}, func(*agent.Reply) {}, func() {})
+		if err == nil {
+			s.close()
+			continue
+		}
+		// All that runs in a process namespace ends with its first process, the agent too.
+		after, ierr := r.rt.Inspect(ctx, t.ID)
+		if ierr != nil || after.State == container.StateRunning && after.Started.Equal(before.Started) {
+			return fmt.Errorf("%s: %w", t.Name, errors.Join(err, ierr))
+		}
+	}
+	return nil
+}
+
+// limit is a fault that takes CPU time or memory away.
+type limit struct{}
+
+func (m limit) inject(ctx context.Context, r *Injector, in *injection) error {
+	for n := range in.Targets {
+		if err := m.set(ctx, r, in, &in.Targets[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set limits one container, and keeps what it had before: that is on disk before it is changed.
+func (m limit) set(ctx context.Context, r *Injector, in *injection, t *Target) error {
+	before, err := r.rt.Limits(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	t.Before = &before
+	if err := r.disk.write(&in.entry); err != nil {
+		return err
+	}
+	return r.rt.SetLimits(ctx, t.ID, m.limits(in.params))
+}
+
+func (limit) limits(p Params) container.Limits {
+	l := container.Limits{CPUs: -1, Memory: -1}
+	if p.CPUs > 0 {
+		l.CPUs = p.CPUs
+	}
+	if p.Memory > 0 {
+		l.Memory = p.Memory
+	}
+	return l
+}
+
+func (m limit) heal(ctx context.Context, r *Injector, in *injection) error {
+	var errs []error
+	ours := m.limits(in.params)
+	for _, t := range in.Targets {
+		if t.Before == nil {
+			continue
+		}
+		back := container.Limits{CPUs: -1, Memory: -1}
+		if ours.CPUs >= 0 {
+			back.CPUs = t.Before.CPUs
+		}
+		if ours.Memory >= 0 {
+			back.Memory, back.Swap = t.Before.Memory, t.Before.Swap
+		}
+		if err := r.rt.SetLimits(ctx, t.ID, back); err != nil && !errors.Is(err, container.ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// moved limits containers that took the place of those that were limited. The limits of a
+// container outlive its restart.
+func (m limit) moved(ctx context.Context, r *Injector, in *injection, all []container.Instance) (bool, error) {
+	for _, i := range all {
+		if i.Service != in.Fault.Service || in.Fault.Replica != 0 && i.Replica != in.Fault.Replica ||
+			i.State != container.StateRunning || in.targets(i) != nil {
+			continue
+		}
+		in.Targets = append(in.Targets, Target{ID: i.ID, Name: i.Name, Service: i.Service, Replica: i.Replica})
+		if err := m.set(ctx, r, in, &in.Targets[len(in.Targets)-1]); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}

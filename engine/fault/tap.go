@@ -1,0 +1,211 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/engine/agent"
+	"bulkhead/engine/container"
+)
+
+// tapKind stands on disk while edges are tapped, so that what a process which died has left in
+// network namespaces is removed as a fault's rules are. It is in no catalogue: a tap breaks nothing.
+var tapKind = Kind{Name: "tap", Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, method: traffic{does: agent.Tap}}
+
+// Edge is the calls of one service to another.
+type Edge struct {
+	From string `json:"from"` // "": of any service
+	To   string `json:"to"`   // "": to any service
+}
+
+// Covers says whether an edge is one that is meant.
+func (e Edge) Covers(o Edge) bool {
+	return (e.From == "" || e.From == o.From) && (e.To == "" || e.To == o.To)
+}
+
+// Tapped is what came over one tapped edge.
+type Tapped struct {
+	Edge
+	At   time.Time // when it was reported; the ages in Seen go back from there
+	Seen agent.Seen
+	Kept int // connections from before the tap, which it does not see
+}
+
+// taps are the edges that are tapped. Its fields belong to whoever holds Injector.working, but rules
+// and kept, which Injector.mu guards; wanted is changed with both, and read with either.
+type taps struct {
+	wanted []Edge
+	entry  *entry // on disk; nil: nothing is tapped
+	rules  map[string]Edge
+	kept   map[string]map[site]int // by rule
+}
+
+// Tap has these edges tapped from now on, and no others; without any nobody's calls are looked at.
+// It returns once that is so. What comes over them is handed to Options.Tapped each second.
+func (r *Injector) Tap(ctx context.Context, edges []Edge) error {
+	if len(edges) > 0 {
+		if why := tapKind.Lacking(r.rt.Caps); why != "" {
+			return fmt.Errorf("tap: %w", &container.Error{Why: why, Err: container.ErrUnsupported})
+		}
+		if !agent.Built() {
+			return fmt.Errorf("tap: %w", agent.ErrNotBuilt)
+		}
+	}
+	r.working.Lock()
+	defer r.working.Unlock()
+	before := r.taps.wanted
+	r.want(slices.Clone(edges))
+	err := r.noteTap()
+	if err == nil {
+		err = r.net.update(ctx, r, nil)
+	}
+	if err != nil && len(edges) > len(before) {
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
+		defer cancel()
+		r.want(before)
+		err = errors.Join(err, r.net.update(undo, r, nil), r.noteTap())
+	}
+	if len(r.taps.wanted) == 0 {
+		r.untap()
+	}
+	nudge(r.wake)
+	if err != nil {
+		return fmt.Errorf("tap: %w", err)
+	}
+	return nil
+}
+
+// Tapping are the edges that are tapped, as they were asked for.
+func (r *Injector) Tapping() []Edge {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.taps.wanted)
+}
+
+// want changes what is tapped. Callers hold working.
+func (r *Injector) want(edges []Edge) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taps.wanted = edges
+}
+
+// noteTap writes down that something is tapped. Callers hold working.
+func (r *Injector) noteTap() error {
+	if len(r.taps.wanted) == 0 {
+		return nil
+	}
+	if r.taps.entry == nil {
+		id := newID()
+		r.taps.entry = &entry{Fault: Fault{ID: id, Kind: tapKind.Name, Service: r.project}, Began: time.Now(), Owner: thisOwner()}
+	}
+	return r.disk.write(r.taps.entry)
+}
+
+// untap forgets what was tapped. Callers hold working.
+func (r *Injector) untap() {
+	if r.taps.entry != nil {
+		r.disk.remove(r.taps.entry.Fault.ID)
+		r.taps.entry = nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taps.rules, r.taps.kept = nil, nil
+}
+
+// plan adds the rules of all tapped edges to the work of the sites that the calls come from.
+func (t *taps) plan(places []place, wanted map[site]*work, rules map[string]Edge) {
+	if len(t.wanted) == 0 {
+		return
+	}
+	names := ownersOf(places)
+	for _, to := range names {
+		hit := slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.Service != to || p.err != nil })
+		for _, from := range names {
+			e := Edge{From: from, To: to}
+			if from == to || !slices.ContainsFunc(t.wanted, func(w Edge) bool { return w.Covers(e) }) {
+				continue
+			}
+			rule := agent.Rule{ID: "tap:" + from + ":" + to, Does: agent.Tap, To: prefixes(hit)}
+			for _, p := range places {
+				if p.Service != from || p.err != nil || len(rule.To) == 0 || !meets(p, hit) ||
+					slices.ContainsFunc(hit, func(h place) bool { return h.site == p.site }) {
+					continue
+				}
+				w := wanted[p.site]
+				if w == nil {
+					w = &work{place: p}
+					wanted[p.site] = w
+				}
+				if !slices.ContainsFunc(w.rules, func(o agent.Rule) bool { return o.ID == rule.ID }) {
+					w.rules, w.taps = append(w.rules, rule), true
+				}
+				rules[rule.ID] = e
+			}
+		}
+	}
+}
+
+// ownersOf lists the services that have a network namespace of their own. The calls of those that
+// live in it cannot be distinguished from the owner's, nor can the calls to them.
+func ownersOf(places []place) []string {
+	var out []string
+	for _, p := range places {
+		if p.err == nil && p.owner == p.ID {
+			out = append(out, p.Service)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// take takes what an agent counted on tapped edges.
+func (r *Injector) take(at site, counts []agent.Count, seen []agent.Seen) {
+	if r.tapped == nil {
+		return
+	}
+	now := time.Now()
+	var out []Tapped
+	r.mu.Lock()
+	for _, c := range counts {
+		e, is := r.taps.rules[c.ID]
+		if !is {
+			continue
+		}
+		if r.taps.kept == nil {
+			r.taps.kept = map[string]map[site]int{}
+		}
+		if r.taps.kept[c.ID] == nil {
+			r.taps.kept[c.ID] = map[site]int{}
+		}
+		r.taps.kept[c.ID][at] = c.Kept
+		one := Tapped{Edge: e, At: now}
+		for _, n := range r.taps.kept[c.ID] {
+			one.Kept += n
+		}
+		if i := slices.IndexFunc(seen, func(s agent.Seen) bool { return s.ID == c.ID }); i >= 0 {
+			one.Seen = seen[i]
+		}
+		out = append(out, one)
+	}
+	r.mu.Unlock()
+	slices.SortFunc(out, func(a, b Tapped) int { return strings.Compare(a.From+" "+a.To, b.From+" "+b.To) })
+	if len(out) > 0 {
+		r.tapped(out)
+	}
+}
+
+// setTapRules has the counts of these rules taken from now on.
+func (r *Injector) setTapRules(rules map[string]Edge) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taps.rules = rules
+	for id := range r.taps.kept {
+		if _, is := rules[id]; !is {
+			delete(r.taps.kept, id)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package engine_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/engine"
+	"bulkhead/engine/container"
+	"bulkhead/engine/fault"
+)
+
+// faultsOf says which faults are in force.
+func faultsOf(n *engine.Snapshot) string {
+	var out []string
+	for _, f := range n.Faults {
+		out = append(out, f.Fault.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestFaultIsHealedWhenItsTimeIsOver(t *testing.T) {
+	for words, hit := range map[string]engine.State{"pause": engine.StatePaused, "kill": engine.StateExited, "stop": engine.StateExited, "signal=TERM": engine.StateExited} {
+		t.Run(words, func(t *testing.T) {
+			counters(t, func(s *scene) {
+				before := s.identities()["b/1"]
+				f, err := fault.Parse(words, "a")
+				s.must(err)
+				f.For = 30 * time.Second
+				s.do(engine.Command{Verb: engine.VerbFault, Fault: &f})
+				n := s.Snapshot()
+				if a := find(n, "a"); a.State != hit || faultsOf(n) != words+" a" {
+					s.t.Errorf("a is %s, with %s", a.State, faultsOf(n))
+				}
+				time.Sleep(20 * time.Second)
+				if a := find(s.Snapshot(), "a"); a.State != hit {
+					s.t.Errorf("before its time is over a is %s", a.State)
+				}
+				time.Sleep(20 * time.Second)
+				n = s.until("a is back", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateRunning })
+				if faultsOf(n) != "" {
+					s.t.Errorf("still in force: %s", faultsOf(n))
+				}
+				if s.identities()["b/1"] != before {
+					s.t.Error("b was touched")
+				}
+			})
+		})
+	}
+}
+
+func TestFaultThatAPersonUndoesIsOver(t *testing.T) {
+	counters(t, func(s *scene) {
+		f, _ := fault.Parse("kill", "a")
+		s.do(engine.Command{Verb: engine.VerbFault, Fault: &f})
+		s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
+		s.do(engine.Command{Verb: engine.VerbStop, Services: []string{"a"}})
+		if got := faultsOf(s.Snapshot()); got != "" {
+			s.t.Errorf("in force: %s", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if a := find(s.Snapshot(), "a"); a.State != engine.StateExited {
+			s.t.Errorf("what a person stopped is %s", a.State)
+		}
+	})
+}
+
+func TestLimitsAreAsBeforeOnceHealed(t *testing.T) {
+	counters(t, func(s *scene) {
+		id := s.identities()["a/1"].ID
+		was := container.Limits{CPUs: 1.5}
+		s.must(s.rt.SetLimits(s.t.Context(), id, was))
+		for _, words := range []string{"cpu=0.1", "memory=64m"} {
+			f, _ := fault.Parse(words, "a")
+			s.do(engine.Command{Verb: engine.VerbFault, Fault: &f})
+		}
+		if got, _ := s.rt.Limits(s.t.Context(), id); got != (container.Limits{CPUs: 0.1, Memory: 64 << 20}) {
+			s.t.Errorf("limits %+v", got)
+		}
+		s.do(engine.Command{Verb: engine.VerbHeal})
+		if got, _ := s.rt.Limits(s.t.Context(), id); got != was {
+			s.t.Errorf("healed, the limits are %+v, were %+v", got, was)
+		}
+	})
+}
+
+// A process that died leaves its faults on disk, where the next one finds them.
+func TestFaultOfADeadProcessIsHealedByTheNext(t *testing.T) {
+	counters(t, func(s *scene) {
+		state := s.t.TempDir()
+		id := s.identities()["a/1"].ID
+		first, err := engine.DirectFaults(s.t.Context(), s.rt, s.Snapshot().Project, nil, state, nil)
+		s.must(err)
+		f, _ := fault.Parse("cpu=0.1", "a")
+		if _, err := first.Inject(s.t.Context(), f); err != nil {
+			s.t.Fatal(err)
+		}
+		next, err := engine.DirectFaults(s.t.Context(), s.rt, s.Snapshot().Project, nil, state, nil)
+		s.must(err)
+		held, err := next.Recover(s.t.Context(), false)
+		if err != nil || len(held) != 1 {
+			s.t.Fatalf("while the process runs: %v %v", held, err)
+		}
+		files, _ := filepath.Glob(filepath.Join(state, "*", "*", "faults", "*.json"))
+		if len(files) != 1 {
+			s.t.Fatalf("on disk: %v", files)
+		}
+		b, _ := os.ReadFile(files[0])
+		s.must(os.WriteFile(files[0], []byte(strings.Replace(string(b), `"pid": `, `"pid": 99999`, 1)), 0o600))
+		if held, err = next.Recover(context.Background(), false); err != nil || len(held) != 0 {
+			s.t.Fatalf("after its end: %v %v", held, err)
+		}
+		if got, _ := s.rt.Limits(s.t.Context(), id); got != (container.Limits{}) || fault.Left(state, s.Snapshot().Project) {
+			s.t.Errorf("limits %+v, or it is still on disk", got)
+		}
+	})
+}

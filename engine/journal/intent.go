@@ -1,0 +1,147 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/moby/sys/atomicwriter"
+)
+
+// intents are what was begun and is not confirmed: written to a small file of their own before the
+// act, because the state itself is written only now and then. What a sudden end leaves there is what
+// nobody can know the outcome of.
+type intents struct {
+	file string // "" keeps them in memory only
+
+	mu   sync.Mutex
+	all  map[string]*intent
+	left map[string][]string // of the process before, until they are settled
+}
+
+type intent struct {
+	paths   []string // sorted
+	settled uint64   // the state that has the outcome; 0 while it is open
+}
+
+func openIntents(state string) (*intents, error) {
+	n := &intents{all: map[string]*intent{}, left: map[string][]string{}}
+	if state == "" {
+		return n, nil
+	}
+	n.file = filepath.Join(filepath.Dir(state), "pending.json")
+	fi, err := os.Lstat(n.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return n, nil
+	}
+	if err == nil && !fi.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(n.file)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &n.left)
+	}
+	if err != nil {
+		n.left = map[string][]string{}
+		return n, fmt.Errorf("%s: %w", filepath.Base(n.file), reason(err))
+	}
+	if n.left == nil { // it held null
+		n.left = map[string][]string{}
+	}
+	return n, nil
+}
+
+// writeLocked replaces the file. That it cannot be written is the state's matter, which lies beside
+// it: it is said there.
+func (n *intents) writeLocked() {
+	if n.file == "" {
+		return
+	}
+	doc := maps.Clone(n.left)
+	for key, in := range n.all {
+		doc[key] = in.paths
+	}
+	if len(doc) == 0 {
+		_ = os.Remove(n.file) // what stays is looked at once more than it need be
+		return
+	}
+	if err := makeFolders(n.file); err != nil {
+		return
+	}
+	if b, err := json.Marshal(doc); err == nil {
+		_ = atomicwriter.WriteFile(n.file, b, 0o600)
+	}
+}
+
+// Intend notes that something is about to be done, for as long as it is not settled: key says what
+// to, and paths, which may be nil, to which parts of it.
+func (j *Journal) Intend(key string, paths []string) {
+	n := j.intents
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	in := n.all[key]
+	if in == nil {
+		in = &intent{}
+		n.all[key] = in
+	}
+	in.settled = 0
+	in.paths = slices.Concat(in.paths, paths)
+	slices.Sort(in.paths)
+	in.paths = slices.Compact(in.paths)
+	n.writeLocked()
+}
+
+// Settle notes that the outcome of what was intended is in the tables. It is forgotten once those
+// are written.
+func (j *Journal) Settle(key string) {
+	j.mu.Lock()
+	j.changes++
+	at := j.changes
+	j.mu.Unlock()
+	n := j.intents
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if left, ok := n.left[key]; ok {
+		delete(n.left, key)
+		if n.all[key] == nil {
+			n.all[key] = &intent{paths: left}
+		}
+	}
+	switch in := n.all[key]; {
+	case in == nil:
+	case n.file == "":
+		delete(n.all, key)
+	default:
+		in.settled = at
+	}
+}
+
+// Unsettled returns what a process that ended suddenly had begun to do to key; ok is false when
+// there is no such thing.
+func (j *Journal) Unsettled(key string) (paths []string, ok bool) {
+	n := j.intents
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	paths, ok = n.left[key]
+	return paths, ok
+}
+
+// written drops what is settled in the state that was written.
+func (n *intents) written(changes uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := len(n.all)
+	maps.DeleteFunc(n.all, func(_ string, in *intent) bool { return in.settled != 0 && in.settled <= changes })
+	if len(n.all) != before {
+		n.writeLocked()
+	}
+}

@@ -1,0 +1,114 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/engine/condition"
+	"bulkhead/engine/container"
+)
+
+// replica is one container slot.
+type replica struct {
+	condition.Replica
+	generation   int
+	since        time.Time
+	cause        string
+	pendingCause string // what the next change of state is due to, when we know beforehand
+	sick         bool   // its health was unhealthy when it was recorded last
+	lastExit     int    // the code of the last end that was seen; a container that runs again has none
+	// unhealthySince is when its health was seen to be unhealthy; valid while it is.
+	unhealthySince time.Time
+	stopBy         time.Time // when the engine kills it unless it has ended; valid while it is being stopped
+	use            usage
+}
+
+// replicas are the container slots of a service. Those who use them hold the State's lock.
+type replicas struct {
+	c   *condition.Service // which has them too, as condition judges them
+	all []*replica         // sorted by number
+}
+
+// of returns the slot of a number, making it when it is new.
+func (rs *replicas) of(n int) *replica {
+	i, ok := slices.BinarySearchFunc(rs.all, n, func(r *replica, n int) int { return r.Number - n })
+	if !ok {
+		r := &replica{
+			Replica: condition.Replica{Number: n, State: container.StateWaiting}, since: time.Now(), use: noUsage(),
+		}
+		rs.all = slices.Insert(rs.all, i, r)
+		rs.c.Replicas = slices.Insert(rs.c.Replicas, i, &r.Replica)
+	}
+	return rs.all[i]
+}
+
+// has returns the slot of a number, nil when there is none.
+func (rs *replicas) has(n int) *replica {
+	return rs.find(func(r *replica) bool { return r.Number == n })
+}
+
+// byID returns the slot that a container is held by, nil when none holds it.
+func (rs *replicas) byID(id string) *replica {
+	return rs.find(func(r *replica) bool { return r.Instance.ID == id })
+}
+
+func (rs *replicas) find(which func(*replica) bool) *replica {
+	if i := slices.IndexFunc(rs.all, which); i >= 0 {
+		return rs.all[i]
+	}
+	return nil
+}
+
+// drop takes the slot of a number away.
+func (rs *replicas) drop(n int) {
+	rs.all = slices.DeleteFunc(rs.all, func(r *replica) bool { return r.Number == n })
+	rs.c.Replicas = slices.DeleteFunc(rs.c.Replicas, func(r *condition.Replica) bool { return r.Number == n })
+}
+
+// label names a replica, by its number only where there are several.
+func (rs *replicas) label(r *replica) string {
+	if rs.c.Conf.Replicas > 1 || r.Number > 1 {
+		return fmt.Sprintf("%s/%d", rs.c.Name, r.Number)
+	}
+	return rs.c.Name
+}
+
+// Spare are the containers of a service beside the ones that its replicas hold, for numbers that have
+// one already: what a swap that was cut short left. The next up removes them, or takes one of them
+// instead. It is a part of its Member, under the same lock; its methods may be called from any
+// goroutine.
+type Spare struct {
+	s   *Member
+	all []container.Instance
+}
+
+// List returns them all.
+func (sp *Spare) List() []container.Instance {
+	sp.s.st.mu.Lock()
+	defer sp.s.st.mu.Unlock()
+	return slices.Clone(sp.all)
+}
+
+// Keep keeps a container that was found for a number that has one already. It is false when there is
+// none of that number yet.
+func (sp *Spare) Keep(in container.Instance) bool {
+	sp.s.st.mu.Lock()
+	defer sp.s.st.mu.Unlock()
+	taken := sp.s.reps.has(in.Replica) != nil
+	if taken {
+		sp.all = append(sp.all, in)
+	}
+	return taken
+}
+
+// Drop forgets one that is gone.
+func (sp *Spare) Drop(id string) {
+	sp.s.st.mu.Lock()
+	defer sp.s.st.mu.Unlock()
+	sp.dropLocked(id)
+}
+
+func (sp *Spare) dropLocked(id string) {
+	sp.all = slices.DeleteFunc(sp.all, func(in container.Instance) bool { return in.ID == id })
+}

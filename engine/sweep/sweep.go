@@ -1,0 +1,189 @@
+// Package sweep removes what is left of a project beside the containers of its services: orphans,
+// containers of hooks, one-offs, networks, volumes and images, as a command says, and names what it
+// leaves alone. It decides nothing about services and keeps nothing; the engine calls it for down, kill
+// and the first up.
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"bulkhead/engine/command"
+	"bulkhead/engine/container"
+	"bulkhead/engine/plan"
+	"bulkhead/engine/project"
+	"bulkhead/engine/state"
+	"bulkhead/engine/step"
+)
+
+// Sweeper sweeps one project. All of its fields must be set; its methods may be called from any goroutine.
+type Sweeper struct {
+	Project string
+	Runtime *container.Complete
+	State   *state.State
+	Steps   *step.Runner
+}
+
+// Orphans stops and removes containers whose service the file does not name, all at the same time.
+func (sw Sweeper) Orphans(ctx context.Context, strays plan.Plan, volumes bool) error {
+	errs := make([]error, len(strays))
+	var wg sync.WaitGroup
+	for i, st := range strays {
+		wg.Go(func() {
+			errs[i] = container.Guard("orphan "+st.Seen.Name, func() error {
+				return sw.Steps.Remove(ctx, step.Service{Conf: &project.Service{Name: st.Service}}, st.Seen, st.Reason, volumes)
+			})
+		})
+	}
+	wg.Wait()
+	return container.Join(errs...)
+}
+
+// Strays removes the containers of services that the file does not name, or with a notice leaves
+// them, as the command says.
+func (sw Sweeper) Strays(ctx context.Context, c command.Command) error {
+	instances, err := sw.Runtime.Instances(ctx, sw.Project)
+	if err != nil {
+		return container.WrapErr(err, "look at project %s", sw.Project)
+	}
+	strays := plan.Orphans(sw.State.Project(), instances)
+	if c.Orphans {
+		return sw.Orphans(ctx, strays, c.Volumes)
+	}
+	for _, st := range strays {
+		sw.State.Notice("orphan", st.Seen.Name+": left alone, the file does not name its service; --remove-orphans removes it")
+	}
+	return nil
+}
+
+// Rest removes what is left of a project once its containers are gone: networks, and if asked volumes and images.
+func (sw Sweeper) Rest(ctx context.Context, c command.Command) error {
+	var errs []error
+	removed := func(what string, names []string) {
+		for _, n := range names {
+			sw.State.Notice("removed", what+" "+n+" removed")
+		}
+	}
+	gone, err := sw.Runtime.RemoveNetworks(ctx, sw.Project)
+	errs = append(errs, err)
+	removed("network", gone)
+	if len(c.Services) == 0 {
+		errs = append(errs, sw.nameGuests(ctx))
+	}
+	if c.Volumes {
+		gone, err := sw.Runtime.RemoveVolumes(ctx, sw.Project)
+		errs = append(errs, err)
+		removed("volume", gone)
+	}
+	if c.AllImages {
+		errs = append(errs, sw.removeAllImages(ctx, c))
+	}
+	if c.Images || c.AllImages {
+		errs = append(errs, sw.removeOwnImages(ctx))
+	}
+	return container.Join(errs...)
+}
+
+// nameGuests says which containers keep networks of the project in use.
+func (sw Sweeper) nameGuests(ctx context.Context) error {
+	guests, err := sw.Runtime.Guests(ctx, sw.Project)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(guests)) {
+		sw.State.Notice("left", fmt.Sprintf("network %s stays: %s %s in it", name, strings.Join(guests[name], ", "), isOrAre(len(guests[name]))))
+	}
+	return nil
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// removeAllImages removes the images that the services run, by their names.
+func (sw Sweeper) removeAllImages(ctx context.Context, c command.Command) error {
+	var errs []error
+	done := map[string]bool{}
+	for _, s := range sw.State.Project().Services {
+		if done[s.Image] || len(c.Services) > 0 && !slices.Contains(c.Services, s.Name) {
+			continue
+		}
+		done[s.Image] = true
+		if _, err := sw.Runtime.Image(ctx, s.Image, ""); errors.Is(err, container.ErrNotFound) {
+			continue
+		}
+		gone, err := sw.Runtime.Untag(ctx, s.Image)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case gone:
+			sw.State.Notice("removed", "image "+s.Image+" removed")
+		default:
+			sw.State.Notice("left", "image "+s.Image+" stays: another container uses it")
+		}
+	}
+	return container.Join(errs...)
+}
+
+// removeOwnImages removes the images that were built for the project without a name of their own.
+func (sw Sweeper) removeOwnImages(ctx context.Context) error {
+	ids, err := sw.Runtime.ProjectImages(ctx, sw.Project, true)
+	errs := []error{err}
+	for _, id := range ids {
+		img, lost := sw.Runtime.Image(ctx, id, "")
+		gone, err := sw.Runtime.RemoveImage(ctx, id, true)
+		switch {
+		case err != nil:
+			errs = append(errs, container.WrapErr(err, "remove image %s", container.ShortID(id)))
+		case gone:
+			sw.State.Notice("removed", "image "+container.ShortID(id)+" removed")
+		case lost == nil && len(img.Tags) > 0:
+			sw.State.Notice("left", fmt.Sprintf("image %s stays: it has the name %s, or a container uses it", container.ShortID(id), strings.Join(img.Tags, ", ")))
+		}
+	}
+	return container.Join(errs...)
+}
+
+// Beside removes what stands beside the containers of services: those of hooks always, one-offs
+// when orphans go too; else they are named and left.
+func (sw Sweeper) Beside(ctx context.Context, c command.Command) error {
+	hooks, err := sw.Runtime.Hooks(ctx, sw.Project)
+	errs := []error{err}
+	for _, in := range hooks {
+		errs = append(errs, sw.Runtime.Remove(ctx, in.ID, true, true))
+	}
+	oneOffs, err := sw.Runtime.OneOffs(ctx, sw.Project)
+	errs = append(errs, err)
+	if c.Orphans {
+		var p plan.Plan
+		for _, in := range oneOffs {
+			p = append(p, plan.Step{Service: in.Service, Op: plan.Remove, Reason: "one-off", Seen: in})
+		}
+		return container.Join(append(errs, sw.Orphans(ctx, p, c.Volumes))...)
+	}
+	for _, in := range oneOffs {
+		sw.State.Notice("orphan", fmt.Sprintf("%s: left alone, it is a one-off of %s (%s); --remove-orphans removes it", in.Name, in.Service, in.State))
+	}
+	return container.Join(errs...)
+}
+
+// Kill sends a signal to the containers of services that the file does not name.
+func (sw Sweeper) Kill(ctx context.Context, signal string) error {
+	instances, err := sw.Runtime.Instances(ctx, sw.Project)
+	errs := []error{err}
+	for _, st := range plan.Orphans(sw.State.Project(), instances) {
+		if st.Seen.State.TakesSignals() {
+			errs = append(errs, sw.Runtime.Kill(ctx, st.Seen.ID, cmp.Or(signal, "SIGKILL")))
+		}
+	}
+	return container.Join(errs...)
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/engine/images"
+	"bulkhead/engine/project"
+)
+
+type pullVerb struct {
+	app         *app
+	o           images.PullOptions
+	quiet, deps bool
+}
+
+func (v *pullVerb) command() *cobra.Command {
+	c := &cobra.Command{
+		Use:               "pull [SERVICE…]",
+		Short:             "Fetch the images of services from their registries",
+		ValidArgsFunction: v.app.loader.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+	}
+	fs := c.Flags()
+	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing but errors")
+	fs.BoolVar(&v.deps, "include-deps", false, "those of services that they depend on, too")
+	fs.BoolVar(&v.o.IgnoreFailures, "ignore-pull-failures", false, "what cannot be fetched is a warning")
+	fs.BoolVar(&v.o.IgnoreBuildable, "ignore-buildable", false, "leave out what can be built")
+	fs.StringVar(&v.o.Policy, "policy", "", "`missing` fetches what is not here, always everything; else the file's pull_policy")
+	completeWords(c, "policy", "missing", "always")
+	return c
+}
+
+func (v *pullVerb) run(ctx context.Context, services []string) error {
+	if v.o.Policy != "" && v.o.Policy != "missing" && v.o.Policy != "always" {
+		return usagef("pull: --policy %s: write missing or always", v.o.Policy)
+	}
+	p, names, err := v.app.imageServices(ctx, services, v.deps)
+	if err != nil {
+		return err
+	}
+	if v.app.loader.flags.dryRun {
+		for _, name := range names {
+			v.app.would("pull the image of %s", name)
+		}
+		return nil
+	}
+	if err := v.app.conn.reach(ctx); err != nil {
+		return err
+	}
+	v.o.Names = names
+	return v.app.images(p, v.quiet).Pull(ctx, v.o)
+}
+
+// imageServices loads the project for a verb that works on images, and returns the services that are
+// meant: those named, or all; with what they depend on where that is asked for.
+func (a *app) imageServices(ctx context.Context, services []string, deps bool) (*project.Project, []string, error) {
+	o := a.loader.options()
+	o.Services = services
+	p, err := project.Load(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.console.printWarnings(p)
+	if len(services) > 0 && !deps {
+		return p, services, nil
+	}
+	var names []string
+	for _, s := range p.Services {
+		names = append(names, s.Name)
+	}
+	return p, names, nil
+}

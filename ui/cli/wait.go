@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"bulkhead/engine"
+	"bulkhead/engine/container"
+)
+
+type waitVerb struct {
+	target
+	down bool
+}
+
+func (v *waitVerb) command() *cobra.Command {
+	c := &cobra.Command{
+		Use:               "wait SERVICE…",
+		Short:             "Wait until the containers of services have ended",
+		Long:              "Wait until the containers of services have ended. The exit code is that of the container that ended last.",
+		Args:              atLeast(1, "the names of services"),
+		ValidArgsFunction: v.app.loader.completeServices,
+		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+	}
+	c.Flags().BoolVar(&v.down, "down-project", false, "then take the project down")
+	return c
+}
+
+func (v *waitVerb) run(ctx context.Context, services []string) error {
+	name, p, err := v.app.loader.find(ctx)
+	if err == nil {
+		err = checkServices(p, services)
+	}
+	if err == nil {
+		err = v.app.conn.reach(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if v.app.would("wait for %s", services) {
+		return nil
+	}
+	list, err := v.ending(ctx, name, services)
+	if err != nil {
+		return err
+	}
+	waiter := container.Completed(v.app.conn.rt)
+	var mu sync.Mutex
+	last := 0
+	g, gctx := errgroup.WithContext(ctx)
+	for _, s := range list {
+		g.Go(func() error {
+			return guarded("wait", func() error {
+				code, err := waiter.Wait(gctx, s.ID)
+				if err != nil {
+					return container.WrapErr(err, "wait for %s", s.Name)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				last = code
+				_, err = fmt.Fprintf(v.app.console.stdout, "container %q exited with status code %d\n", s.ID, code)
+				return err
+			})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if v.down {
+		a := &action{app: v.app, cmds: []engine.Command{{Verb: engine.VerbDown, Orphans: true, Cause: "wait --down-project"}}}
+		if err := a.run(ctx); err != nil {
+			return err
+		}
+	}
+	if last != 0 {
+		return &exit{code: last}
+	}
+	return nil
+}
+
+// ending are the containers to wait for: those that run, or where none does those that have ended.
+func (v *waitVerb) ending(ctx context.Context, project string, services []string) ([]container.Summary, error) {
+	for _, all := range []bool{false, true} {
+		list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, OneOffs: true, All: all})
+		if err != nil {
+			return nil, err
+		}
+		list = slices.DeleteFunc(list, func(s container.Summary) bool { return !slices.Contains(services, s.Service) })
+		if len(list) > 0 {
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("wait: project %s has no containers of these services; `bulkhead up -d` makes them", project)
+}
