@@ -87,3 +87,35 @@ func TestSwapGoesByTheNameThatTheOldContainerHas(t *testing.T) {
 		})
 	})
 }
+
+// A start whose answer did not come may be carried out later, by a runtime that was busy: it is ours,
+// and the service is not shown as failed any more.
+func TestStartThatIsCarriedOutLateIsOurs(t *testing.T) {
+	virtually(t, rebuilt(""), func(s *scene) {
+		s.rt.Program("show", memory.Program{Handles: []string{"TERM"}, Run: show})
+		heal := s.rt.Inject(memory.Fault{Method: "Start", Err: errors.New("no answer")})
+		s.run(engine.Options{})
+		s.until("the failure", func(n *engine.Snapshot) bool {
+			a := find(n, "a")
+			return a.Err != "" && a.Last != nil && a.Last.Failed()
+		})
+		heal()
+		all, err := s.rt.Instances(s.t.Context(), s.name)
+		s.must(err)
+		for _, in := range all {
+			s.must(s.rt.Start(s.t.Context(), container.CreateSpec{}, in.ID))
+		}
+		n := s.until("ready", func(n *engine.Snapshot) bool {
+			a := find(n, "a")
+			return n.Ready && a.Err == "" && !a.Last.Failed()
+		})
+		if a := find(n, "a"); a.Last.Recovered.IsZero() {
+			s.t.Errorf("its last change is %+v", a.Last)
+		}
+		for _, e := range n.Records {
+			if strings.Contains(e.Text, "another program") || strings.Contains(e.Cause, "another program") {
+				s.t.Errorf("noted: %s (%s)", e.Text, e.Cause)
+			}
+		}
+	})
+}

@@ -111,20 +111,24 @@ func ledgerLine(l *engine.Ledger) string {
 		}
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%s %s: %s", name, event, untouchedText(b.untouched))
+		return fmt.Sprintf("%s %s: %s", name, event, untouchedText(b.untouched, l.Down))
 	}
 	return fmt.Sprintf("%s %s: %s; %d untouched", name, event, strings.Join(parts, ", "), b.untouched)
 }
 
-// untouchedText says that no other service was touched.
-func untouchedText(n int) string {
+// untouchedText says that no other service was touched; down of them did not run.
+func untouchedText(n, down int) string {
+	ran := ""
+	if down > 0 {
+		ran = " that ran"
+	}
 	switch n {
 	case 0:
 		return "no other service runs"
 	case 1:
-		return "the 1 other untouched"
+		return "the 1 other" + ran + " untouched"
 	}
-	return fmt.Sprintf("all %d others untouched", n)
+	return fmt.Sprintf("all %d others%s untouched", n, ran)
 }
 
 // render draws the pane into r, the latest fault first.

@@ -70,24 +70,34 @@ func (t *textView) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 		if t.copy != nil {
 			return t.copy(ansi.Strip(strings.Join(t.shown, "\n"))), false
 		}
-	case "j", "down":
-		t.top++
-	case "k", "up":
-		t.top--
-	case "ctrl+d", "pgdown", "space":
-		t.top += max(t.page-1, 1)
-	case "ctrl+u", "pgup":
-		t.top -= max(t.page-1, 1)
-	case "g", "home":
-		t.top = 0
-	case "G", "end":
-		t.top = farAway
 	default:
-		if slices.Contains(t.close, s) {
+		top, ok := scrolled(s, t.top, t.page)
+		if !ok && slices.Contains(t.close, s) {
 			return nil, true
 		}
+		t.top = top
 	}
 	return nil, false
+}
+
+// scrolled is the first row that is shown after a key, of a text that stood at top, and whether it is a key that
+// scrolls; the caller keeps the row within the text.
+func scrolled(key string, top, page int) (int, bool) {
+	switch key {
+	case "j", "down":
+		return top + 1, true
+	case "k", "up":
+		return top - 1, true
+	case "ctrl+d", "pgdown", "space":
+		return top + max(page-1, 1), true
+	case "ctrl+u", "pgup":
+		return top - max(page-1, 1), true
+	case "g", "home":
+		return 0, true
+	case "G", "end":
+		return farAway, true
+	}
+	return top, false
 }
 
 // typed takes a key of what is searched for.

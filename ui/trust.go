@@ -71,21 +71,11 @@ func (d *trustDialog) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 		if d.seen {
 			return d.allow(commandIDs(d.commands)), true
 		}
-		d.top += max(d.page-1, 1)
+		d.top, _ = scrolled("pgdown", d.top, d.page)
 	case "n", "esc", "q":
 		return nil, true
-	case "j", "down":
-		d.top++
-	case "k", "up":
-		d.top--
-	case "ctrl+d", "pgdown", "space":
-		d.top += max(d.page-1, 1)
-	case "ctrl+u", "pgup":
-		d.top -= max(d.page-1, 1)
-	case "g", "home":
-		d.top = 0
-	case "G", "end":
-		d.top = farAway
+	default:
+		d.top, _ = scrolled(k.String(), d.top, d.page)
 	}
 	return nil, false
 }

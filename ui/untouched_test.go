@@ -27,6 +27,11 @@ func TestUntouchedIsSaidInASentence(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+	// One that crashes at that moment is no proof, and not one of all.
+	l := &engine.Ledger{Service: "db", Fault: "SIGKILL", Rows: []engine.LedgerRow{row("a"), row("b")}, Down: 1}
+	if got, want := ledgerLine(l), "db died: all 2 others that ran untouched"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 // "stopped" is said when it is so: while a service still stops, its own line says how long it may.

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// HelloLimit is how long an agent may take to greet.
-const HelloLimit = 20 * time.Second
+// GreetingLimit is how long an agent may take to greet.
+const GreetingLimit = 20 * time.Second
 
 // ErrEnded means that an agent ended while it was asked something, or before: mostly because the
 // container did.
 var ErrEnded = errors.New("the agent beside the container ended")
 
-// Greeting waits up to HelloLimit for what an agent says first. ended is closed when nothing more
+// Greeting waits up to GreetingLimit for what an agent says first. ended is closed when nothing more
 // comes from it; what it said before that counts.
-func Greeting[T any](ctx context.Context, hello <-chan T, ended <-chan struct{}) (said T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, HelloLimit)
+func Greeting[T any](ctx context.Context, greeting <-chan T, ended <-chan struct{}) (said T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, GreetingLimit)
 	defer cancel()
 	select {
-	case said = <-hello:
+	case said = <-greeting:
 		return said, nil
 	case <-ended:
 	case <-ctx.Done():
 		return said, ctx.Err()
 	}
 	select {
-	case said = <-hello: // why it ends
+	case said = <-greeting: // why it ends
 		return said, nil
 	default:
 		return said, ErrEnded

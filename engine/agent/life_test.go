@@ -11,9 +11,9 @@ func TestGreetingIsTakenThoughTheAgentHasEnded(t *testing.T) {
 	ended := make(chan struct{})
 	close(ended)
 	for range 50 { // a select of two that are ready takes either
-		hello := make(chan string, 1)
-		hello <- "no access"
-		if said, err := Greeting(t.Context(), hello, ended); said != "no access" || err != nil {
+		greeting := make(chan string, 1)
+		greeting <- "no access"
+		if said, err := Greeting(t.Context(), greeting, ended); said != "no access" || err != nil {
 			t.Fatalf("%q, %v", said, err)
 		}
 	}

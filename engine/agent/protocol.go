@@ -16,8 +16,8 @@ const Version = 2
 const (
 	// Beat is how often each side says that it is there.
 	Beat = time.Second
-	// Deaf is after what time without a word from bulkhead the agent undoes everything and ends.
-	Deaf = 5 * time.Second
+	// Silence is after what time without a word from bulkhead the agent undoes everything and ends.
+	Silence = 5 * time.Second
 	// Drain is how long connections that went through the agent's proxy may go on after that.
 	Drain = 30 * time.Second
 )

@@ -15,6 +15,7 @@ import (
 	"bulkhead/engine/agent"
 	"bulkhead/engine/agent/files"
 	"bulkhead/engine/container"
+	"bulkhead/engine/internal/tartest"
 )
 
 // helpers are the agents beside a container, as the engine lists them.
@@ -40,10 +41,10 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 	if _, code := b.run(id, "id"); code != 0 {
 		t.Fatalf("id ends with %d", code)
 	}
-	b.ok(b.rt.sendArchive(b.ctx, id, inTar(t, "bin/busybox", "no program any more"), false))
+	b.ok(b.rt.sendArchive(b.ctx, id, tartest.Of(t, "bin/busybox", "no program any more"), false))
 	for range 2 {
 		b.ok(throughAgent(b.ctx, in, id, func(f root) error {
-			return errors.Join(f.Unpack(b.ctx, "/app", inTar(t, "app/x", "x", "app/y", "y"), false), f.Unpack(b.ctx, "/vol", inTar(t, "vol/v", "v"), false),
+			return errors.Join(f.Unpack(b.ctx, "/app", tartest.Of(t, "app/x", "x", "app/y", "y"), false), f.Unpack(b.ctx, "/vol", tartest.Of(t, "vol/v", "v"), false),
 				f.Delete(b.ctx, "/app", []string{"y"}))
 		}))
 	}
@@ -88,7 +89,7 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 	if all := b.helpers(id); len(all) != 0 {
 		t.Errorf("beside pid: host there are %v", all)
 	}
-	b.ok(b.rt.CopyTo(b.ctx, id, "/app", inTar(t, "app/x", "x"), false))
+	b.ok(b.rt.CopyTo(b.ctx, id, "/app", tartest.Of(t, "app/x", "x"), false))
 }
 
 func TestFilesAgentEndsWithTheRuntime(t *testing.T) {
@@ -100,7 +101,7 @@ func TestFilesAgentEndsWithTheRuntime(t *testing.T) {
 	rt, err := New(Options{})
 	b.ok(err)
 	in := rt.fileWriter.inside
-	b.ok(throughAgent(b.ctx, in, id, func(f root) error { return f.Unpack(b.ctx, "/app", inTar(t, "app/x", "x"), false) }))
+	b.ok(throughAgent(b.ctx, in, id, func(f root) error { return f.Unpack(b.ctx, "/app", tartest.Of(t, "app/x", "x"), false) }))
 	if all := b.helpers(id); len(all) != 1 {
 		t.Errorf("agents %v", all)
 	}

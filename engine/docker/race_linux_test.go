@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/internal/tartest"
 )
 
 // A full disk leaves what is there, and so does a mounted file that has no room.
@@ -21,9 +22,9 @@ func TestAFullDiskKeepsTheOldContent(t *testing.T) {
 	b := open(t, "services:\n  a: {image: IMAGE, command: [sleep, '600'], tmpfs: ['/s:size=1m,mode=1777']}\n")
 	id := b.start("a")
 	old := strings.Repeat("o", 200<<10)
-	b.ok(b.rt.CopyTo(b.ctx, id, "/s", inTar(t, "s/f", old, "s/y", "old"), false))
+	b.ok(b.rt.CopyTo(b.ctx, id, "/s", tartest.Of(t, "s/f", old, "s/y", "old"), false))
 	var some *container.NotWritten
-	err := b.rt.CopyTo(b.ctx, id, "/s", inTar(t, "s/f", strings.Repeat("n", 1000<<10), "s/y", "new", "s/z", "more"), false)
+	err := b.rt.CopyTo(b.ctx, id, "/s", tartest.Of(t, "s/f", strings.Repeat("n", 1000<<10), "s/y", "new", "s/z", "more"), false)
 	if !errors.As(err, &some) || len(some.Files) != 1 || !errors.Is(some.Files["/s/f"], unix.ENOSPC) {
 		t.Fatalf("error %v", err)
 	}
@@ -47,7 +48,7 @@ func TestAFileThatIsAMountIsWrittenInPlace(t *testing.T) {
 	}
 	b := open(t, "services:\n  a: {image: IMAGE, command: [sleep, '600'], volumes: ['"+file+":/app/f']}\n")
 	id := b.start("a")
-	b.ok(b.rt.CopyTo(b.ctx, id, "/app", inTar(t, "app/f", "new", "app/g", "beside"), false))
+	b.ok(b.rt.CopyTo(b.ctx, id, "/app", tartest.Of(t, "app/f", "new", "app/g", "beside"), false))
 	if text, _ := b.run(id, "sh", "-c", "cat /app/f /app/g; ls -A /app"); text != "newbesidef\ng\n" {
 		t.Errorf("the container has %q", text)
 	}

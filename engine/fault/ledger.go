@@ -54,6 +54,7 @@ type Ledger struct {
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
 	Move    bool          // a restart or a swap, which is no fault
 	Rows    []Row         // every other replica that ran, in dependency order
+	Down    int           // other replicas that did not run then, and had not done what they had to do
 
 	back time.Time // when the user brought it back
 }
@@ -130,13 +131,18 @@ func (b *Ledgers) OpenMove(now time.Time, service string, replica int, move stri
 	return true
 }
 
-// Open notes how everybody else stands at the moment of a fault, and closes the ledger before.
+// Open notes how everybody else stands at the moment of a fault, and closes the ledger before. Those
+// that do not run are counted.
 func (b *Ledgers) Open(now time.Time, service string, replica int, fault string, bystanders []Stand) {
 	if l := b.Current(); l != nil {
 		l.Closed = now
 	}
 	l := &Ledger{Service: service, Replica: replica, Fault: fault, At: now}
 	for _, s := range bystanders {
+		if !s.Live {
+			l.Down++
+			continue
+		}
 		row := Row{Service: s.Service, Replica: s.Replica, Before: s.proof(), After: s.proof(), Outcome: Untouched,
 			Needs: s.Needs || s.Shares != "", wasHealthy: !s.Unhealthy, shares: s.Shares}
 		if s.Moving {

@@ -26,7 +26,10 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 	shares := stand("sidecar")
 	shares.Shares = "network"
 	var b Ledgers
-	b.Open(start, "db", 0, "SIGKILL", []Stand{stand("api"), stand("web"), shares, stand("moved"), stand("gone"), stand("again")})
+	b.Open(start, "db", 0, "SIGKILL", []Stand{stand("api"), stand("web"), shares, stand("moved"), stand("gone"), stand("again"), {Service: "crashing", Replica: 1}})
+	if l := b.Current(); len(l.Rows) != 6 || l.Down != 1 {
+		t.Errorf("%d others ran, and %d did not", len(l.Rows), l.Down)
+	}
 	b.Freeze(start.Add(time.Second), "moved")
 	now := map[string]Stand{}
 	for _, n := range []string{"api", "web", "sidecar", "moved", "gone", "again"} {

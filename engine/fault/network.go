@@ -432,8 +432,8 @@ func probe(ctx context.Context, rt *container.Complete, project string) (map[age
 		return nil, err
 	}
 	defer s.close()
-	if s.hello.Lacks == nil {
+	if s.lacks == nil {
 		return map[agent.Ability]string{}, nil
 	}
-	return s.hello.Lacks, nil
+	return s.lacks, nil
 }

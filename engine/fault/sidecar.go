@@ -12,15 +12,17 @@ import (
 	"bulkhead/engine/container"
 )
 
-// applyLimit is how long the agent may take for its greeting, and for a change of its rules.
+// applyLimit is how long the agent may take for a change of its rules.
 const applyLimit = 20 * time.Second
 
 // sidecar is one agent that runs, and the rules that it has.
 type sidecar struct {
-	stream io.ReadWriteCloser
-	said   chan struct{} // closed at every reply, and replaced
-	ended  chan struct{} // closed when its output has ended
-	wg     sync.WaitGroup
+	stream   io.ReadWriteCloser
+	greeting chan agent.Reply
+	lacks    map[agent.Ability]string // by its greeting
+	answered chan struct{}            // closed at every answer and at the end, and replaced
+	ended    chan struct{}            // closed when its output has ended
+	wg       sync.WaitGroup
 
 	writing sync.Mutex
 	out     *agent.Writer
@@ -30,7 +32,6 @@ type sidecar struct {
 	seq   uint64
 	last  agent.Reply // the latest answer to Apply
 	err   error       // why its output has ended
-	hello *agent.Reply
 }
 
 // startSidecar runs an agent and waits for its greeting. tell is called with what it counts, and
@@ -47,38 +48,39 @@ func startSidecar(ctx context.Context, rt *container.Complete, spec container.Ag
 	if err != nil {
 		return nil, err
 	}
-	s := &sidecar{stream: stream, out: agent.NewWriter(stream), said: make(chan struct{}), ended: make(chan struct{})}
+	s := &sidecar{
+		stream: stream, out: agent.NewWriter(stream), greeting: make(chan agent.Reply, 1),
+		answered: make(chan struct{}), ended: make(chan struct{}),
+	}
 	s.wg.Go(func() { s.read(tell); gone() })
-	s.wg.Go(s.beat)
-	err = s.await(ctx, func() bool { return s.hello != nil })
+	s.wg.Go(func() { agent.KeepBeating(s.ended, func() error { return s.write(agent.Command{}) }) })
+	greeting, err := agent.Greeting(ctx, s.greeting, s.ended)
 	if err == nil {
-		err = s.hello.Check()
+		err = greeting.Check()
 	}
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("the agent: %w", err)
+		return nil, err
 	}
+	s.lacks = greeting.Lacks
 	return s, nil
 }
 
 func (s *sidecar) read(tell func(*agent.Reply)) {
 	defer close(s.ended)
-	r := agent.NewReader(s.stream)
-	for {
+	for r := agent.NewReader(s.stream); ; {
 		var reply agent.Reply
 		err := r.Read(&reply)
-		s.mu.Lock()
-		switch {
-		case err != nil:
-			s.err = err
-		case reply.Version != 0:
-			s.hello = &reply
-		case reply.Seq != 0:
-			s.last = reply
+		if err == nil && reply.Version != 0 {
+			select {
+			case s.greeting <- reply:
+			default: // it greets once
+			}
+			continue
 		}
-		close(s.said)
-		s.said = make(chan struct{})
-		s.mu.Unlock()
+		if err != nil || reply.Seq != 0 {
+			s.answer(reply, err)
+		}
 		if err != nil {
 			return
 		}
@@ -88,20 +90,15 @@ func (s *sidecar) read(tell func(*agent.Reply)) {
 	}
 }
 
-// beat lets the agent know that we are there.
-func (s *sidecar) beat() {
-	tick := time.NewTicker(agent.Beat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-s.ended:
-			return
-		}
-		if s.write(agent.Command{}) != nil {
-			return // its output ends, too
-		}
+// answer notes an answer to Apply, or why none comes any more.
+func (s *sidecar) answer(reply agent.Reply, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err = err; err == nil {
+		s.last = reply // what was answered before the end counts
 	}
+	close(s.answered)
+	s.answered = make(chan struct{})
 }
 
 func (s *sidecar) write(c agent.Command) error {
@@ -110,49 +107,39 @@ func (s *sidecar) write(c agent.Command) error {
 	return s.out.Write(c)
 }
 
-// await waits for a reply of the agent that is looked for; done is called with mu held.
-func (s *sidecar) await(ctx context.Context, done func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, applyLimit)
-	defer cancel()
-	for {
-		s.mu.Lock()
-		ok, err, said := done(), s.err, s.said
-		s.mu.Unlock()
-		switch {
-		case ok:
-			return nil
-		case errors.Is(err, io.EOF):
-			return errors.New("it ended")
-		case err != nil:
-			return err
-		}
-		select {
-		case <-said:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // apply puts rules in force in the place of those that the agent has.
 func (s *sidecar) apply(ctx context.Context, rules []agent.Rule) error {
+	ctx, cancel := context.WithTimeout(ctx, applyLimit)
+	defer cancel()
 	s.mu.Lock()
 	s.seq++
 	seq := s.seq
 	s.mu.Unlock()
-	if err := s.write(agent.Command{Seq: seq, Apply: true, Rules: rules}); err != nil {
-		return fmt.Errorf("the agent: %w", err)
+	err := s.write(agent.Command{Seq: seq, Apply: true, Rules: rules})
+	for err == nil {
+		s.mu.Lock()
+		last, ended, answered := s.last, s.err, s.answered
+		if last.Seq == seq && last.Error == "" {
+			s.rules = rules
+		}
+		s.mu.Unlock()
+		switch {
+		case last.Seq == seq && last.Error != "":
+			return errors.New(last.Error)
+		case last.Seq == seq:
+			return nil
+		case errors.Is(ended, io.EOF):
+			return agent.ErrEnded
+		case ended != nil:
+			return fmt.Errorf("the agent: %w", ended)
+		}
+		select {
+		case <-answered:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
-	if err := s.await(ctx, func() bool { return s.last.Seq == seq }); err != nil {
-		return fmt.Errorf("the agent: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last.Error != "" {
-		return errors.New(s.last.Error)
-	}
-	s.rules = rules
-	return nil
+	return fmt.Errorf("the agent: %w", err)
 }
 
 // alive says whether it still runs.

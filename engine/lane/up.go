@@ -50,6 +50,7 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...) // they are still to be carried out
 		l.fail(err)
 		k.End(err)
+		l.awaitRecovery(k)
 		return err
 	}
 	if t.Verb == command.Rebuild {
@@ -107,6 +108,14 @@ func (l *worker) fail(err error) {
 	}
 }
 
+// awaitRecovery notes when a service is ready after all whose start has failed: a busy runtime may carry it out
+// later than it has time to answer.
+func (l *worker) awaitRecovery(k *state.Timing) {
+	if l.m.StartsLate() {
+		l.p.Go("recovery of "+l.name, k.AwaitRecovery)
+	}
+}
+
 // restart stops and starts a service's containers in place.
 func (l *worker) restart(ctx context.Context, t *Task) error {
 	k := l.m.Change("restart", t.Cause, nil, time.Now())
@@ -125,6 +134,7 @@ func (l *worker) restart(ctx context.Context, t *Task) error {
 	if err := l.restartAll(ctx, rs, t.stopMode(), t.Cause, k); err != nil {
 		k.End(err)
 		l.fail(err)
+		l.awaitRecovery(k)
 		return err
 	}
 	if !t.Cmd.Alone {

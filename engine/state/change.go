@@ -91,6 +91,8 @@ func (k *Timing) recovered() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	c.Recovered = time.Now()
+	k.s.failLocked(nil) // what is there works
+	k.s.update()
 	what := fmt.Sprintf("%s: ready after all, %s after it started", c.Action, container.Brief(c.Recovered.Sub(c.Began)))
 	st.record(Record{Kind: "service", Service: c.Service, Generation: c.Generation, State: k.s.c.State,
 		Cause: c.Cause, Action: c.Action,
@@ -167,7 +169,16 @@ func (k *Timing) EndWhenReady(ctx context.Context) error {
 	if failed == nil || overtaken {
 		return nil
 	}
-	overtaken, err = k.await(ctx, func(v *View) bool { return v.Services[name].Ready() })
+	return k.AwaitRecovery(ctx)
+}
+
+// AwaitRecovery notes when the service of a change that came to nothing is ready after all. It returns
+// early when another change of the service has begun, and nil when ctx ends.
+func (k *Timing) AwaitRecovery(ctx context.Context) error {
+	overtaken, err := k.await(ctx, func(v *View) bool {
+		s := v.Services[k.c.Service]
+		return !s.Lane.Busy && s.Ready()
+	})
 	if err == nil && !overtaken {
 		k.recovered()
 	}

@@ -58,7 +58,7 @@ func (l *Ledgers) bystanders(service string, n int) []fault.Stand {
 				continue
 			}
 			for _, r := range o.reps.all {
-				if name == service && (n == 0 || r.Number == n) || !r.Live() {
+				if name == service && (n == 0 || r.Number == n) || !r.Live() && o.c.Completed() {
 					continue
 				}
 				stand := r.stand(name)

@@ -275,13 +275,15 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 		do = s.ended(r, ev)
 	case container.EventStarted, container.EventRestarted:
 		if !s.c.Lane.Busy && r.Instance.State != container.StateRunning {
-			do.Cause = "started by another program"
 			s.c.ByHand = false
 			exited := r.Instance.State == container.StateExited && !r.ExpectedExit && r.pendingCause == ""
-			if r.Instance.State == container.StateRestarting || exited {
+			switch {
+			case r.Instance.State == container.StateRestarting || exited:
 				do.Cause = "restarted by its restart policy"
-			} else {
-				do.Foreign = "another program started " + s.c.Name
+			case r.startsLate():
+				do.Cause = r.pendingCause
+			default:
+				do.Cause, do.Foreign = "started by another program", "another program started "+s.c.Name
 			}
 		}
 	case container.EventRemoved:
@@ -303,6 +305,19 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 	}
 	do.Look = true
 	return do
+}
+
+// StartsLate says whether a container of the service may start yet because we asked for it, though its
+// start has failed: the answer may not have come in time.
+func (s *Member) StartsLate() bool {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	return s.reps.find((*replica).startsLate) != nil
+}
+
+// startsLate is StartsLate for one container. Callers hold the State's lock.
+func (r *replica) startsLate() bool {
+	return r.Instance.ID != "" && r.Instance.State != container.StateRunning && r.pendingCause != "" && !r.ExpectedExit
 }
 
 // ProgramEnded notes that the program of a container ended, which goes on.

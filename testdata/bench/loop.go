@@ -236,6 +236,37 @@ func (b *bench) restartFloor() (func(round int) (time.Duration, error), func(), 
 	}, end, nil
 }
 
+// restartProcess measures the same with `restart: process`, where the container of ours stays: the engine has no word
+// on it, and its address is there all the time, so that it may be asked as often as we like.
+func (b *bench) restartProcess() error {
+	files := b.watchedFiles(restartRule, "")
+	files["compose.yaml"] = strings.Replace(files["compose.yaml"], "    ports:", "    x-bulkhead: {restart: process}\n    ports:", 1)
+	all, end, err := b.eachWatching(1, files)
+	if err != nil {
+		return err
+	}
+	defer end()
+	s, err := b.alternate(all, b.rounds, func(w *watcher, round int) (time.Duration, error) {
+		text := fmt.Sprintf("round %d", round)
+		save := func(int) error { return w.p.write("server", b.program(text)) }
+		if w.p.tool.rival {
+			took, _, err := swapped(w, round, save)
+			return took, err
+		}
+		began := time.Now()
+		if err := save(round); err != nil {
+			return 0, err
+		}
+		err := w.p.serves(w.p.port, "/", func(got string) bool { return got == text })
+		return time.Since(began), err
+	})
+	if err != nil {
+		return err
+	}
+	b.table.row("sync+restart, restart: process: save -> served", s[0], s[1], 0.15)
+	return nil
+}
+
 func (b *bench) syncRestartDeaf() error {
 	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-deaf", max(b.rounds/5, 1), nil, 0.10, 0)
 }

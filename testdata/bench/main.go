@@ -67,6 +67,7 @@ type oneCase struct {
 var cases = []oneCase{
 	{"sync", (*bench).syncOne},
 	{"sync+restart", (*bench).syncRestart},
+	{"process", (*bench).restartProcess},
 	{"deaf", (*bench).syncRestartDeaf},
 	{"rebuild", (*bench).rebuild},
 	{"overlap", (*bench).overlap},
@@ -81,6 +82,8 @@ var cases = []oneCase{
 	{"flood", (*bench).flood},
 	{"follow", (*bench).follow},
 	{"lines", (*bench).lines},
+	{"faults", (*bench).faults},
+	{"tap", (*bench).tap},
 }
 
 // bench is one run.

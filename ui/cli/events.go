@@ -41,13 +41,7 @@ func (v *eventsVerb) run(ctx context.Context, services []string) error {
 			return err
 		}
 	}
-	name, p, err := v.app.loader.find(ctx)
-	if err == nil {
-		err = checkServices(p, services)
-	}
-	if err == nil {
-		err = v.app.conn.reach(ctx)
-	}
+	name, err := v.app.reachProject(ctx, services)
 	if err != nil {
 		return err
 	}

@@ -92,3 +92,16 @@ func completeWords(c *cobra.Command, flag string, words ...string) {
 		panic(err) // the flag stands a few lines above
 	}
 }
+
+// reachProject opens the runtime and returns the name of the project, whose services are checked
+// where its file is known.
+func (a *app) reachProject(ctx context.Context, services []string) (string, error) {
+	name, p, err := a.loader.find(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := checkServices(p, services); err != nil {
+		return "", err
+	}
+	return name, a.conn.reach(ctx)
+}

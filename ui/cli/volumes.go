@@ -33,13 +33,7 @@ func (v *volumesVerb) command() *cobra.Command {
 }
 
 func (v *volumesVerb) run(ctx context.Context, services []string) error {
-	name, p, err := v.app.loader.find(ctx)
-	if err == nil {
-		err = checkServices(p, services)
-	}
-	if err == nil {
-		err = v.app.conn.reach(ctx)
-	}
+	name, err := v.app.reachProject(ctx, services)
 	if err != nil {
 		return err
 	}

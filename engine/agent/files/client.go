@@ -18,10 +18,10 @@ var ErrEnded = agent.ErrEnded
 // any goroutine; they are carried out one after the other. A call whose ctx ends before its answer
 // is there ends the agent.
 type Client struct {
-	stream io.ReadWriteCloser
-	hello  chan reply
-	ended  chan struct{} // closed when the agent's output has ended
-	wg     sync.WaitGroup
+	stream   io.ReadWriteCloser
+	greeting chan reply
+	ended    chan struct{} // closed when the agent's output has ended
+	wg       sync.WaitGroup
 
 	turn chan struct{} // capacity 1: held by the call that is under way
 	seq  uint64        // of that call
@@ -33,10 +33,10 @@ type Client struct {
 // Dial waits for the greeting of an agent, whose input and output is stream. Close the Client when
 // done with it; after an error stream is closed.
 func Dial(ctx context.Context, stream io.ReadWriteCloser) (*Client, error) {
-	c := &Client{stream: stream, hello: make(chan reply, 1), ended: make(chan struct{}), turn: make(chan struct{}, 1), answers: make(chan reply, 1)}
+	c := &Client{stream: stream, greeting: make(chan reply, 1), ended: make(chan struct{}), turn: make(chan struct{}, 1), answers: make(chan reply, 1)}
 	c.wg.Go(c.read)
 	c.wg.Go(func() { agent.KeepBeating(c.ended, func() error { return c.write(request{}, nil) }) })
-	h, err := agent.Greeting(ctx, c.hello, c.ended)
+	h, err := agent.Greeting(ctx, c.greeting, c.ended)
 	if err == nil {
 		err = h.err()
 	}
@@ -75,7 +75,7 @@ func (c *Client) read() {
 		}
 		to := c.answers
 		if a.Version != 0 {
-			to = c.hello
+			to = c.greeting
 		} else if a.Seq == 0 {
 			continue // a heartbeat
 		}

@@ -1,8 +1,6 @@
 package files
 
 import (
-	"archive/tar"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,28 +11,10 @@ import (
 	"sync"
 	"testing"
 
+	"bulkhead/engine/internal/tartest"
+
 	"golang.org/x/sys/unix"
 )
-
-// inTar is a stream of files: name, then text.
-func inTar(t *testing.T, files ...string) io.Reader {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for pair := range slices.Chunk(files, 2) {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: pair[0], Mode: 0o644, Size: int64(len(pair[1])), Uid: os.Getuid(), Gid: os.Getgid()}
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, pair[1]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &buf
-}
 
 func rootOf(t *testing.T, dir string) int {
 	t.Helper()
@@ -78,7 +58,7 @@ func TestNoSaveLeavesTheTargetDuringARace(t *testing.T) {
 			for i := range 4 {
 				files = append(files, fmt.Sprintf("app/sub/f%d", i), fmt.Sprint(n))
 			}
-			if err := save(inTar(t, files...)); err != nil {
+			if err := save(tartest.Of(t, files...)); err != nil {
 				t.Errorf("save %d: %v", n, err)
 			}
 			if err := remove("sub/f3"); err != nil {
@@ -122,14 +102,14 @@ func TestLinksOnTheWayToATarget(t *testing.T) {
 	}
 	root := rootOf(t, dir)
 	for below, want := range map[string]string{"/run/deep": "var/run/deep/f", "/up": "var/f", "/new/folder": "new/folder/f"} {
-		if err := Unpack(root, below, inTar(t, below[1:]+"/f", "x"), false); err != nil {
+		if err := Unpack(root, below, tartest.Of(t, below[1:]+"/f", "x"), false); err != nil {
 			t.Errorf("%s: %v", below, err)
 		} else if _, err := os.Lstat(at(want)); err != nil {
 			t.Errorf("%s: %v", below, err)
 		}
 	}
 	for below, want := range map[string]string{"/theirs/x": "does not belong to root", "/loop": "link", "/file/x": "is a file"} {
-		if err := Unpack(root, below, inTar(t, below[1:]+"/f", "x"), false); err == nil || !strings.Contains(err.Error(), want) {
+		if err := Unpack(root, below, tartest.Of(t, below[1:]+"/f", "x"), false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", below, err)
 		}
 	}
@@ -147,7 +127,7 @@ func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 	}
 	root := rootOf(t, dir)
 	var some *NotWritten
-	err := Unpack(root, "/app", inTar(t, "app/a/x", "x", "app/c", "new", "app/b/d", "new"), false)
+	err := Unpack(root, "/app", tartest.Of(t, "app/a/x", "x", "app/c", "new", "app/b/d", "new"), false)
 	if !errors.As(err, &some) || len(some.Files) != 1 || some.Files["/app/a/x"] == nil {
 		t.Errorf("error %v", err)
 	}
@@ -159,7 +139,7 @@ func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 	}
-	cut := io.MultiReader(io.LimitReader(inTar(t, "app/a", strings.Repeat("new", 1000)), 1024), brokenReader{})
+	cut := io.MultiReader(io.LimitReader(tartest.Of(t, "app/a", strings.Repeat("new", 1000)), 1024), brokenReader{})
 	if err := Unpack(root, "/app", cut, false); err == nil {
 		t.Error("a stream that broke is no error")
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +16,7 @@ import (
 )
 
 // Serve works on the files of the process namespace that it was started in, as its process 1 sees
-// them, until its input ends, falls silent for agent.Deaf, or ctx ends.
+// them, until its input ends, falls silent for agent.Silence, or ctx ends.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	return serve(ctx, in, out, openFirst)
 }
@@ -53,76 +52,32 @@ type server struct {
 
 func serve(ctx context.Context, in io.Reader, out io.Writer, open func() (int, error)) error {
 	s := &server{open: open, out: json.NewEncoder(out)}
-	hello := reply{Version: agent.Version}
+	greeting := reply{Version: agent.Version}
 	root, err := open()
 	if err != nil {
-		hello.fail(err)
+		greeting.fail(err)
 	} else {
 		unix.Close(root)
 	}
-	if err := s.write(hello); err != nil || hello.Error != "" {
+	if err := s.write(greeting); err != nil || greeting.Error != "" {
 		return err
 	}
 	defer s.end(io.ErrUnexpectedEOF)
-	return s.loop(ctx, in)
+	r, buf := bufio.NewReaderSize(in, 64<<10), make([]byte, maxData)
+	return agent.Server[incoming]{
+		Next: func() (incoming, error) {
+			q, data, err := readRequest(r, buf)
+			return incoming{q, data}, err
+		},
+		Do:   s.take,
+		Beat: func() error { return s.write(reply{}) },
+	}.Run(ctx)
 }
 
 // incoming is a request on its way from the goroutine that reads.
 type incoming struct {
 	request
 	data []byte
-}
-
-func (s *server) loop(ctx context.Context, in io.Reader) error {
-	requests, next := make(chan incoming), make(chan struct{})
-	ended := make(chan struct{})
-	defer close(ended)
-	// A read of stdin cannot be interrupted: this goroutine ends with the process.
-	go func() {
-		defer close(requests)
-		r, buf := bufio.NewReaderSize(in, 64<<10), make([]byte, maxData)
-		for {
-			q, data, err := readRequest(r, buf)
-			if err != nil {
-				return
-			}
-			select {
-			case requests <- incoming{q, data}:
-			case <-ended:
-				return
-			}
-			select {
-			case <-next: // what is read next goes where the data was
-			case <-ended:
-				return
-			}
-		}
-	}()
-	deaf := time.NewTimer(agent.Deaf)
-	defer deaf.Stop()
-	beat := time.NewTicker(agent.Beat)
-	defer beat.Stop()
-	for {
-		select {
-		case q, ok := <-requests:
-			if !ok {
-				return nil
-			}
-			if err := s.take(q); err != nil {
-				return nil // nobody is there any more
-			}
-			deaf.Reset(agent.Deaf) // only now: it may have taken long
-			next <- struct{}{}
-		case <-beat.C:
-			if s.write(reply{}) != nil {
-				return nil
-			}
-		case <-deaf.C:
-			return fmt.Errorf("nothing was heard for %v", agent.Deaf)
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // take carries out one request. The error is that of writing the answer.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkhead/engine/agent"
+	"bulkhead/engine/internal/tartest"
 )
 
 // talk has an agent work on a folder, and returns who talks to it.
@@ -51,7 +52,7 @@ func TestAgentWritesLooksAndDeletes(t *testing.T) {
 	c, ctx := talk(t, dir), t.Context()
 	big := strings.Repeat("0123456789abcdef", 100_000) // several requests
 	odd := "app/\xff\xfe\nodd"
-	if err := c.Unpack(ctx, "/app", inTar(t, "app/big", big, odd, "x"), false); err != nil {
+	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/big", big, odd, "x"), false); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"app/big": big, odd: "x"} {
@@ -94,19 +95,19 @@ func TestAgentErrorsAreTyped(t *testing.T) {
 	c, ctx := talk(t, dir), t.Context()
 	var folder *FolderInWay
 	more := strings.Repeat("x", 2*maxData)
-	if err := c.Unpack(ctx, "/app", inTar(t, "app/own", more, "app/more", more), false); !errors.As(err, &folder) || folder.Path != "/app/own" {
+	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/own", more, "app/more", more), false); !errors.As(err, &folder) || folder.Path != "/app/own" {
 		t.Errorf("a folder: %v", err)
 	}
 	var some *NotWritten
-	if err := c.Unpack(ctx, "/app", inTar(t, "app/f/x", "x", "app/g", "g"), false); !errors.As(err, &some) || len(some.Files) != 1 || some.Files["/app/f/x"] == nil {
+	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/f/x", "x", "app/g", "g"), false); !errors.As(err, &some) || len(some.Files) != 1 || some.Files["/app/f/x"] == nil {
 		t.Errorf("a file: %v", err)
 	}
 	broken := errors.New("broken")
-	cut := io.MultiReader(io.LimitReader(inTar(t, "app/h", more), maxData), readerFunc(func([]byte) (int, error) { return 0, broken }))
+	cut := io.MultiReader(io.LimitReader(tartest.Of(t, "app/h", more), maxData), readerFunc(func([]byte) (int, error) { return 0, broken }))
 	if err := c.Unpack(ctx, "/app", cut, false); !errors.Is(err, broken) {
 		t.Errorf("a stream that breaks: %v", err)
 	}
-	if err := c.Unpack(ctx, "/app", inTar(t, "app/i", "i"), false); err != nil {
+	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/i", "i"), false); err != nil {
 		t.Errorf("the next one: %v", err)
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "app"))
@@ -136,7 +137,7 @@ func TestAgentEndsWithItsCaller(t *testing.T) {
 		defer nothing.Close()
 		began := time.Now()
 		err := serve(t.Context(), in, io.Discard, func() (int, error) { return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) })
-		if took := time.Since(began); err == nil || took != agent.Deaf {
+		if took := time.Since(began); err == nil || took != agent.Silence {
 			t.Errorf("without a word it ended after %v: %v", took, err)
 		}
 	})

@@ -24,7 +24,7 @@ type server struct {
 	rules []agent.Rule
 }
 
-// Serve does what it is asked to until its input ends, falls silent for agent.Deaf, or ctx ends.
+// Serve does what it is asked to until its input ends, falls silent for agent.Silence, or ctx ends.
 // Then it undoes everything, lets connections go on that went through it, for agent.Drain at most,
 // and returns. One agent works in a network namespace at a time: with take the one that is there is
 // asked to leave, and with alone the engine has said that there is none.
@@ -51,7 +51,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, take, alone bool) e
 	if err := s.out.Write(agent.Reply{Version: agent.Version}); err != nil {
 		return err
 	}
-	err = s.loop(ctx, in)
+	err = s.run(ctx, in)
 	return errors.Join(err, s.undo())
 }
 
@@ -60,7 +60,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, take, alone bool) e
 // too: with alone that keeps nobody from work.
 func claim(ctx context.Context, take, alone bool) (net.Listener, error) {
 	const name = "@bulkhead-agent"
-	for end := time.Now().Add(agent.Deaf + 2*time.Second); ; {
+	for end := time.Now().Add(agent.Silence + 2*time.Second); ; {
 		l, err := net.Listen("unix", name)
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 			return l, err
@@ -84,69 +84,49 @@ func claim(ctx context.Context, take, alone bool) (net.Listener, error) {
 	}
 }
 
-func (s *server) loop(ctx context.Context, in io.Reader) error {
-	commands := make(chan agent.Command)
-	ended := make(chan struct{})
-	defer close(ended)
-	// A read of stdin cannot be interrupted: this goroutine ends with the process.
-	go func() {
-		defer close(commands)
-		for r := agent.NewReader(in); ; {
-			var c agent.Command
-			if r.Read(&c) != nil {
-				return
-			}
-			select {
-			case commands <- c:
-			case <-ended:
-				return
-			}
-		}
-	}()
+func (s *server) run(ctx context.Context, in io.Reader) error {
 	links, stop := changes()
 	defer stop()
-	deaf := time.NewTimer(agent.Deaf)
-	defer deaf.Stop()
-	beat := time.NewTicker(agent.Beat)
-	defer beat.Stop()
-	for {
-		select {
-		case c, ok := <-commands:
-			if !ok {
-				return nil
-			}
-			deaf.Reset(agent.Deaf)
-			if !c.Apply {
-				continue
-			}
-			r := agent.Reply{Seq: c.Seq}
-			if err := s.apply(c.Rules); err != nil {
-				r.Error = err.Error()
-			}
-			if s.out.Write(r) != nil {
-				return nil // nobody is there any more
-			}
-		case <-links:
-			_ = s.reinstall() // the next change tries again
-		case <-beat.C:
-			if s.out.Write(s.counts()) != nil {
-				return nil
-			}
-		case <-deaf.C:
-			return fmt.Errorf("nothing was heard for %v", agent.Deaf)
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	r := agent.NewReader(in)
+	return agent.Server[agent.Command]{
+		Next: func() (c agent.Command, err error) {
+			err = r.Read(&c)
+			return c, err
+		},
+		Do:    s.do,
+		Beat:  func() error { return s.out.Write(s.counts()) },
+		Wake:  links,
+		Woken: func() { _ = s.reinstall() }, // the next change tries again
+	}.Run(ctx)
 }
 
-// changes reports interfaces that come and go.
-func changes() (<-chan netlink.LinkUpdate, func()) {
+func (s *server) do(c agent.Command) error {
+	if !c.Apply {
+		return nil
+	}
+	r := agent.Reply{Seq: c.Seq}
+	if err := s.apply(c.Rules); err != nil {
+		r.Error = err.Error()
+	}
+	return s.out.Write(r)
+}
+
+// changes says that interfaces came or went: once for several that nobody has taken yet.
+func changes() (<-chan struct{}, func()) {
 	updates, done := make(chan netlink.LinkUpdate, 16), make(chan struct{})
 	if netlink.LinkSubscribe(updates, done) != nil {
 		return nil, func() {}
 	}
-	return updates, func() { close(done) }
+	changed := make(chan struct{}, 1)
+	go func() {
+		for range updates {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return changed, func() { close(done) }
 }
 
 // apply puts rules in the place of those that are in force. On an error those stay.

@@ -16,10 +16,10 @@ var ErrEnded = agent.ErrEnded
 
 // Client talks to an agent that opens connections. Its methods may be called from any goroutine.
 type Client struct {
-	stream io.ReadWriteCloser
-	hello  chan line
-	ended  chan struct{} // closed when the agent's output has ended
-	wg     sync.WaitGroup
+	stream   io.ReadWriteCloser
+	greeting chan line
+	ended    chan struct{} // closed when the agent's output has ended
+	wg       sync.WaitGroup
 
 	writing sync.Mutex
 	out     *agent.Writer
@@ -44,12 +44,12 @@ type opened struct {
 // done with it; after an error stream is closed.
 func Dial(ctx context.Context, stream io.ReadWriteCloser) (*Client, error) {
 	c := &Client{
-		stream: stream, hello: make(chan line, 1), ended: make(chan struct{}),
+		stream: stream, greeting: make(chan line, 1), ended: make(chan struct{}),
 		out: agent.NewWriter(stream), conns: map[uint64]*opened{},
 	}
 	c.wg.Go(c.read)
 	c.wg.Go(func() { agent.KeepBeating(c.ended, func() error { return c.write(line{}) }) })
-	h, err := agent.Greeting(ctx, c.hello, c.ended)
+	h, err := agent.Greeting(ctx, c.greeting, c.ended)
 	if err == nil {
 		err = (&agent.Reply{Version: h.Version, Error: h.Error}).Check()
 	}
@@ -97,7 +97,7 @@ func (c *Client) read() {
 			return
 		}
 		if l.Version != 0 {
-			offer(c.hello, l)
+			offer(c.greeting, l)
 			continue
 		}
 		c.mu.Lock()

@@ -195,7 +195,7 @@ func TestSilenceEndsTheAgent(t *testing.T) {
 		go func() { _, _ = io.Copy(io.Discard, ours) }()
 		began := time.Now()
 		err := Serve(t.Context(), its, its)
-		if took := time.Since(began); err == nil || took != agent.Deaf {
+		if took := time.Since(began); err == nil || took != agent.Silence {
 			t.Errorf("after %v: %v", took, err)
 		}
 		its.Close()
@@ -212,7 +212,7 @@ func TestSilenceEndsTheAgent(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // with a client it goes on
 		c, _ := serving(t)
-		time.Sleep(10 * agent.Deaf) // virtual time
+		time.Sleep(10 * agent.Silence) // virtual time
 		if c.Ended() {
 			t.Error("the agent ended beside its client")
 		}

@@ -30,7 +30,7 @@ type served struct {
 	took chan struct{} // capacity 1: what was read has been passed on
 }
 
-// Serve opens connections until its input ends, falls silent for agent.Deaf, or ctx ends. Then it
+// Serve opens connections until its input ends, falls silent for agent.Silence, or ctx ends. Then it
 // ends them all.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	s := &server{out: agent.NewWriter(out), conns: map[uint64]*served{}}
@@ -40,54 +40,24 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
 	defer cancel()
-	return s.loop(ctx, in)
+	r := agent.NewReader(in)
+	return agent.Server[line]{
+		Next: func() (l line, err error) {
+			err = r.Read(&l)
+			return l, err
+		},
+		Do: func(l line) error {
+			s.take(ctx, l)
+			return nil
+		},
+		Beat: func() error { return s.write(line{}) },
+	}.Run(ctx)
 }
 
 func (s *server) write(l line) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	return s.out.Write(l)
-}
-
-func (s *server) loop(ctx context.Context, in io.Reader) error {
-	lines := make(chan line)
-	// A read of stdin cannot be interrupted: this goroutine ends with the process.
-	go func() {
-		defer close(lines)
-		for r := agent.NewReader(in); ; {
-			var l line
-			if r.Read(&l) != nil {
-				return
-			}
-			select {
-			case lines <- l:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	deaf := time.NewTimer(agent.Deaf)
-	defer deaf.Stop()
-	beat := time.NewTicker(agent.Beat)
-	defer beat.Stop()
-	for {
-		select {
-		case l, ok := <-lines:
-			if !ok {
-				return nil
-			}
-			deaf.Reset(agent.Deaf)
-			s.take(ctx, l)
-		case <-beat.C:
-			if s.write(line{}) != nil {
-				return nil // nobody is there any more
-			}
-		case <-deaf.C:
-			return fmt.Errorf("nothing was heard for %v", agent.Deaf)
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // take carries out one line. It does not wait for any connection.

@@ -1,4 +1,5 @@
-package docker
+// Package tartest makes tar streams for tests.
+package tartest
 
 import (
 	"archive/tar"
@@ -9,8 +10,8 @@ import (
 	"testing"
 )
 
-// inTar is a stream of files: name, then text.
-func inTar(t *testing.T, files ...string) io.Reader {
+// Of is a stream of files that belong to whoever runs the test: name, then text.
+func Of(t *testing.T, files ...string) io.Reader {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
