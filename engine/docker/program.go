@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -147,22 +146,16 @@ func (p *programs) fill(ctx context.Context, name string, program []byte) error 
 	if _, err := p.conn.cli.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{labelAgent: "init"}}); err != nil {
 		return err
 	}
-	made, err := p.conn.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name:   name + "-" + strings.ToLower(rand.Text()[:8]),
-		Config: &moby.Config{Image: image, Labels: map[string]string{labelAgent: "init"}},
-		HostConfig: &moby.HostConfig{NetworkMode: "none",
-			Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: name, Target: agentDir}}},
-	})
+	filler, err := p.filler(ctx, name, image)
 	if err != nil {
-		p.runner.forget()
 		return err
 	}
 	defer func() {
 		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_, _ = p.conn.cli.ContainerRemove(tidy, made.ID, client.ContainerRemoveOptions{Force: true}) // it does no harm
+		_, _ = p.conn.cli.ContainerRemove(tidy, filler, client.ContainerRemoveOptions{Force: true}) // it does no harm
 	}()
-	is, err := p.conn.cli.ContainerStatPath(ctx, made.ID, client.ContainerStatPathOptions{Path: agentProgram})
+	is, err := p.conn.cli.ContainerStatPath(ctx, filler, client.ContainerStatPathOptions{Path: agentProgram})
 	switch {
 	case err == nil && is.Stat.Size == int64(len(program)):
 		return nil
@@ -178,8 +171,46 @@ func (p *programs) fill(ctx context.Context, name string, program []byte) error 
 	if err = errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	err = p.conn.copyInto(ctx, made.ID, client.CopyToContainerOptions{DestinationPath: agentDir, Content: &buf})
-	return err
+	return p.conn.copyInto(ctx, filler, client.CopyToContainerOptions{DestinationPath: agentDir, Content: &buf})
+}
+
+// fillLimit is how long one bulkhead may fill the volume before another takes it for dead.
+const fillLimit = 30 * time.Second
+
+// filler makes the container by way of which a volume is filled. All use one name for it, so that one at a
+// time writes there and the others wait: the kernel does not run a program that somebody has open to write.
+func (p *programs) filler(ctx context.Context, volume, image string) (id string, err error) {
+	name, other, since := volume+"-fill", "", time.Time{}
+	for {
+		made, err := p.conn.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
+			Name:   name,
+			Config: &moby.Config{Image: image, Labels: map[string]string{labelAgent: "init"}},
+			HostConfig: &moby.HostConfig{NetworkMode: "none",
+				Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: agentDir}}},
+		})
+		if err == nil {
+			return made.ID, nil
+		}
+		if !cerrdefs.IsConflict(err) {
+			p.runner.forget()
+			return "", err
+		}
+		res, err := p.conn.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+		switch {
+		case cerrdefs.IsNotFound(err): // the volume is filled, or it is our turn
+		case err != nil:
+			return "", err
+		case res.Container.ID != other:
+			other, since = res.Container.ID, time.Now()
+		case time.Since(since) > fillLimit:
+			_, _ = p.conn.cli.ContainerRemove(ctx, other, client.ContainerRemoveOptions{Force: true}) // the next look says whether it is gone
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
 }
 
 // RestartProgram implements container.ProgramRestarter.

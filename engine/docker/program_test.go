@@ -1,0 +1,110 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"bulkhead/engine/agent"
+)
+
+// Several bulkheads may need the agent's volume for the first time at once. A program that one of them writes
+// cannot be run by another one's container, so they fill it one at a time, and one that died over it is no hindrance.
+func TestVolumeOfTheAgentIsFilledByOneAtATime(t *testing.T) {
+	b := open(t, sleeper)
+	info, err := b.rt.Info(b.ctx)
+	b.ok(err)
+	program, err := agent.Program(info.Arch)
+	if errors.Is(err, agent.ErrNotBuilt) {
+		t.Skip(err)
+	}
+	b.ok(err)
+	for round := range 2 {
+		volume := fmt.Sprintf("%s-filled%d", prefix, round)
+		defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }() // there since the first fill
+		ends := make([]error, 4)
+		var wg sync.WaitGroup
+		for i := range ends {
+			rt, err := New(Options{}) // each a bulkhead of its own
+			b.ok(err)
+			defer rt.Close()
+			wg.Go(func() {
+				if ends[i] = rt.fill(b.ctx, volume, program); ends[i] == nil {
+					ends[i] = runsFrom(b, rt, volume)
+				}
+			})
+		}
+		wg.Wait()
+		for i, err := range ends {
+			if err != nil {
+				t.Errorf("round %d, bulkhead %d: %v", round, i, err)
+			}
+		}
+		if list, err := b.rt.cli.ContainerList(b.ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("volume", volume)}); err != nil || len(list.Items) > 0 {
+			t.Errorf("round %d left %d containers, %v", round, len(list.Items), err)
+		}
+	}
+}
+
+// While another bulkhead fills the volume, it is waited for.
+func TestVolumeOfTheAgentIsNotWrittenBesideAnother(t *testing.T) {
+	b := open(t, sleeper)
+	info, err := b.rt.Info(b.ctx)
+	b.ok(err)
+	program, err := agent.Program(info.Arch)
+	if errors.Is(err, agent.ErrNotBuilt) {
+		t.Skip(err)
+	}
+	b.ok(err)
+	volume := prefix + "-other"
+	defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }() // there since the fill
+	image, err := b.rt.agentRunner.image(b.ctx, program)
+	b.ok(err)
+	other, err := b.rt.filler(b.ctx, volume, image)
+	b.ok(err)
+	var gone atomic.Bool
+	ended := make(chan error, 1)
+	go func() {
+		err := b.rt.fill(b.ctx, volume, program)
+		if err == nil && !gone.Load() {
+			err = errors.New("it wrote beside the other one")
+		}
+		ended <- err
+	}()
+	for i := range 3 { // one that does not wait has long written by then
+		beside := fmt.Sprintf("%s-beside%d", volume, i)
+		b.ok(b.rt.fill(b.ctx, beside, program))
+		_, err := b.rt.cli.VolumeRemove(b.ctx, beside, client.VolumeRemoveOptions{})
+		b.ok(err)
+	}
+	gone.Store(true)
+	b.ok(b.rt.Remove(b.ctx, other, true, false))
+	b.ok(<-ended)
+}
+
+// runsFrom starts a program by the agent that lies in a volume, and looks how it ends.
+func runsFrom(b *bench, rt *Runtime, volume string) error {
+	made, err := rt.cli.ContainerCreate(b.ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: testImage("tools"), Entrypoint: []string{agentProgram, "init", "--", "sh", "-c", "exit 5"}},
+		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{
+			{Type: mount.TypeVolume, Source: volume, Target: agentDir, ReadOnly: true}}},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Remove(b.ctx, made.ID, true, false) }() // what is left is looked for
+	if _, err := rt.cli.ContainerStart(b.ctx, made.ID, client.ContainerStartOptions{}); err != nil {
+		return err
+	}
+	code, err := rt.Wait(b.ctx, made.ID)
+	if err == nil && code != 5 {
+		err = fmt.Errorf("the program ended with %d", code)
+	}
+	return err
+}
