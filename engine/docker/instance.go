@@ -124,7 +124,7 @@ func lived(in *container.Instance, s *moby.State) {
 	if s.Health != nil {
 		in.Health, in.HealthFailing = healthOf(string(s.Health.Status)), s.Health.FailingStreak
 		if n := len(s.Health.Log); n > 0 && s.Health.Log[n-1] != nil {
-			in.HealthOutput, in.HealthExit = s.Health.Log[n-1].Output, s.Health.Log[n-1].ExitCode
+			in.HealthOutput, in.HealthExit = checkSaid(s.Health.Log[n-1].Output), s.Health.Log[n-1].ExitCode
 		}
 	}
 }

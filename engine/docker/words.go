@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -58,6 +59,12 @@ func whenUsed(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
+// rlimit is how runc names a limit that the kernel refuses, by its number in resource.h.
+var (
+	rlimit  = whenUsed(`error setting rlimit type (\d+)`)
+	rlimits = []string{"cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"}
+)
+
 // overhead is what the layers between the engine and the kernel put around the one thing that went wrong.
 var overhead = whenUsed(`^(?:failed to create (?:shim )?task(?: for container)?: |OCI runtime (?:create|exec) failed: |runc (?:create|exec) failed: |` +
 	`unable to start container process: |error during container init: |invalid mount config for type "\w+": )+(.*?)(?:: unknown)?$`)
@@ -67,6 +74,13 @@ var overhead = whenUsed(`^(?:failed to create (?:shim )?task(?: for container)?:
 func personal(text string) (why, remedy string) {
 	if why, remedy = noProgram(text); why != "" {
 		return why, remedy
+	}
+	if m := rlimit().FindStringSubmatch(text); m != nil {
+		name := "of type " + m[1]
+		if n, err := strconv.Atoi(m[1]); err == nil && n < len(rlimits) {
+			name = rlimits[n]
+		}
+		return "the ulimit " + name + " cannot be set: soft is over hard, or it is more than the engine may give", "correct ulimits:"
 	}
 	for _, r := range readings {
 		m := r.pattern().FindStringSubmatch(text)
@@ -85,6 +99,19 @@ func personal(text string) (why, remedy string) {
 		return m[1], ""
 	}
 	return text, ""
+}
+
+// checkSaid is what a healthcheck printed. Where the engine could not start its program, the engine's words stand
+// there, and it is what they mean.
+func checkSaid(output string) string {
+	if !strings.HasPrefix(output, "OCI runtime exec failed: ") {
+		return output
+	}
+	why, _ := noProgram(output)
+	if why == "" {
+		return output
+	}
+	return strings.ReplaceAll(why, `"`, "") + "; correct healthcheck.test"
 }
 
 // missingSource is how engines report that what is to be mounted is not there.

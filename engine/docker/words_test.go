@@ -31,7 +31,8 @@ func TestEngineMessagesNameTheAttribute(t *testing.T) {
 		runc + "wrong rlimit value: RLIMIT_NOSUCH: unknown":                                                                          `"NOSUCH" is not a ulimit; correct ulimits:`,
 		`could not select device driver "" with capabilities: [[gpu]]`:                                                               "the engine has no driver for GPUs; install the NVIDIA container toolkit, or remove gpus:",
 		runc + "unable to start container process: error during container init: something of the kernel: operation refused: unknown": "something of the kernel: operation refused",
-		"a message that nobody knows":                                                                                                "a message that nobody knows",
+		runc + "unable to start container process: error during container init: error setting rlimits for ready process: error setting rlimit type 7: invalid argument: unknown": "the ulimit nofile cannot be set: soft is over hard, or it is more than the engine may give; correct ulimits:",
+		"a message that nobody knows": "a message that nobody knows",
 	} {
 		got, remedy := personal(text)
 		if remedy != "" {
@@ -39,6 +40,18 @@ func TestEngineMessagesNameTheAttribute(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s\n got %q\nwant %q", text, got, want)
+		}
+	}
+}
+
+func TestCheckWhoseProgramIsMissingSaysSo(t *testing.T) {
+	for output, want := range map[string]string{
+		"OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown": "the image has no program curl; correct healthcheck.test",
+		"OCI runtime exec failed: something else":   "OCI runtime exec failed: something else",
+		"exec: \"curl\": executable file not found": "exec: \"curl\": executable file not found", // of the program itself
+	} {
+		if got := checkSaid(output); got != want {
+			t.Errorf("%q: %q, want %q", output, got, want)
 		}
 	}
 }
