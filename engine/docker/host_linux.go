@@ -51,6 +51,16 @@ func openRoot(pid int, id string) (int, error) {
 	return fd, nil
 }
 
+// askDirectly asks the agent that is process 1 of a container, for root of its machine. Everybody else
+// gets files.ErrNoAccess, with nothing done, and so does who meets an older agent.
+func askDirectly(ctx context.Context, pid int, id string, ended func(supervisor.End), args ...string) (supervisor.Report, error) {
+	r, err := supervisor.Ask(ctx, pid, func() bool { return isOf(pid, id) }, ended, args...)
+	if errors.Is(err, supervisor.ErrNotReached) {
+		return r, files.ErrNoAccess
+	}
+	return r, err
+}
+
 // ownRoot is the files of a container of this machine, for root. Everybody else gets
 // files.ErrNoAccess, with nothing done.
 type ownRoot struct {

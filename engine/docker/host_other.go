@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"bulkhead/engine/agent/files"
+	"bulkhead/engine/agent/supervisor"
 	"bulkhead/engine/container"
 )
 
@@ -30,6 +31,10 @@ func (ownRoot) Stat(context.Context, []string) (map[string]files.Entry, error) {
 
 func (ownRoot) Owner(context.Context, string) (uid, gid int, err error) {
 	return 0, 0, files.ErrNoAccess
+}
+
+func askDirectly(context.Context, int, string, func(supervisor.End), ...string) (supervisor.Report, error) {
+	return supervisor.Report{}, files.ErrNoAccess
 }
 
 func handlesStop(int, string, string) (handles, known bool) { return false, false }

@@ -23,6 +23,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine/agent"
+	"bulkhead/engine/agent/files"
 	"bulkhead/engine/agent/supervisor"
 	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
@@ -223,7 +224,7 @@ func (p *programs) RestartProgram(ctx context.Context, id string, grace time.Dur
 	if c.Config == nil || c.Config.Labels[labelRestart] != restartProcess {
 		return fmt.Errorf("%s: %w: the agent is not its process 1", what, container.ErrUnsupported)
 	}
-	r, err := p.control(ctx, id, func(e supervisor.End) {
+	r, err := p.control(ctx, c, func(e supervisor.End) {
 		ended(container.ProgramEnd{At: e.At, ExitCode: e.ExitCode, Took: e.Took, Killed: e.Killed})
 	}, "restart", cmp.Or(c.Config.StopSignal, "SIGTERM"), strconv.FormatInt(grace.Milliseconds(), 10))
 	if err != nil {
@@ -235,7 +236,21 @@ func (p *programs) RestartProgram(ctx context.Context, id string, grace time.Dur
 
 // control asks the agent in a container, which is its process 1, and returns its last report. ended
 // is called, if not nil, when the program has ended that is about to be started again.
-func (p *programs) control(ctx context.Context, id string, ended func(supervisor.End), args ...string) (r supervisor.Report, err error) {
+func (p *programs) control(ctx context.Context, c moby.InspectResponse, ended func(supervisor.End), args ...string) (r supervisor.Report, err error) {
+	if p.conn.local(ctx) {
+		r, err = askDirectly(ctx, c.State.Pid, c.ID, ended, args...)
+		if err == nil {
+			err = r.Check()
+		}
+		if !errors.Is(err, files.ErrNoAccess) {
+			return r, err
+		}
+	}
+	return p.controlByExec(ctx, c.ID, ended, args...)
+}
+
+// controlByExec is control for those who are not root of the engine's machine.
+func (p *programs) controlByExec(ctx context.Context, id string, ended func(supervisor.End), args ...string) (r supervisor.Report, err error) {
 	o := container.ExecOptions{Cmd: append([]string{agentProgram, "control"}, args...)}
 	var said tailBuffer // what is no report: what answers lies in the container
 	in, noted := io.Pipe()
@@ -294,7 +309,7 @@ func (p *programs) seen(ctx context.Context, c moby.InspectResponse, in *contain
 		if in.State != container.StateRunning {
 			return
 		}
-		r, err := p.control(ctx, c.ID, nil, "status")
+		r, err := p.control(ctx, c, nil, "status")
 		if err != nil {
 			return // it counts as not restarted
 		}

@@ -3,6 +3,7 @@ package docker
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"bulkhead/engine/agent"
+	"bulkhead/engine/agent/files"
 )
 
 // Several bulkheads may need the agent's volume for the first time at once. A program that one of them writes
@@ -107,4 +109,32 @@ func runsFrom(b *bench, rt *Runtime, volume string) error {
 		err = fmt.Errorf("the program ended with %d", code)
 	}
 	return err
+}
+
+// Root of the machine asks without an exec, everybody else by one; both see the same.
+func TestProgramIsAskedDirectlyByRootAndByExecByOthers(t *testing.T) {
+	if !agent.Built() {
+		t.Skip(agent.ErrNotBuilt)
+	}
+	b := open(t, `
+services:
+  web: {image: IMAGE, command: [sleep, "600"], stop_grace_period: 0s, x-bulkhead: {restart: process}}
+`)
+	id := b.start("web")
+	c, err := b.rt.programs.conn.running(b.ctx, id)
+	b.ok(err)
+	by, err := b.rt.controlByExec(b.ctx, id, nil, "status")
+	if err != nil || by.Started.IsZero() {
+		t.Fatalf("by exec: %+v, %v", by, err)
+	}
+	direct, err := askDirectly(b.ctx, c.State.Pid, id, nil, "status")
+	if errors.Is(err, files.ErrNoAccess) && (os.Getuid() != 0 || !b.rt.programs.conn.local(b.ctx)) {
+		t.Skip("only root of the engine's machine asks directly")
+	}
+	if err != nil || !direct.Started.Equal(by.Started) {
+		t.Errorf("directly: %+v, %v; by exec %+v", direct, err, by)
+	}
+	if _, err := askDirectly(b.ctx, os.Getpid(), id, nil, "status"); !errors.Is(err, files.ErrNoAccess) {
+		t.Errorf("a process that is not the container's: %v", err)
+	}
 }

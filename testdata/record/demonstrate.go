@@ -66,10 +66,10 @@ func demonstrate(ctx context.Context, t *terminal) error {
 	if err := t.press("q"); err != nil {
 		return err
 	}
-	if err := t.wait(ctx, time.Minute, "top"); err != nil { // the question what to do with what runs
+	if err := t.wait(ctx, time.Minute, "stop them"); err != nil { // the question what is to become of what runs
 		return err
 	}
-	if err := t.press(enter); err != nil {
+	if err := t.press("s"); err != nil {
 		return err
 	}
 	select {

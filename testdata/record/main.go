@@ -53,7 +53,13 @@ func run(ctx context.Context, program, out, theme string) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer func() {
+		t.close()
+		down := exec.Command(program, "--project-name", "shop", "down")
+		if out, err := down.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "record: what the demo made stays: %v\n%s", err, out)
+		}
+	}()
 	if err := demonstrate(ctx, t); err != nil {
 		return fmt.Errorf("%w; the screen:\n%s", err, t.text())
 	}

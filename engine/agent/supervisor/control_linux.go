@@ -60,14 +60,20 @@ func (s *supervisor) listen() {
 // serve answers one question. Only root and the user that process 1 runs as may ask, from within
 // the container.
 func (s *supervisor) serve(c net.Conn) {
+	peer, err := peerOf(c)
+	if err != nil || peer.Pid == 0 || peer.Uid != 0 && int(peer.Uid) != os.Getuid() {
+		c.Close()
+		return
+	}
+	s.converse(c)
+}
+
+// converse answers one question of somebody who may ask.
+func (s *supervisor) converse(c net.Conn) {
 	defer c.Close()
 	answer := func(r Report) {
 		r.Version = agent.Version
 		_ = json.NewEncoder(c).Encode(r) // who does not wait for it any more has no use for it
-	}
-	peer, err := peerOf(c)
-	if err != nil || peer.Pid == 0 || peer.Uid != 0 && int(peer.Uid) != os.Getuid() {
-		return
 	}
 	var o order
 	d := json.NewDecoder(io.LimitReader(c, 4096))
@@ -148,21 +154,30 @@ func signalNumber(text string) int {
 	return n
 }
 
-func control(args []string, ended func(Report) error) (r Report, err error) {
-	o := order{Version: agent.Version}
+// orderOf is a question in the words of Control.
+func orderOf(args []string) (o order, err error) {
+	o.Version = agent.Version
 	switch {
 	case len(args) == 3 && args[0] == "restart":
 		if o.Signal = signalNumber(args[1]); o.Signal == 0 {
-			return r, fmt.Errorf("%s is not a signal", args[1])
+			return o, fmt.Errorf("%s is not a signal", args[1])
 		}
 		ms, err := strconv.Atoi(args[2])
 		if err != nil {
-			return r, err
+			return o, err
 		}
 		o.Grace = time.Duration(ms) * time.Millisecond
 	case len(args) == 1 && args[0] == "status":
 	default:
-		return r, fmt.Errorf("%q is not a question", args)
+		return o, fmt.Errorf("%q is not a question", args)
+	}
+	return o, nil
+}
+
+func control(args []string, ended func(Report) error) (r Report, err error) {
+	o, err := orderOf(args)
+	if err != nil {
+		return r, err
 	}
 	at, err := address()
 	if err != nil {
@@ -176,10 +191,15 @@ func control(args []string, ended func(Report) error) (r Report, err error) {
 	if peer, err := peerOf(c); err != nil || peer.Pid != 1 {
 		return r, errors.New("it is not process 1 that answers")
 	}
+	return ask(c, o, ended)
+}
+
+// ask asks over a connection; ended is called with the report of an end that a beginning follows.
+func ask(c net.Conn, o order, ended func(Report) error) (r Report, err error) {
 	if err := json.NewEncoder(c).Encode(o); err != nil {
 		return r, err
 	}
-	d := json.NewDecoder(c)
+	d := json.NewDecoder(io.LimitReader(c, 64<<10))
 	err = d.Decode(&r)
 	if err == nil && r.ended() {
 		if err := errors.Join(ended(r), json.NewEncoder(c).Encode(struct{}{})); err != nil {

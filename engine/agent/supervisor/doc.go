@@ -1,9 +1,9 @@
 // Package supervisor is the agent as process 1 of a container (profile init): it runs the
 // container's own program, passes signals on to it, takes in orphans, and ends with its exit code.
-// When it is asked to, over an abstract socket that only an exec in the container reaches, it ends
-// the program with all that it started, and starts it again; the container stays. It writes nothing
-// to the container's log. The agent's own main calls it; package docker reads the Report that
-// Control writes.
+// When it is asked to, over an abstract socket that only an exec in the container reaches, or by root
+// of the machine over one of its own files, it ends the program with all that it started, and starts
+// it again; the container stays. It writes nothing to the container's log. The agent's own main calls
+// Run and Control; package docker reads the Report that Control writes, or calls Ask.
 package supervisor
 
 import (

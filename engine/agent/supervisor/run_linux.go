@@ -67,7 +67,8 @@ func Run(argv []string) int {
 		fmt.Fprintln(os.Stderr, Name+":", err)
 		return codeOf(err)
 	}
-	s.listen() // without it all else works
+	s.listen() // without these two all else works
+	s.listenDirect()
 	for {
 		var alarm <-chan time.Time
 		if s.restart != nil {
