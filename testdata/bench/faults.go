@@ -115,11 +115,11 @@ func (b *bench) faults() error {
 		{"bandwidth=40mbit", "Mbit/s", 40, 8, bandwidth},
 		{"loss=10%", "%", 10, 5, loss},
 		{"loss=40%", "%", 40, 5, loss},
-		{"cpu=0.25", "of a core", 0.25, 0.0625, cpu},
-		{"cpu=0.5", "of a core", 0.5, 0.125, cpu},
+		{"cpu=0.25", "cores", 0.25, 0.0625, cpu},
+		{"cpu=0.5", "cores", 0.5, 0.125, cpu},
 	} {
 		from := []string{"--from", "caller"}
-		if c.unit == "of a core" {
+		if c.unit == "cores" {
 			from = nil // of the whole container
 		}
 		if _, err := p.run(append([]string{"fault", "callee", c.fault, "--for", "10m"}, from...)...); err != nil {
@@ -136,7 +136,7 @@ func (b *bench) faults() error {
 		if _, err := p.run("heal"); err != nil {
 			return err
 		}
-		b.table.strength(c.fault, c.unit, c.asked, c.within, s)
+		b.table.strength("fault "+c.fault, c.unit, c.asked, c.within, s)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (t *table) strength(name, unit string, asked, within float64, measured samp
 		limit += " OVER"
 		t.over++
 	}
-	fmt.Printf("%-46s %22s %14s\n", fmt.Sprintf("fault %s, measured in %s", name, unit), measured, limit)
+	fmt.Printf("%-46s %22s %14s\n", fmt.Sprintf("%s, in %s", name, unit), measured, limit)
 }
 
 // pace is what the peer says of requests that it made at an even pace.

@@ -268,7 +268,7 @@ func (b *bench) restartProcess() error {
 }
 
 func (b *bench) syncRestartDeaf() error {
-	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-deaf", max(b.rounds/5, 1), nil, 0.10, 0)
+	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-deaf", max(b.rounds/5, 1), nil, 0.15, 0)
 }
 
 func (b *bench) rebuild() error {
