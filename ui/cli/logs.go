@@ -444,6 +444,7 @@ func (r *reading) print(lines []logs.Line) {
 // follow prints lines as they come, also of containers that start later, until ctx ends.
 func (r *reading) follow(ctx context.Context, instances []engine.Instance, from time.Time) error {
 	g := &group{ctx: ctx}
+	defer r.out.end()
 	tail := func(in engine.Instance) {
 		c := r.container(in.ID)
 		r.mu.Lock()
@@ -491,7 +492,7 @@ func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
 	line := r.lines(in)
 	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(read engine.Line) {
 		if l, ok := line(engine.LogLine(read)); ok {
-			r.print([]logs.Line{l})
+			r.out.followed(&l, r.label(l.Service, l.Replica))
 		}
 	})
 	if ctx.Err() != nil || errors.Is(err, engine.ErrNotFound) {

@@ -25,6 +25,7 @@ type printer struct {
 	width       int  // of the widest name before a log line
 
 	mu     sync.Mutex
+	soon   bool // a flush is on its way
 	w      *bufio.Writer
 	err    error
 	broken chan struct{}
@@ -41,6 +42,13 @@ func (p *printer) failed() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.err
+}
+
+// end writes what waits to be written.
+func (p *printer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flush()
 }
 
 // flush ends a batch. Callers hold mu.
@@ -99,17 +107,42 @@ func (p *printer) records(recs []engine.Record, outputs func(engine.Record) []st
 func (p *printer) lines(lines []logs.Line, name func(logs.Line) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range lines {
-		if p.json {
-			// What bulkhead itself puts between the lines of a service comes as records here.
-			if l.Stream != logs.System {
-				p.line(string(encode(logLine(l))))
-			}
-			continue
-		}
-		p.prefixed(name(l), l.Time, l.Stream, l.Text, l.Cut)
+	for i := range lines {
+		p.log(&lines[i], name(lines[i]))
 	}
 	p.flush()
+}
+
+// flushPause is how long a line that is followed may wait for the next ones: a write for each would
+// cost as much as all else.
+const flushPause = 20 * time.Millisecond
+
+// followed prints a log line of a stream. It is seen after flushPause, together with those that came
+// meanwhile, or at the end.
+func (p *printer) followed(l *logs.Line, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log(l, name)
+	if p.soon {
+		return
+	}
+	p.soon = true
+	time.AfterFunc(flushPause, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.soon = false
+		p.flush()
+	})
+}
+
+// log prints one log line. Callers hold mu.
+func (p *printer) log(l *logs.Line, name string) {
+	switch {
+	case !p.json:
+		p.prefixed(name, l.Time, l.Stream, l.Text, l.Cut)
+	case l.Stream != logs.System: // what bulkhead itself puts between the lines of a service comes as records here
+		p.line(string(encode(logLine(*l))))
+	}
 }
 
 // progressLine is one line of progress as an object with the keys of docker compose: the id is what
