@@ -55,7 +55,9 @@ func startSidecar(ctx context.Context, rt *container.Complete, spec container.Ag
 	s.wg.Go(func() { s.read(tell); gone() })
 	s.wg.Go(func() { agent.KeepBeating(s.ended, func() error { return s.write(agent.Command{}) }) })
 	greeting, err := agent.Greeting(ctx, s.greeting, s.ended)
-	if err == nil {
+	if errors.Is(err, agent.ErrEnded) {
+		err = s.ending()
+	} else if err == nil {
 		err = greeting.Check()
 	}
 	if err != nil {
@@ -128,10 +130,8 @@ func (s *sidecar) apply(ctx context.Context, rules []agent.Rule) error {
 			return errors.New(last.Error)
 		case last.Seq == seq:
 			return nil
-		case errors.Is(ended, io.EOF):
-			return agent.ErrEnded
 		case ended != nil:
-			return fmt.Errorf("the agent: %w", ended)
+			return s.ending()
 		}
 		select {
 		case <-answered:
@@ -140,6 +140,16 @@ func (s *sidecar) apply(ctx context.Context, rules []agent.Rule) error {
 		}
 	}
 	return fmt.Errorf("the agent: %w", err)
+}
+
+// ending is why the agent's output has ended: what it said last, where that is known.
+func (s *sidecar) ending() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil || errors.Is(s.err, io.EOF) {
+		return agent.ErrEnded
+	}
+	return fmt.Errorf("the agent: %w", s.err)
 }
 
 // alive says whether it still runs.
