@@ -117,5 +117,13 @@ func TestStartThatIsCarriedOutLateIsOurs(t *testing.T) {
 				s.t.Errorf("noted: %s (%s)", e.Text, e.Cause)
 			}
 		}
+		// What is stopped and started by somebody else is theirs.
+		a := s.identities()["a/1"].ID
+		s.must(s.rt.Kill(s.t.Context(), a, "TERM"))
+		s.until("its end", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateExited })
+		s.must(s.rt.Start(s.t.Context(), container.CreateSpec{}, a))
+		s.until("the event that says who started it", func(n *engine.Snapshot) bool {
+			return slices.ContainsFunc(n.Records, func(r engine.Record) bool { return r.Cause == "started by another program" })
+		})
 	})
 }

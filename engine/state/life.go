@@ -97,7 +97,7 @@ func (r *replica) begin(generation int) {
 	r.Early = false
 	r.use.begin()
 	// What we asked of the life before; a short one may have ended by itself already.
-	r.ExpectedExit, r.pendingCause = false, ""
+	r.ExpectedExit, r.pendingCause, r.starting = false, "", false
 }
 
 // take makes what was seen of a container what is known of the replica, and returns it with what only we know.
@@ -317,7 +317,7 @@ func (s *Member) StartsLate() bool {
 
 // startsLate is StartsLate for one container. Callers hold the State's lock.
 func (r *replica) startsLate() bool {
-	return r.Instance.ID != "" && r.Instance.State != container.StateRunning && r.pendingCause != "" && !r.ExpectedExit
+	return r.starting && r.Instance.ID != "" && r.Instance.State != container.StateRunning
 }
 
 // ProgramEnded notes that the program of a container ended, which goes on.

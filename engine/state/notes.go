@@ -48,7 +48,7 @@ func (n Notes) Discarded(name, id string) {
 // ExpectEnd implements step.Host.
 func (n Notes) ExpectEnd(name, id, cause string) {
 	n.held(name, id, func(s *Member, r *replica) {
-		r.ExpectedExit, r.pendingCause = true, cause
+		r.ExpectedExit, r.pendingCause, r.starting = true, cause, false
 		if s.Lane.moves {
 			s.st.Ledgers.all.Freeze(time.Now(), name)
 		}
@@ -57,7 +57,7 @@ func (n Notes) ExpectEnd(name, id, cause string) {
 
 // ExpectStart implements step.Host.
 func (n Notes) ExpectStart(name, id, cause string) {
-	n.held(name, id, func(_ *Member, r *replica) { r.pendingCause = cause })
+	n.held(name, id, func(_ *Member, r *replica) { r.pendingCause, r.starting = cause, true })
 }
 
 // Stopping implements step.Host.

@@ -16,6 +16,7 @@ type replica struct {
 	since        time.Time
 	cause        string
 	pendingCause string // what the next change of state is due to, when we know beforehand
+	starting     bool   // its start was asked for, and has not been seen
 	sick         bool   // its health was unhealthy when it was recorded last
 	lastExit     int    // the code of the last end that was seen; a container that runs again has none
 	// unhealthySince is when its health was seen to be unhealthy; valid while it is.
