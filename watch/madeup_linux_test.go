@@ -85,19 +85,21 @@ func (e *events) look() {
 	for _, s := range e.seen {
 		old[s.id] = true
 	}
+	// Where each was and is: what moved by itself did not move with a folder that it is in now.
+	was, is := parents(e.seen), parents(now)
 	n := len(e.log)
 	tell := func(path string, flags uint32) {
 		e.flags[path] |= flags
 		e.log = append(e.log, rawEvent{path, e.flags[path], uint64(len(e.log)) + 1})
 	}
-	for path, was := range e.seen {
-		if s, ok := now[path]; ok && s.id == was.id {
+	for path, before := range e.seen {
+		if s, ok := now[path]; ok && s.id == before.id {
 			continue
 		}
 		switch up := e.seen[filepath.Dir(path)]; {
-		case up != stamp{} && ids[up.id] && now[filepath.Dir(path)].id != up.id:
+		case up != stamp{} && is[before.id] == up.id && now[filepath.Dir(path)].id != up.id:
 			// It went with the folder, which is told of.
-		case ids[was.id]:
+		case ids[before.id]:
 			tell(path, flagRenamed)
 		default:
 			tell(path, flagRemoved)
@@ -105,19 +107,19 @@ func (e *events) look() {
 	}
 	for _, path := range order {
 		s := now[path]
-		was, ok := e.seen[path]
+		before, ok := e.seen[path]
 		up := now[filepath.Dir(path)]
 		switch {
-		case ok && s == was:
-		case (!ok || s.id != was.id) && old[s.id] && old[up.id] && e.seen[filepath.Dir(path)].id != up.id:
+		case ok && s == before:
+		case (!ok || s.id != before.id) && old[s.id] && was[s.id] == up.id && e.seen[filepath.Dir(path)].id != up.id:
 			// It came with the folder.
-		case !ok && old[s.id], ok && s.id != was.id && old[s.id]:
+		case !ok && old[s.id], ok && s.id != before.id && old[s.id]:
 			tell(path, flagRenamed)
-		case !ok, s.id != was.id:
+		case !ok, s.id != before.id:
 			tell(path, flagCreated)
-		case s.time != was.time && s.size == was.size:
+		case s.time != before.time && s.size == before.size:
 			tell(path, flagInodeMeta|flagModified)
-		case s.time != was.time || s.size != was.size:
+		case s.time != before.time || s.size != before.size:
 			tell(path, flagModified)
 		default:
 			tell(path, flagInodeMeta)
@@ -128,6 +130,17 @@ func (e *events) look() {
 		close(e.more)
 		e.more = make(chan struct{})
 	}
+}
+
+// parents are the folders that things are in.
+func parents(all map[string]stamp) map[fileID]fileID {
+	out := make(map[fileID]fileID, len(all))
+	for path, s := range all {
+		if up, ok := all[filepath.Dir(path)]; ok {
+			out[s.id] = up.id
+		}
+	}
+	return out
 }
 
 func (e *events) latest() uint64 {

@@ -88,6 +88,7 @@ type addition struct {
 	id    fileID
 	at    time.Time
 	files map[string]stamp // those in it that had an event
+	gone  bool             // it was seen to be gone, and the keeper is told: it removes the folder when it comes to that
 }
 
 func newStreams(src source, d disk) *streams {
@@ -309,11 +310,14 @@ func (s *streams) resolve(path string, flags uint32, names map[string][]string) 
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if self != nil {
+			self.gone = true
+		}
 		return opGone
 	case err != nil:
 		return opAttrib // no permission to look at it: nothing can be said
 	case self != nil:
-		if id, _ := idOf(info); !info.IsDir() || id != self.id || flags&(flagMount|flagUnmount) != 0 {
+		if id, _ := idOf(info); self.gone || !info.IsDir() || id != self.id || flags&(flagMount|flagUnmount) != 0 {
 			return opGone | opCreate
 		}
 		return opAttrib // what is in it has events of its own

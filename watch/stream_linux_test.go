@@ -167,6 +167,25 @@ func TestFoldersOfAStream(t *testing.T) {
 	b.want(b.of(b.at("src/known", flagRemoved|flagCreated)), "CG src/known")
 }
 
+// A folder that was moved away and came back before the keeper has heard of either is looked at again: of the
+// first it hears that it is gone, and it stops to look at it then.
+func TestFolderThatCameBackIsLookedAtAgain(t *testing.T) {
+	b := newFlagsBench(t)
+	known, away := filepath.Join(b.dir, "src/known"), filepath.Join(b.dir, "away")
+	if err := os.Rename(known, away); err != nil {
+		t.Fatal(err)
+	}
+	b.want(b.of(b.at("src/known", flagRenamed)), "G src/known")
+	if err := os.Rename(away, known); err != nil {
+		t.Fatal(err)
+	}
+	b.want(b.of(b.at("src/known", flagRenamed)), "CG src/known")
+	if err := errors.Join(b.remove(known), b.add(known)); err != nil { // as the keeper does on that
+		t.Fatal(err)
+	}
+	b.want(b.of(b.at("src/known", flagRenamed)), "A src/known")
+}
+
 func TestDroppedEventsAreALoss(t *testing.T) {
 	b := newFlagsBench(t)
 	b.want(b.of(rawEvent{path: "/", flags: flagMustScan | flagUserDropped}), "L")
