@@ -34,7 +34,7 @@ demo: agent
 	$(GO) run . demo
 
 # What is checked is compiled once, for the race detector; for other systems, only as far as vet needs it.
-TOOLS = ./testdata/bench/... ./testdata/flood ./testdata/gotest ./testdata/soak
+TOOLS = ./testdata/bench/... ./testdata/flood ./testdata/gotest ./testdata/picture ./testdata/record ./testdata/soak
 # A program built for the race detector lives a second longer than it has to, and the tests run hundreds of them.
 test: export GORACE ?= atexit_sleep_ms=20
 test: agent
