@@ -20,13 +20,7 @@ import (
 // cannot be run by another one's container, so they fill it one at a time, and one that died over it is no hindrance.
 func TestVolumeOfTheAgentIsFilledByOneAtATime(t *testing.T) {
 	b := open(t, sleeper)
-	info, err := b.rt.Info(b.ctx)
-	b.ok(err)
-	program, err := agent.Program(info.Arch)
-	if errors.Is(err, agent.ErrNotBuilt) {
-		t.Skip(err)
-	}
-	b.ok(err)
+	program := agentOf(b)
 	for round := range 2 {
 		volume := fmt.Sprintf("%s-filled%d", prefix, round)
 		defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }() // there since the first fill
@@ -57,13 +51,7 @@ func TestVolumeOfTheAgentIsFilledByOneAtATime(t *testing.T) {
 // While another bulkhead fills the volume, it is waited for.
 func TestVolumeOfTheAgentIsNotWrittenBesideAnother(t *testing.T) {
 	b := open(t, sleeper)
-	info, err := b.rt.Info(b.ctx)
-	b.ok(err)
-	program, err := agent.Program(info.Arch)
-	if errors.Is(err, agent.ErrNotBuilt) {
-		t.Skip(err)
-	}
-	b.ok(err)
+	program := agentOf(b)
 	volume := prefix + "-other"
 	defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }() // there since the fill
 	image, err := b.rt.agentRunner.image(b.ctx, program)
@@ -88,6 +76,19 @@ func TestVolumeOfTheAgentIsNotWrittenBesideAnother(t *testing.T) {
 	gone.Store(true)
 	b.ok(b.rt.Remove(b.ctx, other, true, false))
 	b.ok(<-ended)
+}
+
+// agentOf is the agent for the engine's machine; without one the test is skipped with that reason.
+func agentOf(b *bench) []byte {
+	b.Helper()
+	info, err := b.rt.Info(b.ctx)
+	b.ok(err)
+	program, err := agent.Program(info.Arch)
+	if errors.Is(err, agent.ErrNotBuilt) {
+		b.Skip(err)
+	}
+	b.ok(err)
+	return program
 }
 
 // runsFrom starts a program by the agent that lies in a volume, and looks how it ends.
