@@ -313,7 +313,9 @@ func (p *proxy) copy(c *conn, to, from *net.TCPConn, direction int) {
 			now := time.Now()
 			e := p.effectOf(c.to)
 			p.count(e.ids, n)
-			c.tap.passed(direction, buf[:n], now)
+			if !c.tap.passed(direction, buf[:n], now) {
+				continue
+			}
 			if e.send(q, buf[:n], direction, now) != nil {
 				c.reset()
 				return
@@ -430,18 +432,29 @@ func (p *proxy) ours() map[uint16]bool {
 	return out
 }
 
+// leaving is how long a caller may take to notice that its connection ended, before the agent forgets it.
+const leaving = 2 * time.Second
+
 // leave closes a connection that no rule is about any more once nobody waits for anything on it, so
-// that who keeps it for later opens a new one, which goes direct.
+// that who keeps it for later opens a new one, which goes direct. Both ends get an orderly end; what
+// the caller has just sent is read first, since a socket closed before that resets its connection.
 func (c *conn) leave() {
-	for until := time.Now().Add(agent.Drain); c.tap != nil && time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
-		if c.over.Load() {
-			return
+	if c.tap == nil {
+		return
+	}
+	const often = 200 * time.Millisecond
+	until, left := time.Now().Add(agent.Drain), false
+	for ; time.Now().Before(until) && !c.over.Load(); time.Sleep(often) {
+		if left || !c.tap.leave() {
+			continue
 		}
-		if c.tap.idle() {
-			c.cut.Store(true)
-			_ = c.caller.Close()
-			_ = c.callee.Close()
-			return
-		}
+		left, until = true, time.Now().Add(leaving)
+		c.cut.Store(true)
+		_ = c.callee.CloseWrite()
+		_ = c.caller.CloseWrite()
+	}
+	if left {
+		_ = c.caller.Close()
+		_ = c.callee.Close()
 	}
 }

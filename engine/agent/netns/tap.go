@@ -118,6 +118,7 @@ type tapConn struct {
 	http     *httpConn
 	gaveUp   time.Time // when the caller had sent all; zero: it may still send
 	detached bool      // nobody wants to know any more
+	left     bool      // it ends here: nothing goes through it any more
 }
 
 // halfClosed is how long a caller that sends nothing any more is thought to wait for an answer:
@@ -131,16 +132,19 @@ func (t *tapped) open() *tapConn {
 	return &tapConn{of: t, http: newHTTPConn(t.finished)}
 }
 
-// passed takes bytes that go by; direction 0 is to the callee, 1 back.
-func (c *tapConn) passed(direction int, data []byte, now time.Time) {
+// passed takes bytes that go by, and says whether they may; direction 0 is to the callee, 1 back.
+func (c *tapConn) passed(direction int, data []byte, now time.Time) bool {
 	if c == nil {
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.left {
+		return false
+	}
 	if c.detached {
 		c.follow(direction, data, now)
-		return
+		return true
 	}
 	c.of.mu.Lock()
 	if direction == 0 {
@@ -150,6 +154,7 @@ func (c *tapConn) passed(direction int, data []byte, now time.Time) {
 	}
 	c.of.mu.Unlock()
 	c.follow(direction, data, now)
+	return true
 }
 
 func (c *tapConn) follow(direction int, data []byte, now time.Time) {
@@ -202,9 +207,12 @@ func (c *tapConn) detach() {
 	c.http.done = func(exchange) {}
 }
 
-// idle says whether nobody waits for anything on the connection.
-func (c *tapConn) idle() bool {
+// leave ends the connection where nobody waits for anything on it, and says whether it did. A request
+// that comes later is not let through: its caller finds the connection closed, and knows that the
+// callee never had it.
+func (c *tapConn) leave() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.http.idle()
+	c.left = c.http.idle()
+	return c.left
 }
