@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container/memory"
 	"bulkhead/engine/project"
 )
 
@@ -198,4 +200,25 @@ volumes: {data: {}}
 		s.stop = nil
 		s.write(map[string]string{"made/a": "22"})
 	}
+}
+
+// A service whose start failed is not thought well again because a save was carried out that did not
+// start it: whoever waits for it is told, and the screen goes on saying why.
+func TestSaveThatStartsNothingMendsNoFailedStart(t *testing.T) {
+	s := watched(t, saving("sync", ""))
+	heal := s.rt.Inject(memory.Fault{Method: "Start", Err: errors.New("port 80 is taken")})
+	s.run(engine.Options{})
+	s.until("the failure", func(n *engine.Snapshot) bool { return find(n, "a").Err != "" })
+	s.write(map[string]string{"src/hello.txt": "two"})
+	s.change("a", "sync", 1)
+	if err := s.WaitUp(t.Context(), engine.Wait{Services: []string{"a"}, Ready: true}); err == nil || !strings.Contains(err.Error(), "port 80 is taken") {
+		t.Errorf("who waits for it is told %v", err)
+	}
+	if a := find(s.Snapshot(), "a"); !strings.Contains(a.Err, "port 80 is taken") {
+		t.Errorf("after a save that started nothing the service says %q", a.Err)
+	}
+	heal()
+	s.do(engine.Command{Verb: engine.VerbUp})
+	s.ready()
+	s.eventually("nothing wrong", func() bool { return find(s.Snapshot(), "a").Err == "" })
 }

@@ -93,6 +93,7 @@ func (t *Task) brings() bool {
 func (t *Task) ending() state.Ending {
 	return state.Ending{
 		First: t.First, Aside: t.Verb == Adopt || t.Verb == Rescan, Follows: t.Verb == command.Restart || t.Verb == Renew,
+		Files: t.Verb == Batch,
 	}
 }
 

@@ -55,6 +55,7 @@ type Ending struct {
 	First   bool // it was the first up
 	Aside   bool // it was to bring the service nowhere
 	Follows bool // where it worked, that does not mend what failed before: it may follow that by itself
+	Files   bool // where it worked, that mends what failed before only if the service runs: there may have been nothing to do
 }
 
 // End notes that the lane's task has ended with err, and returns what that comes to: pre_stop hooks
@@ -71,6 +72,8 @@ func (la *Lane) End(l condition.Lane, e Ending, err error) error {
 	case e.Aside:
 	case err != nil:
 		s.c.Failed = err
+	case e.Files && s.c.Failed != nil && !s.upLocked():
+		s.failLocked(s.c.Failed)
 	case !e.Follows:
 		s.c.Failed = nil
 	}
@@ -78,6 +81,11 @@ func (la *Lane) End(l condition.Lane, e Ending, err error) error {
 	s.c.Settled = s.c.Settled || e.First
 	s.update()
 	return err
+}
+
+// upLocked says whether the service runs, or has done what it was to do. Callers hold mu.
+func (s *Member) upLocked() bool {
+	return s.c.Conf.Replicas == 0 || s.c.Completed() || s.c.Count((*condition.Replica).Live) > 0
 }
 
 // change is what the lane is about to bring; nil when it is at nothing that moves the service. What the
