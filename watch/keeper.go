@@ -176,6 +176,9 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	if f.how == byNothing {
 		k.reg.register(f, t)
 	}
+	if k.reg.folders[real] != f {
+		return // one above it was forgotten with it, and the notice of that leads here again
+	}
 	entries, err := k.reg.list(real)
 	if errors.Is(err, fs.ErrPermission) {
 		k.notes.once("permission "+t.Path, Notice{
@@ -205,6 +208,9 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 			k.report(t.spell(path), at, at)
 		}
 		k.enter(ctx, t, path, e.info, at)
+		if k.reg.folders[real] != f {
+			return
+		}
 	}
 }
 
@@ -268,10 +274,8 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 	if len(f.trees) == 0 && f.waiting[name] == nil && k.reg.folders[real] == nil {
 		return // somebody else's work in /tmp or the home folder
 	}
-	if e.op.has(opGone) {
-		k.gone(f, name, real, e)
-	}
-	if e.op.has(opCreate) {
+	back := e.op.has(opGone) && k.gone(f, name, real, e)
+	if e.op.has(opCreate) || back {
 		k.created(ctx, f, name, real, e)
 	}
 	if e.op.has(opWrite) && k.reg.folders[real] == nil {
@@ -303,7 +307,10 @@ func (k *keeper) handleIn(ctx context.Context, f *folder, name string, e event) 
 	}
 }
 
-func (k *keeper) gone(f *folder, name, real string, e event) {
+// gone handles a name that went, and says whether a folder has it again. The notice of that need not
+// come: where the folder above was registered again in between, the kernel has dropped the rest of
+// what it had to say about the registration before.
+func (k *keeper) gone(f *folder, name, real string, e event) (back bool) {
 	sub := k.reg.folders[real]
 	_, skipped := f.skip[name]
 	delete(f.skip, name)
@@ -312,6 +319,11 @@ func (k *keeper) gone(f *folder, name, real string, e event) {
 		k.forget(sub)
 	}
 	k.reportIn(f, real, sub != nil || skipped, e)
+	if sub == nil && !skipped {
+		return false
+	}
+	info, err := os.Lstat(real)
+	return err == nil && info.IsDir()
 }
 
 func (k *keeper) created(ctx context.Context, f *folder, name, real string, e event) {

@@ -115,6 +115,9 @@ func (r *registry) register(f *folder, t *tree) {
 		// It moved from there, and the notice of that is still on its way. Its
 		// watch must go first: the kernel would give the old one for the new path.
 		r.moved(other)
+		if r.folders[f.real] != f {
+			return // it was below the other one
+		}
 	}
 	if r.kernel == nil {
 		r.poll(f, t)
