@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -153,15 +152,16 @@ func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 		g.Go("progress lines", func(context.Context) error {
 			defer resp.Body.Close()
 			events := out.progressPrinter()
-			lines := bufio.NewScanner(resp.Body)
-			lines.Buffer(nil, 1<<20)
-			for lines.Scan() {
+			records := json.NewDecoder(resp.Body)
+			for {
 				var rec struct{ Text string }
-				if json.Unmarshal(lines.Bytes(), &rec) == nil && rec.Text != "" {
+				if records.Decode(&rec) != nil {
+					return nil // it ends with ctx, or with the running up
+				}
+				if rec.Text != "" {
 					events.text(rec.Text)
 				}
 			}
-			return nil // it ends with ctx, or with the running up
 		})
 		return nil
 	})
