@@ -209,6 +209,13 @@ services:
 	})
 }
 
+// waits says whether a build is at its RUN wait.
+func waits(b engine.Build) bool {
+	return slices.ContainsFunc(b.Steps, func(st engine.BuildStep) bool {
+		return strings.Contains(st.Name, "wait") && !st.Began.IsZero() && st.Ended.IsZero()
+	})
+}
+
 func TestTwoServicesWithTheSameBuildAreBuiltOnce(t *testing.T) {
 	s := watched(t, map[string]string{
 		"a/Dockerfile": "FROM app\nCOPY text /text\nRUN wait\n", "a/text": "1",
@@ -217,7 +224,7 @@ func TestTwoServicesWithTheSameBuildAreBuiltOnce(t *testing.T) {
 	hold := make(chan struct{})
 	s.builds.hold = hold
 	s.run(engine.Options{})
-	s.until("both build", func(n *engine.Snapshot) bool { return len(n.Builds) == 2 })
+	s.until("both build", func(n *engine.Snapshot) bool { return len(n.Builds) == 2 && waits(n.Builds[0]) && waits(n.Builds[1]) })
 	close(hold)
 	s.ready()
 	if n := s.builds.built(); n != 1 {
@@ -249,10 +256,7 @@ func TestOnlyTheLastStateOfABurstIsBuilt(t *testing.T) {
 	for v := 2; v <= 4; v++ {
 		s.write(map[string]string{"a/text": fmt.Sprintf("version %d", v)})
 		s.until("another build at its long step", func(n *engine.Snapshot) bool {
-			b := n.Builds[len(n.Builds)-1]
-			return len(n.Builds) == first+v-1 && slices.ContainsFunc(b.Steps, func(st engine.BuildStep) bool {
-				return strings.Contains(st.Name, "wait") && !st.Began.IsZero() && st.Ended.IsZero()
-			})
+			return len(n.Builds) == first+v-1 && waits(n.Builds[len(n.Builds)-1])
 		})
 	}
 	close(hold)

@@ -179,15 +179,20 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 	if k.reg.folders[real] != f {
 		return // one above it was forgotten with it, and the notice of that leads here again
 	}
-	entries, err := k.reg.list(real)
+	k.enterBelow(ctx, t, f, learn, at)
+}
+
+// enterBelow goes on with what is in a folder: with learn it notes the modes of the files.
+func (k *keeper) enterBelow(ctx context.Context, t *tree, f *folder, learn bool, at time.Time) {
+	entries, err := k.reg.list(f.real)
 	if errors.Is(err, fs.ErrPermission) {
 		k.notes.once("permission "+t.Path, Notice{
-			Text:   fmt.Sprintf("%s cannot be read: changes in it are not seen", t.spell(real)),
+			Text:   fmt.Sprintf("%s cannot be read: changes in it are not seen", t.spell(f.real)),
 			Remedy: "give yourself the permission to read it, or ignore it",
 		})
 	}
 	for _, e := range entries {
-		path := filepath.Join(real, e.name)
+		path := filepath.Join(f.real, e.name)
 		if e.name == ".git" {
 			k.gits.found(t, path)
 		}
@@ -208,7 +213,7 @@ func (k *keeper) enter(ctx context.Context, t *tree, real string, info fs.FileIn
 			k.report(t.spell(path), at, at)
 		}
 		k.enter(ctx, t, path, e.info, at)
-		if k.reg.folders[real] != f {
+		if k.reg.folders[f.real] != f {
 			return
 		}
 	}

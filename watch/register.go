@@ -103,21 +103,8 @@ func (r *registry) register(f *folder, t *tree) {
 	if f.how != byNothing {
 		return
 	}
-	if other := r.ids[f.id]; other != nil && other != f && f.id != (fileID{}) {
-		info, err := os.Lstat(other.real)
-		if id := (fileID{}); err == nil {
-			if id, _ = idOf(info); id == f.id {
-				f.how, f.twin = aliased, other
-				other.aliases = append(other.aliases, f)
-				return
-			}
-		}
-		// It moved from there, and the notice of that is still on its way. Its
-		// watch must go first: the kernel would give the old one for the new path.
-		r.moved(other)
-		if r.folders[f.real] != f {
-			return // it was below the other one
-		}
+	if r.known(f) {
+		return
 	}
 	if r.kernel == nil {
 		r.poll(f, t)
@@ -159,6 +146,27 @@ func (r *registry) register(f *folder, t *tree) {
 		})
 		r.poll(f, t)
 	}
+}
+
+// known deals with a folder that is registered by another path, and says whether that leaves nothing to
+// register: f is an alias of it, or was below the other and is gone with it.
+func (r *registry) known(f *folder) bool {
+	other := r.ids[f.id]
+	if other == nil || other == f || f.id == (fileID{}) {
+		return false
+	}
+	info, err := os.Lstat(other.real)
+	if id := (fileID{}); err == nil {
+		if id, _ = idOf(info); id == f.id {
+			f.how, f.twin = aliased, other
+			other.aliases = append(other.aliases, f)
+			return true
+		}
+	}
+	// It moved from there, and the notice of that is still on its way. Its
+	// watch must go first: the kernel would give the old one for the new path.
+	r.moved(other)
+	return r.folders[f.real] != f
 }
 
 // poll hands f to the poller, unless it is only an ancestor.
