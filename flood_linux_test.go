@@ -153,7 +153,7 @@ type account struct {
 
 func init() { commands["bulkhead-counting"] = counting }
 
-// counting is bulkhead with the books laid open: when the screen is left, it writes what the store holds.
+// counting is bulkhead with the books laid open: it writes what the store holds once that is complete.
 func counting() {
 	defer logAside(os.Environ())()
 	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Parts{
@@ -164,17 +164,13 @@ func counting() {
 			go func() { told <- tellComplete(watching, e.Logs()) }()
 			outcome, err := screen(ctx, e, version)
 			end()
-			err = errors.Join(err, <-told)
-			b, _ := json.Marshal(audit(e.Logs())) // plain values
-			if err := os.WriteFile(os.Getenv("FLOOD_ACCOUNT"), b, 0o644); err != nil {
-				return cli.Leave, err
-			}
-			return outcome, err
+			return outcome, errors.Join(err, <-told)
 		},
 	}))
 }
 
-// tellComplete makes the file FLOOD_COMPLETE when the store holds the last line of every service.
+// tellComplete writes FLOOD_ACCOUNT when the store holds the last line of every service, and then makes
+// the file FLOOD_COMPLETE. What is left to do at the end is as much as without it.
 func tellComplete(ctx context.Context, store *logs.Store) error {
 	last := []byte(os.Getenv("FLOOD_LAST"))
 	views := map[string]*logs.View{}
@@ -191,6 +187,10 @@ func tellComplete(ctx context.Context, store *logs.Store) error {
 			}
 		}
 		if len(views) == 0 {
+			b, _ := json.Marshal(audit(store)) // plain values
+			if err := os.WriteFile(os.Getenv("FLOOD_ACCOUNT"), b, 0o644); err != nil {
+				return err
+			}
 			return os.WriteFile(os.Getenv("FLOOD_COMPLETE"), nil, 0o644)
 		}
 		select {
