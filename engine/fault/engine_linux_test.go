@@ -177,7 +177,17 @@ func (y *yard) sees(want, service string, args ...string) {
 			break
 		}
 	}
-	y.t.Errorf("%s %s: %s, want %s", service, strings.Join(args, " "), got, want)
+	y.t.Errorf("%s %s: %s, want %s\n%s", service, strings.Join(args, " "), got, want, y.latest())
+}
+
+// latest is what the engine last said.
+func (y *yard) latest() string {
+	recs, _ := y.Records(0)
+	var b strings.Builder
+	for _, r := range recs[max(0, len(recs)-12):] {
+		fmt.Fprintf(&b, "%s %s %s: %s\n", r.Time.Format("05.000"), r.Kind, r.Service, r.Text)
+	}
+	return b.String()
 }
 
 // counters are what traffic changes in a listing of rules.

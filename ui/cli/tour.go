@@ -304,7 +304,7 @@ func stages(all []engine.Stage) string {
 // kill kills one service, prints who noticed, and brings it back.
 func (t *tour) kill(ctx context.Context) error {
 	e := t.s.e
-	if _, err := t.until(ctx, "before the kill", 10*time.Second, func(h home) bool { return !h.Degraded }); err != nil {
+	if _, err := t.until(ctx, "before the kill", time.Minute, func(h home) bool { return !h.Degraded }); err != nil {
 		return err
 	}
 	before := snapshotRows(e.Snapshot())
@@ -313,7 +313,7 @@ func (t *tour) kill(ctx context.Context) error {
 	}
 	watched := time.NewTimer(tourWatches)
 	defer watched.Stop()
-	_, err := t.until(ctx, "kill", 10*time.Second, func(h home) bool { return h.Orders.Degraded })
+	_, err := t.until(ctx, "kill", time.Minute, func(h home) bool { return h.Orders.Degraded })
 	if err != nil {
 		return err
 	}
@@ -343,7 +343,7 @@ func (t *tour) kill(ctx context.Context) error {
 		return err
 	}
 	ready := time.Since(began)
-	whole, err := t.until(ctx, "bring back", 20*time.Second, func(h home) bool { return !h.Degraded })
+	whole, err := t.until(ctx, "bring back", time.Minute, func(h home) bool { return !h.Degraded })
 	if err != nil {
 		return err
 	}
