@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -32,6 +33,7 @@ func (a *app) hold(ctx context.Context, project string, takeOver bool) (held fun
 	}
 	me := map[string]string{"user": userName(), "uid": strconv.Itoa(os.Getuid()), "host": hostName(), "boot": bootID(),
 		"process": strconv.Itoa(os.Getpid()), "since": time.Now().UTC().Format(time.RFC3339), "token": rand.Text()}
+	_, me["started"] = processStat(os.Getpid())
 	for try := 0; ; try++ {
 		found, err := h.HoldProject(ctx, project, me)
 		if err != nil {
@@ -63,7 +65,7 @@ func (a *app) hold(ctx context.Context, project string, takeOver bool) (held fun
 }
 
 // holderKeys are what a note says of who holds a project.
-var holderKeys = []string{"user", "uid", "host", "boot", "process", "since", "token"}
+var holderKeys = []string{"user", "uid", "host", "boot", "process", "started", "since", "token"}
 
 // checkHolder refuses to change a project that another user, or another machine, runs on the same engine, unless the
 // person said --take-over.
@@ -114,7 +116,7 @@ func (a *app) forget(ctx context.Context, project string) {
 	if !ok {
 		return
 	}
-	by, err := h.ProjectHolder(ctx, project, "host", "boot", "process")
+	by, err := h.ProjectHolder(ctx, project, "host", "boot", "process", "started")
 	if err == nil && by != nil && a.dead(by) {
 		_ = h.ReleaseProject(ctx, project) // a note that stays is taken over by the next up of this machine
 	}
@@ -132,7 +134,27 @@ func (a *app) dead(by map[string]string) bool {
 		return was != "" && is != "" && a.conn.info.Local
 	}
 	pid, err := strconv.Atoi(by["process"])
-	return by["boot"] == bootID() && err == nil && pid > 0 && !processExists(pid)
+	if by["boot"] != bootID() || err != nil || pid < 1 {
+		return false
+	}
+	_, started := processStat(pid)
+	another := by["started"] != "" && started != "" && by["started"] != started // it has the number of one that ended
+	return another || !processExists(pid)
+}
+
+// processStat returns a process's state, as in proc_pid_stat(5), and when it started, in ticks since the
+// start of the machine; "" for both where that is not known.
+func processStat(pid int) (state, started string) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", ""
+	}
+	// The name of its program stands in parentheses, and may have some itself.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 20 {
+		return "", ""
+	}
+	return fields[0], fields[19]
 }
 
 func hostName() string {

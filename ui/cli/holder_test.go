@@ -175,6 +175,32 @@ func TestProjectThatSomebodyElseRunsOnTheEngineIsRefused(t *testing.T) {
 	if _, _, err := a.hold(t.Context(), "shop", false); err != nil {
 		t.Errorf("the holder is dead: %v", err)
 	}
+	if _, started := processStat(os.Getpid()); started != "" {
+		// So is one that nobody has asked how it ended, and one whose number another process has by now.
+		killed := exec.Command("sleep", "1000")
+		if err := killed.Start(); err != nil {
+			t.Skipf("no program to run: %v", err)
+		}
+		if err := killed.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if state, _ := processStat(killed.Process.Pid); state == "Z" {
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatal("the killed process does not end")
+			}
+		}
+		for pid, started := range map[int]string{killed.Process.Pid: "", os.Getpid(): started + "0"} {
+			rt.by = died(bootID())
+			rt.by["process"], rt.by["started"] = strconv.Itoa(pid), started
+			if _, _, err := a.hold(t.Context(), "shop", false); err != nil {
+				t.Errorf("the holder is dead: %v", err)
+			}
+		}
+		_ = killed.Wait() // it was killed
+	}
 	// So is one of an earlier boot, where the engine is on this machine; and down takes its note away.
 	rt.by = died("earlier pid:[1]")
 	if _, _, err := a.hold(t.Context(), "shop", false); err == nil {
