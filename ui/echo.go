@@ -87,8 +87,8 @@ func (x *echo) open() tea.Cmd {
 func (x *echo) lines() []string {
 	names, replica := x.sel.targets()
 	var out []string
-	add := func(action, text string) {
-		out = append(out, "  "+x.e.st.key.s(fit(x.e.keyOf(action), 4))+fit(action, 10)+text)
+	add := func(action, does, text string) {
+		out = append(out, "  "+x.e.st.key.s(fit(x.e.keyOf(action), 4))+fit(does, 10)+text)
 	}
 	if len(names) > 0 {
 		out = append(out, x.e.st.titleFocus.s(strings.Join(names, ", ")))
@@ -98,13 +98,13 @@ func (x *echo) lines() []string {
 		}{{"restart", engine.VerbRestart}, {"stop-start", engine.VerbStop}, {"stop-start", engine.VerbStart}, {"kill", engine.VerbKill}, {"pause", engine.VerbPause},
 			{"pause", engine.VerbUnpause}, {"rebuild", engine.VerbRebuild}, {"up", engine.VerbUp}} {
 			for _, line := range x.of(engine.Command{Verb: v.verb, Services: names, Replica: replica}) {
-				add(v.action, line)
+				add(v.action, string(v.verb), line)
 			}
 		}
 		if s := x.sel.one(); s != nil && len(s.Replicas) > 0 && s.Replicas[0].Name != "" {
-			add("shell", "docker exec -it "+s.Replicas[0].Name+" sh")
-			add("logs", "docker logs -f "+s.Replicas[0].Name)
-			add("inspect", "docker inspect "+s.Replicas[0].Name)
+			add("shell", "shell", "docker exec -it "+s.Replicas[0].Name+" sh")
+			add("logs", "logs", "docker logs -f "+s.Replicas[0].Name)
+			add("inspect", "inspect", "docker inspect "+s.Replicas[0].Name)
 		}
 		out = append(out, "")
 	}

@@ -258,7 +258,7 @@ func TestEchoSaysTheDockerCommands(t *testing.T) {
 	s.keys("r", "3")
 	s.wait("$ docker restart shop-api-1")
 	s.keys("ctrl+e")
-	s.wait("The same with docker", "docker kill shop-api-1", "docker exec -it shop-api-1 sh")
+	s.wait("The same with docker", "docker kill shop-api-1", "docker exec -it shop-api-1 sh", "start     docker start shop-api-1", "unpause   docker unpause shop-api-1")
 	s.quitOver()
 }
 
