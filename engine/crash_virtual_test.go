@@ -38,8 +38,24 @@ func TestCrashLoopIsNoRunningService(t *testing.T) {
 			}
 			return r.Crashes == 4
 		})
+		readies := func() (n int) {
+			recs, _ := s.Records(0)
+			for _, r := range recs {
+				if r.Notice == "ready" {
+					n++
+				}
+			}
+			return n
+		}
+		if n := readies(); n > 2 { // of the first life, and of the one after a single crash, which may be chance
+			s.t.Errorf("ready was said %d times in the row of crashes\n%s", n, s.dump())
+		}
+		before := readies()
 		close(long)
 		s.until("a running", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateRunning })
+		if n := readies(); n != before+1 || !s.Snapshot().Ready {
+			s.t.Errorf("ready was said %d times before a life lasted, and %d then", before, n-before)
+		}
 		recs, _ := s.Records(0)
 		said := ""
 		for _, r := range recs {

@@ -429,10 +429,11 @@ func (st *State) SetUntrusted(missing []hostcmd.Terms) {
 	}
 }
 
-// checkReady notes when every service is ready. Callers hold mu.
+// checkReady notes when every service is ready: one in a row of crashes is that again once a life lasts.
+// Callers hold mu.
 func (st *State) checkReady() {
 	for _, s := range st.known {
-		if !s.Ready() {
+		if !s.Ready() || s.Count((*condition.Replica).Crashing) > 0 {
 			st.ready = false
 			return
 		}
