@@ -33,8 +33,9 @@ func (s *screen) linkOf(what string) (to, before, behind string) {
 	s.t.Helper()
 	for y, row := range strings.Split(s.wait(what), "\n") {
 		if i := strings.Index(row, what); i >= 0 {
+			cells := s.cells()
 			at := func(x int) string {
-				if c := s.CellAt(x, y); c != nil {
+				if c := cells.CellAt(x, y); c != nil {
 					return c.Link.URL
 				}
 				return ""
@@ -82,9 +83,10 @@ func TestPathsInLogsAreLinks(t *testing.T) {
 	s.keys("?")
 	s.wait("Keys · ")
 	s.until("no links behind", func(text string) bool {
+		cells := s.cells()
 		for y := range 40 {
 			for x := range 120 {
-				if c := s.CellAt(x, y); c != nil && c.Link.URL != "" {
+				if c := cells.CellAt(x, y); c != nil && c.Link.URL != "" {
 					return false
 				}
 			}

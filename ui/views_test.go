@@ -110,7 +110,10 @@ func (s *screen) styled() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// cells is a copy of the screen: what the emulator's CellAt returns goes on changing.
+// CellAt is a cell of the screen as it is now: what the emulator's own returns goes on changing.
+func (s *screen) CellAt(x, y int) *uv.Cell { return s.cells().CellAt(x, y) }
+
+// cells is a copy of the screen.
 func (s *screen) cells() uv.ScreenBuffer {
 	out := uv.NewScreenBuffer(s.Width(), s.Height())
 	s.Draw(out, out.Bounds())
