@@ -37,8 +37,6 @@ demo: agent
 TOOLS = ./testdata/bench/... ./testdata/flood ./testdata/gotest ./testdata/othersystems ./testdata/picture ./testdata/record ./testdata/soak
 # A program built for the race detector lives a second longer than it has to, and the tests run hundreds of them.
 test: export GORACE ?= atexit_sleep_ms=20
-# How many tests may fail in the crowd if they pass three times alone: see testdata/gotest.
-AGAIN ?= 0
 test: agent
 	.ci/engine
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l); \
@@ -47,7 +45,7 @@ test: agent
 	$(GO) run ./testdata/othersystems darwin windows
 	$(GO) build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	GOFLAGS="$$GOFLAGS -race" bin/staticcheck ./... $(TOOLS)
-	BULKHEAD_ENGINE=required $(GO) run ./testdata/gotest -again $(AGAIN) -race -vet=off -shuffle=on -timeout 60m ./... ./testdata/gotest
+	BULKHEAD_ENGINE=required $(GO) run ./testdata/gotest -race -vet=off -shuffle=on -timeout 60m ./... ./testdata/gotest
 
 # Rewrites the golden screens and scripts: look at the difference before you commit it.
 golden:

@@ -69,8 +69,8 @@ func TestForeignTextCommandsNoTerminal(t *testing.T) {
 					look(a.name)
 					for range 3 {
 						m.Update(tea.KeyPressMsg{Code: tea.KeyDown})
+						look(a.name + ", further down")
 					}
-					look(a.name + ", further down")
 					m.e.over, m.log.search.box.open, m.ports.picking = nil, false, false
 				}
 				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop", err: m.e.backend.Do(t.Context(), engine.Command{})})

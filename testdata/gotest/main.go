@@ -1,12 +1,7 @@
 // Gotest is `go test` that ends with its ten slowest tests. It prints what go test does without -v:
 // a line for each package, and all that a test said that did not pass.
 //
-//	go run ./testdata/gotest [-again N] [flags of go test] packages
-//
-// With -again, where at most N tests failed and nothing else did, each of them runs three times more
-// with nothing beside it. Those that pass all three are named at the end as failed in the crowd, with
-// what they said in its place above, and the run counts as passed. What fails for sure, or one time in
-// a few, still fails.
+//	go run ./testdata/gotest [flags of go test] packages
 package main
 
 import (
@@ -20,7 +15,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -34,20 +28,8 @@ type event struct {
 	Output  string
 }
 
-// alone is how often a test has to pass with nothing beside it.
-const alone = 3
-
 func main() {
-	args, again := os.Args[1:], 0
-	if len(args) > 1 && args[0] == "-again" {
-		n, err := strconv.Atoi(args[1])
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "gotest: -again:", err)
-			os.Exit(2)
-		}
-		args, again = args[2:], n
-	}
-	code, err := run(args, again, os.Stdout)
+	code, err := run(os.Args[1:], os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gotest:", err)
 		code = max(code, 1)
@@ -55,45 +37,7 @@ func main() {
 	os.Exit(code)
 }
 
-func run(args []string, again int, out io.Writer) (code int, err error) {
-	r := newReport(out)
-	code, err = goTest(args, r)
-	if err != nil {
-		return code, err
-	}
-	if code != 0 && r.onlyTests() && len(r.failed) <= again {
-		for _, f := range r.failed {
-			fmt.Fprintf(out, "\n%s %s failed; now %d times alone:\n", f.pkg, f.test, alone)
-			if code, err = goTest(onlyTest(args, f), newReport(out)); code != 0 || err != nil {
-				break
-			}
-		}
-		if code == 0 {
-			fmt.Fprintln(out, "\nfailed in the crowd, and passed alone:")
-			for _, f := range r.failed {
-				fmt.Fprintf(out, "           %s  %s\n", f.pkg, f.test)
-			}
-		}
-	}
-	r.slowest(10)
-	return code, err
-}
-
-// onlyTest is a run of one test out of the arguments of one of many: flags come before packages.
-func onlyTest(args []string, f taken) []string {
-	var out []string
-	for i := 0; i < len(args) && strings.HasPrefix(args[i], "-"); i++ {
-		out = append(out, args[i])
-		if args[i] == "-timeout" || args[i] == "-run" {
-			i++
-			out = append(out, args[i])
-		}
-	}
-	return append(out, "-run", "^"+f.test+"$", "-count", strconv.Itoa(alone), f.pkg)
-}
-
-// goTest runs go test and reports what it says.
-func goTest(args []string, r *report) (code int, err error) {
+func run(args []string, out io.Writer) (code int, err error) {
 	c := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	c.Stderr = os.Stderr
 	lines, err := c.StdoutPipe()
@@ -110,6 +54,7 @@ func goTest(args []string, r *report) (code int, err error) {
 			_ = c.Process.Signal(s) // it may have ended
 		}
 	}()
+	r := newReport(out)
 	err = r.read(lines)
 	var exit *exec.ExitError
 	if wait := c.Wait(); errors.As(wait, &exit) {
@@ -117,16 +62,15 @@ func goTest(args []string, r *report) (code int, err error) {
 	} else if wait != nil {
 		return 1, wait
 	}
+	r.slowest(10)
 	return code, err
 }
 
 // report prints events as they come.
 type report struct {
-	out    io.Writer
-	open   map[string]*pkg
-	times  []taken
-	failed []taken // tests, not parts of them
-	other  bool    // something went wrong that is no failed test
+	out   io.Writer
+	open  map[string]*pkg
+	times []taken
 }
 
 // pkg is what is kept of a package until it ends.
@@ -135,10 +79,7 @@ type pkg struct {
 	tests map[string][]string // of tests that have not passed
 	order []string
 	whole map[string]bool // tests that have tests of their own
-	ended map[string]bool
 	times []taken
-
-	failed bool // a test of it
 }
 
 type taken struct {
@@ -171,7 +112,6 @@ func (r *report) read(lines io.Reader) error {
 
 func (r *report) take(e event) {
 	if e.Action == "build-output" {
-		r.other = true
 		fmt.Fprint(r.out, e.Output)
 		return
 	}
@@ -180,7 +120,7 @@ func (r *report) take(e event) {
 	}
 	p := r.open[e.Package]
 	if p == nil {
-		p = &pkg{tests: map[string][]string{}, whole: map[string]bool{}, ended: map[string]bool{}}
+		p = &pkg{tests: map[string][]string{}, whole: map[string]bool{}}
 		r.open[e.Package] = p
 	}
 	switch {
@@ -198,14 +138,9 @@ func (r *report) take(e event) {
 		if i := strings.LastIndexByte(e.Test, '/'); i >= 0 {
 			p.whole[e.Test[:i]] = true
 		}
-		t := taken{e.Test, e.Package, e.Elapsed}
-		p.times, p.ended[e.Test] = append(p.times, t), true
-		switch {
-		case e.Action != "fail":
+		p.times = append(p.times, taken{e.Test, e.Package, e.Elapsed})
+		if e.Action != "fail" {
 			delete(p.tests, e.Test)
-		case !strings.Contains(e.Test, "/"):
-			p.failed = true
-			r.failed = append(r.failed, t)
 		}
 	}
 }
@@ -214,11 +149,8 @@ func (r *report) take(e event) {
 // tests that did not pass.
 func (r *report) end(p *pkg, failed bool) {
 	if failed {
-		r.other = r.other || !p.failed
 		for _, test := range p.order {
-			r.other = r.other || p.tests[test] != nil && !p.ended[test]
 			for _, line := range p.tests[test] {
-				r.other = r.other || strings.Contains(line, "DATA RACE")
 				if !strings.HasPrefix(line, "=== ") {
 					fmt.Fprint(r.out, line)
 				}
@@ -236,9 +168,6 @@ func (r *report) end(p *pkg, failed bool) {
 		}
 	}
 }
-
-// onlyTests says whether tests failed and nothing else did: no build, no package that broke off, no data race.
-func (r *report) onlyTests() bool { return len(r.failed) > 0 && !r.other && len(r.open) == 0 }
 
 func (r *report) slowest(n int) {
 	slices.SortStableFunc(r.times, func(a, b taken) int { return cmp.Compare(b.seconds, a.seconds) })

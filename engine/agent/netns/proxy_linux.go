@@ -442,7 +442,7 @@ func (c *conn) leave() {
 	if c.tap == nil {
 		return
 	}
-	const often = 200 * time.Millisecond
+	const often = 200 * time.Millisecond // nothing tells when nobody waits any more, nor when both ends have gone
 	until, left := time.Now().Add(agent.Drain), false
 	for ; time.Now().Before(until) && !c.over.Load(); time.Sleep(often) {
 		if left || !c.tap.leave() {
