@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,20 +68,11 @@ func madeUp(t testing.TB, top string) *events {
 func (e *events) look() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now, ids := map[string]stamp{}, map[fileID]bool{}
-	var order []string
-	// What goes while it is looked at is seen to be gone next time.
-	_ = filepath.WalkDir(e.top, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			now[path] = inFolder(info)
-			ids[now[path].id] = true
-			order = append(order, path)
-		}
-		return nil
-	})
+	now, order := e.snapshot()
+	ids := map[fileID]bool{}
+	for _, s := range now {
+		ids[s.id] = true
+	}
 	old := map[fileID]bool{}
 	for _, s := range e.seen {
 		old[s.id] = true
@@ -130,6 +122,35 @@ func (e *events) look() {
 		close(e.more)
 		e.more = make(chan struct{})
 	}
+}
+
+// snapshot returns all that is below the top, and its paths in order, as it stood at one moment. A
+// folder that moves during a walk is passed by at both of its places; two walks in a row that find
+// everything where the other did had nothing move between them.
+func (e *events) snapshot() (all map[string]stamp, order []string) {
+	for all, order = e.walk(); ; {
+		again, next := e.walk()
+		if slices.Equal(order, next) && !slices.ContainsFunc(next, func(p string) bool { return again[p].id != all[p].id }) {
+			return again, next
+		}
+		all, order = again, next
+	}
+}
+
+func (e *events) walk() (all map[string]stamp, order []string) {
+	all = map[string]stamp{}
+	// What goes while it is looked at is missing in the next walk too.
+	_ = filepath.WalkDir(e.top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			all[path] = inFolder(info)
+			order = append(order, path)
+		}
+		return nil
+	})
+	return all, order
 }
 
 // parents are the folders that things are in.
