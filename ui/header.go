@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"bulkhead/engine"
@@ -43,8 +44,31 @@ func (h *header) render(w int) string {
 		parts = append(parts, h.e.st.badge.s(" engine lost, trying again "))
 	}
 	parts = append(parts, h.watchText())
+	clock := h.e.st.dim.s(h.rest.clockText()) + " "
+	return justify(h.fitting(parts, h.extras(w), w-1-width(clock)), clock, w)
+}
+
+// fitting joins what has room in w cells: the extras leave first, then the words of the counts, then whole parts.
+func (h *header) fitting(parts, extras []string, w int) string {
+	for _, words := range []bool{true, false} {
+		parts[1] = h.counts(words)
+		for n := len(extras); n >= 0; n-- {
+			if line := strings.Join(slices.Concat(parts, extras[:n]), "   "); width(line) <= w {
+				return line
+			}
+		}
+	}
+	for len(parts) > 2 && width(strings.Join(parts, "   ")) > w {
+		parts = parts[:len(parts)-1]
+	}
+	return strings.Join(parts, "   ")
+}
+
+// extras is what other places of the screen say as well, the most useful first.
+func (h *header) extras(w int) (extras []string) {
+	s := h.e.snap
 	if len(s.Profiles) > 0 && w >= 100 {
-		parts = append(parts, h.e.st.dim.s("profile: "+strings.Join(s.Profiles, ",")))
+		extras = append(extras, h.e.st.dim.s("profile: "+strings.Join(s.Profiles, ",")))
 	}
 	cpu, mem, known := 0.0, int64(0), false
 	for i := range s.Services {
@@ -54,22 +78,12 @@ func (h *header) render(w int) string {
 		mem += max(s.Services[i].Mem, 0)
 	}
 	if known {
-		parts = append(parts, h.e.st.dim.s("cpu ")+percent(cpu)+h.e.st.dim.s("  mem ")+bytesText(mem))
+		extras = append(extras, h.e.st.dim.s("cpu ")+percent(cpu)+h.e.st.dim.s("  mem ")+bytesText(mem))
 	}
 	if s.ReadyIn > 0 && w >= 100 {
-		parts = append(parts, h.e.st.dim.s("ready in "+duration.Took(s.ReadyIn)))
+		extras = append(extras, h.e.st.dim.s("ready in "+duration.Took(s.ReadyIn)))
 	}
-	clock := h.e.st.dim.s(h.rest.clockText()) + " "
-	line := strings.Join(parts, "   ")
-	if width(line)+1+width(clock) > w { // words before items
-		parts[1] = h.counts(false)
-		line = strings.Join(parts, "   ")
-	}
-	for len(parts) > 2 && width(line)+1+width(clock) > w { // whole items leave, the last first
-		parts = parts[:len(parts)-1]
-		line = strings.Join(parts, "   ")
-	}
-	return justify(line, clock, w)
+	return extras
 }
 
 // stateGroup is a kind of state with how many services are in it.

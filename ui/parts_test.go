@@ -46,6 +46,74 @@ func load(t testing.TB, n, w, h int) (*Model, *fake) {
 	return m, f
 }
 
+// What is above and below the rows that have room is counted, and no cell is lost to the count: the
+// last column ends before it, as it does at the edge of the screen.
+func TestCountsOfMoreRowsLeaveTheCellsWhole(t *testing.T) {
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 30}} {
+		m, _ := load(t, 60, size[0], size[1])
+		m.e.focusPane(paneServices)
+		m.View()
+		m.svc.move(30)
+		rows := strings.Split(ansi.Strip(strings.Join(m.svc.render(m.e.f.services), "\n")), "\n")
+		all := strings.Join(rows, "\n")
+		if !regexp.MustCompile(`↑ \d+ more`).MatchString(all) || !regexp.MustCompile(`↓ \d+ more`).MatchString(all) {
+			t.Errorf("%v: what is above and below is not counted:\n%s", size, all)
+		}
+		for i, row := range rows {
+			if width(row) != m.e.f.services.w {
+				t.Errorf("%v: row %d is %d wide, want %d", size, i, width(row), m.e.f.services.w)
+			}
+		}
+		counted := rows[len(rows)-1]
+		cells, _, _ := strings.Cut(counted, "↓")
+		whole := ansi.Strip(m.svc.row(m.svc.rows[m.svc.top+m.svc.h-1], m.svc.columns(m.e.f.services.w), m.e.f.services.w))
+		if cells = strings.TrimRight(cells, " …"); !strings.HasPrefix(whole, cells) {
+			t.Errorf("%v: cells %q of the row %q", size, cells, whole)
+		}
+	}
+}
+
+// The load leaves the header before the words of the counts do.
+func TestHeaderKeepsItsWordsWhereTheLoadHasNoRoom(t *testing.T) {
+	m, f := load(t, 7, 80, 24)
+	for i := range f.snap.Services {
+		s := &f.snap.Services[i]
+		s.State, s.Health = engine.StateRunning, engine.Healthy
+	}
+	f.snap.Services[2].Health, f.snap.Services[3].State = engine.Unhealthy, engine.StateBuilding
+	f.snap.Seq++
+	m.refresh()
+	for _, w := range []int{80, 72, 60, 50, 40} {
+		line := ansi.Strip(m.header.render(w))
+		words := strings.Contains(line, "unhealthy")
+		if load := strings.Contains(line, "cpu "); load && !words || width(line) != w || w == 80 && !words {
+			t.Errorf("%d wide: %q", w, line)
+		}
+	}
+}
+
+func TestStopIsNotCalledAKill(t *testing.T) {
+	for _, c := range []struct {
+		last *engine.Change
+		exit int
+		w    int
+		want string
+	}{
+		{&engine.Change{Action: "stop", Stop: engine.StopSignal}, 143, 40, "stopped 5s ago"},
+		{&engine.Change{Action: "stop", Stop: engine.StopLate}, 137, 40, "stopped 5s ago, killed after its grace"},
+		{&engine.Change{Action: "stop", Stop: engine.StopLate}, 137, 20, "stopped 5s ago"},
+		{&engine.Change{Action: "kill"}, 137, 40, "killed 5s ago"},
+		{&engine.Change{Action: "kill"}, 143, 40, "killed 5s ago"},
+		{&engine.Change{Action: "up"}, 137, 40, "killed 5s ago"}, // by another program
+		{nil, 143, 40, "stopped 5s ago"},
+	} {
+		s := &engine.Service{State: engine.StateExited, ByHand: true, ExitCode: c.exit, Last: c.last, Since: start.Add(-5 * time.Second)}
+		if got := downText(s, start, c.w); got != c.want {
+			t.Errorf("%+v, exit %d: %q, want %q", c.last, c.exit, got, c.want)
+		}
+	}
+}
+
 func BenchmarkViewUnchanged(b *testing.B) {
 	m, _ := load(b, 30, 200, 60)
 	m.View()

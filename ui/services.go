@@ -243,54 +243,6 @@ func (p *servicesPane) headRows() int {
 	return 1
 }
 
-// columns are the widths that fit; 0 leaves a column out.
-type columns struct {
-	name, state, health, up, rst, cpu, mem, port, last int
-}
-
-const (
-	leadW    = 5 // " >●* " and the like
-	leastTxt = 13
-)
-
-// fitColumns returns the widths of columns that fit into w cells. Columns leave in the order MEM, CPU, RST, PORT, UP.
-func fitColumns(w, name, port int) columns {
-	c := columns{name: min(max(name, 7), max(24, w*3/10)), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 4, port: port}
-	total := func() int {
-		n := leadW
-		for _, x := range []int{c.name, c.state, c.health, c.up, c.rst, c.cpu, c.mem, c.port} {
-			if x > 0 {
-				n += x + 1
-			}
-		}
-		return n
-	}
-	for _, leave := range []*int{&c.mem, &c.cpu, &c.rst, &c.port, &c.up} {
-		if w-total() >= leastTxt {
-			break
-		}
-		*leave = 0
-	}
-	if w-total() < leastTxt {
-		c.name = min(c.name, max(w-60, 14)) // a long name before a long wait for room
-	}
-	if w-total() < 8 {
-		c.health = 0
-	}
-	if w-total() < 0 {
-		c.name, c.state = min(c.name, 10), 10
-	}
-	c.last = max(w-total(), 0)
-	return c
-}
-
-// wideColumns are the widths for the services column of a wide screen, which leaves ports and changes to other parts.
-func wideColumns(w int) columns {
-	c := columns{state: 13, health: 10, up: 4, rst: 3, cpu: 4, mem: 5}
-	c.name = max(w-leadW-c.state-c.health-c.up-c.rst-c.cpu-c.mem-7, 7)
-	return c
-}
-
 // render draws the pane into r.
 func (p *servicesPane) render(r rect) []string {
 	p.h = max(r.h-p.headRows(), 0)
@@ -331,21 +283,40 @@ func (p *servicesPane) window() {
 	p.top = max(min(p.top, len(p.rows)-p.h), 0)
 }
 
-func (p *servicesPane) draw(r rect) []string {
+// columns are the widths for a pane of w cells.
+func (p *servicesPane) columns(w int) columns {
+	if p.headRows() == 2 {
+		return wideColumns(w)
+	}
 	name := 0
 	for _, t := range p.rows {
 		name = max(name, width(t.service))
 	}
-	cols := fitColumns(r.w, name, portsWidth(p.e.snap.Services))
+	return fitColumns(w, name, portsWidth(p.e.snap.Services))
+}
+
+func (p *servicesPane) draw(r rect) []string {
+	cols := p.columns(r.w)
+	more := len(p.rows) - p.top - p.h // below what is shown
+	titled := p.headRows() == 2
 	var out []string
-	if p.headRows() == 2 {
-		cols = wideColumns(r.w)
+	if titled {
 		title := fmt.Sprintf(" %s %d", strings.ToUpper(string(paneServices)), len(p.e.snap.Services))
 		hint := fmt.Sprintf("sort: %s   space mark   [1] ", p.order)
+		if more > 0 {
+			hint = fmt.Sprintf("↓ %d more   ", more) + hint
+		}
+		if p.top > 0 {
+			hint = fmt.Sprintf("↑ %d more   ", p.top) + hint
+		}
 		out = append(out, titlePaint(&p.e.st, p.e.focus == paneServices).s(fit(p.e.focusMark(paneServices)+title, r.w-width(hint)))+p.e.st.dim.s(hint))
 	}
 	out = append(out, p.headLine(cols, r.w))
 	for i := p.top; i < len(p.rows) && i-p.top < p.h; i++ {
+		if more > 0 && i-p.top == p.h-1 && !titled {
+			out = append(out, p.rowAbove(more, p.rows[i], cols, r.w))
+			break
+		}
 		out = append(out, p.row(p.rows[i], cols, r.w))
 	}
 	if len(p.rows) == 0 {
@@ -355,15 +326,19 @@ func (p *servicesPane) draw(r rect) []string {
 		}
 		out = append(out, p.e.st.dim.s(fit(text, r.w)))
 	}
-	if more := len(p.rows) - p.top - p.h; more > 0 && len(out) > 1 {
-		hidden := p.e.st.dim.s(cut(fmt.Sprintf(" ↓ %d more ", more), r.w))
-		last := out[len(out)-1]
-		out[len(out)-1] = fit(last, r.w-width(hidden)) + hidden
-	}
 	for len(out) < r.h {
 		out = append(out, spaces(r.w))
 	}
 	return out[:min(len(out), max(r.h, 0))]
+}
+
+// rowAbove draws the last row that has room, and at its end how many more there are. Its last column
+// is fitted to what is left of it.
+func (p *servicesPane) rowAbove(more int, t target, c columns, w int) string {
+	mark := cut(fmt.Sprintf(" ↓ %d more ", more), w)
+	w -= width(mark)
+	c.last = max(c.last-width(mark), 0)
+	return fit(p.row(t, c, w), w) + p.e.st.dim.s(mark)
 }
 
 func titlePaint(st *styles, focus bool) paint {
@@ -391,7 +366,7 @@ func (p *servicesPane) headLine(c columns, w int) string {
 	if p.filter.on() || p.filter.open {
 		right = " /" + p.filter.query()
 	}
-	if p.top > 0 {
+	if p.top > 0 && p.headRows() == 1 {
 		right += fmt.Sprintf(" ↑ %d more", p.top)
 	}
 	if right == "" {
@@ -399,44 +374,7 @@ func (p *servicesPane) headLine(c columns, w int) string {
 	}
 	right += " "
 	p.filter.x = max(w-width(right), 0) + 2 + width(p.filter.query())
-	return paint.s(fit(left, w-width(right))) + p.e.st.warn.s(right)
-}
-
-func columnHeads(c columns, lead string, focus bool) string {
-	name := "service"
-	if focus {
-		name = "SERVICE"
-	}
-	return rowOf(c, lead, name, "STATE", "HEALTH", "UP", "RST", "CPU", "MEM", "PORT", "LAST CHANGE")
-}
-
-// rowOf puts cells into columns.
-func rowOf(c columns, lead, name, state, health, up, rst, cpu, mem, port, last string) string {
-	var b strings.Builder
-	b.WriteString(lead)
-	put := func(s string, w int, toRight bool) {
-		if w <= 0 {
-			return
-		}
-		if toRight {
-			b.WriteString(right(s, w))
-		} else {
-			b.WriteString(fit(s, w))
-		}
-		b.WriteByte(' ')
-	}
-	put(name, c.name, false)
-	put(state, c.state, false)
-	put(health, c.health, false)
-	put(up, c.up, true)
-	put(rst, c.rst, true)
-	put(cpu, c.cpu, true)
-	put(mem, c.mem, true)
-	put(port, c.port, false)
-	if c.last > 0 {
-		b.WriteString(fit(last, c.last))
-	}
-	return b.String()
+	return paint.s(fit(strings.TrimRight(left, " "), w-width(right))) + p.e.st.warn.s(right)
 }
 
 // row draws one service or replica.

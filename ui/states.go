@@ -205,7 +205,7 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 		case len(s.Stale) > 0:
 			return st.badge.s("STALE") + st.warn.s(" "+plural(len(s.Stale), "file"))
 		case downByHand(s):
-			return downText(s, now)
+			return downText(s, now, w)
 		case s.State == engine.StateExited && len(s.Replicas) > 0:
 			return endText(st, s, now)
 		case c == nil:
@@ -245,19 +245,31 @@ func endedChange(st *styles, c *engine.Change, now time.Time, w int) string {
 	return head
 }
 
-// downText says how the user took a service down, and when.
-func downText(s *engine.Service, now time.Time) string {
+// downText says how the user took a service down, and when. That a signal ended it says nothing by
+// itself: a stop begins with one, and ends with SIGKILL where the grace was not enough.
+func downText(s *engine.Service, now time.Time, w int) string {
+	did := &engine.Change{}
+	if s.Last != nil && (s.Last.Action == "stop" || s.Last.Action == "kill") {
+		did = s.Last
+	}
 	verb := "stopped"
 	switch {
 	case s.State == engine.StatePaused:
 		verb = "paused"
 	case s.State != engine.StateExited:
 		verb = s.State.String()
-	case s.ExitCode > 128:
+	case did.Action == "kill", did.Action == "" && s.ExitCode == exitKilled:
 		verb = "killed"
 	}
-	return fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
+	text := fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
+	if long := text + ", killed after its grace"; verb == "stopped" && did.Stop == engine.StopLate && width(long) <= w {
+		return long
+	}
+	return text
 }
+
+// exitKilled is the exit code of what SIGKILL ended: 128 and the signal's number.
+const exitKilled = 128 + 9
 
 // worstReplica is the replica of a service that says most about its state: one that crashes, is
 // unhealthy, or ended badly, before others. It is never nil.
