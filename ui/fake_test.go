@@ -204,9 +204,11 @@ func fakeLedger(s *engine.Snapshot, hit string, at time.Time) engine.Ledger {
 			continue
 		}
 		id := engine.Identity{ID: fmt.Sprintf("%012x", 0xabc000+i), Started: at.Add(-time.Hour)}
-		row := engine.LedgerRow{Service: svc.Name, Replica: 1, Before: fault.Proof{Identity: id}, After: fault.Proof{Identity: id}, Outcome: engine.Untouched, Needs: true}
+		stood := fault.Proof{Identity: id, PID: 4100 + i, Health: svc.Health}
+		row := engine.LedgerRow{Service: svc.Name, Replica: 1, Before: stood, After: stood, Outcome: engine.Untouched, Needs: true}
 		switch svc.Name {
 		case "gw":
+			row.Before.Health, row.After.Health = engine.Healthy, engine.Unhealthy
 			row.Outcome, row.Delay, row.Sign = engine.WentUnhealthy, 2310*time.Millisecond, "healthy -> unhealthy"
 		case "api":
 			row.Outcome, row.Delay, row.Sign = engine.Errors, 40*time.Millisecond, "queue worker: connection refused"

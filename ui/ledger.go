@@ -7,6 +7,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
 	"bulkhead/engine/fault"
@@ -16,8 +17,20 @@ import (
 // ledgerPane shows for each fault who suffered and who did not, with the proof: container id, start and restarts
 // before and after.
 type ledgerPane struct {
-	e   *env
-	top int
+	e    *env
+	clip *clipboard
+	of   []ledgerAt // of each row, what it is a part of
+	at   int        // the row of the cursor
+	top  int
+	h    int  // rows that were shown last
+	free bool // the wheel moved the window away from the cursor
+}
+
+// ledgerAt is a row of the pane: of a ledger, and of one of its rows; service is "" for its head.
+type ledgerAt struct {
+	hit     time.Time // the ledger's At
+	service string
+	replica int
 }
 
 const paneLedger paneID = "ledger"
@@ -26,10 +39,18 @@ func (p *ledgerPane) id() paneID           { return paneLedger }
 func (p *ledgerPane) refresh()             {}
 func (p *ledgerPane) restyle()             {}
 func (p *ledgerPane) title(int) string     { return "" }
-func (p *ledgerPane) move(n int)           { p.top = max(min(p.top+n, farAway), 0) }
-func (p *ledgerPane) scroll(n int) tea.Cmd { p.move(n); return nil }
-func (p *ledgerPane) click(_, _ int)       {}
+func (p *ledgerPane) move(n int)           { p.at, p.free = p.kept(p.at+n), false }
+func (p *ledgerPane) scroll(n int) tea.Cmd { p.top, p.free = p.top+n, true; return nil }
+func (p *ledgerPane) click(_, y int)       { p.at, p.free = p.kept(p.top+y), false }
 func (p *ledgerPane) back() bool           { return false }
+
+func (p *ledgerPane) kept(row int) int { return max(min(row, len(p.of)-1), 0) }
+
+// actions are the pane's keys.
+func (p *ledgerPane) actions() []action {
+	return []action{{name: "ledger-proof", keys: []string{"enter"}, short: "proof", help: "the whole proof: ids, start times, processes, health before and after",
+		group: "ledger", where: in(paneLedger), rank: 1, ok: func() bool { return len(p.of) > 0 }, run: p.openProof}}
+}
 
 // bystanders are the other services of a ledger, by what happened to them; each counts once, by its worst row.
 type bystanders struct {
@@ -136,41 +157,74 @@ func (p *ledgerPane) render(r rect) []string {
 	if r.empty() {
 		return nil
 	}
-	var rows []string
-	for i := len(p.e.snap.Ledgers) - 1; i >= 0; i-- {
-		rows = append(rows, p.one(&p.e.snap.Ledgers[i], r.w)...)
-		rows = append(rows, "")
-	}
-	if len(rows) == 0 {
-		rows = []string{p.e.st.dim.s(" no fault yet: " + p.e.keyOf("kill") + " kills the selected service, " + p.e.keyOf("fault") + " offers more;"),
-			p.e.st.dim.s(" what it did to every other service is kept here, with the proof")}
-	}
-	p.top = max(min(p.top, len(rows)-r.h), 0)
+	rows := p.list(r.w)
+	p.h = r.h
+	p.window(len(rows))
 	out := make([]string, 0, r.h)
-	for _, row := range rows[p.top:min(p.top+r.h, len(rows))] {
-		out = append(out, fit(row, r.w))
+	for i := p.top; i < min(p.top+r.h, len(rows)); i++ {
+		row := fit(rows[i], r.w)
+		if i == p.at && i < len(p.of) && p.e.focus == paneLedger {
+			row = p.e.st.bar(p.e.st.titleFocus.s(">") + ansi.TruncateLeft(row, 1, ""))
+		}
+		out = append(out, row)
 	}
 	return fill(out, r)
 }
 
-func (p *ledgerPane) one(l *engine.Ledger, w int) []string {
+// list makes all rows. The cursor stays with what it is on when another ledger opens above it; on the first row it stays there.
+func (p *ledgerPane) list(w int) (rows []string) {
+	var on ledgerAt
+	if p.at > 0 && p.at < len(p.of) {
+		on = p.of[p.at]
+	}
+	p.of = p.of[:0]
+	for i := len(p.e.snap.Ledgers) - 1; i >= 0; i-- {
+		one, of := p.one(&p.e.snap.Ledgers[i], w)
+		rows, p.of = append(append(rows, one...), ""), append(append(p.of, of...), ledgerAt{hit: p.e.snap.Ledgers[i].At})
+	}
+	if on != (ledgerAt{}) && p.of[p.kept(p.at)] != on {
+		p.at = max(slices.Index(p.of, on), 0)
+	}
+	if len(rows) > 0 {
+		return rows
+	}
+	return []string{p.e.st.dim.s(" no fault yet: " + p.e.keyOf("kill") + " kills the selected service, " + p.e.keyOf("fault") + " offers more;"),
+		p.e.st.dim.s(" what it did to every other service is kept here, with the proof")}
+}
+
+// window keeps the cursor in sight, unless the wheel moved on.
+func (p *ledgerPane) window(rows int) {
+	p.at = p.kept(p.at)
+	if !p.free {
+		p.top = min(max(p.top, p.at-p.h+1), p.at)
+	}
+	p.top = max(min(p.top, rows-p.h), 0)
+}
+
+// one makes the rows of one ledger: its verdict, and everybody else, the worst first.
+func (p *ledgerPane) one(l *engine.Ledger, w int) (rows []string, of []ledgerAt) {
 	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
 	state := p.e.st.busy.s("open ")
 	if !l.Closed.IsZero() {
 		state = p.e.st.dim.s("over after " + duration.Took(l.Closed.Sub(l.At)) + " ")
 	}
-	rows := []string{p.e.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
+	rows = []string{p.e.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
+	of = []ledgerAt{{hit: l.At}, {hit: l.At}}
 	name := 7
 	for _, r := range l.Rows {
 		name = min(max(name, width(ledgerName(l, &r))), 18)
 	}
 	rows = append(rows, p.e.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
+	for _, r := range worstFirst(l) {
+		rows, of = append(rows, p.row(l, &r, name, w)), append(of, ledgerAt{l.At, r.Service, r.Replica})
+	}
+	return rows, of
+}
+
+func worstFirst(l *engine.Ledger) []engine.LedgerRow {
 	sorted := slices.Clone(l.Rows)
 	slices.SortStableFunc(sorted, func(a, b engine.LedgerRow) int { return int(b.Outcome) - int(a.Outcome) })
-	for _, r := range sorted {
-		rows = append(rows, p.row(l, &r, name, w))
-	}
-	return rows
+	return sorted
 }
 
 // ledgerName names a row; the replica only where its service has several.
@@ -188,17 +242,7 @@ func ledgerName(l *engine.Ledger, r *engine.LedgerRow) string {
 }
 
 func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) string {
-	mark, t := "·", toneGood
-	switch r.Outcome {
-	case engine.Errors:
-		mark, t = "~", toneWarn
-	case engine.WentUnhealthy:
-		mark, t = "!", toneWarn
-	case engine.Died:
-		mark, t = "X", toneBad
-	case engine.OutcomeUnknown, engine.Blind:
-		mark, t = "?", toneOff
-	}
+	mark, t := outcomeSign(r.Outcome)
 	b, a := r.Before, r.After
 	id, started := shortID(b.ID), clock(b.Started)
 	proof := p.e.st.dim.s("same")
@@ -221,6 +265,20 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 	}
 	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", p.e.st.tone(t).s(mark), fit(ledgerName(l, r), name), p.e.st.tone(t).s(fit(r.Outcome.String(), 9)),
 		id, started, b.Restarts, proof, oneLine(sign)), w)
+}
+
+func outcomeSign(o engine.Outcome) (string, tone) {
+	switch o {
+	case engine.Errors:
+		return "~", toneWarn
+	case engine.WentUnhealthy:
+		return "!", toneWarn
+	case engine.Died:
+		return "X", toneBad
+	case engine.OutcomeUnknown, engine.Blind:
+		return "?", toneOff
+	}
+	return "·", toneGood
 }
 
 func clock(t time.Time) string {

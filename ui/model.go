@@ -88,7 +88,7 @@ func (m *Model) makeParts(store *logs.Store) {
 	m.drill = newDrillPane(e)
 	m.tour = &tour{e: e, on: e.opts.Tour}
 	m.built = newBuildsPane(e, clip)
-	e.panes = m.paneTable()
+	e.panes = m.paneTable(clip)
 
 	m.echo = &echo{e: e, sel: sel, clip: clip}
 	m.verbs = &verbs{e: e, sel: sel, echo: m.echo}

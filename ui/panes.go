@@ -19,13 +19,13 @@ type paneLine struct {
 
 // paneTable has the panes in the order of their digits. A pane is a file of its own, with its id and
 // its keys, and a line here.
-func (m *Model) paneTable() []paneLine {
+func (m *Model) paneTable(clip *clipboard) []paneLine {
 	return []paneLine{
 		{pane: m.svc, alias: []string{"svc", "service"}},
 		{pane: m.log, alias: []string{"log"}},
 		{pane: m.ev, alias: []string{"event", "ev"}},
 		{pane: m.built, alias: []string{"build"}},
-		{pane: &ledgerPane{e: m.e}, alias: []string{"blast"}},
+		{pane: &ledgerPane{e: m.e, clip: clip}, alias: []string{"blast"}},
 		{pane: m.drill, action: "drill-pane"},
 	}
 }

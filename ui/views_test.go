@@ -34,6 +34,7 @@ func views() []view {
 		{"events", 80, 24, nil, []string{"3", "j"}, "1 newer"},
 		{"builds", 80, 24, nil, []string{"4"}, "RUN go mod download"},
 		{"ledger", 80, 24, fall, []string{"G", "K", "5"}, "healthy -> unhealthy"},
+		{"proof", 80, 24, fall, []string{"G", "K", "5", "j", "j", "enter"}, "healthy -> unhealthy"},
 		{"help", 80, 24, nil, []string{"?"}, "restart with all that depend on it"},
 		{"palette", 80, 24, nil, []string{":", "pause web"}, "> pause web"},
 		{"inspect", 80, 24, nil, []string{"j", "j", "j", "i"}, "./gw/route.go"},
