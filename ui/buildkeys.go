@@ -91,7 +91,7 @@ func (p *buildsPane) search() tea.Cmd {
 	return nil
 }
 
-// match is the action that goes to the next line that holds it, or the one before, all around.
+// match is the action that goes to the next line that contains it, or the one before, all around.
 func (p *buildsPane) match(by int) func() tea.Cmd {
 	return func() tea.Cmd {
 		if len(p.found) == 0 {

@@ -11,10 +11,10 @@ import (
 	"bulkhead/engine/fault"
 )
 
-// tapKey begins and ends looking at the calls, in the dependency graph.
+// tapKey begins and ends the tap, in the dependency graph.
 const tapKey = "t"
 
-// tap has all calls between services looked at, or no more.
+// tap taps all calls between services, or ends the tap.
 func (g *graph) tap() tea.Cmd {
 	if why := fault.KindOf("latency").Lacking(g.e.snap.Caps); why != "" {
 		g.e.status.fail("tap: " + why)
@@ -42,11 +42,11 @@ func (g *graph) calls(w int) []string {
 	st, n := &g.e.st, g.e.snap
 	if len(n.Edges) == 0 {
 		if len(n.Tapping) > 0 {
-			return []string{st.dim.s("the calls are looked at; there were none yet")}
+			return []string{st.dim.s("the tap is on; no calls yet")}
 		}
-		return []string{st.key.s(tapKey) + st.dim.s(" looks at the calls between services: who calls whom, how often, how well")}
+		return []string{st.key.s(tapKey) + st.dim.s(" taps the calls between services: who calls whom, how often, how well")}
 	}
-	state := "calls as they were seen; they are not looked at any more"
+	state := "calls as last seen; the tap has ended"
 	if len(n.Tapping) > 0 {
 		state = "calls of the last 30 s"
 	}
@@ -111,7 +111,7 @@ func (g *graph) routes() []string {
 // tapped says whether the drill sees the calls between services.
 func (p *drillPane) tapped() string {
 	if len(p.e.snap.Tapping) > 0 {
-		return "looked at: failed ones are evidence"
+		return "tapped: failed ones are evidence"
 	}
-	return "not looked at" + p.e.st.dim.s("   "+p.e.keyOf("graph")+" and "+tapKey+" look at them")
+	return "not tapped" + p.e.st.dim.s("   "+p.e.keyOf("graph")+" and "+tapKey+" tap them")
 }

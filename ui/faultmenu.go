@@ -38,7 +38,7 @@ func (v *verbs) askFault() tea.Cmd {
 	if v.lacks != nil {
 		return nil
 	}
-	return v.e.jobs.do("look what faults are possible", func(ctx context.Context) tea.Msg {
+	return v.e.jobs.do("find out which faults are possible", func(ctx context.Context) tea.Msg {
 		lacks, err := backend.FaultsLacking(ctx)
 		if err != nil {
 			return nil // the fault itself says what is wrong

@@ -19,8 +19,8 @@ import (
 type ledgerPane struct {
 	e    *env
 	clip *clipboard
-	of   []ledgerAt // of each row, what it is a part of
-	at   int        // the row of the cursor
+	at   int      // the row of the cursor
+	on   ledgerAt // what it is on, unless that is the first row
 	top  int
 	h    int  // rows that were shown last
 	free bool // the wheel moved the window away from the cursor
@@ -39,17 +39,42 @@ func (p *ledgerPane) id() paneID           { return paneLedger }
 func (p *ledgerPane) refresh()             {}
 func (p *ledgerPane) restyle()             {}
 func (p *ledgerPane) title(int) string     { return "" }
-func (p *ledgerPane) move(n int)           { p.at, p.free = p.kept(p.at+n), false }
+func (p *ledgerPane) move(n int)           { places := p.located(); p.put(p.at+n, places) }
 func (p *ledgerPane) scroll(n int) tea.Cmd { p.top, p.free = p.top+n, true; return nil }
-func (p *ledgerPane) click(_, y int)       { p.at, p.free = p.kept(p.top+y), false }
+func (p *ledgerPane) click(_, y int)       { p.put(p.top+y, p.located()) }
 func (p *ledgerPane) back() bool           { return false }
 
-func (p *ledgerPane) kept(row int) int { return max(min(row, len(p.of)-1), 0) }
+// put puts the cursor on a row.
+func (p *ledgerPane) put(row int, places []ledgerAt) {
+	p.at, p.on, p.free = max(min(row, len(places)-1), 0), ledgerAt{}, false
+	if p.at > 0 {
+		p.on = places[p.at]
+	}
+}
+
+// located returns what each row is a part of, and puts the cursor where that which it is on is now:
+// another ledger may have opened above. On the first row it stays.
+func (p *ledgerPane) located() (places []ledgerAt) {
+	for i := len(p.e.snap.Ledgers) - 1; i >= 0; i-- {
+		l := &p.e.snap.Ledgers[i]
+		places = append(places, ledgerAt{hit: l.At}, ledgerAt{hit: l.At})
+		for _, r := range worstFirst(l) {
+			places = append(places, ledgerAt{l.At, r.Service, r.Replica})
+		}
+		places = append(places, ledgerAt{hit: l.At}) // the blank below it
+	}
+	if p.at >= len(places) || p.at > 0 && places[p.at] != p.on {
+		free := p.free // what opens a ledger does not move the window
+		p.put(slices.Index(places, p.on), places)
+		p.free = free
+	}
+	return places
+}
 
 // actions are the pane's keys.
 func (p *ledgerPane) actions() []action {
 	return []action{{name: "ledger-proof", keys: []string{"enter"}, short: "proof", help: "the whole proof: ids, start times, processes, health before and after",
-		group: "ledger", where: in(paneLedger), rank: 1, ok: func() bool { return len(p.of) > 0 }, run: p.openProof}}
+		group: "ledger", where: in(paneLedger), rank: 1, ok: func() bool { return len(p.e.snap.Ledgers) > 0 }, run: p.openProof}}
 }
 
 // bystanders are the other services of a ledger, by what happened to them; each counts once, by its worst row.
@@ -157,13 +182,14 @@ func (p *ledgerPane) render(r rect) []string {
 	if r.empty() {
 		return nil
 	}
+	p.located()
 	rows := p.list(r.w)
 	p.h = r.h
 	p.window(len(rows))
 	out := make([]string, 0, r.h)
 	for i := p.top; i < min(p.top+r.h, len(rows)); i++ {
 		row := fit(rows[i], r.w)
-		if i == p.at && i < len(p.of) && p.e.focus == paneLedger {
+		if i == p.at && len(p.e.snap.Ledgers) > 0 && p.e.focus == paneLedger {
 			row = p.e.st.bar(p.e.st.titleFocus.s(">") + ansi.TruncateLeft(row, 1, ""))
 		}
 		out = append(out, row)
@@ -171,19 +197,10 @@ func (p *ledgerPane) render(r rect) []string {
 	return fill(out, r)
 }
 
-// list makes all rows. The cursor stays with what it is on when another ledger opens above it; on the first row it stays there.
+// list makes all rows, the latest fault first: a line for each place.
 func (p *ledgerPane) list(w int) (rows []string) {
-	var on ledgerAt
-	if p.at > 0 && p.at < len(p.of) {
-		on = p.of[p.at]
-	}
-	p.of = p.of[:0]
 	for i := len(p.e.snap.Ledgers) - 1; i >= 0; i-- {
-		one, of := p.one(&p.e.snap.Ledgers[i], w)
-		rows, p.of = append(append(rows, one...), ""), append(append(p.of, of...), ledgerAt{hit: p.e.snap.Ledgers[i].At})
-	}
-	if on != (ledgerAt{}) && p.of[p.kept(p.at)] != on {
-		p.at = max(slices.Index(p.of, on), 0)
+		rows = append(append(rows, p.one(&p.e.snap.Ledgers[i], w)...), "")
 	}
 	if len(rows) > 0 {
 		return rows
@@ -194,7 +211,6 @@ func (p *ledgerPane) list(w int) (rows []string) {
 
 // window keeps the cursor in sight, unless the wheel moved on.
 func (p *ledgerPane) window(rows int) {
-	p.at = p.kept(p.at)
 	if !p.free {
 		p.top = min(max(p.top, p.at-p.h+1), p.at)
 	}
@@ -202,23 +218,22 @@ func (p *ledgerPane) window(rows int) {
 }
 
 // one makes the rows of one ledger: its verdict, and everybody else, the worst first.
-func (p *ledgerPane) one(l *engine.Ledger, w int) (rows []string, of []ledgerAt) {
+func (p *ledgerPane) one(l *engine.Ledger, w int) []string {
 	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
 	state := p.e.st.busy.s("open ")
 	if !l.Closed.IsZero() {
 		state = p.e.st.dim.s("over after " + duration.Took(l.Closed.Sub(l.At)) + " ")
 	}
-	rows = []string{p.e.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
-	of = []ledgerAt{{hit: l.At}, {hit: l.At}}
+	rows := []string{p.e.st.bold.s(fit(head, max(w-width(state)-2, 0))) + "  " + state}
 	name := 7
 	for _, r := range l.Rows {
 		name = min(max(name, width(ledgerName(l, &r))), 18)
 	}
 	rows = append(rows, p.e.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
 	for _, r := range worstFirst(l) {
-		rows, of = append(rows, p.row(l, &r, name, w)), append(of, ledgerAt{l.At, r.Service, r.Replica})
+		rows = append(rows, p.row(l, &r, name, w))
 	}
-	return rows, of
+	return rows
 }
 
 func worstFirst(l *engine.Ledger) []engine.LedgerRow {

@@ -14,10 +14,11 @@ import (
 
 // openProof shows all that was noted of everybody at the fault under the cursor, beginning with whom the cursor is on.
 func (p *ledgerPane) openProof() tea.Cmd {
-	if p.at >= len(p.of) {
+	places := p.located()
+	if p.at >= len(places) {
 		return nil
 	}
-	on := p.of[p.at]
+	on := places[p.at]
 	view := &textView{e: p.e, title: "Proof", close: []string{"enter"}, copy: p.clip.text("the proof"), lines: func(w int) []string {
 		i := slices.IndexFunc(p.e.snap.Ledgers, func(l engine.Ledger) bool { return l.At.Equal(on.hit) })
 		if i < 0 {

@@ -146,7 +146,7 @@ func (t *textView) render(w, h int) []string {
 	}
 	t.seen = of[t.top:min(t.top+t.page, len(all))]
 	if len(all) == 0 {
-		rows = append(rows, t.e.st.dim.s(" no line holds "+t.find.query()))
+		rows = append(rows, t.e.st.dim.s(" no line contains "+t.find.query()))
 	}
 	title := t.title
 	if len(all) > t.page {
