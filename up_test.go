@@ -45,7 +45,7 @@ services:
     command: [sh, -c, "echo db is up; echo careful >&2; trap 'echo db ends; exit 0' TERM; while :; do busybox sleep 0.1; done"]
   stubborn:
     build: *image
-    command: [sh, -c, "trap '' TERM; echo deaf; while :; do busybox sleep 0.1; done"]
+    command: [sh, -c, "trap '' TERM; echo stays; while :; do busybox sleep 0.1; done"]
     stop_grace_period: 1h
     profiles: [stubborn]
 `
@@ -380,7 +380,7 @@ func TestSecondSignalKills(t *testing.T) {
 	f := newFolder(t)
 	up := f.start(t, "--profile", "stubborn", "up", "--plain")
 	up.wait(t, `^ready: `)
-	up.wait(t, `stubborn \| deaf`)
+	up.wait(t, `stubborn \| stays`)
 	signal := func() {
 		t.Helper()
 		if err := up.cmd.Process.Signal(syscall.SIGINT); err != nil {

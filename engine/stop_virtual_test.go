@@ -24,7 +24,7 @@ func TestRestartTellsHowItStopped(t *testing.T) {
 	virtually(t, map[string]string{"compose.yaml": `
 services:
   polite: {image: app}
-  deaf: {image: app, command: [sleep]}
+  nosignal: {image: app, command: [sleep]}
   stubborn: {image: app, command: [stubborn]}
   patient: {image: app, command: [sleep], stop_grace_period: 1s}
 `}, func(s *scene) {
@@ -37,7 +37,7 @@ services:
 			least   time.Duration
 		}{
 			{"polite", engine.StopSignal, "", 0},
-			{"deaf", engine.StopKilled, "killed at once", 0},
+			{"nosignal", engine.StopKilled, "killed at once", 0},
 			{"stubborn", engine.StopLate, "killed after 10.0s", 10 * time.Second},
 			{"patient", engine.StopLate, "killed after its grace of 1.0s", time.Second},
 		} {

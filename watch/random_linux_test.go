@@ -23,11 +23,11 @@ func TestRandomWorkLeavesEveryFolderWatched(t *testing.T) {
 			root := mustMkdir(t, top, "root")
 			opt := quick()
 			opt.ForcePoll = mode == "poll"
-			own, told := newKernel, func() {}
+			own, look := newKernel, func() {}
 			if mode == "stream" {
 				events := madeUp(t, top)
 				// A stream tells of each step, also of one that the next one undoes.
-				told = events.look
+				look = events.look
 				own = func() (kernel, error) { return newStreams(events, linuxDisk), nil }
 			}
 			w := startedOn(t, opt, own, Root{Path: root})
@@ -66,13 +66,13 @@ func TestRandomWorkLeavesEveryFolderWatched(t *testing.T) {
 						_ = os.WriteFile(filepath.Join(any(all), name()), nil, 0o644)
 					case 7:
 						if away := filepath.Join(top, "away"); os.Rename(any(all[len(all)/2:]), away) == nil {
-							told()
+							look()
 							_ = os.MkdirAll(root, 0o755) // it may have been the root itself
 							_ = os.Rename(away, filepath.Join(any(folders()), name()))
 							_ = os.RemoveAll(away)
 						}
 					}
-					told()
+					look()
 				}
 				// A mark in the root goes through all stages behind the work; two, because
 				// a poller may have passed.

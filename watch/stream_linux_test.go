@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// told is a source whose events a test makes up one by one.
-type told struct {
+// scriptedSource is a source whose events a test makes up one by one.
+type scriptedSource struct {
 	number uint64
 	opens  []string // "paths since number"
 	stops  int
 	fails  error
 }
 
-func (s *told) latest() uint64 { return s.number }
+func (s *scriptedSource) latest() uint64 { return s.number }
 
-func (s *told) open(paths []string, since uint64, _ chan<- []rawEvent) (func(), error) {
+func (s *scriptedSource) open(paths []string, since uint64, _ chan<- []rawEvent) (func(), error) {
 	if s.fails != nil {
 		return nil, s.fails
 	}
@@ -43,7 +43,7 @@ func newFlagsBench(t *testing.T) *flagsBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &flagsBench{streams: newStreams(&told{}, linuxDisk), t: t, dir: dir}
+	b := &flagsBench{streams: newStreams(&scriptedSource{}, linuxDisk), t: t, dir: dir}
 	for _, d := range []string{mustMkdir(t, dir, "src"), mustMkdir(t, dir, "src/known")} {
 		if err := b.add(d); err != nil {
 			t.Fatal(err)
@@ -208,7 +208,7 @@ func TestEventsInIgnoredFoldersCostNoLook(t *testing.T) {
 }
 
 func TestPathsAreSpelledAsTheKeeperKnowsThem(t *testing.T) {
-	s := newStreams(&told{}, linuxDisk)
+	s := newStreams(&scriptedSource{}, linuxDisk)
 	s.bases = []string{"/Users/ann/Shop", "/Users/ann/shop/api", "/private/var/folders/x"}
 	for path, want := range map[string]string{
 		"/Users/ann/Shop/a":                     "/Users/ann/Shop/a",
@@ -251,7 +251,7 @@ func TestCaseRenameOnADiskWithoutCases(t *testing.T) {
 
 func TestOneStreamCoversAllThatLiesBelow(t *testing.T) {
 	dir := t.TempDir()
-	src := &told{number: 7}
+	src := &scriptedSource{number: 7}
 	s := newStreams(src, linuxDisk)
 	step := func(want ...string) {
 		t.Helper()
@@ -302,7 +302,9 @@ func TestOneStreamCoversAllThatLiesBelow(t *testing.T) {
 func TestStreamThatDoesNotStartIsPolled(t *testing.T) {
 	dir := t.TempDir()
 	mustMkdir(t, dir, "sub")
-	w := startedOn(t, quick(), func() (kernel, error) { return newStreams(&told{fails: errors.New("no stream left")}, linuxDisk), nil }, Root{Path: dir})
+	w := startedOn(t, quick(), func() (kernel, error) {
+		return newStreams(&scriptedSource{fails: errors.New("no stream left")}, linuxDisk), nil
+	}, Root{Path: dir})
 	wantNotice(t, w, "no file notices (no stream left)", "")
 	wantPaths(t, w, mustWrite(t, dir, "sub/a"))
 	w.SetRoots([]Root{{Path: filepath.Join(dir, "sub")}})

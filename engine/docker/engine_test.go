@@ -483,13 +483,13 @@ func TestHandlesStopIsSeenInTheProcess(t *testing.T) {
 	needLocal(t)
 	b := open(t, `
 services:
-  deaf: {image: IMAGE, command: [sleep, "600"]}
+  nosignal: {image: IMAGE, command: [sleep, "600"]}
   trap: {image: IMAGE, command: [sh, -c, "trap 'exit 0' TERM; echo ready; while true; do sleep 1; done"]}
   init: {image: IMAGE, init: true, command: [sleep, "600"]}
   stubborn: {image: IMAGE, init: true, command: [sh, -c, "trap '' TERM; echo ready; while true; do sleep 1; done"]}
   usr1: {image: IMAGE, stop_signal: USR1, command: [sh, -c, "trap 'exit 0' TERM; echo ready; while true; do sleep 1; done"]}
 `)
-	for service, want := range map[string]bool{"deaf": false, "trap": true, "init": true, "stubborn": false, "usr1": false} {
+	for service, want := range map[string]bool{"nosignal": false, "trap": true, "init": true, "stubborn": false, "usr1": false} {
 		id := b.start(service)
 		if strings.Contains(strings.Join(b.p.Service(service).Config.Command, " "), "ready") {
 			b.until("its traps are set", func() bool { return len(b.log(id, container.LogOptions{Tail: -1})) > 0 })

@@ -267,8 +267,8 @@ func (b *bench) restartProcess() error {
 	return nil
 }
 
-func (b *bench) syncRestartDeaf() error {
-	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-deaf", max(b.rounds/5, 1), nil, 0.15, 0)
+func (b *bench) syncRestartStubborn() error {
+	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-stubborn", max(b.rounds/5, 1), nil, 0.15, 0)
 }
 
 func (b *bench) rebuild() error {

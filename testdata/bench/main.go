@@ -68,7 +68,7 @@ var cases = []oneCase{
 	{"sync", (*bench).syncOne},
 	{"sync+restart", (*bench).syncRestart},
 	{"process", (*bench).restartProcess},
-	{"deaf", (*bench).syncRestartDeaf},
+	{"stubborn", (*bench).syncRestartStubborn},
 	{"rebuild", (*bench).rebuild},
 	{"overlap", (*bench).overlap},
 	{"prepare", (*bench).prepare},

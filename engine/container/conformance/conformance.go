@@ -144,8 +144,8 @@ func (b *bench) start(service string, p Program, sets ...set) string {
 // waits is a program that says ready and ends with 0 at TERM.
 func waits() Program { return Program{Out: []string{"ready"}, OnStop: "TERM"} }
 
-// deaf is a program that says ready and handles no signal.
-func deaf() Program { return Program{Out: []string{"ready"}} }
+// handlesNoSignal is a program that says ready, and handles no signal.
+func handlesNoSignal() Program { return Program{Out: []string{"ready"}} }
 
 func (b *bench) ok(err error) {
 	b.Helper()

@@ -65,10 +65,10 @@ func eventOrder(t *testing.T, h Harness) {
 func eventProject(t *testing.T, h Harness) {
 	b := open(t, h)
 	events := b.record()
-	id := b.create(b.spec("mine", deaf()))
+	id := b.create(b.spec("mine", handlesNoSignal()))
 	app := *b.app
 	app.Name += "x"
-	s := b.spec("theirs", deaf())
+	s := b.spec("theirs", handlesNoSignal())
 	s.App = &app
 	other := b.create(s)
 	b.ok(b.rt.Remove(b.ctx, other, true, true))

@@ -62,7 +62,7 @@ func execContext(t *testing.T, h Harness) {
 	ready := &signalWriter{seen: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := b.rt.Exec(ctx, id, container.ExecOptions{Cmd: b.Command(deaf()), Stdout: ready})
+		_, err := b.rt.Exec(ctx, id, container.ExecOptions{Cmd: b.Command(handlesNoSignal()), Stdout: ready})
 		ended <- err
 	}()
 	<-ready.seen

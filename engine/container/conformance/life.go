@@ -110,7 +110,7 @@ func sorted(t *testing.T, h Harness) {
 		service string
 		replica int
 	}{{"b", 1}, {"a", 10}, {"a", 2}, {"a", 1}} {
-		s := b.spec(one.service, deaf())
+		s := b.spec(one.service, handlesNoSignal())
 		s.Replica = one.replica
 		b.create(s)
 	}
@@ -128,7 +128,7 @@ func sorted(t *testing.T, h Harness) {
 
 func names(t *testing.T, h Harness) {
 	b := open(t, h)
-	s := b.spec("web", deaf())
+	s := b.spec("web", handlesNoSignal())
 	id := b.create(s)
 	_, err := b.rt.Create(b.ctx, s)
 	b.is("a second one of the name", err, container.ErrConflict)
@@ -147,7 +147,7 @@ func names(t *testing.T, h Harness) {
 
 func noProgram(t *testing.T, h Harness) {
 	b := open(t, h)
-	s := b.spec("web", deaf(), func(c *types.ServiceConfig) { c.Command = types.ShellCommand{"/no/such/program"} })
+	s := b.spec("web", handlesNoSignal(), func(c *types.ServiceConfig) { c.Command = types.ShellCommand{"/no/such/program"} })
 	id := b.create(s)
 	err := b.rt.Start(b.ctx, s, id)
 	if err == nil || !strings.Contains(err.Error(), "/no/such/program") {
@@ -309,7 +309,7 @@ func grace(t *testing.T, h Harness) {
 		"its own":    {-1, time.Second, []set{func(c *types.ServiceConfig) { c.StopGracePeriod = &own }}},
 	} {
 		events := b.record()
-		id := b.start("web", deaf(), one.sets...)
+		id := b.start("web", handlesNoSignal(), one.sets...)
 		began := time.Now()
 		b.ok(b.rt.Stop(b.ctx, id, one.grace))
 		if took := time.Since(began); took < one.least { // a lower bound
@@ -372,8 +372,8 @@ func handles(t *testing.T, h Harness) {
 	if _, known := b.rt.HandlesStop(b.ctx, b.start("probe", waits())); b.lacks(known, "SignalReader that can know") {
 		return
 	}
-	for service, want := range map[string]bool{"waits": true, "deaf": false} {
-		p := deaf()
+	for service, want := range map[string]bool{"waits": true, "nosignal": false} {
+		p := handlesNoSignal()
 		if want {
 			p = waits()
 		}

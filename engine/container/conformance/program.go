@@ -94,7 +94,7 @@ func programAlone(t *testing.T, h Harness) {
 
 func programDeaf(t *testing.T, h Harness) {
 	b := open(t, h)
-	id, end, ok := b.restarts(b.program("web", deaf()))
+	id, end, ok := b.restarts(b.program("web", handlesNoSignal()))
 	if ok && (end.ExitCode != 128+15 || end.Killed || b.inspect(id).State != container.StateRunning) {
 		b.Errorf("the program ended so: %+v", end)
 	}

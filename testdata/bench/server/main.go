@@ -2,7 +2,7 @@
 //
 //	server          serves / (its version), /data/ (files) and /holding?text= (how many of them hold just that text); ends by SIGTERM,
 //	                after the requests under way
-//	server -deaf    the same, and ignores SIGTERM
+//	server -stubborn  the same, and ignores SIGTERM
 //	server -check   asks the server beside it once; for healthchecks
 //	server -client URL   asks URL over and over, and serves what became of it at /
 package main
@@ -43,7 +43,7 @@ func main() {
 		http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
 		http.Handle("/data/", http.FileServer(http.Dir("/")))
 		http.HandleFunc("/holding", holding)
-		err = serve(mode == "-deaf")
+		err = serve(mode == "-stubborn")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -51,10 +51,10 @@ func main() {
 	}
 }
 
-func serve(deaf bool) error {
+func serve(stubborn bool) error {
 	s := &http.Server{Addr: address}
 	ended := make(chan struct{})
-	if deaf {
+	if stubborn {
 		signal.Ignore(syscall.SIGTERM)
 	} else {
 		stop := make(chan os.Signal, 1)
