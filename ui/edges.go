@@ -67,6 +67,9 @@ func (g *graph) calls(w int) []string {
 		e := &n.Edges[i]
 		c := e.Cells()
 		what := strings.Join(e.Declared, ", ")
+		if e.Machine {
+			what = "not a service, never faulted"
+		}
 		switch e.Finding {
 		case edge.Undeclared:
 			what = "used, not declared"

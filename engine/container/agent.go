@@ -63,4 +63,7 @@ type Network struct {
 	Owner     string       // id of the container that it belongs to, which others may have joined
 	Addresses []netip.Addr // on all networks
 	Networks  []string     // ids of the networks
+	// Machine are addresses by which it reaches the engine's machine: what runs there, and the ports
+	// that other containers publish. There may be more, of the machine's own networks.
+	Machine []netip.Addr
 }

@@ -205,11 +205,34 @@ func (a *agentRunner) Network(ctx context.Context, project, id string) (containe
 						n.Addresses = append(n.Addresses, addr.Unmap())
 					}
 				}
+				for _, addr := range []netip.Addr{at.Gateway, at.IPv6Gateway} {
+					if addr.IsValid() {
+						n.Machine = append(n.Machine, addr.Unmap())
+					}
+				}
 			}
+		}
+		if slices.ContainsFunc(c.HostConfig.ExtraHosts, func(h string) bool { return strings.HasSuffix(h, "host-gateway") }) {
+			n.Machine = append(n.Machine, a.hostGateway(ctx)...)
 		}
 		return n, nil
 	}
 	return refuse("its network is joined by way of more than %d containers", deep)
+}
+
+// hostGateway is what an engine that is not configured otherwise takes for host-gateway in extra_hosts: the
+// addresses of its default bridge. It is nil where there is none, or nobody says.
+func (a *agentRunner) hostGateway(ctx context.Context) (out []netip.Addr) {
+	res, err := a.conn.cli.NetworkInspect(ctx, "bridge", client.NetworkInspectOptions{})
+	if err != nil {
+		return nil // calls by that address are not seen then
+	}
+	for _, pool := range res.Network.IPAM.Config {
+		if pool.Gateway.IsValid() {
+			out = append(out, pool.Gateway.Unmap())
+		}
+	}
+	return out
 }
 
 // image makes sure that the engine has the agent's image, and returns its name.

@@ -24,6 +24,7 @@ const Proves = time.Minute
 // Edge is the calls of one service to another.
 type Edge struct {
 	From, To string
+	Machine  bool      // To is the engine's machine and no service: what runs on it, and published ports
 	Declared []string  // how: "depends_on", "links", "calls"; nil: not at all
 	Tapped   bool      // at this moment
 	Since    time.Time // when it was tapped first; zero: never
@@ -127,7 +128,7 @@ func (t *Table) Add(in fault.Tapped) {
 		c.Since = in.At
 	}
 	s := &in.Seen
-	c.reported = in.At
+	c.reported, c.Machine = in.At, in.Machine
 	c.Kept = in.Kept
 	c.Conns += s.Conns
 	c.Refused += s.Refused
@@ -209,6 +210,7 @@ func (t *Table) Edges(now time.Time, declared []Declared) []Edge {
 		}
 		used := e.Conns > 0 || e.Kept > 0
 		switch {
+		case e.Machine: // a file has no way to declare it
 		case used && len(e.Declared) == 0:
 			e.Finding = Undeclared
 		case !used && len(e.Declared) > 0 && !e.Since.IsZero() && e.Tapped && now.Sub(e.Since) >= Proves:
@@ -270,7 +272,7 @@ func (t *Table) Called(name string) []string {
 	defer t.mu.Unlock()
 	var out []string
 	for e, c := range t.seen {
-		if e.From == name && (c.Conns > 0 || c.Kept > 0) {
+		if e.From == name && !c.Machine && (c.Conns > 0 || c.Kept > 0) {
 			out = append(out, e.To)
 		}
 	}

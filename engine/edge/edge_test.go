@@ -21,6 +21,26 @@ func calls(t *Table, from, to string, seconds, failed int) {
 	}
 }
 
+// Calls to the machine are no finding: a file cannot declare them. A service of that name is a service.
+func TestCallsToTheMachineAreNoFinding(t *testing.T) {
+	var table Table
+	for _, machine := range []bool{true, false} {
+		from := map[bool]string{true: "web", false: "api"}[machine]
+		table.Add(fault.Tapped{Edge: fault.Edge{From: from, To: fault.Machine}, Machine: machine, At: noon, Seen: agent.Seen{Conns: 1}})
+	}
+	var out []string
+	for _, e := range table.Edges(noon.Add(time.Second), nil) {
+		out = append(out, fmt.Sprintf("%s %q %s", e.From, e.Finding, e.Note()))
+	}
+	want := `api "undeclared" used, not declared; web "" this machine and published ports, never faulted`
+	if got := strings.Join(out, "; "); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if web, api := table.Called("web"), table.Called("api"); len(web) != 0 || len(api) != 1 {
+		t.Errorf("web calls the services %v, api %v", web, api)
+	}
+}
+
 func TestEdgesAreWhatIsDeclaredAndWhatIsUsed(t *testing.T) {
 	var table Table
 	table.Tap([]fault.Edge{{}})

@@ -14,7 +14,10 @@ var Heads = []string{"CALLS", "DECLARED", "REQ/S", "ERRORS", "P50", "P95", "REQU
 // Cells are an edge as a row of a table.
 func (e *Edge) Cells() []string {
 	declared, rate, errors, p50, p95, requests := strings.Join(e.Declared, ","), "-", "-", "-", "-", "-"
-	if declared == "" {
+	switch {
+	case e.Machine:
+		declared = "-"
+	case declared == "":
 		declared = "no"
 	}
 	if e.Requests > 0 {
@@ -36,6 +39,9 @@ func (e *Edge) Note() string {
 		out = append(out, "used, not declared")
 	case Unused:
 		out = append(out, "declared, never used")
+	}
+	if e.Machine {
+		out = append(out, "this machine and published ports, never faulted")
 	}
 	if e.Refused > 0 {
 		out = append(out, fmt.Sprintf("%d refused", e.Refused))

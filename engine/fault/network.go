@@ -61,7 +61,8 @@ type place struct {
 	site
 	addresses []netip.Addr
 	networks  []string
-	err       error // why faults are not possible in it
+	machine   []netip.Addr // by which it reaches the engine's machine
+	err       error        // why faults are not possible in it
 }
 
 // places looks at all running containers of the project.
@@ -84,7 +85,7 @@ func (n *network) places(ctx context.Context, r *Injector) ([]place, error) {
 			p := &out[i]
 			where, err := r.rt.Network(ctx, r.project, p.ID)
 			p.site = site{owner: where.Owner, started: started[where.Owner]}
-			p.addresses, p.networks, p.err = where.Addresses, where.Networks, err
+			p.addresses, p.networks, p.machine, p.err = where.Addresses, where.Networks, where.Machine, err
 		})
 	}
 	wg.Wait()
@@ -202,11 +203,18 @@ func meets(p place, others []place) bool {
 }
 
 func prefixes(of []place) []netip.Prefix {
-	var out []netip.Prefix
+	var all []netip.Addr
 	for _, p := range of {
-		for _, a := range p.addresses {
-			out = append(out, netip.PrefixFrom(a, a.BitLen()))
-		}
+		all = append(all, p.addresses...)
+	}
+	return single(all)
+}
+
+// single are the prefixes that hold one address each, sorted.
+func single(all []netip.Addr) []netip.Prefix {
+	var out []netip.Prefix
+	for _, a := range all {
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
 	}
 	slices.SortFunc(out, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
 	return slices.Compact(out)

@@ -16,11 +16,18 @@ import (
 // network namespaces is removed as a fault's rules are. It is in no catalogue: a tap breaks nothing.
 var tapKind = Kind{Name: "tap", Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, method: traffic{does: agent.Tap}}
 
-// Edge is the calls of one service to another.
+// Edge is the calls of one service to another, or to the machine that they run on.
 type Edge struct {
 	From string `json:"from"` // "": of any service
 	To   string `json:"to"`   // "": to any service
 }
+
+// Machine stands for a callee: the engine's machine, with what runs on it and the ports that are
+// published there. Calls to it are tapped and never faulted. A service of that name is itself.
+const Machine = "host"
+
+// machineRule begins the ids of the rules that tap calls to the machine.
+const machineRule = "tap-machine:"
 
 // Covers says whether an edge is one that is meant.
 func (e Edge) Covers(o Edge) bool {
@@ -30,6 +37,7 @@ func (e Edge) Covers(o Edge) bool {
 // Tapped is what came over one tapped edge.
 type Tapped struct {
 	Edge
+	Machine bool // To is the machine, not a service of that name
 	At   time.Time // when it was reported; the ages in Seen go back from there
 	Seen agent.Seen
 	Kept int // connections from before the tap, which it does not see
@@ -122,6 +130,9 @@ func (t *taps) plan(places []place, wanted map[site]*work, rules map[string]Edge
 		return
 	}
 	names := ownersOf(places)
+	if !slices.Contains(names, Machine) {
+		t.planMachine(places, names, wanted, rules)
+	}
 	for _, to := range names {
 		hit := slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.Service != to || p.err != nil })
 		for _, from := range names {
@@ -135,17 +146,35 @@ func (t *taps) plan(places []place, wanted map[site]*work, rules map[string]Edge
 					slices.ContainsFunc(hit, func(h place) bool { return h.site == p.site }) {
 					continue
 				}
-				w := wanted[p.site]
-				if w == nil {
-					w = &work{place: p}
-					wanted[p.site] = w
-				}
-				if !slices.ContainsFunc(w.rules, func(o agent.Rule) bool { return o.ID == rule.ID }) {
-					w.rules, w.taps = append(w.rules, rule), true
-				}
+				addTap(p, rule, wanted)
 				rules[rule.ID] = e
 			}
 		}
+	}
+}
+
+// planMachine adds the rules of the edges to the machine. Its addresses are those of each caller's own networks.
+func (t *taps) planMachine(places []place, names []string, wanted map[site]*work, rules map[string]Edge) {
+	for _, p := range places {
+		e := Edge{From: p.Service, To: Machine}
+		if p.err != nil || len(p.machine) == 0 || !slices.Contains(names, p.Service) || !slices.ContainsFunc(t.wanted, func(w Edge) bool { return w.Covers(e) }) {
+			continue
+		}
+		rule := agent.Rule{ID: machineRule + p.Service, Does: agent.Tap, To: single(p.machine)}
+		addTap(p, rule, wanted)
+		rules[rule.ID] = e
+	}
+}
+
+// addTap adds a rule to the work at a place.
+func addTap(p place, rule agent.Rule, wanted map[site]*work) {
+	w := wanted[p.site]
+	if w == nil {
+		w = &work{place: p}
+		wanted[p.site] = w
+	}
+	if !slices.ContainsFunc(w.rules, func(o agent.Rule) bool { return o.ID == rule.ID }) {
+		w.rules, w.taps = append(w.rules, rule), true
 	}
 }
 
@@ -182,7 +211,7 @@ func (r *Injector) take(at site, counts []agent.Count, seen []agent.Seen) {
 			r.taps.kept[c.ID] = map[site]int{}
 		}
 		r.taps.kept[c.ID][at] = c.Kept
-		one := Tapped{Edge: e, At: now}
+		one := Tapped{Edge: e, Machine: strings.HasPrefix(c.ID, machineRule), At: now}
 		for _, n := range r.taps.kept[c.ID] {
 			one.Kept += n
 		}

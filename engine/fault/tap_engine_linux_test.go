@@ -100,6 +100,16 @@ func TestTapSeesWhatFailsAndChangesNothing(t *testing.T) {
 	// Nothing listens there: the caller is refused, and so it is told.
 	y.ask("caller", "port", "callee", "9999")
 	y.eventually("the refused connection", func() bool { return y.edge("caller", "callee").Refused == 1 })
+	// What runs on the machine, and ports that are published there, are called by the gateway.
+	where, err := y.rt.Network(t.Context(), y.name, y.container("caller"))
+	if err != nil || len(where.Machine) == 0 {
+		t.Fatalf("the addresses of the machine: %v %v", where.Machine, err)
+	}
+	y.ask("caller", "port", where.Machine[0].String(), "1")
+	y.eventually("the connection that the machine refused", func() bool {
+		e := y.edge("caller", fault.Machine)
+		return e.Refused == 1 && e.Machine && e.Finding == edge.FindingNone
+	})
 	// A hang is seen once the caller gives up.
 	y.inject("pause", "callee", "")
 	y.sees("timeout", "caller", "get", "callee")

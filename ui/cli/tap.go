@@ -244,6 +244,7 @@ type edgeRow struct {
 	Time      string     `json:"time"`
 	From      string     `json:"from"`
 	To        string     `json:"to"`
+	Machine   bool       `json:"machine,omitempty"` // To is the engine's machine, and no service
 	Declared  []string   `json:"declared"`
 	Tapped    bool       `json:"tapped"`
 	Finding   string     `json:"finding,omitempty"` // undeclared, unused
@@ -278,7 +279,7 @@ func edgeRows(n *engine.Snapshot) tapRows {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	for _, e := range n.Edges {
-		row := edgeRow{Time: n.Time.UTC().Format(stamp), From: e.From, To: e.To, Declared: append([]string{}, e.Declared...), Tapped: e.Tapped, Finding: e.Finding.String(),
+		row := edgeRow{Time: n.Time.UTC().Format(stamp), From: e.From, To: e.To, Machine: e.Machine, Declared: append([]string{}, e.Declared...), Tapped: e.Tapped, Finding: e.Finding.String(),
 			Conns: e.Conns, Refused: e.Refused, Kept: e.Kept, Sent: e.Sent, Received: e.Received, Requests: e.Requests, Failed: e.Failed,
 			PerSecond: e.PerSecond, Errors: e.Errors, P50: ms(e.P50), P95: ms(e.P95), Routes: []routeRow{}}
 		for _, r := range e.Routes {
@@ -302,7 +303,7 @@ func (c *client) edges(ctx context.Context) (tapRows, error) {
 // edge is the row as the engine has it.
 func (r *edgeRow) edge() edge.Edge {
 	d := func(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
-	e := edge.Edge{From: r.From, To: r.To, Declared: r.Declared, Tapped: r.Tapped, Conns: r.Conns, Refused: r.Refused, Kept: r.Kept, Sent: r.Sent, Received: r.Received,
+	e := edge.Edge{From: r.From, To: r.To, Machine: r.Machine, Declared: r.Declared, Tapped: r.Tapped, Conns: r.Conns, Refused: r.Refused, Kept: r.Kept, Sent: r.Sent, Received: r.Received,
 		Requests: r.Requests, Failed: r.Failed, PerSecond: r.PerSecond, Errors: r.Errors, P50: d(r.P50), P95: d(r.P95), Finding: edge.FindingOf(r.Finding)}
 	for _, o := range r.Routes {
 		e.Routes = append(e.Routes, edge.Route{Method: o.Method, Path: o.Path, Requests: o.Requests, Failed: o.Failed, Statuses: o.Statuses, P50: d(o.P50), P95: d(o.P95)})
