@@ -228,8 +228,11 @@ func (a *agentRunner) hostGateway(ctx context.Context) (out []netip.Addr) {
 		return nil // calls by that address are not seen then
 	}
 	for _, pool := range res.Network.IPAM.Config {
-		if pool.Gateway.IsValid() {
+		switch {
+		case pool.Gateway.IsValid():
 			out = append(out, pool.Gateway.Unmap())
+		case pool.Subnet.IsValid(): // an engine that has just made the bridge leaves out that it took the first address
+			out = append(out, pool.Subnet.Masked().Addr().Next().Unmap())
 		}
 	}
 	return out

@@ -2,12 +2,14 @@ package docker
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -310,6 +312,42 @@ func TestAnonymousVolumesAreInherited(t *testing.T) {
 			t.Errorf("volume of %s after the removal: %v", m.Destination, err)
 		}
 	}
+}
+
+// The addresses of the machine are the gateway by which the container leaves, and what host-gateway became in its hosts file.
+func TestAddressesOfTheMachineAreThoseThatTheContainerHas(t *testing.T) {
+	b := open(t, `
+services:
+  web:
+    image: IMAGE
+    extra_hosts: {outside: host-gateway}
+  plain: {image: IMAGE}
+`)
+	for service, line := range map[string]string{"web": `(?m)^(\S+)\s+outside$`, "plain": `()`} {
+		id := b.start(service)
+		n, err := b.rt.Network(b.ctx, b.p.Name, id)
+		b.ok(err)
+		routes, _ := b.run(id, "cat", "/proc/net/route")
+		hosts, _ := b.run(id, "cat", "/etc/hosts")
+		gateway, err := hex.DecodeString(submatch(routes, `(?m)^\S+\t00000000\t(\S{8})\t`)) // in the order of a little-endian machine
+		b.ok(err)
+		slices.Reverse(gateway)
+		want := net.IP(gateway).String()
+		if outside := submatch(hosts, line); outside != "" {
+			want += " " + outside
+		}
+		if got := strings.Trim(fmt.Sprint(n.Machine), "[]"); got != want {
+			t.Errorf("%s: addresses of the machine %s, want %s\n%s%s", service, got, want, routes, hosts)
+		}
+	}
+}
+
+// submatch is what the group of a pattern matches first, "" for nothing.
+func submatch(text, pattern string) string {
+	if m := regexp.MustCompile(pattern).FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 func TestNetworksGiveAliasesAndNames(t *testing.T) {

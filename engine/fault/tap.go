@@ -37,10 +37,10 @@ func (e Edge) Covers(o Edge) bool {
 // Tapped is what came over one tapped edge.
 type Tapped struct {
 	Edge
-	Machine bool // To is the machine, not a service of that name
-	At   time.Time // when it was reported; the ages in Seen go back from there
-	Seen agent.Seen
-	Kept int // connections from before the tap, which it does not see
+	Machine bool      // To is the machine, not a service of that name
+	At      time.Time // when it was reported; the ages in Seen go back from there
+	Seen    agent.Seen
+	Kept    int // connections from before the tap, which it does not see
 }
 
 // taps are the edges that are tapped. Its fields belong to whoever holds Injector.working, but rules
