@@ -35,7 +35,7 @@ func (d *detail) render(r rect) []string {
 	if s.Generation > 0 {
 		gen = fmt.Sprintf("  run %d", s.Generation)
 	}
-	rows = append(rows, justify(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen), d.e.st.dim.s("["+d.e.keyOf("inspect")+"] inspect "), r.w))
+	rows = append(rows, justify(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen), d.e.st.dim.s("["+d.e.fromHere("inspect")+"] inspect "), r.w))
 	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
 	add("state", d.e.st.tone(t).s(sign+" "+stateText(s))+d.e.st.dim.s(sinceText(s, clock(s.Since), d.e.now)))
 	if s.ReadyBy != "" {
@@ -105,7 +105,7 @@ func (d *detail) sideRules(s *engine.Service, section func(title, hint string), 
 	if len(s.Rules) == 0 {
 		return
 	}
-	section("WATCH  "+s.Mode.String(), "["+d.e.keyOf("watch")+"] cycle ")
+	section("WATCH  "+s.Mode.String(), "["+d.e.fromHere("watch")+"] cycle ")
 	for _, rule := range s.Rules {
 		text := fmt.Sprintf("   %-12s %s", rule.Action, d.e.snap.relative(rule.Path))
 		if rule.Target != "" {

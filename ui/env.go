@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 	"time"
@@ -62,6 +63,18 @@ func (e *env) keyOf(action string) string {
 		}
 	}
 	return ""
+}
+
+// fromHere is keyOf for a hint beside the focused pane: where that pane has the key for another
+// matter, the digit of the services comes first.
+func (e *env) fromHere(action string) string {
+	key := e.keyOf(action)
+	if all := e.keysOf(action); len(all) > 0 {
+		if a := e.keys.find(all[0], e.focus); a != nil && a.name != action {
+			return fmt.Sprintf("%d %s", e.digit(paneServices), key)
+		}
+	}
+	return key
 }
 
 // keysOf are all keys of an action, as tea.KeyPressMsg spells them.

@@ -53,7 +53,8 @@ func (p *ledgerPane) put(row int, places []ledgerAt) {
 }
 
 // located returns what each row is a part of, and puts the cursor where that which it is on is now:
-// another ledger may have opened above. On the first row it stays.
+// another ledger may have opened above. On the first row it stays, and while the keys belong to
+// another pane it goes there, so that the latest ledger is seen.
 func (p *ledgerPane) located() (places []ledgerAt) {
 	for i := len(p.e.snap.Ledgers) - 1; i >= 0; i-- {
 		l := &p.e.snap.Ledgers[i]
@@ -64,8 +65,11 @@ func (p *ledgerPane) located() (places []ledgerAt) {
 		places = append(places, ledgerAt{hit: l.At}) // the blank below it
 	}
 	if p.at >= len(places) || p.at > 0 && places[p.at] != p.on {
-		free := p.free // what opens a ledger does not move the window
-		p.put(slices.Index(places, p.on), places)
+		row, free := slices.Index(places, p.on), p.free // what opens a ledger does not move the window
+		if p.e.focus != paneLedger {
+			row, free = 0, false
+		}
+		p.put(row, places)
 		p.free = free
 	}
 	return places
@@ -271,15 +275,32 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 			proof = s.s("now gone")
 		}
 	}
-	sign := r.Sign
-	if text, ok := compact([]byte(sign)); ok {
-		sign = text
-	}
+	sign := signText(r.Sign)
 	if r.Delay > 0 && r.Outcome > engine.Untouched {
 		sign = strings.TrimSpace("+" + duration.Took(r.Delay) + " " + sign)
 	}
 	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", p.e.st.tone(t).s(mark), fit(ledgerName(l, r), name), p.e.st.tone(t).s(fit(r.Outcome.String(), 9)),
 		id, started, b.Restarts, proof, oneLine(sign)), w)
+}
+
+// signText is a first sign for reading: a structured line as the logs show it, also where the engine
+// kept only its beginning, and the last field is not whole.
+func signText(sign string) string {
+	if text, ok := compact([]byte(sign)); ok {
+		return text
+	}
+	for cut, more := strings.CutSuffix(sign, "…"); more; {
+		i := strings.LastIndexByte(cut, ' ')
+		if i < 0 {
+			break
+		}
+		if cut = cut[:i]; strings.Contains(cut, "=") {
+			if text, ok := compact([]byte(cut)); ok {
+				return text + " …"
+			}
+		}
+	}
+	return sign
 }
 
 func outcomeSign(o engine.Outcome) (string, tone) {

@@ -3,6 +3,7 @@ package ui
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"bulkhead/engine"
 )
@@ -60,5 +61,32 @@ func TestCursorStaysOnItsRowOfALedger(t *testing.T) {
 	s.wait("Proof · SIGKILL on cache")
 	s.keys("esc")
 	s.gone("Proof")
+	// While another pane has the keys, the latest ledger is seen.
+	s.keys("j", "j")
+	s.wait(">! gw")
+	s.keys("1")
+	s.b.change(func(n *engine.Snapshot) {
+		for i, hit := range []string{"web", "web", "web", "web", "mail"} {
+			l := fakeLedger(n, hit, start)
+			l.At = start.Add(time.Duration(2 + i))
+			n.Ledgers = append(n.Ledgers, l)
+		}
+	})
+	s.wait("mail died")
 	s.quit()
+}
+
+func TestFirstSignsReadAsTheLogsDo(t *testing.T) {
+	for sign, want := range map[string]string{
+		"healthy -> unhealthy": "healthy -> unhealthy",
+		`time=2026-11-27T12:00:24Z level=WARN msg="orders is down" service=orders err="orders: Pos…`: "WARN  orders is down service=orders …",
+		`time=2026-11-27T12:00:24Z level=WARN msg="orders is down" service=orders`:                   "WARN  orders is down service=orders",
+		`{"level":"error","msg":"no table"}`:                                                         "ERROR no table",
+		"connection refused by a b c…":                                                               "connection refused by a b c…",
+		"…":                                                                                          "…",
+	} {
+		if got := signText(sign); got != want {
+			t.Errorf("%q: %q, want %q", sign, got, want)
+		}
+	}
 }

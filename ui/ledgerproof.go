@@ -24,20 +24,20 @@ func (p *ledgerPane) openProof() tea.Cmd {
 		if i < 0 {
 			return []string{p.e.st.dim.s("this ledger is no longer kept")}
 		}
-		lines, _ := p.proof(&p.e.snap.Ledgers[i], on)
+		lines, _ := p.proof(&p.e.snap.Ledgers[i], on, w)
 		return lines
 	}}
 	if i := slices.IndexFunc(p.e.snap.Ledgers, func(l engine.Ledger) bool { return l.At.Equal(on.hit) }); i >= 0 {
 		l := &p.e.snap.Ledgers[i]
 		view.title = "Proof · " + l.Fault + " on " + l.Service
-		_, view.top = p.proof(l, on)
+		_, view.top = p.proof(l, on, p.e.w)
 	}
 	p.e.over = view
 	return nil
 }
 
 // proof compares everybody before and after, a paragraph each; first is the line where the paragraph of on begins.
-func (p *ledgerPane) proof(l *engine.Ledger, on ledgerAt) (lines []string, first int) {
+func (p *ledgerPane) proof(l *engine.Ledger, on ledgerAt, w int) (lines []string, first int) {
 	until := "now, while it goes on"
 	if !l.Closed.IsZero() {
 		until = l.Closed.Local().Format("15:04:05.000")
@@ -53,13 +53,13 @@ func (p *ledgerPane) proof(l *engine.Ledger, on ledgerAt) (lines []string, first
 		if on.service == r.Service && on.replica == r.Replica {
 			first = len(lines) + 1
 		}
-		lines = append(append(lines, ""), p.proofOf(l, &r)...)
+		lines = append(append(lines, ""), p.proofOf(l, &r, w)...)
 	}
 	return lines, first
 }
 
-// proofOf is the paragraph of one replica.
-func (p *ledgerPane) proofOf(l *engine.Ledger, r *engine.LedgerRow) []string {
+// proofOf is the paragraph of one replica; ids are whole where they have room.
+func (p *ledgerPane) proofOf(l *engine.Ledger, r *engine.LedgerRow, w int) []string {
 	_, t := outcomeSign(r.Outcome)
 	lines := []string{p.e.st.tone(t).s(ledgerName(l, r) + "  " + r.Outcome.String())}
 	pair := func(name, before, after string) {
@@ -73,13 +73,19 @@ func (p *ledgerPane) proofOf(l *engine.Ledger, r *engine.LedgerRow) []string {
 		lines = append(lines, "  "+p.e.st.dim.s(fit(name, 13))+text)
 	}
 	b, a := r.Before, r.After
-	pair("container", orDash(b.ID), orGone(a.ID))
+	id := func(id string) string {
+		if width(id) > w-25 { // beside its name, and what became of it
+			return shortID(id)
+		}
+		return id
+	}
+	pair("container", orDash(id(b.ID)), orGone(id(a.ID)))
 	pair("started", stampText(b.Started), stampText(a.Started))
 	pair("restarts", strconv.Itoa(b.Restarts), strconv.Itoa(a.Restarts))
 	pair("process", pidText(b.PID), pidText(a.PID))
 	pair("health", b.Health.String(), a.Health.String())
 	if r.Sign != "" {
-		lines = append(lines, "  "+p.e.st.dim.s(fit("first sign", 13))+"+"+duration.Took(r.Delay)+"  "+oneLine(r.Sign))
+		lines = append(lines, "  "+p.e.st.dim.s(fit("first sign", 13))+"+"+duration.Took(r.Delay)+"  "+oneLine(signText(r.Sign)))
 	}
 	if !r.Needs && r.Outcome > engine.Untouched && r.Outcome != engine.Blind {
 		lines = append(lines, "  "+p.e.st.dim.s(fit("", 13)+"nothing says that it depends on "+l.Service+": this may have another cause"))

@@ -38,7 +38,7 @@ func (o *overview) render(r rect) []string {
 	for _, l := range o.graph.lines() {
 		deps = append(deps, "   "+l)
 	}
-	section("DEPENDENCIES", "["+o.e.keyOf("graph")+"] ", deps)
+	section("DEPENDENCIES", "["+o.e.fromHere("graph")+"] ", deps)
 	s := o.e.snap
 	host := fmt.Sprintf("   %s %s · context %s", s.Runtime.Name, s.Runtime.Version, s.Runtime.Context)
 	if len(s.Files) > 0 {
@@ -52,7 +52,7 @@ func (o *overview) render(r rect) []string {
 	}
 	if len(rows) > r.h && r.h > 0 {
 		rows = rows[:r.h]
-		rows[r.h-1] = o.e.st.dim.s(fit("   … "+o.e.keyOf("graph")+" shows the rest", r.w))
+		rows[r.h-1] = o.e.st.dim.s(fit("   … "+o.e.fromHere("graph")+" shows the rest", r.w))
 	}
 	return fill(rows, r)
 }

@@ -458,3 +458,21 @@ func BenchmarkViewAfterASecond(b *testing.B) {
 		m.View()
 	}
 }
+
+// A hint beside the logs names the way from there: c is another matter among them.
+func TestHintsNameTheWayFromTheFocusedPane(t *testing.T) {
+	m, _ := load(t, 7, 200, 50)
+	for focus, want := range map[paneID][]string{
+		paneServices: {"[c]", "[w] cycle", "[i] inspect"},
+		paneLogs:     {"[1 c]", "[1 w] cycle", "[i] inspect"},
+	} {
+		m.e.focusPane(focus)
+		m.dirty = true
+		text := ansi.Strip(m.View().Content)
+		for _, hint := range want {
+			if !strings.Contains(text, hint) {
+				t.Errorf("with the keys in the %s there is no %s:\n%s", focus, hint, text)
+			}
+		}
+	}
+}

@@ -26,6 +26,7 @@ type view struct {
 
 func views() []view {
 	fall := func(n *engine.Snapshot) { n.Services[6].State, n.Services[6].ByHand = engine.StateRunning, false }
+	fell := func(n *engine.Snapshot) { n.Ledgers = []engine.Ledger{fakeLedger(n, "worker", start)} }
 	reload := func(n *engine.Snapshot) {
 		n.Reload = &engine.Reload{At: start, Changes: []project.Change{{Service: "web", Kind: project.Recreate}, {Service: "search", Kind: project.Added}}}
 	}
@@ -34,7 +35,7 @@ func views() []view {
 		{"events", 80, 24, nil, []string{"3", "j"}, "1 newer"},
 		{"builds", 80, 24, nil, []string{"4"}, "RUN go mod download"},
 		{"ledger", 80, 24, fall, []string{"G", "K", "5"}, "healthy -> unhealthy"},
-		{"proof", 80, 24, fall, []string{"G", "K", "5", "j", "j", "enter"}, "healthy -> unhealthy"},
+		{"proof", 80, 24, fell, []string{"5", "j", "j", "enter"}, "healthy -> unhealthy"},
 		{"help", 80, 24, nil, []string{"?"}, "restart with all that depend on it"},
 		{"palette", 80, 24, nil, []string{":", "pause web"}, "> pause web"},
 		{"inspect", 80, 24, nil, []string{"j", "j", "j", "i"}, "./gw/route.go"},

@@ -102,7 +102,7 @@ func makeKinds() []Kind {
 		{Name: "delay", Value: "DURATION", Example: "delay=100ms", Values: []string{"100ms", "50ms", "200ms", "500ms", "1s"}, Scope: ScopeService, Needs: []Need{NeedAgent, NeedNetem}, parse: delay, method: traffic{does: agent.Queue, rule: func(p Params, r *agent.Rule) { r.Delay = p.Delay }},
 			Help: "every packet that it sends waits, of UDP too (netem)"},
 		{Name: "shape", Value: "BITS", Example: "shape=1mbit", Values: []string{"1mbit", "64kbit", "256kbit", "5mbit", "10mbit"}, Scope: ScopeService, Needs: []Need{NeedAgent, NeedTBF}, parse: parseRate, method: traffic{does: agent.Shape, rule: func(p Params, r *agent.Rule) { r.Rate = p.Rate }},
-			Help: "a queue of so many bits a second for all that it sends (tbf)"},
+			Help: "a queue (tbf) of so many bits a second for what it sends"},
 	}
 }
 
