@@ -50,7 +50,7 @@ func (e *Edge) Note() string {
 		out = append(out, fmt.Sprintf("%d connections from before, not seen", e.Kept))
 	}
 	if e.Requests == 0 && e.Conns > e.Refused && e.Sent+e.Received > 0 {
-		out = append(out, "no HTTP/1")
+		out = append(out, "no HTTP")
 	}
 	return strings.Join(out, "; ")
 }

@@ -100,6 +100,18 @@ func TestTapSeesWhatFailsAndChangesNothing(t *testing.T) {
 	// Nothing listens there: the caller is refused, and so it is told.
 	y.ask("caller", "port", "callee", "9999")
 	y.eventually("the refused connection", func() bool { return y.edge("caller", "callee").Refused == 1 })
+	// HTTP/2 without TLS, as gRPC speaks it between services.
+	if n := y.number("caller", "two", "callee", "25"); n != 25 {
+		t.Errorf("%d of 25 requests over HTTP/2 were answered", n)
+	}
+	y.eventually("the requests over HTTP/2", func() bool {
+		for _, r := range y.edge("caller", "callee").Routes {
+			if r.Path == "/two/{}" && r.Requests == 25 && r.Statuses[200] == 25 {
+				return true
+			}
+		}
+		return false
+	})
 	// What runs on the machine, and ports that are published there, are called by the gateway.
 	where, err := y.rt.Network(t.Context(), y.name, y.container("caller"))
 	if err != nil || len(where.Machine) == 0 {

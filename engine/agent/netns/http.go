@@ -25,12 +25,15 @@ type exchange struct {
 // failed says whether the request failed by the fault of the callee.
 func (x *exchange) failed() bool { return x.status == 0 || x.status >= 500 }
 
-// httpConn follows the requests and the answers of one HTTP/1.1 connection from what goes by. It is
-// not safe for concurrent use. What it does not understand makes it opaque: the bytes go on, and
-// nothing more is reported about them.
+// httpConn follows the requests and the answers of one HTTP connection from what goes by. It is not
+// safe for concurrent use. What it does not understand makes it opaque: the bytes go on, and nothing
+// more is reported about them.
 type httpConn struct {
 	requests, answers message
 	waiting           []exchange // sent and not answered, oldest first
+	begun             bool       // a request's head has come
+	early             []byte     // what the callee said before that, where it may speak HTTP/2
+	two               *http2Conn // nil: it is HTTP/1
 	opaque            bool
 	done              func(exchange)
 }
@@ -64,15 +67,28 @@ type message struct {
 func (h *httpConn) asked(data []byte, now time.Time) { h.take(&h.requests, data, now) }
 
 // answered takes bytes on their way back.
-func (h *httpConn) answered(data []byte, now time.Time) { h.take(&h.answers, data, now) }
+func (h *httpConn) answered(data []byte, now time.Time) {
+	if h.begun || h.opaque {
+		h.take(&h.answers, data, now)
+		return
+	}
+	if h.early = append(h.early, data...); len(h.early) > earlyMax || !beginsHTTP2(h.early) {
+		h.giveUp()
+	}
+}
 
-// idle says whether nobody waits for anything on this connection.
+// idle says whether nobody waits for anything on this connection. One of HTTP/2 never is: its caller
+// could not tell that a request which comes as it is closed never arrived.
 func (h *httpConn) idle() bool {
-	return !h.opaque && len(h.waiting) == 0 && h.requests.part == headPart && len(h.requests.head) == 0 && h.answers.part == headPart
+	return !h.opaque && h.two == nil && len(h.early) == 0 && len(h.waiting) == 0 && h.requests.part == headPart && len(h.requests.head) == 0 && h.answers.part == headPart
 }
 
 func (h *httpConn) take(m *message, data []byte, now time.Time) {
 	for len(data) > 0 && !h.opaque {
+		if h.two != nil {
+			h.takeTwo(m, data, now)
+			return
+		}
 		switch m.part {
 		case headPart:
 			data = h.headBytes(m, data, now)
@@ -92,6 +108,17 @@ func (h *httpConn) take(m *message, data []byte, now time.Time) {
 		case chunkHead, trailers:
 			data = h.lineBytes(m, data)
 		}
+	}
+}
+
+// takeTwo takes bytes of an HTTP/2 connection.
+func (h *httpConn) takeTwo(m *message, data []byte, now time.Time) {
+	take := h.two.answered
+	if m.request {
+		take = h.two.asked
+	}
+	if !take(data, now) {
+		h.giveUp()
 	}
 }
 
@@ -121,7 +148,7 @@ func (h *httpConn) headBytes(m *message, data []byte, now time.Time) []byte {
 	head := m.head[:end]
 	m.head = m.head[:0]
 	if m.request {
-		h.request(m, head)
+		h.request(m, head, now)
 	} else {
 		h.answer(m, head, now)
 	}
@@ -152,13 +179,27 @@ func plausible(m *message) bool {
 }
 
 func (h *httpConn) giveUp() {
-	h.opaque, h.waiting = true, nil
+	h.opaque, h.waiting, h.two, h.early = true, nil, nil, nil
 	h.requests.head, h.answers.head = nil, nil
 }
 
 // request takes the head of a request.
-func (h *httpConn) request(m *message, head []byte) {
+func (h *httpConn) request(m *message, head []byte, now time.Time) {
 	line, fields, _ := strings.Cut(string(head), "\r\n")
+	first := !h.begun
+	h.begun = true
+	if first && line == prefaceLine {
+		h.two = newHTTP2Conn(func(x exchange) { h.done(x) })
+		if early := h.early; len(early) > 0 {
+			h.early = nil
+			h.takeTwo(&h.answers, early, now)
+		}
+		return
+	}
+	if len(h.early) > 0 {
+		h.giveUp() // the callee spoke first, and not HTTP/2
+		return
+	}
 	method, rest, ok := strings.Cut(line, " ")
 	target, version, ok2 := strings.Cut(rest, " ")
 	if !ok || !ok2 || !strings.HasPrefix(version, "HTTP/1.") || method == "" {
@@ -247,11 +288,25 @@ func (h *httpConn) broken(why string, now time.Time) {
 	if h.opaque {
 		return
 	}
+	if h.two != nil {
+		h.two.broken(why, now)
+	}
 	for _, x := range h.waiting {
 		x.took, x.why = now.Sub(x.sent), why
 		h.done(x)
 	}
 	h.waiting = nil
+}
+
+// oldest is when the oldest request that waits was sent.
+func (h *httpConn) oldest() (sent time.Time, ok bool) {
+	switch {
+	case h.two != nil:
+		return h.two.oldest()
+	case len(h.waiting) > 0:
+		return h.waiting[0].sent, true
+	}
+	return time.Time{}, false
 }
 
 // fields are what the fields of a head say of its body.
@@ -297,7 +352,11 @@ func pathTemplate(target string) string {
 			parts[i] = "{}"
 		}
 	}
-	out := strings.ToValidUTF8(strings.Join(parts, "/"), "?")
+	return shortPath(strings.Join(parts, "/"))
+}
+
+func shortPath(path string) string {
+	out := strings.ToValidUTF8(path, "?")
 	if len(out) > pathMax {
 		out = strings.ToValidUTF8(out[:pathMax], "") + "..."
 	}

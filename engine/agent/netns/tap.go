@@ -194,8 +194,8 @@ func (c *tapConn) abandoned() {
 }
 
 func (c *tapConn) abandonedLocked() {
-	for _, x := range c.http.waiting[:min(1, len(c.http.waiting))] {
-		c.http.broken(fmt.Sprintf("no answer in %s; the caller gave up", c.gaveUp.Sub(x.sent).Round(10*time.Millisecond)), c.gaveUp)
+	if sent, waits := c.http.oldest(); waits {
+		c.http.broken(fmt.Sprintf("no answer in %s; the caller gave up", c.gaveUp.Sub(sent).Round(10*time.Millisecond)), c.gaveUp)
 	}
 }
 

@@ -69,6 +69,8 @@ func main() {
 		out = text("http://" + arg(2) + ":8080/burn")
 	case "fail":
 		out = fail(arg(2), n)
+	case "two":
+		out = two(arg(2), n)
 	case "port":
 		out = port(arg(2), arg(3))
 	case "alloc":
@@ -106,7 +108,11 @@ func serve() {
 		}
 		fmt.Fprintf(w, "%.3f", float64(processor()-used)/float64(time.Since(began))) // of one core
 	})
-	panic(http.ListenAndServe(":8080", mux))
+	var both http.Protocols
+	both.SetHTTP1(true)
+	both.SetUnencryptedHTTP2(true)
+	server := http.Server{Addr: ":8080", Handler: mux, Protocols: &both}
+	panic(server.ListenAndServe())
 }
 
 // processor is the time that this process had of all cores.
@@ -333,6 +339,23 @@ func fail(host string, n int) string {
 		resp.Body.Close()
 	}
 	return "ok"
+}
+
+// two sends n requests over one HTTP/2 connection without TLS, and returns how many were answered.
+func two(host string, n int) (done int) {
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	c := http.Client{Timeout: patience, Transport: &http.Transport{Protocols: &only}}
+	for i := range n {
+		resp, err := c.Get(fmt.Sprintf("http://%s:8080/two/%d", host, i))
+		if err != nil {
+			continue
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		done++
+	}
+	return done
 }
 
 // port connects to a port and reads from it.
