@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -98,17 +99,31 @@ func (l *links) lay(content string) string {
 	var rows []string
 	for _, part := range l.e.linked() {
 		r := part.at
+		var last linkRow // above, where it is a part of the same text
 		for _, s := range part.sourceRows() {
 			found := l.mentionsIn(s.text)
+			y := r.y + s.y
 			if len(found) == 0 || s.y >= r.h {
 				continue
 			}
 			if rows == nil {
 				rows = strings.Split(content, "\n")
 			}
-			if y := r.y + s.y; y < len(rows) {
-				rows[y] = l.linkRow(rows[y], r.x+s.x, r.x+r.w, s.services, found)
+			if y >= len(rows) {
+				continue
 			}
+			row := linkRow{y: y, text: s.text, plain: ansi.Strip(rows[y]), x: r.x + s.x, end: r.x + r.w}
+			l.find(&row, s.services, found)
+			if last.y == y-1 && bytes.Equal(last.text, s.text) {
+				l.findBroken(&last, &row, s.services, found)
+			}
+			if last.plain != "" {
+				rows[last.y] = withLinks(rows[last.y], last.spans)
+			}
+			last = row
+		}
+		if last.plain != "" {
+			rows[last.y] = withLinks(rows[last.y], last.spans)
 		}
 	}
 	if rows == nil {
@@ -170,12 +185,18 @@ type span struct {
 	url      string
 }
 
-// linkRow links the places that the cells of a row from x to end name.
-func (l *links) linkRow(row string, x, end int, services []string, found []mention) string {
-	plain := ansi.Strip(row)
-	var spans []span
+// linkRow is a row of the screen, whose cells from x to end show a text or a part of it.
+type linkRow struct {
+	y, x, end int
+	text      []byte // uncleaned
+	plain     string // the whole row
+	spans     []span
+}
+
+// find finds the places that a row names.
+func (l *links) find(row *linkRow, services []string, found []mention) {
 	for i, m := range found {
-		if slices.Index(found, m) < i || !strings.Contains(plain, m.text) {
+		if slices.Index(found, m) < i || !strings.Contains(row.plain, m.text) {
 			continue
 		}
 		to := l.urlOf(services, m.path)
@@ -183,19 +204,56 @@ func (l *links) linkRow(row string, x, end int, services []string, found []menti
 			continue
 		}
 		for at := 0; ; {
-			i := strings.Index(plain[at:], m.text)
+			i := strings.Index(row.plain[at:], m.text)
 			if i < 0 {
 				break
 			}
 			s := span{from: at + i, to: at + i + len(m.text), url: to}
 			at = s.to
-			first := width(plain[:s.from])
-			if apart(plain, s) && first >= x && first+width(m.text) <= end {
-				spans = append(spans, s)
+			first := width(row.plain[:s.from])
+			if apart(row.plain, s) && first >= row.x && first+width(m.text) <= row.end {
+				row.spans = append(row.spans, s)
 			}
 		}
 	}
-	return withLinks(row, spans)
+}
+
+// findBroken finds the places whose names begin at the end of a row and go on in the next one.
+func (l *links) findBroken(upper, lower *linkRow, services []string, found []mention) {
+	_, end := upper.shown()
+	from, _ := lower.shown()
+	for _, m := range found {
+		for k := len(m.text) - 1; k > 0; k-- {
+			first := span{from: end - k, to: end}
+			second := span{from: from, to: from + len(m.text) - k}
+			if first.from < 0 || second.to > len(lower.plain) || upper.plain[first.from:end] != m.text[:k] || lower.plain[from:second.to] != m.text[k:] ||
+				!apart(upper.plain[:end], first) || !apart(lower.plain, span{from: 0, to: second.to}) {
+				continue
+			}
+			if to := l.urlOf(services, m.path); to != "" {
+				first.url, second.url = to, to
+				upper.spans, lower.spans = append(upper.spans, first), append(lower.spans, second)
+			}
+			break
+		}
+	}
+}
+
+// shown is the part of the row's plain text, in bytes, that is neither blank nor a border at either end.
+func (row *linkRow) shown() (from, to int) {
+	at := 0
+	for i, c := range row.plain {
+		if at == row.x {
+			from = i
+		}
+		if at < row.end {
+			to = i + utf8.RuneLen(c)
+		}
+		at += width(string(c))
+	}
+	inner := row.plain[from:to]
+	from += len(inner) - len(strings.TrimLeft(inner, " │"))
+	return from, from + len(strings.Trim(inner, " │"))
 }
 
 // apart says whether a span is no part of a longer path.

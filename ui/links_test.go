@@ -98,6 +98,37 @@ func TestPathsInLogsAreLinks(t *testing.T) {
 	s.quit()
 }
 
+// A path that is broken over two rows is a link in both.
+func TestPathsThatAreBrokenAreLinks(t *testing.T) {
+	for n := 46; n <= 64; n++ {
+		b, file := linkedShop(t)
+		b.say("api", strings.Repeat("x", n)+" /app/main.go:42 here and more of it", start)
+		s := openScreen(t, b, 80, 24)
+		s.keys("2", "w")
+		s.wait("of it")
+		var linked strings.Builder
+		s.until("the link", func(string) bool {
+			linked.Reset()
+			cells := s.cells()
+			for y := range 24 {
+				for x := range 80 {
+					if c := cells.CellAt(x, y); c != nil && c.Link.URL != "" {
+						if !strings.HasSuffix(c.Link.URL, fileURL("", file)[len("file://"):]) {
+							t.Errorf("it leads to %s", c.Link.URL)
+						}
+						linked.WriteString(c.Content)
+					}
+				}
+			}
+			return linked.Len() > 0
+		})
+		if got := linked.String(); got != "/app/main.go:42" {
+			t.Errorf("behind %d letters %q is linked:\n%s", n, got, s.text())
+		}
+		s.quit()
+	}
+}
+
 func TestEndOfAPathIsNoLinkToAnotherFile(t *testing.T) {
 	b, _ := linkedShop(t)
 	m, err := newModel(t.Context(), Options{Backend: b, Now: b.clock}, make(chan struct{}))
@@ -115,7 +146,9 @@ func TestEndOfAPathIsNoLinkToAnotherFile(t *testing.T) {
 		"/app/main.go:42":               "[/app/main.go:42]",
 		"x /app/main.go:42, main.go:42": "x [/app/main.go:42], [main.go:42]",
 	} {
-		got := m.links.linkRow(row, 0, 80, []string{"api"}, found)
+		one := linkRow{plain: row, end: 80}
+		m.links.find(&one, []string{"api"}, found)
+		got := withLinks(row, one.spans)
 		got = strings.ReplaceAll(got, "\x1b]8;;\x1b\\", "]")
 		for {
 			a, rest, ok := strings.Cut(got, "\x1b]8;;file://")
