@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -319,6 +320,22 @@ func TestFaultsAreSeenFromAnotherContainer(t *testing.T) {
 	usual()
 	// Lower bounds only: how much more it is is measured by make bench.
 	const asked = 300_000 // microseconds
+	down := func() {
+		t.Helper()
+		if got := y.ask("caller", "get", "callee"); got == "ok" {
+			t.Error("it answers")
+		}
+		y.sees("ok", "caller", "get", "other")
+	}
+	var born string // when the callee began, by its own clock
+	anotherLife := func() {
+		t.Helper()
+		y.eventually("another life of the callee", func() bool {
+			now := y.ask("other", "born", "callee")
+			_, err := strconv.ParseInt(now, 10, 64)
+			return err == nil && now != born
+		})
+	}
 	for _, c := range []struct {
 		words, service, from string
 		look                 func()
@@ -390,7 +407,10 @@ func TestFaultsAreSeenFromAnotherContainer(t *testing.T) {
 			}
 		}},
 		{"pause", "callee", "", func() { y.sees("timeout", "caller", "get", "callee") }},
-		{"kill", "callee", "", func() { y.sees("ok", "caller", "get", "other") }},
+		{"kill", "callee", "", down},
+		{"stop", "callee", "", down},
+		{"crash", "callee", "", anotherLife},
+		{"signal=TERM", "callee", "", anotherLife},
 		{"memory=32m", "callee", "", func() {
 			if got := y.ask("callee", "alloc", "200000000"); !strings.Contains(got, "exit code 137") {
 				t.Errorf("an allocation above the limit: %s", got)
@@ -402,7 +422,8 @@ func TestFaultsAreSeenFromAnotherContainer(t *testing.T) {
 			t.Logf("%s is not possible here: %s", name, why)
 			continue
 		}
-		if c.words == "kill" { // the engine itself may have rules for a container that runs
+		born = y.ask("other", "born", "callee")
+		if kind, _, _ := strings.Cut(c.words, "="); slices.Contains([]string{"kill", "stop", "crash", "signal"}, kind) { // the engine itself may have rules for a container that runs
 			y.inject(c.words, c.service, c.from)
 		} else {
 			y.injectBesideHost(c.words, c.service, c.from)

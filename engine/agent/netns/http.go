@@ -77,10 +77,22 @@ func (h *httpConn) answered(data []byte, now time.Time) {
 	}
 }
 
-// idle says whether nobody waits for anything on this connection. One of HTTP/2 never is: its caller
-// could not tell that a request which comes as it is closed never arrived.
+// farewell returns what asks the caller to open another connection, where there is such a thing and it
+// may be sent now.
+func (h *httpConn) farewell() string {
+	if h.opaque || h.two == nil {
+		return ""
+	}
+	return h.two.farewell()
+}
+
+// idle says whether nobody waits for anything on this connection. On one of HTTP/2 the caller must have
+// been asked to go: it could not tell that a request which comes as the connection is closed never arrived.
 func (h *httpConn) idle() bool {
-	return !h.opaque && h.two == nil && len(h.early) == 0 && len(h.waiting) == 0 && h.requests.part == headPart && len(h.requests.head) == 0 && h.answers.part == headPart
+	if h.two != nil {
+		return h.two.idle()
+	}
+	return !h.opaque && len(h.early) == 0 && len(h.waiting) == 0 && h.requests.part == headPart && len(h.requests.head) == 0 && h.answers.part == headPart
 }
 
 func (h *httpConn) take(m *message, data []byte, now time.Time) {

@@ -49,6 +49,7 @@ type http2Conn struct {
 	requests, answers frames
 	rest              string             // of the preface
 	streams           map[uint32]*stream // requests that are under way
+	away              bool               // the caller was told to open another connection
 	done              func(exchange)
 }
 
@@ -65,7 +66,9 @@ type frames struct {
 	payload []byte // of a frame that is read
 	table   *hpack.Decoder
 
+	some  bool      // a frame went by
 	block []byte    // header fields; more of them may follow in a continuation
+	open  bool      // and will
 	of    uint32    // the stream that they belong to
 	ends  bool      // the stream ends with them
 	push  bool      // they are those of a request that the callee made up
@@ -128,6 +131,7 @@ func (c *http2Conn) take(f *frames, data []byte, now time.Time) bool {
 		if f.left -= n; f.left > 0 {
 			return true
 		}
+		f.some = true
 		if !c.frame(f, now) {
 			return false
 		}
@@ -164,14 +168,14 @@ func (c *http2Conn) frame(f *frames, now time.Time) bool {
 			return false
 		}
 		f.push, f.of, f.ends, f.began = f.kind() == framePush, f.stream(), f.kind() == frameHeaders && f.flag(flagEndStream), now
-		f.block = append(f.block[:0], fields...)
-		return !f.flag(flagEndHeaders) || c.fields(f, now)
+		f.block, f.open = append(f.block[:0], fields...), !f.flag(flagEndHeaders)
+		return f.open || c.fields(f, now)
 	case frameContinuation:
 		if f.stream() != f.of || len(f.block)+len(f.payload) > headMax {
 			return false
 		}
-		f.block = append(f.block, f.payload...)
-		return !f.flag(flagEndHeaders) || c.fields(f, now)
+		f.block, f.open = append(f.block, f.payload...), !f.flag(flagEndHeaders)
+		return f.open || c.fields(f, now)
 	}
 	return true
 }
@@ -284,6 +288,27 @@ func (c *http2Conn) broken(why string, now time.Time) {
 		s.status, s.took, s.why = 0, now.Sub(s.sent), why
 		c.finish(id, s)
 	}
+}
+
+// goAway is the frame by which a callee asks for another connection: requests that are under way, and
+// any that come until it is read, are answered still (RFC 9113, section 6.8).
+const goAway = "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x7f\xff\xff\xff" + "\x00\x00\x00\x00"
+
+// farewell returns what the caller may be sent now so that it leaves; "" in the midst of something, and a second time.
+func (c *http2Conn) farewell() string {
+	if c.away || !c.answers.some || !c.answers.between() {
+		return ""
+	}
+	c.away = true
+	return goAway
+}
+
+// between says whether a frame may come that nobody expects.
+func (f *frames) between() bool { return len(f.head) == 0 && !f.open }
+
+// idle says whether the caller was told to go, and waits for nothing any more.
+func (c *http2Conn) idle() bool {
+	return c.away && len(c.streams) == 0 && c.requests.between() && c.answers.between()
 }
 
 // oldest is when the oldest request that waits was sent.

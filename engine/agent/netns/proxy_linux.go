@@ -221,6 +221,7 @@ type conn struct {
 	tap            *tapConn    // nil: not tapped
 	over           atomic.Bool // nothing goes through it any more
 	cut            atomic.Bool // by us: what it waits for does not count against the callee
+	back           sync.Mutex  // held from where bytes of the callee are followed until they are in their line
 
 	// Guarded by proxy.mu:
 	ids     []string  // of the rules that it goes by
@@ -310,13 +311,7 @@ func (p *proxy) copy(c *conn, to, from *net.TCPConn, direction int) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			now := time.Now()
-			e := p.effectOf(c.to)
-			p.count(e.ids, n)
-			if !c.tap.passed(direction, buf[:n], now) {
-				continue
-			}
-			if e.send(q, buf[:n], direction, now) != nil {
+			if !p.pass(c, q, buf[:n], direction) {
 				c.reset()
 				return
 			}
@@ -334,6 +329,18 @@ func (p *proxy) copy(c *conn, to, from *net.TCPConn, direction int) {
 		}
 		return
 	}
+}
+
+// pass sends on what came from one end; false: the other end does not take it.
+func (p *proxy) pass(c *conn, q *line, data []byte, direction int) bool {
+	now := time.Now()
+	e := p.effectOf(c.to)
+	p.count(e.ids, len(data))
+	if direction == 1 {
+		c.back.Lock()
+		defer c.back.Unlock()
+	}
+	return !c.tap.passed(direction, data, now) || e.send(q, data, direction, now) == nil
 }
 
 // send puts data into a line, to be due as the effect wants it.
@@ -432,8 +439,18 @@ func (p *proxy) ours() map[uint16]bool {
 	return out
 }
 
-// leaving is how long a caller may take to notice that its connection ended, before the agent forgets it.
+// leaving is how long a caller may take to notice that its connection ended, before the agent forgets
+// it, and that it is asked to open another one, before it may end.
 const leaving = 2 * time.Second
+
+// askToLeave asks the caller of an HTTP/2 connection to open another one for its next requests, and
+// says whether it did now.
+func (c *conn) askToLeave() bool {
+	c.back.Lock()
+	defer c.back.Unlock()
+	bye := c.tap.farewell()
+	return bye != "" && c.lines[1].send([]byte(bye), time.Now(), held) == nil
+}
 
 // leave closes a connection that no rule is about any more once nobody waits for anything on it, so
 // that who keeps it for later opens a new one, which goes direct. Both ends get an orderly end; what
@@ -443,9 +460,12 @@ func (c *conn) leave() {
 		return
 	}
 	const often = 200 * time.Millisecond // nothing tells when nobody waits any more, nor when both ends have gone
-	until, left := time.Now().Add(agent.Drain), false
+	until, asked, left := time.Now().Add(agent.Drain), time.Time{}, false
 	for ; time.Now().Before(until) && !c.over.Load(); time.Sleep(often) {
-		if left || !c.tap.leave() {
+		if c.askToLeave() {
+			asked = time.Now()
+		}
+		if left || time.Since(asked) < leaving || !c.tap.leave() {
 			continue
 		}
 		left, until = true, time.Now().Add(leaving)

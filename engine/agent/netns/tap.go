@@ -207,6 +207,13 @@ func (c *tapConn) detach() {
 	c.http.done = func(exchange) {}
 }
 
+// farewell returns what asks the caller to go, "" for nothing at this moment.
+func (c *tapConn) farewell() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.http.farewell()
+}
+
 // leave ends the connection where nobody waits for anything on it, and says whether it did. A request
 // that comes later is not let through: its caller finds the connection closed, and knows that the
 // callee never had it.

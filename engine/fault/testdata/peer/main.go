@@ -63,6 +63,8 @@ func main() {
 		out = load(arg(2), n)
 	case "served":
 		out = text("http://" + arg(2) + ":8080/served")
+	case "born":
+		out = text("http://" + arg(2) + ":8080/born")
 	case "pace":
 		out = pace(arg(2), n)
 	case "burn":
@@ -93,7 +95,9 @@ func serve() {
 			}
 		}
 	}()
+	born := time.Now().UnixNano()
 	mux := http.NewServeMux()
+	mux.HandleFunc("/born", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, born) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { served.Add(1); w.Write(make([]byte, 1024)) })
 	mux.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) { heads.Add(1); http.Error(w, "no", 500) })
 	mux.HandleFunc("/received", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, received.Swap(0)) })
