@@ -410,7 +410,7 @@ func TestFaultsAreSeenFromAnotherContainer(t *testing.T) {
 		{"kill", "callee", "", down},
 		{"stop", "callee", "", down},
 		{"crash", "callee", "", anotherLife},
-		{"signal=TERM", "callee", "", anotherLife},
+		{"signal=TERM", "callee", "", down}, // nobody starts it before it is healed
 		{"memory=32m", "callee", "", func() {
 			if got := y.ask("callee", "alloc", "200000000"); !strings.Contains(got, "exit code 137") {
 				t.Errorf("an allocation above the limit: %s", got)
