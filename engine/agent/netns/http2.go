@@ -49,7 +49,7 @@ type http2Conn struct {
 	requests, answers frames
 	rest              string             // of the preface
 	streams           map[uint32]*stream // requests that are under way
-	away              bool               // the caller was told to open another connection
+	away              bool               // the caller was asked to open another connection
 	done              func(exchange)
 }
 
@@ -306,7 +306,7 @@ func (c *http2Conn) farewell() string {
 // between says whether a frame may come that nobody expects.
 func (f *frames) between() bool { return len(f.head) == 0 && !f.open }
 
-// idle says whether the caller was told to go, and waits for nothing any more.
+// idle says whether the caller was asked to go, and waits for nothing any more.
 func (c *http2Conn) idle() bool {
 	return c.away && len(c.streams) == 0 && c.requests.between() && c.answers.between()
 }
