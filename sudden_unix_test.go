@@ -125,6 +125,42 @@ func TestKillsAtAnyMomentConverge(t *testing.T) {
 	s.gone()
 }
 
+// The engine carries a stop out though bulkhead is killed meanwhile: what still runs when the next up
+// comes ends a moment later, and is brought back all the same.
+func TestUpAfterAKillInTheMiddleOfAStop(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	for name, text := range map[string]string{
+		"Dockerfile": "FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT [\"/bin/busybox\"]\n",
+		"compose.yaml": `services:
+  a:
+    build: .
+    # It ends once it may: the test says when.
+    command: [sh, -c, "trap 'echo ending; while ! busybox test -e /go; do busybox sleep 0.1; done; busybox rm /go; exit 0' TERM; echo begun; while :; do busybox sleep 0.1; done"]
+    network_mode: none
+    stop_grace_period: 10m
+`} {
+		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	up := f.start(t, "up", "--plain")
+	up.wait(t, `^a \| begun`)
+	_ = up.cmd.Process.Signal(syscall.SIGTERM) // it runs: a line of its has just come
+	up.wait(t, `^a \| ending`)
+	_ = up.cmd.Process.Kill()
+	up.end(t)
+	next := f.start(t, "up", "--plain")
+	next.wait(t, `a/1: restart \(its stop was begun`)
+	if out, err := exec.Command("docker", "exec", f.name+"-a-1", "/bin/busybox", "touch", "/go").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	next.wait(t, `^a \| begun`)
+	next.wait(t, `^ready: 1 service`)
+	_ = next.cmd.Process.Kill()
+	next.end(t)
+}
+
 // suddenWays are what bulkhead is killed in.
 var suddenWays = []struct {
 	name   string

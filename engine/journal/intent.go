@@ -125,6 +125,15 @@ func (j *Journal) Settle(key string) {
 	}
 }
 
+// open says whether something was intended that is not settled, by this process or one before.
+func (n *intents) open(key string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, left := n.left[key]
+	in := n.all[key]
+	return left || in != nil && in.settled == 0
+}
+
 // Unsettled returns what a process that ended suddenly had begun to do to key; ok is false when
 // there is no such thing.
 func (j *Journal) Unsettled(key string) (paths []string, ok bool) {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,5 +59,35 @@ func TestIntentionsOutliveASuddenEnd(t *testing.T) {
 	var said []string
 	if j := Open(Options{Base: base, Engine: "e", Project: "p", Warn: func(s string) { said = append(said, s) }}); !j.Lost() || len(said) != 1 {
 		t.Errorf("a damaged file: lost %v, said %q", j.Lost(), said)
+	}
+}
+
+// A stop that was begun is known to the next process until the container has ended, starts again or is gone.
+func TestStopsThatWereBegunOutliveASuddenEnd(t *testing.T) {
+	base := t.TempDir()
+	open := func() *Journal { return Open(Options{Base: base, Engine: "e", Project: "p"}) }
+	j := open()
+	for _, id := range []string{"ended", "cut", "gone"} {
+		j.BeginStop(id)
+	}
+	j.EndStop("ended")
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	j = open()
+	if got := slices.Sorted(maps.Keys(j.StopsBegun())); !slices.Equal(got, []string{"cut", "gone"}) {
+		t.Errorf("begun %v", got)
+	}
+	j.EndStop("cut")
+	j.Forget("gone")
+	j.EndStop("never begun")
+	if got := j.StopsBegun(); len(got) > 0 {
+		t.Errorf("still begun: %v", got)
+	}
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := open().StopsBegun(); len(got) > 0 {
+		t.Errorf("after the next end: %v", got)
 	}
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -53,10 +54,39 @@ func (j *Journal) Completed() map[string]bool {
 	return maps.Clone(j.completed.all)
 }
 
+// stopOf is the key of a stop that was begun.
+const stopOf = "stop "
+
+// BeginStop notes that a container is about to be stopped.
+func (j *Journal) BeginStop(id string) { j.Intend(stopOf+id, nil) }
+
+// EndStop notes that no stop of a container is under way any more.
+func (j *Journal) EndStop(id string) {
+	if j.intents.open(stopOf + id) {
+		j.Settle(stopOf + id)
+	}
+}
+
+// StopsBegun returns the ids of the containers that a process which ended suddenly had begun to stop:
+// the engine may still carry that out.
+func (j *Journal) StopsBegun() map[string]bool {
+	n := j.intents
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ids := map[string]bool{}
+	for key := range n.left {
+		if id, ok := strings.CutPrefix(key, stopOf); ok {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
 // Forget drops a container that is gone. The generation of its replica stays known.
 func (j *Journal) Forget(id string) {
 	j.completed.Delete(id)
 	j.unhooked.Delete(id)
+	j.EndStop(id)
 }
 
 // Unhooked says whether post_start hooks of a container have not succeeded since its last start.

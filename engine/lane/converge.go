@@ -220,7 +220,7 @@ func (c *convergence) compare() (plan.Want, plan.Seen, error) {
 	if err != nil {
 		return wanted, plan.Seen{}, err
 	}
-	seen := plan.Seen{Completed: l.p.Journal.Completed()}
+	seen := plan.Seen{Completed: l.p.Journal.Completed(), Stopping: l.p.Journal.StopsBegun()}
 	wanted.Joined, wanted.JoinedWhy = l.p.State.View().Services.Joined(l.conf)
 	seen.Instances = l.instances()
 	if c.t.Verb == command.Start && len(c.t.Cmd.Services) > 0 { // a job that is done is asked for once more

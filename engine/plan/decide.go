@@ -127,6 +127,8 @@ type Seen struct {
 	Instances []container.Instance
 	// Completed holds the ids of containers that ended by themselves with exit code 0, so that up does not run them again.
 	Completed map[string]bool
+	// Stopping holds the ids of containers whose stop was begun by a process that ended suddenly: one that runs may end at any moment.
+	Stopping map[string]bool
 }
 
 // Decide compares one service as wanted with what is seen. It asks nobody, and does nothing. The
@@ -158,6 +160,8 @@ func Decide(w Want, seen Seen) Plan {
 			s.Op = Overlap
 		case s.Reason != "":
 			s.Op = Recreate
+		case seen.Stopping[in.ID] && in.State == container.StateRunning:
+			s.Op, s.Reason = Restart, "its stop was begun, and not seen to the end"
 		default:
 			s.Op, s.Reason = revive(w, in, seen.Completed[in.ID])
 		}

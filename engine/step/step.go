@@ -180,6 +180,7 @@ func (r *Runner) Start(ctx context.Context, s Service, spec container.CreateSpec
 		return container.WrapErr(err, "start %s", s.name())
 	}
 	since(timer, "start", began)
+	r.journal.EndStop(id)
 	in, err := r.rt.Inspect(ctx, id)
 	if err != nil {
 		return container.WrapErr(err, "start %s", s.name())

@@ -143,6 +143,8 @@ func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mo
 		cause = "" // the change says it all, and two seconds are over before a line is read
 	}
 	r.host.Stopping(s.name(), in.ID, grace, cause)
+	// The runtime carries it out though we end meanwhile.
+	r.journal.BeginStop(in.ID)
 	if in.State != container.StateRestarting { // between two lives nothing runs that could run a hook
 		r.preStop(ctx, s, in.ID)
 	}
@@ -153,6 +155,8 @@ func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mo
 				err := r.AwaitEnd(ctx, s.name(), in.ID)
 				if err != nil {
 					r.host.StopFailed(s.name(), in.ID)
+				} else {
+					r.journal.EndStop(in.ID)
 				}
 				return e, err
 			}
@@ -163,6 +167,7 @@ func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mo
 		r.host.StopFailed(s.name(), in.ID)
 		return ended{}, container.WrapErr(err, "stop %s", s.name())
 	}
+	r.journal.EndStop(in.ID)
 	return e, nil
 }
 
