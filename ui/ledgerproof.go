@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -19,19 +18,25 @@ func (p *ledgerPane) openProof() tea.Cmd {
 		return nil
 	}
 	on := places[p.at]
-	view := &textView{e: p.e, title: "Proof", close: []string{"enter"}, copy: p.clip.text("the proof"), lines: func(w int) []string {
-		i := slices.IndexFunc(p.e.snap.Ledgers, func(l engine.Ledger) bool { return l.At.Equal(on.hit) })
-		if i < 0 {
+	kept := func() *engine.Ledger {
+		for i := range p.e.snap.Ledgers {
+			if l := &p.e.snap.Ledgers[i]; l.At.Equal(on.hit) {
+				return l
+			}
+		}
+		return nil
+	}
+	view := &textView{e: p.e, close: []string{"enter"}, copy: p.clip.text("the proof"), lines: func(w int) []string {
+		l := kept()
+		if l == nil {
 			return []string{p.e.st.dim.s("this ledger is no longer kept")}
 		}
-		lines, _ := p.proof(&p.e.snap.Ledgers[i], on, w)
+		lines, _ := p.proof(l, on, w)
 		return lines
 	}}
-	if i := slices.IndexFunc(p.e.snap.Ledgers, func(l engine.Ledger) bool { return l.At.Equal(on.hit) }); i >= 0 {
-		l := &p.e.snap.Ledgers[i]
-		view.title = "Proof · " + l.Fault + " on " + l.Service
-		_, view.top = p.proof(l, on, p.e.w)
-	}
+	l := kept() // the cursor is on a row of it
+	view.title = "Proof · " + l.Fault + " on " + l.Service
+	_, view.top = p.proof(l, on, p.e.w)
 	p.e.over = view
 	return nil
 }
