@@ -33,7 +33,7 @@ func (v *tapVerb) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tap [SERVICE…]",
 		Short: "Look at the calls between services: who calls whom, how often, how well",
-		Long: `tap counts the connections, bytes and HTTP/1.1 requests between services, without changing them: new TCP connections
+		Long: `tap counts the connections, bytes and HTTP requests between services, without changing them: new TCP connections
 of the callers go through a small program of ours that runs in their network. Without a SERVICE it looks at all calls,
 else at those from and to the named ones. Connections that exist already are not seen, and counted as such.
 
