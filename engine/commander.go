@@ -364,7 +364,12 @@ func (cm *commander) inReverse(ctx context.Context, targets []*lane.Lane, c Comm
 
 // down stops and removes everything of the project.
 func (cm *commander) down(ctx context.Context, targets []*lane.Lane, c Command) error {
+	early := func() {}
+	if len(c.Services) == 0 {
+		early = cm.sweep.NetworksEarly(ctx)
+	}
 	stopped := cm.inReverse(ctx, targets, c)
+	early()
 	if stopped != nil && !step.OnlyHooks(stopped) {
 		return stopped
 	}

@@ -155,3 +155,36 @@ services:
 		s.must(<-stopped)
 	})
 }
+
+// The networks go as soon as the last container has ended, not when the last has been removed.
+func TestDownRemovesNetworksBesideContainers(t *testing.T) {
+	file := "services:\n  a: {image: app}\n  b: {image: app, command: [saver]}\n"
+	virtually(t, map[string]string{"compose.yaml": file}, func(s *scene) {
+		s.rt.Program("saver", program("up", 9*time.Second, "saved", 0))
+		s.up()
+		s.rt.Inject(memory.Fault{Method: "Remove", Delay: 20 * time.Second})
+		down := make(chan error, 1)
+		go func() { down <- s.Do(s.t.Context(), engine.Command{Verb: engine.VerbDown}) }()
+		time.Sleep(5 * time.Second) // virtual: a has ended, b saves
+		if n := s.rt.Calls("RemoveNetworks"); n != 0 {
+			s.t.Errorf("the networks were to be removed %d times while b ran", n)
+		}
+		time.Sleep(10 * time.Second) // virtual: b has ended too
+		left := s.instances()
+		gone, err := s.rt.RemoveNetworks(s.t.Context(), s.name)
+		s.must(err)
+		if len(left) != 2 || len(gone) != 0 {
+			s.t.Errorf("beside the removal of the containers: %d of 2 are there, and the networks %v", len(left), gone)
+		}
+		s.must(<-down)
+		var said []string
+		for _, r := range s.Snapshot().Records {
+			if strings.HasPrefix(r.Text, "network ") && strings.HasSuffix(r.Text, " removed") {
+				said = append(said, r.Text)
+			}
+		}
+		if want := "network play_default removed"; len(said) != 1 || said[0] != want {
+			s.t.Errorf("it said %q, want %q once", said, want)
+		}
+	})
+}

@@ -12,12 +12,19 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/consts"
 	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/schema"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/compose-spec/compose-go/v2/utils"
 )
 
 // slowLoad is when Options.Slow is called.
 const slowLoad = 2 * time.Second
+
+// Warm does what only the first load of a process has to do and no file is needed for: it compiles the
+// schema of Compose files, for which every load waits. It is for a goroutine of its own while a program starts.
+func Warm() {
+	_ = schema.Validate(map[string]any{"services": map[string]any{}}) // of a schema that is broken each load says so
+}
 
 // Load reads the files and returns the project. Bad input, a missing file included, is a *LoadError.
 // Loads run one after another, whoever calls. When ctx ends Load returns at once with its error,

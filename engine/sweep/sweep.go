@@ -62,24 +62,58 @@ func (sw Sweeper) Strays(ctx context.Context, c command.Command) error {
 	return nil
 }
 
+// NetworksEarly removes the project's networks as soon as no container of its services runs, beside the removal of
+// the containers: one that has ended holds no network. The returned function ends that, and names them. What could
+// not be removed by then is for Rest, and so is why.
+func (sw Sweeper) NetworksEarly(ctx context.Context) (end func()) {
+	waiting, giveUp := context.WithCancel(ctx)
+	gone := make(chan []string, 1)
+	go func() {
+		var names []string
+		_ = container.Guard("networks", func() (err error) {
+			if err = sw.State.Await(waiting, func(v *state.View) (bool, error) { return allEnded(v), nil }); err == nil {
+				names, err = sw.Runtime.RemoveNetworks(ctx, sw.Project)
+			}
+			return err
+		})
+		gone <- names
+	}()
+	return func() {
+		giveUp()
+		sw.noteRemoved("network", <-gone)
+	}
+}
+
+func allEnded(v *state.View) bool {
+	for _, s := range v.Services {
+		for _, r := range s.Replicas {
+			if at := r.Instance.State; at.TakesSignals() || at == container.StateRestarting {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (sw Sweeper) noteRemoved(what string, names []string) {
+	for _, n := range names {
+		sw.State.Notice("removed", what+" "+n+" removed")
+	}
+}
+
 // Rest removes what is left of a project once its containers are gone: networks, and if asked volumes and images.
 func (sw Sweeper) Rest(ctx context.Context, c command.Command) error {
 	var errs []error
-	removed := func(what string, names []string) {
-		for _, n := range names {
-			sw.State.Notice("removed", what+" "+n+" removed")
-		}
-	}
 	gone, err := sw.Runtime.RemoveNetworks(ctx, sw.Project)
 	errs = append(errs, err)
-	removed("network", gone)
+	sw.noteRemoved("network", gone)
 	if len(c.Services) == 0 {
 		errs = append(errs, sw.nameGuests(ctx))
 	}
 	if c.Volumes {
 		gone, err := sw.Runtime.RemoveVolumes(ctx, sw.Project)
 		errs = append(errs, err)
-		removed("volume", gone)
+		sw.noteRemoved("volume", gone)
 	}
 	if c.AllImages {
 		errs = append(errs, sw.removeAllImages(ctx, c))

@@ -78,6 +78,7 @@ const (
 // are caught from its beginning to its end: the first one ends the verb's context. A verb that is stuck all the same is
 // left behind, so the caller has to end the process then.
 func Main(ctx context.Context, args []string, parts Parts) int {
+	go project.Warm()
 	a := newApp(parts)
 	a.terminal.remember(parts.Stdin, parts.Stdout)
 	ctx, stop := a.interrupts.listen(ctx)
