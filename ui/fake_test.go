@@ -218,8 +218,15 @@ func fakeLedger(s *engine.Snapshot, hit string, at time.Time) engine.Ledger {
 	return l
 }
 
-// shop is the project of SCREENS.
+// shop is the project of SCREENS, whose worker has died.
 func shop() *fake {
+	f := shopBeforeItsEnd()
+	f.store.Separator("worker", 1, 3, start.Add(-3*time.Second), "run 3 ended: exit code 1, was up 14m02s")
+	return f
+}
+
+// shopBeforeItsEnd is shop without the end of worker in its log.
+func shopBeforeItsEnd() *fake {
 	f := &fake{store: logs.New(logs.Options{}), now: start}
 	svc := func(name string, up time.Duration, cpu float64, mem int64, port int, needs ...string) engine.Service {
 		s := engine.Service{
@@ -303,7 +310,6 @@ func shop() *fake {
 	} {
 		f.store.Append(l.service, 1, 3, logs.Stdout, at(l.ago), []byte(l.text))
 	}
-	f.store.Separator("worker", 1, 3, at(3), "run 3 ended by itself: exit 1, was up 14m02s")
 	return f
 }
 

@@ -43,9 +43,14 @@ func (h *header) render(w int) string {
 	case engine.PhaseLost:
 		parts = append(parts, h.e.st.badge.s(" engine lost, trying again "))
 	}
-	parts = append(parts, h.watchText())
+	extras := h.extras(w)
+	if watch, usual := h.watchText(); usual {
+		extras = slices.Insert(extras, 0, watch)
+	} else {
+		parts = append(parts, watch)
+	}
 	clock := h.e.st.dim.s(h.rest.clockText()) + " "
-	return justify(h.fitting(parts, h.extras(w), w-1-width(clock)), clock, w)
+	return justify(h.fitting(parts, extras, w-1-width(clock)), clock, w)
 }
 
 // fitting joins what has room in w cells: the extras leave first, then the words of the counts, then whole parts.
@@ -64,7 +69,7 @@ func (h *header) fitting(parts, extras []string, w int) string {
 	return strings.Join(parts, "   ")
 }
 
-// extras is what other places of the screen say as well, the most useful first.
+// extras is what other places of the screen say as well, the most useful first, beside the usual way of watching.
 func (h *header) extras(w int) (extras []string) {
 	s := h.e.snap
 	if len(s.Profiles) > 0 && w >= 100 {
@@ -123,18 +128,19 @@ func (h *header) counts(words bool) string {
 	return strings.Join(out, "  ")
 }
 
-// watchText says how files are watched now.
-func (h *header) watchText() string {
+// watchText says how files are watched now, and whether that is how they are watched unless somebody or something
+// asks for another way.
+func (h *header) watchText() (text string, usual bool) {
 	ws := h.e.snap.Watch
 	switch {
 	case ws.Mode == project.Off:
-		return h.e.st.warn.s("watch off")
+		return h.e.st.warn.s("watch off"), false
 	case ws.Mode == project.Manual:
-		return h.e.st.warn.s("watch manual")
+		return h.e.st.warn.s("watch manual"), false
 	case !ws.On:
-		return h.e.st.dim.s("watch -")
+		return h.e.st.dim.s("watch -"), false
 	case ws.Held != "":
-		return h.e.st.busy.s("watch held: " + ws.Held)
+		return h.e.st.busy.s("watch held: " + ws.Held), false
 	}
-	return "watch auto"
+	return "watch auto", true
 }

@@ -73,7 +73,7 @@ func TestCountsOfMoreRowsLeaveTheCellsWhole(t *testing.T) {
 	}
 }
 
-// The load leaves the header before the words of the counts do.
+// The load leaves the header before the words of the counts do, and so does the usual way of watching.
 func TestHeaderKeepsItsWordsWhereTheLoadHasNoRoom(t *testing.T) {
 	m, f := load(t, 7, 80, 24)
 	for i := range f.snap.Services {
@@ -81,13 +81,17 @@ func TestHeaderKeepsItsWordsWhereTheLoadHasNoRoom(t *testing.T) {
 		s.State, s.Health = engine.StateRunning, engine.Healthy
 	}
 	f.snap.Services[2].Health, f.snap.Services[3].State = engine.Unhealthy, engine.StateBuilding
+	f.snap.Services[4].State, f.snap.Services[5].State = engine.StatePaused, engine.StateExited
 	f.snap.Seq++
 	m.refresh()
-	for _, w := range []int{80, 72, 60, 50, 40} {
-		line := ansi.Strip(m.header.render(w))
-		words := strings.Contains(line, "unhealthy")
-		if load := strings.Contains(line, "cpu "); load && !words || width(line) != w || w == 80 && !words {
-			t.Errorf("%d wide: %q", w, line)
+	for _, c := range []struct {
+		w           int
+		words, load bool
+	}{{120, true, true}, {80, true, false}, {72, true, false}, {60, false, false}, {40, false, false}} {
+		line := ansi.Strip(m.header.render(c.w))
+		words, load := strings.Contains(line, "unhealthy"), strings.Contains(line, "cpu ")
+		if words != c.words || load != c.load || width(line) != c.w {
+			t.Errorf("%d wide: %q", c.w, line)
 		}
 	}
 }
