@@ -332,6 +332,7 @@ func (cm *commander) withDependents(names []string, targets []*lane.Lane) []*lan
 func (cm *commander) inReverse(ctx context.Context, targets []*lane.Lane, c Command) error {
 	if len(c.Services) == 0 {
 		cm.p.State.SetPhase(PhaseStopping)
+		defer cm.p.State.StopOver()
 	} else {
 		for _, l := range targets {
 			cm.p.State.Ledgers.Open(l.Name, c.Replica, "stop")

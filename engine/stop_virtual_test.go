@@ -188,3 +188,22 @@ func TestDownRemovesNetworksBesideContainers(t *testing.T) {
 		}
 	})
 }
+
+// A project that was stopped whole and started again runs, and is ready, as before.
+func TestProjectThatIsStoppedAndStartedIsNotStopping(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": "services: {a: {image: app}, b: {image: app}}\n"}, func(s *scene) {
+		s.up()
+		s.do(engine.Command{Verb: engine.VerbStop})
+		s.until("stopped", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateExited })
+		s.do(engine.Command{Verb: engine.VerbStart})
+		s.until("ready again", func(n *engine.Snapshot) bool {
+			said := 0
+			for _, r := range n.Records {
+				if r.Notice == "ready" {
+					said++
+				}
+			}
+			return n.Phase == engine.PhaseRunning && said == 2
+		})
+	})
+}

@@ -327,6 +327,17 @@ func (st *State) SetPhase(p Phase) {
 	st.bump()
 }
 
+// StopOver notes that a stop of the whole project is over. The engine goes on, so that what is started again comes up
+// as after the first time.
+func (st *State) StopOver() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.phase == PhaseStopping {
+		st.phase = PhaseRunning
+		st.bump()
+	}
+}
+
 // Lost notes that the connection to the runtime is gone; why may be nil.
 func (st *State) Lost(why error) {
 	st.mu.Lock()

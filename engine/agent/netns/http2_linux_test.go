@@ -41,7 +41,7 @@ func TestHTTP2CallerGoesWithoutLosingARequest(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{caller: fromCaller, callee: toCallee.(*net.TCPConn), tap: newTapped("t").open()}
+		c := &conn{caller: fromCaller, callee: toCallee.(*net.TCPConn), tap: newTapped("t").open(nobody)}
 		c.lines = [2]*line{newLine(c.callee), newLine(fromCaller)}
 		mu.Lock()
 		defer mu.Unlock()

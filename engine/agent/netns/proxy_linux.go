@@ -275,7 +275,7 @@ func (p *proxy) serve(caller *net.TCPConn, to netip.AddrPort) {
 		p.counts[id].Conns++
 	}
 	if e.tap != nil {
-		c.tap = e.tap.open()
+		c.tap = e.tap.open(func() bool { return holds(caller.RemoteAddr(), net.TCPAddrFromAddrPort(to)) })
 	}
 	p.conns[c] = struct{}{}
 	if len(e.ids) == 0 {

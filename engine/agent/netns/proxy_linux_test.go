@@ -15,7 +15,7 @@ func TestRequestThatComesAsTheConnectionIsLeft(t *testing.T) {
 	caller, fromCaller := pipe(t)
 	toCallee, callee := pipe(t)
 	p := &proxy{}
-	c := &conn{caller: fromCaller, callee: toCallee, lines: [2]*line{newLine(toCallee), newLine(fromCaller)}, tap: newTapped("t").open()}
+	c := &conn{caller: fromCaller, callee: toCallee, lines: [2]*line{newLine(toCallee), newLine(fromCaller)}, tap: newTapped("t").open(nobody)}
 	p.wg.Go(func() { p.copy(c, toCallee, fromCaller, 0) })
 	p.wg.Go(func() { p.copy(c, fromCaller, toCallee, 1) })
 
@@ -48,6 +48,28 @@ func TestRequestThatComesAsTheConnectionIsLeft(t *testing.T) {
 		t.Errorf("the caller received %q, %v", b, err)
 	}
 	p.wg.Wait() // though the caller keeps its end
+}
+
+// A caller that has sent all may still wait for the answer; one whose program has closed its end does not.
+func TestCallerThatSendsNoMoreMayStillWait(t *testing.T) {
+	caller, callee := pipe(t)
+	from, to := caller.LocalAddr(), caller.RemoteAddr()
+	if !holds(from, to) {
+		t.Error("one that is open is not held")
+	}
+	if err := caller.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := callee.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatal(err)
+	}
+	if !holds(from, to) {
+		t.Error("one that is closed for sending alone is not held")
+	}
+	_ = caller.Close()
+	if holds(from, to) {
+		t.Error("one that is closed is held")
+	}
 }
 
 func write(t *testing.T, c net.Conn, s string) {

@@ -43,6 +43,13 @@ func opened() ([]*netlink.Socket, error) {
 	return out, nil
 }
 
+// holds says whether a program has a connection open that was opened from here, be it only to read. One that was closed
+// stays for a while, without a file of anybody's.
+func holds(from, to net.Addr) bool {
+	s, err := netlink.SocketGet(from, to)
+	return err == nil && s.INode != 0
+}
+
 // existing are those of all that go to addresses which a rule is about, and do not go through the
 // proxy, whose local ports are ours.
 func existing(r *agent.Rule, all []*netlink.Socket, ours map[uint16]bool) (out []*netlink.Socket) {

@@ -116,20 +116,22 @@ type tapConn struct {
 
 	mu       sync.Mutex
 	http     *httpConn
-	gaveUp   time.Time // when the caller had sent all; zero: it may still send
-	detached bool      // nobody wants to know any more
-	left     bool      // it ends here: nothing goes through it any more
+	gaveUp   time.Time   // when the caller had sent all; zero: it may still send
+	held     func() bool // whether the caller's program has its end open, be it only to read
+	detached bool        // nobody wants to know any more
+	left     bool        // it ends here: nothing goes through it any more
 }
 
-// halfClosed is how long a caller that sends nothing any more is thought to wait for an answer:
-// hardly any program closes one half of a connection, and those that give up close both.
+// halfClosed is how long after the end of what a caller sends, and how often from then on, it is looked whether
+// anybody still waits for an answer: most programs that send nothing any more have closed both halves.
 const halfClosed = 500 * time.Millisecond
 
-func (t *tapped) open() *tapConn {
+// open begins to follow a connection; held says whether its caller's program has its end open.
+func (t *tapped) open(held func() bool) *tapConn {
 	t.mu.Lock()
 	t.seen.Conns++
 	t.mu.Unlock()
-	return &tapConn{of: t, http: newHTTPConn(t.finished)}
+	return &tapConn{of: t, http: newHTTPConn(t.finished), held: held}
 }
 
 // passed takes bytes that go by, and says whether they may; direction 0 is to the callee, 1 back.
@@ -176,20 +178,24 @@ func (c *tapConn) ended(direction int, cut bool, now time.Time) {
 	case cut:
 		c.http.giveUp()
 	case direction == 0:
-		// It may have sent all and still wait for the answer, but hardly for long.
+		// It may have sent all and still wait for the answer.
 		c.gaveUp = now
 		time.AfterFunc(halfClosed, c.abandoned)
-	case !c.gaveUp.IsZero():
+	case !c.gaveUp.IsZero() && !c.held():
 		c.abandonedLocked()
 	default:
 		c.http.broken("the connection was closed without an answer", now)
 	}
 }
 
-// abandoned tells of the requests whose caller has gone.
+// abandoned tells of the requests whose caller has gone, or looks again while it waits.
 func (c *tapConn) abandoned() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if _, waits := c.http.oldest(); waits && c.held() {
+		time.AfterFunc(halfClosed, c.abandoned)
+		return
+	}
 	c.abandonedLocked()
 }
 

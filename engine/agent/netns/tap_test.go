@@ -9,9 +9,11 @@ import (
 	"bulkhead/engine/agent"
 )
 
+func nobody() bool { return false }
+
 func TestTapTellsEachRequestOnce(t *testing.T) {
 	tap := newTapped("edge")
-	c := tap.open()
+	c := tap.open(nobody)
 	now := time.Unix(1000, 0)
 	asked, failed, routes := 0, 0, map[string]int{}
 	tell := func() {
@@ -62,22 +64,34 @@ func TestTapTellsWhoEndedWhatWasNotAnswered(t *testing.T) {
 		ends func(*tapConn, time.Time)
 		want int
 		why  string
+		held bool // the caller's program has its end open
 	}{
-		"the callee": {func(c *tapConn, now time.Time) { c.ended(1, false, now) }, 1, "the connection was closed without an answer"},
-		"the caller": {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.ended(1, false, now) }, 1, "no answer in 1.5s; the caller gave up"},
-		"we":         {func(c *tapConn, now time.Time) { c.ended(0, true, now); c.ended(1, true, now) }, 0, ""},
+		"the callee": {func(c *tapConn, now time.Time) { c.ended(1, false, now) }, 1, "the connection was closed without an answer", true},
+		"the callee, and the caller waits for it": {func(c *tapConn, now time.Time) {
+			c.ended(0, false, now)
+			c.abandoned()
+			c.ended(1, false, now)
+		}, 1, "the connection was closed without an answer", true},
+		"the caller": {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.ended(1, false, now) }, 1, "no answer in 1.5s; the caller gave up", false},
+		"we":         {func(c *tapConn, now time.Time) { c.ended(0, true, now); c.ended(1, true, now) }, 0, "", true},
 		"a caller waits, and gets it": {func(c *tapConn, now time.Time) {
 			c.ended(0, false, now)
 			c.passed(1, []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), now)
 			c.abandoned()
-		}, 0, ""},
-		"a caller is gone": {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.abandoned() }, 1, "no answer in 1.5s; the caller gave up"},
-		"a caller waits":   {func(c *tapConn, now time.Time) { c.ended(0, false, now) }, 0, ""},
-		"nobody any more":  {func(c *tapConn, now time.Time) { c.detach(); c.ended(1, false, now) }, 0, ""},
-		"refused, another": {func(c *tapConn, now time.Time) { c.of.refused(now, now, errors.New("refused")) }, 1, "refused"},
+		}, 0, "", true},
+		"a caller waits longer, and gets it": {func(c *tapConn, now time.Time) {
+			c.ended(0, false, now)
+			c.abandoned()
+			c.passed(1, []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), now)
+			c.ended(1, false, now)
+		}, 0, "", true},
+		"a caller is gone": {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.abandoned() }, 1, "no answer in 1.5s; the caller gave up", false},
+		"a caller waits":   {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.abandoned() }, 0, "", true},
+		"nobody any more":  {func(c *tapConn, now time.Time) { c.detach(); c.ended(1, false, now) }, 0, "", true},
+		"refused, another": {func(c *tapConn, now time.Time) { c.of.refused(now, now, errors.New("refused")) }, 1, "refused", true},
 	} {
 		tap := newTapped("edge")
-		conn := tap.open()
+		conn := tap.open(func() bool { return c.held })
 		now := time.Unix(1000, 0)
 		conn.passed(0, []byte(sent), now)
 		c.ends(conn, now.Add(1500*time.Millisecond))
