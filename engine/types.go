@@ -66,6 +66,7 @@ type (
 	Attention = stats.Attention
 	Older     = tail.Older
 	Stop      = step.Stop
+	Outside   = state.Outside
 	HookError = step.HookError
 
 	Ledger    = fault.Ledger
@@ -136,6 +137,12 @@ const (
 	PhaseStopping = state.PhaseStopping
 	PhaseStopped  = state.PhaseStopped
 	PhaseLost     = state.PhaseLost
+
+	OutsideNothing = state.OutsideNothing
+	OutsideStopped = state.OutsideStopped
+	OutsideKilled  = state.OutsideKilled
+	OutsidePaused  = state.OutsidePaused
+	OutsideRemoved = state.OutsideRemoved
 
 	StopNone   = step.StopNone
 	StopSignal = step.StopSignal

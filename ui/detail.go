@@ -36,7 +36,7 @@ func (d *detail) render(r rect) []string {
 		gen = fmt.Sprintf("  run %d", s.Generation)
 	}
 	rows = append(rows, justify(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen), d.e.st.dim.s("["+d.e.fromHere("inspect")+"] inspect "), r.w))
-	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+	sign, t := signOf(s)
 	add("state", d.e.st.tone(t).s(sign+" "+stateText(s))+d.e.st.dim.s(sinceText(s, clock(s.Since), d.e.now)))
 	if s.ReadyBy != "" {
 		add("ready", readyText(s))

@@ -50,7 +50,7 @@ func (g *graph) lines() []string {
 			out = append(out, text+g.e.st.dim.s(name+" (not enabled)"))
 			return
 		}
-		sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+		sign, t := signOf(s)
 		label := s.Name
 		if name == g.sel.service {
 			label = g.e.st.bold.s(label)

@@ -104,7 +104,7 @@ func (h *header) counts(words bool) string {
 		{"⟳", "busy", toneBusy, 0}, {"○", "waiting", toneOff, 0}, {"✓", "done", toneOff, 0}}
 	for i := range h.e.snap.Services {
 		s := &h.e.snap.Services[i]
-		sign, _ := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+		sign, _ := signOf(s)
 		if sign == "◌" {
 			sign = "⟳"
 		}

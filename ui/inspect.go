@@ -40,7 +40,7 @@ func (d *detail) inspectLines(s *engine.Service, w int) []string {
 		}
 	}
 	head("STATE")
-	sign, t := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+	sign, t := signOf(s)
 	pair("state", d.e.st.tone(t).s(sign+" "+stateText(s))+sinceText(s, s.Since.Local().Format("2006-01-02 15:04:05"), d.e.now))
 	pair("health", healthWord(s))
 	d.inspectCheck(s, pair)

@@ -52,7 +52,7 @@ func (p *ledgerPane) proof(l *engine.Ledger, on ledgerAt, w int) (lines []string
 		p.e.st.dim.s(fmt.Sprintf("%s on %s at %s, compared with %s", l.Fault, l.Service, l.At.Local().Format("15:04:05.000"), until)),
 	}
 	if l.Down > 0 {
-		lines = append(lines, p.e.st.dim.s(plural(l.Down, "other container")+" did not run then: nothing can be said of them"))
+		lines = append(lines, p.e.st.dim.s("left out: "+plural(l.Down, "other container")+" that did not run then, or crashed again and again"))
 	}
 	for _, r := range worstFirst(l) {
 		if on.service == r.Service && on.replica == r.Replica {

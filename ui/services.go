@@ -166,7 +166,7 @@ func severity(s *engine.Service) int {
 	switch {
 	case s.State == engine.StateBroken:
 		return 9
-	case s.State == engine.StateExited && (s.ExitCode != 0 || s.ByHand):
+	case s.State == engine.StateExited && (s.ExitCode != 0 || s.ByHand), outside(s) == engine.OutsideRemoved:
 		return 8
 	case s.State == engine.StateRestarting:
 		return 7
@@ -399,7 +399,7 @@ func (p *servicesPane) row(t target, c columns, w int) string {
 	case t.replica > 0:
 		row = p.replicaRow(s, t, c, cursor)
 	default:
-		sign, paint := stateSign(s.State, s.Health, s.ExitCode, s.ByHand)
+		sign, paint := signOf(s)
 		muted := " "
 		if p.muted[s.Name] {
 			muted = p.e.st.dim.s("⊘")

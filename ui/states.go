@@ -56,6 +56,37 @@ func stateSign(s engine.State, h engine.Health, exit int, byHand bool) (string, 
 	return "○", toneOff
 }
 
+// signOf is the sign of a service.
+func signOf(s *engine.Service) (string, tone) {
+	did := outside(s)
+	if did == engine.OutsideRemoved {
+		return "✗", toneBad
+	}
+	return stateSign(s.State, s.Health, s.ExitCode, s.ByHand || did != engine.OutsideNothing)
+}
+
+// outside is what another program did to a service that does not run.
+func outside(s *engine.Service) (did engine.Outside) {
+	if s.State == engine.StateExited || s.State == engine.StatePaused || s.State == engine.StateWaiting {
+		for i := range s.Replicas {
+			did = max(did, s.Replicas[i].Outside)
+		}
+	}
+	return did
+}
+
+// outsideText says what another program did to a service, and when.
+func outsideText(s *engine.Service, now time.Time, w int) string {
+	text := outside(s).String() + " by another program"
+	if long := text + " " + duration.Age(now.Sub(s.Since)) + " ago"; width(long) <= w {
+		return long
+	}
+	if width(text) <= w {
+		return text
+	}
+	return outside(s).String() + " outside"
+}
+
 // stateText is the word for the STATE column.
 func stateText(s *engine.Service) string {
 	text := s.State.String()
@@ -64,6 +95,10 @@ func stateText(s *engine.Service) string {
 		text = fmt.Sprintf("exited %d", s.ExitCode)
 		if outOfMemory(s) {
 			text = "out of memory"
+		}
+	case engine.StateWaiting:
+		if outside(s) == engine.OutsideRemoved {
+			text = "removed"
 		}
 	case engine.StateCrashing:
 		text = fmt.Sprintf("crashing ×%d", worstReplica(s).Crashes)
@@ -206,6 +241,8 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			return st.badge.s("STALE") + st.warn.s(" "+plural(len(s.Stale), "file"))
 		case downByHand(s):
 			return downText(s, now, w)
+		case outside(s) != engine.OutsideNothing:
+			return st.warn.s(outsideText(s, now, w))
 		case s.State == engine.StateExited && len(s.Replicas) > 0:
 			return endText(st, s, now)
 		case c == nil:
@@ -362,7 +399,7 @@ func reason(st *styles, snap snapshot, s *engine.Service, now time.Time) string 
 	case s.State == engine.StateBroken && b != nil && len(s.WaitsFor) == 0:
 		return st.bad.s(buildReason(snap, b))
 	case s.State == engine.StateBroken, s.State == engine.StateCrashing, s.State == engine.StateExited,
-		len(s.WaitsFor) > 0 && s.State != engine.StateRunning,
+		len(s.WaitsFor) > 0 && s.State != engine.StateRunning, outside(s) != engine.OutsideNothing,
 		s.State == engine.StateRunning && s.Health == engine.Unhealthy && checkText(s) != "":
 		return lastChange(st, s, now, farAway)
 	}

@@ -246,7 +246,7 @@ func (v *verbs) upPlan() upPlan {
 		return upPlan{kind: upApply}
 	}
 	for _, s := range v.sel.services() {
-		if s.State == engine.StateExited || s.State == engine.StateBroken || s.State == engine.StateCreated {
+		if s.State == engine.StateExited || s.State == engine.StateBroken || s.State == engine.StateCreated || outside(s) != engine.OutsideNothing {
 			return upPlan{kind: upStart, services: names, replica: replica}
 		}
 	}

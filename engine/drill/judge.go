@@ -47,6 +47,8 @@ type facts struct {
 	falls    bool            // the file has it fall with the one that was hit
 	starved  bool            // the machine had no CPU left during the hold
 	unseen   bool            // it was unhealthy before: nothing can be said
+	stranger bool            // nothing says that it needs the service that was hit
+	habits   tally           // what it wrote before the drill
 }
 
 // trouble is what the log lines and answers of a service say: whether there is more of it than noise
@@ -205,7 +207,7 @@ func (t *tally) bound(n int, took time.Duration) int {
 // lines looks for more lines of ERROR and worse than the baseline explains, and for kinds of lines
 // of WARN and worse that it did not have, or had by far less of.
 func (f *facts) lines() trouble {
-	h, b := &f.hold, &f.base
+	h, b := f.unexplained(), &f.base
 	bound := b.bound(b.errors, h.took)
 	many := h.errors > bound
 	var fresh []line
@@ -239,6 +241,31 @@ func (f *facts) lines() trouble {
 			Text: fmt.Sprintf("%d lines of ERROR and worse; up to %d are within the baseline", h.errors, bound)})
 	}
 	return t
+}
+
+// leastHabit is how often a kind of line has to be there before a drill to be one that its service writes anyway.
+const leastHabit = 2
+
+// unexplained is what a service wrote during the hold. Of one that has nothing to do with who was hit, what it wrote
+// about as often before the drill is left out: a baseline of seconds has few of the lines of a service that has
+// trouble of its own once a minute.
+func (f *facts) unexplained() *tally {
+	h := f.hold
+	if !f.stranger {
+		return &h
+	}
+	h.lines = nil
+	for _, l := range f.hold.lines {
+		n := f.habits.templates[l.template]
+		if n >= leastHabit && h.templates[l.template] <= f.habits.bound(n, h.took) {
+			if l.level >= logs.Error {
+				h.errors -= h.templates[l.template]
+			}
+			continue
+		}
+		h.lines = append(h.lines, l)
+	}
+	return &h
 }
 
 // diverse is from how many kinds of trouble lines on a service counts as one that has more of them

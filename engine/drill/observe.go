@@ -56,6 +56,8 @@ func portsOf(services []Service) map[int]string {
 
 // start watches until ctx ends.
 func (o *observer) start(ctx context.Context, services []Service) {
+	stands, _ := o.s.Stands()
+	o.habits(time.Now(), stands)
 	o.wg.Go(func() { o.readLogs(ctx) })
 	o.wg.Go(func() { o.s.Tapped(ctx, o.book.addTapped) })
 	for _, s := range services {
@@ -131,6 +133,28 @@ func (o *observer) ask(ctx context.Context, service string, request bool, every 
 	}
 }
 
+// habitSpan is how far back before a drill lines are looked at that a service writes now and then.
+const habitSpan = 10 * time.Minute
+
+// habits reads what services wrote of WARN and worse before the drill, since they began to run.
+func (o *observer) habits(began time.Time, stands []Stand) {
+	for _, s := range stands {
+		span := span{from: began.Add(-habitSpan), to: began}
+		if at := s.Identity.Started; at.After(span.from) {
+			span.from = at
+		}
+		view := o.s.Logs().View(logs.Filter{Services: []string{s.Service}, Replica: s.Replica, MinLevel: logs.Warn, Since: span.from, Until: began})
+		view.Refresh()
+		first, end := view.Bounds()
+		for _, l := range view.Lines(first, int(end-first)) {
+			if l.Seq != 0 && l.Stream != logs.System && !logs.Continues(l.Text) {
+				o.book.addHabit(s.Service, logs.Template(string(logs.Plain(nil, l.Text))))
+			}
+		}
+		o.book.lived(s.Service, span.to.Sub(span.from))
+	}
+}
+
 // readLogs reads the lines of WARN and worse.
 func (o *observer) readLogs(ctx context.Context) {
 	began := time.Now()
@@ -140,15 +164,15 @@ func (o *observer) readLogs(ctx context.Context) {
 		var err error
 		buf, err = follow.Next(ctx, buf)
 		for _, l := range buf {
-			if l.Stream == logs.System || l.Time.Before(began.Add(-skew)) {
-				continue
+			if l.Stream == logs.System || l.Time.Before(began.Add(-skew)) || logs.Continues(l.Text) {
+				continue // a stack trace is one trouble, however long it is
 			}
 			at, now := l.Time, time.Now()
 			if d := now.Sub(at); d > skew || d < -skew {
 				at = now
 			}
 			text := string(logs.Plain(nil, l.Text))
-			o.book.addLine(l.Service, line{at: at, level: l.Level, template: templateOf(text), text: text})
+			o.book.addLine(l.Service, line{at: at, level: l.Level, template: logs.Template(text), text: text})
 		}
 		if err != nil {
 			return

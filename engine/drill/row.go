@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/fault"
 )
 
 // healTime is how long taking a fault away may take, once the drill ends.
@@ -410,6 +411,7 @@ func (r *row) judge(recovered bool) {
 		}
 		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name, r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved, unseen: r.unseen[s.Name]}
 		f.degrade, f.allowed = r.hit.allowed(s.Name)
+		f.stranger, f.habits = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name), d.book.habitsOf(s.Name)
 		all = append(all, f)
 		slowest = max(slowest, s.HealthSpan)
 	}
@@ -426,6 +428,25 @@ func (r *row) judge(recovered bool) {
 	}
 	r.out.seen = &seen{facts: all, events: r.out.Events, recovered: recovered, late: late}
 	r.out = d.judge(r.out)
+}
+
+// needs says whether a service depends on another, directly or through others, by the file or by what taps saw.
+func (d *Drill) needs(all []Service, service, other string) bool {
+	return fault.Needs(service, other, func(name string) []string {
+		var out []string
+		for _, s := range all {
+			if s.Name == name {
+				out = slices.Concat(out, s.DependsOn, s.Links, s.Calls)
+				if s.Joins != "" {
+					out = append(out, s.Joins)
+				}
+			}
+			if slices.Contains(d.book.callers(s.Name), name) {
+				out = append(out, s.Name)
+			}
+		}
+		return out
+	})
 }
 
 // seen is what a run of a row is judged by, now and again once more baselines are known.

@@ -38,6 +38,7 @@ type series struct {
 	answers []answer
 	tapped  []tappedSlice
 	bad     []tappedBad
+	habits  tally // what it wrote before the drill
 }
 
 // tappedSlice is what one caller had from a service in a moment.
@@ -75,6 +76,45 @@ func (b *book) addLine(service string, l line) {
 	if s.lines = append(s.lines, l); len(s.lines) > keptLines {
 		s.lines = slices.Clone(s.lines[keptLines/2:])
 	}
+}
+
+// addHabit counts a line that a service wrote before the drill.
+func (b *book) addHabit(service, template string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := &b.of(service).habits
+	if h.templates == nil {
+		h.templates = map[string]int{}
+	}
+	h.templates[template]++
+}
+
+// lived notes for how long a replica of a service was looked at before the drill.
+func (b *book) lived(service string, d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := &b.of(service).habits
+	h.took = max(h.took, d)
+}
+
+// habitsOf is what a service wrote before the drill.
+func (b *book) habitsOf(service string) tally {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(service).habits
+}
+
+// callers are the services that were seen to call another, by who was called.
+func (b *book) callers(of string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for _, t := range b.of(of).tapped {
+		if !slices.Contains(out, t.from) {
+			out = append(out, t.from)
+		}
+	}
+	return out
 }
 
 func (b *book) addAnswer(service string, a answer) {

@@ -54,7 +54,8 @@ type Ledger struct {
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
 	Move    bool          // a restart or a swap, which is no fault
 	Rows    []Row         // every other replica that ran, in dependency order
-	Down    int           // other replicas that did not run then, and had not done what they had to do
+	// Down counts other replicas that did not run then, and had not done what they had to do, or crashed again and again.
+	Down int
 
 	back time.Time // when the user brought it back
 }

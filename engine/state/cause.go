@@ -114,13 +114,7 @@ func newSpeaker(service string, n int, started, since time.Time) speaker {
 // unusual finds the first line that was logged from at until now, when more of them were than usual, by
 // what was logged in the span before at. bulkhead's own lines are none.
 func unusual(store *logs.Store, f logs.Filter, at, now time.Time, span time.Duration) (time.Time, string, bool) {
-	f.Since = at.Add(-span)
-	v := store.View(f)
-	v.Refresh()
-	first, end := v.Bounds()
-	lines := slices.DeleteFunc(v.Lines(first, int(end-first)), func(l logs.Line) bool {
-		return l.Seq == 0 || l.Stream == logs.System
-	})
+	lines := troubles(store, f, at.Add(-span))
 	split := slices.IndexFunc(lines, func(l logs.Line) bool { return !l.Time.Before(at) })
 	if split < 0 || !fault.Unusual(split, span, len(lines)-split, now.Sub(at)) {
 		return time.Time{}, "", false
@@ -130,4 +124,37 @@ func unusual(store *logs.Store, f logs.Filter, at, now time.Time, span time.Dura
 		text = append(text[:lineLimit-1], '…')
 	}
 	return lines[split].Time, string(text), true
+}
+
+// troubles are the lines that a filter lets pass since a moment: what programs wrote, of a stack trace the first.
+func troubles(store *logs.Store, f logs.Filter, since time.Time) []logs.Line {
+	f.Since = since
+	v := store.View(f)
+	v.Refresh()
+	first, end := v.Bounds()
+	return slices.DeleteFunc(v.Lines(first, int(end-first)), func(l logs.Line) bool {
+		return l.Seq == 0 || l.Stream == logs.System || logs.Continues(l.Text)
+	})
+}
+
+// leastHabit is how often a kind of line has to be there before to be one that its service writes anyway.
+const leastHabit = 2
+
+// habitual says whether all that was logged from at until now is of kinds that were logged before, in a span, about as
+// often.
+func habitual(store *logs.Store, f logs.Filter, at, now time.Time, span time.Duration) bool {
+	before, since := map[string]int{}, map[string]int{}
+	for _, l := range troubles(store, f, at.Add(-span)) {
+		counts := before
+		if !l.Time.Before(at) {
+			counts = since
+		}
+		counts[logs.Template(string(logs.Plain(nil, l.Text)))]++
+	}
+	for kind, n := range since {
+		if before[kind] < leastHabit || fault.Unusual(before[kind], span, n, now.Sub(at)) {
+			return false
+		}
+	}
+	return true
 }

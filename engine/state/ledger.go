@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	ledgerFirst   = 3 * time.Second // after a fault, when the first verdict is recorded
-	baselineSpan  = time.Minute     // before a fault, what counts as usual
-	keptIncidents = 500             // events in which likely causes are looked for
+	ledgerFirst   = 3 * time.Second  // after a fault, when the first verdict is recorded
+	baselineSpan  = time.Minute      // before a fault, what counts as usual
+	habitSpan     = 10 * time.Minute // before a fault, what one that has nothing to do with it does now and then
+	keptIncidents = 500              // events in which likely causes are looked for
 )
 
 // Ledgers are the proofs of who was touched by what happened to a service, and what happened lately, in
@@ -62,6 +63,7 @@ func (l *Ledgers) bystanders(service string, n int) []fault.Stand {
 					continue
 				}
 				stand := r.stand(name)
+				stand.Live = stand.Live && !r.Crashing() // who crashes again and again proves nothing
 				stand.Moving = r.ExpectedExit && o.Lane.moves
 				stand.Needs = fault.Needs(name, service, l.calls)
 				if n <= 1 { // others join the first replica
@@ -185,14 +187,17 @@ func (b *Bystanders) Look() {
 }
 
 // trouble finds the first warning or error that a replica logged after a fault, when it logs more
-// of them than it did in the minute before, or since it began to run.
+// of them than it did in the minute before, or since it began to run. One that does not need what was
+// hit must do so by kinds of lines that it does not write now and then anyway.
 func (b *Bystanders) trouble(row fault.Row, at time.Time) (time.Time, string, bool) {
-	span := baselineSpan
+	span, habits := baselineSpan, habitSpan
 	if lived := at.Sub(row.Before.Started); lived > 0 {
-		span = min(span, lived)
+		span, habits = min(span, lived), min(habits, lived)
 	}
 	f := logs.Filter{Services: []string{row.Service}, Replica: row.Replica, MinLevel: logs.Warn}
-	return unusual(b.Logs, f, at, time.Now(), span)
+	now := time.Now()
+	first, line, found := unusual(b.Logs, f, at, now, span)
+	return first, line, found && (row.Needs || !habitual(b.Logs, f, at, now, habits))
 }
 
 // needs returns the services that one depends on.

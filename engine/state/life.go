@@ -98,6 +98,7 @@ func (r *replica) begin(generation int) {
 	r.use.begin()
 	// What we asked of the life before; a short one may have ended by itself already.
 	r.ExpectedExit, r.pendingCause, r.starting = false, "", false
+	r.outside, r.foreignSignal = OutsideNothing, ""
 }
 
 // take makes what was seen of a container what is known of the replica, and returns it with what only we know.
@@ -268,6 +269,7 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 		foreign := "signal " + ev.Signal + " sent by another program"
 		if !r.ExpectedExit && (r.pendingCause == "" || r.pendingCause == foreign) {
 			r.pendingCause, do.Foreign = foreign, s.c.Name+": "+foreign
+			r.foreignSignal = ev.Signal
 		}
 		return do
 	case container.EventDied:
@@ -292,12 +294,19 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 			do.Cause = r.pendingCause
 		} else {
 			do.Foreign = "another program removed a container of " + s.c.Name
+			r.outside = OutsideRemoved
 		}
+		s.touchedOutside(do.Foreign)
 		do.Gone = true
 		return do
 	case container.EventPaused, container.EventUnpaused:
 		if s.c.ByHand == (ev.Kind == container.EventUnpaused) {
 			do.Foreign = "another program paused or unpaused " + s.c.Name
+			r.outside, do.Cause = OutsidePaused, "paused by another program"
+			if ev.Kind == container.EventUnpaused {
+				r.outside, do.Cause = OutsideNothing, "unpaused by another program"
+			}
+			s.touchedOutside(do.Foreign)
 		}
 	case container.EventOOM, container.EventStopped, container.EventRenamed:
 	default:
@@ -305,6 +314,14 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 	}
 	do.Look = true
 	return do
+}
+
+// touchedOutside takes the service out of the open ledger where another program did something to it: what becomes of
+// it then is not of the fault. foreign is what was done, "" for nothing. Callers hold mu.
+func (s *Member) touchedOutside(foreign string) {
+	if foreign != "" {
+		s.st.Ledgers.all.Freeze(time.Now(), s.c.Name)
+	}
 }
 
 // StartsLate says whether a container of the service may start yet because we asked for it, though its
@@ -337,6 +354,9 @@ func (s *Member) ProgramEnded(id string, code int, cause string) {
 // ended takes in that a container ended. Callers hold mu.
 func (s *Member) ended(r *replica, ev container.Event) (do Reaction) {
 	conf := s.c.Conf
+	if r.outside = endedBy(r.foreignSignal); r.outside != OutsideNothing && !r.ExpectedExit {
+		s.touchedOutside(r.pendingCause)
+	}
 	if !r.ExpectedExit && r.pendingCause == "" {
 		do.Cause = EndedByItself
 		do.Completed = ev.ExitCode == 0 && !conf.Restarts()

@@ -367,8 +367,11 @@ func (s *Member) snapshot(memTotal int64) Service {
 			CPU: r.use.cpu, Mem: r.use.mem, Finished: in.Finished,
 			Check: r.check(), Crashes: r.crashRow(), RetryAt: in.RetryAt,
 		}
-		if in.State == container.StateStopping {
+		switch in.State {
+		case container.StateStopping:
 			one.StopBy = r.stopBy
+		case container.StateExited, container.StatePaused, container.StateUnknown:
+			one.Outside = r.outside
 		}
 		out.Replicas = append(out.Replicas, one)
 		out.Restarts += in.Restarts

@@ -21,6 +21,8 @@ type replica struct {
 	lastExit     int    // the code of the last end that was seen; a container that runs again has none
 	// unhealthySince is when its health was seen to be unhealthy; valid while it is.
 	unhealthySince time.Time
+	outside        Outside   // what another program did to it; its next life knows nothing of that
+	foreignSignal  string    // that another program sent last, "9" or "15"
 	stopBy         time.Time // when the engine kills it unless it has ended; valid while it is being stopped
 	use            usage
 }

@@ -140,6 +140,7 @@ type Replica struct {
 	Crashes    int       // of State Crashing: short lives in a row
 	RetryAt    time.Time // of State Crashing and Restarting: when it is started again; zero when that is not known
 	StopBy     time.Time // when the engine kills it unless it has ended by then; zero unless State is StateStopping
+	Outside    Outside   // what another program did to it by which it does not run
 }
 
 // Change is one piece of work that a lane did for a cause, timed by stage.

@@ -65,9 +65,12 @@ func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
 	return p.MountSocket(config)
 }
 
-// find loads the project that a verb works on. Without a Compose file a project name is enough (p is nil then):
-// containers are found by their labels.
+// find loads the project that a verb works on. A project name is enough (p is nil then), and containers are found by
+// their labels: where -p gives it without -f, as docker compose has it, or where there is no Compose file.
 func (l *loader) find(ctx context.Context) (name string, p *project.Project, err error) {
+	if l.flags.name != "" && len(l.flags.files) == 0 {
+		return l.byName(ctx)
+	}
 	p, err = l.load(ctx)
 	if err == nil {
 		return p.Name, p, nil

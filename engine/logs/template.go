@@ -1,4 +1,4 @@
-package drill
+package logs
 
 import (
 	"strings"
@@ -8,9 +8,9 @@ import (
 // maxTemplate is how much of a line tells it from others.
 const maxTemplate = 200
 
-// templateOf is what lines of one kind have in common: a line without its numbers, ids and times.
+// Template is what lines of one kind have in common: a line without its numbers, ids and times.
 // Words that hold a digit become #, and so do long words of hexadecimal letters.
-func templateOf(line string) string {
+func Template(line string) string {
 	if len(line) > 4*maxTemplate {
 		line = line[:4*maxTemplate]
 	}
@@ -40,4 +40,10 @@ func varies(word string) bool {
 		hex = hex && (r >= 'a' && r <= 'f' || r >= 'A' && r <= 'F' || r == '-')
 	}
 	return hex
+}
+
+// Continues says whether a line looks like one that belongs to the line before, as those of a stack trace do.
+func Continues(text []byte) bool {
+	_, carries := recognise(text)
+	return carries
 }
