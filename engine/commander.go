@@ -53,6 +53,9 @@ func (cm *commander) do(ctx context.Context, c Command) error {
 	if c.Verb == VerbRestart && c.Dependents {
 		targets = cm.withDependents(c.Services, targets)
 	}
+	if c.Verb == VerbStart && c.Needed {
+		targets = cm.withNeeded(c.Services, targets)
+	}
 	switch c.Verb {
 	case VerbKill, VerbPause, VerbUnpause:
 		if len(c.Services) == 0 {
@@ -156,6 +159,9 @@ func (cm *commander) targets(c Command) ([]*lane.Lane, error) {
 			names = slices.Sorted(maps.Keys(v.Services))
 		default:
 			names = v.Services.Names()
+		}
+		if len(cm.p.State.Project().Files) > 0 { // the services of profiles that are off, unless they are named
+			names = slices.DeleteFunc(names, func(name string) bool { return v.Services[name].Conf.Labelled })
 		}
 		if c.Verb == VerbRebuild {
 			names = slices.DeleteFunc(names, func(name string) bool { return !v.Services[name].Conf.Built })
@@ -322,6 +328,19 @@ func (cm *commander) withDependents(names []string, targets []*lane.Lane) []*lan
 	for _, name := range plan.Dependents(cm.p.State.Project(), names) {
 		s, l := v.Services[name], cm.p.Lanes.Of(name)
 		if s != nil && l != nil && !s.ByHand && !s.Leaving && s.FirstID() != "" && !slices.Contains(targets, l) {
+			targets = append(targets, l)
+		}
+	}
+	return targets
+}
+
+// withNeeded adds to services those that they depend on, directly or through others, and that have a container that
+// does not run.
+func (cm *commander) withNeeded(names []string, targets []*lane.Lane) []*lane.Lane {
+	v := cm.p.State.View()
+	for _, name := range plan.Dependencies(cm.p.State.Project(), names) {
+		s, l := v.Services[name], cm.p.Lanes.Of(name)
+		if s != nil && l != nil && s.FirstID() != "" && (s.State == StateExited || s.State == StateCreated) && !slices.Contains(targets, l) {
 			targets = append(targets, l)
 		}
 	}

@@ -52,6 +52,7 @@ type Command struct {
 	Replica    int               `json:"replica,omitempty"`    // 0: all replicas
 	Signal     string            `json:"signal,omitempty"`     // of kill; "" is SIGKILL
 	Dependents bool              `json:"dependents,omitempty"` // of restart: with all that depend on it
+	Needed     bool              `json:"needed,omitempty"`     // of start: with all that it depends on, where that has a container that does not run
 	Alone      bool              `json:"alone,omitempty"`      // of restart: without those that want to be restarted with it
 	Scale      int               `json:"scale,omitempty"`
 	Mode       project.WatchMode `json:"mode,omitempty"`

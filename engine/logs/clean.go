@@ -31,12 +31,16 @@ const (
 // direction of writing. Tabs become spaces to stops of 8, \r, \b and the sequences of progress bars (erase in
 // line, cursor to column) are carried out, a run of invalid UTF-8 becomes one U+FFFD, and a line that left an
 // SGR open ends with a reset. Cleaning a clean line changes nothing.
-func Clean(dst, raw []byte) []byte { return wash(dst, raw, true) }
+func Clean(dst, raw []byte) []byte { return wash(dst, raw, true, false) }
 
 // Plain is Clean without the colours, for searching and copying.
-func Plain(dst, raw []byte) []byte { return wash(dst, raw, false) }
+func Plain(dst, raw []byte) []byte { return wash(dst, raw, false, false) }
 
-func wash(dst, raw []byte, colour bool) []byte {
+// Tabbed is Clean, or without colour Plain, for output that is read by programs: tabs stay, unless the line
+// goes back in itself.
+func Tabbed(dst, raw []byte, colour bool) []byte { return wash(dst, raw, colour, true) }
+
+func wash(dst, raw []byte, colour, tabs bool) []byte {
 	switch f := formOf(raw); {
 	case f == ascii || f == valid:
 		return append(dst, raw...)
@@ -60,6 +64,10 @@ func wash(dst, raw []byte, colour bool) []byte {
 			dst = append(dst, replacement...)
 			col++
 		case tokenTab:
+			if tabs {
+				dst = append(dst, '\t')
+				break
+			}
 			n := tabStop - col%tabStop
 			dst = append(dst, "        "[:n]...)
 			col += n

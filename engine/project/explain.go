@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/loader"
 )
 
 // explainer makes errors that a person can act on of what compose-go says.
@@ -216,13 +215,7 @@ func explanations() []explanation {
 			return (&LoadError{}).with(fmt.Sprintf("the folder's name %q cannot be a project name", filepath.Base(x.sources.dir)),
 				"name the project with -p, or with name: in the file")
 		}),
-		match(`^invalid project name "(.*?)": must`, func(x *explainer, m []string) *LoadError {
-			remedy := "use lower-case letters, digits, - and _, and begin with a letter or digit"
-			if name := loader.NormalizeProjectName(m[0]); name != "" {
-				remedy = "write " + name
-			}
-			return (&LoadError{}).with(fmt.Sprintf("%q is not a project name", m[0]), remedy)
-		}),
+		match(`^invalid project name "(.*?)": must`, func(_ *explainer, m []string) *LoadError { return badName(m[0]) }),
 		match(`^decoding failed due to the following error\(s\):\n\n'(\S+?)' (.*)$`, (*explainer).badValue),
 		match(`(?i)^(?:invalid (?:hostPort|containerPort|IP address|ip|proto|port|range|start or end)\S*|no port specified|too many colons):? ?(.*)$`,
 			(*explainer).badPort),

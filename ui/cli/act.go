@@ -38,7 +38,8 @@ func (v *serviceVerb) command() *cobra.Command {
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			a := &action{app: v.app, cmds: []engine.Command{
-				{Verb: v.verb, Services: services, Grace: v.grace.value(cmd), Dependents: v.dependents, Alone: v.noDeps},
+				{Verb: v.verb, Services: services, Grace: v.grace.value(cmd), Dependents: v.dependents, Alone: v.noDeps,
+					Needed: v.verb == engine.VerbStart},
 			}, ready: v.ready, wait: v.wait}
 			return a.run(cmd.Context())
 		},

@@ -25,6 +25,7 @@ type attachment struct {
 	abort  bool            // the first exit ends it
 	fail   bool            // the first exit with another code than 0 does
 	from   string          // service whose exit code counts; "": that of the first
+	named  []string        // services that it was asked for, which its end stops; none: all
 
 	out, errs *printer // log lines
 	events    *printer
@@ -32,16 +33,18 @@ type attachment struct {
 
 	begun bool // what is recorded is no longer what was before this up
 
-	mu    sync.Mutex
-	ended bool // abort or fail has come true
-	code  int
-	taken bool          // code is the one of from
-	over  chan struct{} // closed when ended
+	mu     sync.Mutex
+	wake   func()          // lets printLogs look whether a line is left
+	drains []chan struct{} // closed when no line is
+	ended  bool            // abort or fail has come true
+	code   int
+	taken  bool          // code is the one of from
+	over   chan struct{} // closed when ended
 }
 
 func newAttachment(f *upFlags, p *project.Project, services []string, out *console) (*attachment, error) {
 	at := &attachment{p: p, shown: map[string]bool{}, follow: map[string]bool{}, abort: f.abortOnExit, fail: f.abortOnFailure,
-		from: f.exitCodeFrom, prefix: !f.noPrefix, over: make(chan struct{}),
+		from: f.exitCodeFrom, named: services, prefix: !f.noPrefix, over: make(chan struct{}),
 		out: newPrinter(out.stdout), errs: newPrinter(out.stderr), events: out.progressPrinter()}
 	for _, name := range slices.Concat(f.attach, []string{f.exitCodeFrom}) {
 		if name != "" && p.Service(name) == nil {
@@ -70,6 +73,7 @@ func newAttachment(f *upFlags, p *project.Project, services []string, out *conso
 	}
 	for _, pr := range []*printer{at.out, at.errs} {
 		pr.colour, pr.stampFormat, pr.stamps, pr.width, pr.noPrefix = out.colours() && !f.noColor, rfc3339Nano, f.stamps, width+1, f.noPrefix
+		pr.tabs = true
 	}
 	return at, nil
 }
@@ -99,17 +103,7 @@ func (at *attachment) print(s *session) (rest func()) {
 	g := &group{ctx: ctx}
 	follower := s.e.Logs().Follow(logs.Filter{})
 	at.out.text("Attaching to " + strings.Join(at.attached(), ", "))
-	g.Go("print logs", func(ctx context.Context) error {
-		var buf []logs.Line
-		for {
-			var err error
-			buf, err = follower.Next(ctx, buf)
-			at.lines(buf)
-			if err != nil {
-				return nil // ctx has ended, and no line is left
-			}
-		}
-	})
+	g.Go("print logs", func(ctx context.Context) error { at.printLogs(ctx, follower); return nil })
 	g.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
 			for _, r := range s.spoken(recs) {
@@ -125,6 +119,37 @@ func (at *attachment) print(s *session) (rest func()) {
 		stop()
 		if err := g.Wait(); err != nil {
 			s.a.console.printError(err.Error())
+		}
+	}
+}
+
+// printLogs prints log lines until ctx ends and none is left.
+func (at *attachment) printLogs(ctx context.Context, follower *logs.Follower) {
+	var buf []logs.Line
+	for {
+		next, wake := context.WithCancel(ctx)
+		at.mu.Lock()
+		at.wake = wake
+		drained := len(at.drains) // those who ask later wait for the next turn
+		if drained > 0 {
+			wake()
+		}
+		at.mu.Unlock()
+		var err error
+		buf, err = follower.Next(next, buf)
+		wake()
+		at.lines(buf)
+		if err == nil {
+			continue
+		}
+		at.mu.Lock()
+		for _, d := range at.drains[:drained] {
+			close(d)
+		}
+		at.drains = at.drains[drained:]
+		at.mu.Unlock()
+		if ctx.Err() != nil {
+			return
 		}
 	}
 }
@@ -158,6 +183,7 @@ func (at *attachment) exit(e *engine.Engine, r engine.Record) {
 	if !at.begun || r.Kind != "service" || !r.HasExit || r.ID == "" || !at.follow[r.Service] && r.Service != at.from {
 		return
 	}
+	at.awaitLines(e)
 	switch r.State {
 	case engine.StateExited:
 		at.out.text(fmt.Sprintf("%s exited with code %d", at.name(r.Service, r.Replica), r.ExitCode))
@@ -174,6 +200,27 @@ func (at *attachment) exit(e *engine.Engine, r engine.Record) {
 	}
 	if r.Service == at.from && !at.taken {
 		at.taken, at.code = true, r.ExitCode
+	}
+}
+
+// lastLines is how long the word of an exit waits for what the container wrote before.
+const lastLines = time.Second
+
+// awaitLines waits until what containers wrote before they ended is printed.
+func (at *attachment) awaitLines(e *engine.Engine) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastLines)
+	defer cancel()
+	e.AwaitLogs(ctx)
+	drained := make(chan struct{})
+	at.mu.Lock()
+	at.drains = append(at.drains, drained)
+	if at.wake != nil {
+		at.wake()
+	}
+	at.mu.Unlock()
+	select {
+	case <-drained:
+	case <-ctx.Done():
 	}
 }
 

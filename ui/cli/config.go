@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/logs"
 	"bulkhead/engine/project"
 )
 
@@ -267,6 +268,7 @@ func (v *configVerb) names(ctx context.Context, services []string) ([]byte, erro
 		return nil, err
 	}
 	var lines []string
+	clean := clean
 	switch {
 	case v.services:
 		err = p.ForEachService(p.ServiceNames(), func(name string, _ *types.ServiceConfig) error {
@@ -290,8 +292,11 @@ func (v *configVerb) names(ctx context.Context, services []string) ([]byte, erro
 	case v.images:
 		lines = v.imageNames(p)
 	default:
-		lines = p.Environment.Values()
-		slices.Sort(lines)
+		// A value of several lines, as that of a key, stays so.
+		for _, l := range slices.Sorted(slices.Values(p.Environment.Values())) {
+			lines = append(lines, strings.Split(l, "\n")...)
+		}
+		clean = func(l string) string { return string(logs.Tabbed(nil, []byte(l), false)) }
 	}
 	var out []byte
 	for _, l := range lines {

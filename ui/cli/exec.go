@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -71,14 +70,6 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	}
 	if err := checkServices(p, []string{service}); err != nil {
 		return err
-	}
-	o.Env = nil
-	for _, e := range v.o.Env {
-		if strings.Contains(e, "=") {
-			o.Env = append(o.Env, e)
-		} else if value, ok := v.app.env.vars[e]; ok {
-			o.Env = append(o.Env, e+"="+value)
-		}
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err

@@ -41,6 +41,10 @@ func (s *session) finish(o Outcome, signalled bool) error {
 	switch o {
 	case Leave:
 		return nil
+	case Stop:
+		if s.attach != nil {
+			cmd.Services = s.attach.named
+		}
 	case Down:
 		cmd.Verb = engine.VerbDown
 	case DownVolumes:
@@ -152,6 +156,9 @@ func (s *session) killAll(limit time.Duration) error {
 	)
 	g := &group{ctx: ctx}
 	for _, svc := range s.e.Snapshot().Services {
+		if s.attach != nil && len(s.attach.named) > 0 && !slices.Contains(s.attach.named, svc.Name) {
+			continue
+		}
 		for _, r := range svc.Replicas {
 			if !alive(r.State) || r.Identity.ID == "" {
 				continue

@@ -69,7 +69,7 @@ func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
 // their labels: where -p gives it without -f, as docker compose has it, or where there is no Compose file.
 func (l *loader) find(ctx context.Context) (name string, p *project.Project, err error) {
 	if l.flags.name != "" && len(l.flags.files) == 0 {
-		return l.byName(ctx)
+		return l.flags.name, nil, project.CheckName(l.flags.name)
 	}
 	p, err = l.load(ctx)
 	if err == nil {

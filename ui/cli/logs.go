@@ -72,6 +72,9 @@ func (v *logsVerb) command() *cobra.Command {
 
 func (v *logsVerb) run(ctx context.Context, services []string) error {
 	f := &v.flags
+	if f.replica > 0 && len(services) != 1 {
+		return usagef("logs: --index %d: name one service with it", f.replica)
+	}
 	r, err := f.reading(time.Now(), services)
 	if err != nil {
 		return err
@@ -89,10 +92,10 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	r.rt, r.project = v.app.conn.rt, name
 	r.none = func(why string) { v.app.console.printError(fmt.Sprintf("logs of %s: %s", name, why)) }
 	r.out = newPrinter(v.app.console.stdout)
-	r.out.json, r.out.stamps = f.json, f.stamps
+	r.out.json, r.out.stamps, r.out.tabs = f.json, f.stamps, true
 	r.out.colour = v.app.console.colours() && !f.noColor
 	r.out.stampFormat, r.out.noPrefix = rfc3339Nano, f.noPrefix
-	r.quiet(p, services)
+	r.own(p, services)
 	if f.follow && !r.filter.Until.IsZero() {
 		// The lines until then are followed until then.
 		var cancel context.CancelFunc
@@ -117,12 +120,15 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	return r.out.failed()
 }
 
-// quiet leaves out the services that the file does not attach to, unless they are asked for.
-func (r *reading) quiet(p *project.Project, services []string) {
+// own has the lines of the file's own services alone, and leaves out those that it does not attach to; which ones are
+// asked for says otherwise.
+func (r *reading) own(p *project.Project, services []string) {
 	if p == nil || len(services) > 0 {
 		return
 	}
+	r.filter.Services = []string{}
 	for _, s := range p.Services {
+		r.filter.Services = append(r.filter.Services, s.Name)
 		if attach := s.Config.Attach; attach != nil && !*attach {
 			r.filter.Mute[s.Name] = true
 		}
@@ -153,7 +159,7 @@ func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
 		return nil, usagef("logs: --since is not before --until; nothing is between them")
 	}
 	if f.tail != "all" && f.tail != "" {
-		if r.tail, err = strconv.Atoi(f.tail); err != nil || r.tail < 0 {
+		if r.tail, err = strconv.Atoi(f.tail); err != nil || r.tail < -1 {
 			return nil, usagef("logs: --tail %s: write a number of lines, or all", f.tail)
 		}
 	}
@@ -289,7 +295,9 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 		}
 	}
 	switch {
-	case len(instances) > 0 || follow:
+	case len(instances) > 0:
+	case r.filter.Replica > 0:
+		return fmt.Errorf("service %s has no replica %d; `bulkhead ps -a` lists them", r.filter.Services[0], r.filter.Replica)
 	case len(all) > 0:
 		r.none("none of its containers is asked for; `bulkhead ps -a` lists them")
 		return nil

@@ -21,7 +21,7 @@ func TestNumbersOutOfBoundsAreWrongUsage(t *testing.T) {
 	for _, line := range []string{
 		"stop -t -5", "stop -t 99999999999999", "stop -t 9999999999999999999999", "down -t -1", "restart -t 1e3", "up -t -5 --plain",
 		"kill -s 99999", "kill -s -1", "kill -s 0", "kill -s FOO", "kill -s SIGRUBBISH a",
-		"logs --since 99999999999999999999h", "logs --since -5m", "logs -n -1", "logs -n 99999999999999999999", "logs --index -1",
+		"logs --since 99999999999999999999h", "logs --since -5m", "logs -n -2", "logs -n 99999999999999999999", "logs --index -1",
 		"events --since 1e400", "events --until soon",
 		"scale a=-1", "scale a=1000000000", "scale a=99999999999999999999", "up -d --scale a=1000000000", "up --wait-timeout -3",
 		"exec --index -3 a true", "port --index -1 a 80", "port a 99999", "commit --index 99999999999 a x:y", "fault a stop --replica -2",

@@ -21,6 +21,7 @@ type printer struct {
 	// stampFormat is how they are written, in UTC; "" is the local time of day.
 	stampFormat string
 	noPrefix    bool // no names before log lines
+	tabs        bool // tabs in log lines stay, as docker compose has it
 	wrap        bool // a line of our own is a JSON object, as --progress=json wants it
 	width       int  // of the widest name before a log line
 
@@ -180,9 +181,12 @@ func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []
 	default:
 		p.w.WriteString(t.Local().Format("15:04:05.000 "))
 	}
-	if p.colour {
+	switch {
+	case p.tabs:
+		p.buf = logs.Tabbed(p.buf[:0], text, p.colour)
+	case p.colour:
 		p.buf = logs.Clean(p.buf[:0], text)
-	} else {
+	default:
 		p.buf = logs.Plain(p.buf[:0], text)
 	}
 	if stream == logs.System && p.colour {

@@ -54,6 +54,11 @@ type publisher struct {
 	Protocol      string
 }
 
+// String is a port as docker compose writes it in a template.
+func (p publisher) String() string {
+	return fmt.Sprintf("%d/%s -> %s", p.TargetPort, p.Protocol, net.JoinHostPort(p.URL, strconv.Itoa(p.PublishedPort)))
+}
+
 func (v *psView) MarshalJSON() ([]byte, error) { return methodsJSON(v) }
 
 func (v *psView) ID() string {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,18 +28,23 @@ func (v *pullVerb) command() *cobra.Command {
 	fs.BoolVar(&v.deps, "include-deps", false, "those of services that they depend on, too")
 	fs.BoolVar(&v.o.IgnoreFailures, "ignore-pull-failures", false, "what cannot be fetched is a warning")
 	fs.BoolVar(&v.o.IgnoreBuildable, "ignore-buildable", false, "leave out what can be built")
-	fs.StringVar(&v.o.Policy, "policy", "", "`missing` fetches what is not here, always everything; else the file's pull_policy")
-	completeWords(c, "policy", "missing", "always")
+	fs.StringVar(&v.o.Policy, "policy", "", "`missing` fetches what is not here, always everything, never nothing; else the file's pull_policy")
+	completeWords(c, "policy", fetchPolicies...)
 	return c
 }
 
+var fetchPolicies = []string{"missing", "always", "never"}
+
 func (v *pullVerb) run(ctx context.Context, services []string) error {
-	if v.o.Policy != "" && v.o.Policy != "missing" && v.o.Policy != "always" {
-		return usagef("pull: --policy %s: write missing or always", v.o.Policy)
+	if v.o.Policy != "" && !slices.Contains(fetchPolicies, v.o.Policy) {
+		return usagef("pull: --policy %s: write missing, always or never", v.o.Policy)
 	}
 	p, names, err := v.app.imageServices(ctx, services, v.deps)
 	if err != nil {
 		return err
+	}
+	if v.o.Policy == "never" {
+		return nil
 	}
 	if v.app.loader.flags.dryRun {
 		for _, name := range names {

@@ -60,7 +60,10 @@ func (v *rmVerb) run(ctx context.Context, services []string) error {
 	}
 	dry := v.app.loader.flags.dryRun
 	gone := slices.DeleteFunc(all, func(in engine.Instance) bool {
-		other := len(services) > 0 && !slices.Contains(services, in.Service) || p != nil && p.Service(in.Service) == nil
+		other := p != nil && p.Service(in.Service) == nil
+		if len(services) > 0 {
+			other = !slices.Contains(services, in.Service)
+		}
 		return other || alive(in.State) && !(dry && v.stop)
 	})
 	if len(gone) == 0 {
@@ -80,15 +83,14 @@ func (v *rmVerb) run(ctx context.Context, services []string) error {
 	if err := v.app.checkHolder(ctx, name); err != nil {
 		return fmt.Errorf("rm %s: %w", name, err)
 	}
+	out := v.app.console.progressPrinter()
 	for _, in := range gone {
 		if err := v.app.conn.rt.Remove(ctx, in.ID, true, v.volumes); err != nil {
 			return fmt.Errorf("rm %s: %w", in.Service, err)
 		}
-		if _, err := fmt.Fprintf(v.app.console.stdout, "%s: removed\n", clean(in.Name)); err != nil {
-			return err
-		}
+		out.text(clean(in.Name) + ": removed")
 	}
-	return nil
+	return out.failed()
 }
 
 // agreed prints what is going to be done, and asks where it may not be done without a yes.
