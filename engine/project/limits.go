@@ -86,13 +86,13 @@ func (s *sources) tooManyLines(path string, b []byte) error {
 }
 
 // vetEnvFile refuses an env file whose variables grow too far; whatever else is wrong with it is
-// reported by who reads it.
-func (s *sources) vetEnvFile(path string, env template.Mapping) error {
+// reported by who reads it. In one of the format raw there are no variables.
+func (s *sources) vetEnvFile(path string, raw bool, env template.Mapping) error {
 	b, err := hostfile.Read(path, hostfile.MaxOther)
 	if err != nil {
 		return nil
 	}
-	if err := s.tooManyLines(path, b); err != nil || !bytes.ContainsRune(b, '$') {
+	if err := s.tooManyLines(path, b); err != nil || raw || !bytes.ContainsRune(b, '$') {
 		return err
 	}
 	limit, vars := newBudget(), map[string]string{}

@@ -281,6 +281,20 @@ V=other
 	}
 }
 
+// A file of the format raw has no variables, so none of them is missing.
+func TestRawEnvFileHasNoVariables(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+services: {a: {image: x, env_file: [{path: raw.env, format: raw}], command: echo $$X}}
+-- raw.env --
+RAW=a $X b
+`)
+	p := load(t, Options{})
+	if v := p.Service("a").Config.Environment["RAW"]; v == nil || *v != "a $X b" || len(p.Warnings) > 0 {
+		t.Errorf("%v, warnings %s", v, lines(p.Warnings))
+	}
+}
+
 func TestNamedServiceBringsWhatItNeeds(t *testing.T) {
 	write(t, `
 -- compose.yaml --

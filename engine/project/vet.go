@@ -57,7 +57,7 @@ func (s *sources) vetInputs() error {
 		return err
 	}
 	for _, path := range slices.Sorted(maps.Keys(s.envFiles)) {
-		if err := s.vetEnvFile(path, s.env); err != nil {
+		if err := s.vetEnvFile(path, false, s.env); err != nil {
 			return err
 		}
 	}
@@ -73,16 +73,17 @@ func (s *sources) vetNamed(p *types.Project) error {
 			specs = append(specs, hook.ContainerSpec)
 		}
 		for _, spec := range specs {
-			files := slices.Clone(spec.LabelFiles) // they are read as env files are
+			files, raw := slices.Clone(spec.LabelFiles), map[string]bool{} // they are read as env files are
 			for _, f := range spec.EnvFiles {
 				s.inputs[f.Path] = true
 				files = append(files, f.Path)
+				raw[f.Path] = f.Format == "raw"
 			}
 			if err := s.vet(files...); err != nil {
 				return err
 			}
 			for _, f := range files {
-				if err := s.vetEnvFile(f, p.Environment.Resolve); err != nil {
+				if err := s.vetEnvFile(f, raw[f], p.Environment.Resolve); err != nil {
 					return err
 				}
 			}
