@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"bulkhead/engine"
 	"bulkhead/engine/drill"
 	"bulkhead/engine/fault"
 )
@@ -23,6 +24,7 @@ type drillPane struct {
 
 	fault    string // of the next drill
 	stateful bool   // services with named volumes get it, too
+	unwell   bool   // it goes on though a service is unhealthy, and says nothing of that
 
 	row, col int       // the cell under the cursor
 	left     int       // the first column that is shown
@@ -131,7 +133,7 @@ type drillMsg struct {
 // start begins a drill of all services, or of one row again.
 func (p *drillPane) start(o drill.Options) tea.Cmd {
 	p.setup = false
-	o.Fault, o.Stateful = p.fault, p.stateful || len(o.Services) > 0
+	o.Fault, o.Stateful, o.AllowUnhealthy = p.fault, p.stateful || len(o.Services) > 0, p.unwell
 	p.e.status.set("drill: " + o.Fault)
 	backend := p.e.backend
 	return p.e.jobs.do("drill", func(ctx context.Context) tea.Msg {
@@ -229,6 +231,12 @@ func (p *drillPane) toggleStateful() tea.Cmd {
 	return nil
 }
 
+func (p *drillPane) toggleUnwell() tea.Cmd {
+	p.setup = true
+	p.unwell = !p.unwell
+	return nil
+}
+
 // pick asks for the fault of the next drill.
 func (p *drillPane) pick() tea.Cmd {
 	p.setup = true
@@ -309,6 +317,7 @@ func (p *drillPane) actions() []action {
 		own(action{name: "drill-abort", keys: []string{"H"}, short: "abort", help: "heal, and end the drill (esc twice does, too)", rank: 1, ok: p.running, run: p.abort}),
 		own(action{name: "drill-fault", keys: []string{"t"}, short: "fault", help: "pick the fault of the next drill", rank: 3, ok: p.idle, run: p.pick}),
 		own(action{name: "drill-volumes", keys: []string{"v"}, short: "volumes", help: "services with named volumes get the fault too, or not", rank: 4, ok: p.idle, run: p.toggleStateful}),
+		own(action{name: "drill-unhealthy", keys: []string{"a"}, short: "unhealthy", help: "go on though a service is unhealthy, and say nothing of it, or not", rank: 4, ok: p.idle, run: p.toggleUnwell}),
 		own(action{name: "drill-new", keys: []string{"n"}, short: "new", help: "set up the next drill", rank: 4, ok: func() bool { return p.idle() && p.shown() }, run: p.prepare}),
 		own(action{name: "drill-left", keys: []string{"left"}, help: "the cell to the left", run: p.sideways(-1)}),
 		own(action{name: "drill-right", keys: []string{"right"}, help: "the cell to the right", run: p.sideways(1)}),
@@ -377,9 +386,12 @@ func (p *drillPane) renderSetup(r rect) []string {
 		" on        " + hit + st.dim.s("   "+p.e.keyOf("drill-volumes")+" changes it"),
 		fmt.Sprintf(" each      %s baseline, %s with the fault, then up to %s to recover", drill.DefaultHold, drill.DefaultHold, drill.DefaultSettle),
 		" calls     " + p.tapped(),
-		"",
-		" " + st.key.s(p.e.keyOf("drill-enter")) + " starts it. Lanes keep what you save until a row is over; what you do to a service voids its row.",
 	}
+	if text := p.unwellText(); text != "" {
+		rows = append(rows, " unwell    "+text)
+	}
+	rows = append(rows, "",
+		" "+st.key.s(p.e.keyOf("drill-enter"))+" starts it. Lanes keep what you save until a row is over; what you do to a service voids its row.")
 	if len(unseen) > 0 {
 		rows = append(rows, " "+st.warn.s("no x-bulkhead.probe, so not to be seen: "+strings.Join(unseen, ", ")))
 	}
@@ -391,6 +403,24 @@ func (p *drillPane) renderSetup(r rect) []string {
 		out[i] = fit(out[i], r.w)
 	}
 	return out
+}
+
+// unwellText names the services that are not well before a drill, and what that means for it; "" for none.
+func (p *drillPane) unwellText() string {
+	var bad []string
+	for i := range p.e.snap.Services {
+		if s := &p.e.snap.Services[i]; s.Wanted > 0 && (s.State == engine.StateCrashing || s.State == engine.StateRunning && s.Health == engine.Unhealthy) {
+			bad = append(bad, s.Name)
+		}
+	}
+	st, key := &p.e.st, p.e.keyOf("drill-unhealthy")
+	switch {
+	case len(bad) == 0:
+		return ""
+	case p.unwell:
+		return strings.Join(bad, ", ") + ": left out" + st.dim.s("   "+key+" changes it")
+	}
+	return st.warn.s(strings.Join(bad, ", ")) + ": with that the drill does not begin" + st.dim.s("   "+key+" leaves it out")
 }
 
 func (p *drillPane) renderHead(r *drill.Report, w int) []string {
@@ -512,6 +542,9 @@ func (p *drillPane) evidence(r *drill.Report, w int) []string {
 		return []string{head + "  " + row.Now(p.e.now)}
 	}
 	c := row.Cell(service)
+	if c == nil && len(row.Events) == 0 {
+		return []string{head + "  " + row.Why}
+	}
 	if c == nil {
 		out := []string{head + "  " + st.dim.s("has the fault; timeline of the row:")}
 		for _, e := range row.Events {

@@ -120,12 +120,19 @@ func sortBystanders(l *engine.Ledger) (b bystanders) {
 	return b
 }
 
-// ledgerLine says who suffered: "worker died: gw, api degraded; 4 untouched".
-func ledgerLine(l *engine.Ledger) string {
-	name := l.Service
-	if l.Replica > 0 {
-		name = fmt.Sprintf("%s/%d", name, l.Replica)
+// ledgerNow is ledgerLine, and while the service still stops says so.
+func ledgerNow(snap snapshot, l *engine.Ledger) string {
+	if s := snap.service(l.Service); l.Closed.IsZero() && s != nil && stoppingReplica(s) != nil {
+		return ledgerAs(l, "is stopping")
 	}
+	return ledgerLine(l)
+}
+
+// ledgerLine says who suffered: "worker died: gw, api degraded; 4 untouched".
+func ledgerLine(l *engine.Ledger) string { return ledgerAs(l, ledgerEvent(l)) }
+
+// ledgerEvent is what happened to the service of a ledger.
+func ledgerEvent(l *engine.Ledger) string {
 	event := "died"
 	switch l.Fault {
 	case "stop":
@@ -149,6 +156,15 @@ func ledgerLine(l *engine.Ledger) string {
 	}
 	if !l.Closed.IsZero() && l.BackIn > 0 && !strings.HasPrefix(event, "after") {
 		event = "is back in " + duration.Took(l.BackIn)
+	}
+	return event
+}
+
+// ledgerAs says who suffered from an event.
+func ledgerAs(l *engine.Ledger, event string) string {
+	name := l.Service
+	if l.Replica > 0 {
+		name = fmt.Sprintf("%s/%d", name, l.Replica)
 	}
 	b := sortBystanders(l)
 	var parts []string
@@ -223,7 +239,7 @@ func (p *ledgerPane) window(rows int) {
 
 // one makes the rows of one ledger: its verdict, and everybody else, the worst first.
 func (p *ledgerPane) one(l *engine.Ledger, w int) []string {
-	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerLine(l))
+	head := fmt.Sprintf(" %s %s  %s", l.At.Local().Format("15:04:05"), l.Fault, ledgerNow(p.e.snap, l))
 	state := p.e.st.busy.s("open ")
 	if !l.Closed.IsZero() {
 		state = p.e.st.dim.s("over after " + duration.Took(l.Closed.Sub(l.At)) + " ")

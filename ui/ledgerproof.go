@@ -48,7 +48,7 @@ func (p *ledgerPane) proof(l *engine.Ledger, on ledgerAt, w int) (lines []string
 		until = l.Closed.Local().Format("15:04:05.000")
 	}
 	lines = []string{
-		p.e.st.bold.s(ledgerLine(l)),
+		p.e.st.bold.s(ledgerNow(p.e.snap, l)),
 		p.e.st.dim.s(fmt.Sprintf("%s on %s at %s, compared with %s", l.Fault, l.Service, l.At.Local().Format("15:04:05.000"), until)),
 	}
 	if l.Down > 0 {

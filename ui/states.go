@@ -114,6 +114,9 @@ func stateText(s *engine.Service) string {
 				up++
 			}
 		}
+		if s.State != engine.StateRunning && up > 0 {
+			return fmt.Sprintf("%d/%d running", up, s.Wanted) // the rows below say how the others are
+		}
 		text = fmt.Sprintf("%s %d/%d", text, up, s.Wanted)
 	}
 	return text

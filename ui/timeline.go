@@ -164,7 +164,9 @@ func laneSign(s engine.State, h engine.Health) (rune, tone) {
 			return '┄', toneBusy
 		}
 		return '━', toneGood
-	case engine.StateStarting, engine.StateCreated, engine.StateRestarting, engine.StateStopping:
+	case engine.StateStopping:
+		return '━', toneBusy // it runs until it has ended
+	case engine.StateStarting, engine.StateCreated, engine.StateRestarting:
 		return '┄', toneBusy
 	case engine.StateBuilding:
 		return '▓', toneBusy
@@ -182,7 +184,7 @@ func laneSign(s engine.State, h engine.Health) (rune, tone) {
 func died(r *engine.Record) bool {
 	switch r.State {
 	case engine.StateExited, engine.StateRestarting, engine.StateCrashing:
-		return r.Cause == engine.EndedByItself || r.Cause == ""
+		return r.Cause == engine.EndedByItself
 	}
 	return false
 }

@@ -139,7 +139,7 @@ func (r *row) baseline(ctx context.Context) error {
 			continue
 		}
 		if len(bad) > 0 && !d.o.AllowUnhealthy {
-			return fmt.Errorf("%w: %s; --allow-unhealthy leaves it out", ErrUnhealthy, strings.Join(slices.Compact(bad), ", "))
+			return fmt.Errorf("%w: %s; --allow-unhealthy (a on the screen) leaves it out", ErrUnhealthy, strings.Join(slices.Compact(bad), ", "))
 		}
 		return nil
 	}
@@ -500,7 +500,11 @@ func (r *row) baselines(now span) []Baseline {
 	out := []Baseline{}
 	for _, l := range ledgers(r.before) {
 		t := r.d.book.tally(l.Service, "", now)
-		out = append(out, Baseline{Service: l.Service, ContainerID: l.ContainerID, StartedAt: l.StartedAt, Restarts: l.Restarts, PID: l.PID, Health: l.Health,
+		health := l.Health
+		if l.State == container.StateCrashing.String() {
+			health = l.State
+		}
+		out = append(out, Baseline{Service: l.Service, ContainerID: l.ContainerID, StartedAt: l.StartedAt, Restarts: l.Restarts, PID: l.PID, Health: health,
 			ErrorsPerSec: float64(t.errors) / now.to.Sub(now.from).Seconds(), Asked: t.asked, Failed: t.failed, P95MS: t.p95().Milliseconds(), Calls: t.tapped.asked, CallsFailed: t.tapped.failed})
 	}
 	return out

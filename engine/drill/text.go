@@ -33,7 +33,7 @@ func (r *Report) BaselineText() string {
 	for _, b := range r.Baseline {
 		errors += b.ErrorsPerSec
 		p95 = max(p95, b.P95MS)
-		if b.Health == container.Unhealthy.String() {
+		if b.Health == container.Unhealthy.String() || b.Health == container.StateCrashing.String() {
 			sick++
 		}
 	}

@@ -131,12 +131,13 @@ func LikelyCause(now Event, past []Event, needs func(string) []string) *Likely {
 }
 
 // concerns says whether what happened to the service in trouble itself may be why: a change of the
-// replica, or what it logged before it died. That it was in trouble before explains nothing.
+// replica, a pause, in which its checks go unanswered, or what it logged before it died. That it was in
+// trouble before explains nothing.
 func concerns(p, now Event) bool {
 	if p.Replica != 0 && now.Replica != 0 && p.Replica != now.Replica {
 		return false
 	}
-	return p.Kind.change() || p.Kind == Complained && now.Kind == Crashed
+	return p.Kind.change() || p.Kind == Paused || p.Kind == Complained && now.Kind == Crashed
 }
 
 // change says that the service is another than before since then.

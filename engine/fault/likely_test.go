@@ -32,6 +32,7 @@ func TestTroubleIsPutDownToWhatIsNeeded(t *testing.T) {
 		"through others":     {[]Event{ended(1, "db", Crashed, 1)}, ended(2.5, "gateway", Crashed, 2), "db died with code 1, 1.5 s earlier (gateway needs orders needs db)"},
 		"stopped":            {[]Event{ended(1, "catalog", Stopped, 0)}, sick(2, "gateway"), "catalog was stopped, 1.0 s earlier (gateway needs catalog)"},
 		"paused":             {[]Event{{Time: at(1), Kind: Paused, Service: "orders"}}, sick(9, "gateway"), "orders was paused, 8.0 s earlier (gateway needs orders)"},
+		"its own pause":      {[]Event{ended(1, "catalog", Stopped, 0), {Time: at(3), Kind: Paused, Service: "gateway"}}, sick(4, "gateway"), "gateway was paused, 1.0 s earlier"},
 		"replaced":           {[]Event{running(1, "orders", "a"), running(2, "orders", "b")}, sick(3, "gateway"), "orders was replaced, 1.0 s earlier (gateway needs orders)"},
 		"sick first":         {[]Event{sick(1, "orders")}, sick(4, "gateway"), "orders became unhealthy, 3.0 s earlier (gateway needs orders)"},
 		"the latest":         {[]Event{ended(1, "catalog", Crashed, 1), ended(2, "orders", Crashed, 1)}, sick(4, "gateway"), "orders died with code 1, 2.0 s earlier (gateway needs orders)"},

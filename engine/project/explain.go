@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
 )
 
 // explainer makes errors that a person can act on of what compose-go says.

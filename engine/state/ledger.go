@@ -176,7 +176,9 @@ func (b *Bystanders) Look() {
 		st.Ledgers.all.NoteErrors(l, t.row.Service, t.row.Replica, t.at, t.line)
 	}
 	st.Ledgers.update()
-	if !b.recorded[l] && time.Since(l.At) > ledgerFirst && l.Closed.IsZero() {
+	hit := st.known[l.Service]
+	stopping := hit != nil && hit.Count(func(r *condition.Replica) bool { return r.Instance.State == container.StateStopping }) > 0
+	if !b.recorded[l] && time.Since(l.At) > ledgerFirst && l.Closed.IsZero() && !stopping {
 		if b.recorded == nil {
 			b.recorded = map[*fault.Ledger]bool{}
 		}
@@ -243,6 +245,8 @@ func (s *Member) incident(r *replica, cause string, now time.Time) fault.Event {
 	i := fault.Event{Time: now, Service: s.c.Name, Replica: r.Number, Container: in.ID, ExitCode: in.ExitCode}
 	ended := in.State == container.StateExited || in.State == container.StateRestarting
 	switch {
+	case in.State == container.StatePaused:
+		i.Kind = fault.Paused
 	case health == container.Unhealthy:
 		i.Kind = fault.Sick
 		if in.HealthExit < 0 && s.st.o.Machine != nil { // its check did not answer in time
