@@ -69,7 +69,11 @@ func (f *fake) SetAttention(a engine.Attention) {
 	f.note(fmt.Sprintf("attention %v %s", !a.Away, strings.Join(a.Services, ",")))
 }
 func (f *fake) Drill(_ context.Context, o drill.Options) (*drill.Report, error) {
-	f.note(fmt.Sprintf("drill %s of %v, volumes %v", o.Fault, o.Services, o.Stateful))
+	said := fmt.Sprintf("drill %s of %v, volumes %v", o.Fault, o.Services, o.Stateful)
+	if o.AllowUnhealthy {
+		said += ", unhealthy ones left out"
+	}
+	f.note(said)
 	f.mu.Lock()
 	run := f.drill
 	f.mu.Unlock()

@@ -190,6 +190,19 @@ func (s *Member) Holds(id string) int {
 	return 0
 }
 
+// Gone takes a container out of the state that was looked for and is not there: another program removed it, unless we
+// are about to.
+func (s *Member) Gone(id string) {
+	cause := "removed"
+	s.st.mu.Lock()
+	if r := s.reps.byID(id); r != nil && !r.ExpectedExit {
+		cause, r.outside = "removed by another program", OutsideRemoved
+		s.touchedOutside(cause)
+	}
+	s.st.mu.Unlock()
+	s.Forget(id, cause)
+}
+
 // Forget takes a container out of the state, because it is gone.
 func (s *Member) Forget(id, cause string) {
 	st := s.st
@@ -302,11 +315,13 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 	case container.EventPaused, container.EventUnpaused:
 		if s.c.ByHand == (ev.Kind == container.EventUnpaused) {
 			do.Foreign = "another program paused or unpaused " + s.c.Name
-			r.outside, do.Cause = OutsidePaused, "paused by another program"
-			if ev.Kind == container.EventUnpaused {
-				r.outside, do.Cause = OutsideNothing, "unpaused by another program"
-			}
 			s.touchedOutside(do.Foreign)
+		}
+		switch {
+		case ev.Kind == container.EventPaused && do.Foreign != "":
+			r.outside, do.Cause = OutsidePaused, "paused by another program"
+		case ev.Kind == container.EventUnpaused && r.outside == OutsidePaused:
+			r.outside, do.Cause = OutsideNothing, "unpaused by another program"
 		}
 	case container.EventOOM, container.EventStopped, container.EventRenamed:
 	default:
