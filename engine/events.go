@@ -103,7 +103,7 @@ func (o *observer) follow(m *state.Member, f state.Follow) {
 func (o *observer) refresh(ctx context.Context, m *state.Member, id, cause string) error {
 	in, err := o.p.Runtime.Inspect(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		m.Gone(id)
+		m.Forget(id, "")
 		return nil
 	}
 	if err != nil {

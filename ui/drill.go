@@ -225,16 +225,12 @@ func (p *drillPane) act(a drill.Act, row string) {
 // prepare sets the next drill up.
 func (p *drillPane) prepare() tea.Cmd { p.setup = true; return nil }
 
-func (p *drillPane) toggleStateful() tea.Cmd {
-	p.setup = true
-	p.stateful = !p.stateful
-	return nil
-}
-
-func (p *drillPane) toggleUnwell() tea.Cmd {
-	p.setup = true
-	p.unwell = !p.unwell
-	return nil
+// toggle returns what switches a setting of the next drill.
+func (p *drillPane) toggle(setting *bool) func() tea.Cmd {
+	return func() tea.Cmd {
+		p.setup, *setting = true, !*setting
+		return nil
+	}
 }
 
 // pick asks for the fault of the next drill.
@@ -316,8 +312,8 @@ func (p *drillPane) actions() []action {
 		own(action{name: "drill-hold", keys: []string{"space"}, short: "hold", help: "wait after the row that runs, or go on", rank: 2, ok: p.running, label: p.holdLabel, run: p.hold}),
 		own(action{name: "drill-abort", keys: []string{"H"}, short: "abort", help: "heal, and end the drill (esc twice does, too)", rank: 1, ok: p.running, run: p.abort}),
 		own(action{name: "drill-fault", keys: []string{"t"}, short: "fault", help: "pick the fault of the next drill", rank: 3, ok: p.idle, run: p.pick}),
-		own(action{name: "drill-volumes", keys: []string{"v"}, short: "volumes", help: "services with named volumes get the fault too, or not", rank: 4, ok: p.idle, run: p.toggleStateful}),
-		own(action{name: "drill-unhealthy", keys: []string{"a"}, short: "unhealthy", help: "go on though a service is unhealthy, and say nothing of it, or not", rank: 4, ok: p.idle, run: p.toggleUnwell}),
+		own(action{name: "drill-volumes", keys: []string{"v"}, short: "volumes", help: "services with named volumes get the fault too, or not", rank: 4, ok: p.idle, run: p.toggle(&p.stateful)}),
+		own(action{name: "drill-unhealthy", keys: []string{"a"}, short: "unhealthy", help: "go on though a service is unhealthy, and say nothing of it, or not", rank: 4, ok: p.idle, run: p.toggle(&p.unwell)}),
 		own(action{name: "drill-new", keys: []string{"n"}, short: "new", help: "set up the next drill", rank: 4, ok: func() bool { return p.idle() && p.shown() }, run: p.prepare}),
 		own(action{name: "drill-left", keys: []string{"left"}, help: "the cell to the left", run: p.sideways(-1)}),
 		own(action{name: "drill-right", keys: []string{"right"}, help: "the cell to the right", run: p.sideways(1)}),

@@ -87,6 +87,10 @@ func (l *Ledgers) faulty(service string) bool {
 	return l.st.o.Faults != nil && slices.ContainsFunc(l.st.o.Faults(), on)
 }
 
+// touchedOutside takes a service out of the open ledger, because another program did something to it: what becomes of
+// it then is not of the fault.
+func (l *Ledgers) touchedOutside(service string) { l.all.Freeze(time.Now(), service) }
+
 // update compares the open ledger with how everybody stands now.
 func (l *Ledgers) update() {
 	now := l.all.Current()

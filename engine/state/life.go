@@ -190,20 +190,8 @@ func (s *Member) Holds(id string) int {
 	return 0
 }
 
-// Gone takes a container out of the state that was looked for and is not there: another program removed it, unless we
-// are about to.
-func (s *Member) Gone(id string) {
-	cause := "removed"
-	s.st.mu.Lock()
-	if r := s.reps.byID(id); r != nil && !r.ExpectedExit {
-		cause, r.outside = "removed by another program", OutsideRemoved
-		s.touchedOutside(cause)
-	}
-	s.st.mu.Unlock()
-	s.Forget(id, cause)
-}
-
-// Forget takes a container out of the state, because it is gone.
+// Forget takes a container out of the state, because it is gone: for a cause, or "" where it was looked for and is not
+// there. Another program removed it then, unless we are about to.
 func (s *Member) Forget(id, cause string) {
 	st := s.st
 	st.mu.Lock()
@@ -218,6 +206,14 @@ func (s *Member) Forget(id, cause string) {
 	st.o.Lives.Gone(slot, id, over)
 	if r == nil {
 		return
+	}
+	switch {
+	case cause != "":
+	case r.ExpectedExit:
+		cause = "removed"
+	default:
+		cause, r.outside = "removed by another program", OutsideRemoved
+		st.Ledgers.touchedOutside(s.c.Name)
 	}
 	r.Instance = container.Instance{}
 	r.use.begin()
@@ -302,27 +298,16 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 			}
 		}
 	case container.EventRemoved:
-		do.Cause = "removed by another program"
-		if r.ExpectedExit {
-			do.Cause = r.pendingCause
-		} else {
-			do.Foreign = "another program removed a container of " + s.c.Name
-			r.outside = OutsideRemoved
+		if do.Gone, do.Cause = true, r.pendingCause; !r.ExpectedExit {
+			do.Cause, do.Foreign = "", "another program removed a container of "+s.c.Name
 		}
-		s.touchedOutside(do.Foreign)
-		do.Gone = true
 		return do
 	case container.EventPaused, container.EventUnpaused:
 		if s.c.ByHand == (ev.Kind == container.EventUnpaused) {
 			do.Foreign = "another program paused or unpaused " + s.c.Name
-			s.touchedOutside(do.Foreign)
+			s.st.Ledgers.touchedOutside(s.c.Name)
 		}
-		switch {
-		case ev.Kind == container.EventPaused && do.Foreign != "":
-			r.outside, do.Cause = OutsidePaused, "paused by another program"
-		case ev.Kind == container.EventUnpaused && r.outside == OutsidePaused:
-			r.outside, do.Cause = OutsideNothing, "unpaused by another program"
-		}
+		do.Cause = r.pausedOutside(ev.Kind == container.EventPaused, do.Foreign != "")
 	case container.EventOOM, container.EventStopped, container.EventRenamed:
 	default:
 		return do
@@ -331,12 +316,17 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 	return do
 }
 
-// touchedOutside takes the service out of the open ledger where another program did something to it: what becomes of
-// it then is not of the fault. foreign is what was done, "" for nothing. Callers hold mu.
-func (s *Member) touchedOutside(foreign string) {
-	if foreign != "" {
-		s.st.Ledgers.all.Freeze(time.Now(), s.c.Name)
+// pausedOutside takes in that a container was paused, or unpaused, and returns why where another program did it, "" else.
+func (r *replica) pausedOutside(paused, foreign bool) string {
+	switch {
+	case paused && foreign:
+		r.outside = OutsidePaused
+		return "paused by another program"
+	case !paused && r.outside == OutsidePaused:
+		r.outside = OutsideNothing
+		return "unpaused by another program"
 	}
+	return ""
 }
 
 // StartsLate says whether a container of the service may start yet because we asked for it, though its
@@ -370,7 +360,7 @@ func (s *Member) ProgramEnded(id string, code int, cause string) {
 func (s *Member) ended(r *replica, ev container.Event) (do Reaction) {
 	conf := s.c.Conf
 	if r.outside = endedBy(r.foreignSignal); r.outside != OutsideNothing && !r.ExpectedExit {
-		s.touchedOutside(r.pendingCause)
+		s.st.Ledgers.touchedOutside(s.c.Name)
 	}
 	if !r.ExpectedExit && r.pendingCause == "" {
 		do.Cause = EndedByItself
