@@ -9,6 +9,7 @@ import (
 	"bulkhead/engine/container"
 	"bulkhead/engine/lane"
 	"bulkhead/engine/project"
+	"bulkhead/engine/state"
 )
 
 // reloader keeps the project of a changed Compose file until the user applies it.
@@ -109,7 +110,7 @@ func (r *reloader) apply(cause string) error {
 		l.Enqueue(lane.NewTask(lane.Task{Verb: verb, Conf: conf, Cause: "the Compose file changed", After: after}))
 	}
 	r.p.Go("reloaded", func(context.Context) error { r.applied(); return nil })
-	r.p.State.Record(Record{Kind: "notice", Notice: "reloaded", Text: fmt.Sprintf("the changed Compose file is applied: %d changes", len(changes)), Cause: cause})
+	r.p.State.Record(Record{Kind: "notice", Notice: "reloaded", Text: "the changed Compose file is applied: " + state.Times(len(changes), "change"), Cause: cause})
 	return nil
 }
 

@@ -240,7 +240,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		want string
 	}{
 		{container.BuildRequest{Service: "web", Context: filepath.Join(dir, "gone")}, "build web: build context: stat " + filepath.Join(dir, "gone")},
-		{container.BuildRequest{Service: "web", Context: dir}, "build web: dockerfile: stat " + filepath.Join(dir, "Dockerfile")},
+		{container.BuildRequest{Service: "web", Context: dir}, "build web: " + filepath.Join(dir, "Dockerfile") + " is not there"},
 		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch", ExtraHosts: []string{"a=b"}}, `extra host a: "b" is not an IP address`},
 		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch", CacheFrom: []string{"ref=x"}}, "type= is missing"},
 	} {

@@ -22,6 +22,9 @@ const tail = 20
 // noise is what BuildKit and gRPC put in front of the message.
 var noise = regexp.MustCompile(`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|failed to create LLB definition:|failed to (compute|load) cache key:|rpc error: code = \w+ desc =|Unknown:) )+`)
 
+// repeated is what engines say of a command that failed, with the command once more. Its second group is what is new.
+var repeated = regexp.MustCompile(`(?s)^(executor failed running \[.*\]|process ".*" did not complete successfully): (exit code: \d+)$`)
+
 // plain is an error whose text has been cleaned; what it wraps is still there for errors.As.
 type plain struct {
 	text string
@@ -32,7 +35,19 @@ func (p plain) Error() string { return p.text }
 func (p plain) Unwrap() error { return p.err }
 
 func clean(err error) error {
-	return plain{text: noise.ReplaceAllString(err.Error(), ""), err: err}
+	text := noise.ReplaceAllString(err.Error(), "")
+	for strings.HasSuffix(text, "not found: not found") {
+		text = strings.TrimSuffix(text, ": not found")
+	}
+	return plain{text: text, err: err}
+}
+
+// withoutCommand is an error of a command that failed without that command.
+func withoutCommand(err error) error {
+	if m := repeated.FindStringSubmatch(err.Error()); m != nil {
+		return plain{text: m[2], err: err}
+	}
+	return err
 }
 
 // broken makes an Error of what BuildKit returned.
@@ -47,6 +62,9 @@ func broken(r container.BuildRequest, in *input, rec *recorder, err error) *cont
 	e.Tail = st.Log[max(0, len(st.Log)-tail):]
 	if m := numbered.FindString(st.Name); m != "" {
 		e.Step = strings.TrimPrefix(st.Name, m)
+	}
+	if e.Step != "" {
+		e.Err = withoutCommand(e.Err)
 	}
 	for _, src := range errdefs.Sources(err) {
 		if src.Info == nil || len(src.Ranges) == 0 {

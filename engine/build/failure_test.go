@@ -47,10 +47,23 @@ func TestErrorKeepsOnlyTheWordsThatMatter(t *testing.T) {
 		"failed to solve: rpc error: code = Unknown desc = executor failed running [/bin/sh -c false]: exit code: 1": "executor failed running [/bin/sh -c false]: exit code: 1",
 		"failed to solve with frontend dockerfile.v0: failed to build LLB: no space":                                 "no space",
 		`failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1`:                    `process "/bin/sh -c false" did not complete successfully: exit code: 1`,
-		`failed to solve: rpc error: code = Unknown desc = failed to compute cache key: "/x" not found: not found`:   `"/x" not found: not found`,
+		`failed to solve: rpc error: code = Unknown desc = failed to compute cache key: "/x" not found: not found`:   `"/x" not found`,
 		"no such host": "no such host",
 	} {
 		if got := clean(errors.New(in)).Error(); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestACommandThatFailedIsSaidOnce(t *testing.T) {
+	for in, want := range map[string]string{
+		"executor failed running [/bin/sh -c echo hello; exit 2]: exit code: 2":      "exit code: 2",
+		`process "/bin/sh -c echo a\nb" did not complete successfully: exit code: 1`: "exit code: 1",
+		"executor failed running [/bin/sh -c x]: no space":                           "executor failed running [/bin/sh -c x]: no space",
+		"no space": "no space",
+	} {
+		if got := withoutCommand(errors.New(in)).Error(); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}

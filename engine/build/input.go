@@ -74,7 +74,10 @@ func resolve(r container.BuildRequest) (*input, error) {
 	}
 	in.file, in.name = name, filepath.Base(name)
 	var err error
-	if in.text, err = readSmall(name); err != nil {
+	switch in.text, err = readSmall(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, container.WithRemedy(fmt.Errorf("%s is not there", name), "write it, or name another one with build.dockerfile")
+	case err != nil:
 		return nil, fmt.Errorf("dockerfile: %w", err)
 	}
 	if in.ignore, err = readSmall(name + ".dockerignore"); err != nil && !errors.Is(err, fs.ErrNotExist) {

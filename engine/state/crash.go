@@ -70,12 +70,12 @@ func (s *Member) Steady(life container.Identity) {
 	was := r.State
 	s.update()
 	if r.State != was {
-		s.recordReplica(r, fmt.Sprintf("runs for %s, after %s", condition.SteadyAfter, times(r.Crashes, "crash")))
+		s.recordReplica(r, fmt.Sprintf("runs for %s, after %s", condition.SteadyAfter, Times(r.Crashes, "crash")))
 	}
 }
 
-// times writes how often something happened: "1 crash", "3 crashes".
-func times(n int, one string) string {
+// Times writes how often something happened: "1 crash", "3 crashes".
+func Times(n int, one string) string {
 	switch {
 	case n == 1:
 		return "1 " + one

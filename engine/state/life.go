@@ -153,10 +153,10 @@ func (s *Member) recordReplica(r *replica, cause string, complaints ...fault.Eve
 	switch {
 	case r.State == container.StateStarting && health == container.HealthStarting: // says it once
 	case r.State == container.StateCrashing && r.Live():
-		rec.What = "started again after " + times(r.Crashes, "crash")
+		rec.What = "started again after " + Times(r.Crashes, "crash")
 	case r.State == container.StateCrashing:
 		rec.ExitCode, rec.HasExit = in.ExitCode, true
-		rec.What = fmt.Sprintf("crashed with code %d, %s in a row", in.ExitCode, times(r.Crashes, "time"))
+		rec.What = fmt.Sprintf("crashed with code %d, %s in a row", in.ExitCode, Times(r.Crashes, "time"))
 	case in.State == container.StateExited || in.State == container.StateRestarting:
 		rec.ExitCode, rec.HasExit = in.ExitCode, true
 		rec.What = fmt.Sprintf("%s with code %d", r.State, in.ExitCode)
