@@ -91,7 +91,7 @@ func (p *eventsPane) list() []event {
 			e.cause = "likely cause: " + r.Likely.String()
 		}
 		if len(r.Paths) > 0 && !strings.Contains(e.cause, baseName(r.Paths[0])) {
-			e.cause = strings.TrimSpace(e.cause + " " + pathsText(r.Paths))
+			e.cause = strings.TrimPrefix(e.cause+": "+pathsText(r.Paths), ": ")
 		}
 		out = append(out, e)
 	}

@@ -36,10 +36,11 @@ func (e *env) helpLines(w int) []string {
 			half, colW = len(byGroup[g]), w
 		}
 		lines := func(b key.Binding) []string {
-			text := wrapped(b.Help().Desc, colW-13)
-			rows := []string{fit("  "+e.st.key.s(fit(b.Help().Key, 9))+" "+text[0], colW)}
+			keyW := max(9, width(b.Help().Key)) // a key that is cut is none
+			text := wrapped(b.Help().Desc, colW-keyW-4)
+			rows := []string{fit("  "+e.st.key.s(fit(b.Help().Key, keyW))+" "+text[0], colW)}
 			for _, more := range text[1:] {
-				rows = append(rows, fit(spaces(12)+more, colW))
+				rows = append(rows, fit(spaces(keyW+3)+more, colW))
 			}
 			return rows
 		}
