@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"bulkhead/engine"
 	"bulkhead/engine/container"
 	"bulkhead/engine/project"
@@ -142,6 +144,12 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 	root.SetOut(a.console.stdout)
 	root.SetErr(a.console.stderr)
 	err := root.ExecuteContext(ctx)
+	// One of the flags before the verb comes here as it is.
+	var bad *pflag.InvalidValueError
+	var said *exit
+	if errors.As(err, &bad) && !errors.As(err, &said) {
+		err = usagef("%w; see `bulkhead --help`", wrongValue(err))
+	}
 	err = cutShort(ctx, err)
 	if lost := a.console.lost(); lost != nil {
 		switch code, _ := exitCode(err); {
@@ -152,6 +160,19 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 		}
 	}
 	return a.code(err)
+}
+
+// wrongValue is an error about the value of a flag without the words of a parser.
+func wrongValue(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	wants := map[string]string{"int": "a whole number", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+	if wants == "" {
+		return err
+	}
+	return fmt.Errorf("--%s %s: write %s", bad.GetFlag().Name, bad.GetValue(), wants)
 }
 
 // cutShort is the result of a verb whose ctx may have been ended because the engine fell silent: that is

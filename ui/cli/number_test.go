@@ -25,7 +25,7 @@ func TestNumbersOutOfBoundsAreWrongUsage(t *testing.T) {
 		"events --since 1e400", "events --until soon",
 		"scale a=-1", "scale a=1000000000", "scale a=99999999999999999999", "up -d --scale a=1000000000", "up --wait-timeout -3",
 		"exec --index -3 a true", "port --index -1 a 80", "port a 99999", "commit --index 99999999999 a x:y", "fault a stop --replica -2",
-		"up --log-size -1", "up --log-size 99999999999999T",
+		"--parallel x ps", "ps --parallel x", "--dry-run=maybe ps", "up --log-size -1", "up --log-size 99999999999999T",
 	} {
 		var errs strings.Builder
 		a := newApp(Parts{

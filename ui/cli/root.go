@@ -77,7 +77,10 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s: %w; see `%s --help`", cmd.Name(), err, cmd.CommandPath())
+		if cmd == root {
+			return usagef("%w; see `%s --help`", wrongValue(err), cmd.CommandPath())
+		}
+		return usagef("%s: %w; see `%s --help`", cmd.Name(), wrongValue(err), cmd.CommandPath())
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd != root {
