@@ -54,7 +54,7 @@ func busyShop() *fake {
 	end := slices.IndexFunc(b.snap.Records, func(r engine.Record) bool { return r.Service == "worker" && r.HasExit })
 	b.snap.Records = slices.Insert(b.snap.Records, end, engine.Record{Time: killed, Kind: "fault", Service: "worker",
 		Action: "kill", Cause: "you pressed K", What: "SIGKILL", Text: "worker: SIGKILL (you pressed K)"})
-	b.store.Separator("worker", 1, 3, killed, "run 3 ended: exit code 137 (signal KILL), you pressed K, was up 14m02s")
+	b.store.Separator("worker", 1, 3, killed, "run 3 ended: exit code 137 (signal SIGKILL), you pressed K, was up 14m02s")
 	lines := []struct{ service, text string }{
 		{"api", "INFO  GET /orders 200 14ms"}, {"web", "INFO  GET / 200 6ms"}, {"api", "INFO  POST /orders 201 31ms"},
 		{"db", "LOG   checkpoint starting: time"}, {"web", "INFO  rendered /cart in 21ms"}, {"api", "INFO  GET /items 200 4ms"},
