@@ -43,6 +43,7 @@ var reviewed = []struct {
 	{"engine/fault/engine_linux_test.go", asleep, 1, "between two looks"},
 	{"engine/faults_virtual_test.go", asleep, all, "virtual time"},
 	{"engine/crash_virtual_test.go", asleep, all, "virtual time"},
+	{"engine/outside_virtual_test.go", asleep, 1, "virtual time"},
 	{"engine/crash_virtual_test.go", judged, all, "a lower bound, in virtual time"},
 	{"engine/crash_virtual_test.go", limit, all, "the life of a program, in virtual time"},
 	{"engine/kill_linux_test.go", asleep, 1, "the moment of a kill: any is right"},

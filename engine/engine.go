@@ -156,19 +156,19 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 		}
 	}
 	e.state.Begin()
-	first := newFirstPlan(e.project(), instances, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
-	for _, s := range e.project().Services {
-		e.parts.Lanes.Open(e.parts, s.Name, lane.NewTask(lane.Task{
-			Verb: VerbUp, First: true, Cause: "up", Cmd: Command{Grace: e.opts.Grace},
-			Planned: func(o *plan.Outlook) { first.add(s.Name, o) },
-		}))
-	}
 	if len(strays) > 0 && !e.opts.RemoveOrphans && !e.opts.IgnoreOrphans {
 		var left []state.Orphan
 		for _, st := range strays {
 			left = append(left, state.Orphan{Name: st.Seen.Name, Files: st.Seen.Files})
 		}
 		e.state.Orphans(left)
+	}
+	first := newFirstPlan(e.project(), instances, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
+	for _, s := range e.project().Services {
+		e.parts.Lanes.Open(e.parts, s.Name, lane.NewTask(lane.Task{
+			Verb: VerbUp, First: true, Cause: "up", Cmd: Command{Grace: e.opts.Grace},
+			Planned: func(o *plan.Outlook) { first.add(s.Name, o) },
+		}))
 	}
 }
 

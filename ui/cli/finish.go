@@ -112,7 +112,7 @@ func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signal
 func (s *session) engineSilent(verb engine.Verb) error {
 	s.a.interrupts.hurry()
 	return fmt.Errorf("%s %s: %w; what may still run: %s; `bulkhead %s` when it answers again", verb, s.p.Name,
-		&silentError{where: s.a.conn.engineName()}, orDash(listNames(runningReplicas(s.e.Snapshot()))), verb)
+		&silentError{where: s.a.conn.engineName()}, orDash(listNames(runningReplicas(s.ending()))), verb)
 }
 
 // verdict is what a session has come to that has stopped its project and is only to end.
@@ -133,9 +133,9 @@ func alive(state engine.State) bool {
 }
 
 // runningReplicas names the replicas that run.
-func runningReplicas(snap *engine.Snapshot) []string {
+func runningReplicas(services []engine.Service) []string {
 	var names []string
-	for _, svc := range snap.Services {
+	for _, svc := range services {
 		for _, r := range svc.Replicas {
 			if alive(r.State) {
 				names = append(names, replicaName(svc.Name, r.Number))
@@ -143,6 +143,22 @@ func runningReplicas(snap *engine.Snapshot) []string {
 		}
 	}
 	return names
+}
+
+// ending are the services that the end of the session stops: those that were named where the session is attached in
+// docker compose's manner, else all.
+func (s *session) ending() []engine.Service {
+	all := s.e.Snapshot().Services
+	if s.attach == nil || len(s.attach.named) == 0 {
+		return all
+	}
+	var out []engine.Service
+	for _, svc := range all {
+		if slices.Contains(s.attach.named, svc.Name) {
+			out = append(out, svc)
+		}
+	}
+	return out
 }
 
 // killAll kills every container of the session, also those that are being stopped: without asking
@@ -155,10 +171,7 @@ func (s *session) killAll(limit time.Duration) error {
 		errs []error
 	)
 	g := &group{ctx: ctx}
-	for _, svc := range s.e.Snapshot().Services {
-		if s.attach != nil && len(s.attach.named) > 0 && !slices.Contains(s.attach.named, svc.Name) {
-			continue
-		}
+	for _, svc := range s.ending() {
 		for _, r := range svc.Replicas {
 			if !alive(r.State) || r.Identity.ID == "" {
 				continue
@@ -230,7 +243,7 @@ func (w *stopWatch) printWaits(ctx context.Context) {
 	defer stop()
 	var before []string
 	for {
-		names := runningReplicas(w.s.e.Snapshot())
+		names := runningReplicas(w.s.ending())
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
 			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
 				listNames(names), graceText(graceOf(w.s.p, w.s.grace, names)), w.key))

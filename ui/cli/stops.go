@@ -36,7 +36,7 @@ func (x *action) running(names []string) []string {
 	if s == nil || len(names) == 0 {
 		return names
 	}
-	now := runningReplicas(s.e.Snapshot())
+	now := runningReplicas(s.e.Snapshot().Services)
 	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(now, name) })
 }
 
