@@ -58,16 +58,32 @@ func TestLedgerLeavesOutCrashLoopsAndOtherHands(t *testing.T) {
 		s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"a"}})
 		s.must(s.rt.Kill(s.t.Context(), s.instances()["b/1"].ID, "SIGKILL"))
 		s.until("b is down", func(n *engine.Snapshot) bool { return find(n, "b").State == engine.StateExited })
-		time.Sleep(20 * time.Second) // virtual: the loop goes round
-		all := s.Snapshot().Ledgers
-		l := all[len(all)-1]
-		for _, r := range l.Rows {
-			if r.Service == "loop" || r.Outcome != engine.Untouched && r.Outcome != engine.Blind {
-				s.t.Errorf("%s: %s (%s)", r.Service, r.Outcome, r.Sign)
+		time.Sleep(20 * time.Second)             // virtual: the loop goes round
+		for _, l := range s.Snapshot().Ledgers { // of a and of b
+			for _, r := range l.Rows {
+				if r.Service == "loop" || r.Outcome != engine.Untouched {
+					s.t.Errorf("%s: %s: %s (%s)", l.Service, r.Service, r.Outcome, r.Sign)
+				}
+			}
+			if want := map[string]int{"a": 1, "b": 2}[l.Service]; l.Down != want {
+				s.t.Errorf("%s: %d are left out, want %d", l.Service, l.Down, want)
 			}
 		}
-		if l.Down != 1 {
-			s.t.Errorf("%d are left out, want the one that crashes", l.Down)
+	})
+}
+
+// A kill by another program has its ledger, as one of ours has.
+func TestLedgerOfAKillByAnotherProgram(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app}\n  b: {image: app}\n"}, func(s *scene) {
+		s.up()
+		s.must(s.rt.Kill(s.t.Context(), s.instances()["a/1"].ID, "SIGKILL"))
+		s.until("the ledger", func(n *engine.Snapshot) bool { return len(n.Ledgers) == 1 })
+		l := s.Snapshot().Ledgers[0]
+		if l.Service != "a" || l.Replica != 0 || l.Fault != "SIGKILL" || len(l.Rows) != 1 || l.Rows[0].Service != "b" || l.Rows[0].Outcome != engine.Untouched {
+			s.t.Errorf("%+v", l)
 		}
+		s.until("its end", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateExited })
+		s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
+		s.until("it is over", func(n *engine.Snapshot) bool { return n.Ledgers[0].BackIn > 0 })
 	})
 }

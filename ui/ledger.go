@@ -141,7 +141,7 @@ func ledgerEvent(l *engine.Ledger) string {
 		event = "paused"
 	case "restart":
 		event = "restarted"
-	case "rebuild":
+	case "rebuild", "recreate":
 		event = "replaced"
 	}
 	kind, _, _ := strings.Cut(l.Fault, "=")

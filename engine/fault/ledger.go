@@ -48,7 +48,7 @@ func (o Outcome) String() string {
 type Ledger struct {
 	Service string // the one that was hit
 	Replica int    // 0: all
-	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild"
+	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild", "recreate"
 	At      time.Time
 	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before

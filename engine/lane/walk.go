@@ -166,7 +166,11 @@ func (w *walk) preStart(ctx context.Context) error {
 // swap puts a new container in the place of one that is there. The old one is cleared away later.
 func (w *walk) swap(ctx context.Context, st plan.Step, cause string) error {
 	l, e, old := w.l, w.l.p, st.Seen
-	e.State.Ledgers.OpenMove(l.name, "rebuild")
+	move := "recreate"
+	if l.conf.Built {
+		move = "rebuild"
+	}
+	e.State.Ledgers.OpenMove(l.name, move)
 	mode := w.t.stopMode()
 	mode.Overlap = st.Op == plan.Overlap
 	how, note, err := e.Steps.Swap(ctx, w.u, old, w.spec(st.Replica), mode, cause, w.k)

@@ -87,6 +87,19 @@ func (l *Ledgers) faulty(service string) bool {
 	return l.st.o.Faults != nil && slices.ContainsFunc(l.st.o.Faults(), on)
 }
 
+// hitOutside opens the ledger of a signal by which another program ends a replica.
+func (l *Ledgers) hitOutside(of *replicas, r *replica) {
+	what, ends := faultOf[endedBy(r.foreignSignal)]
+	if !ends {
+		return
+	}
+	n := 0
+	if len(of.all) > 1 {
+		n = r.Number
+	}
+	l.open(of.c.Name, n, what)
+}
+
 // touchedOutside takes a service out of the open ledger, because another program did something to it: what becomes of
 // it then is not of the fault.
 func (l *Ledgers) touchedOutside(service string) { l.all.Freeze(time.Now(), service) }

@@ -279,6 +279,7 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 		if !r.ExpectedExit && (r.pendingCause == "" || r.pendingCause == foreign) {
 			r.pendingCause, do.Foreign = foreign, s.c.Name+": "+foreign
 			r.foreignSignal = ev.Signal
+			s.st.Ledgers.hitOutside(&s.reps, r)
 		}
 		return do
 	case container.EventDied:

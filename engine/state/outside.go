@@ -21,6 +21,9 @@ func (o Outside) String() string {
 	return outsideNames[0]
 }
 
+// faultOf is what a ledger calls it.
+var faultOf = map[Outside]string{OutsideStopped: "stop", OutsideKilled: "SIGKILL"}
+
 // endedBy is how a container ended that another program sent a signal, by its number, before; "" is none.
 func endedBy(signal string) Outside {
 	switch signal {

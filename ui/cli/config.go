@@ -268,7 +268,7 @@ func (v *configVerb) names(ctx context.Context, services []string) ([]byte, erro
 		return nil, err
 	}
 	var lines []string
-	clean := clean
+	text := clean
 	switch {
 	case v.services:
 		err = p.ForEachService(p.ServiceNames(), func(name string, _ *types.ServiceConfig) error {
@@ -296,11 +296,11 @@ func (v *configVerb) names(ctx context.Context, services []string) ([]byte, erro
 		for _, l := range slices.Sorted(slices.Values(p.Environment.Values())) {
 			lines = append(lines, strings.Split(l, "\n")...)
 		}
-		clean = func(l string) string { return string(logs.Tabbed(nil, []byte(l), false)) }
+		text = func(l string) string { return string(logs.Tabbed(nil, []byte(l), false)) }
 	}
 	var out []byte
 	for _, l := range lines {
-		out = fmt.Appendln(out, clean(l))
+		out = fmt.Appendln(out, text(l))
 	}
 	return out, err
 }
