@@ -18,10 +18,10 @@ func TestWhatAnotherProgramTookDownSaysSo(t *testing.T) {
 		sign, shown string
 		wide, short string
 	}{
-		{engine.OutsideStopped, engine.StateExited, 0, "✗", "exited 0", "stopped by another program 5s ago", "stopped outside"},
-		{engine.OutsideKilled, engine.StateExited, 137, "✗", "exited 137", "killed by another program 5s ago", "killed outside"},
-		{engine.OutsidePaused, engine.StatePaused, 0, "‖", "paused", "paused by another program 5s ago", "paused outside"},
-		{engine.OutsideRemoved, engine.StateWaiting, 0, "✗", "removed", "removed by another program 5s ago", "removed outside"},
+		{engine.OutsideStopped, engine.StateExited, 0, "✗", "exited 0", "stopped 5s ago by another program", "stopped outside"},
+		{engine.OutsideKilled, engine.StateExited, 137, "✗", "exited 137", "killed 5s ago by another program", "killed outside"},
+		{engine.OutsidePaused, engine.StatePaused, 0, "‖", "paused", "paused 5s ago by another program", "paused outside"},
+		{engine.OutsideRemoved, engine.StateWaiting, 0, "✗", "removed", "removed 5s ago by another program", "removed outside"},
 		{engine.OutsideNothing, engine.StateExited, 0, "✓", "exited 0", "done 5s ago", "done 5s ago"},
 	} {
 		m, f := load(t, 7, 80, 24)

@@ -77,14 +77,11 @@ func outside(s *engine.Service) (did engine.Outside) {
 
 // outsideText says what another program did to a service, and when.
 func outsideText(s *engine.Service, now time.Time, w int) string {
-	text := outside(s).String() + " by another program"
-	if long := text + " " + duration.Age(now.Sub(s.Since)) + " ago"; width(long) <= w {
+	did := outside(s).String()
+	if long := did + " " + duration.Age(now.Sub(s.Since)) + " ago by another program"; width(long) <= w {
 		return long
 	}
-	if width(text) <= w {
-		return text
-	}
-	return outside(s).String() + " outside"
+	return did + " outside"
 }
 
 // stateText is the word for the STATE column.
