@@ -164,6 +164,9 @@ func printTable(w io.Writer, rows []psRow) error {
 		state, up, gen, health := r.State, "-", "-", r.Health
 		if r.ExitCode != nil {
 			state = fmt.Sprintf("%s %d", r.State, *r.ExitCode)
+			if r.State == engine.StateCrashing.String() {
+				state = fmt.Sprintf("%s, exit %d", r.State, *r.ExitCode)
+			}
 		}
 		if r.StartedAt != nil && r.ExitCode == nil {
 			if started, err := time.Parse(stamp, *r.StartedAt); err == nil {
