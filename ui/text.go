@@ -115,6 +115,9 @@ func justify(l, r string, w int) string {
 	if rw+1 >= w {
 		return fit(l, w)
 	}
+	if rw > 0 && width(l) > w-rw { // what is cut does not run into what follows
+		return fit(l, w-rw-1) + " " + r
+	}
 	return fit(l, w-rw) + r
 }
 
