@@ -105,7 +105,7 @@ func (m *Model) serviceActions() []action {
 		{name: "pause", keys: []string{"p"}, short: "pause", help: "pause / resume", group: g, rank: 18, each: true, ok: v.canPause, label: v.pauseLabel, run: v.pause},
 		{name: "rebuild", keys: []string{"b"}, short: "rebuild", help: "rebuild and swap", group: g, rank: 13, each: true, ok: v.anySelected(isBuilt), run: v.rebuild},
 		{name: "rebuild-stale", keys: []string{"B"}, short: "all stale", help: "bring all that is stale up to date", group: g, rank: 42, ok: v.anyService(outOfDate), run: v.rebuildStale},
-		{name: "watch", keys: []string{"w"}, short: "watch", help: "watch mode: auto, manual, off", group: g, rank: 14, each: true, ok: v.anySelected(isWatched), run: v.watch},
+		{name: "watch", keys: []string{"w"}, short: "watch", help: "watch mode of a service with rules: auto, manual, off", group: g, rank: 14, each: true, ok: v.anySelected(isWatched), run: v.watch},
 		{name: "watch-all", keys: []string{"W"}, short: "watch all", help: "watch mode for all", group: g, rank: 43, run: v.watchAll},
 		{name: "shell", keys: []string{"e"}, short: "shell", help: "open a shell in it", group: g, rank: 15, each: true, ok: v.underCursor(hasProcesses), run: m.shell.open},
 		{name: "open", keys: []string{"o"}, short: "open", help: "open a port in the browser; a digit picks where there are several", group: g, rank: 19, ok: m.ports.any, run: m.ports.open},
