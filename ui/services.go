@@ -432,6 +432,9 @@ func (p *servicesPane) lastCell(s *engine.Service, c columns) string {
 	if text := reason(&p.e.st, p.e.snap, s, p.e.now); text != "" && width(text) <= c.last && stoppingReplica(s) == nil {
 		return alert + text
 	}
+	if kind := p.e.snap.pendingOf(s.Name); kind != "" && s.Doing == "" && len(s.Stale)+len(s.Pending) == 0 {
+		return alert + p.e.st.warn.s("pending "+kind)
+	}
 	return alert + lastChange(&p.e.st, s, p.e.now, c.last)
 }
 

@@ -140,6 +140,19 @@ func alive(s *engine.Service) bool {
 	})
 }
 
+// pendingOf is what a changed Compose file asks for of a service once it is applied: "recreate"; "" for nothing.
+func (n snapshot) pendingOf(service string) string {
+	if n.Reload == nil || n.Reload.Err != "" {
+		return ""
+	}
+	for _, c := range n.Reload.Changes {
+		if c.Service == service {
+			return c.Kind.String()
+		}
+	}
+	return ""
+}
+
 // downByHand says whether a service is down or paused because the user wanted it so.
 func downByHand(s *engine.Service) bool { return s.ByHand && s.State != engine.StateRunning }
 

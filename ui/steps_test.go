@@ -298,7 +298,7 @@ func TestReloadIsOfferedAndApplied(t *testing.T) {
 	s.b.change(func(n *engine.Snapshot) {
 		n.Reload = &engine.Reload{At: start, Changes: []project.Change{{Service: "web", Kind: project.Recreate}, {Service: "search", Kind: project.Added}}}
 	})
-	s.wait("Compose file changed: web to be recreated, search is new", "[u] apply")
+	s.wait("Compose file changed: web to be recreated, search is new", "[u] apply", "pending recreate")
 	s.keys("u")
 	s.until("the apply", func(string) bool { return s.b.told("up  (you pressed u)") })
 	s.b.change(func(n *engine.Snapshot) { n.Reload = &engine.Reload{Err: "compose.yaml:3: no such key"} })
