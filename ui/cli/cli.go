@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -162,17 +163,21 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 	return a.code(err)
 }
 
-// wrongValue is an error about the value of a flag without the words of a parser.
+// wrongValue is an error about the value of a flag without the words of a parser: in the flag's own, where it has them.
 func wrongValue(err error) error {
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {
 		return err
 	}
-	wants := map[string]string{"int": "a whole number", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+	wants := bad.Unwrap().Error()
+	var parser *strconv.NumError
+	if errors.As(bad, &parser) {
+		wants = map[string]string{"int": "write a whole number", "bool": "write true or false"}[bad.GetFlag().Value.Type()]
+	}
 	if wants == "" {
 		return err
 	}
-	return fmt.Errorf("--%s %s: write %s", bad.GetFlag().Name, bad.GetValue(), wants)
+	return fmt.Errorf("--%s %s: %s", bad.GetFlag().Name, bad.GetValue(), wants)
 }
 
 // cutShort is the result of a verb whose ctx may have been ended because the engine fell silent: that is
