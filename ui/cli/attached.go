@@ -36,6 +36,7 @@ type attachment struct {
 	mu     sync.Mutex
 	wake   func()          // lets printLogs look whether a line is left
 	drains []chan struct{} // closed when no line is
+	quiet  bool            // printLogs has ended
 	ended  bool            // abort or fail has come true
 	code   int
 	taken  bool          // code is the one of from
@@ -125,6 +126,15 @@ func (at *attachment) print(s *session) (rest func()) {
 
 // printLogs prints log lines until ctx ends and none is left.
 func (at *attachment) printLogs(ctx context.Context, follower *logs.Follower) {
+	defer func() {
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		at.quiet = true
+		for _, d := range at.drains {
+			close(d)
+		}
+		at.drains = nil
+	}()
 	var buf []logs.Line
 	for {
 		next, wake := context.WithCancel(ctx)
@@ -211,8 +221,17 @@ func (at *attachment) awaitLines(e *engine.Engine) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastLines)
 	defer cancel()
 	e.AwaitLogs(ctx)
+	at.drain(ctx)
+}
+
+// drain waits until printLogs has printed every line that there is, or has ended.
+func (at *attachment) drain(ctx context.Context) {
 	drained := make(chan struct{})
 	at.mu.Lock()
+	if at.quiet {
+		at.mu.Unlock()
+		return
+	}
 	at.drains = append(at.drains, drained)
 	if at.wake != nil {
 		at.wake()

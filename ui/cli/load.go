@@ -66,7 +66,7 @@ func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
 }
 
 // find loads the project that a verb works on. A project name is enough (p is nil then), and containers are found by
-// their labels: where -p gives it without -f, as docker compose has it, or where there is no Compose file.
+// their labels: where -p names it without -f, as docker compose has it, or where there is no Compose file.
 func (l *loader) find(ctx context.Context) (name string, p *project.Project, err error) {
 	if l.flags.name != "" && len(l.flags.files) == 0 {
 		return l.flags.name, nil, project.CheckName(l.flags.name)
