@@ -114,7 +114,11 @@ func newSpeaker(service string, n int, started, since time.Time) speaker {
 // unusual finds the first line that was logged from at until now, when more of them were than usual, by
 // what was logged in the span before at. bulkhead's own lines are none.
 func unusual(store *logs.Store, f logs.Filter, at, now time.Time, span time.Duration) (time.Time, string, bool) {
-	lines := troubles(store, f, at.Add(-span))
+	return unusualOf(troubles(store, f, at.Add(-span)), at, now, span)
+}
+
+// unusualOf is unusual for lines that were read.
+func unusualOf(lines []logs.Line, at, now time.Time, span time.Duration) (time.Time, string, bool) {
 	split := slices.IndexFunc(lines, func(l logs.Line) bool { return !l.Time.Before(at) })
 	if split < 0 || !fault.Unusual(split, span, len(lines)-split, now.Sub(at)) {
 		return time.Time{}, "", false

@@ -167,8 +167,9 @@ func (b *Bystanders) Look() {
 	st.mu.Lock()
 	l := st.Ledgers.all.Current()
 	var seen fault.Ledger
+	var healed []fault.Ledger
 	if l != nil {
-		seen = l.Copy()
+		seen, healed = l.Copy(), st.Ledgers.all.Copies()
 	}
 	st.mu.Unlock()
 	if l == nil {
@@ -182,7 +183,7 @@ func (b *Bystanders) Look() {
 	var found []trouble
 	for _, row := range seen.Rows {
 		if row.Outcome == fault.Untouched {
-			if at, line, ok := b.trouble(row, seen.At); ok {
+			if at, line, ok := b.trouble(row, seen.At, healed); ok {
 				found = append(found, trouble{row, at, line})
 			}
 		}
@@ -207,16 +208,38 @@ func (b *Bystanders) Look() {
 
 // trouble finds the first warning or error that a replica logged after a fault, when it logs more
 // of them than it did in the minute before, or since it began to run. One that does not need what was
-// hit must do so by kinds of lines that it does not write now and then anyway.
-func (b *Bystanders) trouble(row fault.Row, at time.Time) (time.Time, string, bool) {
+// hit must do so by kinds of lines that it does not write now and then anyway; of one that does, what it logged
+// under the faults before that are over is not usual.
+func (b *Bystanders) trouble(row fault.Row, at time.Time, past []fault.Ledger) (time.Time, string, bool) {
 	span, habits := baselineSpan, habitSpan
 	if lived := at.Sub(row.Before.Started); lived > 0 {
 		span, habits = min(span, lived), min(habits, lived)
 	}
 	f := logs.Filter{Services: []string{row.Service}, Replica: row.Replica, MinLevel: logs.Warn}
 	now := time.Now()
-	first, line, found := unusual(b.Logs, f, at, now, span)
+	lines := troubles(b.Logs, f, at.Add(-span))
+	if row.Needs {
+		lines, span = besideFaults(lines, at, span, past)
+	}
+	first, line, found := unusualOf(lines, at, now, span)
 	return first, line, found && (row.Needs || !habitual(b.Logs, f, at, now, habits))
+}
+
+// besideFaults leaves out of the lines and of the span before at what belongs to faults that were over by then.
+func besideFaults(lines []logs.Line, at time.Time, span time.Duration, past []fault.Ledger) ([]logs.Line, time.Duration) {
+	from := at.Add(-span)
+	for _, l := range past {
+		if l.BackIn == 0 || !l.Closed.Before(at) || !l.Closed.After(from) {
+			continue
+		}
+		begin := l.At
+		if begin.Before(from) {
+			begin = from
+		}
+		span -= l.Closed.Sub(begin)
+		lines = slices.DeleteFunc(lines, func(o logs.Line) bool { return !o.Time.Before(begin) && o.Time.Before(l.Closed) })
+	}
+	return lines, span
 }
 
 // needs returns the services that one depends on.

@@ -43,11 +43,11 @@ func TestNotesInTheLogAreNoSignOfAFault(t *testing.T) {
 	at := time.Now()
 	row := fault.Row{Service: "web", Replica: 1}
 	store.Append("web", 1, 1, logs.System, at.Add(time.Second), []byte("a note"))
-	if _, line, ok := b.trouble(row, at); ok {
+	if _, line, ok := b.trouble(row, at, nil); ok {
 		t.Errorf("%q is taken for a sign", line)
 	}
 	store.Append("web", 1, 1, logs.Stderr, at.Add(2*time.Second), []byte("ERROR db does not answer"))
-	if _, line, ok := b.trouble(row, at); !ok || line != "ERROR db does not answer" {
+	if _, line, ok := b.trouble(row, at, nil); !ok || line != "ERROR db does not answer" {
 		t.Errorf("the sign is %q, %v", line, ok)
 	}
 }
