@@ -160,6 +160,7 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 			a.console.printError(lost.Error())
 		}
 	}
+	a.console.over.Store(true)
 	return a.code(err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/charmbracelet/x/term"
 
@@ -23,6 +24,8 @@ type console struct {
 
 	ansi     string // --ansi: auto, never or always; "" is auto
 	progress string // --progress: auto, plain, tty, quiet, none or json; "" is auto
+
+	over atomic.Bool // the verb's last line has been written: no notice follows it
 }
 
 // newConsole puts a guard before both output streams.
@@ -53,9 +56,17 @@ func (c *console) printWarnings(p *project.Project) {
 	}
 }
 
-// notify prints one line on stderr and does not wait for its reader.
+// notify prints one line on stderr and does not wait for its reader. A verb that is over has nothing
+// more to say.
 func (c *console) notify(text string) {
-	go func() { _ = guarded("print", func() error { c.printError(text); return nil }) }()
+	go func() {
+		_ = guarded("print", func() error {
+			if !c.over.Load() {
+				c.printError(text)
+			}
+			return nil
+		})
+	}()
 }
 
 // progressPrinter prints on stderr what a verb does, as --progress wants it.

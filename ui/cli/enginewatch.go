@@ -210,7 +210,7 @@ func (c *connection) poll(stop <-chan struct{}, project string, slow, limit time
 		case <-ctx.Done():
 			return nil, ctx.Err(), late
 		case <-stop:
-			return nil, nil, false
+			return nil, context.Canceled, false
 		}
 	}
 }

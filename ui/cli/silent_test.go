@@ -87,6 +87,29 @@ func TestEngineThatNeverAnswersIsNamedAndGivenUp(t *testing.T) {
 	})
 }
 
+// The end of a poll is no answer: what is said of the silence is said once, and nothing after the last line.
+func TestEndOfAPollIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, errs := newTestApp(&silentRuntime{})
+		a.conn.noticeIfSlow(slowAnswer)
+		a.conn.watch.add(a.conn, &watched{giveUp: func(error) {}})
+		time.Sleep(slowAnswer + time.Millisecond)
+		a.conn.watch.end()
+		synctest.Wait()
+		a.conn.noticeIfSlow(0)
+		synctest.Wait()
+		if n := strings.Count(errs.String(), "waiting for"); n != 1 {
+			t.Errorf("said %d times that the engine is waited for:\n%s", n, errs.String())
+		}
+		a.console.over.Store(true)
+		a.console.notify("too late")
+		synctest.Wait()
+		if strings.Contains(errs.String(), "too late") {
+			t.Errorf("a notice follows the last line:\n%s", errs.String())
+		}
+	})
+}
+
 func TestFailedLoadDoesNotWaitForTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(nil)
