@@ -11,6 +11,7 @@ import (
 	"bulkhead/engine/lane"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/probe"
+	"bulkhead/engine/project"
 	"bulkhead/engine/state"
 	"bulkhead/engine/tail"
 )
@@ -73,6 +74,9 @@ func (o *observer) follow(m *state.Member, f state.Follow) {
 			probe.Early(ctx, o.p.Runtime, *life, address, func(ok bool) bool { return m.Passed(*life, ok) })
 			return nil
 		})
+		if m.Conf().Syncs() && !o.p.NoWatch && m.Files.Mode() == project.Auto {
+			o.p.Go("files of "+m.Name(), func(ctx context.Context) error { o.prepareFiles(ctx, m, life.Identity); return nil })
+		}
 	}
 	if life := f.Steady; life != nil {
 		o.p.Go("crashes of "+m.Name(), func(ctx context.Context) error {
@@ -96,6 +100,24 @@ func (o *observer) follow(m *state.Member, f state.Follow) {
 		if l := o.p.Lanes.Of(r.Service); l != nil {
 			l.Enqueue(lane.NewTask(lane.Task{Verb: lane.Renew, Cause: r.Cause, Follows: true, Renewed: r.Renewed}))
 		}
+	}
+}
+
+// prepareFiles gets ready for the first sync into a life of a container, so that it takes no longer
+// than the next ones. It waits until everything has started: a start has more use of the machine.
+func (o *observer) prepareFiles(ctx context.Context, m *state.Member, life container.Identity) {
+	over := errors.New("it lives no more, or waits for no saves")
+	err := o.p.State.Await(ctx, func(v *state.View) (bool, error) {
+		s := v.Services[m.Name()]
+		if s == nil || !slices.ContainsFunc(s.Replicas, func(r *condition.Replica) bool {
+			return r.Instance.ID == life.ID && r.Instance.Started.Equal(life.Started)
+		}) {
+			return false, over
+		}
+		return v.Phase != PhaseStarting && s.Ready() && !s.Lane.Busy, nil
+	})
+	if err == nil {
+		o.p.Runtime.PrepareFiles(ctx, life.ID)
 	}
 }
 

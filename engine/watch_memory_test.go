@@ -222,3 +222,20 @@ func TestSaveThatStartsNothingMendsNoFailedStart(t *testing.T) {
 	s.ready()
 	s.eventually("nothing wrong", func() bool { return find(s.Snapshot(), "a").Err == "" })
 }
+
+// What a first sync into a life needs is made ready once all is up, for each life, and only where
+// saves are carried out by themselves.
+func TestFirstSyncIsPreparedInEveryLife(t *testing.T) {
+	files := saving("sync", "")
+	files["compose.yaml"] += `  c: {image: app, x-bulkhead: {watch: manual}, develop: {watch: [{path: src, action: sync, target: /www}]}}
+`
+	s := watched(t, files)
+	s.up()
+	prepared := func(times int) func(*engine.Snapshot) bool {
+		return func(*engine.Snapshot) bool { return s.rt.Calls("PrepareFiles") == times }
+	}
+	s.until("a's files are prepared", prepared(1))
+	s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a", "b", "c"}})
+	s.ready()
+	s.until("a's files are prepared in its second life", prepared(2))
+}

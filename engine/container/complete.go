@@ -22,6 +22,7 @@ type Complete struct {
 	Previewer
 	Meter
 	FileWriter
+	FilePreparer
 	FileReader
 	SignalReader
 	Dialer
@@ -47,7 +48,7 @@ func Completed(rt Runtime) *Complete {
 		return c
 	}
 	l := lacking{}
-	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Previewer: l, Meter: l, FileWriter: l, FileReader: l, SignalReader: l, Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
+	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Previewer: l, Meter: l, FileWriter: l, FilePreparer: l, FileReader: l, SignalReader: l, Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
 		ProgramRestarter: l}
 	if x, ok := rt.(Pauser); ok {
 		c.Pauser, c.Caps.Pause = x, true
@@ -72,6 +73,9 @@ func Completed(rt Runtime) *Complete {
 	}
 	if x, ok := rt.(FileWriter); ok {
 		c.FileWriter, c.Caps.Sync = x, true
+	}
+	if x, ok := rt.(FilePreparer); ok {
+		c.FilePreparer = x
 	}
 	if x, ok := rt.(FileReader); ok {
 		c.FileReader = x
@@ -133,6 +137,7 @@ func (lacking) CopyTo(context.Context, string, string, io.Reader, bool) error {
 func (lacking) Delete(context.Context, string, string, []string) error {
 	return lacks("delete in a container")
 }
+func (lacking) PrepareFiles(context.Context, string)               {}
 func (lacking) Unreachable(*types.ServiceConfig) map[string]string { return nil }
 func (lacking) User(context.Context, string) (uid, gid int, err error) {
 	return 0, 0, lacks("find a user")

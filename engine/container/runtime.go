@@ -139,6 +139,13 @@ type FileWriter interface {
 	Unreachable(s *types.ServiceConfig) map[string]string
 }
 
+// FilePreparer is a FileWriter whose first write into a life of a container takes longer than the
+// others, since a helper has to be started beside it.
+type FilePreparer interface {
+	// PrepareFiles starts that helper. What it cannot do it leaves to the first write, whose error says so.
+	PrepareFiles(ctx context.Context, id string)
+}
+
 // FileReader looks at files in containers, running or not.
 type FileReader interface {
 	// Stat returns what stands at absolute paths in a container, by path; what is not there is left

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,29 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 		t.Errorf("beside pid: host there are %v", all)
 	}
 	b.ok(b.rt.CopyTo(b.ctx, id, "/app", tartest.Of(t, "app/x", "x"), false))
+}
+
+// Where files are reached through an agent it is started before the first write, and not where they
+// are reached without.
+func TestFilesAgentIsStartedAhead(t *testing.T) {
+	if !agent.Built() {
+		t.Skip(agent.ErrNotBuilt)
+	}
+	b := open(t, sleeper)
+	id := b.start("web")
+	b.rt.PrepareFiles(b.ctx, id)
+	info, err := b.rt.Info(b.ctx)
+	b.ok(err)
+	if all := b.helpers(id); info.Local && os.Geteuid() == 0 && len(all) != 0 {
+		t.Errorf("root needs no agent on the engine's own machine, and has %v", all)
+	}
+	b.elsewhere()
+	b.rt.PrepareFiles(b.ctx, id)
+	before := b.helpers(id)
+	b.ok(b.rt.CopyTo(b.ctx, id, "/app", tartest.Of(t, "app/x", "x"), false))
+	if now := b.helpers(id); len(before) != 1 || !slices.Equal(now, before) {
+		t.Errorf("agents %v, before the first write %v", now, before)
+	}
 }
 
 func TestFilesAgentEndsWithTheRuntime(t *testing.T) {

@@ -23,7 +23,7 @@ type inside struct {
 func newInside(conn *connection, runner *agentRunner) *inside {
 	return &inside{conn: conn, helpers: helpers[*files.Client]{
 		conn: conn, runner: runner, profile: container.AgentFiles, verb: "files", program: agent.Program,
-		idle: 10 * time.Minute, instead: "its files go through the engine",
+		idle: time.Hour, instead: "its files go through the engine",
 		dial: files.Dial, agents: map[string]*helper[*files.Client]{},
 	}}
 }

@@ -43,6 +43,11 @@ func (r *Runtime) Files(id, below string) map[string]File {
 // fileWriter is the Runtime's container.FileWriter.
 type fileWriter struct{ e *engine }
 
+// PrepareFiles implements container.FilePreparer. It is counted, and nothing is done.
+func (w fileWriter) PrepareFiles(ctx context.Context, id string) {
+	_ = w.e.faults.enter(ctx, "PrepareFiles", id) // it has no error to answer with
+}
+
 // CopyTo implements container.FileWriter.
 func (w fileWriter) CopyTo(ctx context.Context, id, below string, content io.Reader, replace bool) error {
 	what := "copy files into " + short(id)
