@@ -234,23 +234,36 @@ func (cm *commander) injectFault(ctx context.Context, l *lane.Lane, c Command) e
 		c.Signal = "SIGKILL"
 	}
 	hit := state.Injection{What: c.Signal, Verb: string(c.Verb), Replica: c.Replica, Cause: c.Cause}
-	switch c.Verb {
-	case VerbKill:
-		hit.Happens, hit.Ends = fault.Killed, ends(c.Signal, l.M.Conf().Config.StopSignal)
-	case VerbPause:
+	switch {
+	case c.Verb != VerbKill && !cm.p.Runtime.Caps.Pause:
+		return &container.Error{What: string(c.Verb) + " " + l.Name, Why: "this runtime pauses no containers", Err: ErrUnsupported}
+	case c.Verb == VerbKill:
+		hit.Happens = fault.Killed
+	case c.Verb == VerbPause:
 		hit.What, hit.Happens = "pause", fault.Paused
 	default:
 		hit.What, hit.Heals = "unpause", true
 	}
 	for _, h := range l.M.Holders(c.Replica) {
-		if suits(c.Verb, h.Instance.State) {
-			hit.IDs = append(hit.IDs, h.Instance.ID)
+		if !suits(c.Verb, h.Instance.State) {
+			continue
+		}
+		hit.IDs = append(hit.IDs, h.Instance.ID)
+		if c.Verb == VerbKill {
+			hit.Ends, hit.Idles = h.Instance.EndsBy(c.Signal)
 		}
 	}
 	if len(hit.IDs) == 0 {
 		return container.Failed(string(c.Verb)+" "+l.Name, "it is %s", l.M.Known().State)
 	}
 	l.M.Inject(hit)
+	return cm.carryOut(ctx, l, c, hit)
+}
+
+// carryOut does to containers what was noted, to all at the same time, and looks what came of it.
+func (cm *commander) carryOut(ctx context.Context, l *lane.Lane, c Command, hit state.Injection) error {
+	var errs []error
+	var done, failed []string
 	for _, id := range hit.IDs {
 		var err error
 		switch c.Verb {
@@ -262,18 +275,21 @@ func (cm *commander) injectFault(ctx context.Context, l *lane.Lane, c Command) e
 			err = cm.p.Runtime.Unpause(ctx, id)
 		}
 		if err != nil {
-			return container.WrapErr(err, "%s %s", c.Verb, l.Name)
+			errs, failed = append(errs, container.WrapErr(err, "%s %s", c.Verb, l.Name)), append(failed, id)
+			continue
 		}
-		if hit.Ends {
-			if err := cm.awaitDeath(ctx, l.Name, id); err != nil {
-				return err
-			}
-		}
-		if err := cm.observe.refresh(ctx, l.M, id, c.Cause); err != nil {
-			return err
-		}
+		done = append(done, id)
 	}
-	return nil
+	for _, id := range done {
+		if hit.Ends {
+			errs = append(errs, cm.awaitDeath(ctx, l.Name, id))
+		}
+		errs = append(errs, cm.observe.refresh(ctx, l.M, id, c.Cause))
+	}
+	if len(failed) > 0 {
+		l.M.InjectFailed(hit, failed)
+	}
+	return container.Join(errs...)
 }
 
 // suits says whether a container in a state can be killed, paused or unpaused.
@@ -285,17 +301,6 @@ func suits(v Verb, st State) bool {
 		return st == StateRunning
 	}
 	return st == StatePaused
-}
-
-// ends says whether a signal through the engine's API keeps the restart policy idle: SIGKILL and the
-// service's stop signal, "" for the default, do.
-func ends(signal, stop string) bool {
-	plain := strings.TrimPrefix(strings.ToUpper(signal), "SIG")
-	stop = strings.TrimPrefix(strings.ToUpper(stop), "SIG")
-	if stop == "" {
-		stop = "TERM"
-	}
-	return plain == "KILL" || plain == "9" || plain == stop || stop == "TERM" && plain == "15"
 }
 
 // awaitDeath waits a moment for the end that a signal leads to; a process that catches its stop

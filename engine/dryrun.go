@@ -53,8 +53,8 @@ type dryRun struct {
 func (d *dryRun) files(ctx context.Context) plan.Plan {
 	var out plan.Plan
 	for _, st := range d.plan.Only(plan.Keep) {
-		s := d.p.State.Project().Service(st.Service)
-		if s == nil || d.p.NoWatch || st.Seen.State != container.StateRunning || !d.p.State.Watching.Automatic(s.Name) {
+		s, m := d.p.State.Project().Service(st.Service), d.p.State.Member(st.Service)
+		if s == nil || m == nil || d.p.NoWatch || st.Seen.State != container.StateRunning || !m.Files.Automatic() {
 			continue
 		}
 		l := plan.Lack{Replica: st.Replica, Seen: st.Seen}

@@ -11,7 +11,6 @@ import (
 	"bulkhead/engine/lane"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/probe"
-	"bulkhead/engine/project"
 	"bulkhead/engine/state"
 	"bulkhead/engine/tail"
 )
@@ -74,7 +73,7 @@ func (o *observer) follow(m *state.Member, f state.Follow) {
 			probe.Early(ctx, o.p.Runtime, *life, address, func(ok bool) bool { return m.Passed(*life, ok) })
 			return nil
 		})
-		if m.Conf().Syncs() && !o.p.NoWatch && m.Files.Mode() == project.Auto {
+		if m.Conf().Syncs() && !o.p.NoWatch && m.Files.Automatic() {
 			o.p.Go("files of "+m.Name(), func(ctx context.Context) error { o.prepareFiles(ctx, m, life.Identity); return nil })
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"bulkhead/engine"
 	"bulkhead/engine/container"
 	"bulkhead/engine/container/memory"
+	"bulkhead/engine/fault"
 )
 
 // counting prints a number each second until it is stopped.
@@ -146,5 +147,40 @@ func TestSlowAnswersAreWaitedFor(t *testing.T) {
 		if a.Generation != 4 || a.State != engine.StateRunning {
 			s.t.Errorf("a is generation %d, %s", a.Generation, a.State)
 		}
+	})
+}
+
+// A fault whose injection takes long holds nobody up: not the commands for other services, nor the end
+// of other faults. What a person does to its own service meanwhile ends it, once it is in force.
+func TestSlowFaultHoldsNobodyUp(t *testing.T) {
+	files := map[string]string{"compose.yaml": "services:\n  a: {image: app, command: [slow], stop_grace_period: 5m}\n  b: {image: app}\n  c: {image: app}\n"}
+	virtually(t, files, func(s *scene) {
+		s.rt.Program("slow", program("hi", 4*time.Minute, "bye", 0))
+		s.up()
+		stop, err := fault.Parse("stop", "a")
+		s.must(err)
+		pause, err := fault.Parse("pause", "c")
+		s.must(err)
+		pause.For = 10 * time.Second
+		injected := make(chan error, 1)
+		go func() { injected <- s.Do(s.t.Context(), engine.Command{Verb: engine.VerbFault, Fault: &stop}) }()
+		time.Sleep(time.Second)
+		began := time.Now()
+		s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"b"}})
+		s.do(engine.Command{Verb: engine.VerbFault, Fault: &pause})
+		s.until("c is healed", func(n *engine.Snapshot) bool {
+			return len(n.Faults) == 1 && find(n, "c").State == container.StateRunning
+		})
+		if took := time.Since(began); took > 2*time.Minute { // virtual
+			t.Errorf("a restart and a fault of 10 s took %s beside the injection of another fault", took)
+		}
+		// A person wants a to run: that is done once it has stopped, and no fault is left.
+		wanted := make(chan error, 1)
+		go func() { wanted <- s.Do(s.t.Context(), engine.Command{Verb: engine.VerbUp, Services: []string{"a"}}) }()
+		s.must(<-injected)
+		s.must(<-wanted)
+		s.until("a runs, without a fault", func(n *engine.Snapshot) bool {
+			return len(n.Faults) == 0 && find(n, "a").State == container.StateRunning
+		})
 	})
 }

@@ -239,3 +239,41 @@ func TestFirstSyncIsPreparedInEveryLife(t *testing.T) {
 	s.ready()
 	s.until("a's files are prepared in its second life", prepared(2))
 }
+
+// A mode of the whole project holds for each service, whatever the service's own is, and whoever comes
+// upon a changed file.
+func TestModeOfTheProjectHoldsForAll(t *testing.T) {
+	s := watched(t, saving("sync", ""))
+	s.up()
+	s.do(engine.Command{Verb: engine.VerbWatch, Mode: project.Manual})
+	s.write(map[string]string{"src/hello.txt": "two"})
+	stale := func(n *engine.Snapshot) bool { return len(find(n, "a").Stale) > 0 }
+	s.until("a is stale", stale)
+	s.do(engine.Command{Verb: engine.VerbWatch, Services: []string{"a"}, Mode: project.Auto})
+	s.rt.CutEvents()
+	s.until("all was looked at again", func(n *engine.Snapshot) bool {
+		return slices.ContainsFunc(n.Records, func(r engine.Record) bool { return r.Notice == "found" }) && n.Phase == engine.PhaseRunning
+	})
+	s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"b"}}) // and whatever follows from that look
+	if got := s.file("a", "/www/hello.txt"); got == "two" || !stale(s.Snapshot()) {
+		t.Errorf("the project is watched by hand, and a has %q", got)
+	}
+	s.do(engine.Command{Verb: engine.VerbWatch, Mode: project.Auto})
+	s.until("a has it", func(*engine.Snapshot) bool { return s.file("a", "/www/hello.txt") == "two" })
+}
+
+// COMPOSE_COMPATIBILITY names containers with underscores, those that take another's place too.
+func TestSwapKeepsTheCompatibleName(t *testing.T) {
+	s := watched(t, map[string]string{".env": "COMPOSE_COMPATIBILITY=1\n", "Dockerfile": "FROM app\nCOPY x /x\n", "x": "1", "compose.yaml": "services:\n  a: {build: .}\n"})
+	s.up()
+	before := s.instances()["a/1"]
+	s.write(map[string]string{"x": "2"})
+	s.change("a", "rebuild", 0)
+	s.until("the new one has its name", func(*engine.Snapshot) bool {
+		in := s.instances()["a/1"]
+		return in.ID != before.ID && in.Name == before.Name
+	})
+	if !strings.Contains(before.Name, "_a_") {
+		t.Errorf("it is called %s", before.Name)
+	}
+}

@@ -145,7 +145,7 @@ func (fw *watching) take(ctx context.Context, b watch.Batch) {
 		fw.p.State.Record(r)
 	}
 	for l, w := range works {
-		if fw.p.State.Watching.Automatic(l.Name) {
+		if l.M.Files.Automatic() {
 			l.Offer(w)
 			continue
 		}
@@ -166,7 +166,7 @@ func (fw *watching) summary(works map[*lane.Lane]*plan.Work, git watch.Operation
 	for l, w := range works {
 		maps.Copy(files, w.Paths)
 		a := plan.ServiceAction{Service: l.Name, Action: w.Action(l.M.Conf())}
-		if !fw.p.State.Watching.Automatic(l.Name) {
+		if !l.M.Files.Automatic() {
 			a.Action = plan.MarkStale
 		}
 		actions = append(actions, a)

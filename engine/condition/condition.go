@@ -279,7 +279,7 @@ func (s *Service) ByID(id string) *Replica {
 // WorstHealth is that of the replica that is worst off.
 func (s *Service) WorstHealth() (h container.Health) {
 	for _, r := range s.Replicas {
-		h = max(h, r.Health())
+		h = h.Worse(r.Health())
 	}
 	return h
 }

@@ -32,6 +32,14 @@ func (a *App) ContainerName(service string, replica int) string {
 	return a.Name + sep + service + sep + strconv.Itoa(replica)
 }
 
+// FinalName is what the container of the spec is called once it has no other's place to take.
+func (c *CreateSpec) FinalName() string {
+	if name := c.Service.Config.ContainerName; name != "" {
+		return name
+	}
+	return c.App.ContainerName(c.Service.Name, c.Replica)
+}
+
 // HookName is the name of the container of one of a service's hooks.
 func (a *App) HookName(service, kind string, index int) string {
 	return strings.Join([]string{a.Name, service, kind, strconv.Itoa(index)}, cmp.Or(a.Separator, "-"))

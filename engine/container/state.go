@@ -48,6 +48,17 @@ const (
 
 var healthNames = [...]string{"unknown", "none", "starting", "healthy", "unhealthy"}
 
+// badness puts them in order: what has no healthcheck says nothing of those that have one.
+var badness = [...]int{HealthUnknown: 0, HealthNone: 1, Healthy: 2, HealthStarting: 3, Unhealthy: 4}
+
+// Worse returns the worse of two.
+func (h Health) Worse(o Health) Health {
+	if badness[o] > badness[h] {
+		return o
+	}
+	return h
+}
+
 // String returns the word that the screen and the JSON use.
 func (h Health) String() string {
 	if int(h) < len(healthNames) {

@@ -78,6 +78,7 @@ type Instance struct {
 	HealthTimeout time.Duration
 	Program       bool          // Service.Program it was made with
 	Booted        time.Time     // start of the container, where its program was restarted since: Started and Finished are the program's then; else zero
+	StopSignal    string        // its own, of the file or the image, as written there; "" for none
 	StopGrace     time.Duration // between its stop signal and SIGKILL, as it was made with; 0: the engine's ten seconds
 }
 

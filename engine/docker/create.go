@@ -135,7 +135,7 @@ func nameFor(c container.CreateSpec) string {
 	case c.Beside != nil && c.Beside.Hook != "":
 		return c.App.HookName(c.Service.Name, c.Beside.Hook, c.Beside.Index)
 	}
-	return containerName(c.App, c.Service, c.Replica)
+	return c.FinalName()
 }
 
 func platformOf(c container.CreateSpec) (*ocispec.Platform, error) {
@@ -183,7 +183,8 @@ func (r *Runtime) linkedNames(ctx context.Context, c container.CreateSpec) (map[
 		}
 		if svc := c.App.Services[service]; svc != nil && wanted {
 			for n := range svc.Replicas {
-				seen[n+1] = containerName(c.App, svc, n+1) // the final name, also of one that is being replaced
+				one := container.CreateSpec{App: c.App, Service: svc, Replica: n + 1}
+				seen[n+1] = one.FinalName() // the final name, also of one that is being replaced
 			}
 		}
 		names[service] = slices.Sorted(maps.Values(seen))
@@ -210,7 +211,7 @@ func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) 
 	defer release()
 	name := container.ShortID(id)
 	if c.Service != nil && c.App != nil {
-		name = containerName(c.App, c.Service, c.Replica)
+		name = c.FinalName()
 		pack, err := contents(c.App, c.Service, time.Now(), func() (int, int, error) { return r.User(ctx, id) })
 		if err != nil {
 			return fmt.Errorf("start %s: %w", name, err)

@@ -77,7 +77,7 @@ func instance(c moby.InspectResponse) container.Instance {
 		in.VolumeImages = conf.Labels[labelImageVolumes]
 		in.DependsOn = dependencies(conf.Labels[labelDepends])
 		in.Program = conf.Labels[labelRestart] != ""
-		in.ImageRef, in.TTY = conf.Image, conf.Tty
+		in.ImageRef, in.TTY, in.StopSignal = conf.Image, conf.Tty, conf.StopSignal
 		if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
 			in.StopGrace = time.Duration(*conf.StopTimeout) * time.Second
 		}

@@ -45,14 +45,6 @@ const (
 	networkKeyOfNone  = "default"
 )
 
-// containerName is the final name of a replica's container.
-func containerName(p *container.App, s *container.Service, replica int) string {
-	if s.Config.ContainerName != "" {
-		return s.Config.ContainerName
-	}
-	return p.ContainerName(s.Name, replica)
-}
-
 // containerLabels are the user's labels and, over them, docker compose's.
 func containerLabels(c container.CreateSpec, hash string) map[string]string {
 	p, s := c.App, c.Service

@@ -72,7 +72,7 @@ func endpoints(c container.CreateSpec, links []string, api apiVersion) (joined, 
 func endpointSettings(c container.CreateSpec, key string, links []string) (*network.EndpointSettings, error) {
 	conf := c.Service.Config.Networks[key]
 	// The final name, even while the container still has another one.
-	aliases := []string{containerName(c.App, c.Service, c.Replica)}
+	aliases := []string{c.FinalName()}
 	named := c.Beside == nil || c.Beside.Aliases
 	if named && (conf == nil || conf.UseServiceNameAlias == nil || *conf.UseServiceNameAlias) {
 		aliases = append(aliases, c.Service.Name)

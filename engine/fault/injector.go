@@ -13,13 +13,13 @@ import (
 	"bulkhead/engine/container"
 )
 
-// Host is who runs the project that faults are done to. Its methods are called without locks of the
-// Injector, from any goroutine.
+// Host is who runs the project that faults are done to. Its methods are called from any goroutine.
 type Host interface {
-	// Act kills, stops, pauses or starts containers of a service.
+	// Act kills, stops, pauses or starts containers of a service. It may take as long as a stop does,
+	// and call the Injector.
 	Act(ctx context.Context, a Act) error
 	// Note is called when a fault is about to be injected, when it has ended, and when something
-	// about it changed or did not work.
+	// about it changed or did not work. It must neither wait nor call the Injector.
 	Note(n Note)
 }
 
@@ -81,7 +81,7 @@ type Injector struct {
 	project string
 	disk    disk
 
-	working turn    // held while something is injected, healed or brought up to date
+	working turn    // held while something is injected, healed or brought up to date, but not while the host acts
 	net     network // guarded by working
 	taps    taps
 	tapped  func([]Tapped) // may be nil
@@ -92,18 +92,30 @@ type Injector struct {
 	moved chan struct{} // capacity 1: containers of the project moved
 }
 
-// injection is one fault on its way. Its entry belongs to whoever holds Injector.working; shown to
-// whoever holds mu.
+// injection is one fault on its way. Its entry belongs to whoever injects it until it is settled, and
+// then to whoever holds Injector.working; shown to whoever holds mu.
 type injection struct {
 	entry
 	kind      *Kind
 	params    Params
-	momentary bool // nothing is left to heal
-	recovered bool // another process did it, and died
+	momentary bool          // nothing is left to heal
+	recovered bool          // another process did it, and died
+	settled   chan struct{} // closed once it is in force, or has come to nothing
 
 	// Guarded by Injector.mu:
-	shown Active
-	kept  map[site]int // connections from before it, by where they are
+	shown      Active
+	kept       map[site]int // connections from before it, by where they are
+	superseded bool         // somebody moved on purpose what it had moved
+}
+
+// isSettled says whether it is in force, or has come to nothing.
+func (in *injection) isSettled() bool {
+	select {
+	case <-in.settled:
+		return true
+	default:
+		return false
+	}
 }
 
 // targets returns the target that a container is, nil when it is none.
@@ -129,6 +141,23 @@ type turn chan struct{}
 func (t turn) Lock()   { t <- struct{}{} }
 func (t turn) Unlock() { <-t }
 
+// lock is Lock that gives up when ctx ends.
+func (t turn) lock(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// act has the host act while others work.
+func (r *Injector) act(ctx context.Context, a Act) error {
+	r.working.Unlock()
+	defer r.working.Lock()
+	return r.host.Act(ctx, a)
+}
+
 // Active returns the faults in force, oldest first.
 func (r *Injector) Active() []Active {
 	r.mu.Lock()
@@ -153,13 +182,19 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	if f.ID == "" {
 		f.ID = newID()
 	}
-	in := &injection{kind: KindOf(f.Kind), params: params}
+	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
 	in.Fault, in.Owner = f, thisOwner()
 	if why := in.kind.Lacking(r.rt.Caps); why != "" {
 		return Active{}, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why, Err: container.ErrUnsupported})
 	}
-	r.working.Lock()
+	if err := r.working.lock(ctx); err != nil {
+		return Active{}, fmt.Errorf("fault %s: %w", f.String(), err)
+	}
 	defer r.working.Unlock()
+	defer func() {
+		close(in.settled)
+		r.Moved() // what moved meanwhile was not looked at
+	}()
 	if err := r.choose(ctx, in); err != nil {
 		return Active{}, err
 	}
@@ -174,22 +209,18 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	r.all = append(r.all, in)
 	r.mu.Unlock()
 	if err := in.kind.method.inject(ctx, r, in); err != nil {
-		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
-		defer cancel()
-		r.drop(in)
-		err = errors.Join(err, in.kind.method.heal(undo, r, in))
-		r.disk.remove(f.ID)
-		r.host.Note(Note{What: Failed, Fault: in.shown, Text: err.Error()})
-		return Active{}, fmt.Errorf("fault %s: %w", f.String(), err)
+		return Active{}, fmt.Errorf("fault %s: %w", f.String(), r.undo(ctx, in, err))
 	}
 	// The time that injecting took is not part of the fault's own.
 	in.Until = time.Now().Add(f.Lasts())
 	r.mu.Lock()
 	in.shown.Until, in.shown.Momentary = in.Until, in.momentary
-	shown := in.shown
+	shown, superseded := in.shown, in.superseded
 	r.mu.Unlock()
 	r.host.Note(Note{What: Injected, Fault: shown})
-	if in.momentary {
+	if superseded {
+		r.end(in)
+	} else if in.momentary {
 		r.drop(in)
 		r.disk.remove(f.ID)
 	} else if err := r.disk.write(&in.entry); err != nil {
@@ -197,6 +228,17 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	}
 	nudge(r.wake)
 	return shown, nil
+}
+
+// undo heals what came of an injection that failed, and returns why it did. Callers hold working.
+func (r *Injector) undo(ctx context.Context, in *injection, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
+	defer cancel()
+	r.drop(in)
+	why = errors.Join(why, in.kind.method.heal(ctx, r, in))
+	r.disk.remove(in.Fault.ID)
+	r.host.Note(Note{What: Failed, Fault: in.shown, Text: why.Error()})
+	return why
 }
 
 func newID() string { return strings.ToLower(rand.Text()[:8]) }
@@ -235,16 +277,38 @@ const healLimit = 30 * time.Second
 // Heal ends faults by their ids, and returns once they are healed; none means all. One that is over
 // already is not an error. What could not be healed stays in force and is tried again.
 func (r *Injector) Heal(ctx context.Context, ids ...string) error {
-	r.working.Lock()
-	defer r.working.Unlock()
-	return r.healThese(ctx, func(in *injection) bool { return len(ids) == 0 || slices.Contains(ids, in.Fault.ID) })
+	return r.healSettled(ctx, func(in *injection) bool { return len(ids) == 0 || slices.Contains(ids, in.Fault.ID) })
 }
 
 // HealServices ends the faults that have one of the services at an end; none means all.
 func (r *Injector) HealServices(ctx context.Context, services ...string) error {
-	r.working.Lock()
-	defer r.working.Unlock()
-	return r.healThese(ctx, func(in *injection) bool { return in.Fault.touches(services) })
+	return r.healSettled(ctx, func(in *injection) bool { return in.Fault.touches(services) })
+}
+
+// healSettled heals, once those that are still being injected are in force.
+func (r *Injector) healSettled(ctx context.Context, is func(*injection) bool) error {
+	for {
+		if err := r.working.lock(ctx); err != nil {
+			return fmt.Errorf("heal: %w", err)
+		}
+		r.mu.Lock()
+		n := slices.IndexFunc(r.all, func(in *injection) bool { return is(in) && !in.isSettled() })
+		var wait *injection
+		if n >= 0 {
+			wait = r.all[n]
+		}
+		r.mu.Unlock()
+		if wait == nil {
+			defer r.working.Unlock()
+			return r.healThese(ctx, is)
+		}
+		r.working.Unlock()
+		select {
+		case <-wait.settled:
+		case <-ctx.Done():
+			return fmt.Errorf("heal %s, which is still being injected: %w", wait.Fault.String(), ctx.Err())
+		}
+	}
 }
 
 // touches says whether a fault has one of the services at an end; none means all.
@@ -253,12 +317,12 @@ func (f *Fault) touches(services []string) bool {
 		f.From != "" && slices.Contains(services, f.From) || f.To != "" && slices.Contains(services, f.To)
 }
 
-// healThese heals, the latest first. Callers hold working.
+// healThese heals what is settled, the latest first. Callers hold working.
 func (r *Injector) healThese(ctx context.Context, is func(*injection) bool) error {
 	r.mu.Lock()
 	var chosen []*injection
 	for _, in := range slices.Backward(r.all) {
-		if is(in) {
+		if in.isSettled() && is(in) {
 			in.shown.Healing = true
 			chosen = append(chosen, in)
 		}
@@ -301,21 +365,43 @@ func (r *Injector) drop(in *injection) {
 }
 
 // Superseded ends the faults whose life somebody is about to move on purpose, without acting:
-// what was killed, stopped or paused is theirs now. None means all services.
+// what was killed, stopped or paused is theirs now. None means all services. It does not wait: what
+// is still being injected, or meets other work of the Injector, ends after that.
 func (r *Injector) Superseded(services ...string) {
-	r.working.Lock()
-	defer r.working.Unlock()
 	r.mu.Lock()
-	var over []*injection
 	for _, in := range r.all {
 		if MovesLife(in.kind.Name) && (len(services) == 0 || slices.Contains(services, in.Fault.Service)) {
-			over = append(over, in)
+			in.superseded = true
 		}
 	}
 	r.mu.Unlock()
-	for _, in := range over {
+	select {
+	case r.working <- struct{}{}:
+		defer r.working.Unlock()
+		r.endSuperseded()
+	default:
+		nudge(r.wake)
+	}
+}
+
+// endSuperseded ends what is superseded. Callers hold working.
+func (r *Injector) endSuperseded() {
+	for _, in := range r.matching(func(in *injection) bool { return in.superseded }) {
 		r.end(in)
 	}
+}
+
+// matching are the settled faults that are so, oldest first. Callers hold working, so that they stay
+// as they are.
+func (r *Injector) matching(is func(*injection) bool) (out []*injection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, in := range r.all {
+		if in.isSettled() && is(in) {
+			out = append(out, in)
+		}
+	}
+	return out
 }
 
 // end takes a fault that is over out of the list and off the disk.

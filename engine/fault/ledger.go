@@ -157,6 +157,13 @@ func (b *Ledgers) Open(now time.Time, service string, replica int, fault string,
 	}
 }
 
+// Withdraw takes back the open ledger of a service, because nothing was done to it after all.
+func (b *Ledgers) Withdraw(service string) {
+	if l := b.Current(); l != nil && l.Service == service {
+		b.all = b.all[:len(b.all)-1]
+	}
+}
+
 // Current is the open ledger, nil when there is none.
 func (b *Ledgers) Current() *Ledger {
 	if n := len(b.all); n > 0 && b.all[n-1].Closed.IsZero() {

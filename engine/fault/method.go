@@ -13,7 +13,7 @@ import (
 
 // method is how faults of a kind are injected and healed.
 type method interface {
-	// inject does it to the targets of an injection.
+	// inject does it to the targets of an injection. Callers of all three hold Injector.working.
 	inject(ctx context.Context, r *Injector, in *injection) error
 	// heal undoes it, as far as inject got. What is gone needs no healing and is not an error.
 	heal(ctx context.Context, r *Injector, in *injection) error
@@ -54,7 +54,7 @@ func (m life) inject(ctx context.Context, r *Injector, in *injection) error {
 		signal = in.params.Signal
 	}
 	act := Act{Operation: m.begin, Service: in.Fault.Service, Replica: in.Fault.Replica, Signal: signal, Cause: in.Fault.Why}
-	if err := r.host.Act(ctx, act); err != nil {
+	if err := r.act(ctx, act); err != nil {
 		return err
 	}
 	down := m.end != "" && m.await(ctx, r, in)
@@ -88,7 +88,7 @@ func (m life) heal(ctx context.Context, r *Injector, in *injection) error {
 	}
 	for _, i := range all {
 		if in.targets(i) != nil && m.down(i) {
-			return r.host.Act(ctx, Act{Operation: m.end, Service: in.Fault.Service, Replica: in.Fault.Replica, Cause: "healed: " + in.Fault.Words()})
+			return r.act(ctx, Act{Operation: m.end, Service: in.Fault.Service, Replica: in.Fault.Replica, Cause: "healed: " + in.Fault.Words()})
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ func (r *Injector) Recover(ctx context.Context, force bool) (held []Held, err er
 			held = append(held, Held{Fault: e.Fault, Owner: e.Owner, Until: e.Until})
 			continue
 		}
-		in := &injection{entry: e, kind: KindOf(e.Fault.Kind), recovered: true}
+		in := &injection{entry: e, kind: KindOf(e.Fault.Kind), recovered: true, settled: closed}
 		in.shown = Active{Fault: e.Fault, Began: e.Began, Until: e.Until}
 		in.params, err = e.Fault.Params()
 		if err == nil {
@@ -49,6 +49,9 @@ func (r *Injector) Recover(ctx context.Context, force bool) (held []Held, err er
 	}
 	return held, errors.Join(errs...)
 }
+
+// closed is the settled of what was not injected by this process.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // Held is a fault that another running process keeps in force.
 type Held struct {

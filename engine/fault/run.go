@@ -53,8 +53,13 @@ func (r *Injector) Run(ctx context.Context) error {
 		case <-r.moved:
 			r.update(ctx)
 		case <-r.wake:
+			r.working.Lock()
+			r.endSuperseded()
+			r.working.Unlock()
 		case <-ctx.Done():
-			err := r.Heal(ctx)
+			hctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
+			defer cancel()
+			err := r.Heal(hctx)
 			r.working.Lock()
 			defer r.working.Unlock()
 			r.net.close()
@@ -65,33 +70,30 @@ func (r *Injector) Run(ctx context.Context) error {
 	}
 }
 
-// next is when the first fault is over; some says whether there is one.
+// next is when the first settled fault is over, zero when there is none; some says whether there is a fault at all.
 func (r *Injector) next() (due time.Time, some bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, in := range r.all {
-		if !some || in.shown.Until.Before(due) {
-			due, some = in.shown.Until, true
+		if in.isSettled() && (due.IsZero() || in.shown.Until.Before(due)) {
+			due = in.shown.Until
 		}
 	}
-	return due, some
+	return due, len(r.all) > 0
 }
 
 // healDue heals the faults whose time is over, and those that another process asks to be healed. An
 // error has been noted, and is tried again.
 func (r *Injector) healDue(ctx context.Context) {
-	now := time.Now()
-	due := func(in *injection) bool {
-		// What somebody took off the disk is healed already, by force; our agent may have done it again since.
-		return !in.Until.After(now) || r.disk.asked(in.Fault.ID) || r.disk.gone(in.Fault.ID)
-	}
 	r.working.Lock()
 	defer r.working.Unlock()
-	r.mu.Lock()
-	any := slices.ContainsFunc(r.all, due)
-	r.mu.Unlock()
-	if any {
-		_ = r.healThese(ctx, due)
+	due := r.matching(func(*injection) bool { return true })
+	due = slices.DeleteFunc(due, func(in *injection) bool { // without mu: it asks the disk
+		// What somebody took off the disk is healed already, by force; our agent may have done it again since.
+		return in.Until.After(time.Now()) && !r.disk.asked(in.Fault.ID) && !r.disk.gone(in.Fault.ID)
+	})
+	if len(due) > 0 {
+		_ = r.healThese(ctx, func(in *injection) bool { return slices.Contains(due, in) })
 	}
 }
 
@@ -99,9 +101,7 @@ func (r *Injector) healDue(ctx context.Context) {
 func (r *Injector) update(ctx context.Context) {
 	r.working.Lock()
 	defer r.working.Unlock()
-	r.mu.Lock()
-	chosen := slices.Clone(r.all)
-	r.mu.Unlock()
+	chosen := r.matching(func(*injection) bool { return true })
 	if len(r.taps.wanted) > 0 && !slices.ContainsFunc(chosen, func(in *injection) bool { _, is := in.kind.method.(traffic); return is }) {
 		_ = r.net.update(ctx, r, nil) // the next event, and the end of an agent, bring us here again
 	}

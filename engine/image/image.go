@@ -118,7 +118,7 @@ func (m *Store) need(ctx context.Context, a Ask) (*container.Image, plan.Step, e
 // watched says whether changes of a service's files are carried out without being asked.
 func (m *Store) watched(service string) bool {
 	s := m.o.State.Member(service)
-	return s != nil && s.Files.Mode() == project.Auto
+	return s != nil && s.Files.Automatic()
 }
 
 // lookUp looks for the image that a service runs. Services that run the same one and begin at the

@@ -27,21 +27,20 @@ func (l *worker) batch(ctx context.Context, t *Task, w *plan.Work) error {
 	r := &batchRun{l: l, t: t, w: w, cause: w.Cause(l.p.Dir)}
 	losses := l.p.State.Losses()
 	err := r.carryOut(ctx)
+	if err != nil && (!errors.Is(err, ErrAborted) || ctx.Err() == nil) {
+		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...)
+		l.fail(err)
+		if r.k == nil {
+			r.open("sync")
+		}
+		r.k.End(err)
+	}
 	switch {
 	case err == nil && r.again || l.q.mayPass(err, losses):
-		l.q.Owe(w)
+		l.q.Owe(w) // last: from here on the work may be another's
 	case err == nil:
 		l.q.paid()
 	}
-	if err == nil || errors.Is(err, ErrAborted) && ctx.Err() != nil {
-		return err
-	}
-	l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...)
-	l.fail(err)
-	if r.k == nil {
-		r.open("sync")
-	}
-	r.k.End(err)
 	return err
 }
 

@@ -51,7 +51,7 @@ func (l *worker) catchUpMissed(ctx context.Context) {
 	if w.Empty() {
 		return
 	}
-	if l.m.Files.Mode() == project.Auto && !e.NoWatch {
+	if l.m.Files.Automatic() && !e.NoWatch {
 		l.q.Offer(w)
 		return
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine/command"
 	"bulkhead/engine/container"
@@ -91,7 +90,7 @@ func (l *worker) renewUsers() {
 				o.Enqueue(NewTask(Task{Verb: Renew, Cause: cause}))
 			}
 		case slices.ContainsFunc(p.Bases(s.Conf), func(b *project.Service) bool { return b.Name == l.name }):
-			if o.M.Files.Mode() == project.Auto {
+			if o.M.Files.Automatic() {
 				o.Enqueue(NewTask(Task{Verb: command.Rebuild, Cause: cause}))
 			} else {
 				o.M.Files.SetUnbuilt(true)
@@ -195,13 +194,25 @@ func (l *worker) restartPrograms(
 	return others, err
 }
 
-// each calls f for all replicas at the same time.
+// each calls f for all replicas at the same time, and returns all errors. What fails for one ends nothing
+// of the others: a stop that is cut short would leave its container in a state that nobody knows.
 func each(ctx context.Context, rs []state.Holder, f func(context.Context, state.Holder) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var all []func(context.Context) error
 	for _, r := range rs {
-		g.Go(func() error { return container.Guard("replica", func() error { return f(ctx, r) }) })
+		all = append(all, func(ctx context.Context) error { return f(ctx, r) })
 	}
-	return g.Wait()
+	return atOnce(ctx, "replica", all)
+}
+
+// atOnce calls functions at the same time, each to its end, and returns all errors.
+func atOnce(ctx context.Context, what string, all []func(context.Context) error) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, f := range all {
+		wg.Go(func() { errs[i] = container.Guard(what, func() error { return f(ctx) }) })
+	}
+	wg.Wait()
+	return container.Join(errs...)
 }
 
 // restartDependents restarts the services that said depends_on.restart, because this one was
@@ -229,7 +240,7 @@ func (l *worker) stopAll(ctx context.Context, t *Task) error {
 	began := time.Now()
 	err := each(hold, rs, func(ctx context.Context, h state.Holder) error { return l.stop(ctx, h, t.stopMode(), t.Cause, k) })
 	if l.conf.Provided() {
-		err = l.withdraw(ctx, t)
+		err = container.Join(err, l.withdraw(ctx, t))
 	}
 	k.Add("stop", time.Since(began))
 	k.End(err)

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"bulkhead/engine/command"
 	"bulkhead/engine/container"
 	"bulkhead/engine/plan"
@@ -134,11 +132,7 @@ func (w *walk) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	g, hold := errgroup.WithContext(hold)
-	for _, f := range w.starts {
-		g.Go(func() error { return container.Guard("start of "+w.u.Conf.Name, func() error { return f(hold) }) })
-	}
-	return g.Wait()
+	return atOnce(hold, "start of "+w.u.Conf.Name, slices.Collect(maps.Values(w.starts)))
 }
 
 // preStart runs the pre_start hooks before the first of a service's containers starts, and not

@@ -84,7 +84,21 @@ func (f *Files) Unprepared() bool {
 	return f.unprepared
 }
 
-// Mode is how the service's files are watched.
+// Automatic says whether changes of the service's files are carried out without being asked: its own
+// mode and that of the whole project are so.
+func (f *Files) Automatic() bool {
+	f.s.st.mu.Lock()
+	defer f.s.st.mu.Unlock()
+	return f.automatic()
+}
+
+// automatic is Automatic for callers that hold the State's lock.
+func (f *Files) automatic() bool {
+	all := f.s.st.Watching.status.Mode
+	return f.mode == project.Auto && all != project.Off && all != project.Manual
+}
+
+// Mode is how the service's own files are watched, whatever is so for the whole project.
 func (f *Files) Mode() project.WatchMode {
 	f.s.st.mu.Lock()
 	defer f.s.st.mu.Unlock()

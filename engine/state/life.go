@@ -37,6 +37,7 @@ func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	r := s.reps.of(n)
+	r.lapse()
 	prev, was := r.Instance, r.Health()
 	if s.incoming[in.ID] == eventful {
 		f.Again = in.ID
@@ -97,7 +98,7 @@ func (r *replica) begin(generation int) {
 	r.Early = false
 	r.use.begin()
 	// What we asked of the life before; a short one may have ended by itself already.
-	r.ExpectedExit, r.pendingCause, r.starting = false, "", false
+	r.ExpectedExit, r.pendingCause, r.starting, r.expectBy, r.idles = false, "", false, time.Time{}, false
 	r.outside, r.foreignSignal = OutsideNothing, ""
 }
 
@@ -270,6 +271,7 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 	if r == nil {
 		return Reaction{Unheld: true, Busy: s.c.Lane.Busy}
 	}
+	r.lapse()
 	switch ev.Kind {
 	case container.EventHealth:
 		// What the check said is not in the event, but in the container.
@@ -360,6 +362,9 @@ func (s *Member) ProgramEnded(id string, code int, cause string) {
 // ended takes in that a container ended. Callers hold mu.
 func (s *Member) ended(r *replica, ev container.Event) (do Reaction) {
 	conf := s.c.Conf
+	if r.idles && !r.ExpectedExit && ev.Time.After(r.Instance.Started) { // of a signal that might have ended it, and did
+		r.ExpectedExit, s.c.ByHand = true, true
+	}
 	if r.outside = endedBy(r.foreignSignal); r.outside != OutsideNothing && !r.ExpectedExit {
 		s.st.Ledgers.touchedOutside(s.c.Name)
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"bulkhead/engine/condition"
@@ -309,6 +310,28 @@ func (s *Member) Remove() bool {
 	return s.c.Leaving
 }
 
+// InjectFailed takes back what Inject noted of containers that it could not be done to.
+func (s *Member) InjectFailed(f Injection, ids []string) {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	for _, id := range ids {
+		if r := s.reps.byID(id); r != nil {
+			r.lapseLate()
+		}
+	}
+	if f.Heals {
+		return
+	}
+	down := func(r *replica) bool {
+		return r.Instance.State == container.StateExited || r.Instance.State == container.StatePaused
+	}
+	s.c.ByHand = s.c.ByHand && s.reps.find(down) != nil
+	if len(ids) == len(f.IDs) {
+		s.st.Ledgers.all.Withdraw(s.c.Name)
+	}
+	s.update()
+}
+
 // Injection is what a fault does to a service.
 type Injection struct {
 	What    string          // "SIGKILL", "pause", "unpause"
@@ -316,7 +339,8 @@ type Injection struct {
 	Heals   bool            // it ends a fault
 	Replica int             // 0: all
 	IDs     []string        // of the containers that it is done to
-	Ends    bool            // they end of it and stay down
+	Ends    bool            // they are to end of it, and stay down
+	Idles   bool            // they stay down if they end of it
 	Happens fault.EventKind // as those who need the service may notice it; EventUnknown: not at all
 	Cause   string
 }
@@ -327,7 +351,10 @@ func (s *Member) Inject(f Injection) {
 	defer s.st.mu.Unlock()
 	for _, id := range f.IDs {
 		if r := s.reps.byID(id); r != nil {
-			r.pendingCause = f.Cause
+			if !f.Ends && !r.ExpectedExit { // nobody knows whether anything comes of it
+				r.expectBy = time.Now().Add(lateEnd)
+			}
+			r.pendingCause, r.idles = f.Cause, f.Idles
 			r.ExpectedExit = r.ExpectedExit || f.Ends
 		}
 	}
@@ -377,7 +404,7 @@ func (s *Member) snapshot(memTotal int64) Service {
 		out.Restarts += in.Restarts
 		out.Generation = max(out.Generation, r.generation)
 		out.Ports = append(out.Ports, in.Ports...)
-		out.Health = max(out.Health, h) // the enum is in the order of badness
+		out.Health = out.Health.Worse(h)
 		if in.State == container.StateExited || r.Crashing() {
 			out.ExitCode = r.exitCode()
 		}
@@ -403,8 +430,8 @@ func (s *Member) snapshot(memTotal int64) Service {
 func declared(conf *project.Service) []container.Port {
 	var out []container.Port
 	for _, p := range conf.Config.Ports {
-		var published int
-		if _, err := fmt.Sscanf(p.Published, "%d", &published); err != nil {
+		published, err := strconv.Atoi(p.Published)
+		if err != nil || published == 0 {
 			continue // an ephemeral port or a range: known only once it runs
 		}
 		out = append(out, container.Port{Host: p.HostIP, Published: published, Target: int(p.Target), Protocol: p.Protocol})

@@ -48,7 +48,7 @@ func (n Notes) Discarded(name, id string) {
 // ExpectEnd implements step.Host.
 func (n Notes) ExpectEnd(name, id, cause string) {
 	n.held(name, id, func(s *Member, r *replica) {
-		r.ExpectedExit, r.pendingCause, r.starting = true, cause, false
+		r.ExpectedExit, r.pendingCause, r.starting, r.expectBy = true, cause, false, time.Time{}
 		if s.Lane.moves {
 			s.st.Ledgers.all.Freeze(time.Now(), name)
 		}
@@ -78,10 +78,11 @@ func (n Notes) Stopping(name, id string, grace time.Duration, cause string) {
 // StopFailed implements step.Host.
 func (n Notes) StopFailed(name, id string) {
 	n.held(name, id, func(s *Member, r *replica) {
+		r.lapseLate()
 		if r.Instance.State == container.StateStopping {
 			r.stopBy, r.Instance.State = time.Time{}, container.StateRunning
-			s.update()
 		}
+		s.update()
 	})
 }
 

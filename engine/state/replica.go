@@ -15,16 +15,39 @@ type replica struct {
 	generation   int
 	since        time.Time
 	cause        string
-	pendingCause string // what the next change of state is due to, when we know beforehand
-	starting     bool   // its start was asked for, and has not been seen
-	sick         bool   // its health was unhealthy when it was recorded last
-	lastExit     int    // the code of the last end that was seen; a container that runs again has none
+	pendingCause string    // what the next change of state is due to, when we know beforehand
+	expectBy     time.Time // until when ExpectedExit and pendingCause hold; zero: until it comes true
+	idles        bool      // its restart policy stays idle when it ends
+	starting     bool      // its start was asked for, and has not been seen
+	sick         bool      // its health was unhealthy when it was recorded last
+	lastExit     int       // the code of the last end that was seen; a container that runs again has none
 	// unhealthySince is when its health was seen to be unhealthy; valid while it is.
 	unhealthySince time.Time
 	outside        Outside   // what another program did to it; its next life knows nothing of that
 	foreignSignal  string    // that another program sent last, "9" or "15"
 	stopBy         time.Time // when the engine kills it unless it has ended; valid while it is being stopped
 	use            usage
+}
+
+// lateEnd is how long an end is still put down to what was asked for, though the runtime answered that
+// it could not be done: a busy one may carry it out later than it has time to answer.
+const lateEnd = 30 * time.Second
+
+// lapseLate has what is expected of a container hold for a while only.
+func (r *replica) lapseLate() {
+	if r.ExpectedExit || r.pendingCause != "" {
+		r.expectBy = time.Now().Add(lateEnd)
+		if r.stopBy.After(time.Now()) {
+			r.expectBy = r.stopBy.Add(lateEnd)
+		}
+	}
+}
+
+// lapse forgets what was expected of a container and has not come.
+func (r *replica) lapse() {
+	if !r.expectBy.IsZero() && time.Now().After(r.expectBy) {
+		r.ExpectedExit, r.pendingCause, r.expectBy, r.idles = false, "", time.Time{}, false
+	}
 }
 
 // replicas are the container slots of a service. Those who use them hold the State's lock.

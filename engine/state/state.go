@@ -82,7 +82,8 @@ type State struct {
 	recSeq    uint64
 	past      past
 	plan      string
-	phase     Phase
+	phase     Phase  // never PhaseLost
+	lost      bool   // the connection to the runtime is gone
 	begun     uint64 // Seq of the last record before the project began to run
 	losses    int    // how often the runtime was lost
 	began     time.Time
@@ -192,7 +193,7 @@ func (st *State) viewLocked() *View {
 	if st.view != nil {
 		return st.view
 	}
-	v := &View{Services: make(condition.Services, len(st.services)), Phase: st.phase, Doing: map[string]string{}}
+	v := &View{Services: make(condition.Services, len(st.services)), Phase: st.phaseLocked(), Doing: map[string]string{}}
 	for name, s := range st.services {
 		c := s.c
 		c.Replicas = make([]*condition.Replica, len(s.c.Replicas))
@@ -327,6 +328,15 @@ func (st *State) SetPhase(p Phase) {
 	st.bump()
 }
 
+// phaseLocked is the phase as it is shown: while the connection is lost nothing else is known to go on.
+// Callers hold mu.
+func (st *State) phaseLocked() Phase {
+	if st.lost {
+		return PhaseLost
+	}
+	return st.phase
+}
+
 // StopOver notes that a stop of the whole project is over. The engine goes on, so that what is started again comes up
 // as after the first time.
 func (st *State) StopOver() {
@@ -342,10 +352,10 @@ func (st *State) StopOver() {
 func (st *State) Lost(why error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.phase == PhaseLost {
+	if st.lost {
 		return
 	}
-	st.phase = PhaseLost
+	st.lost = true
 	st.losses++
 	text := "the connection to the engine is gone; trying again"
 	switch {
@@ -368,10 +378,10 @@ func (st *State) Losses() int {
 func (st *State) Found() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.phase != PhaseLost {
+	if !st.lost {
 		return false
 	}
-	st.phase = PhaseRunning
+	st.lost = false
 	st.record(Record{Kind: "notice", Notice: "found", Text: "connected to the engine again"})
 	return true
 }
@@ -449,7 +459,7 @@ func (st *State) checkReady() {
 			return
 		}
 	}
-	if st.ready || st.phase != PhaseRunning || st.o.Quiet {
+	if st.ready || st.phaseLocked() != PhaseRunning || st.o.Quiet {
 		return
 	}
 	st.ready = true
@@ -482,7 +492,7 @@ func (st *State) Snapshot() *Snapshot {
 		Seq: st.seq, Time: time.Now(), Project: st.name, Dir: st.p.Dir, Files: st.p.Files, Profiles: st.p.Profiles,
 		Runtime: st.info, Caps: st.o.Caps, Disabled: st.p.Disabled, Watch: st.Watching.status, Plan: st.plan, Begun: st.begun, Ready: st.ready, ReadyIn: st.readyIn,
 		Past:  st.past.before,
-		Phase: st.phase, Untrusted: st.untrusted, Unsaved: st.unsaved, Reload: st.reload, Orphans: st.orphaned, Warnings: slices.Clone(st.warnings),
+		Phase: st.phaseLocked(), Untrusted: st.untrusted, Unsaved: st.unsaved, Reload: st.reload, Orphans: st.orphaned, Warnings: slices.Clone(st.warnings),
 		Records: slices.Clone(st.records[max(0, len(st.records)-shownEvents):]),
 	}
 	n.Watch.Notices = slices.Clone(st.Watching.status.Notices)

@@ -84,18 +84,9 @@ func (w *Watching) SetMode(services []string, mode project.WatchMode, cause stri
 		if len(services) > 0 {
 			s.Files.mode = mode
 		}
-		if mode == project.Auto && s.Files.mode == project.Auto && len(s.Files.stale) > 0 {
+		if mode == project.Auto && s.Files.automatic() && len(s.Files.stale) > 0 {
 			lacks[name] = slices.Sorted(maps.Keys(s.Files.stale))
 		}
 	}
 	return lacks
-}
-
-// Automatic says whether changes of a service's files are carried out without being asked.
-func (w *Watching) Automatic(service string) bool {
-	st := w.st
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	s := st.services[service]
-	return s != nil && s.Files.mode == project.Auto && w.status.Mode != project.Off && w.status.Mode != project.Manual
 }

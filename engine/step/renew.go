@@ -28,7 +28,7 @@ func (r *Runner) Renew(
 		return container.WrapErr(err, "remove the old container of %s", s.name())
 	}
 	r.host.Removed(s.name(), old.ID, cause)
-	if err := r.rt.Rename(ctx, id, Name(spec)); err != nil {
+	if err := r.rt.Rename(ctx, id, spec.FinalName()); err != nil {
 		return container.WrapErr(err, "rename the new container of %s", s.name())
 	}
 	in, err := r.rt.Inspect(ctx, id)
@@ -47,7 +47,7 @@ func (r *Runner) createBeside(
 	if !spec.Fresh {
 		spec.Inherit = old.ID
 	}
-	spec.Name = container.ShortID(old.ID) + "_" + Name(spec)
+	spec.Name = container.ShortID(old.ID) + "_" + spec.FinalName()
 	began := time.Now()
 	id, err = r.Create(ctx, s, spec, cause)
 	since(timer, "create", began)

@@ -7,7 +7,6 @@ package step
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -251,7 +250,7 @@ func (r *Runner) Remove(ctx context.Context, s Service, in container.Instance, r
 // RestoreName renames a container, which a swap that was cut short had named for its own time, to
 // what it was to be called.
 func (r *Runner) RestoreName(ctx context.Context, s Service, spec container.CreateSpec, in container.Instance) error {
-	name := Name(spec)
+	name := spec.FinalName()
 	if !strings.HasSuffix(in.Name, "_"+name) && in.Name != name+"_"+container.ShortID(in.ID) {
 		return nil
 	}
@@ -259,14 +258,6 @@ func (r *Runner) RestoreName(ctx context.Context, s Service, spec container.Crea
 		return container.WrapErr(err, "rename %s", in.Name)
 	}
 	return r.host.Refresh(ctx, s.name(), in.ID, "")
-}
-
-// Name is what docker compose calls a replica's container.
-func Name(spec container.CreateSpec) string {
-	if n := spec.Service.Config.ContainerName; n != "" {
-		return n
-	}
-	return fmt.Sprintf("%s-%s-%d", spec.App.Name, spec.Service.Name, spec.Replica)
 }
 
 // since adds to a timer a stage that began at a time and ends now.

@@ -126,8 +126,14 @@ type ended struct {
 	own    bool // the grace is the file's or the command's
 }
 
-// end ends one container: its pre_stop hooks, its stop signal, and when its grace is over SIGKILL.
-func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mode, cause string) (ended, error) {
+// end ends one container: its pre_stop hooks, its stop signal, and when its grace is over SIGKILL. With
+// an error the host knows that it may run on.
+func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mode, cause string) (_ ended, err error) {
+	defer func() {
+		if err != nil {
+			r.host.StopFailed(s.name(), in.ID)
+		}
+	}()
 	switch in.State {
 	case container.StateRunning, container.StateRestarting:
 	case container.StatePaused:
@@ -152,19 +158,16 @@ func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mo
 		if handles, known := r.rt.HandlesStop(ctx, in.ID); known && !handles {
 			if err := r.rt.Kill(ctx, in.ID, "SIGKILL"); err == nil {
 				e.atOnce = true
-				err := r.AwaitEnd(ctx, s.name(), in.ID)
-				if err != nil {
-					r.host.StopFailed(s.name(), in.ID)
-				} else {
-					r.journal.EndStop(in.ID)
+				if err := r.AwaitEnd(ctx, s.name(), in.ID); err != nil {
+					return e, err
 				}
-				return e, err
+				r.journal.EndStop(in.ID)
+				return e, nil
 			}
 		}
 	}
 	r.host.Stopping(s.name(), in.ID, grace, "") // the hooks took their own time
 	if err := r.rt.Stop(ctx, in.ID, grace); err != nil && !errors.Is(err, container.ErrNotFound) {
-		r.host.StopFailed(s.name(), in.ID)
 		return ended{}, container.WrapErr(err, "stop %s", s.name())
 	}
 	r.journal.EndStop(in.ID)

@@ -41,7 +41,7 @@ func (r *Runner) Swap(
 			return StopNone, "", err
 		}
 	}
-	name := Name(spec)
+	name := spec.FinalName()
 	id, spec, err := r.createBeside(ctx, s, old, spec, cause, timer)
 	if err != nil {
 		return StopNone, "", err
@@ -156,6 +156,7 @@ func (w *swap) keepOld(ctx context.Context, cause error) error {
 		return errors.Join(cause, err)
 	}
 	w.host.Adopt(w.s.name(), w.spec.Replica, in, "the new generation did not become ready")
+	w.host.StopFailed(w.s.name(), w.old.ID) // it was not even tried
 	return w.discard(ctx, w.s, w.id, cause)
 }
 

@@ -3,7 +3,8 @@ package cli
 import (
 	"fmt"
 	"strconv"
-	"strings"
+
+	"bulkhead/engine/container"
 )
 
 // number is a flag of a whole number within bounds: one beyond them is a slip, and would come to the
@@ -39,20 +40,9 @@ func (v number) String() string {
 // Type is the word for the flag's value in the help.
 func (number) Type() string { return "int" }
 
-// signals are those that a container can be sent by name; the real-time ones have numbers as well.
-var signals = map[string]int{
-	"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "TRAP": 5, "ABRT": 6, "IOT": 6, "BUS": 7, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12,
-	"PIPE": 13, "ALRM": 14, "TERM": 15, "STKFLT": 16, "CHLD": 17, "CLD": 17, "CONT": 18, "STOP": 19, "TSTP": 20, "TTIN": 21, "TTOU": 22, "URG": 23,
-	"XCPU": 24, "XFSZ": 25, "VTALRM": 26, "PROF": 27, "WINCH": 28, "IO": 29, "POLL": 29, "PWR": 30, "SYS": 31,
-}
-
 // checkSignal refuses what is no signal of Linux, before anything is sent to anybody.
 func checkSignal(verb, text string) error {
-	name := strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	if _, ok := signals[name]; ok || strings.HasPrefix(name, "RTM") { // RTMIN+3: how many there are is the kernel's
-		return nil
-	}
-	if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= 64 {
+	if _, ok := container.SignalNumber(text); ok {
 		return nil
 	}
 	return usagef("%s: --signal %s: it is not a signal; write one as SIGHUP, HUP or 1", verb, text)

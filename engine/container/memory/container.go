@@ -109,7 +109,7 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 	defer e.mu.Unlock()
 	name := s.Name
 	if name == "" {
-		name = containerName(s)
+		name = s.FinalName()
 	}
 	if other := e.named(name); other != nil {
 		return "", conflict("%s: the name %s is taken by a container of project %s", what, name, other.project)
@@ -165,13 +165,6 @@ func (e *engine) named(name string) *box {
 		}
 	}
 	return nil
-}
-
-func containerName(s container.CreateSpec) string {
-	if n := s.Service.Config.ContainerName; n != "" {
-		return n
-	}
-	return s.App.ContainerName(s.Service.Name, s.Replica)
 }
 
 // join notes which networks and namespaces a container is to share. A network's id
