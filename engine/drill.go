@@ -163,13 +163,6 @@ func (e *Engine) Drill(ctx context.Context, o drill.Options) (*drill.Report, err
 		o.Load.Run = func(ctx context.Context) { sub.runLoad(ctx, o.Load.Command) }
 	}
 	o.Last = e.drills.last()
-	if o.Tap {
-		end, err := e.taps.whole(ctx)
-		if err != nil {
-			return nil, container.WrapErr(err, "drill %s", e.parts.Name)
-		}
-		defer end()
-	}
 	d := drill.New(sub, o)
 	if !e.drills.begin(d) {
 		return nil, container.Failed("drill "+e.parts.Name, "another drill runs")
@@ -178,6 +171,13 @@ func (e *Engine) Drill(ctx context.Context, o drill.Options) (*drill.Report, err
 		e.drills.begin(nil)
 		sub.HoldWork(false)
 	}()
+	if o.Tap {
+		end, err := e.taps.whole(ctx)
+		if err != nil {
+			return nil, container.WrapErr(err, "drill %s", e.parts.Name)
+		}
+		defer end() // before another drill can begin
+	}
 	report, err := d.Run(ctx)
 	if report != nil {
 		e.state.Record(Record{Kind: "drill", Action: report.Fault, Text: report.Summary(), Err: report.Why})

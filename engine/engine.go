@@ -62,7 +62,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{opts: o, parts: p, running: make(chan struct{})}
 	e.observe = &observer{p: p, hand: e.drills.hand}
-	e.reload = &reloader{p: p, load: o.Load, applied: e.reloaded}
+	e.reload = &reloader{p: p, load: o.Load, applied: e.reloaded, loads: make(turn, 1), waits: make(turn, 1)}
 	e.watch = &watching{p: p, reload: e.reload, ignore: o.Ignore, times: o.Watch}
 	e.trust = trusting{p}
 	e.commands = &commander{p: p, reload: e.reload, observe: e.observe, trust: e.trust}
@@ -116,16 +116,16 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.state.Attach(plan.AsIs(e.opts.Project, instances))
 	}
 	e.observe.adoptAll(instances)
+	if !e.opts.NoWatch {
+		if err := e.watch.start(); err != nil {
+			return fmt.Errorf("watch files: %w", err)
+		}
+	}
 	p.Go("events", func(ctx context.Context) error { return e.observe.run(ctx, seenFrom) })
 	p.Go("faults", e.faults.run)
 	p.Go("upkeep", e.keepUp)
 	if !e.opts.NoStats {
 		p.Go("stats", e.stats.Run)
-	}
-	if !e.opts.NoWatch {
-		if err := e.watch.start(); err != nil {
-			return fmt.Errorf("watch files: %w", err)
-		}
 	}
 	e.trust.note()
 	if e.opts.AsIs {

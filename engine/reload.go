@@ -19,14 +19,41 @@ type reloader struct {
 	// applied is called when another project runs from now on.
 	applied func()
 
+	loads turn // held by whoever loads: of two loads the later one counts
+	waits turn // held by whoever is the next to load; nobody else need wait
+
 	mu      sync.Mutex
 	loaded  *project.Project // nil when nothing waits, or does not load
 	changes []project.Change
 }
 
+// turn is a lock that a select can take; its capacity is 1.
+type turn chan struct{}
+
+// next waits until it is the caller's turn to load. It is false when that is not needed, since another
+// one waits already, and will find what the caller would.
+func (r *reloader) next(ctx context.Context) bool {
+	select {
+	case r.waits <- struct{}{}:
+		defer func() { <-r.waits }()
+	default:
+		return false
+	}
+	select {
+	case r.loads <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // look loads the Compose files again after one of them was saved, and shows the difference.
 // Nothing is applied before the user says so, and a file that does not load changes nothing.
 func (r *reloader) look(ctx context.Context) {
+	if !r.next(ctx) {
+		return
+	}
+	defer func() { <-r.loads }()
 	st := r.p.State
 	p, err := r.load(ctx)
 	r.mu.Lock()

@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +23,8 @@ type taps struct {
 	table  edge.Table
 
 	mu     sync.Mutex
+	asked  []fault.Edge                 // by people
+	drills int                          // that run, and tap everything
 	takers map[int]func([]fault.Tapped) // who wants to know what comes over them
 	next   int
 }
@@ -33,8 +35,9 @@ func (t *taps) add(all []fault.Tapped) {
 		t.table.Add(one)
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, take := range t.takers {
+	takers := slices.Collect(maps.Values(t.takers))
+	t.mu.Unlock()
+	for _, take := range takers {
 		take(all)
 	}
 	t.p.State.Touch()
@@ -82,19 +85,26 @@ func (t *taps) do(ctx context.Context, c Command) error {
 			return err
 		}
 	}
-	asked, wanted := tapped(c), t.faults.injector.Load().Tapping()
-	for _, a := range asked {
-		switch {
-		case c.Verb == VerbTap && !slices.Contains(wanted, a):
-			wanted = append(wanted, a)
-		case c.Verb == VerbUntap:
-			wanted = slices.DeleteFunc(wanted, a.Covers)
+	asked := tapped(c)
+	err := t.change(ctx, func(wanted []fault.Edge) []fault.Edge {
+		for _, a := range asked {
+			switch {
+			case c.Verb == VerbTap && !slices.Contains(wanted, a):
+				wanted = append(wanted, a)
+			case c.Verb == VerbUntap:
+				wanted = slices.DeleteFunc(wanted, a.Covers)
+			}
 		}
-	}
-	if err := t.set(ctx, wanted); err != nil {
+		return wanted
+	})
+	if err != nil {
 		return err
 	}
-	r := Record{Kind: "tap", Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s (%s)", tapText(asked, c.Verb), c.Cause)}
+	what := "tapped"
+	if c.Verb == VerbUntap {
+		what = "not tapped any more"
+	}
+	r := Record{Kind: "tap", Action: string(c.Verb), Cause: c.Cause, Text: fmt.Sprintf("%s: %s (%s)", what, edge.Calls(asked), c.Cause)}
 	if len(c.Services) == 1 {
 		r.Service = c.Services[0]
 	}
@@ -102,15 +112,27 @@ func (t *taps) do(ctx context.Context, c Command) error {
 	return nil
 }
 
-// set has these edges tapped, and no others.
-func (t *taps) set(ctx context.Context, wanted []fault.Edge) error {
-	if slices.Equal(t.faults.injector.Load().Tapping(), wanted) {
-		return nil
-	}
-	if err := t.faults.injector.Load().Tap(ctx, wanted); err != nil {
+// change has other edges tapped: those that f makes of the ones that a person has tapped. What a drill
+// taps beside them stays.
+func (t *taps) change(ctx context.Context, f func(asked []fault.Edge) []fault.Edge) error {
+	var before []fault.Edge
+	all, err := t.faults.injector.Load().Tap(ctx, func([]fault.Edge) []fault.Edge {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		before = t.asked
+		t.asked = f(slices.Clone(t.asked))
+		if t.drills > 0 && !slices.Contains(t.asked, fault.Edge{}) {
+			return append(slices.Clone(t.asked), fault.Edge{})
+		}
+		return slices.Clone(t.asked)
+	})
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.asked = before
 		return err
 	}
-	t.table.Tap(wanted)
+	t.table.Tap(all)
 	t.p.State.Touch()
 	return nil
 }
@@ -132,27 +154,6 @@ func tapped(c Command) []fault.Edge {
 	return out
 }
 
-func tapText(edges []fault.Edge, verb Verb) string {
-	var names []string
-	for _, e := range edges {
-		switch {
-		case e.From == "" && e.To == "":
-			names = append(names, "all calls")
-		case e.From == "":
-			names = append(names, "calls to "+e.To)
-		case e.To == "":
-			names = append(names, "calls of "+e.From)
-		default:
-			names = append(names, fmt.Sprintf("calls %s → %s", e.From, e.To))
-		}
-	}
-	what := "tapped: "
-	if verb == VerbUntap {
-		what = "not tapped any more: "
-	}
-	return what + strings.Join(names, ", ")
-}
-
 // declaredBy are the edges of the file that begin at a service.
 func declaredBy(s *project.Service) []edge.Declared {
 	d := drill.Service{}
@@ -169,23 +170,23 @@ func declaredBy(s *project.Service) []edge.Declared {
 	return out
 }
 
-// whole taps everything for as long as a drill runs, where it was not tapped before.
+// whole taps everything for as long as a drill runs.
 func (t *taps) whole(ctx context.Context) (end func(), err error) {
-	all, before := fault.Edge{}, t.faults.injector.Load().Tapping()
-	if slices.Contains(before, all) {
-		return func() {}, nil
+	count := func(ctx context.Context, n int) error {
+		return t.change(ctx, func(asked []fault.Edge) []fault.Edge { t.drills += n; return asked })
 	}
-	if err := t.set(ctx, append(before, all)); err != nil {
-		return nil, err
-	}
-	return func() {
-		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	end = func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
-		wanted := slices.DeleteFunc(t.faults.injector.Load().Tapping(), func(o fault.Edge) bool { return o == all })
-		if err := t.set(tidy, wanted); err != nil {
+		if err := count(ctx, -1); err != nil {
 			t.p.State.Warn("end the tap: " + firstLine(err))
 		}
-	}, nil
+	}
+	if err := count(ctx, 1); err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
 }
 
 // tappedFor is what came over an edge as a drill takes it.

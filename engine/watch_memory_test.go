@@ -1,10 +1,13 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"bulkhead/engine"
 	"bulkhead/engine/container/memory"
@@ -276,4 +279,48 @@ func TestSwapKeepsTheCompatibleName(t *testing.T) {
 	if !strings.Contains(before.Name, "_a_") {
 		t.Errorf("it is called %s", before.Name)
 	}
+}
+
+// Of two loads of the Compose file that go on at the same time the one that began later counts.
+func TestSlowLoadDoesNotReplaceALaterOne(t *testing.T) {
+	s := watched(t, map[string]string{"compose.yaml": "services:\n  a: {image: app}\n"})
+	p, err := s.load(t.Context())
+	s.must(err)
+	var loads atomic.Int32
+	first, release := make(chan struct{}), make(chan struct{})
+	e := engine.New(engine.Options{Runtime: s.rt, Project: p, Builder: s.b, StateDir: t.TempDir(), Watch: oneSave,
+		Load: func(ctx context.Context) (*project.Project, error) {
+			p, err := s.load(ctx)
+			if loads.Add(1) == 1 {
+				close(first)
+				<-release
+			}
+			return p, err
+		}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	wait := func(what string, is func(*engine.Snapshot) bool) {
+		t.Helper()
+		changed, stop := e.Subscribe()
+		defer stop()
+		for limit := time.After(patience); !is(e.Snapshot()); {
+			select {
+			case <-changed:
+			case <-limit:
+				t.Fatalf("%s does not come; reload %+v", what, e.Snapshot().Reload)
+			}
+		}
+	}
+	wait("the watch", func(n *engine.Snapshot) bool { return n.Watch.On })
+	s.write(map[string]string{"compose.yaml": "services:\n  a: {image: app, labels: {x: old}}\n"})
+	<-first
+	saved := e.Snapshot().Watch.LastAt
+	s.write(map[string]string{"compose.yaml": "services:\n  a: {image: app}\n  b: {image: app}\n"})
+	wait("the second save", func(n *engine.Snapshot) bool { return n.Watch.LastAt.After(saved) })
+	close(release)
+	wait("the second save's project", func(n *engine.Snapshot) bool {
+		return n.Reload != nil && len(n.Reload.Changes) == 1 && n.Reload.Changes[0].Service == "b"
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"bulkhead/engine/fault"
 )
 
 // Heads are the heads of Cells.
@@ -96,4 +98,22 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1fM", float64(n)/1e6)
 	}
 	return fmt.Sprintf("%.1fG", float64(n)/1e9)
+}
+
+// Calls lists edges for people, as the calls that go over them.
+func Calls(edges []fault.Edge) string {
+	var names []string
+	for _, e := range edges {
+		switch {
+		case e.From == "" && e.To == "":
+			names = append(names, "all calls")
+		case e.From == "":
+			names = append(names, "calls to "+e.To)
+		case e.To == "":
+			names = append(names, "calls of "+e.From)
+		default:
+			names = append(names, fmt.Sprintf("calls %s → %s", e.From, e.To))
+		}
+	}
+	return strings.Join(names, ", ")
 }

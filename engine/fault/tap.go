@@ -52,9 +52,23 @@ type taps struct {
 	kept   map[string]map[site]int // by rule
 }
 
-// Tap has these edges tapped from now on, and no others; without any nobody's calls are looked at.
-// It returns once that is so. What comes over them is handed to Options.Tapped each second.
-func (r *Injector) Tap(ctx context.Context, edges []Edge) error {
+// Tap has other edges tapped from now on: those that change returns of the ones that are. Without any
+// nobody's calls are looked at. It returns them once that is so. What comes over them is handed to
+// Options.Tapped each second.
+func (r *Injector) Tap(ctx context.Context, change func(now []Edge) []Edge) ([]Edge, error) {
+	if err := r.working.lock(ctx); err != nil {
+		return nil, fmt.Errorf("tap: %w", err)
+	}
+	defer r.working.Unlock()
+	edges := change(slices.Clone(r.taps.wanted))
+	if slices.Equal(edges, r.taps.wanted) {
+		return edges, nil
+	}
+	return edges, r.tap(ctx, edges)
+}
+
+// tap has these edges tapped, and no others. Callers hold working.
+func (r *Injector) tap(ctx context.Context, edges []Edge) error {
 	if len(edges) > 0 {
 		if why := tapKind.Lacking(r.rt.Caps); why != "" {
 			return fmt.Errorf("tap: %w", &container.Error{Why: why, Err: container.ErrUnsupported})
@@ -63,8 +77,6 @@ func (r *Injector) Tap(ctx context.Context, edges []Edge) error {
 			return fmt.Errorf("tap: %w", agent.ErrNotBuilt)
 		}
 	}
-	r.working.Lock()
-	defer r.working.Unlock()
 	before := r.taps.wanted
 	r.want(slices.Clone(edges))
 	err := r.noteTap()

@@ -295,8 +295,13 @@ func (m *Store) buildOnly(ctx context.Context, of, cause string) (name string, o
 	}
 	conf := all[i]
 	built := m.lookUps.DoChan("build "+of, func() (any, error) {
-		// The one who asks first may be aborted, and the others not.
-		return nil, container.Guard("build of "+of, func() error { return m.build(context.WithoutCancel(ctx), conf, cause, cause) })
+		// The one who asks first may be aborted, and the others not: it ends with the engine.
+		ended := make(chan error, 1)
+		m.o.Go("build of "+of, func(ctx context.Context) error {
+			ended <- container.Guard("build of "+of, func() error { return m.build(ctx, conf, cause, cause) })
+			return nil
+		})
+		return nil, <-ended
 	})
 	select {
 	case b := <-built:

@@ -20,6 +20,8 @@ import (
 type intents struct {
 	file string // "" keeps them in memory only
 
+	writing sync.Mutex // held while the file is replaced; taken before mu
+
 	mu   sync.Mutex
 	all  map[string]*intent
 	left map[string][]string // of the process before, until they are settled
@@ -60,16 +62,20 @@ func openIntents(state string) (*intents, error) {
 	return n, nil
 }
 
-// writeLocked replaces the file. That it cannot be written is the state's matter, which lies beside
+// write replaces the file. That it cannot be written is the state's matter, which lies beside
 // it: it is said there.
-func (n *intents) writeLocked() {
+func (n *intents) write() {
 	if n.file == "" {
 		return
 	}
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	n.mu.Lock()
 	doc := maps.Clone(n.left)
 	for key, in := range n.all {
-		doc[key] = in.paths
+		doc[key] = slices.Clone(in.paths)
 	}
+	n.mu.Unlock()
 	if len(doc) == 0 {
 		_ = os.Remove(n.file) // what stays is looked at once more than it need be
 		return
@@ -86,6 +92,11 @@ func (n *intents) writeLocked() {
 // to, and paths, which may be nil, to which parts of it.
 func (j *Journal) Intend(key string, paths []string) {
 	n := j.intents
+	n.add(key, paths)
+	n.write()
+}
+
+func (n *intents) add(key string, paths []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	in := n.all[key]
@@ -97,7 +108,6 @@ func (j *Journal) Intend(key string, paths []string) {
 	in.paths = slices.Concat(in.paths, paths)
 	slices.Sort(in.paths)
 	in.paths = slices.Compact(in.paths)
-	n.writeLocked()
 }
 
 // Settle notes that the outcome of what was intended is in the tables. It is forgotten once those
@@ -147,10 +157,11 @@ func (j *Journal) Unsettled(key string) (paths []string, ok bool) {
 // written drops what is settled in the state that was written.
 func (n *intents) written(changes uint64) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	before := len(n.all)
 	maps.DeleteFunc(n.all, func(_ string, in *intent) bool { return in.settled != 0 && in.settled <= changes })
-	if len(n.all) != before {
-		n.writeLocked()
+	fewer := len(n.all) != before
+	n.mu.Unlock()
+	if fewer {
+		n.write()
 	}
 }
