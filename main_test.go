@@ -302,9 +302,9 @@ func cmdRemoveNetworks(ts *testscript.TestScript, neg bool, args []string) {
 	defer rt.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	gone, err := rt.RemoveNetworks(ctx, ts.Getenv("PROJECT"))
+	gone, err := rt.RemoveNetworks(ctx, ts.Getenv("PROJECT"), nil)
 	ts.Check(err)
-	if len(gone) == 0 {
+	if len(gone.Removed) == 0 {
 		ts.Fatalf("no network of %s was removed", ts.Getenv("PROJECT"))
 	}
 }

@@ -123,7 +123,7 @@ func TestPreStopRunsOnEveryStop(t *testing.T) {
 	if left := s.identities(); len(left) != 0 || count() != stops+2 {
 		t.Errorf("after down: %v, and the hook has run %d times, want %d", left, count(), stops+2)
 	}
-	if gone, err := s.rt.RemoveNetworks(t.Context(), s.name); err != nil || len(gone) != 0 {
+	if gone, err := s.rt.RemoveNetworks(t.Context(), s.name, nil); err != nil || len(gone.Removed) != 0 {
 		t.Errorf("down left networks %v (%v)", gone, err)
 	}
 }
@@ -195,7 +195,7 @@ func TestHooksRunWithoutARunningEngine(t *testing.T) {
 	if hookFailed(t, direct(engine.VerbDown), "pre_stop", "cannot drain"); count() != 3 || len(s.identities()) != 0 {
 		t.Errorf("down: the hook has run %d times, left: %v", count(), s.identities())
 	}
-	if gone, err := s.rt.RemoveNetworks(t.Context(), s.name); err != nil || len(gone) != 0 {
+	if gone, err := s.rt.RemoveNetworks(t.Context(), s.name, nil); err != nil || len(gone.Removed) != 0 {
 		t.Errorf("down left networks %v (%v)", gone, err)
 	}
 }

@@ -168,9 +168,9 @@ volumes: {data: {}}
 		if ids := s.identities(); len(ids) != 0 {
 			s.t.Errorf("after down: %v", ids)
 		}
-		volumes, err := s.rt.RemoveVolumes(s.t.Context(), s.name)
-		networks, nerr := s.rt.RemoveNetworks(s.t.Context(), s.name)
-		if err != nil || nerr != nil || len(volumes)+len(networks) != 0 {
+		volumes, err := s.rt.RemoveVolumes(s.t.Context(), s.name, nil)
+		networks, nerr := s.rt.RemoveNetworks(s.t.Context(), s.name, nil)
+		if err != nil || nerr != nil || len(volumes.Removed)+len(networks.Removed) != 0 {
 			s.t.Errorf("down -v left volumes %v (%v), networks %v (%v)", volumes, err, networks, nerr)
 		}
 	})

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -171,9 +172,9 @@ func TestDownRemovesNetworksBesideContainers(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second) // virtual: b has ended too
 		left := s.instances()
-		gone, err := s.rt.RemoveNetworks(s.t.Context(), s.name)
+		gone, err := s.rt.RemoveNetworks(s.t.Context(), s.name, nil)
 		s.must(err)
-		if len(left) != 2 || len(gone) != 0 {
+		if len(left) != 2 || len(gone.Removed) != 0 {
 			s.t.Errorf("beside the removal of the containers: %d of 2 are there, and the networks %v", len(left), gone)
 		}
 		s.must(<-down)
@@ -205,5 +206,45 @@ func TestProjectThatIsStoppedAndStartedIsNotStopping(t *testing.T) {
 			}
 			return n.Phase == engine.PhaseRunning && said == 2
 		})
+	})
+}
+
+// down removes what the file declares as the project's own, and nothing else that the project once made:
+// what is external by now, has another name, or is of no service that is enabled stays, and is named.
+func TestDownRemovesOnlyWhatTheFileDeclares(t *testing.T) {
+	files := map[string]string{"compose.yaml": `services:
+  a: {image: app, volumes: ["data:/a", "old:/b"], networks: [shared, gone]}
+  b: {image: app, volumes: ["idle:/b"]}
+volumes: {data: {}, old: {}, idle: {}}
+networks: {shared: {}, gone: {}}
+`}
+	virtually(t, files, func(s *scene) {
+		s.up()
+		s.must(s.stop())
+		s.write(map[string]string{"compose.yaml": `services:
+  a: {image: app, volumes: ["data:/a", "new:/b"], networks: [shared, own]}
+  b: {image: app, profiles: [more], volumes: ["idle:/b"]}
+volumes: {data: {external: true, name: play_data}, new: {}, idle: {}}
+networks: {shared: {external: true, name: play_shared}, own: {}}
+`})
+		s.up()
+		s.do(engine.Command{Verb: engine.VerbDown, Volumes: true, Orphans: true})
+		volumes, err := s.rt.RemoveVolumes(s.t.Context(), s.name, []string{})
+		s.must(err)
+		networks, err := s.rt.RemoveNetworks(s.t.Context(), s.name, []string{})
+		s.must(err)
+		if !slices.Equal(volumes.Spared, []string{"play_data", "play_idle", "play_old"}) ||
+			!slices.Equal(networks.Spared, []string{"play_default", "play_gone", "play_shared"}) {
+			s.t.Errorf("down left the volumes %v and the networks %v", volumes.Spared, networks.Spared)
+		}
+		n := s.Snapshot()
+		for _, what := range []string{"volume play_old: left alone", "volume play_idle: left alone", "network play_gone: left alone"} {
+			if !slices.ContainsFunc(n.Records, func(r engine.Record) bool { return strings.Contains(r.Text, what) }) {
+				s.t.Errorf("nothing says %q", what)
+			}
+		}
+		if slices.ContainsFunc(n.Records, func(r engine.Record) bool { return strings.Contains(r.Text, "play_data") }) {
+			s.t.Error("an external volume needs no word")
+		}
 	})
 }

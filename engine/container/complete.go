@@ -124,13 +124,13 @@ func (lacking) FindVolume(context.Context, VolumeSpec) (Found, error) { return F
 func (lacking) EnsureNetwork(context.Context, NetworkSpec) (string, bool, error) {
 	return "", false, nil
 }
-func (lacking) EnsureVolume(context.Context, VolumeSpec) (bool, error)        { return false, nil }
-func (lacking) RemoveNetworks(context.Context, string) ([]string, error)      { return nil, nil }
-func (lacking) RemoveVolumes(context.Context, string) ([]string, error)       { return nil, nil }
-func (lacking) RemoveImage(context.Context, string, bool) (bool, error)       { return false, nil }
-func (lacking) ProjectImages(context.Context, string, bool) ([]string, error) { return nil, nil }
-func (lacking) HandlesStop(context.Context, string) (handles, known bool)     { return false, false }
-func (lacking) Stats(context.Context, string) (Stats, error)                  { return Stats{}, lacks("readings") }
+func (lacking) EnsureVolume(context.Context, VolumeSpec) (bool, error)                { return false, nil }
+func (lacking) RemoveNetworks(context.Context, string, []string) (s Swept, err error) { return s, nil }
+func (lacking) RemoveVolumes(context.Context, string, []string) (s Swept, err error)  { return s, nil }
+func (lacking) RemoveImage(context.Context, string, bool) (bool, error)               { return false, nil }
+func (lacking) ProjectImages(context.Context, string, bool) ([]string, error)         { return nil, nil }
+func (lacking) HandlesStop(context.Context, string) (handles, known bool)             { return false, false }
+func (lacking) Stats(context.Context, string) (Stats, error)                          { return Stats{}, lacks("readings") }
 func (lacking) CopyTo(context.Context, string, string, io.Reader, bool) error {
 	return lacks("copy into a container")
 }

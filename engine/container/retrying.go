@@ -202,22 +202,22 @@ func (p *provisions) EnsureVolume(ctx context.Context, v VolumeSpec) (made bool,
 	return made, err
 }
 
-func (p *provisions) RemoveNetworks(ctx context.Context, project string) (names []string, err error) {
+func (p *provisions) RemoveNetworks(ctx context.Context, project string, only []string) (all Swept, err error) {
 	err = p.try(ctx, func(bool) error {
-		more, err := p.rt.RemoveNetworks(ctx, project)
-		names = append(names, more...)
+		more, err := p.rt.RemoveNetworks(ctx, project, only)
+		all.Removed, all.Spared = append(all.Removed, more.Removed...), more.Spared
 		return err
 	})
-	return names, err
+	return all, err
 }
 
-func (p *provisions) RemoveVolumes(ctx context.Context, project string) (names []string, err error) {
+func (p *provisions) RemoveVolumes(ctx context.Context, project string, only []string) (all Swept, err error) {
 	err = p.try(ctx, func(bool) error {
-		more, err := p.rt.RemoveVolumes(ctx, project)
-		names = append(names, more...)
+		more, err := p.rt.RemoveVolumes(ctx, project, only)
+		all.Removed, all.Spared = append(all.Removed, more.Removed...), more.Spared
 		return err
 	})
-	return names, err
+	return all, err
 }
 
 type imageCalls struct {

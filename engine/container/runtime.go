@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -74,10 +75,32 @@ type Provisioner interface {
 	EnsureNetwork(ctx context.Context, n NetworkSpec) (id string, made bool, err error)
 	// EnsureVolume does the same for a named volume.
 	EnsureVolume(ctx context.Context, v VolumeSpec) (made bool, err error)
-	// RemoveNetworks removes the project's networks, and RemoveVolumes its named volumes; they return the names.
-	// Networks and volumes that are external or in use by others stay.
-	RemoveNetworks(ctx context.Context, project string) ([]string, error)
-	RemoveVolumes(ctx context.Context, project string) ([]string, error)
+	// RemoveNetworks removes networks that were made for the project, and RemoveVolumes its named volumes: those whose
+	// names only lists, nil for all. Those in use by others stay.
+	RemoveNetworks(ctx context.Context, project string, only []string) (Swept, error)
+	RemoveVolumes(ctx context.Context, project string, only []string) (Swept, error)
+}
+
+// Swept is what became of the networks or volumes that were made for a project, by sorted names. Those
+// that are in use are in neither list.
+type Swept struct {
+	Removed []string
+	Spared  []string // not to be removed
+}
+
+// Sort sorts both.
+func (s *Swept) Sort() {
+	slices.Sort(s.Removed)
+	slices.Sort(s.Spared)
+}
+
+// Note adds one; only is as of Provisioner.RemoveNetworks. It returns whether to remove it.
+func (s *Swept) Note(name string, only []string) (remove bool) {
+	if only != nil && !slices.Contains(only, name) {
+		s.Spared = append(s.Spared, name)
+		return false
+	}
+	return true
 }
 
 // ImageStore holds the images that containers are made from.

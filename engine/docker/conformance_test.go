@@ -65,10 +65,10 @@ func clearConformance(t *testing.T, r *Runtime, project string) {
 			}
 		}
 	}
-	if _, err := r.RemoveNetworks(ctx, project); err != nil {
+	if _, err := r.RemoveNetworks(ctx, project, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.RemoveVolumes(ctx, project); err != nil {
+	if _, err := r.RemoveVolumes(ctx, project, nil); err != nil {
 		t.Error(err)
 	}
 	images, err := r.ProjectImages(ctx, project, true)

@@ -195,10 +195,10 @@ func open(t *testing.T, compose string) *bench {
 		for _, c := range list.Items {
 			shared.Remove(ctx, c.ID, true, true)
 		}
-		if _, err := shared.RemoveNetworks(ctx, name); err != nil {
+		if _, err := shared.RemoveNetworks(ctx, name, nil); err != nil {
 			t.Error(err)
 		}
-		if _, err := shared.RemoveVolumes(ctx, name); err != nil {
+		if _, err := shared.RemoveVolumes(ctx, name, nil); err != nil {
 			t.Error(err)
 		}
 		rt.Close()

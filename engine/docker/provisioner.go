@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -255,46 +254,50 @@ func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpe
 }
 
 // RemoveNetworks implements container.Provisioner.
-func (p *provisioner) RemoveNetworks(ctx context.Context, name string) ([]string, error) {
+func (p *provisioner) RemoveNetworks(ctx context.Context, name string, only []string) (all container.Swept, _ error) {
 	list, err := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
-		return nil, p.conn.wrap("list the networks of "+name, err)
+		return all, p.conn.wrap("list the networks of "+name, err)
 	}
-	var gone []string
+	defer all.Sort()
 	for _, n := range list.Items {
+		if !all.Note(n.Name, only) {
+			continue
+		}
 		_, err := p.conn.cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		switch {
 		case err == nil:
-			gone = append(gone, n.Name)
+			all.Removed = append(all.Removed, n.Name)
 		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err), strings.Contains(err.Error(), "active endpoints"):
 			// gone already, or in use by others
 		default:
-			return gone, p.conn.wrap("remove network "+n.Name, err)
+			return all, p.conn.wrap("remove network "+n.Name, err)
 		}
 	}
-	slices.Sort(gone)
-	return gone, nil
+	return all, nil
 }
 
 // RemoveVolumes implements container.Provisioner.
-func (p *provisioner) RemoveVolumes(ctx context.Context, name string) ([]string, error) {
+func (p *provisioner) RemoveVolumes(ctx context.Context, name string, only []string) (all container.Swept, _ error) {
 	list, err := p.conn.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
-		return nil, p.conn.wrap("list the volumes of "+name, err)
+		return all, p.conn.wrap("list the volumes of "+name, err)
 	}
-	var gone []string
+	defer all.Sort()
 	for _, v := range list.Items {
+		if !all.Note(v.Name, only) {
+			continue
+		}
 		_, err := p.conn.cli.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
 		switch {
 		case err == nil:
-			gone = append(gone, v.Name)
+			all.Removed = append(all.Removed, v.Name)
 		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err):
 		default:
-			return gone, p.conn.wrap("remove volume "+v.Name, err)
+			return all, p.conn.wrap("remove volume "+v.Name, err)
 		}
 	}
-	slices.Sort(gone)
-	return gone, nil
+	return all, nil
 }
 
 func labelFilter(labels ...string) client.Filters {

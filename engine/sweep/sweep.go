@@ -67,21 +67,61 @@ func (sw Sweeper) Strays(ctx context.Context, c command.Command) error {
 // not be removed by then is for Rest, and so is why.
 func (sw Sweeper) NetworksEarly(ctx context.Context) (end func()) {
 	waiting, giveUp := context.WithCancel(ctx)
+	networks, _ := sw.own()
 	gone := make(chan []string, 1)
 	go func() {
-		var names []string
+		var swept container.Swept
 		_ = container.Guard("networks", func() (err error) {
 			if err = sw.State.Await(waiting, func(v *state.View) (bool, error) { return allEnded(v), nil }); err == nil {
-				names, err = sw.Runtime.RemoveNetworks(ctx, sw.Project)
+				swept, err = sw.Runtime.RemoveNetworks(ctx, sw.Project, networks)
 			}
 			return err
 		})
-		gone <- names
+		gone <- swept.Removed
 	}()
 	return func() {
 		giveUp()
 		sw.noteRemoved("network", <-gone)
 	}
+}
+
+// own are the names of the networks that the project's file declares for itself, and of its volumes.
+// Both are nil for a project that is known by its labels alone: it owns all that carries its name.
+func (sw Sweeper) own() (networks, volumes []string) {
+	p := sw.State.Project()
+	if len(p.Files) == 0 {
+		return nil, nil
+	}
+	networks, volumes = []string{}, []string{}
+	for _, n := range p.Networks {
+		if !n.External {
+			networks = append(networks, n.Name)
+		}
+	}
+	for _, v := range p.Volumes {
+		if !v.External {
+			volumes = append(volumes, v.Name)
+		}
+	}
+	return networks, volumes
+}
+
+// external says whether the file has a network or volume of that name as somebody else's.
+func (sw Sweeper) external(what, name string) bool {
+	p := sw.State.Project()
+	if what == "network" {
+		for _, n := range p.Networks {
+			if n.Name == name {
+				return bool(n.External)
+			}
+		}
+	}
+	for _, v := range p.Volumes {
+		if what == "volume" && v.Name == name {
+			return bool(v.External)
+		}
+	}
+	return false
 }
 
 func allEnded(v *state.View) bool {
@@ -95,6 +135,20 @@ func allEnded(v *state.View) bool {
 	return true
 }
 
+// note names what was removed, and after the end of the whole project what is left of it.
+func (sw Sweeper) note(what string, all container.Swept, c command.Command) {
+	sw.noteRemoved(what, all.Removed)
+	if len(c.Services) > 0 {
+		return
+	}
+	for _, name := range all.Spared {
+		if sw.external(what, name) {
+			continue // that it stays is what the file says
+		}
+		sw.State.Notice("left", fmt.Sprintf("%s %s: left alone, the file does not declare it as its own; `docker %s rm %s` removes it", what, name, what, name))
+	}
+}
+
 func (sw Sweeper) noteRemoved(what string, names []string) {
 	for _, n := range names {
 		sw.State.Notice("removed", what+" "+n+" removed")
@@ -104,16 +158,17 @@ func (sw Sweeper) noteRemoved(what string, names []string) {
 // Rest removes what is left of a project once its containers are gone: networks, and if asked volumes and images.
 func (sw Sweeper) Rest(ctx context.Context, c command.Command) error {
 	var errs []error
-	gone, err := sw.Runtime.RemoveNetworks(ctx, sw.Project)
+	networks, volumes := sw.own()
+	gone, err := sw.Runtime.RemoveNetworks(ctx, sw.Project, networks)
 	errs = append(errs, err)
-	sw.noteRemoved("network", gone)
+	sw.note("network", gone, c)
 	if len(c.Services) == 0 {
 		errs = append(errs, sw.nameGuests(ctx))
 	}
 	if c.Volumes {
-		gone, err := sw.Runtime.RemoveVolumes(ctx, sw.Project)
+		gone, err := sw.Runtime.RemoveVolumes(ctx, sw.Project, volumes)
 		errs = append(errs, err)
-		sw.noteRemoved("volume", gone)
+		sw.note("volume", gone, c)
 	}
 	if c.AllImages {
 		errs = append(errs, sw.removeAllImages(ctx, c))

@@ -97,13 +97,17 @@ func networks(t *testing.T, h Harness) {
 	if in := b.inspect(id); in.State != container.StateRunning || in.Networks[n.Name] != third {
 		b.Errorf("its container is %s on the networks %v, want %s", in.State, in.Networks, third)
 	}
-	if gone, err := b.rt.RemoveNetworks(b.ctx, b.Project); err != nil || len(gone) != 0 {
+	if gone, err := b.rt.RemoveNetworks(b.ctx, b.Project, nil); err != nil || len(gone.Removed) != 0 {
 		b.Errorf("in use: removed %v, %v", gone, err)
 	}
 	b.ok(b.rt.Remove(b.ctx, id, true, true))
-	gone, err := b.rt.RemoveNetworks(b.ctx, b.Project)
+	gone, err := b.rt.RemoveNetworks(b.ctx, b.Project, []string{n.Name + "-other"})
 	b.ok(err)
-	b.same("removed", gone, []string{n.Name})
+	b.same("spared", gone.Spared, []string{n.Name})
+	b.same("removed though spared", gone.Removed, nil)
+	gone, err = b.rt.RemoveNetworks(b.ctx, b.Project, nil)
+	b.ok(err)
+	b.same("removed", gone.Removed, []string{n.Name})
 	external := container.NetworkSpec{Project: b.Project, Key: "x",
 		Config: types.NetworkConfig{Name: b.Project + "-none", External: true}}
 	_, _, err = b.rt.EnsureNetwork(b.ctx, external)
@@ -122,9 +126,9 @@ func lostNetwork(t *testing.T, h Harness) {
 	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
 	b.ended(id)
 	// One that does not run keeps no network, but knows the one that it was on.
-	gone, err := b.rt.RemoveNetworks(b.ctx, b.Project)
+	gone, err := b.rt.RemoveNetworks(b.ctx, b.Project, nil)
 	b.ok(err)
-	b.same("removed", gone, []string{b.Project + "_back"})
+	b.same("removed", gone.Removed, []string{b.Project + "_back"})
 	if err := b.rt.Start(b.ctx, container.CreateSpec{}, id); err == nil {
 		b.Error("it starts without its network")
 	}
@@ -165,7 +169,7 @@ func volumes(t *testing.T, h Harness) {
 	b.exec(id, "touch", "/data/kept")
 	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
 	b.ended(id)
-	if gone, err := b.rt.RemoveVolumes(b.ctx, b.Project); err != nil || len(gone) != 0 {
+	if gone, err := b.rt.RemoveVolumes(b.ctx, b.Project, nil); err != nil || len(gone.Removed) != 0 {
 		b.Errorf("of a container that does not run: removed %v, %v", gone, err)
 	}
 	b.ok(b.rt.Remove(b.ctx, id, true, true))
@@ -174,9 +178,13 @@ func volumes(t *testing.T, h Harness) {
 		b.Error("the next container does not have what the volume keeps")
 	}
 	b.ok(b.rt.Remove(b.ctx, id, true, true))
-	gone, err := b.rt.RemoveVolumes(b.ctx, b.Project)
+	gone, err := b.rt.RemoveVolumes(b.ctx, b.Project, []string{})
 	b.ok(err)
-	b.same("removed", gone, []string{v.Name})
+	b.same("spared", gone.Spared, []string{v.Name})
+	b.same("removed though spared", gone.Removed, nil)
+	gone, err = b.rt.RemoveVolumes(b.ctx, b.Project, []string{v.Name})
+	b.ok(err)
+	b.same("removed", gone.Removed, []string{v.Name})
 	_, err = b.rt.EnsureVolume(b.ctx, container.VolumeSpec{Project: b.Project, Key: "x",
 		Config: types.VolumeConfig{Name: b.Project + "-none", External: true}})
 	b.is("an external one that is not there", err, container.ErrNotFound)

@@ -125,40 +125,37 @@ func (p *provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) 
 
 // RemoveNetworks implements container.Provisioner. Only containers that run keep a
 // network.
-func (p *provisioner) RemoveNetworks(ctx context.Context, project string) ([]string, error) {
+func (p *provisioner) RemoveNetworks(ctx context.Context, project string, only []string) (all container.Swept, err error) {
 	if err := p.e.faults.enter(ctx, "RemoveNetworks", ""); err != nil {
-		return nil, err
+		return all, err
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
-	var gone []string
-	for name, n := range p.networks {
-		if n.project == project && !p.attached(name, n.id) {
+	for _, name := range slices.Sorted(maps.Keys(p.networks)) {
+		n := p.networks[name]
+		if n.project == project && all.Note(name, only) && !p.attached(name, n.id) {
 			delete(p.networks, name)
-			gone = append(gone, name)
+			all.Removed = append(all.Removed, name)
 		}
 	}
-	slices.Sort(gone)
-	return gone, nil
+	return all, nil
 }
 
 // RemoveVolumes implements container.Provisioner. A container keeps its volumes
 // also when it does not run.
-func (p *provisioner) RemoveVolumes(ctx context.Context, project string) ([]string, error) {
+func (p *provisioner) RemoveVolumes(ctx context.Context, project string, only []string) (all container.Swept, err error) {
 	if err := p.e.faults.enter(ctx, "RemoveVolumes", ""); err != nil {
-		return nil, err
+		return all, err
 	}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
-	var gone []string
-	for name, v := range p.volumes {
-		if v.project == project && !p.mounted(name) {
+	for _, name := range slices.Sorted(maps.Keys(p.volumes)) {
+		if p.volumes[name].project == project && all.Note(name, only) && !p.mounted(name) {
 			delete(p.volumes, name)
-			gone = append(gone, name)
+			all.Removed = append(all.Removed, name)
 		}
 	}
-	slices.Sort(gone)
-	return gone, nil
+	return all, nil
 }
 
 // mounted says whether a container has a volume. Callers hold mu.
