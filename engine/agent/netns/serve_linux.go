@@ -185,7 +185,11 @@ func (s *server) reinstall() error {
 		at.dnsTCP = s.dns.tcp.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
 		s.dns.set(s.rules)
 	}
-	return errors.Join(install(s.rules, at), applyQueues(s.rules))
+	err := errors.Join(install(s.rules, at), applyQueues(s.rules))
+	if s.dns != nil {
+		forgetQuestions()
+	}
+	return err
 }
 
 func (s *server) counts() agent.Reply {
