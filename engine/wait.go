@@ -44,7 +44,7 @@ func (e *Engine) WaitUp(ctx context.Context, w Wait) error {
 			}
 			there, err := a.There(v.Services[name], w.Ready)
 			over = over && there
-			if err == nil || !w.Ready && v.Services.Optional(name) && !slices.Contains(w.Services, name) {
+			if err == nil {
 				continue
 			}
 			u.Failures = append(u.Failures, Failure{Service: name, Err: err, Late: errors.Is(err, condition.ErrLate)})

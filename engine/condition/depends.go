@@ -106,20 +106,6 @@ func (s *Service) running() int {
 	})
 }
 
-// Optional says whether others depend on a service, and none of them requires it.
-func (all Services) Optional(name string) bool {
-	used := false
-	for _, o := range all {
-		if d, ok := o.Conf.DependsOn[name]; ok {
-			if d.Required {
-				return false
-			}
-			used = true
-		}
-	}
-	return used
-}
-
 // Awaited says whether a service is a job: another one waits for it to complete.
 func (all Services) Awaited(name string) bool {
 	for _, o := range all {
