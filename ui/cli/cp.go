@@ -85,6 +85,13 @@ func (v *cpVerb) run(ctx context.Context, from, to string) error {
 		}
 		return nil
 	}
+	if from == "-" {
+		done, err := c.keepStdin(len(list))
+		if err != nil {
+			return fmt.Errorf("cp - %s: read standard input: %w", to, err)
+		}
+		defer done()
+	}
 	var errs []error
 	for _, s := range list {
 		if v.app.would("copy %s to %s:%s", fromPath, s.Name, toPath) {
@@ -101,6 +108,28 @@ func (v *cpVerb) run(ctx context.Context, from, to string) error {
 type copying struct {
 	v     *cpVerb
 	files container.Archiver
+	stdin func() io.Reader // of a copy from "-": what stands there, from its beginning
+}
+
+// keepStdin makes stdin readable as often as it has to be: what goes to one container is passed on as it
+// comes, and what goes to more is kept in a file meanwhile. done removes it.
+func (c *copying) keepStdin(times int) (done func(), err error) {
+	if times == 1 || c.v.app.loader.flags.dryRun {
+		c.stdin = func() io.Reader { return c.v.app.console.stdin }
+		return func() {}, nil
+	}
+	f, err := os.CreateTemp("", "bulkhead-cp-")
+	if err != nil {
+		return nil, err
+	}
+	done = func() { _, _ = f.Close(), os.Remove(f.Name()) } // it is of no use any more
+	size, err := io.Copy(f, c.v.app.console.stdin)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	c.stdin = func() io.Reader { return io.NewSectionReader(f, 0, size) }
+	return done, nil
 }
 
 // local is a path of this machine, absolute, with what its end says kept.
@@ -172,7 +201,7 @@ func (c *copying) in(ctx context.Context, id, from, to string) error {
 		if !info.IsDir {
 			return fmt.Errorf("%s is not a folder; an archive is unpacked in one", to)
 		}
-		return c.files.CopyInto(ctx, id, info.Path, c.v.app.console.stdin, c.v.owners)
+		return c.files.CopyInto(ctx, id, info.Path, c.stdin(), c.v.owners)
 	}
 	if from, err = local(from); err != nil {
 		return err

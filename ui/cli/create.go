@@ -24,6 +24,7 @@ func (v *createVerb) command() *cobra.Command {
 		RunE:              v.run,
 	}
 	v.flags.add(c.Flags())
+	v.app.addTakeOver(c)
 	return c
 }
 

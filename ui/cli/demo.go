@@ -29,12 +29,16 @@ func (v *demoVerb) command() *cobra.Command {
 file and time it until the new code answers, kill one service and print who noticed, and take everything down again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if v.app.would("run the example shop") {
+				return nil
+			}
 			if v.app.console.interactive() && !v.textOnly {
 				return v.screen(cmd.Context())
 			}
 			return v.tour(cmd.Context())
 		},
 	}
+	v.app.addTakeOver(c)
 	c.Flags().BoolVar(&v.textOnly, "tour", false, "the tour, though there is a terminal")
 	return c
 }

@@ -127,6 +127,9 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
+	if v.app.would("drill %s: %s on each in turn", listOrAll(v.o.Services), v.o.Fault) {
+		return nil
+	}
 	out := &drillPrinter{console: v.app.console, json: v.json}
 	var report *drill.Report
 	c, err := v.app.conn.running(ctx, v.p.Name)

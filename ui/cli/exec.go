@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -78,6 +79,9 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	in, err := v.running(actx, name, service)
 	if err = explain(err); err != nil {
 		return err
+	}
+	if v.app.would("exec in %s: %s", in.Name, strings.Join(o.Cmd, " ")) {
+		return nil
 	}
 	if !o.Detach {
 		o.Stdin, o.Stdout, o.Stderr = v.app.console.stdin, unguarded(v.app.console.stdout), unguarded(v.app.console.stderr)

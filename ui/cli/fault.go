@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -83,7 +84,12 @@ func (v *faultVerb) run(ctx context.Context, args []string) error {
 		return usagef("%w", err)
 	}
 	x := &faultAction{app: v.app, json: v.asJSON}
-	return x.with(ctx, []string{f.Service, f.From}, func(ctx context.Context) error { return x.inject(ctx, f) })
+	return x.with(ctx, []string{f.Service, f.From}, func(ctx context.Context) error {
+		if v.app.would("fault %s: %s", f.Edge(), f.Words()) {
+			return nil
+		}
+		return x.inject(ctx, f)
+	})
 }
 
 // faultAction is a fault, or a heal, on a project that runs.
@@ -104,7 +110,10 @@ func (x *faultAction) with(ctx context.Context, services []string, f func(contex
 	if err == nil {
 		err = checkServices(x.p, slices.DeleteFunc(slices.Clone(services), func(s string) bool { return s == "" }))
 	}
-	if err = errors.Join(err, noEngine); err != nil {
+	if err == nil {
+		err = noEngine
+	}
+	if err != nil {
 		return err
 	}
 	x.out = newPrinter(x.app.console.stdout)
@@ -224,6 +233,14 @@ func (v *faultVerb) show(ctx context.Context) error {
 	})
 }
 
+// listOrAll names services; none are all.
+func listOrAll(services []string) string {
+	if len(services) == 0 {
+		return "all services"
+	}
+	return strings.Join(services, ", ")
+}
+
 type healVerb struct {
 	app    *app
 	force  bool
@@ -237,7 +254,12 @@ func (v *healVerb) command() *cobra.Command {
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			x := &faultAction{app: v.app, json: v.asJSON}
-			return x.with(cmd.Context(), services, func(ctx context.Context) error { return x.heal(ctx, services, v.force) })
+			return x.with(cmd.Context(), services, func(ctx context.Context) error {
+				if v.app.would("heal %s", listOrAll(services)) {
+					return nil
+				}
+				return x.heal(ctx, services, v.force)
+			})
 		},
 	}
 	v.app.addTakeOver(c)

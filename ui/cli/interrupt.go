@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
@@ -36,7 +37,7 @@ type interrupts struct {
 	timer *time.Timer
 	wait  time.Duration // how long the verb has to end
 	over  bool
-	to    func(os.Signal) // takes the signals in the place of this program; nil: they end it
+	to    func(os.Signal) bool // takes signals in the place of this program; those that it does not take, and all where it is nil, end it
 }
 
 func newInterrupts() *interrupts {
@@ -76,7 +77,7 @@ func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()
 
 // forward has the signals handed to a function, and those that a program may want besides, until
 // the returned function is called.
-func (i *interrupts) forward(to func(os.Signal)) (stop func()) {
+func (i *interrupts) forward(to func(os.Signal) bool) (stop func()) {
 	i.mu.Lock()
 	i.to = to
 	i.mu.Unlock()
@@ -111,11 +112,47 @@ func (i *interrupts) passOn(sig os.Signal) bool {
 	i.mu.Lock()
 	to := i.to
 	i.mu.Unlock()
-	if to == nil {
-		return false
+	return to != nil && to(sig)
+}
+
+// deliver makes what forward hands signals to: send brings each to where it is to go. Once one has been
+// on its way for longer than signalPause, further ones are for this program again, or nothing would end
+// it beside an engine that does not answer.
+func deliver(send func(os.Signal) error) func(os.Signal) bool {
+	var mu sync.Mutex
+	underWay := map[int]time.Time{}
+	next := 0
+	return func(sig os.Signal) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, since := range underWay {
+			if time.Since(since) > signalPause {
+				return false
+			}
+		}
+		n := next
+		next++
+		underWay[n] = time.Now()
+		go func() {
+			_ = guarded("signal", func() error { return send(sig) }) // its container may have ended
+			mu.Lock()
+			defer mu.Unlock()
+			delete(underWay, n)
+		}()
+		return true
 	}
-	to(sig)
-	return true
+}
+
+// goOn returns a context that goes on when a signal ends ctx, for those who pass signals on. It ends, with
+// that reason, when the engine has fallen silent.
+func goOn(ctx context.Context) (context.Context, context.CancelFunc) {
+	on, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if silent := (*silentError)(nil); errors.As(context.Cause(ctx), &silent) {
+			cancel(silent)
+		}
+	})
+	return on, func() { stop(); cancel(nil) }
 }
 
 // signalled takes a signal.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -104,5 +106,46 @@ func TestSecondSignalEndsAVerbThatIsStuck(t *testing.T) {
 		i.mu.Lock()
 		i.timer.Stop()
 		i.mu.Unlock()
+	})
+}
+
+// A signal that is handed on and does not arrive leaves the next one to this program, and only an engine
+// that fell silent ends what goes on meanwhile.
+func TestSignalThatCannotBeHandedOnLeavesTheNextOneToUs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := make(chan struct{})
+		sent := 0
+		to := deliver(func(os.Signal) error { sent++; <-silent; return nil })
+		if !to(os.Interrupt) || !to(os.Interrupt) {
+			t.Error("two at once are both for the container")
+		}
+		synctest.Wait()
+		time.Sleep(signalPause + time.Millisecond)
+		if to(os.Interrupt) || sent != 2 {
+			t.Errorf("after a while the next one is handed on too, as number %d", sent)
+		}
+		close(silent)
+		synctest.Wait()
+		if !to(os.Interrupt) {
+			t.Error("once they have arrived the next one is for the container again")
+		}
+		synctest.Wait()
+
+		parent, cancel := context.WithCancelCause(t.Context())
+		ctx, end := goOn(parent)
+		cancel(errSignal)
+		synctest.Wait()
+		if ctx.Err() != nil {
+			t.Error("a signal ended what is to go on")
+		}
+		end()
+		parent, cancel = context.WithCancelCause(t.Context())
+		ctx, end = goOn(parent)
+		defer end()
+		cancel(&silentError{where: "here"})
+		synctest.Wait()
+		if got := new(silentError); !errors.As(context.Cause(ctx), &got) {
+			t.Errorf("the engine fell silent, and the cause is %v", context.Cause(ctx))
+		}
 	})
 }

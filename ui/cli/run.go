@@ -93,6 +93,7 @@ ports are not published without -P. The exit code is the command's.`,
 	})
 	exclusive(c, "service-ports", "publish")
 	exclusive(c, "tty", "no-tty")
+	v.app.addTakeOver(c)
 	return c
 }
 
@@ -318,10 +319,9 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 		streams.Stdin = out.stdin
 	}
 	// What ends this program ends the one-off from here on, and its end ends this program.
-	ctx = context.WithoutCancel(ctx)
-	defer v.app.interrupts.forward(func(sig os.Signal) {
-		_ = m.Runtime.Kill(ctx, made.ID, signalName(sig)) // it may have ended, or not have begun
-	})()
+	ctx, cancel := goOn(ctx)
+	defer cancel()
+	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error { return m.Runtime.Kill(ctx, made.ID, signalName(sig)) }))()
 	hooks := &group{ctx: ctx}
 	start := func(ctx context.Context) error {
 		if err := m.Start(ctx, made); err != nil {

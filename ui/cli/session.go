@@ -89,10 +89,9 @@ type session struct {
 
 // sessionOptions say how a project is held.
 type sessionOptions struct {
-	load     func(context.Context) (*project.Project, error) // loads it again when a file of it was saved
-	signals  bool                                            // a signal stops the project
-	shared   bool                                            // others may work on it at the same time: it is not claimed
-	takeOver bool                                            // go on where somebody else holds it on the engine
+	load    func(context.Context) (*project.Project, error) // loads it again when a file of it was saved
+	signals bool                                            // a signal stops the project
+	shared  bool                                            // others may work on it at the same time: it is not claimed
 }
 
 // open claims the project and starts an engine for it. Callers go on with run.
@@ -168,7 +167,7 @@ func (a *app) claim(ctx context.Context, project string, how sessionOptions) (*c
 	if c.listener, c.release, err = a.conn.claim(ctx, project); err != nil || project == "" {
 		return c, err
 	}
-	held, letGo, err := a.hold(ctx, project, how.takeOver || a.takeOver)
+	held, letGo, err := a.hold(ctx, project, a.takeOver)
 	if err != nil {
 		c.listener.Close()
 		c.release()

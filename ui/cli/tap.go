@@ -57,6 +57,7 @@ was not used in a minute.`,
 	f.DurationVar(&v.every, "every", 5*time.Second, "how often the edges are printed; 0: only in the end")
 	f.BoolVar(&v.json, "json", false, "one JSON object an edge and line")
 	exclusive(c, "off", "show", "for")
+	v.app.addTakeOver(c)
 	return c
 }
 
@@ -80,6 +81,9 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 	c, err := v.app.conn.dial(ctx, v.p.Name)
 	if err != nil {
 		return err
+	}
+	if !v.show && v.app.would("tap %s", listOrAll(services)) {
+		return nil
 	}
 	cmd := engine.Command{Verb: engine.VerbTap, Services: services, From: v.from}
 	switch {

@@ -31,6 +31,7 @@ as with --plain. Ctrl+c, SIGTERM and SIGHUP stop it in reverse dependency order;
 		RunE:              v.run,
 	}
 	v.addFlags(c)
+	v.app.addTakeOver(c)
 	return c
 }
 
@@ -123,7 +124,7 @@ func (v *upVerb) here(ctx context.Context, p *project.Project, o engine.Options,
 		}
 		o.NoWatch = !f.watch
 	}
-	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true, takeOver: v.flags.takeOver,
+	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true,
 		load: v.again(opts)})
 	if err != nil {
 		return fmt.Errorf("up %s: %w", p.Name, err)

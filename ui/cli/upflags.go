@@ -116,7 +116,7 @@ type upFlags struct {
 	makeFlags
 	plain, json, detach bool
 	watch, noWatch      bool
-	leave, takeOver     bool
+	leave               bool
 	noColor, stamps     bool
 	ready               bool // --wait
 	wait                seconds
@@ -150,7 +150,6 @@ func (v *upVerb) addFlags(c *cobra.Command) {
 	fs.BoolVarP(&f.watch, "watch", "w", false, "watch files; that is so anyway, but in docker compose's own mode")
 	fs.BoolVar(&f.noWatch, "no-watch", false, "do not watch files")
 	fs.BoolVar(&f.quietBuild, "quiet-build", false, "do not print builds")
-	fs.BoolVar(&f.takeOver, "take-over", false, "go on with a project that another user, or another machine, runs on this engine")
 	fs.BoolVar(&f.leave, "leave", false, "leave the project running when this ends")
 	fs.BoolVar(&f.noColor, "no-color", false, "with --plain: no colours")
 	fs.BoolVar(&f.stamps, "timestamps", false, "with --plain: the time before each log line")
@@ -188,6 +187,7 @@ func (f *upFlags) settle(c *cobra.Command, asCompose bool) (compose bool, err er
 	if err := f.check("up"); err != nil {
 		return false, err
 	}
+	f.ready = f.ready && !f.noStart // what is not started is not waited for, as docker compose has it
 	f.detach = f.detach || f.ready
 	f.abortOnExit = f.abortOnExit || f.exitCodeFrom != "" && !f.abortOnFailure
 	attached := f.attachDeps || f.abortOnExit || f.abortOnFailure || len(f.attach) > 0
@@ -196,6 +196,8 @@ func (f *upFlags) settle(c *cobra.Command, asCompose bool) (compose bool, err er
 		err = usagef("up: --abort-on-container-failure and --abort-on-container-exit exclude each other; write one of them")
 	case f.detach && (attached || f.watch):
 		err = usagef("up: -d and --wait leave the project running, and --attach, --abort-on-…, --exit-code-from and --watch stay with it; write one of them")
+	case attached && (f.plain || f.json):
+		err = usagef("up: --attach, --abort-on-… and --exit-code-from are of docker compose's own output, which --plain and --json are not; write one of them")
 	case len(f.attach) > 0 && f.attachDeps:
 		err = usagef("up: --attach and --attach-dependencies exclude each other; write one of them")
 	case f.noRecreate && (f.renewVolumes || f.recreateDeps):

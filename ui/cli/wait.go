@@ -28,6 +28,7 @@ func (v *waitVerb) command() *cobra.Command {
 		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
 	}
 	c.Flags().BoolVar(&v.down, "down-project", false, "then take the project down")
+	v.app.addTakeOver(c)
 	return c
 }
 
