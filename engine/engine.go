@@ -163,7 +163,7 @@ func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
 		}
 		e.state.Orphans(left)
 	}
-	first := newFirstPlan(e.project(), instances, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
+	first := newFirstPlan(e.project(), instances, e.opts.RemoveOrphans, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
 	for _, s := range e.project().Services {
 		e.parts.Lanes.Open(e.parts, s.Name, lane.NewTask(lane.Task{
 			Verb: VerbUp, First: true, Cause: "up", Cmd: Command{Grace: e.opts.Grace},

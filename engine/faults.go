@@ -108,7 +108,7 @@ func (h faultHost) Act(ctx context.Context, a fault.Act) error {
 func (h faultHost) Note(n fault.Note) {
 	st, f := h.f.p.State, n.Fault.Fault
 	if st.Member(f.Service) != nil && n.What == fault.Begins && !fault.MovesLife(f.Kind) {
-		st.Ledgers.Open(f.Service, f.Replica, f.Words()) // those that move the life of containers open their own
+		st.Ledgers.OpenFault(f) // those that move the life of containers open their own
 	}
 	r := faultRecord(n)
 	if r.Text == "" {

@@ -28,6 +28,33 @@ func Shared(conf *project.Service, parent string) string {
 	return strings.Join(out, " and ")
 }
 
+// Neighbours are the other services that live in the same network namespace as one, sorted.
+func (all Services) Neighbours(name string) (out []string) {
+	home := all.home(name)
+	for _, o := range all.Names() {
+		if o != name && all.home(o) == home {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// home is the service whose network namespace one lives in.
+func (all Services) home(name string) string {
+	for range len(all) { // a circle does not load
+		s := all[name]
+		if s == nil {
+			break
+		}
+		of, joins := strings.CutPrefix(s.Conf.Config.NetworkMode, "service:")
+		if !joins {
+			break
+		}
+		name = of
+	}
+	return name
+}
+
 // FirstID is the id of a service's first container, the one that others join; "" when there is none.
 func (s *Service) FirstID() string {
 	if len(s.Replicas) == 0 {

@@ -92,6 +92,9 @@ type NetworkSpec struct {
 	Key     string // in the Compose file
 	Config  types.NetworkConfig
 	Hash    string // of Config, kept with the network
+	// Outside are services of the project that are left alone: while one has a container on it, a network is
+	// not made again.
+	Outside []string
 	// Moving is called for each running container that is stopped, moved over and started again because
 	// a network that diverged is made again; it may be nil.
 	Moving func(service, id string)

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -46,8 +47,10 @@ func findEndpoint(o Options) (endpoint, error) {
 	}
 	if e.configDir == "" {
 		home, err := os.UserHomeDir()
-		if err != nil && o.Host == "" && os.Getenv("DOCKER_HOST") == "" {
-			return e, fmt.Errorf("find the docker config: %w", err)
+		if err != nil { // cron and systemd set no HOME: the account has one all the same
+			if me, lost := user.Current(); lost == nil {
+				home = me.HomeDir
+			}
 		}
 		e.configDir = filepath.Join(home, ".docker")
 	}

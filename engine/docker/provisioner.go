@@ -205,6 +205,11 @@ func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, 
 			name, strings.Join(others, ", ")))
 		return nil, nil
 	}
+	if held := r.usersOf(spec.Outside); len(held) > 0 {
+		p.conn.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it, which this run leaves alone; `bulkhead up` without names applies it",
+			name, strings.Join(held, ", ")))
+		return nil, nil
+	}
 	return r, nil
 }
 

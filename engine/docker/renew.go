@@ -67,6 +67,17 @@ func (r *renewal) prepare(ctx context.Context, project, id string) (others []str
 	return others, nil
 }
 
+// usersOf are the services among those named that have a container on the network, sorted.
+func (r *renewal) usersOf(services []string) (on []string) {
+	for _, u := range r.users {
+		if slices.Contains(services, u.service) && !slices.Contains(on, u.service) {
+			on = append(on, u.service)
+		}
+	}
+	slices.Sort(on)
+	return on
+}
+
 // each does something with every container, some at a time, and goes on when it fails for one.
 func (r *renewal) each(ctx context.Context, f func(u networkUser) error) error {
 	errs := make([]error, len(r.users))

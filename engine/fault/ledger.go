@@ -83,6 +83,7 @@ type Row struct {
 
 	wasHealthy bool
 	shares     string // "network": what it shares with the container that was hit
+	included   bool   // it has the fault too
 	frozen     bool   // it was stopped or replaced on purpose; what became of it since proves nothing
 }
 
@@ -241,6 +242,20 @@ func (row *Row) freeze(after time.Duration) {
 	row.worsen(Blind, after, "changed on purpose")
 }
 
+// Include notes of services in the open ledger that they have its fault too: they are no bystanders.
+func (b *Ledgers) Include(services []string) {
+	l := b.Current()
+	if l == nil {
+		return
+	}
+	for i := range l.Rows {
+		if row := &l.Rows[i]; slices.Contains(services, row.Service) {
+			row.frozen, row.included = true, true
+			row.worsen(Blind, 0, "has the fault too: it shares the network")
+		}
+	}
+}
+
 func (row *Row) worsen(o Outcome, after time.Duration, sign string) {
 	if o > row.Outcome {
 		row.Outcome, row.Delay, row.Sign = o, after, sign
@@ -265,7 +280,7 @@ func (l *Ledger) Copy() Ledger {
 
 // Verdict is a ledger in one line: "orders: SIGKILL; gateway errors; 5 untouched".
 func (l *Ledger) Verdict() string {
-	var touched, moved []string
+	var touched, moved, with []string
 	untouched := 0
 	for _, r := range l.Rows {
 		name := r.Service
@@ -277,7 +292,11 @@ func (l *Ledger) Verdict() string {
 			untouched++
 			continue
 		case Blind:
-			moved = append(moved, name)
+			if r.included {
+				with = append(with, name)
+			} else {
+				moved = append(moved, name)
+			}
 			continue
 		}
 		sign := ""
@@ -290,10 +309,14 @@ func (l *Ledger) Verdict() string {
 	if len(touched) > 0 {
 		who = strings.Join(touched, ", ")
 	}
-	if untouched+len(touched)+len(moved) == 0 {
-		return fmt.Sprintf("%s: %s; no other service runs", l.Service, l.Fault)
+	hit := l.Service
+	if len(with) > 0 {
+		hit += " with " + strings.Join(with, ", ") + ", which share its network"
 	}
-	text := fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", l.Service, l.Fault, who, untouched)
+	if untouched+len(touched)+len(moved) == 0 {
+		return fmt.Sprintf("%s: %s; no other service runs", hit, l.Fault)
+	}
+	text := fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit, l.Fault, who, untouched)
 	if len(moved) > 0 {
 		text += "; changed on purpose: " + strings.Join(moved, ", ")
 	}

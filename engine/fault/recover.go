@@ -113,6 +113,16 @@ func (r *Injector) has(id string) bool {
 	return false
 }
 
+// OnNetwork says whether faults of a kind are done to the network of a container, which others may share.
+func OnNetwork(kind string) bool {
+	k := KindOf(kind)
+	if k == nil {
+		return false
+	}
+	_, is := k.method.(traffic)
+	return is
+}
+
 // MovesLife says whether faults of a kind end, start or freeze containers.
 func MovesLife(kind string) bool {
 	k := KindOf(kind)

@@ -13,9 +13,9 @@ type Outlook struct {
 }
 
 // First returns what up is going to do, as far as that can be known before anything is done: the
-// steps of its services, those first that others depend on, and the removal of orphans. A service
+// steps of its services, those first that others depend on, and with orphans the removal of those. A service
 // that is not in by is left out.
-func First(p *project.Project, by map[string]Outlook, seen []container.Instance) Plan {
+func First(p *project.Project, by map[string]Outlook, seen []container.Instance, orphans bool) Plan {
 	var out Plan
 	fresh := map[string]bool{} // services whose first container is going to be another one
 	made := map[string]bool{}  // networks and volumes
@@ -51,5 +51,8 @@ func First(p *project.Project, by map[string]Outlook, seen []container.Instance)
 			}
 		}
 	}
-	return append(out, Orphans(p, seen)...)
+	if orphans {
+		out = append(out, Orphans(p, seen)...)
+	}
+	return out
 }

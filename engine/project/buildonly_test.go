@@ -118,3 +118,26 @@ x
 		t.Errorf("warnings:\n%s", text)
 	}
 }
+
+// A restart policy that no engine knows keeps nobody from what needs no new container: it is a warning.
+func TestUnknownRestartPolicyIsWarnedOf(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+services:
+  a: {image: x, restart: alway}
+  b: {image: x, restart: "always:3"}
+  c: {image: x, restart: "on-failure:x"}
+  d: {image: x, restart: "on-failure:3"}
+  e: {image: x, restart: "no"}
+`)
+	var got []string
+	for _, w := range load(t, Options{}).Warnings {
+		got = append(got, w.String())
+	}
+	text := strings.Join(got, "\n")
+	if len(got) != 3 || !strings.Contains(text, "compose.yaml:2: restart alway is not known: did you mean always?") ||
+		!strings.Contains(text, "compose.yaml:3: restart always:3 is not known: only on-failure takes a number") ||
+		!strings.Contains(text, "compose.yaml:4: restart on-failure:x is not known: its number is not one") {
+		t.Errorf("warnings:\n%s", text)
+	}
+}

@@ -3,7 +3,6 @@ package project
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/graph"
@@ -45,12 +44,6 @@ func (c *checker) check(p *types.Project) error {
 				return undefined("secret", ref.Source)
 			}
 		}
-		policy, retries, _ := strings.Cut(s.Restart, ":")
-		policies := []string{"no", "always", "on-failure", "unless-stopped"}
-		if _, err := strconv.Atoi(retries); s.Restart != "" && !slices.Contains(policies, policy) || retries != "" && (err != nil || policy != "on-failure") {
-			return c.sources.errorAt("services", name, "restart").with(fmt.Sprintf("services.%s.restart: %q is not known", name, s.Restart),
-				orNearest(policy, policies, "write one of no, always, on-failure, on-failure:3, unless-stopped"))
-		}
 	}
 	for name, s := range p.Services {
 		if n := s.GetScale(); n < 0 || n > MaxReplicas {
@@ -66,7 +59,51 @@ func (c *checker) check(p *types.Project) error {
 		}
 		byName[container] = name
 	}
+	if err := c.buildCircle(p); err != nil {
+		return err
+	}
 	return graph.CheckCycle(p)
+}
+
+// buildCircle refuses services whose builds begin with each other's images by additional_contexts: none of
+// them could be built first.
+func (c *checker) buildCircle(p *types.Project) error {
+	next := func(name string) (out []string) {
+		if b := p.Services[name].Build; b != nil {
+			for _, where := range b.AdditionalContexts {
+				if of, ok := strings.CutPrefix(where, types.ServicePrefix); ok && !slices.Contains(out, of) {
+					out = append(out, of)
+				}
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	over := map[string]bool{} // leads to no circle
+	var walk func(way []string) []string
+	walk = func(way []string) []string {
+		last := way[len(way)-1]
+		if at := slices.Index(way, last); at < len(way)-1 {
+			return way[at:]
+		}
+		if over[last] {
+			return nil
+		}
+		for _, of := range next(last) {
+			if circle := walk(append(slices.Clip(way), of)); circle != nil {
+				return circle
+			}
+		}
+		over[last] = true
+		return nil
+	}
+	for _, name := range p.ServiceNames() {
+		if circle := walk([]string{name}); circle != nil {
+			return c.sources.errorAt("services", circle[0], "build", "additional_contexts").
+				with("the builds begin with each other: "+strings.Join(circle, " -> "), "take one additional_contexts away")
+		}
+	}
+	return nil
 }
 
 // platforms puts DOCKER_DEFAULT_PLATFORM on services that are built. A build's own list stays as it

@@ -242,7 +242,7 @@ func TestFurtherContextsAreWatchedToo(t *testing.T) {
 -- compose.yaml --
 services:
   web:
-    build: {context: web, additional_contexts: {lib: ./lib, base: "service:base", img: "docker-image://x", again: "service:web"}}
+    build: {context: web, additional_contexts: {lib: ./lib, base: "service:base", img: "docker-image://x", again: "service:base"}}
   base: {build: base}
 -- lib/.dockerignore --
 tmp

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -39,6 +40,7 @@ func (w *warner) warnings(logged []string) []Warning {
 		all = append(all, w.deadRules(s)...)
 		all = append(all, w.relativeTargets(s)...)
 		all = append(all, w.fileModes(s)...)
+		all = append(all, w.restartPolicy(s)...)
 	}
 	unset := regexp.MustCompile(`^The "(.+)" variable is not set`)
 	for _, line := range logged {
@@ -106,6 +108,29 @@ func (w *warner) relativeTargets(s *Service) []Warning {
 			Text: fmt.Sprintf("the target %s is taken from the root folder, and not from working_dir; write %s", t.Target, s.Rules[i].Target)})
 	}
 	return all
+}
+
+// restartPolicy warns of a policy that no engine knows: what needs no new container goes on without it.
+func (w *warner) restartPolicy(s *Service) []Warning {
+	policies := []string{"no", "always", "on-failure", "unless-stopped"}
+	policy, retries, limited := strings.Cut(s.Config.Restart, ":")
+	_, err := strconv.Atoi(retries)
+	text := ""
+	switch {
+	case s.Config.Restart == "":
+		return nil
+	case !slices.Contains(policies, policy):
+		text = orNearest(policy, policies, "write one of no, always, on-failure, on-failure:3, unless-stopped") + "; the engine refuses it"
+	case limited && policy != "on-failure":
+		text = "only on-failure takes a number; the engine refuses it"
+	case limited && err != nil:
+		text = "its number is not one, so it starts again without a limit; write on-failure:3"
+	default:
+		return nil
+	}
+	at := []string{"services", s.Name, "restart"}
+	return []Warning{{Place: w.sources.show(w.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
+		Text: fmt.Sprintf("restart %s is not known: %s", s.Config.Restart, text)}}
 }
 
 // fileModes warns of an owner or a mode for a secret or config that is a file: it is mounted as it is on the host.

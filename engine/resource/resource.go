@@ -110,7 +110,8 @@ func (s *Store) needs(p *project.Project, conf *project.Service) ([]need, error)
 			return nil, container.WrapErr(err, "%s", name)
 		}
 		spec := container.NetworkSpec{Project: p.Name, Key: key, Config: n, Hash: hash,
-			Moving: func(service, id string) { s.moving(service, id, name+" is made again") }}
+			Outside: slices.Concat(p.Unselected, p.Disabled),
+			Moving:  func(service, id string) { s.moving(service, id, name+" is made again") }}
 		all = append(all, need{name: name, network: n.Name,
 			find: func(ctx context.Context) (container.Found, error) { return s.rt.FindNetwork(ctx, spec) },
 			ensure: func(ctx context.Context) (string, bool, error) {

@@ -49,6 +49,16 @@ func (l *Ledgers) open(service string, n int, what string) {
 	l.st.bump()
 }
 
+// OpenFault is Open for a fault that leaves lives alone. Who shares the network that it is done to has it too.
+func (l *Ledgers) OpenFault(f fault.Fault) {
+	l.st.mu.Lock()
+	defer l.st.mu.Unlock()
+	l.open(f.Service, f.Replica, f.Words())
+	if fault.OnNetwork(f.Kind) {
+		l.all.Include(l.st.known.Neighbours(f.Service))
+	}
+}
+
 // bystanders says how all but the replica n of a service stand; 0 is all of its replicas.
 func (l *Ledgers) bystanders(service string, n int) []fault.Stand {
 	var bystanders []fault.Stand

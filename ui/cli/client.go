@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -135,7 +136,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		if method == http.MethodPost && ctx.Err() == nil {
+		if ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", errEnding, err)
 		}
 		return err
@@ -145,6 +146,9 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		return errEnding
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		if method == http.MethodGet && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errEnding, err) // in the middle of its answer
+		}
 		return fmt.Errorf("read the answer of the running bulkhead: %w", err)
 	}
 	if d, ok := out.(*did); ok && d.Error != "" {

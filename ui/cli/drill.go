@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -169,8 +170,7 @@ func (v *drillVerb) alone(ctx context.Context, out *drillPrinter) (*drill.Report
 	var report *drill.Report
 	err = s.run(func(sctx context.Context) (Outcome, error) {
 		defer context.AfterFunc(ctx, func() { _ = s.e.DrillAct(drill.ActAbort, "") })() // it may have ended
-		// Where the machine has no CPU left, the drill looks for itself whether a check says anything.
-		if err := s.e.WaitReady(sctx); err != nil && !v.o.AllowUnhealthy && !machine.Read().Starved() {
+		if err := v.settled(ctx, s); err != nil {
 			return Leave, fmt.Errorf("drill %s: %w", p.Name, err)
 		}
 		var err error
@@ -178,6 +178,25 @@ func (v *drillVerb) alone(ctx context.Context, out *drillPrinter) (*drill.Report
 		return Leave, err
 	})
 	return report, err
+}
+
+// settleWait is how long a drill without an `up` waits until what runs is seen to be ready: our own probes
+// begin with it.
+const settleWait = 30 * time.Second
+
+// settled waits until all is ready. What is not by then is the drill's to judge, which says what a person
+// can do about it.
+func (v *drillVerb) settled(ctx context.Context, s *session) error {
+	wait, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	notice := time.AfterFunc(slowAnswer, func() { v.app.console.notify("waiting until all services are ready") })
+	defer notice.Stop()
+	err := s.e.WaitReady(wait)
+	// Where the machine has no CPU left, the drill looks for itself whether a check says anything.
+	if ctx.Err() != nil || err != nil && wait.Err() == nil && !v.o.AllowUnhealthy && !machine.Read().Starved() {
+		return cmp.Or(ctx.Err(), err)
+	}
+	return nil
 }
 
 // asItRuns is a project with as many replicas as run; that nothing of it does is an error of the verb.

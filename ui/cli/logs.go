@@ -98,12 +98,10 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	r.own(p, services)
 	if f.follow && !r.filter.Until.IsZero() {
 		// The lines until then are followed until then.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, r.filter.Until)
-		defer cancel()
-		f.follow = ctx.Err() == nil
-		if !f.follow {
-			ctx = context.WithoutCancel(ctx)
+		if f.follow = time.Now().Before(r.filter.Until); f.follow {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, r.filter.Until)
+			defer cancel()
 		}
 	}
 	r.generations = journal.Generations(v.app.env.stateDir(), v.app.conn.info.ID, name)
@@ -112,6 +110,9 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 		ctx, explain = v.app.conn.supervise(ctx, name, nil)
 	}
 	if err := explain(r.run(ctx, f.follow)); err != nil {
+		if lost := r.out.failed(); lost != nil {
+			return lost // what came after that only follows from it
+		}
 		if f.follow && ctx.Err() != nil {
 			return nil // ctrl+c is how following ends
 		}
