@@ -93,7 +93,14 @@ func TestSignalGoesToAllReplicasAtOnce(t *testing.T) {
 		s.rt.Program("slow", program("hi", 8*time.Second, "bye", 0))
 		s.up()
 		s.do(engine.Command{Verb: engine.VerbKill, Signal: "SIGTERM", Services: []string{"a"}})
-		s.until("all have ended", func(n *engine.Snapshot) bool { return find(n, "a").State == container.StateExited })
+		s.until("all have ended", func(*engine.Snapshot) bool {
+			for _, in := range s.instances() {
+				if in.State != container.StateExited {
+					return false
+				}
+			}
+			return true
+		})
 		var ends []time.Time
 		for _, in := range s.instances() {
 			ends = append(ends, in.Finished)
