@@ -428,3 +428,23 @@ func TestBurstIsOneStreamForEachContainer(t *testing.T) {
 		t.Errorf("%d streams", got)
 	}
 }
+
+// Where the root file system is read-only, and the target a volume that is not, files come once the
+// container runs: before that the engine writes nowhere.
+func TestReadOnlyServiceGetsItsFilesOnceItRuns(t *testing.T) {
+	s := open(t, map[string]string{"src/f": "1", "compose.yaml": fmt.Sprintf(`
+services:
+  a:
+    image: %s
+    command: %s
+    network_mode: none
+    read_only: true
+    volumes: ["data:/t"]
+    develop: {watch: [{path: src, action: sync, target: /t, initial_sync: true}]}
+volumes: {data: {}}
+`, baseImage, loop)})
+	s.up()
+	s.eventually("the first file", func() bool { text, err := s.tryCat("a", "/t/f"); return err == nil && text == "1" })
+	s.write(map[string]string{"src/f": "2"})
+	s.eventually("the save", func() bool { text, err := s.tryCat("a", "/t/f"); return err == nil && text == "2" })
+}

@@ -51,7 +51,7 @@ func (w *fileWriter) CopyTo(ctx context.Context, id, below string, tar io.Reader
 	case errors.Is(err, files.ErrReadOnly):
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
-			text: "its root file system is read-only", remedy: "remove read_only from the service, or bind-mount the folder",
+			text: "it is read-only there", remedy: "remove read_only from the service or from the volume, or sync into a volume that is not",
 		}
 	case errors.As(err, &folder):
 		return &apiError{

@@ -75,7 +75,7 @@ func (w *walk) begin(ctx context.Context, st plan.Step) error {
 		}
 	case plan.Start:
 		w.starts[n] = func(ctx context.Context) error {
-			if err := e.Steps.CatchUp(ctx, w.u, step.Target(w.u.Conf, st.Seen)); err != nil {
+			if err := e.Steps.CatchUpEarly(ctx, w.u, step.Target(w.u.Conf, st.Seen)); err != nil {
 				return err
 			}
 			return e.Steps.Start(ctx, w.u, w.spec(n), st.Seen.ID, cause, w.k)

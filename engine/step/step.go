@@ -9,6 +9,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -83,6 +84,7 @@ type Options struct {
 // Runner carries steps out. Its methods may be called from any goroutine.
 type Runner struct {
 	rt      *container.Complete
+	late    sync.Map // ids of containers whose files come after their start
 	sync    *filesync.Syncer
 	journal *journal.Journal
 	host    Host
@@ -122,7 +124,7 @@ func (r *Runner) Create(ctx context.Context, s Service, spec container.CreateSpe
 	r.host.Created(s.name(), id)
 	t := filesync.Target{Service: s.Conf, ID: id, ImageID: spec.Image.ID}
 	r.sync.RecordInitial(ctx, t, true)
-	if err := r.CatchUp(ctx, s, t); err != nil {
+	if err := r.CatchUpEarly(ctx, s, t); err != nil {
 		return "", r.discard(ctx, s, id, err)
 	}
 	if spec.Name != "" {
@@ -143,6 +145,17 @@ func (r *Runner) CatchUp(ctx context.Context, s Service, t filesync.Target) erro
 	}
 	left, err := r.sync.CatchUp(ctx, t)
 	r.host.LeftOut(s.name(), left)
+	return err
+}
+
+// CatchUpEarly is CatchUp for a container that does not run. Where that cannot be, since its root file system
+// is read-only, say, or the runtime reaches the files of running ones alone, Start does it.
+func (r *Runner) CatchUpEarly(ctx context.Context, s Service, t filesync.Target) error {
+	err := r.CatchUp(ctx, s, t)
+	if errors.Is(err, container.ErrUnsupported) {
+		r.late.Store(t.ID, true)
+		return nil
+	}
 	return err
 }
 
@@ -191,7 +204,8 @@ func (r *Runner) Start(ctx context.Context, s Service, spec container.CreateSpec
 	if err := r.sync.DeleteOwed(ctx, Target(s.Conf, in)); err != nil {
 		return err
 	}
-	if len(s.Conf.Emptied) > 0 && in.State == container.StateRunning {
+	_, late := r.late.LoadAndDelete(id)
+	if (late || len(s.Conf.Emptied) > 0) && in.State == container.StateRunning {
 		if err := r.CatchUp(ctx, s, Target(s.Conf, in)); err != nil {
 			return err
 		}
