@@ -287,7 +287,7 @@ func (cm *commander) carryOut(ctx context.Context, l *lane.Lane, c Command, hit 
 		errs = append(errs, cm.observe.refresh(ctx, l.M, id, c.Cause))
 	}
 	if len(failed) > 0 {
-		l.M.InjectFailed(hit, failed)
+		state.Notes{State: cm.p.State}.InjectFailed(l.Name, hit, failed)
 	}
 	return container.Join(errs...)
 }

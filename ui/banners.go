@@ -124,7 +124,7 @@ func (b *banners) faults(add func(p paint, text, offer string)) {
 		if i > 0 {
 			text += "; "
 		}
-		text += faultText(&all[i], b.e.now)
+		text += faultText(&all[i], b.e.now, b.e.snap.Drilling)
 	}
 	if len(all) > 1 {
 		text = fmt.Sprintf("%d faults: %s", len(all), text)
@@ -135,11 +135,14 @@ func (b *banners) faults(add func(p paint, text, offer string)) {
 }
 
 // faultText is a fault in force in a few words: "latency=500ms gateway → orders, 42s left".
-func faultText(a *fault.Active, now time.Time) string {
+// A drill ends its own, long before their time is over.
+func faultText(a *fault.Active, now time.Time, drilling bool) string {
 	text := a.Fault.String()
 	switch {
 	case a.Healing:
 		return text + ", healing"
+	case drilling && a.Trouble == "":
+		return text + ", by the drill"
 	case a.Trouble != "":
 		text += " (" + a.Trouble + ")"
 	case a.Kept > 0:

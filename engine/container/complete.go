@@ -50,61 +50,37 @@ func Completed(rt Runtime) *Complete {
 	l := lacking{}
 	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Previewer: l, Meter: l, FileWriter: l, FilePreparer: l, FileReader: l, SignalReader: l, Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
 		ProgramRestarter: l}
-	if x, ok := rt.(Pauser); ok {
-		c.Pauser, c.Caps.Pause = x, true
-	}
-	if x, ok := rt.(Renamer); ok {
-		c.Renamer, c.Caps.Rename = x, true
-	}
-	if x, ok := rt.(Provisioner); ok {
-		c.Provisioner, c.Caps.Provision = x, true
-	}
-	if x, ok := rt.(ImageStore); ok {
-		c.ImageStore, c.Caps.Images = x, true
-	}
-	if x, ok := rt.(Attacher); ok {
-		c.Attacher, c.Caps.Attach = x, true
-	}
-	if x, ok := rt.(Previewer); ok {
-		c.Previewer, c.Caps.Preview = x, true
-	}
-	if x, ok := rt.(Meter); ok {
-		c.Meter, c.Caps.Meter = x, true
-	}
-	if x, ok := rt.(FileWriter); ok {
-		c.FileWriter, c.Caps.Sync = x, true
-	}
-	if x, ok := rt.(FilePreparer); ok {
-		c.FilePreparer = x
-	}
-	if x, ok := rt.(FileReader); ok {
-		c.FileReader = x
-	}
-	if x, ok := rt.(SignalReader); ok {
-		c.SignalReader = x
-	}
-	if x, ok := rt.(Dialer); ok {
-		c.Dialer, c.Caps.Dial = x, true
-	}
-	if x, ok := rt.(Limiter); ok {
-		c.Limiter, c.Caps.Limits = x, true
-	}
-	if x, ok := rt.(Extras); ok {
-		c.Extras = x
-	}
-	if x, ok := rt.(Foregrounder); ok {
-		c.Foregrounder = x
-	}
-	if x, ok := rt.(AgentRunner); ok {
-		c.AgentRunner, c.Caps.Agent = x, true
-	}
-	if x, ok := rt.(Pinger); ok {
-		c.Pinger = x
-	}
-	if x, ok := rt.(ProgramRestarter); ok {
-		c.ProgramRestarter = x
-	}
+	find(rt, &c.Pauser, &c.Caps.Pause)
+	find(rt, &c.Renamer, &c.Caps.Rename)
+	find(rt, &c.Provisioner, &c.Caps.Provision)
+	find(rt, &c.ImageStore, &c.Caps.Images)
+	find(rt, &c.Attacher, &c.Caps.Attach)
+	find(rt, &c.Previewer, &c.Caps.Preview)
+	find(rt, &c.Meter, &c.Caps.Meter)
+	find(rt, &c.FileWriter, &c.Caps.Sync)
+	find(rt, &c.FilePreparer)
+	find(rt, &c.FileReader)
+	find(rt, &c.SignalReader)
+	find(rt, &c.Dialer, &c.Caps.Dial)
+	find(rt, &c.Limiter, &c.Caps.Limits)
+	find(rt, &c.Extras)
+	find(rt, &c.Foregrounder)
+	find(rt, &c.AgentRunner, &c.Caps.Agent)
+	find(rt, &c.Pinger)
+	find(rt, &c.ProgramRestarter)
 	return c
+}
+
+// find sets into to the runtime itself where it has that interface, and has to true.
+func find[T any](rt Runtime, into *T, has ...*bool) {
+	x, ok := rt.(T)
+	if !ok {
+		return
+	}
+	*into = x
+	for _, h := range has {
+		*h = true
+	}
 }
 
 // lacking answers for the optional interfaces that a runtime does not have.

@@ -432,6 +432,21 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
+// Lacks says why faults of a kind are not possible here, "" where they are. Of one that needs no agent that is
+// known at once.
+func (r *Injector) Lacks(ctx context.Context, kind string) string {
+	k := KindOf(kind)
+	why := k.Lacking(r.rt.Caps)
+	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
+		return why
+	}
+	all, err := r.Offer(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	return all[kind]
+}
+
 // probe asks an agent in a namespace of its own what the kernel can do.
 func probe(ctx context.Context, rt *container.Complete, project string) (map[agent.Ability]string, error) {
 	s, err := startSidecar(ctx, rt, container.AgentSpec{Project: project, Profile: container.AgentNet, Args: []string{"probe"}},

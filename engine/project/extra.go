@@ -3,6 +3,7 @@ package project
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -300,6 +301,10 @@ func (d *decoder) prepare(value any) *Prepare {
 
 func (d *decoder) probe(text string) string {
 	u, err := url.Parse(text)
+	if err == nil && u.Hostname() != "" && !own(u.Hostname(), d.service) {
+		d.fail(fmt.Sprintf("%s is not of this service: a probe asks its own container", u.Hostname()), "write localhost, with the port in the container", "probe")
+		return ""
+	}
 	if err == nil && u.Host != "" && slices.Contains([]string{"http", "https"}, u.Scheme) {
 		return text
 	}
@@ -308,6 +313,12 @@ func (d *decoder) probe(text string) string {
 	}
 	d.fail(fmt.Sprintf("%q is not an address to ask", text), "write http://localhost:8080/health or tcp://localhost:5432", "probe")
 	return ""
+}
+
+// own says whether a host is the container itself: loopback, or the service by its name.
+func own(host, service string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || host == service || err == nil && ip.IsLoopback()
 }
 
 // mapping returns a mapping whose keys are all known. path is below x-bulkhead.

@@ -310,28 +310,6 @@ func (s *Member) Remove() bool {
 	return s.c.Leaving
 }
 
-// InjectFailed takes back what Inject noted of containers that it could not be done to.
-func (s *Member) InjectFailed(f Injection, ids []string) {
-	s.st.mu.Lock()
-	defer s.st.mu.Unlock()
-	for _, id := range ids {
-		if r := s.reps.byID(id); r != nil {
-			r.lapseLate()
-		}
-	}
-	if f.Heals {
-		return
-	}
-	down := func(r *replica) bool {
-		return r.Instance.State == container.StateExited || r.Instance.State == container.StatePaused
-	}
-	s.c.ByHand = s.c.ByHand && s.reps.find(down) != nil
-	if len(ids) == len(f.IDs) {
-		s.st.Ledgers.all.Withdraw(s.c.Name)
-	}
-	s.update()
-}
-
 // Injection is what a fault does to a service.
 type Injection struct {
 	What    string          // "SIGKILL", "pause", "unpause"

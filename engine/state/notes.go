@@ -86,6 +86,28 @@ func (n Notes) StopFailed(name, id string) {
 	})
 }
 
+// InjectFailed takes back what Inject noted of a service's containers that it could not be done to.
+func (n Notes) InjectFailed(name string, f Injection, ids []string) {
+	n.on(name, "", func(s *Member, _ *replica) {
+		for _, id := range ids {
+			if r := s.reps.byID(id); r != nil {
+				r.lapseLate()
+			}
+		}
+		if f.Heals {
+			return
+		}
+		down := func(r *replica) bool {
+			return r.Instance.State == container.StateExited || r.Instance.State == container.StatePaused
+		}
+		s.c.ByHand = s.c.ByHand && s.reps.find(down) != nil
+		if len(ids) == len(f.IDs) {
+			s.st.Ledgers.all.Withdraw(s.c.Name)
+		}
+		s.update()
+	})
+}
+
 // HooksDone implements step.Host.
 func (n Notes) HooksDone(name, id string) {
 	n.held(name, id, func(s *Member, r *replica) {

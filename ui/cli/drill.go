@@ -15,6 +15,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/drill"
+	"bulkhead/engine/fault"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/machine"
 	"bulkhead/engine/project"
@@ -88,6 +89,17 @@ func (v *drillVerb) check() (err error) {
 			return usagef("--load: %w", err)
 		}
 		v.o.Load.Command = command
+	}
+	if _, err := fault.Parse(v.o.Fault, ""); err != nil {
+		return usagef("--fault: %w", err)
+	}
+	for flag, file := range map[string]string{"--report": v.report, "--junit": v.junit} {
+		if file == "" {
+			continue
+		}
+		if err := writable(file); err != nil { // better now than after the drill
+			return usagef("%s: %w", flag, err)
+		}
 	}
 	if v.o.Hold < time.Second || v.o.Hold > time.Hour/2 {
 		return usagef("--hold %s: it may be between 1s and 30m", v.o.Hold)
