@@ -21,8 +21,9 @@ import (
 const (
 	judged = "judged" // a duration is compared, or taken for something other than a log line
 	limit  = "limit"  // a wait that gives up in less than a minute
-	asleep = "asleep" // a sleep outside of a loop's `for …; …; time.Sleep(…)`, where it stands between two looks
-	inText = "text"   // the same in a script, or in a file that a test writes: `timeout: 2s`, `sleep 1`
+	// a sleep outside of a loop's `for …; …; time.Sleep(…)`, where it stands between two looks
+	asleep = "asleep"
+	inText = "text" // the same in a script, or in a file that a test writes: `timeout: 2s`, `sleep 1`
 )
 
 const durationsAdvice = `Assert what was meant: the signal, the order of events, the number of containers. What is a promise of speed goes to testdata/bench.
@@ -38,6 +39,10 @@ var reviewed = []struct {
 	n          int
 	why        string
 }{
+	{"engine/act_virtual_test.go", asleep, 3, "virtual time"},
+	{"engine/act_virtual_test.go", judged, 1, "virtual time"},
+	{"engine/agent/netns/flows_linux_test.go", limit, 1, "of one try among many"},
+	{"engine/fault_virtual_test.go", judged, 1, "virtual time"},
 	{"engine/build/build_test.go", limit, 1, "a lower bound: that long a build goes on that ends in an hour"},
 	{"engine/compose_virtual_test.go", limit, 1, "the pace of a writer"},
 	{"engine/fault/engine_linux_test.go", asleep, 1, "between two looks"},
@@ -63,7 +68,8 @@ var reviewed = []struct {
 	{"engine/stop_virtual_test.go", asleep, all, "virtual time"},
 	{"engine/stop_virtual_test.go", judged, all, "virtual time"},
 	{"engine/verbs_virtual_test.go", asleep, all, "virtual time"},
-	{"engine/docker/epoll_linux_test.go", asleep, 3, "two before what has to be the same without them, one in virtual time"},
+	{"engine/docker/epoll_linux_test.go", asleep, 3,
+		"two before what has to be the same without them, one in virtual time"},
 	{"engine/docker/epoll_linux_test.go", judged, 1, "virtual time"},
 	{"engine/fault_virtual_test.go", limit, 1, "the pace of a writer, in virtual time"},
 	{"engine/filesync/equal_unix_test.go", asleep, 1, "between two changes of files: any length is right"},
@@ -78,7 +84,8 @@ var reviewed = []struct {
 	{"insist_test.go", limit, 1, "between two signals, until the program has ended"},
 	{"interrupt_unix_test.go", asleep, 1, "between two signals: less is one signal to the kernel"},
 	{"interrupt_unix_test.go", limit, 1, "between two looks"},
-	{"testdata/script/engine/applied.txtar", inText, 1, "the limit is the subject: the service never becomes ready"},
+	{"testdata/script/engine/applied.txtar", inText, 1,
+		"the limit is the subject: the service never becomes ready"},
 	{"ui/cli/silent_test.go", judged, 4, "in virtual time"},
 	{"ui/foreign_test.go", asleep, 2, "the pace of keys"},
 	{"ui/flood_test.go", judged, 1, "the pace of a writer"},
@@ -137,12 +144,14 @@ func TestNoTestJudgesADuration(t *testing.T) {
 	for _, r := range reviewed {
 		p := place{r.file, r.kind}
 		if n := len(found[p]); n == 0 || n != r.n && r.n != all {
-			t.Errorf("%s: %d times %s, and %d were reviewed (%s):\n\t%s", r.file, n, r.kind, r.n, r.why, strings.Join(found[p], "\n\t"))
+			t.Errorf("%s: %d times %s, and %d were reviewed (%s):\n\t%s", r.file, n, r.kind, r.n,
+				r.why, strings.Join(found[p], "\n\t"))
 		}
 		delete(found, p)
 	}
 	for p, where := range found {
-		t.Errorf("%s: %d times %s, and none was reviewed:\n\t%s", p.file, len(where), p.kind, strings.Join(where, "\n\t"))
+		t.Errorf("%s: %d times %s, and none was reviewed:\n\t%s", p.file, len(where), p.kind,
+			strings.Join(where, "\n\t"))
 	}
 	if t.Failed() {
 		t.Log(durationsAdvice)
@@ -217,7 +226,8 @@ func findDurations(path string, tell func(kind, where string)) error {
 	if err != nil {
 		return err
 	}
-	f := &finder{set: token.NewFileSet(), path: path, lines: strings.Split(string(text), "\n"), tell: tell, allowed: map[ast.Node]bool{}}
+	f := &finder{set: token.NewFileSet(), path: path, lines: strings.Split(string(text), "\n"),
+		tell: tell, allowed: map[ast.Node]bool{}}
 	file, err := parser.ParseFile(f.set, path, text, 0)
 	if err != nil {
 		return err
@@ -385,8 +395,9 @@ func unit(e *ast.SelectorExpr) float64 {
 	if x, ok := e.X.(*ast.Ident); !ok || x.Name != "time" {
 		return 0
 	}
-	return float64(map[string]time.Duration{"Nanosecond": 1, "Microsecond": time.Microsecond, "Millisecond": time.Millisecond,
-		"Second": time.Second, "Minute": time.Minute, "Hour": time.Hour}[e.Sel.Name])
+	return float64(map[string]time.Duration{"Nanosecond": 1, "Microsecond": time.Microsecond,
+		"Millisecond": time.Millisecond,
+		"Second":      time.Second, "Minute": time.Minute, "Hour": time.Hour}[e.Sel.Name])
 }
 
 // name is the last part of what is called, full all of it.

@@ -57,7 +57,8 @@ func TestFlood(t *testing.T) {
 	peak := peakOf(t, s.pid)
 	s.leave(t)
 	kept, dropped := f.account(t)
-	t.Logf("%d lines kept, %d dropped; at most %d MiB resident, %d MiB of them for lines", kept, dropped, peak>>20, floodBound>>20)
+	t.Logf("%d lines kept, %d dropped; at most %d MiB resident, %d MiB of them for lines", kept,
+		dropped, peak>>20, floodBound>>20)
 	if full && peak > floodBound+floodBeside {
 		t.Errorf("%d MiB resident, want %d at most", peak>>20, (floodBound+floodBeside)>>20)
 	}
@@ -73,7 +74,8 @@ type flood struct {
 func newFlood(t *testing.T, perSecond, seconds int) *flood {
 	t.Helper()
 	f := &flood{folder: newFolder(t), lines: perSecond * seconds}
-	program := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(f.dir, "flood"), "./testdata/flood")
+	program := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(f.dir, "flood"),
+		"./testdata/flood")
 	program.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := program.CombinedOutput(); err != nil {
 		t.Fatalf("build the program that floods: %v\n%s", err, out)
@@ -81,12 +83,15 @@ func newFlood(t *testing.T, perSecond, seconds int) *flood {
 	var compose strings.Builder
 	compose.WriteString("services:\n")
 	for i := range floodServices {
-		fmt.Fprintf(&compose, "  s%d:\n    image: %s-flood\n    network_mode: none\n    command: [\"/flood\", \"%d\", \"%d\"]\n", i, f.name, perSecond, seconds)
+		fmt.Fprintf(&compose,
+			"  s%d:\n    image: %s-flood\n    network_mode: none\n    command: [\"/flood\", \"%d\", \"%d\"]\n", i, f.name, perSecond, seconds)
 		if i == 0 {
-			compose.WriteString("    build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY flood /flood\\n\"}\n")
+			compose.WriteString(
+				"    build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY flood /flood\\n\"}\n")
 		}
 	}
-	for name, text := range map[string]string{"compose.yaml": compose.String(), ".dockerignore": "*\n!flood\n"} {
+	for name, text := range map[string]string{"compose.yaml": compose.String(),
+		".dockerignore": "*\n!flood\n"} {
 		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +140,8 @@ func (f *flood) account(t *testing.T) (kept, dropped int64) {
 		name := fmt.Sprintf("s%d", i)
 		a := all[name]
 		// The flood's numbers go on without a gap to the last one, and what is missing before the first one was dropped.
-		if a.Gaps != 0 || a.Last != f.lines-1 || int64(a.First) > a.Dropped || a.Kept+a.Dropped != a.Total || a.Numbered != f.lines-a.First {
+		if a.Gaps != 0 || a.Last != f.lines-1 || int64(a.First) > a.Dropped || a.Kept+
+			a.Dropped != a.Total || a.Numbered != f.lines-a.First {
 			t.Errorf("%s: %+v of %d lines", name, a, f.lines)
 		}
 		kept, dropped = kept+a.Kept, dropped+a.Dropped
@@ -157,7 +163,8 @@ func init() { commands["bulkhead-counting"] = counting }
 func counting() {
 	defer logAside(os.Environ())()
 	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Parts{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Connect: connect, Keys: keys, LogSize: logSize,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Connect: connect, Keys: keys, LogSize: logSize,
 		Screen: func(ctx context.Context, e *engine.Engine, version string) (cli.Outcome, error) {
 			watching, end := context.WithCancel(ctx)
 			told := make(chan error, 1)
@@ -246,7 +253,8 @@ type watcher struct {
 func (f *flood) watch(t *testing.T) *watcher {
 	t.Helper()
 	master, slave := terminal(t, 200, 50)
-	s := &watcher{cmd: exec.Command("bulkhead-counting", "up", "--no-watch", "--leave"), master: master, over: make(chan struct{}),
+	s := &watcher{cmd: exec.Command("bulkhead-counting", "up", "--no-watch", "--leave"),
+		master: master, over: make(chan struct{}),
 		emu: vt.NewEmulator(200, 50), seen: make(chan struct{}, 1)}
 	s.cmd.Dir, s.cmd.Env = f.dir, f.env
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
@@ -286,7 +294,9 @@ func (f *flood) watch(t *testing.T) *watcher {
 		<-answered
 		master.Close()
 	})
-	s.until(t, "services on the screen", patience, func() bool { return s.selected() == 0 && strings.Contains(s.text(), "10 up") })
+	s.until(t, "services on the screen", patience, func() bool {
+		return s.selected() == 0 && strings.Contains(s.text(), "10 up")
+	})
 	return s
 }
 
@@ -382,7 +392,10 @@ func (s *watcher) press(t *testing.T, keys int) {
 // complete waits until every line has come in.
 func (f *flood) complete(t *testing.T, s *watcher) {
 	t.Helper()
-	if !eventually(patience, func() bool { _, err := os.Stat(filepath.Join(f.dir, "complete")); return err == nil }) {
+	if !eventually(patience, func() bool {
+		_, err := os.Stat(filepath.Join(f.dir, "complete"))
+		return err == nil
+	}) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.Fatalf("the last line of every service does not come in:\n%s", s.text())

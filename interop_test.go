@@ -26,7 +26,8 @@ var changed = []struct{ service, before, after string }{
 	{"ports", "ports: ['127.0.0.1::80']", "ports: ['127.0.0.1::81']"},
 	{"restart", "restart: 'no'", "restart: always"},
 	{"grace", "stop_grace_period: 1s", "stop_grace_period: 2s"},
-	{"develop", "develop: {watch: [{path: a, action: rebuild}]}", "develop: {watch: [{path: b, action: rebuild}]}"},
+	{"develop", "develop: {watch: [{path: a, action: rebuild}]}",
+		"develop: {watch: [{path: b, action: rebuild}]}"},
 	{"depends", "", "depends_on: [same]"},
 	{"buildargs", "build: {context: ., args: {A: '1'}}", "build: {context: ., args: {A: '2'}}"},
 	{"pullpolicy", "", "pull_policy: missing"},
@@ -83,7 +84,8 @@ configs: {inline: {content: "` + time + `"}, file: {file: ./config}}
 // replaces lists what one tool replaces after another one made the containers.
 func replaces(t *testing.T, first, second string) []string {
 	dir := t.TempDir()
-	project := "interop-" + strings.ToLower(filepath.Base(first)[:2]+filepath.Base(second)[:2]) + "-" + strconv.Itoa(os.Getpid())
+	project := "interop-" + strings.ToLower(filepath.Base(first)[:2]+filepath.Base(second)[:2]) +
+		"-" + strconv.Itoa(os.Getpid())
 	t.Cleanup(func() { sweep(t, project) })
 	rt, err := docker.New(docker.Options{})
 	if err != nil {
@@ -126,7 +128,8 @@ func replaces(t *testing.T, first, second string) []string {
 		}
 	}
 	if len(before) != len(changed) || len(now) != len(changed) {
-		t.Errorf("%d containers were made and %d are there, of %d services", len(before), len(now), len(changed))
+		t.Errorf("%d containers were made and %d are there, of %d services", len(before), len(now),
+			len(changed))
 	}
 	return out
 }
@@ -156,7 +159,8 @@ func TestBothToolsReplaceTheSameContainers(t *testing.T) {
 			want = slices.Compact(want)
 		}
 		if got := replaces(t, p[0], p[1]); !slices.Equal(got, want) {
-			t.Errorf("%s and then %s: replaced\n%v\nwant\n%v", filepath.Base(p[0]), filepath.Base(p[1]), got, want)
+			t.Errorf("%s and then %s: replaced\n%v\nwant\n%v", filepath.Base(p[0]),
+				filepath.Base(p[1]), got, want)
 		}
 	}
 }

@@ -169,18 +169,21 @@ func newMutedEngine(t *testing.T, behind string) *mutedEngine {
 
 func TestFirstSignalEndsEveryVerbOfAnEngineThatNeverAnswers(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte("name: silent\nservices: {a: {image: x, build: .}}\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"),
+		[]byte("name: silent\nservices: {a: {image: x, build: .}}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	m := newMutedEngine(t, "")
-	for _, verb := range []string{"up --plain", "up --json", "up -d", "down", "ps", "logs", "logs -f", "start", "stop", "restart", "kill a",
+	for _, verb := range []string{"up --plain", "up --json", "up -d", "down", "ps", "logs", "logs -f",
+		"start", "stop", "restart", "kill a",
 		"pause", "unpause", "rebuild", "scale a=2", "exec a sh", "doctor", "demo --tour"} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
 			r := launch(t, dir, []string{"DOCKER_HOST=" + m.host}, nil, strings.Fields(verb)...)
 			r.says(t, "bulkhead: waiting for the Docker engine at "+m.host+"\n")
 			r.signal(t, syscall.SIGINT)
-			_ = r.cmd.Process.Signal(syscall.SIGINT) // of one press, as some wrappers send it; it may have ended by now
+			// of one press, as some wrappers send it; it may have ended by now
+			_ = r.cmd.Process.Signal(syscall.SIGINT)
 			if code := r.ends(t); code != 1 {
 				t.Errorf("exit code %d, want 1: %s", code, r.errs.String())
 			}
@@ -196,7 +199,8 @@ func TestSignalEndsALoadThatWaitsForAPipe(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "typed"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte("name: piped\nservices: {a: {image: x}}\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"),
+		[]byte("name: piped\nservices: {a: {image: x}}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	silent := newMutedEngine(t, "")
@@ -229,7 +233,8 @@ func TestTwoSignalsAtOnceEndJSONAsOneDoes(t *testing.T) { endByTwoSignals(t, "--
 
 func endByTwoSignals(t *testing.T, mode string) {
 	f := newFolder(t)
-	compose := strings.Replace(twoServices, "echo db ends; exit 0", "echo saving; busybox sleep 1; echo db ends; exit 0", 1)
+	compose := strings.Replace(twoServices, "echo db ends; exit 0",
+		"echo saving; busybox sleep 1; echo db ends; exit 0", 1)
 	if err := os.WriteFile(filepath.Join(f.dir, "compose.yaml"), []byte(compose), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +290,8 @@ func TestUpWhoseEngineFallsSilentEndsByASecondSignal(t *testing.T) {
 	r.says(t, "waiting for app, db (up to 10 s); ctrl+c again kills")
 	r.says(t, "bulkhead: waiting for the Docker engine at "+m.host)
 	insist(t, r.cmd.Process, r.over)
-	if code := r.ends(t); code != 3 || !strings.Contains(r.errs.String(), "; what may still run: app, db; `bulkhead stop`") {
+	if code := r.ends(t); code != 3 || !strings.Contains(r.errs.String(),
+		"; what may still run: app, db; `bulkhead stop`") {
 		t.Errorf("exit code %d, want 3; stderr:\n%s", code, r.errs.String())
 	}
 }
@@ -317,7 +323,9 @@ func TestUpWhoseReaderStopsReadingEnds(t *testing.T) {
 		_ = r.cmd.Process.Kill()
 		<-r.over
 	})
-	if !eventually(patience, func() bool { return strings.Contains(f.bulkhead(t, "ps", "--format", "wide"), "running") }) {
+	if !eventually(patience, func() bool {
+		return strings.Contains(f.bulkhead(t, "ps", "--format", "wide"), "running")
+	}) {
 		t.Fatal("app does not run")
 	}
 	if !eventually(patience, func() bool {

@@ -88,7 +88,8 @@ func (q *quarry) service(t *testing.T, name string) engine.Instance {
 func (q *quarry) asks(t *testing.T, args ...string) string {
 	t.Helper()
 	var out bytes.Buffer
-	code, err := q.rt.Exec(t.Context(), q.service(t, "caller").ID, engine.ExecOptions{Cmd: append([]string{"/peer"}, args...), Stdout: &out, Stderr: &out})
+	code, err := q.rt.Exec(t.Context(), q.service(t, "caller").ID,
+		engine.ExecOptions{Cmd: append([]string{"/peer"}, args...), Stdout: &out, Stderr: &out})
 	if err != nil || code != 0 {
 		return fmt.Sprintf("exit code %d %v %s", code, err, out.String())
 	}
@@ -233,7 +234,8 @@ func TestKilledBulkheadLeavesNoFault(t *testing.T) {
 	if !eventually(patience, well) {
 		t.Fatal("callee does not answer")
 	}
-	for _, words := range []string{"partition", "latency=3s", "jitter=5s", "bandwidth=8kbit", "reset", "loss=100%", "dns=nxdomain", "delay=3s", "shape=64kbit",
+	for _, words := range []string{"partition", "latency=3s", "jitter=5s", "bandwidth=8kbit", "reset",
+		"loss=100%", "dns=nxdomain", "delay=3s", "shape=64kbit",
 		"kill", "signal=KILL", "stop", "pause", "cpu=0.1", "memory=64m"} {
 		kind, _, _ := strings.Cut(words, "=")
 		if why := lacks[kind]; why != "" {
@@ -278,7 +280,8 @@ func (q *quarry) kill(t *testing.T, words string, amid bool) {
 	began := time.Now()
 	if byAgent && !amid {
 		if !eventually(patience, func() bool { return q.agents(t) == 0 && q.state(t) == before }) {
-			t.Errorf("%s: the agent has not healed it: %d agents\n%s\nbefore:\n%s", words, q.agents(t), q.state(t), before)
+			t.Errorf("%s: the agent has not healed it: %d agents\n%s\nbefore:\n%s", words,
+				q.agents(t), q.state(t), before)
 		}
 		if got := q.asks(t, "get", "callee"); got != "ok" {
 			t.Errorf("%s, healed by the agent: %s", words, got)
@@ -290,9 +293,12 @@ func (q *quarry) kill(t *testing.T, words string, amid bool) {
 		t.Errorf("%s: on disk after the next verb: %s", words, left)
 	}
 	if !eventually(patience, func() bool { return q.agents(t) == 0 && q.state(t) == before }) {
-		t.Errorf("%s: not healed by the next bulkhead: %d agents\n%s\nbefore:\n%s", words, q.agents(t), q.state(t), before)
+		t.Errorf("%s: not healed by the next bulkhead: %d agents\n%s\nbefore:\n%s", words,
+			q.agents(t), q.state(t), before)
 	}
-	if !eventually(patience, func() bool { return q.asks(t, "get", "callee") == "ok" && q.asks(t, "lookup", "callee") == "ok" }) {
+	if !eventually(patience, func() bool {
+		return q.asks(t, "get", "callee") == "ok" && q.asks(t, "lookup", "callee") == "ok"
+	}) {
 		t.Errorf("%s, healed: %s", words, q.asks(t, "get", "callee"))
 	}
 	t.Logf("%s: amid=%v, healed after %v", words, amid, time.Since(began).Round(time.Millisecond))

@@ -33,7 +33,8 @@ services:
 		count := map[string]int{}
 		for _, l := range lines {
 			name, text, _ := strings.Cut(l, "|")
-			if name = strings.TrimSuffix(strings.TrimSpace(name), "-1"); name != "pipe" && name != "term" || separator.MatchString(text) {
+			if name = strings.TrimSuffix(strings.TrimSpace(name), "-1"); name != "pipe" &&
+				name != "term" || separator.MatchString(text) {
 				continue
 			}
 			if l = name + " | " + strings.TrimSpace(text); slices.Contains(want, l) {

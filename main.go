@@ -47,7 +47,8 @@ func main() {
 	}
 	close := logAside(os.Environ())
 	code := cli.Main(context.Background(), args, cli.Parts{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Compose: calledCompose(os.Args[0]),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Compose:  calledCompose(os.Args[0]),
 		Runtimes: kinds(), Connect: connect, Screen: screen, Tour: tour, Keys: keys, LogSize: logSize,
 	})
 	close()
@@ -95,7 +96,8 @@ func connectDocker(_ context.Context, o cli.ConnectOptions) (engine.Runtime, con
 		return nil, nil, err
 	}
 	o.Found(rt.Host())
-	return rt, build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: rt.BuildKit, DockerConfigDir: rt.ConfigDir()}), nil
+	return rt, build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: rt.BuildKit,
+		DockerConfigDir: rt.ConfigDir()}), nil
 }
 
 // screen shows an engine until the user leaves.
@@ -113,7 +115,8 @@ func show(ctx context.Context, e *engine.Engine, version string, tour bool) (cli
 	if err != nil {
 		return cli.Stop, err
 	}
-	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, Tour: tour, StateDir: cli.StateDir(os.Environ())})
+	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, Tour: tour,
+		StateDir: cli.StateDir(os.Environ())})
 	switch outcome {
 	case ui.Stop:
 		return cli.Stop, err

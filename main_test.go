@@ -130,8 +130,10 @@ func scripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": cmdCode, "oneline": cmdOneLine, "waitline": cmdWaitLine, "until": cmdUntil, "signal": cmdSignal, "quiet": cmdQuiet,
-			"containers": cmdContainers, "same": cmdSame, "note": cmdNote, "kept": cmdKept, "rmnetworks": cmdRemoveNetworks,
+			"code": cmdCode, "oneline": cmdOneLine, "waitline": cmdWaitLine, "until": cmdUntil,
+			"signal": cmdSignal, "quiet": cmdQuiet,
+			"containers": cmdContainers, "same": cmdSame, "note": cmdNote, "kept": cmdKept,
+			"rmnetworks": cmdRemoveNetworks,
 		},
 	})
 }
@@ -141,14 +143,17 @@ func scripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 var dockerCompose = sync.OnceValue(func() string {
 	home, _ := os.UserHomeDir() // without one it is not there
 	for _, path := range []string{
-		os.Getenv("BULKHEAD_COMPOSE"), filepath.Join(os.Getenv("DOCKER_CONFIG"), "cli-plugins", "docker-compose"),
-		filepath.Join(home, ".docker", "cli-plugins", "docker-compose"), "/usr/local/lib/docker/cli-plugins/docker-compose",
+		os.Getenv("BULKHEAD_COMPOSE"), filepath.Join(os.Getenv("DOCKER_CONFIG"), "cli-plugins",
+			"docker-compose"),
+		filepath.Join(home, ".docker", "cli-plugins", "docker-compose"),
+		"/usr/local/lib/docker/cli-plugins/docker-compose",
 		"/usr/libexec/docker/cli-plugins/docker-compose", "/usr/lib/docker/cli-plugins/docker-compose",
 	} {
 		if !filepath.IsAbs(path) {
 			continue
 		}
-		if out, err := exec.Command(path, "version", "--short").Output(); err == nil && strings.HasPrefix(string(out), "5.7.") {
+		if out, err := exec.Command(path, "version", "--short").Output(); err == nil &&
+			strings.HasPrefix(string(out), "5.7.") {
 			return path
 		}
 	}
@@ -250,7 +255,8 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 		err := ts.Exec(args[1], args[2:]...)
 		return err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) != neg
 	}) {
-		ts.Fatalf("%s: what it prints does not change to what is wanted of %q", strings.Join(args[1:], " "), args[0])
+		ts.Fatalf("%s: what it prints does not change to what is wanted of %q",
+			strings.Join(args[1:], " "), args[0])
 	}
 }
 
@@ -285,8 +291,10 @@ func cmdContainers(ts *testscript.TestScript, neg bool, args []string) {
 		all, err := kind.list(ctx, ts.Getenv("PROJECT"))
 		ts.Check(err)
 		for _, in := range all {
-			fmt.Fprintf(ts.Stdout(), "%s %s %s code=%d number=%q id=%s image=%s networks=%d ports=%v volumes=%q\n", kind.name,
-				strings.TrimPrefix(in.Name, ts.Getenv("PROJECT")+"-"), in.State, in.ExitCode, in.Number, in.ID[:12], in.ImageRef, len(in.Networks), in.Ports, in.Volumes)
+			fmt.Fprintf(ts.Stdout(),
+				"%s %s %s code=%d number=%q id=%s image=%s networks=%d ports=%v volumes=%q\n", kind.name,
+				strings.TrimPrefix(in.Name, ts.Getenv("PROJECT")+"-"), in.State, in.ExitCode,
+				in.Number, in.ID[:12], in.ImageRef, len(in.Networks), in.Ports, in.Volumes)
 		}
 	}
 	fmt.Fprintln(ts.Stdout(), "no more") // stdout of a command that prints nothing is that of the one before

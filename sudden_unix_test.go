@@ -152,7 +152,8 @@ func TestUpAfterAKillInTheMiddleOfAStop(t *testing.T) {
 	up.end(t)
 	next := f.start(t, "up", "--plain")
 	next.wait(t, `a/1: restart \(its stop was begun`)
-	if out, err := exec.Command("docker", "exec", f.name+"-a-1", "/bin/busybox", "touch", "/go").CombinedOutput(); err != nil {
+	if out, err := exec.Command("docker", "exec", f.name+"-a-1", "/bin/busybox", "touch",
+		"/go").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	next.wait(t, `^a \| begun`)
@@ -257,7 +258,8 @@ func (s *sudden) large() {
 
 func (s *sudden) compose() {
 	s.version++
-	s.must(os.WriteFile(filepath.Join(s.dir, "compose.yaml"), fmt.Appendf(nil, suddenServices, s.version), 0o644))
+	s.must(os.WriteFile(filepath.Join(s.dir, "compose.yaml"), fmt.Appendf(nil, suddenServices,
+		s.version), 0o644))
 }
 
 // change changes some of what there is: at least the files, many of which go.
@@ -373,12 +375,14 @@ func (s *sudden) differences() (wrong []string) {
 			continue
 		}
 		if img, err := s.rt.Image(ctx, in.ImageRef, ""); err != nil || img.ID != in.ImageID {
-			wrong = append(wrong, fmt.Sprintf("%s: image %.19s, the newest is %.19s (%v)", service, in.ImageID, img.ID, err))
+			wrong = append(wrong, fmt.Sprintf("%s: image %.19s, the newest is %.19s (%v)", service,
+				in.ImageID, img.ID, err))
 		}
 		want, got := s.wanted(service), s.held(ctx, in.ID, "/data")
 		for _, name := range slices.Sorted(maps.Keys(want)) {
 			if got[name] != want[name] {
-				wrong = append(wrong, fmt.Sprintf("%s: %s is %.40q, want %.40q", service, name, got[name], want[name]))
+				wrong = append(wrong, fmt.Sprintf("%s: %s is %.40q, want %.40q", service, name,
+					got[name], want[name]))
 			}
 			delete(got, name)
 		}
@@ -386,7 +390,8 @@ func (s *sudden) differences() (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s: %s is %.40q, want nothing", service, name, got[name]))
 		}
 		if service == "restarted" {
-			read, want := s.held(ctx, in.ID, "/read")["/read"], fmt.Sprintf("%x\n", md5.Sum([]byte(want["/data/large"])))
+			read, want := s.held(ctx, in.ID, "/read")["/read"],
+				fmt.Sprintf("%x\n", md5.Sum([]byte(want["/data/large"])))
 			if read != want {
 				wrong = append(wrong, fmt.Sprintf("restarted: its program has read %q, want %q", read, want))
 			}

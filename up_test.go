@@ -61,12 +61,14 @@ func newFolder(t *testing.T) *folder {
 	}
 	t.Cleanup(func() { os.RemoveAll(run) })
 	f.run = run
-	f.env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+f.name, "XDG_RUNTIME_DIR="+run, "XDG_STATE_HOME="+t.TempDir())
+	f.env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+f.name, "XDG_RUNTIME_DIR="+run,
+		"XDG_STATE_HOME="+t.TempDir())
 	program, err := os.ReadFile(box)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string][]byte{"busybox": program, "compose.yaml": []byte(twoServices), "note": []byte("one"), ".dockerignore": []byte("*\n!busybox\n!note\n")} {
+	for name, data := range map[string][]byte{"busybox": program, "compose.yaml": []byte(twoServices),
+		"note": []byte("one"), ".dockerignore": []byte("*\n!busybox\n!note\n")} {
 		if err := os.WriteFile(filepath.Join(f.dir, name), data, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +244,8 @@ func TestJSONLinesHoldTheContract(t *testing.T) {
 	}
 
 	kinds := []string{"service", "build", "watch", "log", "plan", "ledger", "fault", "notice"}
-	states := strings.Fields("waiting building created starting running stopping restarting crashing paused exited broken")
+	states := strings.Fields(
+		"waiting building created starting running stopping restarting crashing paused exited broken")
 	stages := strings.Fields("detect prepare build copy create stop start ready total pull")
 	seen := map[string]bool{}
 	id := regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -267,7 +270,8 @@ func TestJSONLinesHoldTheContract(t *testing.T) {
 		}
 		switch {
 		case l.Kind == "log":
-			if l.Line == nil || l.Service == "" || l.Replica != 1 || l.Generation != 1 || l.Stream != "stdout" && l.Stream != "stderr" {
+			if l.Line == nil || l.Service == "" || l.Replica != 1 || l.Generation != 1 ||
+				l.Stream != "stdout" && l.Stream != "stderr" {
 				t.Errorf("log line without its marks: %+v", l)
 			}
 			if l.Line != nil && *l.Line == "careful" && l.Stream != "stderr" {
@@ -278,13 +282,16 @@ func TestJSONLinesHoldTheContract(t *testing.T) {
 			if l.Service != "app" || l.Cause != "note saved" || len(l.Paths) != 1 || l.MS["total"] <= 0 {
 				t.Errorf("sync line: service %q, cause %q, paths %v, ms %v", l.Service, l.Cause, l.Paths, l.MS)
 			}
-		case l.Kind == "service" && l.State == "exited" && l.Service == "db" && l.ExitCode != nil && *l.ExitCode == 137:
+		case l.Kind == "service" && l.State == "exited" && l.Service == "db" && l.ExitCode != nil &&
+			*l.ExitCode == 137:
 			seen["killed"] = true
-		case l.Kind == "ledger" && (l.Service != "db" || !strings.Contains(string(l.Ledger), `"service":"app"`)):
+		case l.Kind == "ledger" && (l.Service != "db" || !strings.Contains(string(l.Ledger),
+			`"service":"app"`)):
 			t.Errorf("ledger line: %s of %s", l.Ledger, l.Service)
 		}
 	}
-	for _, want := range []string{"service", "build", "watch", "log", "plan", "ledger", "fault", "notice", "sync", "killed"} {
+	for _, want := range []string{"service", "build", "watch", "log", "plan", "ledger", "fault",
+		"notice", "sync", "killed"} {
 		if !seen[want] {
 			t.Errorf("no line of kind %s", want)
 		}
@@ -309,7 +316,8 @@ func TestControlSocketAnswersItsOwnerOnly(t *testing.T) {
 			t.Errorf("%s: mode %v, error %v; want %v", path, info.Mode().Perm(), err, want)
 		}
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}}}
@@ -333,16 +341,20 @@ func TestControlSocketAnswersItsOwnerOnly(t *testing.T) {
 	}
 	var rows []map[string]any
 	_, text := ask("GET", "/v1/snapshot", "")
-	if err := json.Unmarshal([]byte(text), &rows); err != nil || len(rows) != 2 || rows[0]["state"] != "running" || rows[0]["generation"] != 1.0 || rows[0]["stale"] != false {
+	if err := json.Unmarshal([]byte(text), &rows); err != nil || len(rows) != 2 ||
+		rows[0]["state"] != "running" || rows[0]["generation"] != 1.0 || rows[0]["stale"] != false {
 		t.Errorf("snapshot: %s (%v)", text, err)
 	}
-	if code, text := ask("POST", "/v1/do", `{"verb":"kill","services":["ghost"]}`); code != http.StatusUnprocessableEntity || !strings.Contains(text, "no such service") {
+	if code, text := ask("POST", "/v1/do",
+		`{"verb":"kill","services":["ghost"]}`); code != http.StatusUnprocessableEntity ||
+		!strings.Contains(text, "no such service") {
 		t.Errorf("kill of a service that is not there: %d %s", code, text)
 	}
 	if code, _ := ask("POST", "/v1/do", `{"verb":"stop","volumse":true}`); code != http.StatusBadRequest {
 		t.Errorf("a command with a mistyped field: status %d, want 400", code)
 	}
-	if code, text := ask("POST", "/v1/do", `{"verb":"restart","services":["db"],"cause":"the test asked"}`); code != http.StatusOK {
+	if code, text := ask("POST", "/v1/do",
+		`{"verb":"restart","services":["db"],"cause":"the test asked"}`); code != http.StatusOK {
 		t.Errorf("restart: %d %s", code, text)
 	}
 	resp, err := client.Get("http://bulkhead/v1/records?since=0")

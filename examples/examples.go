@@ -79,7 +79,8 @@ func unpack(dir string, hasGo bool) error {
 		if _, still := want[name]; still {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil &&
+			!errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("unpack the shop: %w", err)
 		}
 	}
@@ -124,7 +125,9 @@ func unpacked(dir string) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", marker, err)
 	}
 	// The list decides what is removed, so it must not lead out of dir.
-	return slices.DeleteFunc(names, func(name string) bool { return !filepath.IsLocal(filepath.FromSlash(name)) }), nil
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !filepath.IsLocal(filepath.FromSlash(name))
+	}), nil
 }
 
 func mark(dir string, names []string) error {

@@ -112,7 +112,8 @@ func TestUnpackAgainBringsTheShopBack(t *testing.T) {
 
 func TestUnpackWithoutGoLeavesTheHostBuildOut(t *testing.T) {
 	dir := t.TempDir()
-	for _, unpack := range []func(string) error{UnpackShop, UnpackShopWithoutGo} { // the second takes back what the first wrote
+	// the second takes back what the first wrote
+	for _, unpack := range []func(string) error{UnpackShop, UnpackShopWithoutGo} {
 		if err := unpack(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +156,8 @@ func TestHostBuildChangesNothingOfHowTheShopRuns(t *testing.T) {
 			t.Errorf("%s: prepare runs %q, want %q at its end", name, run, want)
 		}
 		rules := service.Develop.Watch
-		if len(rules) != 1 || rules[0].Action != types.WatchActionSyncRestart || !strings.HasSuffix(rules[0].Path, "/bin/"+name) || rules[0].Target != "/"+name {
+		if len(rules) != 1 || rules[0].Action != types.WatchActionSyncRestart ||
+			!strings.HasSuffix(rules[0].Path, "/bin/"+name) || rules[0].Target != "/"+name {
 			t.Errorf("%s: rules %+v, want one that syncs bin/%s", name, rules, name)
 		}
 	}
@@ -210,7 +212,8 @@ func TestPolyglotShowsEveryAction(t *testing.T) {
 			seen[rule.Action] = true
 		}
 	}
-	for _, action := range []types.WatchAction{types.WatchActionSync, types.WatchActionSyncRestart, types.WatchActionSyncExec, types.WatchActionRestart, types.WatchActionRebuild} {
+	for _, action := range []types.WatchAction{types.WatchActionSync, types.WatchActionSyncRestart,
+		types.WatchActionSyncExec, types.WatchActionRestart, types.WatchActionRebuild} {
 		if !seen[action] {
 			t.Errorf("no rule with the action %s", action)
 		}

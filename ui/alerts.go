@@ -48,7 +48,8 @@ func (a *alerts) refresh() tea.Cmd {
 			if err != nil {
 				continue // the project is not loaded with such a one
 			}
-			w = &alert{pattern: pattern, view: a.store.View(logs.Filter{Services: []string{s.Name}, Match: re, Since: a.began})}
+			w = &alert{pattern: pattern, view: a.store.View(logs.Filter{Services: []string{s.Name},
+				Match: re, Since: a.began})}
 			a.by[s.Name] = w
 		}
 		w.view.Refresh()

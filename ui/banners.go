@@ -72,7 +72,8 @@ func (b *banners) rows() []bannerRow {
 		add(b.e.st.warn, "not kept: "+oneLine(text), "")
 	}
 	if n := len(b.e.snap.Untrusted); n > 0 && !b.end.stopping {
-		add(b.e.st.warn, plural(n, "host command")+" not allowed yet, and what needs them waits", "["+b.e.keyOf("allow")+"] show")
+		add(b.e.st.warn, plural(n, "host command")+" not allowed yet, and what needs them waits",
+			"["+b.e.keyOf("allow")+"] show")
 	}
 	b.ledger(up, add)
 	if r := b.e.snap.Reload; r != nil {
@@ -158,7 +159,8 @@ func (b *banners) ledger(up upPlan, add func(p paint, text, offer string)) {
 	if l == nil {
 		return
 	}
-	if svc := b.e.snap.service(l.Service); l.Fault == "stop" && svc != nil && svc.State == engine.StateStopping {
+	if svc := b.e.snap.service(l.Service); l.Fault == "stop" && svc != nil &&
+		svc.State == engine.StateStopping {
 		return
 	}
 	text, offer := ledgerLine(l), ""
@@ -231,7 +233,8 @@ func changeText(k project.ChangeKind) string {
 // failure shows what is wrong with the selected service, else of the first that is broken, else of a build that is.
 func (b *banners) failure(add func(paint, string, string)) {
 	broken := func(s *engine.Service) bool {
-		return s.State == engine.StateBroken && s.Err != "" || s.Last != nil && !s.Last.Ended.IsZero() && s.Last.Failed()
+		return s.State == engine.StateBroken && s.Err != "" || s.Last != nil &&
+			!s.Last.Ended.IsZero() && s.Last.Failed()
 	}
 	b.shown = ""
 	s := b.sel.one()
@@ -292,7 +295,8 @@ func (b *banners) flood(add func(paint, string, string)) {
 				offer = "[" + k + "] mutes it"
 			}
 		}
-		add(b.e.st.warn, fmt.Sprintf("%s writes %s lines a second: the others are hard to see", name, thousands(rate)), offer)
+		add(b.e.st.warn, fmt.Sprintf("%s writes %s lines a second: the others are hard to see", name,
+			thousands(rate)), offer)
 	}
 }
 
@@ -302,7 +306,8 @@ func (b *banners) stop(add func(paint, string, string)) {
 		add(b.e.st.busy, b.end.text(), "") // the footer has the key
 		return
 	}
-	parts := b.e.snap.stoppings(b.e.now, time.Second) // the swaps after a saved file are over sooner: they would only move the rows
+	// the swaps after a saved file are over sooner: they would only move the rows
+	parts := b.e.snap.stoppings(b.e.now, time.Second)
 	if len(parts) == 0 {
 		return
 	}

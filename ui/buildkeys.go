@@ -82,7 +82,8 @@ func (p *buildsPane) copy() tea.Cmd {
 	if b.Err != "" {
 		out = append(out, b.Err)
 	}
-	return p.clip.text("the output of " + b.Kind + " " + strings.Join(b.Services, ", "))(strings.Join(out, "\n") + "\n")
+	return p.clip.text("the output of " + b.Kind + " " + strings.Join(b.Services,
+		", "))(strings.Join(out, "\n") + "\n")
 }
 
 // search opens the box in which it is typed what to look for.

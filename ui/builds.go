@@ -18,12 +18,13 @@ import (
 
 // buildsPane lists builds, pulls and prepare runs, the newest first, and shows the steps and the output of one.
 type buildsPane struct {
-	e         *env
-	chosenID  int // of the chosen build; 0: the newest
-	top       int
-	at        int      // first row of the detail that is seen; -1: where it fails, else its end
-	rows      int      // of the detail
-	texts     []string // the whole text of each of its rows, which may hold a part of it; "" where it names no file
+	e        *env
+	chosenID int // of the chosen build; 0: the newest
+	top      int
+	at       int // first row of the detail that is seen; -1: where it fails, else its end
+	rows     int // of the detail
+	// the whole text of each of its rows, which may hold a part of it; "" where it names no file
+	texts     []string
 	seenTexts []string // of the rows that are seen
 	seenAt    int      // at, as it was drawn last
 	detailH   int      // rows of it that are seen
@@ -80,7 +81,9 @@ func (p *buildsPane) back() bool {
 
 // refresh keeps the choice while its build exists.
 func (p *buildsPane) refresh() {
-	if p.chosenID != 0 && !slices.ContainsFunc(p.e.snap.Builds, func(b engine.Build) bool { return b.ID == p.chosenID }) {
+	if p.chosenID != 0 && !slices.ContainsFunc(p.e.snap.Builds, func(b engine.Build) bool {
+		return b.ID == p.chosenID
+	}) {
 		p.chosenID = 0
 	}
 }
@@ -127,7 +130,8 @@ func (p *buildsPane) render(r rect) []string {
 		return nil
 	}
 	if len(p.e.snap.Builds) == 0 {
-		out := []string{p.e.st.dim.s(fit(" nothing was built or pulled yet; "+p.e.keyOf("rebuild")+" rebuilds the selected service", r.w))}
+		out := []string{p.e.st.dim.s(fit(" nothing was built or pulled yet; "+p.e.keyOf("rebuild")+
+			" rebuilds the selected service", r.w))}
 		return fill(out, r)
 	}
 	p.sideBy = r.w >= 110
@@ -163,7 +167,8 @@ func (p *buildsPane) line(b *engine.Build, chosen bool, w int) string {
 	if chosen {
 		cursor = ">"
 	}
-	text := fmt.Sprintf("%s%s %s  %s %-7s %5s  ", cursor, p.e.st.tone(t).s(sign), p.e.st.dim.s(b.Began.Local().Format("15:04:05")),
+	text := fmt.Sprintf("%s%s %s  %s %-7s %5s  ", cursor, p.e.st.tone(t).s(sign),
+		p.e.st.dim.s(b.Began.Local().Format("15:04:05")),
 		fit(strings.Join(b.Services, ","), 12), b.Kind, duration.Took(endOrNow(b.Ended, p.e.now).Sub(b.Began)))
 	switch {
 	case b.Canceled:
@@ -205,7 +210,8 @@ func buildSign(b *engine.Build) (string, tone) {
 func progressText(b *engine.Build) string {
 	switch {
 	case b.Kind == "pull" && b.Size > 0 && b.Ended.IsZero():
-		return fmt.Sprintf("%s %d%% of %s", bar(float64(b.Current)/float64(b.Size), 10), b.Current*100/b.Size, bytesText(b.Size))
+		return fmt.Sprintf("%s %d%% of %s", bar(float64(b.Current)/float64(b.Size), 10),
+			b.Current*100/b.Size, bytesText(b.Size))
 	case b.Kind == "pull" && b.Size > 0:
 		return bytesText(b.Size)
 	case b.Total == 0:
@@ -365,7 +371,8 @@ func (p *buildsPane) aroundRows(b *engine.Build, add func(paint, string)) {
 func (p *buildsPane) local(text string) string { return p.e.snap.local(text) }
 
 // errorLine is what compilers write where something is wrong.
-var errorLine = regexp.MustCompile(`(?i)(^|[^a-z])(error|fatal|undefined|panic|cannot|failed)([^a-z]|$)|^\S+:\d+:\d+: `)
+var errorLine = regexp.MustCompile(
+	`(?i)(^|[^a-z])(error|fatal|undefined|panic|cannot|failed)([^a-z]|$)|^\S+:\d+:\d+: `)
 
 // placed is a line that says where something is wrong: "main.go:12:2: undefined: x".
 var placed = regexp.MustCompile(`^\s*\S+\.\w+:\d+(:\d+)?:? `)

@@ -38,7 +38,9 @@ func (b *cleanBackend) Do(ctx context.Context, c engine.Command) error {
 }
 
 // Exec implements Backend. What the command itself writes is for its own terminal.
-func (b *cleanBackend) Exec(ctx context.Context, service string, replica int, o engine.ExecOptions) (int, error) {
+func (b *cleanBackend) Exec(
+	ctx context.Context, service string, replica int, o engine.ExecOptions,
+) (int, error) {
 	code, err := b.Backend.Exec(ctx, service, replica, o)
 	return code, logs.CleanError(err)
 }

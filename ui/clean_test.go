@@ -11,7 +11,8 @@ func BenchmarkCleanSnapshot(b *testing.B) {
 	s := f.Snapshot()
 	for i := range s.Builds {
 		for range 500 {
-			s.Builds[i].Lines = append(s.Builds[i].Lines, "go: downloading golang.org/x/net v0.59.0 and some more text here")
+			s.Builds[i].Lines = append(s.Builds[i].Lines,
+				"go: downloading golang.org/x/net v0.59.0 and some more text here")
 		}
 	}
 	b.ReportAllocs()

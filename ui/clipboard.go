@@ -119,14 +119,16 @@ func (msg *copiedMsg) throughTmux(ctx context.Context, environ []string, run run
 	case err != nil:
 		setting = "unknown"
 	}
-	if _, err := run(ctx, environ, text, "tmux", "load-buffer", "-w", "-"); err == nil { // passed on to the terminal, from tmux 3.2 on
+	// passed on to the terminal, from tmux 3.2 on
+	if _, err := run(ctx, environ, text, "tmux", "load-buffer", "-w", "-"); err == nil {
 		msg.ways = append(msg.ways, "tmux and the terminal")
 		return
 	}
 	if _, err := run(ctx, environ, text, "tmux", "load-buffer", "-"); err == nil {
 		msg.ways = append(msg.ways, "tmux's buffer")
 	}
-	msg.hint = fmt.Sprintf("tmux's set-clipboard is %s; it passes copies on with: tmux set -g set-clipboard on", setting)
+	msg.hint = fmt.Sprintf(
+		"tmux's set-clipboard is %s; it passes copies on with: tmux set -g set-clipboard on", setting)
 }
 
 // clipboardCommands are the commands that may reach the clipboard of the desktop that this terminal
@@ -137,7 +139,8 @@ func clipboardCommands(env func(string) string) [][]string {
 		out = append(out, []string{"wl-copy"})
 	}
 	if env("DISPLAY") != "" {
-		out = append(out, []string{"xclip", "-selection", "clipboard"}, []string{"xsel", "--clipboard", "--input"})
+		out = append(out, []string{"xclip", "-selection", "clipboard"},
+			[]string{"xsel", "--clipboard", "--input"})
 	}
 	if env("SSH_CONNECTION") != "" {
 		return out // what follows is the clipboard of the remote machine, which nobody sits at

@@ -14,7 +14,8 @@ const (
 
 // fitColumns returns the widths of columns that fit into w cells. Columns leave in the order MEM, CPU, RST, PORT, UP.
 func fitColumns(w, name, port int) columns {
-	c := columns{name: min(max(name, 7), max(24, w*3/10)), state: 13, health: 9, up: 4, rst: 3, cpu: 4, mem: 4, port: port}
+	c := columns{name: min(max(name, 7), max(24, w*3/10)), state: 13, health: 9, up: 4, rst: 3,
+		cpu: 4, mem: 4, port: port}
 	total := func() int {
 		n := leadW
 		for _, x := range []int{c.name, c.state, c.health, c.up, c.rst, c.cpu, c.mem, c.port} {

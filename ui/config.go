@@ -23,21 +23,23 @@ import (
 type Config struct {
 	// Keys binds actions to other keys than their own, by the action's name as `bulkhead keys` prints it. An empty list
 	// leaves the action to the palette.
-	Keys       keyBindings       `yaml:"keys"`
-	Theme      string            `yaml:"theme"`
-	Confirm    string            `yaml:"confirm"`
-	Notify     string            `yaml:"notify"`
-	Title      string            `yaml:"title"`
-	Progress   string            `yaml:"progress"`
-	Timestamps string            `yaml:"timestamps"`
-	Mouse      string            `yaml:"mouse"`
-	Links      string            `yaml:"links"`
-	Colors     map[string]string `yaml:"colors"` // of services' names, as #rrggbb or a number of the terminal's 256 colours
+	Keys       keyBindings `yaml:"keys"`
+	Theme      string      `yaml:"theme"`
+	Confirm    string      `yaml:"confirm"`
+	Notify     string      `yaml:"notify"`
+	Title      string      `yaml:"title"`
+	Progress   string      `yaml:"progress"`
+	Timestamps string      `yaml:"timestamps"`
+	Mouse      string      `yaml:"mouse"`
+	Links      string      `yaml:"links"`
+	// of services' names, as #rrggbb or a number of the terminal's 256 colours
+	Colors map[string]string `yaml:"colors"`
 	// AlertCommand runs for each alert, with the line on its stdin and the service in BULKHEAD_SERVICE.
 	AlertCommand []string `yaml:"alert_command"`
 	Shells       []string `yaml:"shells"`   // tried in this order; default bash, sh
 	SaveDir      string   `yaml:"save_dir"` // where saved logs go; default: the temporary directory
-	LogSize      string   `yaml:"log_size"` // memory for the lines of each service, all together at most 16 times that; default 16MiB
+	// memory for the lines of each service, all together at most 16 times that; default 16MiB
+	LogSize string `yaml:"log_size"`
 }
 
 // setting is one line of the config file that takes one of a few words; the first is the default.
@@ -53,11 +55,13 @@ func (c *Config) settings() []setting {
 	return []setting{
 		{"theme", c.Theme, []string{"auto", "dark", "light", "contrast", "ansi", "none"},
 			"auto asks the terminal for its background; contrast uses no faint text; ansi uses the terminal's own sixteen colours; none has no colours, as with NO_COLOR"},
-		{"confirm", c.Confirm, []string{"data", "all", "none"}, "data asks before down; all before kill, stop and restart too"},
+		{"confirm", c.Confirm, []string{"data", "all", "none"},
+			"data asks before down; all before kill, stop and restart too"},
 		{"notify", c.Notify, []string{"bell", "osc9", "osc777", "none"},
 			"when something crashes or a build does not succeed while the terminal has no focus: its bell, or a note on the desktop by OSC 9 (iTerm2, WezTerm, Ghostty, kitty) or OSC 777 (foot, urxvt, GNOME's); tmux wants focus-events and allow-passthrough on"},
 		{"title", c.Title, []string{"on", "off"}, "the window's title shows the worst state"},
-		{"progress", c.Progress, []string{"auto", "on", "off"}, "builds in the task bar or the tab (OSC 9;4); auto: in terminals that are known to show it"},
+		{"progress", c.Progress, []string{"auto", "on", "off"},
+			"builds in the task bar or the tab (OSC 9;4); auto: in terminals that are known to show it"},
 		{"timestamps", c.Timestamps, []string{"absolute", "relative", "delta", "none"}, "before log lines"},
 		{"mouse", c.Mouse, []string{"on", "off"}, "off leaves the mouse to the terminal"},
 		{"links", c.Links, []string{"auto", "off"},
@@ -84,7 +88,9 @@ func LoadConfig(path string) (Config, error) {
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		text := oneLine(err.Error())
 		if m := unknownField.FindStringSubmatch(text); m != nil {
-			return Config{}, fmt.Errorf("%s:%s: there is no setting %q; `bulkhead keys` prints all of them", path, m[1], m[2])
+			return Config{},
+				fmt.Errorf("%s:%s: there is no setting %q; `bulkhead keys` prints all of them", path,
+					m[1], m[2])
 		}
 		return Config{}, fmt.Errorf("%s: %s", path, text)
 	}
@@ -104,7 +110,8 @@ func LoadConfig(path string) (Config, error) {
 var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type`)
 
 // colourValue is how a colour is written.
-var colourValue = regexp.MustCompile(`^(#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3}|[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$`)
+var colourValue = regexp.MustCompile(
+	`^(#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3}|[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$`)
 
 // settingError is what is wrong with one key of the config file.
 type settingError struct{ name, text string }
@@ -125,12 +132,14 @@ func lineOf(file []byte, key string) int {
 func (c Config) check() error {
 	for _, s := range c.settings() {
 		if s.value != "" && !slices.Contains(s.allowed, s.value) {
-			return &settingError{s.name, fmt.Sprintf("%s: %q is unknown; write one of %s", s.name, s.value, strings.Join(s.allowed, ", "))}
+			return &settingError{s.name, fmt.Sprintf("%s: %q is unknown; write one of %s", s.name,
+				s.value, strings.Join(s.allowed, ", "))}
 		}
 	}
 	for service, value := range c.Colors {
 		if !colourValue.MatchString(value) {
-			return &settingError{service, fmt.Sprintf("colors: %s: %q is not a colour; write one like \"#5fd7d7\", or a number up to 255", service, value)}
+			return &settingError{service,
+				fmt.Sprintf("colors: %s: %q is not a colour; write one like \"#5fd7d7\", or a number up to 255", service, value)}
 		}
 	}
 	if c.LogSize != "" {
@@ -163,7 +172,8 @@ func KeysConfig(c Config, path string) string {
 		path = "bulkhead/config.yaml in $XDG_CONFIG_HOME"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Save as %s\n# and keep what you change. Lines that begin with # show defaults.\n\n", path)
+	fmt.Fprintf(&b,
+		"# Save as %s\n# and keep what you change. Lines that begin with # show defaults.\n\n", path)
 	for _, s := range c.settings() {
 		for _, l := range wrapped(s.help, 90) {
 			fmt.Fprintf(&b, "# %s\n", l)
@@ -185,27 +195,31 @@ func KeysConfig(c Config, path string) string {
 	for _, service := range slices.Sorted(maps.Keys(c.Colors)) {
 		own = append(own, fmt.Sprintf("%s: %q", service, c.Colors[service]))
 	}
-	list("colours of services' names, as api: \"#5fd7d7\"", "colors", len(own) > 0, "{"+strings.Join(own, ", ")+"}")
+	list("colours of services' names, as api: \"#5fd7d7\"", "colors", len(own) > 0,
+		"{"+strings.Join(own, ", ")+"}")
 	list("runs for each line that x-bulkhead.alerts asks for: the line is its input, BULKHEAD_SERVICE says whose it is", "alert_command", len(c.AlertCommand) > 0, quotedWords(c.AlertCommand))
 	list("shells that are tried, in this order", "shells", len(c.Shells) > 0, quotedWords(c.shells()))
 	dir := c.SaveDir
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	list("where saved logs go; in the project's folder they would start rebuilds", "save_dir", c.SaveDir != "", fmt.Sprintf("%q", dir))
+	list("where saved logs go; in the project's folder they would start rebuilds", "save_dir",
+		c.SaveDir != "", fmt.Sprintf("%q", dir))
 	size := c.LogSize
 	if size == "" {
 		size = "16MiB"
 	}
-	list("memory for the log lines of each service; all together take at most 16 times that", "log_size", c.LogSize != "", size)
+	list("memory for the log lines of each service; all together take at most 16 times that",
+		"log_size", c.LogSize != "", size)
 	km.print(&b)
 	return b.String()
 }
 
 // print writes the key map in the form of the config file.
 func (km *keymap) print(b *strings.Builder) {
-	b.WriteString("# Keys as a list; an empty one leaves an action to the palette. `keys: lazydocker` or `keys: k9s` has their habits for\n" +
-		"# moving, logs, shell, describing and the menu; `preset: k9s` in the list goes with keys of your own.\nkeys:\n")
+	b.WriteString(
+		"# Keys as a list; an empty one leaves an action to the palette. `keys: lazydocker` or `keys: k9s` has their habits for\n" +
+			"# moving, logs, shell, describing and the menu; `preset: k9s` in the list goes with keys of your own.\nkeys:\n")
 	group := ""
 	for _, a := range km.actions {
 		if a.group != group {
@@ -245,7 +259,9 @@ func newKeymap(c Config, actions []action) (*keymap, error) {
 					if _, set := c.Keys[at]; !set {
 						at = other.name
 					}
-					return nil, &settingError{at, fmt.Sprintf("keys: %q is both %s and %s; bind one of them to another key", k, other.name, a.name)}
+					return nil, &settingError{at,
+						fmt.Sprintf("keys: %q is both %s and %s; bind one of them to another key", k,
+							other.name, a.name)}
 				}
 			}
 			km.byKey[k] = append(km.byKey[k], i)

@@ -35,7 +35,8 @@ func (d *detail) render(r rect) []string {
 	if s.Generation > 0 {
 		gen = fmt.Sprintf("  run %d", s.Generation)
 	}
-	rows = append(rows, justify(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen), d.e.st.dim.s("["+d.e.fromHere("inspect")+"] inspect "), r.w))
+	rows = append(rows, justify(" "+d.e.st.bold.s(s.Name)+d.e.st.dim.s(gen),
+		d.e.st.dim.s("["+d.e.fromHere("inspect")+"] inspect "), r.w))
 	sign, t := signOf(s)
 	add("state", d.e.st.tone(t).s(sign+" "+stateText(s))+d.e.st.dim.s(sinceText(s, clock(s.Since), d.e.now)))
 	if s.ReadyBy != "" {

@@ -15,27 +15,32 @@ import (
 // drilled is a report of the fake's project, whose rows from done on are not through yet.
 func drilled(done int) *drill.Report {
 	services := []string{"gw", "web", "api", "worker", "mail", "cache", "db"}
-	r := &drill.Report{Schema: drill.Schema, Project: "shop", Fault: "kill", Began: start, HoldMS: 10_000, SettleMS: 60_000, Repeat: 1, Phase: drill.PhaseRunning,
+	r := &drill.Report{Schema: drill.Schema, Project: "shop", Fault: "kill", Began: start,
+		HoldMS: 10_000, SettleMS: 60_000, Repeat: 1, Phase: drill.PhaseRunning,
 		Services: services, Edges: []drill.Edge{{From: "gw", To: "worker", By: "depends_on"}},
 		Baseline: []drill.Baseline{{Service: "gw", Health: "healthy", ErrorsPerSec: .2, Asked: 50, P95MS: 31}}}
 	for i, name := range services {
 		back := int64(1200)
-		row := drill.Row{Killed: name, Phase: drill.PhaseDone, Verdict: drill.Isolated, BackInMS: &back, BackBy: "healthy", Repeat: 1}
+		row := drill.Row{Killed: name, Phase: drill.PhaseDone, Verdict: drill.Isolated,
+			BackInMS: &back, BackBy: "healthy", Repeat: 1}
 		for _, s := range services {
 			if s != name {
-				row.Cells = append(row.Cells, drill.Cell{Service: s, Outcome: drill.Untouched, Evidence: []drill.Evidence{{Kind: "probe", Text: "50 of 50 answered, p95 12ms"}}})
+				row.Cells = append(row.Cells, drill.Cell{Service: s, Outcome: drill.Untouched,
+					Evidence: []drill.Evidence{{Kind: "probe", Text: "50 of 50 answered, p95 12ms"}}})
 			}
 		}
 		switch {
 		case i > done:
 			row = drill.Row{Killed: name, Phase: drill.PhaseQueued}
 		case i == done:
-			row = drill.Row{Killed: name, Phase: drill.PhaseHold, Until: start.Add(6 * time.Second).Format(time.RFC3339Nano)}
+			row = drill.Row{Killed: name, Phase: drill.PhaseHold,
+				Until: start.Add(6 * time.Second).Format(time.RFC3339Nano)}
 		case name == "worker":
 			row.Verdict, row.Why = drill.Leak, "gw unhealthy"
 			gw := row.Cell("gw")
 			gw.Outcome, gw.AfterMS, gw.Evidence = drill.Unhealthy, 2310, []drill.Evidence{
-				{AfterMS: 1100, Kind: "log", Level: "error", Count: 3, Text: "upstream worker 502"}, {AfterMS: 2310, Kind: "health", Text: "healthy -> unhealthy"}}
+				{AfterMS: 1100, Kind: "log", Level: "error", Count: 3, Text: "upstream worker 502"},
+				{AfterMS: 2310, Kind: "health", Text: "healthy -> unhealthy"}}
 		}
 		r.Rows = append(r.Rows, row)
 	}
@@ -106,7 +111,8 @@ func TestReportOfADrillIsSaved(t *testing.T) {
 		t.Fatalf("%v %v", files, err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
-	if err != nil || !slices.Contains(strings.Fields(string(text)), "leak") && !strings.Contains(string(text), "LEAK") {
+	if err != nil || !slices.Contains(strings.Fields(string(text)), "leak") &&
+		!strings.Contains(string(text), "LEAK") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }

@@ -52,7 +52,8 @@ func (x *echo) of(c engine.Command) []string {
 	case engine.VerbRebuild:
 		return []string{compose + " up -d --no-deps --build " + services}
 	case engine.VerbScale:
-		return []string{fmt.Sprintf("%s up -d --no-recreate --scale %s=%d %s", compose, services, c.Scale, services)}
+		return []string{fmt.Sprintf("%s up -d --no-recreate --scale %s=%d %s", compose, services,
+			c.Scale, services)}
 	case engine.VerbUp:
 		return []string{strings.TrimSpace(compose + " up -d " + services)}
 	case engine.VerbDown:
@@ -78,9 +79,10 @@ func (x *echo) note(c engine.Command) {
 
 // open shows what the keys are in docker's commands, for the selection.
 func (x *echo) open() tea.Cmd {
-	x.e.over = &textView{e: x.e, title: "The same with docker", close: x.e.keysOf("echo"), copy: x.clip.text("the commands"), lines: func(int) []string {
-		return x.lines()
-	}}
+	x.e.over = &textView{e: x.e, title: "The same with docker", close: x.e.keysOf("echo"),
+		copy: x.clip.text("the commands"), lines: func(int) []string {
+			return x.lines()
+		}}
 	return nil
 }
 
@@ -95,7 +97,8 @@ func (x *echo) lines() []string {
 		for _, v := range []struct {
 			action string
 			verb   engine.Verb
-		}{{"restart", engine.VerbRestart}, {"stop-start", engine.VerbStop}, {"stop-start", engine.VerbStart}, {"kill", engine.VerbKill}, {"pause", engine.VerbPause},
+		}{{"restart", engine.VerbRestart}, {"stop-start", engine.VerbStop},
+			{"stop-start", engine.VerbStart}, {"kill", engine.VerbKill}, {"pause", engine.VerbPause},
 			{"pause", engine.VerbUnpause}, {"rebuild", engine.VerbRebuild}, {"up", engine.VerbUp}} {
 			for _, line := range x.of(engine.Command{Verb: v.verb, Services: names, Replica: replica}) {
 				add(v.action, string(v.verb), line)

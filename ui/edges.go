@@ -44,7 +44,8 @@ func (g *graph) calls(w int) []string {
 		if len(n.Tapping) > 0 {
 			return []string{st.dim.s("the tap is on; no calls yet")}
 		}
-		return []string{st.key.s(tapKey) + st.dim.s(" taps the calls between services: who calls whom, how often, how well")}
+		return []string{st.key.s(tapKey) +
+			st.dim.s(" taps the calls between services: who calls whom, how often, how well")}
 	}
 	state := "calls as last seen; the tap has ended"
 	if len(n.Tapping) > 0 {
@@ -62,7 +63,8 @@ func (g *graph) calls(w int) []string {
 		}
 		return out + "  " + cells[len(cells)-1]
 	}
-	out := []string{st.dim.s(state), "", st.bold.s(row("  ", "CALLS", "REQ/S", "ERRORS", "P50", "P95", "DECLARED"))}
+	out := []string{st.dim.s(state), "", st.bold.s(row("  ", "CALLS", "REQ/S", "ERRORS", "P50", "P95",
+		"DECLARED"))}
 	for i := range n.Edges {
 		e := &n.Edges[i]
 		c := e.Cells()

@@ -14,12 +14,17 @@ import (
 func tapped(n *engine.Snapshot) {
 	n.Tapping = []fault.Edge{{}}
 	n.Edges = []edge.Edge{
-		{From: "api", To: "db", Tapped: true, Declared: []string{"depends_on"}, Conns: 4, Sent: 12_000, Received: 80_000},
-		{From: "gw", To: "api", Tapped: true, Declared: []string{"depends_on", "calls"}, Conns: 60, Requests: 1200, Failed: 12, PerSecond: 40, Errors: .01,
-			P50: 4 * time.Millisecond, P95: 21 * time.Millisecond, Routes: []edge.Route{{Method: "GET", Path: "/orders/{}", Requests: 1200, Failed: 12,
-				Statuses: map[int]int{200: 1188, 502: 10, 0: 2}, P50: 4 * time.Millisecond, P95: 21 * time.Millisecond}}},
+		{From: "api", To: "db", Tapped: true, Declared: []string{"depends_on"}, Conns: 4,
+			Sent: 12_000, Received: 80_000},
+		{From: "gw", To: "api", Tapped: true, Declared: []string{"depends_on", "calls"}, Conns: 60,
+			Requests: 1200, Failed: 12, PerSecond: 40, Errors: .01,
+			P50: 4 * time.Millisecond, P95: 21 * time.Millisecond,
+			Routes: []edge.Route{{Method: "GET", Path: "/orders/{}", Requests: 1200, Failed: 12,
+				Statuses: map[int]int{200: 1188, 502: 10, 0: 2}, P50: 4 * time.Millisecond,
+				P95: 21 * time.Millisecond}}},
 		{From: "gw", To: "web", Tapped: true, Declared: []string{"depends_on"}, Finding: edge.Unused},
-		{From: "worker", To: "cache", Tapped: true, Conns: 3, Requests: 9, PerSecond: .3, P50: time.Millisecond, P95: 2 * time.Second, Finding: edge.Undeclared},
+		{From: "worker", To: "cache", Tapped: true, Conns: 3, Requests: 9, PerSecond: .3,
+			P50: time.Millisecond, P95: 2 * time.Second, Finding: edge.Undeclared},
 	}
 }
 

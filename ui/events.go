@@ -45,11 +45,13 @@ type event struct {
 
 const paneEvents paneID = "events"
 
-func (p *eventsPane) id() paneID           { return paneEvents }
-func (p *eventsPane) refresh()             {}
-func (p *eventsPane) restyle()             {}
-func (p *eventsPane) title(int) string     { return strings.TrimSpace(p.newer()) }
-func (p *eventsPane) move(n int)           { p.at, p.seq, p.free = max(p.at+n, 0), 0, false } // render looks up what is under the cursor now
+func (p *eventsPane) id() paneID       { return paneEvents }
+func (p *eventsPane) refresh()         {}
+func (p *eventsPane) restyle()         {}
+func (p *eventsPane) title(int) string { return strings.TrimSpace(p.newer()) }
+
+// render looks up what is under the cursor now
+func (p *eventsPane) move(n int)           { p.at, p.seq, p.free = max(p.at+n, 0), 0, false }
 func (p *eventsPane) scroll(n int) tea.Cmd { p.top, p.free = p.top+n, true; return nil }
 func (p *eventsPane) click(_, y int)       { p.at, p.seq, p.free = max(p.top+y, 0), 0, false }
 
@@ -83,7 +85,8 @@ func (p *eventsPane) list() []event {
 	out := make([]event, 0, len(p.e.snap.Records)+len(p.e.status.notes))
 	for i := range p.e.snap.Records {
 		r := &p.e.snap.Records[i]
-		e := event{seq: r.Seq, time: r.Time, service: r.Service, what: recordText(*r), cause: r.Cause, tone: recordTone(r)}
+		e := event{seq: r.Seq, time: r.Time, service: r.Service, what: recordText(*r), cause: r.Cause,
+			tone: recordTone(r)}
 		if r.Replica > 1 || r.Replica == 1 && p.e.snap.replicas(r.Service) > 1 {
 			e.replica = r.Replica
 		}
@@ -183,13 +186,15 @@ func causeLine(snap snapshot, now time.Time, w int) string {
 		case r.Health == engine.Unhealthy:
 			sign = r.Health.String()
 		}
-		if r.HasExit && s.State == engine.StateRunning || r.Health == engine.Unhealthy && s.Health != engine.Unhealthy {
+		if r.HasExit && s.State == engine.StateRunning || r.Health == engine.Unhealthy &&
+			s.Health != engine.Unhealthy {
 			return "" // it is over
 		}
 		if r.Likely.Service == "" {
 			return fmt.Sprintf("%s %s: %s (likely)", r.Service, sign, r.Likely.What)
 		}
-		text := fmt.Sprintf("%s %s %.1f s after %s %s", r.Service, sign, r.Likely.Before.Seconds(), whose(r), r.Likely.What)
+		text := fmt.Sprintf("%s %s %.1f s after %s %s", r.Service, sign, r.Likely.Before.Seconds(),
+			whose(r), r.Likely.What)
 		if r.Likely.Own() {
 			if full := text + " (likely)" + r.Likely.Evidence(); width(full) <= w {
 				return full
@@ -218,7 +223,8 @@ func recordTone(r *engine.Record) tone {
 		return toneBad
 	case r.Kind == "fault" || r.Health == engine.Unhealthy || r.State == engine.StatePaused:
 		return toneWarn
-	case r.Action != "" && r.Kind != "fault" && r.Kind != "build", r.State == engine.StateRunning || r.Health == engine.Healthy || r.Notice == "ready":
+	case r.Action != "" && r.Kind != "fault" && r.Kind != "build", r.State == engine.StateRunning ||
+		r.Health == engine.Healthy || r.Notice == "ready":
 		return toneGood
 	case r.Kind == "build" || r.State == engine.StateBuilding || r.State == engine.StateStarting:
 		return toneBusy
@@ -280,7 +286,9 @@ func (p *eventsPane) render(r rect) []string {
 		if i == p.at && p.e.focus == paneEvents {
 			cursor = p.e.st.titleFocus.s(">")
 		}
-		row := cursor + p.e.st.dim.s(e.time.Local().Format("15:04:05")) + "  " + p.e.namePaint(e.service).s(fit(target{service: e.service, replica: e.replica}.String(), names)) + " "
+		row := cursor + p.e.st.dim.s(e.time.Local().Format("15:04:05")) + "  " +
+			p.e.namePaint(e.service).s(fit(target{service: e.service, replica: e.replica}.String(),
+				names)) + " "
 		if e.cause == "" {
 			row += p.e.st.tone(e.tone).s(fit(e.what, rest))
 		} else {

@@ -16,13 +16,15 @@ import (
 
 // faultKeys are the keys of faults in the menu.
 var faultKeys = map[string]string{
-	"kill": "k", "crash": "c", "signal": "g", "stop": "s", "pause": "p", "cpu": "u", "memory": "m", "partition": "x", "latency": "l",
+	"kill": "k", "crash": "c", "signal": "g", "stop": "s", "pause": "p", "cpu": "u", "memory": "m",
+	"partition": "x", "latency": "l",
 	"jitter": "t", "bandwidth": "b", "reset": "r", "loss": "o", "dns": "n", "delay": "d", "shape": "h",
 }
 
 // faultTimes are how long a fault may last, in the order in which the form offers them; 0 is until
 // a person undoes it, for what one key undoes.
-var faultTimes = []time.Duration{time.Minute, 10 * time.Second, 30 * time.Second, 5 * time.Minute, 15 * time.Minute, time.Hour, 0}
+var faultTimes = []time.Duration{time.Minute, 10 * time.Second, 30 * time.Second, 5 * time.Minute,
+	15 * time.Minute, time.Hour, 0}
 
 // lacksMsg says why faults are not possible here, by their kinds.
 type lacksMsg map[string]string
@@ -132,7 +134,8 @@ func (m *faultMenu) edges() []fault.Fault {
 			}
 		}
 		for i := range m.v.e.snap.Services {
-			if o := &m.v.e.snap.Services[i]; o.Name != own && s != nil && slices.Contains(s.DependsOn, o.Name) == declared {
+			if o := &m.v.e.snap.Services[i]; o.Name != own && s != nil && slices.Contains(s.DependsOn,
+				o.Name) == declared {
 				add(fault.Fault{To: o.Name})
 			}
 		}
@@ -160,7 +163,8 @@ func (m *faultMenu) render(w, h int) []string {
 		rows = append(rows, row)
 	}
 	rows = window(rows, m.at, h-3)
-	rows = append(rows, st.dim.s(" enter next   esc close   the ledger ("+m.v.e.keyOf("ledger")+") shows who else suffers"))
+	rows = append(rows, st.dim.s(" enter next   esc close   the ledger ("+m.v.e.keyOf("ledger")+
+		") shows who else suffers"))
 	return box(st, "Fault on "+strings.Join(m.services, ", "), rows, inner, h)
 }
 
@@ -272,7 +276,8 @@ func (f *faultForm) inject() (tea.Cmd, bool) {
 	}
 	if f.times[f.time] == 0 {
 		verb := engine.Verb(f.kind.Name)
-		return v.send(words+" "+strings.Join(f.menu.services, ", "), v.e.keyOf("fault"), engine.Command{Verb: verb, Services: f.menu.services, Replica: f.menu.replica}), true
+		return v.send(words+" "+strings.Join(f.menu.services, ", "), v.e.keyOf("fault"),
+			engine.Command{Verb: verb, Services: f.menu.services, Replica: f.menu.replica}), true
 	}
 	var cmds []tea.Cmd
 	for _, s := range f.menu.services {
@@ -288,7 +293,8 @@ func (f *faultForm) inject() (tea.Cmd, bool) {
 			f.wrong = oneLine(err.Error())
 			return nil, false
 		}
-		cmds = append(cmds, v.send("fault "+one.String(), v.e.keyOf("fault"), engine.Command{Verb: engine.VerbFault, Fault: &one}))
+		cmds = append(cmds, v.send("fault "+one.String(), v.e.keyOf("fault"),
+			engine.Command{Verb: engine.VerbFault, Fault: &one}))
 	}
 	return tea.Batch(cmds...), true
 }

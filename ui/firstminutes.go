@@ -64,16 +64,22 @@ func (p *logPane) underWay(w, h int) []string {
 	}
 	for i := range p.e.snap.Services {
 		s := &p.e.snap.Services[i]
-		if !p.concerns([]string{s.Name}) || slices.ContainsFunc(running, func(b *engine.Build) bool { return slices.Contains(b.Services, s.Name) }) {
+		if !p.concerns([]string{s.Name}) || slices.ContainsFunc(running, func(b *engine.Build) bool {
+			return slices.Contains(b.Services, s.Name)
+		}) {
 			continue
 		}
 		if len(s.WaitsFor) > 0 || s.State != engine.StateRunning && s.Doing != "" {
-			heads = append(heads, " "+p.e.namePaint(s.Name).s(fit(s.Name, p.e.snap.nameWidth(4, 16)))+" "+lastChange(st, s, p.e.now, w))
+			heads = append(heads, " "+p.e.namePaint(s.Name).s(fit(s.Name, p.e.snap.nameWidth(4, 16)))+
+				" "+lastChange(st, s, p.e.now, w))
 		}
 	}
 	for _, b := range running {
-		text := fmt.Sprintf(" %s %s %s  %s", p.e.namePaint(b.Services[0]).s(strings.Join(b.Services, ", ")), b.Kind, progressText(b), duration.Age(p.e.now.Sub(b.Began)))
-		if i := slices.IndexFunc(b.Steps, func(s engine.BuildStep) bool { return !s.Began.IsZero() && s.Ended.IsZero() }); i >= 0 {
+		text := fmt.Sprintf(" %s %s %s  %s", p.e.namePaint(b.Services[0]).s(strings.Join(b.Services,
+			", ")), b.Kind, progressText(b), duration.Age(p.e.now.Sub(b.Began)))
+		if i := slices.IndexFunc(b.Steps, func(s engine.BuildStep) bool {
+			return !s.Began.IsZero() && s.Ended.IsZero()
+		}); i >= 0 {
 			text += "  " + st.busy.s(oneLine(b.Steps[i].Name))
 		}
 		rows = append(rows, text)

@@ -31,7 +31,8 @@ func flood(ctx context.Context, b *fake) (wait func() int) {
 			}
 			// What a tick that came late left out is made up for.
 			for due := int(time.Since(began).Seconds() * perSecond); n < due; n++ {
-				b.store.Append(services[n%len(services)].Name, 1, 1, logs.Stdout, start.Add(time.Duration(n)*10*time.Microsecond),
+				b.store.Append(services[n%len(services)].Name, 1, 1, logs.Stdout,
+					start.Add(time.Duration(n)*10*time.Microsecond),
 					fmt.Appendf(nil, "INFO  GET /orders/%d 200 14ms user=%d trace=0123456789abcdef", n, n%977))
 			}
 			b.mu.Lock()
@@ -103,7 +104,9 @@ func BenchmarkFrame(b *testing.B) {
 			}
 			m.Update(tea.WindowSizeMsg{Width: 200, Height: 50})
 			add := func(i int) {
-				f.store.Append(m.e.snap.Services[i%30].Name, 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond), []byte("INFO  GET /orders/17 200 14ms user=977"))
+				f.store.Append(m.e.snap.Services[i%30].Name, 1, 1, logs.Stdout,
+					start.Add(time.Duration(i)*time.Microsecond),
+					[]byte("INFO  GET /orders/17 200 14ms user=977"))
 			}
 			for i := range lines {
 				add(i)

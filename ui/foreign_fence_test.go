@@ -154,7 +154,8 @@ func TestScreenReadsNothingByItself(t *testing.T) {
 		"notify.go os.OpenFile":            "written, never read",
 	}
 	reads := map[string][]string{
-		"os":      {"ReadFile", "Open", "OpenFile", "ReadDir", "Readlink", "OpenRoot", "DirFS", "Root", "OpenInRoot"},
+		"os": {"ReadFile", "Open", "OpenFile", "ReadDir", "Readlink", "OpenRoot", "DirFS",
+			"Root", "OpenInRoot"},
 		"os/exec": {"Command", "CommandContext"},
 		"net":     {"Dial", "DialTimeout", "Dialer", "Listen"},
 	}
@@ -163,9 +164,11 @@ func TestScreenReadsNothingByItself(t *testing.T) {
 		for _, i := range file.Imports {
 			path, _ := strconv.Unquote(i.Path.Value) // it was parsed
 			switch {
-			case i.Name != nil && i.Name.Name != "tea" && (reads[path] != nil || path == "io/ioutil" || path == "net/http"):
+			case i.Name != nil && i.Name.Name != "tea" &&
+				(reads[path] != nil || path == "io/ioutil" || path == "net/http"):
 				t.Errorf("%s imports %s under another name", name, path)
-			case path == "io/ioutil" || path == "net/http" || path == "syscall" && !strings.HasSuffix(name, "_unix.go"):
+			case path == "io/ioutil" || path == "net/http" || path == "syscall" &&
+				!strings.HasSuffix(name, "_unix.go"):
 				t.Errorf("%s imports %s", name, path)
 			}
 			imported[path[strings.LastIndexByte(path, '/')+1:]] = reads[path]

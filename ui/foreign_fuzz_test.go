@@ -8,7 +8,8 @@ import (
 
 // Every field of a snapshot, in every pane and over them.
 func FuzzForeignSnapshot(f *testing.F) {
-	for _, text := range []string{hostile.Text, "\u009d52;c;x\u009c", "\x9d52;c;x\x9c", "\x1b_x\x1b\\", "\u202eevil\u2069", "\r\n\t\b\x7f", "日本\xff", "\x1b[31m"} {
+	for _, text := range []string{hostile.Text, "\u009d52;c;x\u009c", "\x9d52;c;x\x9c",
+		"\x1b_x\x1b\\", "\u202eevil\u2069", "\r\n\t\b\x7f", "日本\xff", "\x1b[31m"} {
 		for i := range paneIDs() {
 			f.Add(text, uint8(i))
 		}

@@ -27,7 +27,9 @@ func hostileShop() *fake {
 	hostile.Fill(&f.snap)
 	f.snap.Services[0].State, f.snap.Services[0].Wanted = engine.StateBroken, 2
 	f.fails = errors.New("refused " + hostile.Text)
-	f.exec = func(context.Context, engine.ExecOptions) (int, error) { return 0, errors.New("no " + hostile.Text) }
+	f.exec = func(context.Context, engine.ExecOptions) (int, error) {
+		return 0, errors.New("no " + hostile.Text)
+	}
 	for _, s := range f.snap.Services {
 		for _, stream := range []logs.Stream{logs.Stdout, logs.Stderr} {
 			f.store.Append(s.Name, 1, 3, stream, start, []byte("ERROR line "+hostile.Log))
@@ -73,7 +75,8 @@ func TestForeignTextCommandsNoTerminal(t *testing.T) {
 					}
 					m.e.over, m.log.search.box.open, m.ports.picking = nil, false, false
 				}
-				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop", err: m.e.backend.Do(t.Context(), engine.Command{})})
+				m.Update(doneMsg{services: []string{f.snap.Services[1].Name}, what: "stop",
+					err: m.e.backend.Do(t.Context(), engine.Command{})})
 				look("failed command")
 				_, err = m.e.backend.Exec(t.Context(), "api", 0, engine.ExecOptions{})
 				m.Update(returnedMsg{msg: shellDoneMsg{target: target{service: "api"}, err: err}})
@@ -111,7 +114,8 @@ func TestForeignTextIsNoCommandInTheBytesOfTheScreen(t *testing.T) {
 		o.Stdout, o.Config.Notify = out, "osc9"
 	})
 	s.wait("api")
-	for _, keys := range [][]string{{"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"i"}, {"d"}, {"F"}, {":"}, {"X"}, {"q"}, {"D"}, {"?"}} {
+	for _, keys := range [][]string{{"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"i"}, {"d"}, {"F"}, {":"},
+		{"X"}, {"q"}, {"D"}, {"?"}} {
 		s.keys(keys...)
 		s.p.Send(tea.WindowSizeMsg{Width: 120, Height: 40})
 		time.Sleep(2 * time.Second / frames) // a frame is drawn by the clock
@@ -119,7 +123,8 @@ func TestForeignTextIsNoCommandInTheBytesOfTheScreen(t *testing.T) {
 	}
 	s.p.Send(tea.BlurMsg{})
 	f.change(func(n *engine.Snapshot) {
-		r := engine.Record{Seq: 1000, Time: start, Kind: "service", HasExit: true, ExitCode: 1, State: engine.StateExited, Cause: engine.EndedByItself}
+		r := engine.Record{Seq: 1000, Time: start, Kind: "service", HasExit: true, ExitCode: 1,
+			State: engine.StateExited, Cause: engine.EndedByItself}
 		hostile.Fill(&r.Service)
 		r.Err = hostile.Text
 		n.Records = append(n.Records[:len(n.Records):len(n.Records)], r)

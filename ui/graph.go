@@ -18,17 +18,20 @@ type graph struct {
 func (g *graph) open() tea.Cmd {
 	keys := map[string]func() tea.Cmd{tapKey: g.tap}
 	more := func() []hint { return []hint{{tapKey, g.tapLabel()}} }
-	g.e.over = &textView{e: g.e, title: "Dependencies and calls", close: []string{g.e.keyOf("graph")}, copy: g.clip.text("the graph"), keys: keys, more: more, lines: func(w int) []string {
-		calls, tree := g.calls(w), append([]string{g.e.st.dim.s("a service stands above what it needs"), ""}, g.lines()...)
-		for _, row := range wrapped("● running  ◐ unhealthy  ◌ starting  ⟳ building  ‖ paused  ✗ down  ✓ done  (+) drawn above", w) {
-			tree = append(tree, g.e.st.dim.s(row))
-		}
-		out := append(append(tree, ""), calls...)
-		if len(g.e.snap.Edges) > 0 {
-			out = append(append(calls, ""), tree...)
-		}
-		return out
-	}}
+	g.e.over = &textView{e: g.e, title: "Dependencies and calls", close: []string{g.e.keyOf("graph")},
+		copy: g.clip.text("the graph"), keys: keys, more: more, lines: func(w int) []string {
+			calls, tree := g.calls(w),
+				append([]string{g.e.st.dim.s("a service stands above what it needs"), ""}, g.lines()...)
+			for _, row := range wrapped(
+				"● running  ◐ unhealthy  ◌ starting  ⟳ building  ‖ paused  ✗ down  ✓ done  (+) drawn above", w) {
+				tree = append(tree, g.e.st.dim.s(row))
+			}
+			out := append(append(tree, ""), calls...)
+			if len(g.e.snap.Edges) > 0 {
+				out = append(append(calls, ""), tree...)
+			}
+			return out
+		}}
 	return nil
 }
 

@@ -23,7 +23,8 @@ func (m *Model) askAction() tea.Cmd {
 	var choices []choice
 	for i := range m.e.keys.actions {
 		a := &m.e.keys.actions[i]
-		if a.group != "services" || a.short == "" || len(a.keys) == 0 || a.name == "actions" || a.name == "filter" || !a.can() {
+		if a.group != "services" || a.short == "" || len(a.keys) == 0 || a.name == "actions" ||
+			a.name == "filter" || !a.can() {
 			continue
 		}
 		if !a.worksIn(paneServices) {

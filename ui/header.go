@@ -100,7 +100,8 @@ type stateGroup struct {
 
 // counts says how many services are in which kind of state: with words, or in short with signs only.
 func (h *header) counts(words bool) string {
-	groups := []stateGroup{{"●", "up", toneGood, 0}, {"◐", "unhealthy", toneWarn, 0}, {"✗", "down", toneBad, 0}, {"‖", "paused", toneWarn, 0},
+	groups := []stateGroup{{"●", "up", toneGood, 0}, {"◐", "unhealthy", toneWarn, 0},
+		{"✗", "down", toneBad, 0}, {"‖", "paused", toneWarn, 0},
 		{"⟳", "busy", toneBusy, 0}, {"○", "waiting", toneOff, 0}, {"✓", "done", toneOff, 0}}
 	for i := range h.e.snap.Services {
 		s := &h.e.snap.Services[i]

@@ -55,7 +55,8 @@ func (v *verbs) heal() tea.Cmd {
 		}
 	}
 	if len(down) > 0 {
-		cmds = append(cmds, v.send("bring back "+strings.Join(down, ", "), key, engine.Command{Verb: engine.VerbUp, Services: down}))
+		cmds = append(cmds, v.send("bring back "+strings.Join(down, ", "), key,
+			engine.Command{Verb: engine.VerbUp, Services: down}))
 	}
 	return tea.Batch(cmds...)
 }

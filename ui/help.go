@@ -59,7 +59,8 @@ func (e *env) helpLines(w int) []string {
 		}
 		out = append(out, "")
 	}
-	for _, note := range []string{"Keys belong to the focused pane: w, p, left and right mean something else among the logs.",
+	for _, note := range []string{
+		"Keys belong to the focused pane: w, p, left and right mean something else among the logs.",
 		"ctrl+c twice stops the project and quits. Mouse: click selects, dragging selects log lines, the wheel scrolls the pane under it; " +
 			"shift+drag is the terminal's own selection (option+drag in iTerm).",
 		"bulkhead keys prints this map in the form of the config file.", e.opts.Version} {

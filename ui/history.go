@@ -75,7 +75,8 @@ func (d *detail) sideHistory(s *engine.Service, section func(title, hint string)
 	section("LAST CHANGES", "vs median ")
 	for i := len(s.Changes) - 1; i >= 0 && i >= len(s.Changes)-6; i-- {
 		c := &s.Changes[i]
-		head := fmt.Sprintf("   %s %-12s %6s ", d.e.st.dim.s(c.Began.Local().Format("15:04")), c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)))
+		head := fmt.Sprintf("   %s %-12s %6s ", d.e.st.dim.s(c.Began.Local().Format("15:04")),
+			c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)))
 		switch {
 		case !c.Recovered.IsZero():
 			add(head + d.e.st.good.s("late") + d.e.st.dim.s(fit(" "+oneLine(c.Err), w-width(head)-4)))
@@ -109,7 +110,9 @@ func (d *detail) versus(s *engine.Service, c *engine.Change) string {
 		}
 	}
 	if len(c.Slow) > 0 {
-		slow := slices.DeleteFunc(slices.Clone(c.Slow), func(n string) bool { return n == "total" && len(c.Slow) > 1 })
+		slow := slices.DeleteFunc(slices.Clone(c.Slow), func(n string) bool {
+			return n == "total" && len(c.Slow) > 1
+		})
 		out = strings.TrimSpace(out + " " + d.e.st.warn.s("slow "+strings.Join(slow, ", ")))
 	}
 	return out
@@ -120,7 +123,8 @@ func (d *detail) versus(s *engine.Service, c *engine.Change) string {
 func (d *detail) ruleText(s *engine.Service, c *engine.Change) string {
 	for _, p := range c.Paths {
 		for _, r := range s.Rules {
-			if r.Action.String() != c.Action || p != r.Path && !strings.HasPrefix(p, strings.TrimSuffix(r.Path, "/")+"/") {
+			if r.Action.String() != c.Action || p != r.Path &&
+				!strings.HasPrefix(p, strings.TrimSuffix(r.Path, "/")+"/") {
 				continue
 			}
 			text := r.Action.String() + " " + d.e.snap.relative(r.Path)
@@ -144,13 +148,16 @@ func (d *detail) inspectChanges(s *engine.Service, head func(string), add func(s
 	for _, c := range slices.Backward(s.Changes) {
 		result := strings.TrimSpace(d.e.st.good.s("ok") + " " + d.versus(s, &c))
 		if !c.Recovered.IsZero() {
-			result = d.e.st.good.s("ready after all") + d.e.st.dim.s(", "+duration.Took(c.Recovered.Sub(c.Began))+" after it started; before: "+oneLine(c.Err))
+			result = d.e.st.good.s("ready after all") +
+				d.e.st.dim.s(", "+duration.Took(c.Recovered.Sub(c.Began))+
+					" after it started; before: "+oneLine(c.Err))
 		} else if c.Err != "" {
 			result = d.e.st.bad.s("failed: " + oneLine(c.Err))
 		} else if c.Ended.IsZero() {
 			result = d.e.st.busy.s("running")
 		}
-		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", d.e.st.dim.s(c.Began.Local().Format("15:04:05")), c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)), result, d.e.st.dim.s(c.Cause)))
+		add(fmt.Sprintf("  %s %-12s %6s  %s  %s", d.e.st.dim.s(c.Began.Local().Format("15:04:05")),
+			c.Action, duration.Took(endOrNow(c.Ended, d.e.now).Sub(c.Began)), result, d.e.st.dim.s(c.Cause)))
 		if rule := d.ruleText(s, &c); rule != "" {
 			add("           " + d.e.st.dim.s("rule "+rule))
 		}
@@ -174,7 +181,8 @@ func (d *detail) inspectChanges(s *engine.Service, head func(string), add func(s
 					total = duration.Took(u.Took)
 				}
 			}
-			add(fmt.Sprintf("  %s %-12s %6s  %s", d.e.st.dim.s("median  "), c.Action, total, d.e.st.dim.s(fmt.Sprintf("%s, of %d", stagesText(&engine.Change{Stages: usual}), n))))
+			add(fmt.Sprintf("  %s %-12s %6s  %s", d.e.st.dim.s("median  "), c.Action, total,
+				d.e.st.dim.s(fmt.Sprintf("%s, of %d", stagesText(&engine.Change{Stages: usual}), n))))
 		}
 	}
 }

@@ -16,13 +16,18 @@ import (
 func (d *detail) inspect() tea.Cmd {
 	name := d.sel.service
 	d.reveal = false
-	d.e.over = &textView{e: d.e, title: name, about: name, keys: map[string]func() tea.Cmd{"m": func() tea.Cmd { d.reveal = !d.reveal; return nil }}, close: d.e.keysOf("inspect"), copy: d.clip.text("what is known of " + name), lines: func(w int) []string {
-		s := d.e.snap.service(name)
-		if s == nil {
-			return []string{"The service is not in the project any more."}
-		}
-		return d.inspectLines(s, w)
-	}}
+	d.e.over = &textView{e: d.e, title: name, about: name, keys: map[string]func() tea.Cmd{
+		"m": func() tea.Cmd {
+			d.reveal = !d.reveal
+			return nil
+		}}, close: d.e.keysOf("inspect"), copy: d.clip.text("what is known of " + name),
+		lines: func(w int) []string {
+			s := d.e.snap.service(name)
+			if s == nil {
+				return []string{"The service is not in the project any more."}
+			}
+			return d.inspectLines(s, w)
+		}}
 	return nil
 }
 
@@ -41,7 +46,8 @@ func (d *detail) inspectLines(s *engine.Service, w int) []string {
 	}
 	head("STATE")
 	sign, t := signOf(s)
-	pair("state", d.e.st.tone(t).s(sign+" "+stateText(s))+sinceText(s, s.Since.Local().Format("2006-01-02 15:04:05"), d.e.now))
+	pair("state", d.e.st.tone(t).s(sign+" "+stateText(s))+
+		sinceText(s, s.Since.Local().Format("2006-01-02 15:04:05"), d.e.now))
 	pair("health", healthWord(s))
 	d.inspectCheck(s, pair)
 	if s.ReadyBy != "" {
@@ -58,7 +64,8 @@ func (d *detail) inspectLines(s *engine.Service, w int) []string {
 	if s.MemLimit > 0 {
 		limit = " of " + bytesText(s.MemLimit)
 	}
-	pair("use", fmt.Sprintf("cpu %s  mem %s%s  in %s  out %s", percent(s.CPU), bytesText(s.Mem), limit, perSecond(s.NetRx), perSecond(s.NetTx)))
+	pair("use", fmt.Sprintf("cpu %s  mem %s%s  in %s  out %s", percent(s.CPU), bytesText(s.Mem),
+		limit, perSecond(s.NetRx), perSecond(s.NetTx)))
 	pair("depends on", strings.Join(s.DependsOn, ", "))
 	pair("defined at", s.Config.Place)
 	d.inspectReplicas(s, w, head, pair, func(l string) { out = append(out, l) })
@@ -131,7 +138,8 @@ func (d *detail) inspectFiles(s *engine.Service, pair func(k, v string)) {
 	for _, list := range []struct {
 		name, hint string
 		paths      []string
-	}{{"stale", "[" + d.e.keyOf("rebuild") + "] applies them, [" + d.e.keyOf("rebuild-stale") + "] all that is stale", s.Stale}, {"pending", "[" + d.e.keyOf("up") + "] applies them", s.Pending}} {
+	}{{"stale", "[" + d.e.keyOf("rebuild") + "] applies them, [" + d.e.keyOf("rebuild-stale") +
+		"] all that is stale", s.Stale}, {"pending", "[" + d.e.keyOf("up") + "] applies them", s.Pending}} {
 		for i, p := range list.paths {
 			if i == 0 {
 				pair(list.name, d.e.st.warn.s(d.e.snap.relative(p))+"   "+d.e.st.dim.s(list.hint))
@@ -142,7 +150,9 @@ func (d *detail) inspectFiles(s *engine.Service, pair func(k, v string)) {
 	}
 }
 
-func (d *detail) inspectReplicas(s *engine.Service, w int, head func(string), pair func(k, v string), add func(string)) {
+func (d *detail) inspectReplicas(
+	s *engine.Service, w int, head func(string), pair func(k, v string), add func(string),
+) {
 	for _, r := range s.Replicas {
 		head(fmt.Sprintf("REPLICA %d", r.Number))
 		pair("container", r.Name)
@@ -158,7 +168,8 @@ func (d *detail) inspectReplicas(s *engine.Service, w int, head func(string), pa
 		if r.Health != engine.HealthNone {
 			state += ", " + r.Health.String()
 		}
-		pair("state", fmt.Sprintf("%s; run %d, %s", state, r.Generation, plural(r.Identity.Restarts, "restart")))
+		pair("state", fmt.Sprintf("%s; run %d, %s", state, r.Generation, plural(r.Identity.Restarts,
+			"restart")))
 		pair("cause", r.Cause)
 		pair("image id", shortID(r.ImageID))
 		for _, p := range r.Ports {

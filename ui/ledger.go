@@ -77,8 +77,11 @@ func (p *ledgerPane) located() (places []ledgerAt) {
 
 // actions are the pane's keys.
 func (p *ledgerPane) actions() []action {
-	return []action{{name: "ledger-proof", keys: []string{"enter"}, short: "proof", help: "the whole proof: ids, start times, processes, health before and after",
-		group: "ledger", where: in(paneLedger), rank: 1, ok: func() bool { return len(p.e.snap.Ledgers) > 0 }, run: p.openProof}}
+	return []action{{name: "ledger-proof", keys: []string{"enter"}, short: "proof",
+		help:  "the whole proof: ids, start times, processes, health before and after",
+		group: "ledger", where: in(paneLedger), rank: 1, ok: func() bool {
+			return len(p.e.snap.Ledgers) > 0
+		}, run: p.openProof}}
 }
 
 // bystanders are the other services of a ledger, by what happened to them; each counts once, by its worst row.
@@ -225,7 +228,8 @@ func (p *ledgerPane) list(w int) (rows []string) {
 	if len(rows) > 0 {
 		return rows
 	}
-	return []string{p.e.st.dim.s(" no fault yet: " + p.e.keyOf("kill") + " kills the selected service, " + p.e.keyOf("fault") + " offers more;"),
+	return []string{p.e.st.dim.s(" no fault yet: " + p.e.keyOf("kill") +
+		" kills the selected service, " + p.e.keyOf("fault") + " offers more;"),
 		p.e.st.dim.s(" what it did to every other service is kept here, with the proof")}
 }
 
@@ -249,7 +253,9 @@ func (p *ledgerPane) one(l *engine.Ledger, w int) []string {
 	for _, r := range l.Rows {
 		name = min(max(name, width(ledgerName(l, &r))), 18)
 	}
-	rows = append(rows, p.e.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name), "OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
+	rows = append(rows,
+		p.e.st.title.s(fit(fmt.Sprintf("   %s %-9s %-12s %-8s %s  %s", fit("SERVICE", name),
+			"OUTCOME", "CONTAINER", "STARTED", "RST", "NOW   FIRST SIGN"), w)))
 	for _, r := range worstFirst(l) {
 		rows = append(rows, p.row(l, &r, name, w))
 	}
@@ -295,7 +301,8 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 	if r.Delay > 0 && r.Outcome > engine.Untouched {
 		sign = strings.TrimSpace("+" + duration.Took(r.Delay) + " " + sign)
 	}
-	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", p.e.st.tone(t).s(mark), fit(ledgerName(l, r), name), p.e.st.tone(t).s(fit(r.Outcome.String(), 9)),
+	return fit(fmt.Sprintf(" %s %s %s %-12s %-8s %3d  %s  %s", p.e.st.tone(t).s(mark),
+		fit(ledgerName(l, r), name), p.e.st.tone(t).s(fit(r.Outcome.String(), 9)),
 		id, started, b.Restarts, proof, oneLine(sign)), w)
 }
 

@@ -29,7 +29,8 @@ func twoFaults(t *testing.T, w, h int) *screen {
 func TestProofBeginsWithWhomTheCursorIsOn(t *testing.T) {
 	s := twoFaults(t, 80, 24)
 	s.keys("j", "j", "j", "enter")
-	text := s.wait("Proof · SIGKILL on db", "api  errors", "container", "process", "4100", "first sign", "+0.04s")
+	text := s.wait("Proof · SIGKILL on db", "api  errors", "container", "process", "4100",
+		"first sign", "+0.04s")
 	if strings.Contains(text, "gw  unhealthy") {
 		t.Errorf("the proof of api begins with gw:\n%s", text)
 	}

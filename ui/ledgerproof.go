@@ -26,14 +26,15 @@ func (p *ledgerPane) openProof() tea.Cmd {
 		}
 		return nil
 	}
-	view := &textView{e: p.e, close: []string{"enter"}, copy: p.clip.text("the proof"), lines: func(w int) []string {
-		l := kept()
-		if l == nil {
-			return []string{p.e.st.dim.s("this ledger is no longer kept")}
-		}
-		lines, _ := p.proof(l, on, w)
-		return lines
-	}}
+	view := &textView{e: p.e, close: []string{"enter"}, copy: p.clip.text("the proof"),
+		lines: func(w int) []string {
+			l := kept()
+			if l == nil {
+				return []string{p.e.st.dim.s("this ledger is no longer kept")}
+			}
+			lines, _ := p.proof(l, on, w)
+			return lines
+		}}
 	l := kept() // the cursor is on a row of it
 	view.title = "Proof · " + l.Fault + " on " + l.Service
 	_, view.top = p.proof(l, on, p.e.w)
@@ -49,10 +50,12 @@ func (p *ledgerPane) proof(l *engine.Ledger, on ledgerAt, w int) (lines []string
 	}
 	lines = []string{
 		p.e.st.bold.s(ledgerNow(p.e.snap, l)),
-		p.e.st.dim.s(fmt.Sprintf("%s on %s at %s, compared with %s", l.Fault, l.Service, l.At.Local().Format("15:04:05.000"), until)),
+		p.e.st.dim.s(fmt.Sprintf("%s on %s at %s, compared with %s", l.Fault, l.Service,
+			l.At.Local().Format("15:04:05.000"), until)),
 	}
 	if l.Down > 0 {
-		lines = append(lines, p.e.st.dim.s("left out: "+plural(l.Down, "other container")+" that did not run then, or crashed again and again"))
+		lines = append(lines, p.e.st.dim.s("left out: "+plural(l.Down, "other container")+
+			" that did not run then, or crashed again and again"))
 	}
 	for _, r := range worstFirst(l) {
 		if on.service == r.Service && on.replica == r.Replica {
@@ -90,10 +93,12 @@ func (p *ledgerPane) proofOf(l *engine.Ledger, r *engine.LedgerRow, w int) []str
 	pair("process", pidText(b.PID), pidText(a.PID))
 	pair("health", b.Health.String(), a.Health.String())
 	if r.Sign != "" {
-		lines = append(lines, "  "+p.e.st.dim.s(fit("first sign", 13))+"+"+duration.Took(r.Delay)+"  "+oneLine(signText(r.Sign)))
+		lines = append(lines, "  "+p.e.st.dim.s(fit("first sign", 13))+"+"+duration.Took(r.Delay)+
+			"  "+oneLine(signText(r.Sign)))
 	}
 	if !r.Needs && r.Outcome > engine.Untouched && r.Outcome != engine.Blind {
-		lines = append(lines, "  "+p.e.st.dim.s(fit("", 13)+"nothing says that it depends on "+l.Service+": this may have another cause"))
+		lines = append(lines, "  "+p.e.st.dim.s(fit("", 13)+"nothing says that it depends on "+
+			l.Service+": this may have another cause"))
 	}
 	return lines
 }

@@ -73,7 +73,8 @@ type linked struct {
 }
 
 func newLinks(e *env, src *sources) *links {
-	l := &links{e: e, src: src, mentions: map[string][]mention{}, files: map[pathOf]foundFile{}, wanted: map[pathOf]bool{}}
+	l := &links{e: e, src: src, mentions: map[string][]mention{}, files: map[pathOf]foundFile{},
+		wanted: map[pathOf]bool{}}
 	o := &e.opts
 	l.on = o.Config.Links != "off" && !lacksLinks(o.Environ) && themeOf(o.Config.Theme, o.Environ) != "none"
 	if host, err := os.Hostname(); err == nil && hostName.MatchString(host) {
@@ -87,7 +88,8 @@ var hostName = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
 // lacksLinks says whether a terminal is known to show no links: some of these would print the URL.
 func lacksLinks(environ []string) bool {
 	term := envOf(environ, "TERM")
-	return term == "linux" || term == "dumb" || strings.HasPrefix(term, "vt") || strings.HasPrefix(term, "eterm") ||
+	return term == "linux" || term == "dumb" || strings.HasPrefix(term, "vt") ||
+		strings.HasPrefix(term, "eterm") ||
 		envOf(environ, "STY") != "" && envOf(environ, "TMUX") == "" // GNU screen drops them
 }
 
@@ -226,7 +228,8 @@ func (l *links) findBroken(upper, lower *linkRow, services []string, found []men
 		for k := len(m.text) - 1; k > 0; k-- {
 			first := span{from: end - k, to: end}
 			second := span{from: from, to: from + len(m.text) - k}
-			if first.from < 0 || second.to > len(lower.plain) || upper.plain[first.from:end] != m.text[:k] || lower.plain[from:second.to] != m.text[k:] ||
+			if first.from < 0 || second.to > len(lower.plain) ||
+				upper.plain[first.from:end] != m.text[:k] || lower.plain[from:second.to] != m.text[k:] ||
 				!apart(upper.plain[:end], first) || !apart(lower.plain, span{from: 0, to: second.to}) {
 				continue
 			}
@@ -414,7 +417,8 @@ func (p *eventsPane) sourceRows() []sourceRow {
 	all := p.list()
 	var out []sourceRow
 	for i := p.top; i < len(all) && i < p.top+p.h; i++ {
-		out = append(out, sourceRow{y: i - p.top, services: []string{all[i].service}, text: []byte(all[i].what + " " + all[i].cause)})
+		out = append(out, sourceRow{y: i - p.top, services: []string{all[i].service},
+			text: []byte(all[i].what + " " + all[i].cause)})
 	}
 	return out
 }

@@ -52,7 +52,8 @@ func (s *screen) waitLink(what, file string) {
 	s.t.Helper()
 	s.until("a link of "+what, func(string) bool { to, _, _ := s.linkOf(what); return to != "" })
 	to, before, behind := s.linkOf(what)
-	if !strings.HasPrefix(to, "file://") || !strings.HasSuffix(to, fileURL("", file)[len("file://"):]) || before != "" || behind != "" {
+	if !strings.HasPrefix(to, "file://") ||
+		!strings.HasSuffix(to, fileURL("", file)[len("file://"):]) || before != "" || behind != "" {
 		s.t.Errorf("%s leads to %q, with %q before and %q behind; want %s", what, to, before, behind, file)
 	}
 }
@@ -64,14 +65,16 @@ func linkedShop(t *testing.T) (*fake, string) {
 	sourceFile(t, dir, "main.go")
 	b := shop()
 	b.snap.Dir = dir
-	b.snap.Services[0].Config.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: filepath.Join(dir, "api"), Target: "/app"}}
+	b.snap.Services[0].Config.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind",
+		Source: filepath.Join(dir, "api"), Target: "/app"}}
 	return b, file
 }
 
 func TestPathsInLogsAreLinks(t *testing.T) {
 	b, file := linkedShop(t)
 	python := sourceFile(t, b.snap.Dir, "api/my app é.py")
-	b.say("api", "\x1b[31mgoroutine\x1b[0m in \x1b[1m/app/ma\x1b[32min.go:42\x1b[m +0x1d, /app/none.go:7", start)
+	b.say("api",
+		"\x1b[31mgoroutine\x1b[0m in \x1b[1m/app/ma\x1b[32min.go:42\x1b[m +0x1d, /app/none.go:7", start)
 	b.say("api", `  File "/app/my app é.py", line 3, in main`, start)
 	s := openScreen(t, b, 120, 40)
 	s.waitLink("/app/main.go:42", file)
@@ -202,7 +205,8 @@ func TestLinksAreOffWhereTheyAreNotShown(t *testing.T) {
 		{environ: []string{"TERM=screen", "STY=1.pts"}},
 	} {
 		b := shop()
-		m, err := newModel(t.Context(), Options{Backend: b, Now: b.clock, Environ: c.environ, Config: c.config}, make(chan struct{}))
+		m, err := newModel(t.Context(), Options{Backend: b, Now: b.clock, Environ: c.environ,
+			Config: c.config}, make(chan struct{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +313,8 @@ func TestCheckTakesOwnLinksOnly(t *testing.T) {
 func TestPathsInEventsAndInspectAreLinks(t *testing.T) {
 	b, file := linkedShop(t)
 	compose := sourceFile(t, b.snap.Dir, "compose.yaml")
-	b.snap.Records = append(b.snap.Records, engine.Record{Seq: 9, Time: start, Kind: "service", Service: "api", Err: "/app/main.go:42: undefined"})
+	b.snap.Records = append(b.snap.Records, engine.Record{Seq: 9, Time: start, Kind: "service",
+		Service: "api", Err: "/app/main.go:42: undefined"})
 	s := openScreen(t, b, 80, 24)
 	s.keys("3")
 	s.waitLink("/app/main.go:42", file)

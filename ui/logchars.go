@@ -92,7 +92,8 @@ func (p *logPane) charText(l *logs.Line) string {
 		sep = "\n"
 	}
 	text := strings.TrimRight(strings.Join(parts, sep), " ")
-	if cutOff, ok := strings.CutSuffix(text, "…"); ok && !strings.Contains(string(logs.Plain(nil, l.Text)), text) {
+	if cutOff, ok := strings.CutSuffix(text, "…"); ok &&
+		!strings.Contains(string(logs.Plain(nil, l.Text)), text) {
 		return cutOff // the mark of a row that goes on
 	}
 	return text
@@ -109,7 +110,8 @@ func (p *logPane) paintChars(l *logs.Line, row int, text string) string {
 	if a >= b {
 		return text
 	}
-	return ansi.Cut(text, 0, a) + "\x1b[m" + paintOf(p.e.st.matchStyle).s(ansi.Strip(ansi.Cut(text, a, b))) + ansi.Cut(text, b, w)
+	return ansi.Cut(text, 0, a) + "\x1b[m" +
+		paintOf(p.e.st.matchStyle).s(ansi.Strip(ansi.Cut(text, a, b))) + ansi.Cut(text, b, w)
 }
 
 // copy copies what is selected: characters, else lines.

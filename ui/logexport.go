@@ -107,7 +107,9 @@ func (x *logExport) askSave() tea.Cmd {
 	narrowed := narrows(&shown) || shown.Services != nil || len(shown.Mute) > 0
 	choose := func(key, label, who string, f logs.Filter, format logs.Format) choice {
 		path := x.savePath(who, format)
-		return choice{key: key, label: label, hint: filepath.Base(path), run: func() tea.Cmd { return x.save(path, f, format) }}
+		return choice{key: key, label: label, hint: filepath.Base(path), run: func() tea.Cmd {
+			return x.save(path, f, format)
+		}}
 	}
 	what := "all lines"
 	if narrowed {
@@ -138,7 +140,8 @@ func (x *logExport) savePath(who string, format logs.Format) string {
 	if format == logs.FormatJSON {
 		ext = "jsonl"
 	}
-	return filepath.Join(x.saveDir(), fmt.Sprintf("%s-%s-%s.%s", x.e.snap.Project, who, x.e.opts.Now().Format("20060102-150405"), ext))
+	return filepath.Join(x.saveDir(), fmt.Sprintf("%s-%s-%s.%s", x.e.snap.Project, who,
+		x.e.opts.Now().Format("20060102-150405"), ext))
 }
 
 // save writes all lines that pass a filter, not just those that are seen.

@@ -21,22 +21,32 @@ func TestCopySaysTheWaysItTook(t *testing.T) {
 		ran       string
 	}{
 		"plain": {want: []string{"copied 3 lines to the terminal (OSC 52), " + file}},
-		"Wayland": {env: []string{"WAYLAND_DISPLAY=wayland-0", "DISPLAY=:0"}, has: map[string]string{"wl-copy": ""}, ran: "ran wl-copy with ",
+		"Wayland": {env: []string{"WAYLAND_DISPLAY=wayland-0", "DISPLAY=:0"},
+			has: map[string]string{"wl-copy": ""}, ran: "ran wl-copy with ",
 			want: []string{"to the terminal (OSC 52), wl-copy, " + file}},
-		"X11":                         {env: []string{"DISPLAY=:0"}, has: map[string]string{"xsel --clipboard --input": ""}, ran: "ran xsel", want: []string{"(OSC 52), xsel, "}},
-		"a display without a command": {env: []string{"DISPLAY=:0"}, want: []string{"copied 3 lines to the terminal (OSC 52), " + file}},
-		"tmux that takes it": {env: []string{"TMUX=/tmp/x"}, has: map[string]string{"tmux show -gv set-clipboard": "on"},
+		"X11": {env: []string{"DISPLAY=:0"},
+			has: map[string]string{"xsel --clipboard --input": ""}, ran: "ran xsel",
+			want: []string{"(OSC 52), xsel, "}},
+		"a display without a command": {env: []string{"DISPLAY=:0"},
+			want: []string{"copied 3 lines to the terminal (OSC 52), " + file}},
+		"tmux that takes it": {env: []string{"TMUX=/tmp/x"},
+			has:  map[string]string{"tmux show -gv set-clipboard": "on"},
 			want: []string{"to tmux and the terminal (OSC 52), " + file}},
-		"tmux that does not": {env: []string{"TMUX=/tmp/x"}, has: map[string]string{"tmux show -gv set-clipboard": "external", "tmux load-buffer -w -": ""},
+		"tmux that does not": {env: []string{"TMUX=/tmp/x"},
+			has: map[string]string{"tmux show -gv set-clipboard": "external", "tmux load-buffer -w -": ""},
 			ran: "ran tmux load-buffer -w - with ", want: []string{"to tmux and the terminal, " + file}},
-		"old tmux": {env: []string{"TMUX=/tmp/x"}, has: map[string]string{"tmux show -gv set-clipboard": "off", "tmux load-buffer -": ""},
-			want: []string{"to tmux's buffer, " + file, "set-clipboard is off", "tmux set -g set-clipboard on"}},
+		"old tmux": {env: []string{"TMUX=/tmp/x"},
+			has: map[string]string{"tmux show -gv set-clipboard": "off", "tmux load-buffer -": ""},
+			want: []string{"to tmux's buffer, " + file, "set-clipboard is off",
+				"tmux set -g set-clipboard on"}},
 		"screen": {env: []string{"STY=1.x"}, want: []string{"the terminal (OSC 52 through screen), " + file}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := shop()
 			b.has = c.has
-			s := openScreen(t, b, 240, 40, func(o *Options) { o.Environ, o.StateDir = append(o.Environ, c.env...), state })
+			s := openScreen(t, b, 240, 40, func(o *Options) {
+				o.Environ, o.StateDir = append(o.Environ, c.env...), state
+			})
 			s.keys("2", "k", "v", "k", "k", "y")
 			s.wait(c.want...)
 			if c.ran != "" && !b.told(c.ran) {
@@ -98,7 +108,8 @@ func TestLongCopyGoesToTheFileAlone(t *testing.T) {
 	state := t.TempDir()
 	b := shop()
 	for i := range 2000 {
-		b.store.Append("db", 1, 1, logs.Stdout, start.Add(time.Duration(i)), fmt.Appendf(nil, "line %d %s", i, strings.Repeat("x", 60)))
+		b.store.Append("db", 1, 1, logs.Stdout, start.Add(time.Duration(i)),
+			fmt.Appendf(nil, "line %d %s", i, strings.Repeat("x", 60)))
 	}
 	s := openScreen(t, b, 240, 40, func(o *Options) { o.StateDir = state })
 	s.keys("2", "g", "v", "G")
@@ -129,7 +140,8 @@ func TestSaveAsksWhatAndHow(t *testing.T) {
 		t.Fatal(err)
 	}
 	var line struct{ Time, Kind, Service, Stream, Level, Line string }
-	if err := json.Unmarshal([]byte(strings.SplitN(string(text), "\n", 3)[1]), &line); err != nil || line.Kind != "log" || line.Service != "api" || line.Level != "warn" {
+	if err := json.Unmarshal([]byte(strings.SplitN(string(text), "\n", 3)[1]), &line); err != nil ||
+		line.Kind != "log" || line.Service != "api" || line.Level != "warn" {
 		t.Errorf("%+v, %v in %s", line, err, text)
 	}
 }

@@ -71,7 +71,9 @@ func (f *logFilter) reopen() tea.Cmd {
 		return nil
 	}
 	f.opening = true
-	return f.e.jobs.do("look through the logs", func(context.Context) tea.Msg { return viewMsg{gen: gen, view: store.View(want)} })
+	return f.e.jobs.do("look through the logs", func(context.Context) tea.Msg {
+		return viewMsg{gen: gen, view: store.View(want)}
+	})
 }
 
 // show shows a view of what is wanted.
@@ -88,7 +90,8 @@ func (f *logFilter) scope(services []string, replica int) {
 		mute = f.mutes.names
 	}
 	w := &f.want
-	if slices.Equal(w.Services, services) && (services == nil) == (w.Services == nil) && w.Replica == replica && maps.Equal(w.Mute, mute) {
+	if slices.Equal(w.Services, services) && (services == nil) == (w.Services == nil) &&
+		w.Replica == replica && maps.Equal(w.Mute, mute) {
 		return
 	}
 	w.Services, w.Replica, w.Mute = services, replica, maps.Clone(mute)
@@ -136,7 +139,8 @@ func (f *logFilter) back() bool {
 
 // narrows says whether a filter leaves out lines of the services that it shows.
 func narrows(w *logs.Filter) bool {
-	return w.MinLevel != logs.LevelUnknown || w.Stream != logs.StreamUnknown || w.Match != nil || !w.Since.IsZero() || !w.Until.IsZero()
+	return w.MinLevel != logs.LevelUnknown || w.Stream != logs.StreamUnknown || w.Match != nil ||
+		!w.Since.IsZero() || !w.Until.IsZero()
 }
 
 // shows says whether lines of a service are shown.

@@ -44,7 +44,9 @@ const dragPause = 50 * time.Millisecond
 func newLogPane(e *env, store *logs.Store, sel *selection, clip *clipboard, muted map[string]bool) *logPane {
 	p := &logPane{e: e, sel: sel}
 	p.win = &logWindow{e: e, view: store.View(logs.Filter{}), follow: true, height: p.heightOf}
-	p.mutes = &mutes{e: e, names: muted, targets: p.muteTargets, hidden: func() bool { return p.filter.want.Services != nil }}
+	p.mutes = &mutes{e: e, names: muted, targets: p.muteTargets, hidden: func() bool {
+		return p.filter.want.Services != nil
+	}}
 	p.filter = &logFilter{e: e, sel: sel, store: store, mutes: p.mutes, adopt: p.win.adopt, bound: p.win.lines}
 	p.format = newLineFormat(e, p.win, e.opts.Config.Timestamps)
 	p.search = newLogSearch(e, p.filter, p.win, p.format, p.settle)
@@ -116,7 +118,8 @@ func (p *logPane) receive(msg tea.Msg) (tea.Cmd, bool) {
 // long as its newest lines are.
 func (p *logPane) previewed() target {
 	w := &p.filter.want
-	if p.e.tab != paneLogs || p.e.f.main.empty() || !p.win.follow && p.win.lines() > 0 || len(w.Services) != 1 || narrows(w) {
+	if p.e.tab != paneLogs || p.e.f.main.empty() || !p.win.follow && p.win.lines() > 0 ||
+		len(w.Services) != 1 || narrows(w) {
 		return target{}
 	}
 	of := target{service: w.Services[0], replica: w.Replica}
@@ -283,7 +286,8 @@ func (p *logPane) render(r rect) []string {
 	p.textX = lead
 	p.format.layout(r.w-lead, name)
 	out := p.rows(r.w, body, name)
-	if first, _ := p.win.view.Bounds(); !p.win.follow && len(out) < body && (p.win.top.ord > first || p.win.skip > 0) {
+	if first, _ := p.win.view.Bounds(); !p.win.follow && len(out) < body && (p.win.top.ord > first ||
+		p.win.skip > 0) {
 		p.win.setTop(p.win.lastTop()) // lines went away below: the last one is at the bottom again
 		out = p.rows(r.w, body, name)
 	}

@@ -12,14 +12,16 @@ import (
 // shopWithStderr is the shop with lines on stderr, and with two replicas of web.
 func shopWithStderr() *fake {
 	b := shop()
-	b.store.Append("api", 1, 3, logs.Stderr, start.Add(-50*time.Millisecond), []byte("fail: Orders[0] cannot reach the worker"))
+	b.store.Append("api", 1, 3, logs.Stderr, start.Add(-50*time.Millisecond),
+		[]byte("fail: Orders[0] cannot reach the worker"))
 	b.store.Append("api", 1, 3, logs.Stderr, start.Add(-40*time.Millisecond), []byte("      at Orders.Place()"))
 	web := &b.snap.Services[5]
 	web.Wanted = 2
 	second := web.Replicas[0]
 	second.Number, second.Name = 2, "shop-web-2"
 	web.Replicas = append(web.Replicas, second)
-	b.store.Append("web", 2, 1, logs.Stdout, start.Add(-30*time.Millisecond), []byte("INFO  hello from the second"))
+	b.store.Append("web", 2, 1, logs.Stdout, start.Add(-30*time.Millisecond),
+		[]byte("INFO  hello from the second"))
 	return b
 }
 
@@ -147,7 +149,8 @@ func TestLineOpensInItsPlace(t *testing.T) {
 	s.keys("space")
 	s.gone(" its end")
 	s.keys("k", "k", "k", "k", "space") // the line in JSON
-	s.wait("5 below", `>12:04:29 api    INFO  GET /orders status=200 dur_ms=14`, `"status": 200`, `"dur_ms": 14`)
+	s.wait("5 below", `>12:04:29 api    INFO  GET /orders status=200 dur_ms=14`, `"status": 200`,
+		`"dur_ms": 14`)
 	s.golden("open-line-80x24")
 	s.keys("j")
 	s.wait(">12:04:30 web", `"status": 200`) // it stays open behind the cursor

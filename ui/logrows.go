@@ -160,7 +160,8 @@ func (f *lineFormat) laidOut(raw []byte, w int) []string {
 	const indent = 2
 	var out []string
 	for _, r := range rows {
-		for _, part := range strings.Split(ansi.Hardwrap(strings.ReplaceAll(r, "\t", "  "), max(w-indent, 1), true), "\n") {
+		for _, part := range strings.Split(ansi.Hardwrap(strings.ReplaceAll(r, "\t", "  "),
+			max(w-indent, 1), true), "\n") {
 			out = append(out, cut(spaces(indent)+f.highlight(part), w))
 		}
 	}

@@ -64,8 +64,11 @@ type (
 	}
 )
 
-func newLogSearch(e *env, filter *logFilter, win *logWindow, format *lineFormat, settle func() tea.Cmd) *logSearch {
-	return &logSearch{e: e, store: filter.store, filter: filter, win: win, format: format, settle: settle, box: newSearchBox(), endCount: func() {}, endFind: func() {}}
+func newLogSearch(
+	e *env, filter *logFilter, win *logWindow, format *lineFormat, settle func() tea.Cmd,
+) *logSearch {
+	return &logSearch{e: e, store: filter.store, filter: filter, win: win, format: format,
+		settle: settle, box: newSearchBox(), endCount: func() {}, endFind: func() {}}
 }
 
 // on says whether there is a search.
@@ -109,7 +112,8 @@ func (s *logSearch) match(forward bool) func() tea.Cmd {
 		if re == nil {
 			return nil
 		}
-		return s.find("match for "+s.query, forward, func(ctx context.Context, v *logs.View, from int64, forward bool) (int64, bool) {
+		return s.find("match for "+s.query, forward, func(ctx context.Context, v *logs.View,
+			from int64, forward bool) (int64, bool) {
 			return v.Find(ctx, re, from, forward)
 		})
 	}
@@ -118,14 +122,17 @@ func (s *logSearch) match(forward bool) func() tea.Cmd {
 // error is the action that goes to the next line of an error.
 func (s *logSearch) error(forward bool) func() tea.Cmd {
 	return func() tea.Cmd {
-		return s.find("error", forward, func(_ context.Context, v *logs.View, from int64, forward bool) (int64, bool) {
+		return s.find("error", forward, func(_ context.Context, v *logs.View, from int64,
+			forward bool) (int64, bool) {
 			return v.NextError(from, forward)
 		})
 	}
 }
 
 // find searches in the background, in a fork of the view: a store may hold millions of lines. Another search ends it.
-func (s *logSearch) find(what string, forward bool, look func(context.Context, *logs.View, int64, bool) (int64, bool)) tea.Cmd {
+func (s *logSearch) find(
+	what string, forward bool, look func(context.Context, *logs.View, int64, bool) (int64, bool),
+) tea.Cmd {
 	s.endFind()
 	s.finding++
 	number, store, filter, cur, follow := s.finding, s.store, s.filter.want, s.win.cur.line, s.win.follow

@@ -16,7 +16,8 @@ func (p *logPane) lastWords() string {
 	name := ""
 	for i := range p.e.snap.Services {
 		s := &p.e.snap.Services[i]
-		if r := stoppingReplica(s); r != nil && p.e.now.Sub(r.Since) >= time.Second && (slow == nil || r.StopBy.After(slow.StopBy)) {
+		if r := stoppingReplica(s); r != nil && p.e.now.Sub(r.Since) >= time.Second &&
+			(slow == nil || r.StopBy.After(slow.StopBy)) {
 			slow, name = r, s.Name
 		}
 	}

@@ -29,7 +29,8 @@ func TestHeldWatchAndPlanOfACheckoutAreShown(t *testing.T) {
 	b.change(func(n *engine.Snapshot) {
 		n.Watch.Held = ""
 		n.Records = append(n.Records[:len(n.Records):len(n.Records)],
-			engine.Record{Seq: 7, Time: start, Kind: "plan", Text: "27 files: rebuild api, sync web", Cause: "git checkout main -> feature"})
+			engine.Record{Seq: 7, Time: start, Kind: "plan", Text: "27 files: rebuild api, sync web",
+				Cause: "git checkout main -> feature"})
 	})
 	s.keys("3")
 	s.wait("watch auto", "27 files: rebuild api, sync web", "git checkout main -> feature")

@@ -61,9 +61,12 @@ func newModel(ctx context.Context, o Options, changed <-chan struct{}) (*Model, 
 		return nil, err
 	}
 	theme := themeOf(o.Config.Theme, o.Environ)
-	m := &Model{changed: changed, theme: theme, dark: theme != "light", plain: plainTerminal(o.Environ), dirty: true}
-	e := &env{opts: o, jobs: &jobs{ctx: ctx}, backend: &cleanBackend{Backend: o.Backend}, status: &status{clock: o.Now},
-		snap: snapshot{&engine.Snapshot{}}, now: o.Now(), focus: paneServices, tab: paneLogs, st: newStyles(theme, m.dark)}
+	m := &Model{changed: changed, theme: theme, dark: theme != "light",
+		plain: plainTerminal(o.Environ), dirty: true}
+	e := &env{opts: o, jobs: &jobs{ctx: ctx}, backend: &cleanBackend{Backend: o.Backend},
+		status: &status{clock: o.Now},
+		snap:   snapshot{&engine.Snapshot{}}, now: o.Now(), focus: paneServices, tab: paneLogs,
+		st: newStyles(theme, m.dark)}
 	e.st.setOwn(o.Config.Colors, theme)
 	m.e = e
 	m.makeParts(o.Backend.Logs())

@@ -42,7 +42,8 @@ func TestDraggingSelectsLines(t *testing.T) {
 	s.drop(40, y-2)
 	s.wait("3 lines selected, y copies")
 	for range 6 {
-		s.p.Send(tea.MouseWheelMsg{X: 40, Y: y, Button: tea.MouseWheelUp}) // the range stays where it is, out of sight
+		// the range stays where it is, out of sight
+		s.p.Send(tea.MouseWheelMsg{X: 40, Y: y, Button: tea.MouseWheelUp})
 	}
 	s.wait("line 75")
 	s.gone("line 93")
@@ -119,7 +120,8 @@ func TestDraggingWithinALineSelectsCharacters(t *testing.T) {
 
 	s.keys("f")
 	x, y = s.cellOf("head 0123")
-	s.dragAcross(0, y, 79, y) // the time and the name in front are not the line's, nor is the mark of what is cut off
+	// the time and the name in front are not the line's, nor is the mark of what is cut off
+	s.dragAcross(0, y, 79, y)
 	s.until("what is seen", func(text string) bool {
 		return strings.Contains(text, " characters selected") && !strings.Contains(text, "3 characters")
 	})

@@ -25,7 +25,8 @@ func troubled() *fake {
 		switch s.Name {
 		case "api": // crashes
 			s.State, s.ExitCode, s.Health, s.Last = engine.StateCrashing, 3, engine.HealthNone, nil
-			r.State, r.ExitCode, r.Crashes, r.Finished, r.RetryAt = engine.StateCrashing, 3, 6, start.Add(-time.Second), start.Add(4*time.Second)
+			r.State, r.ExitCode, r.Crashes, r.Finished, r.RetryAt = engine.StateCrashing, 3, 6,
+				start.Add(-time.Second), start.Add(4*time.Second)
 			r.Identity.Started = start.Add(-2 * time.Second)
 		case "cache": // was out of memory
 			s.State, s.ExitCode, s.ByHand, s.Last = engine.StateExited, 137, false, nil
@@ -33,9 +34,11 @@ func troubled() *fake {
 		case "db":
 			s.Health, s.Last = engine.Unhealthy, nil
 			r.Health = engine.Unhealthy
-			r.Check = &engine.Check{Output: "looking\nconnection refused\n", ExitCode: 7, Failing: 3, Since: start.Add(-time.Minute)}
+			r.Check = &engine.Check{Output: "looking\nconnection refused\n", ExitCode: 7, Failing: 3,
+				Since: start.Add(-time.Minute)}
 		case "mail":
-			s.State, s.Doing, s.Last, s.WaitsFor, s.Replicas = engine.StateWaiting, "", nil, []string{"db healthy"}, nil
+			s.State, s.Doing, s.Last, s.WaitsFor, s.Replicas = engine.StateWaiting, "", nil,
+				[]string{"db healthy"}, nil
 		case "worker":
 			s.ExitCode = 3
 			r.ExitCode, r.Finished = 3, start.Add(-12*time.Second)
@@ -48,7 +51,8 @@ func TestRowsSayWhyAServiceDoesNotDoWhatItShould(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			s := openScreen(t, troubled(), size[0], size[1])
-			s.wait("crashing ×6", "exit 3, next try in 4s", "out of memory", "killed 30s ago", "exit 7: connection",
+			s.wait("crashing ×6", "exit 3, next try in 4s", "out of memory", "killed 30s ago",
+				"exit 7: connection",
 				"waiting for db (healthy)", "crashed 12s ago (exit 3)")
 			s.golden(fmt.Sprintf("trouble-%dx%d", size[0], size[1]))
 			s.quit()
@@ -73,7 +77,8 @@ func TestInspectSaysWhatTheCheckPrinted(t *testing.T) {
 func TestStopSaysTheLastWordsOfWhoStillStops(t *testing.T) {
 	b := shop()
 	r := &b.snap.Services[2].Replicas[0]
-	b.snap.Services[2].State, r.State, r.Since, r.StopBy = engine.StateStopping, engine.StateStopping, start.Add(-4*time.Second), start.Add(6*time.Second)
+	b.snap.Services[2].State, r.State, r.Since, r.StopBy = engine.StateStopping, engine.StateStopping,
+		start.Add(-4*time.Second), start.Add(6*time.Second)
 	b.store.Append("db", 1, 1, logs.Stdout, start.Add(-50*time.Millisecond), []byte("finishing job 7"))
 	s := openScreen(t, b, 120, 40)
 	s.wait("stopping db 4s of 10s; last: db said “finishing job 7” 0s ago")
@@ -91,7 +96,8 @@ func TestKeyThatDoesNothingSaysWhereItWorks(t *testing.T) {
 }
 
 func TestPaletteDoesWhatItsWordsSay(t *testing.T) {
-	for word, want := range map[string]string{"logs": "2 LOGS", "svc": "▶   SERVICE", "events": "3 EVENTS", "theme": "theme: dark", "mouse": "mouse: off", "builds": "4 BUILDS"} {
+	for word, want := range map[string]string{"logs": "2 LOGS", "svc": "▶   SERVICE",
+		"events": "3 EVENTS", "theme": "theme: dark", "mouse": "mouse: off", "builds": "4 BUILDS"} {
 		t.Run(word, func(t *testing.T) {
 			s := openScreen(t, shop(), 80, 24)
 			s.wait("api")
@@ -118,7 +124,8 @@ func TestServicesAreFilteredByName(t *testing.T) {
 	s.wait("worker")
 	s.keys("/", "w")
 	s.until("only names with a w", func(text string) bool {
-		return strings.Contains(text, "/w") && !strings.Contains(text, "● api") && strings.Contains(text, "● web")
+		return strings.Contains(text, "/w") && !strings.Contains(text, "● api") &&
+			strings.Contains(text, "● web")
 	})
 	s.keys("enter", "esc")
 	s.wait("● api")
@@ -162,9 +169,12 @@ func TestRestartThatWasAskedForIsNoDeathOnTheTimeline(t *testing.T) {
 	b := shop()
 	at := func(ago time.Duration) time.Time { return start.Add(-ago) }
 	b.snap.Records = []engine.Record{
-		{Seq: 1, Time: at(40 * time.Second), Kind: "service", Service: "web", State: engine.StateExited, HasExit: true, ExitCode: 2, Cause: "you pressed r"},
-		{Seq: 2, Time: at(36 * time.Second), Kind: "service", Service: "web", State: engine.StateRunning, Cause: "you pressed r"},
-		{Seq: 3, Time: at(20 * time.Second), Kind: "service", Service: "worker", State: engine.StateExited, HasExit: true, ExitCode: 1, Cause: engine.EndedByItself},
+		{Seq: 1, Time: at(40 * time.Second), Kind: "service", Service: "web",
+			State: engine.StateExited, HasExit: true, ExitCode: 2, Cause: "you pressed r"},
+		{Seq: 2, Time: at(36 * time.Second), Kind: "service", Service: "web",
+			State: engine.StateRunning, Cause: "you pressed r"},
+		{Seq: 3, Time: at(20 * time.Second), Kind: "service", Service: "worker",
+			State: engine.StateExited, HasExit: true, ExitCode: 1, Cause: engine.EndedByItself},
 	}
 	b.snap.Builds = nil
 	s := openScreen(t, b, 200, 50)
@@ -189,10 +199,12 @@ func TestRestartThatWasAskedForIsNoDeathOnTheTimeline(t *testing.T) {
 func TestOrphansAreRowsAndGoWithDownWhenAskedFor(t *testing.T) {
 	b := shop()
 	b.snap.Dir, b.snap.Files = "/home/me/shop", []string{"/home/me/shop/compose.yaml"}
-	b.snap.Orphans = []engine.Orphan{{Name: "shop-old-1"}, {Name: "shop-kafka-1", Files: []string{"/home/me/shop/compose.yaml", "/home/me/shop/extra.yaml"}},
+	b.snap.Orphans = []engine.Orphan{{Name: "shop-old-1"},
+		{Name: "shop-kafka-1", Files: []string{"/home/me/shop/compose.yaml", "/home/me/shop/extra.yaml"}},
 		{Name: "shop-was-1", Files: b.snap.Files}}
 	s := openScreen(t, b, 100, 30)
-	s.wait("shop-old-1", "orphan", "not in the Compose file; D", "made by extra.yaml; D", "no longer in the Compose file; D")
+	s.wait("shop-old-1", "orphan", "not in the Compose file; D", "made by extra.yaml; D",
+		"no longer in the Compose file; D")
 	s.keys("D")
 	s.wait("which stay: shop-old-1", "o  orphans too")
 	s.keys("o")
@@ -224,7 +236,9 @@ func TestAlertsRingAreNotedAndCount(t *testing.T) {
 	s.wait("GET /orders 200 15ms")
 	b.say("api", "panic: cannot open config", start.Add(time.Second))
 	s.wait("api alert: panic: cannot open config", "!1")
-	s.until("the command", func(string) bool { return b.told(`ran page me with "api alert: panic: cannot open config"`) })
+	s.until("the command", func(string) bool {
+		return b.told(`ran page me with "api alert: panic: cannot open config"`)
+	})
 	s.keys("3")
 	s.wait("api alert: panic")
 	s.quit()
@@ -241,7 +255,8 @@ func TestLineLeadsToItsSource(t *testing.T) {
 	}
 	b := shop()
 	b.snap.Dir = dir
-	b.snap.Services[0].Config.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: filepath.Join(dir, "api"), Target: "/app"}}
+	b.snap.Services[0].Config.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind",
+		Source: filepath.Join(dir, "api"), Target: "/app"}}
 	b.say("api", "\t/app/main.go:42 +0x1d", start)
 	s := openScreen(t, b, 120, 40)
 	s.wait("/app/main.go:42")
@@ -258,7 +273,8 @@ func TestEchoSaysTheDockerCommands(t *testing.T) {
 	s.keys("r", "3")
 	s.wait("$ docker restart shop-api-1")
 	s.keys("ctrl+e")
-	s.wait("The same with docker", "docker kill shop-api-1", "docker exec -it shop-api-1 sh", "start     docker start shop-api-1", "unpause   docker unpause shop-api-1")
+	s.wait("The same with docker", "docker kill shop-api-1", "docker exec -it shop-api-1 sh",
+		"start     docker start shop-api-1", "unpause   docker unpause shop-api-1")
 	s.quitOver()
 }
 
@@ -273,7 +289,8 @@ func (s *screen) quitOver() {
 func TestFloodGetsAHintToMuteIt(t *testing.T) {
 	b := shop()
 	for i := range 1000 {
-		b.store.Append("db", 1, 1, logs.Stdout, start.Add(-time.Duration(i)*2*time.Millisecond), []byte("flood"))
+		b.store.Append("db", 1, 1, logs.Stdout, start.Add(-time.Duration(i)*2*time.Millisecond),
+			[]byte("flood"))
 	}
 	s := openScreen(t, b, 120, 40)
 	s.wait("db writes", "lines a second", "[-] mutes the selected one")
@@ -283,9 +300,11 @@ func TestFloodGetsAHintToMuteIt(t *testing.T) {
 func TestFirstMinutesShowWhatIsUnderWay(t *testing.T) {
 	b := shop()
 	b.store = logs.New(logs.Options{})
-	b.snap.Services[0].State, b.snap.Services[0].WaitsFor, b.snap.Services[0].Last = engine.StateWaiting, []string{"db healthy"}, nil
+	b.snap.Services[0].State, b.snap.Services[0].WaitsFor,
+		b.snap.Services[0].Last = engine.StateWaiting, []string{"db healthy"}, nil
 	s := openScreen(t, b, 80, 24)
-	s.wait("mail build 3/7, 2 cached", "go: downloading golang.org/x/sys", "waiting for db (healthy)", "K kills the selected service", "u brings back", "/ in the logs searches")
+	s.wait("mail build 3/7, 2 cached", "go: downloading golang.org/x/sys", "waiting for db (healthy)",
+		"K kills the selected service", "u brings back", "/ in the logs searches")
 	s.golden("first-minutes-80x24")
 	s.quit()
 }
@@ -294,13 +313,17 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.b.change(func(n *engine.Snapshot) {
 		bld := n.Builds[1]
-		bld.Ended, bld.Err, bld.Why = start, "build mail: /home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1", "/home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1"
-		bld.File, bld.Line, bld.Around = "/home/me/shop/mail/Dockerfile", 4, []string{"    3 | COPY . .", ">   4 | RUN go vet ./...", "    5 | CMD [\"/mail\"]"}
+		bld.Ended, bld.Err, bld.Why = start,
+			"build mail: /home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1",
+			"/home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1"
+		bld.File, bld.Line, bld.Around = "/home/me/shop/mail/Dockerfile", 4,
+			[]string{"    3 | COPY . .", ">   4 | RUN go vet ./...", "    5 | CMD [\"/mail\"]"}
 		bld.Lines = nil
 		for i := range 40 {
 			bld.Lines = append(bld.Lines, fmt.Sprintf("# step %d of the compiler", i))
 		}
-		bld.Lines = append(bld.Lines, "/home/me/shop/mail/main.go:12:2: undefined: smtpp "+strings.Repeat("and so on ", 10)+"the end")
+		bld.Lines = append(bld.Lines, "/home/me/shop/mail/main.go:12:2: undefined: smtpp "+
+			strings.Repeat("and so on ", 10)+"the end")
 		n.Builds = []engine.Build{n.Builds[0], bld}
 		n.Services[4].State, n.Services[4].Err, n.Services[4].Doing = engine.StateBroken, bld.Err, ""
 	})
@@ -329,8 +352,10 @@ func TestFailureFoldsAwayAndStaysInTheEvents(t *testing.T) {
 
 func TestPresetsOfKeysKeepWhatDestroys(t *testing.T) {
 	for _, tt := range []struct{ preset, action, key string }{
-		{"lazydocker", "its-logs", "m"}, {"lazydocker", "shell", "E"}, {"lazydocker", "actions", "x"}, {"lazydocker", "kill", "K"}, {"lazydocker", "down", "D"},
-		{"k9s", "shell", "s"}, {"k9s", "inspect", "d"}, {"k9s", "its-logs", "l"}, {"k9s", "kill", "K"}, {"k9s", "quit", "q"},
+		{"lazydocker", "its-logs", "m"}, {"lazydocker", "shell", "E"}, {"lazydocker", "actions", "x"},
+		{"lazydocker", "kill", "K"}, {"lazydocker", "down", "D"},
+		{"k9s", "shell", "s"}, {"k9s", "inspect", "d"}, {"k9s", "its-logs", "l"},
+		{"k9s", "kill", "K"}, {"k9s", "quit", "q"},
 	} {
 		path := filepath.Join(t.TempDir(), "config.yaml")
 		if err := os.WriteFile(path, []byte("keys: "+tt.preset+"\n"), 0o600); err != nil {
@@ -353,11 +378,14 @@ func TestPresetsOfKeysKeepWhatDestroys(t *testing.T) {
 }
 
 func TestColoursOfServicesCanBeSet(t *testing.T) {
-	s := openScreen(t, shop(), 80, 24, func(o *Options) { o.Config.Colors = map[string]string{"api": "#123456"} })
+	s := openScreen(t, shop(), 80, 24, func(o *Options) {
+		o.Config.Colors = map[string]string{"api": "#123456"}
+	})
 	s.wait("GET /orders 200 15ms")
 	s.until("the colour", func(string) bool { return strings.Contains(s.styled(), "{#123456}api") })
 	s.quit()
-	if err := (Config{Colors: map[string]string{"api": "pinkish"}}).check(); err == nil || !strings.Contains(err.Error(), "is not a colour") {
+	if err := (Config{Colors: map[string]string{"api": "pinkish"}}).check(); err == nil ||
+		!strings.Contains(err.Error(), "is not a colour") {
 		t.Errorf("%v", err)
 	}
 }
@@ -365,7 +393,8 @@ func TestColoursOfServicesCanBeSet(t *testing.T) {
 // A banner that has no room for its second row says that it goes on.
 func TestBannerWithoutRoomSaysThatItGoesOn(t *testing.T) {
 	b := shop()
-	b.snap.Services[0].State, b.snap.Services[0].Err = engine.StateBroken, strings.Repeat("much is wrong here ", 8)
+	b.snap.Services[0].State, b.snap.Services[0].Err = engine.StateBroken,
+		strings.Repeat("much is wrong here ", 8)
 	b.snap.Services[0].Last = nil
 	s := openScreen(t, b, 80, 24)
 	s.wait("much is wrong here")

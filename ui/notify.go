@@ -25,7 +25,8 @@ func (n *notifier) alarm(before *engine.Snapshot, blurred bool) tea.Cmd {
 	last := before.Records[len(before.Records)-1].Seq
 	for i := range n.e.snap.Records {
 		if r := &n.e.snap.Records[i]; r.Seq > last && alarming(r) {
-			return tea.Raw(notification(n.e.opts.Config.Notify, strings.TrimSpace(r.Service+" "+recordText(*r)), envOf(n.e.opts.Environ, "TMUX") != ""))
+			return tea.Raw(notification(n.e.opts.Config.Notify, strings.TrimSpace(r.Service+" "+
+				recordText(*r)), envOf(n.e.opts.Environ, "TMUX") != ""))
 		}
 	}
 	return nil
@@ -33,7 +34,8 @@ func (n *notifier) alarm(before *engine.Snapshot, blurred bool) tea.Cmd {
 
 // alarming says whether a record tells of a crash, or of work that did not succeed.
 func alarming(r *engine.Record) bool {
-	return r.Err != "" || r.State == engine.StateBroken || r.HasExit && r.ExitCode != 0 && r.Cause == engine.EndedByItself
+	return r.Err != "" || r.State == engine.StateBroken || r.HasExit && r.ExitCode != 0 &&
+		r.Cause == engine.EndedByItself
 }
 
 // notification is what is written to the terminal; how is a word of the config file. tmux hands on
@@ -79,7 +81,8 @@ func (n *notifier) title() string {
 	var worst *engine.Service
 	for i := range n.e.snap.Services {
 		s := &n.e.snap.Services[i]
-		if severity(s) >= severity(&engine.Service{State: engine.StatePaused}) && (worst == nil || severity(s) > severity(worst)) {
+		if severity(s) >= severity(&engine.Service{State: engine.StatePaused}) &&
+			(worst == nil || severity(s) > severity(worst)) {
 			worst = s
 		}
 	}
@@ -141,7 +144,8 @@ func (n *notifier) showsProgress() bool {
 	}
 	env := n.e.opts.Environ
 	return envOf(env, "TMUX") == "" && (envOf(env, "WT_SESSION") != "" || envOf(env, "ConEmuANSI") == "ON" ||
-		slices.Contains([]string{"ghostty", "WezTerm", "iTerm.app"}, envOf(env, "TERM_PROGRAM")) || strings.Contains(envOf(env, "TERM"), "ghostty"))
+		slices.Contains([]string{"ghostty", "WezTerm", "iTerm.app"}, envOf(env, "TERM_PROGRAM")) ||
+		strings.Contains(envOf(env, "TERM"), "ghostty"))
 }
 
 // firstRun says whether the screen is shown for the first time on this machine, and notes that it was.
@@ -159,7 +163,8 @@ func firstRun(dir string) bool {
 // hint shows newcomers the few keys that lead to all others; it stays until the next key.
 func (e *env) hint() {
 	var parts []string
-	for _, h := range [][2]string{{"line-down", "selects"}, {"search", "searches logs"}, {"kill", "kills"}, {"up", "brings back"}, {"help", "shows all keys"}} {
+	for _, h := range [][2]string{{"line-down", "selects"}, {"search", "searches logs"},
+		{"kill", "kills"}, {"up", "brings back"}, {"help", "shows all keys"}} {
 		if k := e.keyOf(h[0]); k != "" {
 			if h[0] == "line-down" && e.keyOf("line-up") != "" {
 				k += "/" + e.keyOf("line-up")

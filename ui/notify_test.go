@@ -30,7 +30,8 @@ func TestNotificationsHoldNothingButTheirText(t *testing.T) {
 }
 
 func TestNoByteOfATitleEndsItEarly(t *testing.T) {
-	if got := commandText("✗ worker\x1b]2;x\x07 · ● ✓"); strings.IndexByte(got, 0x9c) >= 0 || got != "? worker · ● ?" {
+	if got := commandText("✗ worker\x1b]2;x\x07 · ● ✓"); strings.IndexByte(got, 0x9c) >= 0 ||
+		got != "? worker · ● ?" {
 		t.Errorf("%q", got)
 	}
 }
@@ -40,9 +41,12 @@ func TestAlarmIsForCrashesAndFailedBuilds(t *testing.T) {
 		r    engine.Record
 		want bool
 	}{
-		{engine.Record{Kind: "service", State: engine.StateExited, HasExit: true, ExitCode: 1, Cause: engine.EndedByItself}, true},
-		{engine.Record{Kind: "service", State: engine.StateExited, HasExit: true, ExitCode: 137, Cause: "you pressed K"}, false},
-		{engine.Record{Kind: "service", State: engine.StateExited, HasExit: true, Cause: engine.EndedByItself}, false},
+		{engine.Record{Kind: "service", State: engine.StateExited, HasExit: true, ExitCode: 1,
+			Cause: engine.EndedByItself}, true},
+		{engine.Record{Kind: "service", State: engine.StateExited, HasExit: true, ExitCode: 137,
+			Cause: "you pressed K"}, false},
+		{engine.Record{Kind: "service", State: engine.StateExited, HasExit: true,
+			Cause: engine.EndedByItself}, false},
 		{engine.Record{Kind: "build", Err: "exit code 1"}, true},
 		{engine.Record{Kind: "service", State: engine.StateBroken}, true},
 		{engine.Record{Kind: "service", State: engine.StateRunning}, false},
@@ -65,7 +69,11 @@ func TestTitleTellsTheWorst(t *testing.T) {
 			n.Services[i].State, n.Services[i].Health = engine.StateRunning, engine.Healthy
 		}
 	})
-	s.until("the calm title", func(string) bool { s.mu.Lock(); defer s.mu.Unlock(); return s.title == "shop · bulkhead" })
+	s.until("the calm title", func(string) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.title == "shop · bulkhead"
+	})
 	s.quit()
 }
 
@@ -111,7 +119,10 @@ func TestProgressOfBuildsIsShownWhereItIsKnown(t *testing.T) {
 func TestHintIsShownOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	for _, first := range []bool{true, false} {
-		s := openScreen(t, shop(), 80, 24, func(o *Options) { o.StateDir = dir; o.Config.Keys = map[string][]string{"kill": {"ctrl+x"}} })
+		s := openScreen(t, shop(), 80, 24, func(o *Options) {
+			o.StateDir = dir
+			o.Config.Keys = map[string][]string{"kill": {"ctrl+x"}}
+		})
 		text := s.wait("GET /orders")
 		if strings.Contains(text, "new here?  j/k selects   / searches logs   ctrl+x kills") != first {
 			t.Errorf("first %v: %s", first, text)

@@ -19,7 +19,8 @@ func TestScrollingToTheTopLoadsOlderLinesAndStays(t *testing.T) {
 			return engine.Older{}
 		}
 		for i := range 100 {
-			b.store.Append("db", 1, 1, logs.Stdout, start.Add(-time.Duration(calls)*time.Minute+time.Duration(i)*time.Millisecond), fmt.Appendf(nil, "page %d line %d", calls, i))
+			b.store.Append("db", 1, 1, logs.Stdout, start.Add(-time.Duration(calls)*time.Minute+
+				time.Duration(i)*time.Millisecond), fmt.Appendf(nil, "page %d line %d", calls, i))
 		}
 		b.change(func(*engine.Snapshot) {})
 		return engine.Older{Lines: 100}
@@ -71,10 +72,12 @@ func TestLinesThatComeLateLeaveTheCursorOnItsLine(t *testing.T) {
 	s.keys("2", "k", "k", "k")
 	s.wait(">12:04:35.600 db     line 46 of db")
 	for i := range 25 { // from a source that lags by two seconds
-		b.say("web", fmt.Sprintf("late %d", i), start.Add(time.Duration(i)*100*time.Millisecond+2550*time.Millisecond))
+		b.say("web", fmt.Sprintf("late %d", i), start.Add(time.Duration(i)*100*time.Millisecond+
+			2550*time.Millisecond))
 	}
 	text := s.wait(">12:04:35.600 db     line 46 of db", "12:04:35.650 web    late 21")
-	for _, pair := range [][2]string{{"late 19", "line 45 of db"}, {"line 45 of db", "late 20"}, {"late 20", "line 46 of db"}, {"line 46 of db", "late 21"}} {
+	for _, pair := range [][2]string{{"late 19", "line 45 of db"}, {"line 45 of db", "late 20"},
+		{"late 20", "line 46 of db"}, {"line 46 of db", "late 21"}} {
 		if a, z := strings.Index(text, pair[0]), strings.Index(text, pair[1]); a < 0 || z < 0 || a > z {
 			t.Errorf("%s is not above %s:\n%s", pair[0], pair[1], text)
 		}

@@ -69,7 +69,8 @@ func (o *overview) lastChanges(w int) []string {
 		head := "   " + fit(s.Name, names) + " "
 		switch c := s.Last; {
 		case len(s.Stale) > 0 && (c == nil || !c.Ended.IsZero()):
-			out = append(out, head+o.e.st.badge.s("STALE")+" "+o.e.st.warn.s(plural(len(s.Stale), "file")+" newer than what runs"))
+			out = append(out, head+o.e.st.badge.s("STALE")+" "+
+				o.e.st.warn.s(plural(len(s.Stale), "file")+" newer than what runs"))
 		case c == nil:
 		default:
 			text := fmt.Sprintf("%-12s %6s  ", c.Action, duration.Took(endOrNow(c.Ended, o.e.now).Sub(c.Began)))
@@ -87,7 +88,9 @@ func (o *overview) lastChanges(w int) []string {
 // stagesIn lists the stages that fit into w cells: the shortest leave first, but never a slow one.
 func stagesIn(c *engine.Change, w int) string {
 	short := *c
-	short.Stages = slices.DeleteFunc(slices.Clone(c.Stages), func(s engine.Stage) bool { return s.Name == "total" })
+	short.Stages = slices.DeleteFunc(slices.Clone(c.Stages), func(s engine.Stage) bool {
+		return s.Name == "total"
+	})
 	for text := stagesText(&short); ; text = stagesText(&short) {
 		least := -1
 		for i, s := range short.Stages {

@@ -9,7 +9,9 @@ func TestPaletteFindsByAFewLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for typed, want := range map[string]string{"restart api": "restart api", "rest web": "restart web", "killdb": "kill db", "KILL G": "kill gw", "go to mail": "go to mail", "gomail": "go to mail",
+	for typed, want := range map[string]string{"restart api": "restart api",
+		"rest web": "restart web", "killdb": "kill db", "KILL G": "kill gw",
+		"go to mail": "go to mail", "gomail": "go to mail",
 		" rebuild w": "rebuild web", "mute all": "unmute all services", "xyzzy": ""} {
 		m.log.mutes.names["db"] = true
 		m.openPalette()

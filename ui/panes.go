@@ -36,7 +36,8 @@ func (m *Model) paneActions() (own, show []action) {
 		if k, ok := p.pane.(keyer); ok {
 			own = append(own, k.actions()...)
 		}
-		a := action{name: p.action, alias: p.alias, keys: []string{strconv.Itoa(i + 1)}, help: string(p.id()), group: moving, shows: p.id()}
+		a := action{name: p.action, alias: p.alias, keys: []string{strconv.Itoa(i + 1)},
+			help: string(p.id()), group: moving, shows: p.id()}
 		if a.name == "" {
 			a.name = string(p.id())
 		}

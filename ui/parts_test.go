@@ -34,7 +34,9 @@ func load(t testing.TB, n, w, h int) (*Model, *fake) {
 		}
 		all = append(all, s)
 		for j := range 100 {
-			f.store.Append(s.Name, 1, 1, logs.Stdout, start.Add(time.Duration(j)*time.Millisecond), fmt.Appendf(nil, "\x1b[32mINFO\x1b[0m GET /orders/%d 200 %dms user=%d trace=0123456789abcdef", j, i, j*i))
+			f.store.Append(s.Name, 1, 1, logs.Stdout, start.Add(time.Duration(j)*time.Millisecond),
+				fmt.Appendf(nil,
+					"\x1b[32mINFO\x1b[0m GET /orders/%d 200 %dms user=%d trace=0123456789abcdef", j, i, j*i))
 		}
 	}
 	f.snap.Services = all
@@ -56,7 +58,8 @@ func TestCountsOfMoreRowsLeaveTheCellsWhole(t *testing.T) {
 		m.svc.move(30)
 		rows := strings.Split(ansi.Strip(strings.Join(m.svc.render(m.e.f.services), "\n")), "\n")
 		all := strings.Join(rows, "\n")
-		if !regexp.MustCompile(`↑ \d+ more`).MatchString(all) || !regexp.MustCompile(`↓ \d+ more`).MatchString(all) {
+		if !regexp.MustCompile(`↑ \d+ more`).MatchString(all) ||
+			!regexp.MustCompile(`↓ \d+ more`).MatchString(all) {
 			t.Errorf("%v: what is above and below is not counted:\n%s", size, all)
 		}
 		for i, row := range rows {
@@ -66,7 +69,8 @@ func TestCountsOfMoreRowsLeaveTheCellsWhole(t *testing.T) {
 		}
 		counted := rows[len(rows)-1]
 		cells, _, _ := strings.Cut(counted, "↓")
-		whole := ansi.Strip(m.svc.row(m.svc.rows[m.svc.top+m.svc.h-1], m.svc.columns(m.e.f.services.w), m.e.f.services.w))
+		whole := ansi.Strip(m.svc.row(m.svc.rows[m.svc.top+m.svc.h-1],
+			m.svc.columns(m.e.f.services.w), m.e.f.services.w))
 		if cells = strings.TrimRight(cells, " …"); !strings.HasPrefix(whole, cells) {
 			t.Errorf("%v: cells %q of the row %q", size, cells, whole)
 		}
@@ -104,14 +108,16 @@ func TestStopIsNotCalledAKill(t *testing.T) {
 		want string
 	}{
 		{&engine.Change{Action: "stop", Stop: engine.StopSignal}, 143, 40, "stopped 5s ago"},
-		{&engine.Change{Action: "stop", Stop: engine.StopLate}, 137, 40, "stopped 5s ago, killed after its grace"},
+		{&engine.Change{Action: "stop", Stop: engine.StopLate}, 137, 40,
+			"stopped 5s ago, killed after its grace"},
 		{&engine.Change{Action: "stop", Stop: engine.StopLate}, 137, 20, "stopped 5s ago"},
 		{&engine.Change{Action: "kill"}, 137, 40, "killed 5s ago"},
 		{&engine.Change{Action: "kill"}, 143, 40, "killed 5s ago"},
 		{&engine.Change{Action: "up"}, 137, 40, "killed 5s ago"}, // by another program
 		{nil, 143, 40, "stopped 5s ago"},
 	} {
-		s := &engine.Service{State: engine.StateExited, ByHand: true, ExitCode: c.exit, Last: c.last, Since: start.Add(-5 * time.Second)}
+		s := &engine.Service{State: engine.StateExited, ByHand: true, ExitCode: c.exit, Last: c.last,
+			Since: start.Add(-5 * time.Second)}
 		if got := downText(s, start, c.w); got != c.want {
 			t.Errorf("%+v, exit %d: %q, want %q", c.last, c.exit, got, c.want)
 		}
@@ -134,7 +140,8 @@ func BenchmarkViewAfterLogLine(b *testing.B) {
 			m.e.focusPane(focus)
 			b.ReportAllocs()
 			for b.Loop() {
-				f.store.Append("svc-03", 1, 1, logs.Stdout, start.Add(time.Minute), []byte("INFO one more line"))
+				f.store.Append("svc-03", 1, 1, logs.Stdout, start.Add(time.Minute),
+					[]byte("INFO one more line"))
 				m.refresh()
 				m.dirty = true
 				m.View()
@@ -157,7 +164,8 @@ func BenchmarkViewAfterNewState(b *testing.B) {
 func BenchmarkKeyWithAMillionLines(b *testing.B) {
 	m, f := load(b, 10, 200, 60)
 	for i := range 1_000_000 {
-		f.store.Append("svc-03", 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond), []byte("INFO one more line of very many lines"))
+		f.store.Append("svc-03", 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond),
+			[]byte("INFO one more line of very many lines"))
 	}
 	m.refresh()
 	m.e.focusPane(paneLogs)
@@ -173,7 +181,8 @@ func checkFrame(f frame) error {
 	for _, part := range []struct {
 		name string
 		r    rect
-	}{{"header", f.header}, {"banner", f.banner}, {"footer", f.footer}, {"services", f.services}, {"side", f.side}, {"tabs", f.tabs}, {"main", f.main},
+	}{{"header", f.header}, {"banner", f.banner}, {"footer", f.footer}, {"services", f.services},
+		{"side", f.side}, {"tabs", f.tabs}, {"main", f.main},
 		{"strip", f.stripRule}, {"events", f.events}, {"timeline", f.timeline}, {"left", f.left}} {
 		r := part.r
 		if r.empty() {
@@ -296,7 +305,8 @@ func TestHostileLinesStayWithinTheirRows(t *testing.T) {
 			}
 			return
 		}()), ""},
-		"JSON with escapes":     {`{"level":"error","msg":"a\u001b[2Jb\u0007\u202ec","long":"` + strings.Repeat("語", 300) + `"}`, "error"},
+		"JSON with escapes": {`{"level":"error","msg":"a\u001b[2Jb\u0007\u202ec","long":"` +
+			strings.Repeat("語", 300) + `"}`, "error"},
 		"an object of newlines": {`{"msg":"x","stack":"one\ntwo\r\n\u001b]0;t\u0007three"}`, "x"},
 		"logfmt with escapes":   {"level=error msg=\"a\\x1b[2J\\n\" key=\x1b[2J\x1b]0;t\x07v", "level"},
 	} {
@@ -325,7 +335,8 @@ func TestHostileLinesStayWithinTheirRows(t *testing.T) {
 					content := m.View().Content
 					checkRows(t, content, size[0], size[1])
 					headSeen := how&(1|2|8) == 0 // else it may be above the window
-					if text := ansi.Strip(content); size[0] >= 80 && headSeen && !strings.Contains(strings.ToLower(text), strings.ToLower(c.want)) {
+					if text := ansi.Strip(content); size[0] >= 80 && headSeen &&
+						!strings.Contains(strings.ToLower(text), strings.ToLower(c.want)) {
 						t.Errorf("%q is not seen in way %b:\n%s", c.want, how, text)
 					}
 				}
@@ -335,7 +346,9 @@ func TestHostileLinesStayWithinTheirRows(t *testing.T) {
 }
 
 func TestColumnsLeaveInTheirOrder(t *testing.T) {
-	order := []func(columns) int{func(c columns) int { return c.mem }, func(c columns) int { return c.cpu }, func(c columns) int { return c.rst },
+	order := []func(columns) int{func(c columns) int { return c.mem }, func(c columns) int {
+		return c.cpu
+	}, func(c columns) int { return c.rst },
 		func(c columns) int { return c.port }, func(c columns) int { return c.up }}
 	for w := 100; w > 30; w-- {
 		gone := false
@@ -371,14 +384,18 @@ func TestFooterKeepsWholeItems(t *testing.T) {
 
 func TestKeysConfigIsReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(path, []byte(KeysConfig(Config{Theme: "light", Keys: map[string][]string{"kill": {"ctrl+x"}}}, path)), 0o600); err != nil {
+	if err := os.WriteFile(path,
+		[]byte(KeysConfig(Config{Theme: "light", Keys: map[string][]string{"kill": {"ctrl+x"}}},
+			path)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, err := LoadConfig(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.Keys["kill"], []string{"ctrl+x"}) || !slices.Equal(c.Keys["restart"], []string{"r"}) || len(c.Keys) != len(defaultActions()) || c.Theme != "light" || c.Notify != "" || c.SaveDir != "" {
+	if !slices.Equal(c.Keys["kill"], []string{"ctrl+x"}) || !slices.Equal(c.Keys["restart"],
+		[]string{"r"}) || len(c.Keys) != len(defaultActions()) || c.Theme != "light" ||
+		c.Notify != "" || c.SaveDir != "" {
 		t.Errorf("read back: %v", c.Keys)
 	}
 }
@@ -397,7 +414,8 @@ func TestBadConfigSaysWhatToWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := LoadConfig(path)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(),
+			path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v; want %s", text, err, want)
 		}
 	}
@@ -407,7 +425,9 @@ func TestBadConfigSaysWhatToWrite(t *testing.T) {
 }
 
 func TestRemappedKeyIsShownAndWorks(t *testing.T) {
-	s := openScreen(t, shop(), 80, 24, func(o *Options) { o.Config.Keys = map[string][]string{"restart": {"ctrl+r"}, "quit": {"q"}} })
+	s := openScreen(t, shop(), 80, 24, func(o *Options) {
+		o.Config.Keys = map[string][]string{"restart": {"ctrl+r"}, "quit": {"q"}}
+	})
 	s.wait("ctrl+r restart")
 	s.keys("r", "ctrl+r")
 	s.until("the restart", func(string) bool { return s.b.told("restart api (you pressed ctrl+r)") })
@@ -416,7 +436,8 @@ func TestRemappedKeyIsShownAndWorks(t *testing.T) {
 
 // The quick way to a width is the parser's.
 func TestWidthIsThatOfTheParser(t *testing.T) {
-	for _, s := range []string{"", "plain", "\x1b[32mok\x1b[m", "\x1b[1;38;5;3mx\x1b[0m y", "─│┄━▁▂█▓░▒●◐◌○", "a…b ‖ ·", "日本", "e\u0301", "●\ufe0f", "\x1b", "\x1b[", "\x1b[3",
+	for _, s := range []string{"", "plain", "\x1b[32mok\x1b[m", "\x1b[1;38;5;3mx\x1b[0m y",
+		"─│┄━▁▂█▓░▒●◐◌○", "a…b ‖ ·", "日本", "e\u0301", "●\ufe0f", "\x1b", "\x1b[", "\x1b[3",
 		"\x1b]0;title\x07x", "\x1b[2Jx", "a\tb", "⟳ ✗ ✓", "◽◾◿◰", "✗ worker", "\xff\xfe", "\x1bmx"} {
 		if got, want := width(s), ansi.StringWidth(s); got != want {
 			t.Errorf("width of %q is %d, want %d", s, got, want)
@@ -426,10 +447,14 @@ func TestWidthIsThatOfTheParser(t *testing.T) {
 
 func TestShortWords(t *testing.T) {
 	for got, want := range map[string]string{
-		duration.Age(59 * time.Second): "59s", duration.Age(14 * time.Minute): "14m", duration.Age(47 * time.Hour): "47h", duration.Age(50 * 24 * time.Hour): "50d",
-		duration.Took(40 * time.Millisecond): "0.04s", duration.Took(900 * time.Millisecond): "0.9s", duration.Took(182 * time.Second): "3m02s",
-		bytesText(88 << 20): "88M", bytesText(1181116006): "1.1G", bytesText(-1): "-", bytesText(0): "0B", percent(.034): "3%", percent(12): "12x",
-		thousands(1234567): "1,234,567", thousands(12): "12", plural(1, "file"): "1 file", plural(2, "file"): "2 files",
+		duration.Age(59 * time.Second): "59s", duration.Age(14 * time.Minute): "14m",
+		duration.Age(47 * time.Hour): "47h", duration.Age(50 * 24 * time.Hour): "50d",
+		duration.Took(40 * time.Millisecond): "0.04s", duration.Took(900 * time.Millisecond): "0.9s",
+		duration.Took(182 * time.Second): "3m02s",
+		bytesText(88 << 20):              "88M", bytesText(1181116006): "1.1G", bytesText(-1): "-",
+		bytesText(0): "0B", percent(.034): "3%", percent(12): "12x",
+		thousands(1234567): "1,234,567", thousands(12): "12", plural(1, "file"): "1 file",
+		plural(2, "file"): "2 files",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -442,7 +467,8 @@ func TestShortFormOfStructuredLines(t *testing.T) {
 		`{"time":"2026-11-23T21:58:37.16Z","level":"INFO","msg":"order placed","id":7,"who":{"a":[1]},"note":"two words","x":""}`: `INFO  order placed id=7 who={"a":[1]} note="two words" x=""`,
 		`time=2026-11-23T21:58:37.319Z level=WARN msg="orders is down" service=orders`:                                            `WARN  orders is down service=orders`,
 		`level=info msg=traffic sent=25`: `INFO  traffic sent=25`,
-		`GET /orders 200 a=b`:            "", `{"level":"info"} trailing`: "", `{"a":1,"b":2}`: "", `time=12 half "quote`: "", `{"level":`: "", "": "",
+		`GET /orders 200 a=b`:            "", `{"level":"info"} trailing`: "", `{"a":1,"b":2}`: "",
+		`time=12 half "quote`: "", `{"level":`: "", "": "",
 		`level=info msg="open`: "",
 	} {
 		got, ok := compact([]byte(raw))

@@ -26,7 +26,9 @@ func TestPicturesShowTheScreen(t *testing.T) {
 				s.wait("GET /orders 200 15ms", "exited 137", "worker died")
 				s.keys("G")
 				s.wait("> ✗ worker")
-				s.compare(filepath.Join("..", "examples", "screens", name+".svg"), func() string { return picture.Draw(s.cells(), theme) })
+				s.compare(filepath.Join("..", "examples", "screens", name+".svg"), func() string {
+					return picture.Draw(s.cells(), theme)
+				})
 			})
 		}
 	}
@@ -38,7 +40,8 @@ func busyShop() *fake {
 	killed := start.Add(-3 * time.Second)
 	worker := &b.snap.Services[6]
 	worker.ExitCode, worker.ByHand, worker.Replicas[0].ExitCode = 137, true, 137
-	worker.Last = &engine.Change{Service: "worker", Action: "kill", Cause: "you pressed K", Began: killed, Ended: killed}
+	worker.Last = &engine.Change{Service: "worker", Action: "kill", Cause: "you pressed K",
+		Began: killed, Ended: killed}
 	b.snap.Ledgers = []engine.Ledger{fakeLedger(&b.snap, "worker", killed)}
 	worker.Ready = false
 	for i := range b.snap.Records {
@@ -49,19 +52,27 @@ func busyShop() *fake {
 			r.Likely.What = "was killed"
 		}
 	}
-	b.snap.Records = slices.Insert(b.snap.Records, 0, engine.Record{Time: start.Add(-290 * time.Second), Kind: "service",
-		Service: "worker", State: engine.StateRunning, Health: engine.Healthy, Cause: "up"})
-	end := slices.IndexFunc(b.snap.Records, func(r engine.Record) bool { return r.Service == "worker" && r.HasExit })
-	b.snap.Records = slices.Insert(b.snap.Records, end, engine.Record{Time: killed, Kind: "fault", Service: "worker",
-		Action: "kill", Cause: "you pressed K", What: "SIGKILL", Text: "worker: SIGKILL (you pressed K)"})
-	b.store.Separator("worker", 1, 3, killed, "run 3 ended: exit code 137 (signal SIGKILL), you pressed K, was up 14m02s")
+	b.snap.Records = slices.Insert(b.snap.Records, 0,
+		engine.Record{Time: start.Add(-290 * time.Second), Kind: "service",
+			Service: "worker", State: engine.StateRunning, Health: engine.Healthy, Cause: "up"})
+	end := slices.IndexFunc(b.snap.Records, func(r engine.Record) bool {
+		return r.Service == "worker" && r.HasExit
+	})
+	b.snap.Records = slices.Insert(b.snap.Records, end, engine.Record{Time: killed, Kind: "fault",
+		Service: "worker",
+		Action:  "kill", Cause: "you pressed K", What: "SIGKILL", Text: "worker: SIGKILL (you pressed K)"})
+	b.store.Separator("worker", 1, 3, killed,
+		"run 3 ended: exit code 137 (signal SIGKILL), you pressed K, was up 14m02s")
 	lines := []struct{ service, text string }{
-		{"api", "INFO  GET /orders 200 14ms"}, {"web", "INFO  GET / 200 6ms"}, {"api", "INFO  POST /orders 201 31ms"},
-		{"db", "LOG   checkpoint starting: time"}, {"web", "INFO  rendered /cart in 21ms"}, {"api", "INFO  GET /items 200 4ms"},
+		{"api", "INFO  GET /orders 200 14ms"}, {"web", "INFO  GET / 200 6ms"},
+		{"api", "INFO  POST /orders 201 31ms"},
+		{"db", "LOG   checkpoint starting: time"}, {"web", "INFO  rendered /cart in 21ms"},
+		{"api", "INFO  GET /items 200 4ms"},
 	}
 	for i := range 36 {
 		l := lines[i%len(lines)]
-		b.store.Append(l.service, 1, 3, logs.Stdout, start.Add(time.Duration(i-38)*400*time.Millisecond), []byte(l.text))
+		b.store.Append(l.service, 1, 3, logs.Stdout,
+			start.Add(time.Duration(i-38)*400*time.Millisecond), []byte(l.text))
 	}
 	return b
 }

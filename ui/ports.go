@@ -143,7 +143,9 @@ func (o *portOpener) browse(p publishedPort) tea.Cmd {
 	url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(p.port.Published))
 	o.e.status.set("opening " + url)
 	open := o.e.opts.OpenURL
-	return o.e.jobs.do("open a browser", func(context.Context) tea.Msg { return openedMsg{url: url, err: open(url)} })
+	return o.e.jobs.do("open a browser", func(context.Context) tea.Msg {
+		return openedMsg{url: url, err: open(url)}
+	})
 }
 
 // receive shows the address that was opened, and copies it when no browser could be started.
@@ -157,7 +159,9 @@ func (o *portOpener) receive(msg tea.Msg) (tea.Cmd, bool) {
 		return nil, true
 	}
 	o.e.status.set("no browser here; copying " + opened.url)
-	return o.clip.copy(func() (string, string) { return opened.url, "no browser here; copied " + opened.url }, ""), true
+	return o.clip.copy(func() (string, string) {
+		return opened.url, "no browser here; copied " + opened.url
+	}, ""), true
 }
 
 // openURL starts the system's browser and does not wait for it.
@@ -169,7 +173,8 @@ func openURL(url string) error {
 	case "windows":
 		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", url}
 	default:
-		if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && os.Getenv("WSL_DISTRO_NAME") == "" {
+		if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" &&
+			os.Getenv("WSL_DISTRO_NAME") == "" {
 			return fmt.Errorf("open %s: no display", url)
 		}
 	}

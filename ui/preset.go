@@ -21,10 +21,12 @@ const presetKey = "preset"
 var presets = map[string]keyBindings{
 	"lazydocker": {
 		"its-logs": {"m", "l"}, "shell": {"E", "e"}, "actions": {"x"}, "inspect": {"i", "d", "c"}, "graph": {},
-		"next-tab": {"]"}, "previous-tab": {"["}, "next-pane": {"tab", "l"}, "previous-pane": {"shift+tab", "h"},
+		"next-tab": {"]"}, "previous-tab": {"["}, "next-pane": {"tab", "l"},
+		"previous-pane": {"shift+tab", "h"},
 	},
 	"k9s": {
-		"its-logs": {"l"}, "shell": {"s", "e"}, "stop-start": {}, "inspect": {"d", "i", "y"}, "actions": {"x"}, "graph": {"c"},
+		"its-logs": {"l"}, "shell": {"s", "e"}, "stop-start": {}, "inspect": {"d", "i", "y"},
+		"actions": {"x"}, "graph": {"c"},
 		"back": {"esc", "backspace"}, "page-up": {"pgup", "ctrl+b"}, "page-down": {"pgdown", "ctrl+f"},
 	},
 }
@@ -64,7 +66,8 @@ func (c Config) bindings() (keyBindings, error) {
 	}
 	preset, ok := presets[named[0]]
 	if !ok {
-		return nil, &settingError{"keys", fmt.Sprintf("keys: there is no preset %q; write one of %s", named[0], strings.Join(slices.Sorted(maps.Keys(presets)), ", "))}
+		return nil, &settingError{"keys", fmt.Sprintf("keys: there is no preset %q; write one of %s",
+			named[0], strings.Join(slices.Sorted(maps.Keys(presets)), ", "))}
 	}
 	out := maps.Clone(preset)
 	maps.Copy(out, c.Keys)

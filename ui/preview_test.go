@@ -30,7 +30,8 @@ func TestUnfinishedLineOfTheShownService(t *testing.T) {
 	write("password: ")
 	s.wait("password:")
 	for i, l := range lines() {
-		if strings.Contains(l, "password:") && (i == 0 || !strings.Contains(lines()[i-1], "GET /orders 200 15ms")) {
+		if strings.Contains(l, "password:") &&
+			(i == 0 || !strings.Contains(lines()[i-1], "GET /orders 200 15ms")) {
 			t.Errorf("it is not below the newest line:\n%s", s.text())
 		}
 	}
@@ -51,7 +52,8 @@ func TestUnfinishedLineOfTheShownService(t *testing.T) {
 	s.until("closed", func(string) bool { return b.told("preview of cache/1 closed") })
 	s.quit()
 	for _, l := range b.heard {
-		if strings.Contains(l, "preview of") && !strings.Contains(l, "api/1") && !strings.Contains(l, "cache/1") {
+		if strings.Contains(l, "preview of") && !strings.Contains(l, "api/1") &&
+			!strings.Contains(l, "cache/1") {
 			t.Errorf("also: %s", l)
 		}
 	}

@@ -13,7 +13,8 @@ func (m *Model) render() string {
 	m.cursor = nil
 	e := m.e
 	banners := m.banners.rows()
-	e.f = layout(e.w, e.h, layoutInput{rows: max(len(m.svc.rows), 1), lanes: len(e.snap.Services), names: e.snap.nameWidth(0, 40), banners: len(banners), focus: e.focus, zoom: e.zoom})
+	e.f = layout(e.w, e.h, layoutInput{rows: max(len(m.svc.rows), 1), lanes: len(e.snap.Services),
+		names: e.snap.nameWidth(0, 40), banners: len(banners), focus: e.focus, zoom: e.zoom})
 	f := &e.f
 	if f.w == 0 || f.h == 0 {
 		return ""

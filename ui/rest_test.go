@@ -40,10 +40,13 @@ func TestScreenComesToRest(t *testing.T) {
 func TestEngineHearsWhoseReadingsAreSeen(t *testing.T) {
 	b := shop()
 	for i := range 20 {
-		b.snap.Services = append(b.snap.Services, engine.Service{Name: "z" + string(rune('a'+i)), State: engine.StateRunning})
+		b.snap.Services = append(b.snap.Services, engine.Service{Name: "z" + string(rune('a'+i)),
+			State: engine.StateRunning})
 	}
 	s := openScreen(t, b, 80, 24)
-	s.until("the first rows", func(string) bool { return b.told("attention true api,cache,db,") && !b.told("zt") })
+	s.until("the first rows", func(string) bool {
+		return b.told("attention true api,cache,db,") && !b.told("zt")
+	})
 	s.keys("G")
 	s.until("the last rows", func(string) bool { return b.told("zs,zt") })
 	s.quit()

@@ -201,7 +201,9 @@ func (m *Model) cycleTab(by int) func() tea.Cmd {
 		clear(m.svc.sel.marked)
 		i := 0 // 0 is all services
 		if m.log.filter.solo {
-			i = slices.IndexFunc(services, func(s engine.Service) bool { return s.Name == m.svc.sel.service }) + 1
+			i = slices.IndexFunc(services, func(s engine.Service) bool {
+				return s.Name == m.svc.sel.service
+			}) + 1
 		}
 		i = (i + by + len(services) + 1) % (len(services) + 1)
 		m.log.filter.solo = i > 0

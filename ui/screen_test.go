@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 	time.Local = time.UTC // the screen shows local times, the golden files those of nowhere
 	// Bubble Tea's input reader does not look at its context while it hands on what came in just before the end; the
 	// process is ending then, so nothing is lost but this goroutine.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/charmbracelet/ultraviolet.(*TerminalReader).sendEvents"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/charmbracelet/ultraviolet.(*TerminalReader).sendEvents"))
 }
 
 // screen is a person's terminal with the program on it.
@@ -62,7 +63,8 @@ func openScreen(t *testing.T, b *fake, w, h int, change ...func(*Options)) *scre
 		io.Copy(keyboard, s.SafeEmulator)
 	}()
 	o := Options{
-		Backend: b, Stdin: in, Stdout: s, Environ: []string{"TERM=xterm-256color"}, Version: "test", Now: b.clock,
+		Backend: b, Stdin: in, Stdout: s, Environ: []string{"TERM=xterm-256color"}, Version: "test",
+		Now:     b.clock,
 		OpenURL: func(url string) error { b.note("open " + url); return nil },
 		run: func(_ context.Context, _ []string, input, name string, args ...string) (string, error) {
 			return b.command(input, strings.Join(append([]string{name}, args...), " "))
@@ -155,8 +157,10 @@ func (s *screen) until(what string, ok func(string) bool) string {
 // keys presses keys, one by one; words are names of keys, all else is typed.
 func (s *screen) keys(keys ...string) {
 	special := map[string]uv.KeyPressEvent{
-		"enter": {Code: uv.KeyEnter}, "esc": {Code: uv.KeyEscape}, "tab": {Code: uv.KeyTab}, "up": {Code: uv.KeyUp}, "down": {Code: uv.KeyDown},
-		"left": {Code: uv.KeyLeft}, "right": {Code: uv.KeyRight}, "space": {Code: uv.KeySpace, Text: " "}, "end": {Code: uv.KeyEnd},
+		"enter": {Code: uv.KeyEnter}, "esc": {Code: uv.KeyEscape}, "tab": {Code: uv.KeyTab},
+		"up": {Code: uv.KeyUp}, "down": {Code: uv.KeyDown},
+		"left": {Code: uv.KeyLeft}, "right": {Code: uv.KeyRight}, "space": {Code: uv.KeySpace,
+			Text: " "}, "end": {Code: uv.KeyEnd},
 		"backspace": {Code: uv.KeyBackspace}, "pgdown": {Code: uv.KeyPgDown}, "pgup": {Code: uv.KeyPgUp},
 	}
 	for _, k := range keys {

@@ -56,7 +56,8 @@ func TestSearchesOfBeforeComeBack(t *testing.T) {
 
 func TestSearchMindsCaseOnlyWhereItIsAskedFor(t *testing.T) {
 	for q, want := range map[string]string{
-		"get": `(?i)get`, "GET": `GET`, `\S+x`: `(?i)\S+x`, `\\S`: `\\S`, `Über`: `Über`, `über`: `(?i)über`, `a(`: `(?i)a\(`, `A[`: `A\[`, `*`: `(?i)\*`,
+		"get": `(?i)get`, "GET": `GET`, `\S+x`: `(?i)\S+x`, `\\S`: `\\S`, `Über`: `Über`,
+		`über`: `(?i)über`, `a(`: `(?i)a\(`, `A[`: `A\[`, `*`: `(?i)\*`,
 	} {
 		if re, _ := compileSearch(q); re.String() != want {
 			t.Errorf("%s is read as %s, want %s", q, re, want)
@@ -90,8 +91,11 @@ func withLines(n int) *fake {
 	b := shop()
 	b.store = logs.New(logs.Options{ServiceBytes: 1 << 30, TotalBytes: 2 << 30})
 	for i := range n {
-		b.store.Append([]string{"api", "db", "gw", "web"}[i%4], 1, 1, logs.Stdout, start.Add(time.Duration(i)*time.Microsecond),
-			fmt.Appendf(nil, "2026-11-23T12:04:31Z INFO  [worker-%d] order %d accepted for customer %d in %d ms", i%16, i, i*7%99991, i%250))
+		b.store.Append([]string{"api", "db", "gw", "web"}[i%4], 1, 1, logs.Stdout,
+			start.Add(time.Duration(i)*time.Microsecond),
+			fmt.Appendf(nil,
+				"2026-11-23T12:04:31Z INFO  [worker-%d] order %d accepted for customer %d in %d ms",
+				i%16, i, i*7%99991, i%250))
 	}
 	return b
 }
@@ -227,7 +231,8 @@ func TestWrappedRowsGoOnInTheirColour(t *testing.T) {
 // A screen full of the worst lines is drawn from scratch.
 func BenchmarkHostileScreen(b *testing.B) {
 	for name, line := range map[string]string{
-		"colours": strings.Repeat("\x1b[31mx", 18000), "wide": strings.Repeat("語", 90000), "json": `{"msg":"` + strings.Repeat("order ", 15000) + `"}`,
+		"colours": strings.Repeat("\x1b[31mx", 18000), "wide": strings.Repeat("語", 90000),
+		"json": `{"msg":"` + strings.Repeat("order ", 15000) + `"}`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			m, f := load(b, 1, 80, 40)

@@ -84,7 +84,8 @@ func (p *servicesPane) sortBy(x int) {
 	for _, by := range []struct {
 		name  string
 		order order
-	}{{"SERVICE", byName}, {"service", byName}, {"STATE", byState}, {"HEALTH", byState}, {"CPU", byCPU}, {"MEM", byMem}} {
+	}{{"SERVICE", byName}, {"service", byName}, {"STATE", byState}, {"HEALTH", byState},
+		{"CPU", byCPU}, {"MEM", byMem}} {
 		if at := strings.Index(head, by.name); at >= 0 {
 			if at = width(head[:at]); x >= at-2 && x < at+len(by.name)+1 {
 				p.order = by.order

@@ -61,7 +61,8 @@ type servicesCache struct {
 }
 
 func newServicesPane(e *env, muted map[string]bool) *servicesPane {
-	return &servicesPane{e: e, sel: &selection{e: e, marked: map[string]bool{}}, muted: muted, expanded: map[string]bool{}, filter: nameFilter{input: newInput()}}
+	return &servicesPane{e: e, sel: &selection{e: e, marked: map[string]bool{}}, muted: muted,
+		expanded: map[string]bool{}, filter: nameFilter{input: newInput()}}
 }
 
 // tabName is short on a narrow screen.
@@ -248,8 +249,10 @@ func (p *servicesPane) render(r rect) []string {
 	p.h = max(r.h-p.headRows(), 0)
 	p.window()
 	key := servicesCache{
-		seq: p.e.snap.Seq, second: p.e.now.Unix(), sel: p.sel.target, r: r, top: p.top, focus: p.e.focus == paneServices,
-		marks: namesHash(p.sel.marked), muted: namesHash(p.muted), expanded: len(p.expanded), order: p.order, filter: p.filter.query(),
+		seq: p.e.snap.Seq, second: p.e.now.Unix(), sel: p.sel.target, r: r, top: p.top,
+		focus: p.e.focus == paneServices,
+		marks: namesHash(p.sel.marked), muted: namesHash(p.muted), expanded: len(p.expanded),
+		order: p.order, filter: p.filter.query(),
 	}
 	old := p.cache
 	old.rows = nil
@@ -262,8 +265,10 @@ func (p *servicesPane) render(r rect) []string {
 }
 
 func (a servicesCache) same(b servicesCache) bool {
-	return a.seq == b.seq && a.second == b.second && a.sel == b.sel && a.r == b.r && a.top == b.top && a.focus == b.focus &&
-		a.marks == b.marks && a.muted == b.muted && a.expanded == b.expanded && a.order == b.order && a.filter == b.filter
+	return a.seq == b.seq && a.second == b.second && a.sel == b.sel && a.r == b.r && a.top == b.top &&
+		a.focus == b.focus &&
+		a.marks == b.marks && a.muted == b.muted && a.expanded == b.expanded && a.order == b.order &&
+		a.filter == b.filter
 }
 
 // namesHash tells sets of names apart.
@@ -309,7 +314,9 @@ func (p *servicesPane) draw(r rect) []string {
 		if p.top > 0 {
 			hint = fmt.Sprintf("↑ %d more   ", p.top) + hint
 		}
-		out = append(out, titlePaint(&p.e.st, p.e.focus == paneServices).s(fit(p.e.focusMark(paneServices)+title, r.w-width(hint)))+p.e.st.dim.s(hint))
+		out = append(out,
+			titlePaint(&p.e.st, p.e.focus == paneServices).s(fit(p.e.focusMark(paneServices)+title,
+				r.w-width(hint)))+p.e.st.dim.s(hint))
 	}
 	out = append(out, p.headLine(cols, r.w))
 	for i := p.top; i < len(p.rows) && i-p.top < p.h; i++ {
@@ -410,11 +417,14 @@ func (p *servicesPane) row(t target, c columns, w int) string {
 		}
 		lead := mark + cursor + muted + p.e.st.tone(paint).s(sign) + " "
 		if text := p.spanning(s, c, w); text != "" {
-			row = lead + fit(s.Name, c.name) + " " + p.e.st.tone(paint).s(fit(cut(state, c.state), c.state)) + " " + text
+			row = lead + fit(s.Name, c.name) + " " + p.e.st.tone(paint).s(fit(cut(state, c.state),
+				c.state)) + " " + text
 			break
 		}
-		row = rowOf(c, lead, s.Name, p.e.st.tone(paint).s(cut(state, c.state)), healthText(&p.e.st, s.State, s.Health), upText(s.State, s.Started, p.e.now),
-			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem), ports(s.Ports, max(c.port, 6)), p.lastCell(s, c))
+		row = rowOf(c, lead, s.Name, p.e.st.tone(paint).s(cut(state, c.state)),
+			healthText(&p.e.st, s.State, s.Health), upText(s.State, s.Started, p.e.now),
+			restarts(s.Restarts, s.State), percent(s.CPU), bytesText(s.Mem),
+			ports(s.Ports, max(c.port, 6)), p.lastCell(s, c))
 	}
 	row = fit(row, w)
 	switch {
@@ -429,7 +439,8 @@ func (p *servicesPane) row(t target, c columns, w int) string {
 // lastCell is the last column: why a service does not do what it should, else its last change.
 func (p *servicesPane) lastCell(s *engine.Service, c columns) string {
 	alert := p.alerts.text(s.Name)
-	if text := reason(&p.e.st, p.e.snap, s, p.e.now); text != "" && width(text) <= c.last && stoppingReplica(s) == nil {
+	if text := reason(&p.e.st, p.e.snap, s, p.e.now); text != "" && width(text) <= c.last &&
+		stoppingReplica(s) == nil {
 		return alert + text
 	}
 	if kind := p.e.snap.pendingOf(s.Name); kind != "" && s.Doing == "" && len(s.Stale)+len(s.Pending) == 0 {
@@ -448,7 +459,8 @@ func (p *servicesPane) orphanRow(name string, sel bool, c columns, w int) string
 	if k := p.e.keyOf("down"); k != "" {
 		text += "; " + k + " offers to remove it"
 	}
-	row := fit(" "+cursor+" "+p.e.st.dim.s("⊗")+" "+fit(name, max(c.name, min(width(name), w/3)))+" "+p.e.st.warn.s(fit("orphan", 7))+" "+p.e.st.dim.s(text), w)
+	row := fit(" "+cursor+" "+p.e.st.dim.s("⊗")+" "+fit(name, max(c.name, min(width(name), w/3)))+" "+
+		p.e.st.warn.s(fit("orphan", 7))+" "+p.e.st.dim.s(text), w)
 	if sel && p.e.focus == paneServices {
 		return p.e.st.bar(row)
 	}
@@ -484,7 +496,8 @@ func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor
 	if !r.Identity.Started.IsZero() {
 		started = r.Identity.Started
 	}
-	last := p.e.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s run %d  %s", shortID(r.Identity.ID), r.Generation, r.Cause)))
+	last := p.e.st.dim.s(strings.TrimSpace(fmt.Sprintf("%s run %d  %s", shortID(r.Identity.ID),
+		r.Generation, r.Cause)))
 	if r.State == engine.StateStopping {
 		last = p.e.st.busy.s(stopText(r, p.e.now))
 	}
@@ -493,8 +506,10 @@ func (p *servicesPane) replicaRow(s *engine.Service, t target, c columns, cursor
 	if i == len(s.Replicas)-1 {
 		branch = "└"
 	}
-	return rowOf(c, " "+cursor+" "+p.e.st.dim.s(branch)+" ", p.e.st.tone(paint).s(sign)+fmt.Sprintf(" %d", r.Number),
-		p.e.st.tone(paint).s(replicaText(r)), healthText(&p.e.st, r.State, r.Health), upText(r.State, started, p.e.now), restarts(r.Restarts, r.State), percent(r.CPU),
+	return rowOf(c, " "+cursor+" "+p.e.st.dim.s(branch)+" ", p.e.st.tone(paint).s(sign)+
+		fmt.Sprintf(" %d", r.Number),
+		p.e.st.tone(paint).s(replicaText(r)), healthText(&p.e.st, r.State, r.Health),
+		upText(r.State, started, p.e.now), restarts(r.Restarts, r.State), percent(r.CPU),
 		bytesText(r.Mem), ports(r.Ports, max(c.port, 6)), last)
 }
 

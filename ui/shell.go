@@ -110,7 +110,8 @@ func (o *shellOpener) open() tea.Cmd {
 		defer cancel()
 		var last error
 		for _, sh := range tried {
-			code, err := backend.Exec(ctx, t.service, t.replica, engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: io.Discard, Stderr: io.Discard})
+			code, err := backend.Exec(ctx, t.service, t.replica,
+				engine.ExecOptions{Cmd: []string{sh, "-c", "exit 0"}, Stdout: io.Discard, Stderr: io.Discard})
 			if err == nil && code == 0 {
 				return shellMsg{over: over, target: t, cmd: []string{sh}}
 			}
@@ -121,8 +122,12 @@ func (o *shellOpener) open() tea.Cmd {
 		if ctx.Err() != nil {
 			return shellMsg{over: over, target: t, err: fmt.Errorf("find a shell in %s: %w", t, ctx.Err())}
 		}
-		_ = last // engines word a missing program each in their own way; that none of the shells starts is what counts
-		return shellMsg{over: over, target: t, err: fmt.Errorf("%s has no shell (tried %s); use an image that has one, or run a program of its own with bulkhead exec", t, strings.Join(tried, ", "))}
+		// engines word a missing program each in their own way; that none of the shells starts is
+		// what counts
+		_ = last
+		return shellMsg{over: over, target: t,
+			err: fmt.Errorf(
+				"%s has no shell (tried %s); use an image that has one, or run a program of its own with bulkhead exec", t, strings.Join(tried, ", "))}
 	})
 }
 
@@ -156,7 +161,8 @@ func (o *shellOpener) shellOf(ctx context.Context, msg shellMsg) *shell {
 		env[0] = "TERM=" + v
 	}
 	return &shell{
-		ctx: ctx, keys: msg.over.keys, in: o.e.opts.Stdin, out: o.e.opts.Stdout, size: engine.Size{Width: o.e.w, Height: o.e.h},
+		ctx: ctx, keys: msg.over.keys, in: o.e.opts.Stdin, out: o.e.opts.Stdout,
+		size:   engine.Size{Width: o.e.w, Height: o.e.h},
 		banner: fmt.Sprintf("%s in %s; exit or ctrl+d comes back to bulkhead\r\n", msg.cmd[0], t),
 		run: func(ctx context.Context, opts engine.ExecOptions) (int, error) {
 			opts.Cmd, opts.Env, opts.TTY = msg.cmd, env, true

@@ -86,8 +86,10 @@ func keyBytes(k tea.KeyPressMsg) string {
 
 // plainKeys are the sequences of keys without a character of their own, as a terminal sends them in its usual modes.
 var plainKeys = map[rune]string{
-	tea.KeyEnter: "\r", tea.KeyTab: "\t", tea.KeyBackspace: "\x7f", tea.KeySpace: " ", tea.KeyUp: "\x1b[A", tea.KeyDown: "\x1b[B",
-	tea.KeyRight: "\x1b[C", tea.KeyLeft: "\x1b[D", tea.KeyHome: "\x1b[H", tea.KeyEnd: "\x1b[F", tea.KeyDelete: "\x1b[3~",
+	tea.KeyEnter: "\r", tea.KeyTab: "\t", tea.KeyBackspace: "\x7f", tea.KeySpace: " ",
+	tea.KeyUp: "\x1b[A", tea.KeyDown: "\x1b[B",
+	tea.KeyRight: "\x1b[C", tea.KeyLeft: "\x1b[D", tea.KeyHome: "\x1b[H", tea.KeyEnd: "\x1b[F",
+	tea.KeyDelete: "\x1b[3~",
 	tea.KeyInsert: "\x1b[2~", tea.KeyPgUp: "\x1b[5~", tea.KeyPgDown: "\x1b[6~",
 }
 

@@ -50,7 +50,8 @@ func (f *fake) acts() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(f.heard), func(s string) bool {
-		return strings.HasPrefix(s, "attention") || strings.HasPrefix(s, "older") || strings.HasPrefix(s, "typed") || s == "search ended"
+		return strings.HasPrefix(s, "attention") || strings.HasPrefix(s, "older") ||
+			strings.HasPrefix(s, "typed") || s == "search ended"
 	})
 }
 
@@ -216,10 +217,14 @@ func TestEndFromOutsideEndsTheShellFirst(t *testing.T) {
 
 func TestKeysAreSentAsATerminalDoes(t *testing.T) {
 	for want, k := range map[string]tea.KeyPressMsg{
-		"a": {Code: 'a', Text: "a"}, "A": {Code: 'a', Mod: tea.ModShift, Text: "A"}, "é": {Code: 'é', Text: "é"}, " ": {Code: tea.KeySpace, Text: " "},
-		"\r": {Code: tea.KeyEnter}, "\t": {Code: tea.KeyTab}, "\x1b[Z": {Code: tea.KeyTab, Mod: tea.ModShift}, "\x7f": {Code: tea.KeyBackspace},
-		"\x04": {Code: 'd', Mod: tea.ModCtrl}, "\x1bb": {Code: 'b', Mod: tea.ModAlt}, "\x1b[A": {Code: tea.KeyUp}, "\x00": {Code: tea.KeySpace, Mod: tea.ModCtrl},
-		"\x1b[3~": {Code: tea.KeyDelete}, "\x1c": {Code: '\\', Mod: tea.ModCtrl}, "": {Code: tea.KeyF5}, "\x1b\r": {Code: tea.KeyEnter, Mod: tea.ModAlt},
+		"a": {Code: 'a', Text: "a"}, "A": {Code: 'a', Mod: tea.ModShift, Text: "A"},
+		"é": {Code: 'é', Text: "é"}, " ": {Code: tea.KeySpace, Text: " "},
+		"\r": {Code: tea.KeyEnter}, "\t": {Code: tea.KeyTab}, "\x1b[Z": {Code: tea.KeyTab,
+			Mod: tea.ModShift}, "\x7f": {Code: tea.KeyBackspace},
+		"\x04": {Code: 'd', Mod: tea.ModCtrl}, "\x1bb": {Code: 'b', Mod: tea.ModAlt},
+		"\x1b[A": {Code: tea.KeyUp}, "\x00": {Code: tea.KeySpace, Mod: tea.ModCtrl},
+		"\x1b[3~": {Code: tea.KeyDelete}, "\x1c": {Code: '\\', Mod: tea.ModCtrl},
+		"": {Code: tea.KeyF5}, "\x1b\r": {Code: tea.KeyEnter, Mod: tea.ModAlt},
 	} {
 		if got := keyBytes(k); got != want {
 			t.Errorf("%s is sent as %q, want %q", k.Keystroke(), got, want)

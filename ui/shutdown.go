@@ -118,11 +118,14 @@ func (s *shutdown) tick() {
 // atOnce is ctrl+c while the project stops.
 func (s *shutdown) atOnce(now time.Time) tea.Cmd {
 	switch {
-	case s.killed.IsZero() && now.Sub(s.since) < shownFirst, !s.killed.IsZero() && now.Sub(s.killed) < shownFirst:
+	case s.killed.IsZero() && now.Sub(s.since) < shownFirst, !s.killed.IsZero() &&
+		now.Sub(s.killed) < shownFirst:
 		return nil
 	case !s.killed.IsZero():
 		s.outcome = Leave
-		s.err = fmt.Errorf("stop %s: bulkhead was ended before everything had stopped; `bulkhead kill` tries again", s.e.snap.Project)
+		s.err = fmt.Errorf(
+			"stop %s: bulkhead was ended before everything had stopped; `bulkhead kill` tries again",
+			s.e.snap.Project)
 		return s.quit()
 	}
 	s.killed = now
@@ -130,7 +133,8 @@ func (s *shutdown) atOnce(now time.Time) tea.Cmd {
 	for i := range s.e.snap.Services {
 		svc := &s.e.snap.Services[i]
 		if slices.ContainsFunc(svc.Replicas, func(r engine.Replica) bool {
-			return r.State == engine.StateRunning || r.State == engine.StatePaused || r.State == engine.StateStopping
+			return r.State == engine.StateRunning || r.State == engine.StatePaused ||
+				r.State == engine.StateStopping
 		}) {
 			names = append(names, svc.Name)
 		}
@@ -138,7 +142,8 @@ func (s *shutdown) atOnce(now time.Time) tea.Cmd {
 	if len(names) == 0 {
 		return nil
 	}
-	return s.v.send("kill "+strings.Join(names, ", "), "ctrl+c", engine.Command{Verb: engine.VerbKill, Services: names})
+	return s.v.send("kill "+strings.Join(names, ", "), "ctrl+c", engine.Command{Verb: engine.VerbKill,
+		Services: names})
 }
 
 // allows says whether an action makes sense while the project stops: looking does, and killing one service.
@@ -160,7 +165,9 @@ func (s *shutdown) text() string {
 	var rest []string
 	for i := range s.e.snap.Services {
 		svc := &s.e.snap.Services[i]
-		if alive(svc) && !slices.ContainsFunc(svc.Replicas, func(r engine.Replica) bool { return r.State == engine.StateStopping }) {
+		if alive(svc) && !slices.ContainsFunc(svc.Replicas, func(r engine.Replica) bool {
+			return r.State == engine.StateStopping
+		}) {
 			rest = append(rest, svc.Name)
 		}
 	}
@@ -192,9 +199,13 @@ func (s *shutdown) next() string {
 }
 
 func (s *shutdown) askQuit() tea.Cmd {
-	s.e.over = newMenu(s.e, "Quit", []string{fmt.Sprintf("%s has %s running.", s.e.snap.Project, plural(s.e.snap.alive(), "service"))}, []choice{
-		{key: "l", label: "leave them running", hint: "bulkhead up comes back to them", run: func() tea.Cmd { return s.leave(Leave) }},
-		{key: "s", label: "stop them", hint: "in reverse dependency order", run: func() tea.Cmd { return s.leave(Stop) }},
+	s.e.over = newMenu(s.e, "Quit", []string{fmt.Sprintf("%s has %s running.", s.e.snap.Project,
+		plural(s.e.snap.alive(), "service"))}, []choice{
+		{key: "l", label: "leave them running", hint: "bulkhead up comes back to them",
+			run: func() tea.Cmd { return s.leave(Leave) }},
+		{key: "s", label: "stop them", hint: "in reverse dependency order", run: func() tea.Cmd {
+			return s.leave(Stop)
+		}},
 		{key: "c", label: "cancel"},
 	})
 	return nil
@@ -224,12 +235,15 @@ func (s *shutdown) askDownWith(orphans bool) tea.Cmd {
 		lines = append(lines, wrapped(text+strings.Join(left, ", "), max(min(s.e.w-6, 76), 20))...)
 	}
 	choices := []choice{
-		{key: "d", label: "down", hint: "volumes keep their data", run: func() tea.Cmd { return s.leave(down) }},
+		{key: "d", label: "down", hint: "volumes keep their data", run: func() tea.Cmd {
+			return s.leave(down)
+		}},
 		{key: "v", label: "down, volumes too", hint: "their data is lost", run: func() tea.Cmd {
-			s.e.over = newMenu(s.e, "Down with volumes", []string{"Everything in the named volumes of " + s.e.snap.Project + " is lost."}, []choice{
-				{key: "c", label: "cancel"},
-				{key: "y", label: "remove the volumes", run: func() tea.Cmd { return s.leave(volumes) }},
-			})
+			s.e.over = newMenu(s.e, "Down with volumes",
+				[]string{"Everything in the named volumes of " + s.e.snap.Project + " is lost."}, []choice{
+					{key: "c", label: "cancel"},
+					{key: "y", label: "remove the volumes", run: func() tea.Cmd { return s.leave(volumes) }},
+				})
 			return nil
 		}},
 	}
@@ -238,7 +252,9 @@ func (s *shutdown) askDownWith(orphans bool) tea.Cmd {
 		if orphans {
 			label, hint = "leave the orphans", ""
 		}
-		choices = append(choices, choice{key: "o", label: label, hint: hint, run: func() tea.Cmd { return s.askDownWith(!orphans) }})
+		choices = append(choices, choice{key: "o", label: label, hint: hint, run: func() tea.Cmd {
+			return s.askDownWith(!orphans)
+		}})
 	}
 	s.e.over = newMenu(s.e, "Down", lines, append(choices, choice{key: "c", label: "cancel"}))
 	return nil

@@ -74,7 +74,9 @@ func TestStoppingIsShownWithItsTimes(t *testing.T) {
 			b.change(func(n *engine.Snapshot) { n.Services[2] = shop().snap.Services[2] })
 			s.gone("stopping db")
 			b.stopping(0, "api", 2*time.Second) // a swap of the loop: over before it could be read
-			s.until("api stopping", func(text string) bool { return regexp.MustCompile(`api +stopping`).MatchString(text) })
+			s.until("api stopping", func(text string) bool {
+				return regexp.MustCompile(`api +stopping`).MatchString(text)
+			})
 			if text := s.text(); strings.Contains(text, "kills") {
 				t.Errorf("a stop that has just begun is announced:\n%s", text)
 			}
@@ -87,7 +89,8 @@ func TestScreenStaysUntilTheProjectHasStopped(t *testing.T) {
 	for _, tt := range []struct {
 		keys []string
 		want Outcome
-	}{{[]string{"q", "s"}, Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop}, {[]string{"D", "d"}, Down}, {[]string{"D", "v", "y"}, DownVolumes}} {
+	}{{[]string{"q", "s"}, Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop}, {[]string{"D", "d"}, Down},
+		{[]string{"D", "v", "y"}, DownVolumes}} {
 		t.Run(strings.Join(tt.keys, " "), func(t *testing.T) {
 			s, b := openSlowStop(t, 80, 24)
 			s.keys(tt.keys...)
@@ -134,7 +137,8 @@ func TestAnotherCtrlCKillsAndTheNextLeaves(t *testing.T) {
 			s.wait(next)
 		}
 	}
-	if o, err := s.end(); o != Leave || err == nil || !strings.Contains(err.Error(), "ended before everything had stopped") {
+	if o, err := s.end(); o != Leave || err == nil || !strings.Contains(err.Error(),
+		"ended before everything had stopped") {
 		t.Errorf("%v, %v", o, err)
 	}
 }

@@ -111,7 +111,8 @@ func (s snapshot) brokenBuild(b *engine.Build) bool {
 	}
 	for i := len(s.Builds) - 1; i >= 0 && s.Builds[i].ID > b.ID; i-- {
 		later := &s.Builds[i]
-		if later.Kind == b.Kind && slices.Equal(later.Services, b.Services) && !later.Ended.IsZero() && !later.Canceled {
+		if later.Kind == b.Kind && slices.Equal(later.Services, b.Services) &&
+			!later.Ended.IsZero() && !later.Canceled {
 			return false
 		}
 	}
@@ -132,11 +133,13 @@ func (s snapshot) relative(path string) string {
 // alive says whether something of a service runs that a signal can reach.
 func alive(s *engine.Service) bool {
 	switch s.State {
-	case engine.StateRunning, engine.StateStarting, engine.StateStopping, engine.StatePaused, engine.StateRestarting:
+	case engine.StateRunning, engine.StateStarting, engine.StateStopping, engine.StatePaused,
+		engine.StateRestarting:
 		return true
 	}
 	return slices.ContainsFunc(s.Replicas, func(r engine.Replica) bool {
-		return r.State == engine.StateRunning || r.State == engine.StateStarting || r.State == engine.StatePaused
+		return r.State == engine.StateRunning || r.State == engine.StateStarting ||
+			r.State == engine.StatePaused
 	})
 }
 
@@ -163,7 +166,8 @@ func outOfDate(s *engine.Service) bool { return len(s.Stale) > 0 || len(s.Pendin
 func stoppingReplica(s *engine.Service) *engine.Replica {
 	var last *engine.Replica
 	for i := range s.Replicas {
-		if r := &s.Replicas[i]; r.State == engine.StateStopping && !r.StopBy.IsZero() && (last == nil || r.StopBy.After(last.StopBy)) {
+		if r := &s.Replicas[i]; r.State == engine.StateStopping && !r.StopBy.IsZero() &&
+			(last == nil || r.StopBy.After(last.StopBy)) {
 			last = r
 		}
 	}

@@ -134,12 +134,15 @@ func (x *sources) here() (place, bool) {
 	switch x.e.focus {
 	case paneLogs:
 		if l := x.log.win.cur.line; !x.log.win.follow && l.Seq != 0 {
-			return x.once(fmt.Sprint("line ", l.Seq), func() (place, bool) { return x.find(l.Service, string(logs.Plain(nil, l.Text))) })
+			return x.once(fmt.Sprint("line ", l.Seq), func() (place, bool) {
+				return x.find(l.Service, string(logs.Plain(nil, l.Text)))
+			})
 		}
 	case paneBuilds:
 		if i := x.built.chosen(); i >= 0 {
 			b := &x.e.snap.Builds[i]
-			return x.once(fmt.Sprint("build ", b.ID, len(b.Lines), b.Err != ""), func() (place, bool) { return x.ofBuild(b) })
+			return x.once(fmt.Sprint("build ", b.ID, len(b.Lines), b.Err != ""),
+				func() (place, bool) { return x.ofBuild(b) })
 		}
 	}
 	return place{}, false

@@ -149,7 +149,8 @@ func healthText(st *styles, s engine.State, h engine.Health) string {
 }
 
 func upText(s engine.State, started, now time.Time) string {
-	if started.IsZero() || s == engine.StateExited || s == engine.StateBroken || s == engine.StateWaiting || s == engine.StateCreated {
+	if started.IsZero() || s == engine.StateExited || s == engine.StateBroken ||
+		s == engine.StateWaiting || s == engine.StateCreated {
 		return "-"
 	}
 	return duration.Age(now.Sub(started))
@@ -189,7 +190,8 @@ func ports(all []engine.Port, w int) string {
 func portsWidth(services []engine.Service) int {
 	n := 6
 	for i := range services {
-		for _, text := range []string{ports(services[i].Ports, 6), ports(services[i].Ports, 7), ports(services[i].Ports, 8), ports(services[i].Ports, 9)} {
+		for _, text := range []string{ports(services[i].Ports, 6), ports(services[i].Ports, 7),
+			ports(services[i].Ports, 8), ports(services[i].Ports, 9)} {
 			if !strings.HasSuffix(text, "…") {
 				n = max(n, width(text))
 				break
@@ -228,7 +230,8 @@ func lastChange(st *styles, s *engine.Service, now time.Time, w int) string {
 			return st.busy.s(s.Doing)
 		case s.State == engine.StateCrashing:
 			return st.bad.s(crashText(s, now))
-		case s.State == engine.StateRunning && s.Health == engine.Unhealthy && checkText(s) != "" && len(s.Stale)+len(s.Pending) == 0:
+		case s.State == engine.StateRunning && s.Health == engine.Unhealthy && checkText(s) != "" &&
+			len(s.Stale)+len(s.Pending) == 0:
 			return st.warn.s(checkText(s))
 		case c != nil && c.Failed() && len(s.Stale) > 0:
 			if w < 23 {
@@ -299,7 +302,8 @@ func downText(s *engine.Service, now time.Time, w int) string {
 		verb = "killed"
 	}
 	text := fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
-	if long := text + ", killed after its grace"; verb == "stopped" && did.Stop == engine.StopLate && width(long) <= w {
+	if long := text + ", killed after its grace"; verb == "stopped" && did.Stop == engine.StopLate &&
+		width(long) <= w {
 		return long
 	}
 	return text

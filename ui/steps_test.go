@@ -25,7 +25,8 @@ func TestKillTellsWhoSufferedAndOffersToBringBack(t *testing.T) {
 	})
 	s.wait("● worker")
 	s.keys("G", "K")
-	s.wait("worker died: api, gw degraded; 4 untouched", "[u] bring back", "✗ worker  exited 137", "killed 0s ago")
+	s.wait("worker died: api, gw degraded; 4 untouched", "[u] bring back", "✗ worker  exited 137",
+		"killed 0s ago")
 	if !s.b.told("kill worker (you pressed K)") {
 		t.Error("the engine did not hear who killed")
 	}
@@ -133,7 +134,8 @@ func TestSurvivesEverySizeAndComesBack(t *testing.T) {
 	before := s.wait("GET /orders 200 15ms")
 	for _, size := range [][2]int{{1, 1}, {2, 2}, {5, 3}, {20, 6}, {59, 13}, {300, 10}, {10, 100}} {
 		s.resize(size[0], size[1])
-		s.keys("j", "k", "2", "k", "3", "4", "5", "?", "esc", "i", "esc", "d", "esc", ":", "esc", "X", "esc", "f", "1", "g")
+		s.keys("j", "k", "2", "k", "3", "4", "5", "?", "esc", "i", "esc", "d", "esc", ":", "esc", "X",
+			"esc", "f", "1", "g")
 	}
 	s.resize(59, 13)
 	s.wait("1 SVC", "api")
@@ -151,8 +153,10 @@ func TestQuitAsksAndSaysWhatToDo(t *testing.T) {
 		keys []string
 		want Outcome
 	}{
-		{[]string{"q", "l"}, Leave}, {[]string{"q", "s"}, Stop}, {[]string{"q", "down", "enter"}, Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop},
-		{[]string{"D", "d"}, Down}, {[]string{"D", "v", "y"}, DownVolumes}, {[]string{"q", "esc", "D", "v", "c", "q", "c", "q", "l"}, Leave},
+		{[]string{"q", "l"}, Leave}, {[]string{"q", "s"}, Stop}, {[]string{"q", "down", "enter"},
+			Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop},
+		{[]string{"D", "d"}, Down}, {[]string{"D", "v", "y"}, DownVolumes},
+		{[]string{"q", "esc", "D", "v", "c", "q", "c", "q", "l"}, Leave},
 	} {
 		t.Run(strings.Join(tt.keys, " "), func(t *testing.T) {
 			s := openScreen(t, shop(), 80, 24)
@@ -264,11 +268,13 @@ func TestFailedBuildShowsItsStepAndOutput(t *testing.T) {
 	s.b.change(func(n *engine.Snapshot) {
 		bld := n.Builds[1]
 		bld.Ended, bld.Err = start, "RUN go vet ./...: exit code 1"
-		bld.Steps = append(bld.Steps[:3:3], engine.BuildStep{Name: "[4/7] RUN go vet ./...", Began: start.Add(-time.Second), Ended: start, Err: "exit code 1"})
+		bld.Steps = append(bld.Steps[:3:3], engine.BuildStep{Name: "[4/7] RUN go vet ./...",
+			Began: start.Add(-time.Second), Ended: start, Err: "exit code 1"})
 		bld.Lines = []string{"# shop/mail", "mail/main.go:12:2: undefined: smtpp"}
 		n.Builds = []engine.Build{n.Builds[0], bld}
 		n.Services[4].State, n.Services[4].Doing = engine.StateRunning, ""
-		n.Services[4].Last = &engine.Change{Action: "rebuild", Began: start.Add(-6 * time.Second), Ended: start, Err: "[4/7] RUN go vet ./...: exit code 1"}
+		n.Services[4].Last = &engine.Change{Action: "rebuild", Began: start.Add(-6 * time.Second),
+			Ended: start, Err: "[4/7] RUN go vet ./...: exit code 1"}
 	})
 	s.wait("build mail: mail/main.go:12:2: undefined: smtpp", "[4] builds", "4 builds!", "rebuild failed")
 	s.keys("4")
@@ -281,7 +287,8 @@ func TestServiceThatCameUpAfterAllIsNotShownAsFailed(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	last := func(recovered time.Time) {
 		s.b.change(func(n *engine.Snapshot) {
-			n.Services[4].Last = &engine.Change{Action: "up", Began: start.Add(-27 * time.Second), Ended: start.Add(-19 * time.Second), Err: "not yet there", Recovered: recovered}
+			n.Services[4].Last = &engine.Change{Action: "up", Began: start.Add(-27 * time.Second),
+				Ended: start.Add(-19 * time.Second), Err: "not yet there", Recovered: recovered}
 		})
 	}
 	last(time.Time{})
@@ -296,7 +303,9 @@ func TestServiceThatCameUpAfterAllIsNotShownAsFailed(t *testing.T) {
 func TestReloadIsOfferedAndApplied(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.b.change(func(n *engine.Snapshot) {
-		n.Reload = &engine.Reload{At: start, Changes: []project.Change{{Service: "web", Kind: project.Recreate}, {Service: "search", Kind: project.Added}}}
+		n.Reload = &engine.Reload{At: start,
+			Changes: []project.Change{{Service: "web", Kind: project.Recreate},
+				{Service: "search", Kind: project.Added}}}
 	})
 	s.wait("Compose file changed: web to be recreated, search is new", "[u] apply", "pending recreate")
 	s.keys("u")
@@ -348,7 +357,11 @@ func TestPortsOpenByDigit(t *testing.T) {
 }
 
 func TestNoBrowserMeansTheAddressIsCopied(t *testing.T) {
-	s := openScreen(t, shop(), 80, 24, func(o *Options) { o.OpenURL = func(string) error { return errors.New("none") } })
+	s := openScreen(t, shop(), 80, 24, func(o *Options) {
+		o.OpenURL = func(string) error {
+			return errors.New("none")
+		}
+	})
 	s.keys("o")
 	s.wait("no browser here; copied http://localhost:8080")
 	s.quit()
@@ -440,7 +453,9 @@ func TestFailureRingsOnlyWhileNobodyLooks(t *testing.T) {
 	s.wait("api")
 	fail := func(seq uint64) {
 		s.b.change(func(n *engine.Snapshot) {
-			n.Records = append(n.Records[:len(n.Records):len(n.Records)], engine.Record{Seq: seq, Time: start, Kind: "build", Service: "mail", Err: fmt.Sprintf("broken %d", seq)})
+			n.Records = append(n.Records[:len(n.Records):len(n.Records)],
+				engine.Record{Seq: seq, Time: start, Kind: "build", Service: "mail",
+					Err: fmt.Sprintf("broken %d", seq)})
 		})
 	}
 	s.keys("3")
@@ -467,7 +482,8 @@ func TestFailureLineGoesWhenTheServiceIsMended(t *testing.T) {
 	s.keys("b")
 	s.wait("the compiler says no")
 	b.change(func(n *engine.Snapshot) {
-		n.Services[0].Last = &engine.Change{Action: "sync", Began: start.Add(time.Hour), Ended: start.Add(2 * time.Hour)}
+		n.Services[0].Last = &engine.Change{Action: "sync", Began: start.Add(time.Hour),
+			Ended: start.Add(2 * time.Hour)}
 	})
 	s.gone("the compiler says no")
 	s.quit()
@@ -484,7 +500,8 @@ func TestEventsTellOfNewerOnesAndEscGoesToThem(t *testing.T) {
 
 func TestCauseLineStaysWhileTheTroubleLasts(t *testing.T) {
 	s := openScreen(t, shop(), 120, 40)
-	s.wait("gw unhealthy 2.3 s after worker died with code 1 (likely cause: gw needs worker)", "likely cause: worker died with code 1, 2.3 s")
+	s.wait("gw unhealthy 2.3 s after worker died with code 1 (likely cause: gw needs worker)",
+		"likely cause: worker died with code 1, 2.3 s")
 	s.b.change(func(n *engine.Snapshot) { n.Services[3].Health = engine.Healthy })
 	s.gone("gw unhealthy 2.3 s after")
 	s.quit()
@@ -494,7 +511,8 @@ func TestCauseLineSaysThatAServiceWasChangedItself(t *testing.T) {
 	s := openScreen(t, shop(), 120, 40)
 	s.b.change(func(n *engine.Snapshot) {
 		r := &n.Records[len(n.Records)-1]
-		r.Likely = &engine.Likely{Service: "gw", Kind: fault.Rebuilt, What: "was rebuilt (main.go saved)", Before: 3 * time.Second,
+		r.Likely = &engine.Likely{Service: "gw", Kind: fault.Rebuilt,
+			What: "was rebuilt (main.go saved)", Before: 3 * time.Second,
 			Path: []string{"gw"}, Cause: "main.go saved", Line: "no such table"}
 		n.Seq++
 	})
@@ -531,7 +549,8 @@ func TestTimelineCursorMovesTheLogs(t *testing.T) {
 func TestChangesAreComparedWithTheirMedian(t *testing.T) {
 	s := openScreen(t, shop(), 100, 60)
 	s.keys("i")
-	s.wait("ok +1.99 slow copy", "rule sync ./api/src -> /app/src", "median   sync", "of 5", "failed: [4/7] RUN go vet")
+	s.wait("ok +1.99 slow copy", "rule sync ./api/src -> /app/src", "median   sync", "of 5",
+		"failed: [4/7] RUN go vet")
 	s.keys("esc", "j", "j", "j", "i")
 	s.wait("stale        ./gw/main.go   [b] applies them, [B] all that is stale", "./gw/route.go")
 	s.keys("esc")

@@ -108,23 +108,31 @@ func coloursOf(theme string, dark bool) colours {
 	case theme == "none":
 		return colours{strong: true}
 	case theme == "contrast" && dark:
-		return colours{good: c("#5fff5f"), busy: c("#5fffff"), bad: c("#ff9c9c"), warn: c("#ffff5f"), strong: true,
-			names: hexes("#5fffff", "#5fff5f", "#ffafff", "#afd7ff", "#ffff87", "#ffd7af")}
+		return colours{good: c("#5fff5f"), busy: c("#5fffff"), bad: c("#ff9c9c"), warn: c("#ffff5f"),
+			strong: true,
+			names:  hexes("#5fffff", "#5fff5f", "#ffafff", "#afd7ff", "#ffff87", "#ffd7af")}
 	case theme == "contrast":
-		return colours{good: c("#005500"), busy: c("#00308f"), bad: c("#8f0000"), warn: c("#5c4000"), strong: true,
-			names: hexes("#00505a", "#005500", "#6a006a", "#00308f", "#5c4000", "#6a2c00")}
+		return colours{good: c("#005500"), busy: c("#00308f"), bad: c("#8f0000"), warn: c("#5c4000"),
+			strong: true,
+			names:  hexes("#00505a", "#005500", "#6a006a", "#00308f", "#5c4000", "#6a2c00")}
 	case theme == "ansi" && dark:
-		return colours{dim: lipgloss.BrightBlack, line: lipgloss.BrightBlack, good: lipgloss.BrightGreen, busy: lipgloss.BrightCyan, bad: lipgloss.BrightRed,
-			warn: lipgloss.BrightYellow, names: []color.Color{lipgloss.BrightCyan, lipgloss.BrightGreen, lipgloss.BrightMagenta, lipgloss.BrightBlue, lipgloss.Cyan,
+		return colours{dim: lipgloss.BrightBlack, line: lipgloss.BrightBlack,
+			good: lipgloss.BrightGreen, busy: lipgloss.BrightCyan, bad: lipgloss.BrightRed,
+			warn: lipgloss.BrightYellow, names: []color.Color{lipgloss.BrightCyan,
+				lipgloss.BrightGreen, lipgloss.BrightMagenta, lipgloss.BrightBlue, lipgloss.Cyan,
 				lipgloss.Magenta, lipgloss.Green, lipgloss.Blue}}
 	case theme == "ansi":
-		return colours{line: lipgloss.BrightBlack, good: lipgloss.Green, busy: lipgloss.Blue, bad: lipgloss.Red, warn: lipgloss.Yellow,
+		return colours{line: lipgloss.BrightBlack, good: lipgloss.Green, busy: lipgloss.Blue,
+			bad: lipgloss.Red, warn: lipgloss.Yellow,
 			names: []color.Color{lipgloss.Cyan, lipgloss.Green, lipgloss.Magenta, lipgloss.Blue}}
 	case dark:
-		return colours{bar: c("#3a3a4a"), dim: c("#a8a8a8"), line: c("#6c6c6c"), good: c("#87d787"), busy: c("#5fd7ff"), bad: c("#ff8787"), warn: c("#ffd75f"),
-			names: hexes("#5fd7d7", "#afd787", "#d7afff", "#87afff", "#ffaf87", "#ff87d7", "#87d7af", "#d7d787")}
+		return colours{bar: c("#3a3a4a"), dim: c("#a8a8a8"), line: c("#6c6c6c"), good: c("#87d787"),
+			busy: c("#5fd7ff"), bad: c("#ff8787"), warn: c("#ffd75f"),
+			names: hexes("#5fd7d7", "#afd787", "#d7afff", "#87afff", "#ffaf87", "#ff87d7", "#87d7af",
+				"#d7d787")}
 	}
-	return colours{bar: c("#d7dff0"), dim: c("#555555"), line: c("#9e9e9e"), good: c("#006b00"), busy: c("#005faf"), bad: c("#af0000"), warn: c("#8a4b00"),
+	return colours{bar: c("#d7dff0"), dim: c("#555555"), line: c("#9e9e9e"), good: c("#006b00"),
+		busy: c("#005faf"), bad: c("#af0000"), warn: c("#8a4b00"),
 		names: hexes("#00616b", "#3f6212", "#7b1fa2", "#1d4ed8", "#ad1457", "#00664a", "#475569", "#5b21b6")}
 }
 

@@ -109,7 +109,8 @@ func openTerminal(t *testing.T, w, h int) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{SafeEmulator: vt.NewSafeEmulator(w, h), t: t, pty: pty, tty: tty, modes: map[ansi.Mode]bool{}}
+	x := &terminal{SafeEmulator: vt.NewSafeEmulator(w, h), t: t, pty: pty, tty: tty,
+		modes: map[ansi.Mode]bool{}}
 	set := func(on bool) func(ansi.Mode) {
 		return func(m ansi.Mode) { x.mu.Lock(); x.modes[m] = on; x.mu.Unlock() }
 	}
@@ -136,7 +137,8 @@ func openTerminal(t *testing.T, w, h int) *terminal {
 
 func (x *terminal) resize(w, h int) {
 	x.Resize(w, h)
-	if err := unix.IoctlSetWinsize(int(x.pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(h), Col: uint16(w)}); err != nil {
+	if err := unix.IoctlSetWinsize(int(x.pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(h),
+		Col: uint16(w)}); err != nil {
 		x.t.Fatal(err)
 	}
 }
@@ -162,7 +164,8 @@ func (x *terminal) run(env []string, name string, args ...string) *exec.Cmd {
 
 // plainEnv is the environment without what says something of the terminal that the tests run on.
 func plainEnv() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TERM=xterm-256color", "LC_ALL=C.UTF-8"}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TERM=xterm-256color",
+		"LC_ALL=C.UTF-8"}
 }
 
 // runScreen starts the screen.
@@ -212,7 +215,8 @@ func (x *terminal) returned(was unix.Termios) {
 	x.until("the modes", func() bool {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		for _, m := range []ansi.Mode{ansi.ModeMouseNormal, ansi.ModeMouseButtonEvent, ansi.ModeMouseAnyEvent, ansi.ModeMouseExtSgr, ansi.ModeFocusEvent, ansi.ModeBracketedPaste} {
+		for _, m := range []ansi.Mode{ansi.ModeMouseNormal, ansi.ModeMouseButtonEvent,
+			ansi.ModeMouseAnyEvent, ansi.ModeMouseExtSgr, ansi.ModeFocusEvent, ansi.ModeBracketedPaste} {
 			if x.modes[m] {
 				return false
 			}
@@ -333,12 +337,16 @@ func TestColoursAreThoseOfTheTerminal(t *testing.T) {
 		has     string
 		without []string
 	}{
-		"16 colours":    {env: []string{"TERM=xterm", "COLORTERM="}, has: "\x1b[", without: []string{"38;5;", "38;2;", "48;5;", "48;2;"}},
-		"the console":   {env: []string{"TERM=linux", "COLORTERM="}, has: "\x1b[", without: []string{"38;5;", "38;2;", "48;5;", "48;2;"}},
-		"tmux":          {env: []string{"TERM=tmux", "COLORTERM="}, has: "\x1b["},
-		"GNU screen":    {env: []string{"TERM=screen", "COLORTERM="}, has: "\x1b["},
-		"none asked":    {env: []string{"NO_COLOR=1"}, has: "\x1b[", without: []string{"[31m", "[32m", "[33m", "[91m", "38;5;", "38;2;", "48;5;", "48;2;"}},
-		"none possible": {env: []string{"TERM=vt100", "COLORTERM="}, has: "\x1b[", without: []string{"38;5;", "38;2;"}},
+		"16 colours": {env: []string{"TERM=xterm", "COLORTERM="}, has: "\x1b[",
+			without: []string{"38;5;", "38;2;", "48;5;", "48;2;"}},
+		"the console": {env: []string{"TERM=linux", "COLORTERM="}, has: "\x1b[",
+			without: []string{"38;5;", "38;2;", "48;5;", "48;2;"}},
+		"tmux":       {env: []string{"TERM=tmux", "COLORTERM="}, has: "\x1b["},
+		"GNU screen": {env: []string{"TERM=screen", "COLORTERM="}, has: "\x1b["},
+		"none asked": {env: []string{"NO_COLOR=1"}, has: "\x1b[", without: []string{"[31m", "[32m",
+			"[33m", "[91m", "38;5;", "38;2;", "48;5;", "48;2;"}},
+		"none possible": {env: []string{"TERM=vt100", "COLORTERM="}, has: "\x1b[",
+			without: []string{"38;5;", "38;2;"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := openTerminal(t, 80, 24)
@@ -452,7 +460,9 @@ func TestScreenInTmux(t *testing.T) {
 	}
 	is := func(format, want string) {
 		t.Helper()
-		m.until(format+" "+want, func() bool { return strings.TrimSpace(m.must("display-message", "-p", format)) == want }, shown)
+		m.until(format+" "+want, func() bool {
+			return strings.TrimSpace(m.must("display-message", "-p", format)) == want
+		}, shown)
 	}
 	wait("SERVICE")
 	is("#{alternate_on} #{mouse_any_flag} #{cursor_flag}", "1 1 0")
@@ -477,7 +487,8 @@ func TestScreenInGNUScreen(t *testing.T) {
 	dir := t.TempDir()
 	name := fmt.Sprintf("bulkhead%d", os.Getpid())
 	config, copied := dir+"/rc", dir+"/shown"
-	if err := os.WriteFile(config, []byte("altscreen off\ndefutf8 on\nstartup_message off\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("altscreen off\ndefutf8 on\nstartup_message off\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	m := &multiplexer{t: t, say: func(args ...string) (string, error) {

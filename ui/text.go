@@ -30,10 +30,12 @@ func width(s string) int {
 				return ansi.StringWidth(s)
 			}
 			i = j + 1
-		case c == 0xe2 && i+2 < len(s) && s[i+1] >= 0x94 && s[i+1] <= 0x97 && (s[i+1] < 0x97 || s[i+2] < 0xb0): // rules, blocks, dots
+		// rules, blocks, dots
+		case c == 0xe2 && i+2 < len(s) && s[i+1] >= 0x94 && s[i+1] <= 0x97 && (s[i+1] < 0x97 || s[i+2] < 0xb0):
 			n++
 			i += 3
-		case strings.HasPrefix(s[i:], "…"), strings.HasPrefix(s[i:], "‖"), strings.HasPrefix(s[i:], "⟳"), strings.HasPrefix(s[i:], "✗"), strings.HasPrefix(s[i:], "✓"):
+		case strings.HasPrefix(s[i:], "…"), strings.HasPrefix(s[i:], "‖"),
+			strings.HasPrefix(s[i:], "⟳"), strings.HasPrefix(s[i:], "✗"), strings.HasPrefix(s[i:], "✓"):
 			n++
 			i += 3
 		case strings.HasPrefix(s[i:], "·"):

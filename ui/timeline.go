@@ -89,8 +89,10 @@ func (t *timeline) render(r rect) []string {
 	if t.cursor.Before(start) {
 		t.cursor = time.Time{} // time has gone on
 	}
-	key := timelineCache{seq: t.e.snap.Seq, start: start, r: r, sel: t.svc.sel.service, cursor: t.cursor, order: t.svc.order, focus: t.e.focus == paneEvents}
-	if c := t.cache; c.rows != nil && c.seq == key.seq && c.start.Equal(start) && c.r == r && c.sel == key.sel && c.cursor.Equal(key.cursor) && c.order == key.order && c.focus == key.focus {
+	key := timelineCache{seq: t.e.snap.Seq, start: start, r: r, sel: t.svc.sel.service,
+		cursor: t.cursor, order: t.svc.order, focus: t.e.focus == paneEvents}
+	if c := t.cache; c.rows != nil && c.seq == key.seq && c.start.Equal(start) && c.r == r &&
+		c.sel == key.sel && c.cursor.Equal(key.cursor) && c.order == key.order && c.focus == key.focus {
 		return c.rows
 	}
 	key.rows = t.draw(r, name, start)
@@ -106,7 +108,8 @@ func (t *timeline) draw(r rect, name int, start time.Time) []string {
 	}
 	if !t.cursor.IsZero() {
 		at = cellOf(t.cursor, start, t.cells)
-		text = fmt.Sprintf("logs at %s, %s ago   %s follows again", t.cursor.Local().Format("15:04:05"), duration.Age(t.e.now.Sub(t.cursor)), t.e.keyOf("back"))
+		text = fmt.Sprintf("logs at %s, %s ago   %s follows again",
+			t.cursor.Local().Format("15:04:05"), duration.Age(t.e.now.Sub(t.cursor)), t.e.keyOf("back"))
 	}
 	title := t.e.st.bold.s("TIMELINE") + "  " + t.e.st.dim.s(text) + " "
 	out := []string{t.e.ruled("─ "+title, r.w)}
@@ -142,7 +145,8 @@ func (t *timeline) draw(r rect, name int, start time.Time) []string {
 		if row.service == t.svc.sel.service {
 			lead = " >"
 		}
-		text := lead + t.e.namePaint(s.Name).s(fit(s.Name, name)) + " " + t.lane(s, byService[s.Name], start, t.cells, at) + t.e.st.dim.s(" now")
+		text := lead + t.e.namePaint(s.Name).s(fit(s.Name, name)) + " " + t.lane(s, byService[s.Name],
+			start, t.cells, at) + t.e.st.dim.s(" now")
 		out = append(out, fit(text, r.w))
 	}
 	return fill(out, r)
@@ -246,7 +250,8 @@ func (tl *timeline) lane(s *engine.Service, records []*engine.Record, start time
 			paint(col(r.Time), col(r.Time)+1, laneCell{'K', toneBad})
 		case r.HasExit && died(r) && (col(r.Time) >= w || col(r.Time) < 0 || cells[col(r.Time)].sign != 'K'):
 			paint(col(r.Time), col(r.Time)+1, laneCell{'╳', toneBad})
-		case r.Action == project.Sync.String(), r.Action == project.SyncRestart.String(), r.Action == project.SyncExec.String():
+		case r.Action == project.Sync.String(), r.Action == project.SyncRestart.String(),
+			r.Action == project.SyncExec.String():
 			paint(col(r.Time), col(r.Time)+1, laneCell{'s', toneBusy})
 		}
 	}

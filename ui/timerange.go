@@ -46,7 +46,9 @@ func newTimeRangePrompt(e *env, log *logPane, events []event) *timeRangePrompt {
 		p.moments = append(p.moments, moment{at: mk.at, what: "MARK"})
 	}
 	for _, ev := range events {
-		p.moments = append(p.moments, moment{at: ev.time, what: strings.TrimSpace(target{service: ev.service, replica: ev.replica}.String() + "  " + ev.what)})
+		p.moments = append(p.moments,
+			moment{at: ev.time, what: strings.TrimSpace(target{service: ev.service,
+				replica: ev.replica}.String() + "  " + ev.what)})
 	}
 	slices.SortStableFunc(p.moments, func(a, b moment) int { return b.at.Compare(a.at) })
 	for i := range p.moments {
@@ -164,6 +166,7 @@ func (p *timeRangePrompt) render(w, h int) []string {
 		}
 		rows = append(rows, row)
 	}
-	rows = append(rows, p.e.st.line.s(strings.Repeat("─", max(inner, 0))), p.e.st.dim.s(" enter shows  tab the other one  ↑ ↓ an event or mark  esc"))
+	rows = append(rows, p.e.st.line.s(strings.Repeat("─", max(inner, 0))),
+		p.e.st.dim.s(" enter shows  tab the other one  ↑ ↓ an event or mark  esc"))
 	return box(&p.e.st, "Time range", rows, inner, h)
 }

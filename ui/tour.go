@@ -27,19 +27,31 @@ func (t *tour) steps() []tourStep {
 			l := n.openLedger()
 			return l != nil && l.Service == "orders" && down(n)
 		}},
-		{"nothing else was touched, " + k("ledger") + " has the proof; " + k("up") + " brings it back", func(n snapshot) bool { return !down(n) }},
-		{"now slow: select catalog, " + k("fault") + ", latency, enter", func(n snapshot) bool { return len(n.Faults) > 0 }},
+		{"nothing else was touched, " + k("ledger") + " has the proof; " + k("up") +
+			" brings it back", func(n snapshot) bool { return !down(n) }},
+		{"now slow: select catalog, " + k("fault") + ", latency, enter", func(n snapshot) bool {
+			return len(n.Faults) > 0
+		}},
 		{k("heal") + " heals all", func(n snapshot) bool { return len(n.Faults) == 0 && !down(n) }},
-		{k("drill") + " drill, " + k("drill-fault") + " picks pause, " + k("drill-volumes") + " takes all, " + k("drill-enter") + " starts it (4 minutes)", func(n snapshot) bool { return n.Drilling }},
-		{"each service hangs in turn; LEAK: the gateway hangs with it", func(n snapshot) bool { return !n.Drilling && n.Drill != nil }},
+		{k("drill") + " drill, " + k("drill-fault") + " picks pause, " + k("drill-volumes") +
+			" takes all, " + k("drill-enter") + " starts it (4 minutes)", func(n snapshot) bool {
+			return n.Drilling
+		}},
+		{"each service hangs in turn; LEAK: the gateway hangs with it", func(n snapshot) bool {
+			return !n.Drilling && n.Drill != nil
+		}},
 		{"in gateway/patience.go return service.Middle, not 0; save", func(n snapshot) bool {
 			s := n.service("gateway")
-			return s != nil && s.Last != nil && len(s.Last.Paths) > 0 && !s.Last.Ended.IsZero() && s.Last.Err == ""
+			return s != nil && s.Last != nil && len(s.Last.Paths) > 0 && !s.Last.Ended.IsZero() &&
+				s.Last.Err == ""
 		}},
-		{"prove it: " + k("drill") + ", " + k("drill-new") + ", " + k("drill-enter") + " run the drill again", func(n snapshot) bool {
-			return !n.Drilling && n.Drill != nil && n.Drill != t.drill && n.Drill.Over() && len(n.Drill.Find(drill.DefaultFailOn())) == 0
+		{"prove it: " + k("drill") + ", " + k("drill-new") + ", " + k("drill-enter") +
+			" run the drill again", func(n snapshot) bool {
+			return !n.Drilling && n.Drill != nil && n.Drill != t.drill && n.Drill.Over() &&
+				len(n.Drill.Find(drill.DefaultFailOn())) == 0
 		}},
-		{"no leak any more; " + k("quit") + " quits, " + k("help") + " has all keys", func(snapshot) bool { return false }},
+		{"no leak any more; " + k("quit") + " quits, " + k("help") + " has all keys",
+			func(snapshot) bool { return false }},
 	}
 }
 

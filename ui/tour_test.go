@@ -44,7 +44,8 @@ func TestTourGoesOnWithWhatIsDone(t *testing.T) {
 	set(func(n *engine.Snapshot) { o := orders(n); o.State, o.ByHand = engine.StateRunning, false })
 	s.wait("tour 3/9")
 	set(func(n *engine.Snapshot) {
-		n.Faults = []fault.Active{{Fault: fault.Fault{Kind: "latency", With: "500ms", Service: "catalog"}, Until: start.Add(fault.DefaultFor)}}
+		n.Faults = []fault.Active{{Fault: fault.Fault{Kind: "latency", With: "500ms",
+			Service: "catalog"}, Until: start.Add(fault.DefaultFor)}}
 	})
 	s.wait("tour 4/9")
 	set(func(n *engine.Snapshot) { n.Faults = nil })

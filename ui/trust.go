@@ -109,7 +109,8 @@ func (d *trustDialog) render(w, h int) []string {
 	}
 	keys := d.e.st.key.s("y") + " allow   " + d.e.st.key.s("n") + " not now"
 	if d.seen.IsZero() {
-		keys = d.e.st.key.s("y") + " more   " + d.e.st.key.s("n") + " not now   " + d.e.st.key.s("j k") + " scroll"
+		keys = d.e.st.key.s("y") + " more   " + d.e.st.key.s("n") + " not now   " +
+			d.e.st.key.s("j k") + " scroll"
 	}
 	rows = append(rows, " "+fit(keys, inner-2)+" ")
 	title := "Run on this machine?"
@@ -134,7 +135,8 @@ func (d *trustDialog) lines(w int) []string {
 	}
 	plain, dim := d.e.st.plain, d.e.st.dim
 	n := plural(len(d.commands), "program")
-	note(fmt.Sprintf("%s wants to run %s on this machine, outside of its containers:", d.e.snap.Project, n), plain)
+	note(fmt.Sprintf("%s wants to run %s on this machine, outside of its containers:",
+		d.e.snap.Project, n), plain)
 	for _, c := range d.commands {
 		out = append(out, "")
 		add("", fmt.Sprintf("%s  %s of %s", c.Place, c.Kind, c.Service), d.e.st.titleFocus)
@@ -147,6 +149,7 @@ func (d *trustDialog) lines(w int) []string {
 	}
 	out = append(out, "")
 	note("Not covered: what a script or program contains that one of these calls. ${NAME} is from your own shell.", dim)
-	note(fmt.Sprintf("The answer is kept for %s until one of them changes. Without it all else runs.", d.e.snap.Dir), dim)
+	note(fmt.Sprintf("The answer is kept for %s until one of them changes. Without it all else runs.",
+		d.e.snap.Dir), dim)
 	return append(out, "")
 }

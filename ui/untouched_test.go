@@ -14,14 +14,19 @@ func TestUntouchedIsSaidInASentence(t *testing.T) {
 		return engine.LedgerRow{Service: name, Replica: 1, Outcome: engine.Untouched}
 	}
 	for want, rows := range map[string][]engine.LedgerRow{
-		"db died: no other service runs":             nil,
-		"db died: the 1 other untouched":             {row("a")},
-		"db died: all 2 others untouched":            {row("a"), row("b")},
-		"db died: c died too; 1 untouched":           {row("a"), {Service: "c", Replica: 1, Outcome: engine.Died, Needs: true}},
-		"db died: c? died too; 1 untouched":          {row("a"), {Service: "c", Replica: 1, Outcome: engine.Died}},
-		"db died: c degraded; 1 untouched":           {row("a"), {Service: "c", Replica: 1, Outcome: engine.Errors, Needs: true}},
-		"db died: c? degraded; 1 untouched":          {row("a"), {Service: "c", Replica: 1, Outcome: engine.Errors}},
-		"db died: c changed on purpose; 1 untouched": {row("a"), {Service: "c", Replica: 1, Outcome: engine.Blind}},
+		"db died: no other service runs":  nil,
+		"db died: the 1 other untouched":  {row("a")},
+		"db died: all 2 others untouched": {row("a"), row("b")},
+		"db died: c died too; 1 untouched": {row("a"), {Service: "c", Replica: 1,
+			Outcome: engine.Died, Needs: true}},
+		"db died: c? died too; 1 untouched": {row("a"), {Service: "c", Replica: 1,
+			Outcome: engine.Died}},
+		"db died: c degraded; 1 untouched": {row("a"), {Service: "c", Replica: 1,
+			Outcome: engine.Errors, Needs: true}},
+		"db died: c? degraded; 1 untouched": {row("a"), {Service: "c", Replica: 1,
+			Outcome: engine.Errors}},
+		"db died: c changed on purpose; 1 untouched": {row("a"), {Service: "c", Replica: 1,
+			Outcome: engine.Blind}},
 	} {
 		if got := ledgerLine(&engine.Ledger{Service: "db", Fault: "SIGKILL", Rows: rows}); got != want {
 			t.Errorf("%q, want %q", got, want)

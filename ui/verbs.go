@@ -81,7 +81,8 @@ func (v *verbs) act(verb engine.Verb, action string, change func(*engine.Command
 	}
 	what := fmt.Sprintf("%s %s", verb, strings.Join(names, ", "))
 	send := func() tea.Cmd { return v.send(what, v.e.keyOf(action), c) }
-	if v.e.opts.Config.Confirm == "all" && (verb == engine.VerbKill || verb == engine.VerbStop || verb == engine.VerbRestart) {
+	if v.e.opts.Config.Confirm == "all" && (verb == engine.VerbKill || verb == engine.VerbStop ||
+		verb == engine.VerbRestart) {
 		v.e.over = newMenu(v.e, "Sure?", []string{"This will " + what + "."}, []choice{
 			{key: "y", label: string(verb), run: send},
 			{key: "n", label: "cancel"},
@@ -143,7 +144,9 @@ func (v *verbs) stopStart() tea.Cmd {
 
 func (v *verbs) allPaused() bool {
 	all := v.sel.services()
-	return len(all) > 0 && !slices.ContainsFunc(all, func(s *engine.Service) bool { return s.State != engine.StatePaused })
+	return len(all) > 0 && !slices.ContainsFunc(all, func(s *engine.Service) bool {
+		return s.State != engine.StatePaused
+	})
 }
 
 func (v *verbs) pauseLabel() string {
@@ -239,14 +242,16 @@ func (v *verbs) upPlan() upPlan {
 	}
 	if l := v.e.snap.openLedger(); l != nil {
 		if s := v.e.snap.service(l.Service); s != nil && downByHand(s) {
-			return upPlan{kind: bring(s.State == engine.StatePaused), services: []string{l.Service}, replica: l.Replica}
+			return upPlan{kind: bring(s.State == engine.StatePaused), services: []string{l.Service},
+				replica: l.Replica}
 		}
 	}
 	if r := v.e.snap.Reload; r != nil && r.Err == "" {
 		return upPlan{kind: upApply}
 	}
 	for _, s := range v.sel.services() {
-		if s.State == engine.StateExited || s.State == engine.StateBroken || s.State == engine.StateCreated || outside(s) != engine.OutsideNothing {
+		if s.State == engine.StateExited || s.State == engine.StateBroken ||
+			s.State == engine.StateCreated || outside(s) != engine.OutsideNothing {
 			return upPlan{kind: upStart, services: names, replica: replica}
 		}
 	}
@@ -266,7 +271,8 @@ func (v *verbs) up() tea.Cmd {
 	if p.kind == upUnpause {
 		verb = engine.VerbUnpause
 	}
-	return v.send(p.String(), v.e.keyOf("up"), engine.Command{Verb: verb, Services: p.services, Replica: p.replica})
+	return v.send(p.String(), v.e.keyOf("up"), engine.Command{Verb: verb, Services: p.services,
+		Replica: p.replica})
 }
 
 func (v *verbs) rebuildStale() tea.Cmd {
@@ -276,7 +282,8 @@ func (v *verbs) rebuildStale() tea.Cmd {
 			names = append(names, s.Name)
 		}
 	}
-	return v.send("update "+strings.Join(names, ", "), v.e.keyOf("rebuild-stale"), engine.Command{Verb: engine.VerbUp, Services: names})
+	return v.send("update "+strings.Join(names, ", "), v.e.keyOf("rebuild-stale"),
+		engine.Command{Verb: engine.VerbUp, Services: names})
 }
 
 // nextMode is the mode that w goes to.
@@ -303,7 +310,8 @@ func (v *verbs) watch() tea.Cmd {
 func (v *verbs) watchAll() tea.Cmd {
 	mode := nextMode(v.e.snap.Watch.Mode)
 	v.e.status.set("watch for all: " + modeText(mode))
-	return v.send("set watch for all", v.e.keyOf("watch-all"), engine.Command{Verb: engine.VerbWatch, Mode: mode})
+	return v.send("set watch for all", v.e.keyOf("watch-all"), engine.Command{Verb: engine.VerbWatch,
+		Mode: mode})
 }
 
 // modeText explains a watch mode in a few words.
@@ -327,8 +335,9 @@ func (v *verbs) scale(by int) func() tea.Cmd {
 			return nil
 		}
 		n := s.Wanted + by
-		return v.send(fmt.Sprintf("scale %s to %d", s.Name, n), "", engine.Command{Verb: engine.VerbScale, Services: []string{s.Name}, Scale: n,
-			Cause: fmt.Sprintf("you scaled it to %d", n)})
+		return v.send(fmt.Sprintf("scale %s to %d", s.Name, n), "",
+			engine.Command{Verb: engine.VerbScale, Services: []string{s.Name}, Scale: n,
+				Cause: fmt.Sprintf("you scaled it to %d", n)})
 	}
 }
 

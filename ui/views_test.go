@@ -28,7 +28,9 @@ func views() []view {
 	fall := func(n *engine.Snapshot) { n.Services[6].State, n.Services[6].ByHand = engine.StateRunning, false }
 	fell := func(n *engine.Snapshot) { n.Ledgers = []engine.Ledger{fakeLedger(n, "worker", start)} }
 	reload := func(n *engine.Snapshot) {
-		n.Reload = &engine.Reload{At: start, Changes: []project.Change{{Service: "web", Kind: project.Recreate}, {Service: "search", Kind: project.Added}}}
+		n.Reload = &engine.Reload{At: start,
+			Changes: []project.Change{{Service: "web", Kind: project.Recreate},
+				{Service: "search", Kind: project.Added}}}
 	}
 	return []view{
 		{"main", 80, 24, nil, nil, "GET /orders 200 15ms"},

@@ -100,7 +100,8 @@ func (r *rest) tick() tea.Cmd {
 // attend has the engine know, when that changed, whose readings are seen.
 func (r *rest) attend(services []string) tea.Cmd {
 	a := engine.Attention{Away: r.blurred, Services: services}
-	if a.Away == r.seen.Away && slices.Equal(a.Services, r.seen.Services) && (a.Services == nil) == (r.seen.Services == nil) {
+	if a.Away == r.seen.Away && slices.Equal(a.Services, r.seen.Services) &&
+		(a.Services == nil) == (r.seen.Services == nil) {
 		return nil
 	}
 	r.seen = a

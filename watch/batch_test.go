@@ -109,7 +109,8 @@ func TestBatchTellsFirstAndLastNotice(t *testing.T) {
 		b.save("a")
 		b.at(20*time.Millisecond, "b")
 		batch := <-b.batches
-		if first, last := batch.First.Sub(b.start), batch.Last.Sub(b.start); first != 0 || last != 20*time.Millisecond {
+		if first, last := batch.First.Sub(b.start), batch.Last.Sub(b.start); first != 0 ||
+			last != 20*time.Millisecond {
 			t.Errorf("first %v, last %v; want 0s and 20ms", first, last)
 		}
 	})
@@ -131,7 +132,8 @@ func TestSteadyWriterDelaysNobody(t *testing.T) {
 		b.at(600*time.Millisecond, "late")
 		b.at(900*time.Millisecond, "x")
 		b.at(930*time.Millisecond, "y")
-		b.want(b.take(3*time.Second), "250: early log\n520: log\n640: late\n790: log\n970: x y\n1060: log\n1210: log")
+		b.want(b.take(3*time.Second),
+			"250: early log\n520: log\n640: late\n790: log\n970: x y\n1060: log\n1210: log")
 	})
 }
 
@@ -145,7 +147,8 @@ func TestSteadyStreamOfNewFilesIsCutAtTheCap(t *testing.T) {
 			t.Errorf("first batch after %v, want %v", since, defaultCap)
 		}
 		// What is younger than the quiet period may be half written and stays.
-		if want := []string{"f00", "f01", "f02", "f03", "f04", "f05", "f06", "f07"}; !slices.Equal(first.Paths[:7], want[:7]) || len(first.Paths) > 8 {
+		if want := []string{"f00", "f01", "f02", "f03", "f04", "f05", "f06",
+			"f07"}; !slices.Equal(first.Paths[:7], want[:7]) || len(first.Paths) > 8 {
 			t.Errorf("first batch %v, want about %v", first.Paths, want)
 		}
 		rest := b.take(3 * time.Second)
@@ -205,7 +208,8 @@ func TestBurstOfTwoThousandFilesIsOneBatch(t *testing.T) {
 func TestNoticesWaitForTheirReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		notices := make(chan Notice)
-		g := newGrouper(Options{Quiet: defaultQuiet, Cap: defaultCap, Stale: gitStale}, newMailbox[change](), make(chan Batch), make(chan Hold), notices, never)
+		g := newGrouper(Options{Quiet: defaultQuiet, Cap: defaultCap, Stale: gitStale},
+			newMailbox[change](), make(chan Batch), make(chan Hold), notices, never)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = g.run(ctx) }()

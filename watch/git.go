@@ -37,7 +37,8 @@ const (
 // gitWork are the names in a git folder that change while git moves HEAD or
 // the work tree. What a fetch, the collector of garbage, or an editor for a
 // message does there is left out.
-var gitWork = []string{"HEAD", "HEAD.lock", "index", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD",
+var gitWork = []string{"HEAD", "HEAD.lock", "index", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD",
+	"REVERT_HEAD",
 	"rebase-merge", "rebase-apply", "sequencer"}
 
 // gitStates are the names that stand in a git folder while an operation is not
@@ -105,7 +106,8 @@ func factsOf(git string) facts {
 		f.log = info.Size()
 	}
 	common := git
-	if rel := readSome(filepath.Join(git, "commondir")); rel != "" { // a linked work tree shares most of its refs
+	// a linked work tree shares most of its refs
+	if rel := readSome(filepath.Join(git, "commondir")); rel != "" {
 		if common = rel; !filepath.IsAbs(rel) {
 			common = filepath.Join(git, rel)
 		}

@@ -71,8 +71,10 @@ func (k *work) git(args ...string) {
 func (k *work) tryGit(args ...string) ([]byte, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = k.dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_EDITOR=true",
-		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
+		"GIT_EDITOR=true",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a",
+		"GIT_COMMITTER_EMAIL=a@example.com")
 	return cmd.CombinedOutput()
 }
 
@@ -100,7 +102,8 @@ func (k *work) one(files int, git string, f func()) {
 	f()
 	b := k.batch()
 	if len(b.Paths) != files || !strings.HasPrefix(b.Git.String(), git) || git == "" && b.Git.Name != "" {
-		k.t.Errorf("batch of %d paths (such as %v) for %q, want %d for %q", len(b.Paths), first(b.Paths), b.Git, files, git)
+		k.t.Errorf("batch of %d paths (such as %v) for %q, want %d for %q", len(b.Paths),
+			first(b.Paths), b.Git, files, git)
 	}
 	k.nothing()
 }
@@ -135,7 +138,8 @@ func (k *work) unheld(name string) {
 			}
 		case b := <-k.w.Batches():
 			if len(b.Paths) != 1 || b.Paths[0] != path || b.Git != (Operation{}) {
-				k.t.Errorf("batch of %d paths (such as %v) for %q, want only %s", len(b.Paths), first(b.Paths), b.Git, path)
+				k.t.Errorf("batch of %d paths (such as %v) for %q, want only %s", len(b.Paths),
+					first(b.Paths), b.Git, path)
 			}
 			return
 		case <-time.After(patience):
@@ -150,7 +154,8 @@ func (k *work) nothing() {
 	k.mark++
 	path := mustWrite(k.t, k.dir, "api", fmt.Sprintf("mark%d", k.mark))
 	if b := k.batch(); len(b.Paths) != 1 || b.Paths[0] != path || b.Git != (Operation{}) {
-		k.t.Errorf("batch of %d paths (such as %v) for %q, want only %s", len(b.Paths), first(b.Paths), b.Git, path)
+		k.t.Errorf("batch of %d paths (such as %v) for %q, want only %s", len(b.Paths),
+			first(b.Paths), b.Git, path)
 	}
 }
 
@@ -162,7 +167,10 @@ func TestCheckoutIsOneBatch(t *testing.T) {
 	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
 	k.one(k.files, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
 	k.one(k.files, "git reset ", func() { k.git("reset", "-q", "--hard", "feature") })
-	k.one(k.files, "git checkout ", func() { k.git("checkout", "-q", "--detach", "main~0"); k.git("checkout", "-q", "HEAD@{2}") })
+	k.one(k.files, "git checkout ", func() {
+		k.git("checkout", "-q", "--detach", "main~0")
+		k.git("checkout", "-q", "HEAD@{2}")
+	})
 }
 
 func TestRebaseOfFiveCommitsIsOneBatch(t *testing.T) {
@@ -231,7 +239,8 @@ func TestStashIsOneBatch(t *testing.T) {
 func TestCommitAddAndStatusAreNoOperations(t *testing.T) {
 	k := newWork(t)
 	k.watch(Options{})
-	for _, args := range [][]string{{"status"}, {"add", "-A"}, {"commit", "-q", "-m", "x"}, {"commit", "-q", "--amend", "-m", "y"}, {"gc", "-q"}, {"fetch", "-q", "."}} {
+	for _, args := range [][]string{{"status"}, {"add", "-A"}, {"commit", "-q", "-m", "x"},
+		{"commit", "-q", "--amend", "-m", "y"}, {"gc", "-q"}, {"fetch", "-q", "."}} {
 		k.one(1, "", func() {
 			mustWrite(t, k.dir, "web/0")
 			k.git(args...)
@@ -380,7 +389,8 @@ func TestRootsThatComeAndGoWithTheBranch(t *testing.T) {
 
 func TestCheckoutIsOneBatchWhenPolled(t *testing.T) {
 	k := newWork(t)
-	k.watch(Options{Quiet: 15 * time.Millisecond, Cap: 100 * time.Millisecond, Poll: 300 * time.Millisecond, ForcePoll: true})
+	k.watch(Options{Quiet: 15 * time.Millisecond, Cap: 100 * time.Millisecond,
+		Poll: 300 * time.Millisecond, ForcePoll: true})
 	k.one(k.files, "git checkout main -> feature", func() { k.git("checkout", "-q", "feature") })
 	k.one(k.files, "git checkout feature -> main", func() { k.git("checkout", "-q", "main") })
 	// One that lasts from look to look.

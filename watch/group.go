@@ -60,7 +60,8 @@ func (o *offer) join(other offer) {
 
 func (o *offer) batch() Batch {
 	if o.made == nil {
-		o.made = &Batch{Paths: slices.Sorted(maps.Keys(o.paths)), Lost: o.lost, First: o.first, Last: o.last, Git: o.git}
+		o.made = &Batch{Paths: slices.Sorted(maps.Keys(o.paths)), Lost: o.lost, First: o.first,
+			Last: o.last, Git: o.git}
 	}
 	return *o.made
 }
@@ -76,8 +77,12 @@ type grouper struct {
 	hold    *hold
 }
 
-func newGrouper(opt Options, in *mailbox[change], out chan<- Batch, holds chan<- Hold, notices chan<- Notice, slow func() time.Duration) *grouper {
-	g := &grouper{in: in, said: newMailbox[Notice](), out: out, holds: holds, notices: notices, batcher: newBatcher(opt.Quiet, opt.Cap)}
+func newGrouper(
+	opt Options, in *mailbox[change], out chan<- Batch, holds chan<- Hold, notices chan<- Notice,
+	slow func() time.Duration,
+) *grouper {
+	g := &grouper{in: in, said: newMailbox[Notice](), out: out, holds: holds, notices: notices,
+		batcher: newBatcher(opt.Quiet, opt.Cap)}
 	g.hold = newHold(opt.Stale, slow, g.tell)
 	return g
 }

@@ -44,11 +44,13 @@ type signKind uint8
 
 const (
 	signUnknown signKind = iota
-	signFound            // it is listened to; tops are the paths, as spelled in changes, that lie in its work tree or hold it
-	signGone             // it is no longer
-	signLock             // the lock came, or stands there
-	signUnlock           // the lock went, or stands there no more
-	signWork             // another file of a running operation moved
+	// it is listened to; tops are the paths, as spelled in changes, that lie in its work tree or
+	// hold it
+	signFound
+	signGone   // it is no longer
+	signLock   // the lock came, or stands there
+	signUnlock // the lock went, or stands there no more
+	signWork   // another file of a running operation moved
 )
 
 // repo is a git folder and what is held for it.
@@ -231,7 +233,8 @@ func (r *repo) giveUp(h *hold) {
 	}
 	r.given = stampOf(info)
 	h.tell(Notice{
-		Text:   fmt.Sprintf("%s has been there for %v while git did nothing: changes no longer wait for it", r.lock(), h.stale),
+		Text: fmt.Sprintf(
+			"%s has been there for %v while git did nothing: changes no longer wait for it", r.lock(), h.stale),
 		Remedy: "if no git is running, rm " + r.lock(),
 	})
 }
@@ -260,7 +263,8 @@ func (h *hold) free(r *repo, ready *offer) {
 func (h *hold) state(now time.Time) Hold {
 	var first *repo
 	for _, r := range h.repos {
-		if r.busy && !r.held.empty() && len(r.tops) > 0 && now.Sub(r.since) >= gitTold && (first == nil || r.since.Before(first.since)) {
+		if r.busy && !r.held.empty() && len(r.tops) > 0 && now.Sub(r.since) >= gitTold &&
+			(first == nil || r.since.Before(first.since)) {
 			first = r
 		}
 	}

@@ -65,7 +65,8 @@ func TestChangesWaitForTheLockAndAMoment(t *testing.T) {
 			b.save("/w/lib/last")
 			b.unlock() // at 1000
 		}()
-		b.want(b.take(3*time.Second), "50: /elsewhere/x\n380: /elsewhere/x\n710: /elsewhere/x\n1100: /w/lib/last /w/src/0 /w/src/1 /w/src/2 /w/src/before")
+		b.want(b.take(3*time.Second),
+			"50: /elsewhere/x\n380: /elsewhere/x\n710: /elsewhere/x\n1100: /w/lib/last /w/src/0 /w/src/1 /w/src/2 /w/src/before")
 	})
 }
 

@@ -117,7 +117,8 @@ func TestEphemeralFilesByTheirName(t *testing.T) {
 	for _, name := range []string{
 		".main.go.swp", ".main.go.swo", ".main.go.swx", ".main.go.swpx", ".swp", "4913", "5036", "main.go~",
 		"main.go___jb_tmp___", "main.go___jb_old___", ".#main.go", "#main.go#", ".main.go.kate-swp",
-		"settings.json.vsctmp", "sedA1b2C3", "sedabcdeF", "server-go-tmp-umask", ".DS_Store", ".goutputstream-A1B2C3",
+		"settings.json.vsctmp", "sedA1b2C3", "sedabcdeF", "server-go-tmp-umask", ".DS_Store",
+		".goutputstream-A1B2C3",
 		".nfs000000000012345600000001", ".fuse_hidden0000000100000001", ".~lock.book.odt#", ".subl3f2.tmp",
 	} {
 		if !Ephemeral("/p/sub/" + name) {
@@ -125,7 +126,8 @@ func TestEphemeralFilesByTheirName(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"main.go", ".env", ".swift", "a.swp", ".app.swagger", ".x.swf2", "4912", "49130", "~", "#", "##", "sedentary", "sedation",
+		"main.go", ".env", ".swift", "a.swp", ".app.swagger", ".x.swf2", "4912", "49130", "~", "#",
+		"##", "sedentary", "sedation",
 		"sed-A1b2C", "sedA1b2C3.go", ".nfsrc", "vim.swo", ".gitignore", "Makefile", "tmp", "jb_tmp",
 	} {
 		if Ephemeral("/p/4913~/" + name) {

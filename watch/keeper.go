@@ -71,7 +71,8 @@ func (k *keeper) settle(ctx context.Context, t *tree, at time.Time) {
 			}
 		}
 		// From here on the ancestors tell of changes; what came before them shows now.
-		if again := resolve(t.Path); again.real != t.place.real || !slices.Equal(again.ancestors, t.place.ancestors) {
+		if again := resolve(t.Path); again.real != t.place.real || !slices.Equal(again.ancestors,
+			t.place.ancestors) {
 			k.release(t)
 			continue
 		}

@@ -136,7 +136,8 @@ func TestIgnoredFoldersCostNoWatchAndNoLook(t *testing.T) {
 		return ig.Match(path, dir)
 	}})
 	if asked.Load() == 0 || looked.Load() > 0 {
-		t.Errorf("asked for %d paths, %d of them in the ignored folder; want some, and none in it", asked.Load(), looked.Load())
+		t.Errorf("asked for %d paths, %d of them in the ignored folder; want some, and none in it",
+			asked.Load(), looked.Load())
 	}
 	// The root, src, src/api, and the folder above the root.
 	if n := inotifyWatches(t) - before; n != 4 {
@@ -290,7 +291,8 @@ func TestRootsMayChangeAtAnyTime(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				w.SetRoots([]Root{{Path: filepath.Join(root, "a")}, {Path: filepath.Join(root, strconv.Itoa(i))}})
+				w.SetRoots([]Root{{Path: filepath.Join(root, "a")},
+					{Path: filepath.Join(root, strconv.Itoa(i))}})
 			}
 		}
 	}()
@@ -337,7 +339,8 @@ func TestForcedPollingIsTold(t *testing.T) {
 
 func TestSilentFilesystems(t *testing.T) {
 	for magic, want := range map[int64]string{
-		0x6969: "nfs", 0x517b: "smb", 0xff534d42: "smb", 0xfe534d42: "smb", 0x01021997: "9p", 0x65735546: "fuse",
+		0x6969: "nfs", 0x517b: "smb", 0xff534d42: "smb", 0xfe534d42: "smb", 0x01021997: "9p",
+		0x65735546:  "fuse",
 		-0x00acb2be: "smb", // 0xff534d42 where the number is signed and 32 bits wide
 		0xef53:      "", 0x9123683e: "", 0x58465342: "", 0x01021994: "", 0x794c7630: "",
 	} {

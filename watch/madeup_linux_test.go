@@ -103,7 +103,8 @@ func (e *events) look() {
 		up := now[filepath.Dir(path)]
 		switch {
 		case ok && s == before:
-		case (!ok || s.id != before.id) && old[s.id] && was[s.id] == up.id && e.seen[filepath.Dir(path)].id != up.id:
+		case (!ok || s.id != before.id) && old[s.id] && was[s.id] == up.id &&
+			e.seen[filepath.Dir(path)].id != up.id:
 			// It came with the folder.
 		case !ok && old[s.id], ok && s.id != before.id && old[s.id]:
 			tell(path, flagRenamed)
@@ -130,7 +131,9 @@ func (e *events) look() {
 func (e *events) snapshot() (all map[string]stamp, order []string) {
 	for all, order = e.walk(); ; {
 		again, next := e.walk()
-		if slices.Equal(order, next) && !slices.ContainsFunc(next, func(p string) bool { return again[p].id != all[p].id }) {
+		if slices.Equal(order, next) && !slices.ContainsFunc(next, func(p string) bool {
+			return again[p].id != all[p].id
+		}) {
 			return again, next
 		}
 		all, order = again, next

@@ -113,7 +113,8 @@ func (r *registry) register(f *folder, t *tree) {
 	if name := r.silentFolder(f); name != "" {
 		if t != nil {
 			r.notes.once("silent "+name+" "+t.Path, Notice{
-				Text:   fmt.Sprintf("%s is on %s, where changes made elsewhere send no notice: it is looked at every %v", t.spell(f.real), name, r.pause),
+				Text: fmt.Sprintf(
+					"%s is on %s, where changes made elsewhere send no notice: it is looked at every %v", t.spell(f.real), name, r.pause),
 				Remedy: "keep the project on a local disk for faster reactions",
 			})
 		}
@@ -142,7 +143,8 @@ func (r *registry) register(f *folder, t *tree) {
 		// enter says it: the folder cannot be listed either
 	default:
 		r.notes.once("add "+err.Error(), Notice{
-			Text: fmt.Sprintf("%s cannot be watched (%v): it is looked at every %v", t.spell(f.real), err, r.pause),
+			Text: fmt.Sprintf("%s cannot be watched (%v): it is looked at every %v", t.spell(f.real),
+				err, r.pause),
 		})
 		r.poll(f, t)
 	}
@@ -289,11 +291,13 @@ func (r *registry) retryLimited(now time.Time) {
 // it so (err is nil), or because the system has no watcher left.
 func (r *registry) pollAll(err error) {
 	if err == nil {
-		r.notes.tell(Notice{Text: fmt.Sprintf("polling is switched on: every folder is looked at every %v", r.pause)})
+		r.notes.tell(
+			Notice{Text: fmt.Sprintf("polling is switched on: every folder is looked at every %v", r.pause)})
 		return
 	}
 	r.notes.tell(Notice{
-		Text:   fmt.Sprintf("the system has no file notices (%v): every folder is looked at every %v", err, r.pause),
+		Text: fmt.Sprintf("the system has no file notices (%v): every folder is looked at every %v",
+			err, r.pause),
 		Remedy: moreInstances(),
 	})
 }

@@ -83,7 +83,9 @@ func resolve(path string) place {
 // split returns the elements of a path, without empty ones and dots.
 func split(path string) []string {
 	var parts []string
-	for _, s := range strings.FieldsFunc(path, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }) {
+	for _, s := range strings.FieldsFunc(path, func(r rune) bool {
+		return r < 0x80 && os.IsPathSeparator(uint8(r))
+	}) {
 		if s != "." {
 			parts = append(parts, s)
 		}

@@ -255,7 +255,8 @@ func (s *script) compare(want, may []string) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		s.t.Errorf("%s: reported\n\t%s\nwant\n\t%s", s.where, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		s.t.Errorf("%s: reported\n\t%s\nwant\n\t%s", s.where, strings.Join(got, "\n\t"),
+			strings.Join(want, "\n\t"))
 	}
 	clear(s.seen)
 }

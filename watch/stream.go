@@ -88,7 +88,8 @@ type addition struct {
 	id    fileID
 	at    time.Time
 	files map[string]stamp // those in it that had an event
-	gone  bool             // it was seen to be gone, and the keeper is told: it removes the folder when it comes to that
+	// it was seen to be gone, and the keeper is told: it removes the folder when it comes to that
+	gone bool
 }
 
 func newStreams(src source, d disk) *streams {
@@ -275,7 +276,8 @@ func (s *streams) spelled(path string) string {
 	}
 	for _, p := range spellings {
 		for _, top := range s.bases {
-			if n := len(top); len(p) >= n && strings.EqualFold(p[:n], top) && (len(p) == n || os.IsPathSeparator(p[n])) {
+			if n := len(top); len(p) >= n && strings.EqualFold(p[:n], top) &&
+				(len(p) == n || os.IsPathSeparator(p[n])) {
 				return top + p[n:]
 			}
 		}
@@ -317,7 +319,8 @@ func (s *streams) resolve(path string, flags uint32, names map[string][]string) 
 	case err != nil:
 		return opAttrib // no permission to look at it: nothing can be said
 	case self != nil:
-		if id, _ := idOf(info); self.gone || !info.IsDir() || id != self.id || flags&(flagMount|flagUnmount) != 0 {
+		if id, _ := idOf(info); self.gone || !info.IsDir() || id != self.id ||
+			flags&(flagMount|flagUnmount) != 0 {
 			return opGone | opCreate
 		}
 		return opAttrib // what is in it has events of its own
@@ -361,5 +364,7 @@ func (s *streams) standsAs(path string, names map[string][]string) bool {
 		}
 		names[dir] = all
 	}
-	return slices.Contains(all, base) || !slices.ContainsFunc(all, func(n string) bool { return strings.EqualFold(n, base) })
+	return slices.Contains(all, base) || !slices.ContainsFunc(all, func(n string) bool {
+		return strings.EqualFold(n, base)
+	})
 }

@@ -124,7 +124,8 @@ func TestPiledUpFlagsAreDecidedByTheDisk(t *testing.T) {
 func TestFirstEventOfAFileGoesByItsFlags(t *testing.T) {
 	b := newFlagsBench(t)
 	for flags, want := range map[uint32]string{
-		flagCreated: "C", flagModified: "W", flagCreated | flagModified: "C", flagInodeMeta: "A", flagXattr: "A", flagOwner: "A", flagFinderInfo: "A", flagRenamed: "C",
+		flagCreated: "C", flagModified: "W", flagCreated | flagModified: "C", flagInodeMeta: "A",
+		flagXattr: "A", flagOwner: "A", flagFinderInfo: "A", flagRenamed: "C",
 	} {
 		name := fmt.Sprintf("src/%x", flags)
 		mustWrite(t, b.dir, name)
@@ -239,14 +240,16 @@ func TestCaseRenameOnADiskWithoutCases(t *testing.T) {
 			return nil, time.Time{}, err
 		}
 		for _, e := range entries {
-			if strings.EqualFold(strings.ReplaceAll(e.Name(), "é", "e\u0301"), strings.ReplaceAll(filepath.Base(path), "é", "e\u0301")) {
+			if strings.EqualFold(strings.ReplaceAll(e.Name(), "é", "e\u0301"),
+				strings.ReplaceAll(filepath.Base(path), "é", "e\u0301")) {
 				return linuxDisk.lstat(filepath.Join(filepath.Dir(path), e.Name()))
 			}
 		}
 		return nil, time.Time{}, fs.ErrNotExist
 	}
 	b.want(b.of(b.at("src/readme", flagRenamed), b.at("src/README", flagRenamed)), "G src/readme, C src/README")
-	b.want(b.of(b.at("src/cafe\u0301", flagRenamed)), "C src/cafe\u0301") // one name in two spellings of Unicode
+	// one name in two spellings of Unicode
+	b.want(b.of(b.at("src/cafe\u0301", flagRenamed)), "C src/cafe\u0301")
 }
 
 func TestOneStreamCoversAllThatLiesBelow(t *testing.T) {

@@ -123,7 +123,9 @@ type Watcher struct {
 // a duration is negative.
 func New(opt Options) (*Watcher, error) {
 	if opt.Quiet < 0 || opt.Cap < 0 || opt.Poll < 0 || opt.Stale < 0 {
-		return nil, fmt.Errorf("watch options: negative duration in quiet %v, cap %v, poll %v, stale %v", opt.Quiet, opt.Cap, opt.Poll, opt.Stale)
+		return nil, fmt.Errorf(
+			"watch options: negative duration in quiet %v, cap %v, poll %v, stale %v", opt.Quiet,
+			opt.Cap, opt.Poll, opt.Stale)
 	}
 	if opt.Quiet == 0 {
 		opt.Quiet = defaultQuiet

@@ -19,7 +19,8 @@ import (
 var bin embed.FS
 
 // ErrNotBuilt means that this bulkhead was built without the agent.
-var ErrNotBuilt = errors.New("this bulkhead was built without the agent; build it with `make build`, or run `go generate ./engine/agent` before `go build`")
+var ErrNotBuilt = errors.New(
+	"this bulkhead was built without the agent; build it with `make build`, or run `go generate ./engine/agent` before `go build`")
 
 // Built says whether the agent is there at all.
 func Built() bool {

@@ -32,8 +32,9 @@ type Command struct {
 
 // Reply is one line from the agent, as JSON. The first one is its greeting.
 type Reply struct {
-	Version int                `json:"version,omitempty"` // of the greeting
-	Lacks   map[Ability]string `json:"lacks,omitempty"`   // of the greeting, where it was asked to probe: why something cannot be done
+	Version int `json:"version,omitempty"` // of the greeting
+	// of the greeting, where it was asked to probe: why something cannot be done
+	Lacks map[Ability]string `json:"lacks,omitempty"`
 
 	Seq   uint64 `json:"seq,omitempty"` // of the answer to Apply
 	Error string `json:"error,omitempty"`
@@ -72,7 +73,8 @@ type Rule struct {
 	Share  float64       `json:"share,omitempty"`  // of Lose: of packets
 	Answer string        `json:"answer,omitempty"` // of Resolve: nxdomain, servfail, silence
 	Name   string        `json:"name,omitempty"`   // of Resolve; "": all
-	Cut    bool          `json:"cut,omitempty"`    // connections that exist are ended when the rule comes into force
+	// connections that exist are ended when the rule comes into force
+	Cut bool `json:"cut,omitempty"`
 }
 
 // Does is what a rule does.

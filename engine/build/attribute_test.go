@@ -25,11 +25,15 @@ func TestAgentAndHostsReachTheCommandWithoutAContext(t *testing.T) {
 	dir := write(t, t.TempDir(), "key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	mustBuild(t, b, container.BuildRequest{
 		Service: "web", Tags: []string{prefix + "ssh"}, NoCache: true,
-		DockerfileInline: "FROM " + base(t) + "\nRUN --mount=type=ssh,required test -S \"$SSH_AUTH_SOCK\" && grep -q '^10.1.2.3.*db$' /etc/hosts && grep -q '^fd00::7.*six$' /etc/hosts\n",
-		SSH:              []container.BuildSSH{{Paths: []string{filepath.Join(dir, "key")}}},
-		ExtraHosts:       []string{"db=10.1.2.3", "six:fd00::7"},
+		DockerfileInline: "FROM " + base(t) +
+			"\nRUN --mount=type=ssh,required test -S \"$SSH_AUTH_SOCK\" && grep -q '^10.1.2.3.*db$' /etc/hosts && grep -q '^fd00::7.*six$' /etc/hosts\n",
+		SSH:        []container.BuildSSH{{Paths: []string{filepath.Join(dir, "key")}}},
+		ExtraHosts: []string{"db=10.1.2.3", "six:fd00::7"},
 	})
-	if _, err := b.Build(t.Context(), container.BuildRequest{Service: "web", DockerfileInline: "FROM scratch", SSH: []container.BuildSSH{{Paths: []string{filepath.Join(dir, "gone")}}}}, nil); err == nil || !strings.Contains(err.Error(), "ssh: ") {
+	if _, err := b.Build(t.Context(), container.BuildRequest{Service: "web",
+		DockerfileInline: "FROM scratch",
+		SSH:              []container.BuildSSH{{Paths: []string{filepath.Join(dir, "gone")}}}},
+		nil); err == nil || !strings.Contains(err.Error(), "ssh: ") {
 		t.Errorf("missing key: %v", err)
 	}
 }
@@ -38,7 +42,8 @@ func TestNoCacheRunsTheCommandAgain(t *testing.T) {
 	b := newBuilder(t)
 	r := container.BuildRequest{
 		Service: "web", Context: write(t, t.TempDir(), "f", "x"), Tags: []string{prefix + "nocache"},
-		DockerfileInline: "FROM " + base(t) + " AS one\nRUN cat /proc/sys/kernel/random/uuid > /one\nFROM one AS two\nRUN cat /proc/sys/kernel/random/uuid > /two\n",
+		DockerfileInline: "FROM " + base(t) +
+			" AS one\nRUN cat /proc/sys/kernel/random/uuid > /one\nFROM one AS two\nRUN cat /proc/sys/kernel/random/uuid > /two\n",
 	}
 	id := func() string {
 		mustBuild(t, b, r)
@@ -67,5 +72,6 @@ func TestLimitsAreAppliedOrNamed(t *testing.T) {
 	if len(res.Notices) == 1 && strings.Contains(res.Notices[0], "build.ulimits") {
 		return // an old engine, and it says so
 	}
-	mustBuild(t, b, container.BuildRequest{Service: "web", DockerfileInline: "FROM " + prefix + "limits\nRUN test \"$(cat /limit)\" = 512\n"})
+	mustBuild(t, b, container.BuildRequest{Service: "web", DockerfileInline: "FROM " + prefix +
+		"limits\nRUN test \"$(cat /limit)\" = 512\n"})
 }

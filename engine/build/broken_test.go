@@ -57,7 +57,8 @@ func lineBuilder(t *testing.T) (*line, *build.Builder) {
 
 func TestBuildWorksAfterTheEngineRestarted(t *testing.T) {
 	l, b := lineBuilder(t)
-	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique()), Tags: []string{prefix + "restart"}}
+	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile",
+		"FROM scratch\nCOPY f /\n", "f", unique()), Tags: []string{prefix + "restart"}}
 	mustBuild(t, b, r)
 	for range 3 {
 		l.cut(false)
@@ -71,7 +72,8 @@ func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
 		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Tags: []string{prefix + "midway"},
 		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\n" +
 			// The first run is cut, and the next one finds what it left.
-			"RUN --mount=type=cache,target=/cut,id=" + prefix + unique() + " test -e /cut/begun || { touch /cut/begun; echo begun; sleep 3600; }\n",
+			"RUN --mount=type=cache,target=/cut,id=" + prefix + unique() +
+			" test -e /cut/begun || { touch /cut/begun; echo begun; sleep 3600; }\n",
 	}
 	var once sync.Once
 	_, err := b.Build(t.Context(), r, func(p container.BuildProgress) {
@@ -94,14 +96,16 @@ func TestBuildUnderWayIsRunAgainAfterARestart(t *testing.T) {
 
 func TestPanicsBecomeErrors(t *testing.T) {
 	needEngine(t)
-	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", unique())}
+	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile",
+		"FROM scratch\nCOPY f /\n", "f", unique())}
 	for _, path := range []string{"/grpc", "/session"} {
-		b := build.New(build.Options{HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, p, proto string, meta map[string][]string) (net.Conn, error) {
-			if p == path {
-				panic("at " + path)
-			}
-			return dial(ctx, p, proto, meta)
-		}})
+		b := build.New(build.Options{HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir(),
+			Dial: func(ctx context.Context, p, proto string, meta map[string][]string) (net.Conn, error) {
+				if p == path {
+					panic("at " + path)
+				}
+				return dial(ctx, p, proto, meta)
+			}})
 		_, err := b.Build(t.Context(), r, nil)
 		b.Close()
 		if err == nil || !strings.Contains(err.Error(), "panic: at "+path) {
@@ -123,12 +127,14 @@ func (panicky) ClassicBuild(context.Context, container.BuildRequest, io.Reader, 
 
 func TestEngineThatIsGoneIsReportedAfterFewTries(t *testing.T) {
 	l, b := lineBuilder(t)
-	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY f /\n", "f", "x"), Tags: []string{prefix + "gone"}}
+	r := container.BuildRequest{Service: "web", Context: write(t, t.TempDir(), "Dockerfile",
+		"FROM scratch\nCOPY f /\n", "f", "x"), Tags: []string{prefix + "gone"}}
 	mustBuild(t, b, r)
 	l.cut(true)
 	before := l.dials
 	_, err := b.Build(t.Context(), r, nil)
-	if !errors.Is(err, container.ErrBuilderUnavailable) || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "\n") {
+	if !errors.Is(err, container.ErrBuilderUnavailable) || !strings.Contains(err.Error(),
+		"connection refused") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v", err)
 	}
 	l.mu.Lock()

@@ -39,7 +39,8 @@ type Classic interface {
 	// and calls out for every line of output, without its newline. It has to apply r.Tags,
 	// r.Labels, r.Args, r.Target and the limits, and to return the engine's own message as the
 	// error of a build that did not succeed.
-	ClassicBuild(ctx context.Context, r container.BuildRequest, context io.Reader, dockerfile string, out func(line string)) error
+	ClassicBuild(ctx context.Context, r container.BuildRequest, context io.Reader, dockerfile string,
+		out func(line string)) error
 }
 
 // ServesBuildKit is an Options.HasBuildKit for an engine that is known to.

@@ -34,8 +34,10 @@ func mustBuild(t testing.TB, b *build.Builder, r container.BuildRequest) contain
 
 func TestBuildMakesAnImageAndFindsItInTheCacheNextTime(t *testing.T) {
 	b := newBuilder(t)
-	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY hello /hello\nCOPY other /other\n", "hello", unique(), "other", "x")
-	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "copy:1"}, Labels: map[string]string{"who": "web"}}
+	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY hello /hello\nCOPY other /other\n",
+		"hello", unique(), "other", "x")
+	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "copy:1"},
+		Labels: map[string]string{"who": "web"}}
 
 	var seen []container.BuildProgress
 	res, err := b.Build(t.Context(), r, func(p container.BuildProgress) { seen = append(seen, p) })
@@ -53,7 +55,9 @@ func TestBuildMakesAnImageAndFindsItInTheCacheNextTime(t *testing.T) {
 	if last.Total != 2 || last.Done != 2 || last.Cached != 0 {
 		t.Errorf("progress %d/%d, %d cached; steps %+v", last.Done, last.Total, last.Cached, last.Steps)
 	}
-	step := last.Steps[slices.IndexFunc(last.Steps, func(s container.BuildStep) bool { return strings.Contains(s.Name, "COPY hello") })]
+	step := last.Steps[slices.IndexFunc(last.Steps, func(s container.BuildStep) bool {
+		return strings.Contains(s.Name, "COPY hello")
+	})]
 	if step.Started.IsZero() || step.Ended.Before(step.Started) {
 		t.Errorf("times of %+v", step)
 	}
@@ -92,10 +96,12 @@ func TestBuildSeesAChangeOfEqualSize(t *testing.T) {
 
 func TestOnlyChangedFilesTravel(t *testing.T) {
 	needEngine(t)
-	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY . /\n", "big", strings.Repeat(unique(), 100_000), "small", "1")
+	dir := write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY . /\n", "big",
+		strings.Repeat(unique(), 100_000), "small", "1")
 	sent := func() int64 {
 		// A builder of its own each time: what the engine keeps must outlive the connection.
-		res := mustBuild(t, newBuilder(t), container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "travel"}})
+		res := mustBuild(t, newBuilder(t), container.BuildRequest{Service: "web", Context: dir,
+			Tags: []string{prefix + "travel"}})
 		for _, s := range res.Steps {
 			if strings.Contains(s.Name, "load build context") {
 				return s.Current
@@ -121,7 +127,8 @@ func TestMissingFileNamesTheLine(t *testing.T) {
 	if !errors.As(err, &be) {
 		t.Fatalf("got %v", err)
 	}
-	if be.Service != "web" || be.Step != "COPY nowhere \\\n  /there" || be.File != filepath.Join(dir, "Dockerfile") || be.Line != 3 {
+	if be.Service != "web" || be.Step != "COPY nowhere \\\n  /there" || be.File != filepath.Join(dir,
+		"Dockerfile") || be.Line != 3 {
 		t.Errorf("got %+v", be)
 	}
 	if strings.Contains(be.Error(), "rpc error") || !strings.Contains(be.Error(), "nowhere") {
@@ -133,7 +140,8 @@ func TestFailingCommandGivesStepAndTail(t *testing.T) {
 	b := newBuilder(t)
 	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nRUN seq 1 30; echo broken; exit 7\n")
 	var out []string
-	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", Context: dir}, func(p container.BuildProgress) { out = append(out, p.Output...) })
+	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", Context: dir},
+		func(p container.BuildProgress) { out = append(out, p.Output...) })
 	var be *container.BuildError
 	if !errors.As(err, &be) {
 		t.Fatalf("got %v", err)
@@ -167,13 +175,15 @@ func TestSecretsReachTheCommandAndNoLayer(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "token", "from a file")
 	r := container.BuildRequest{
-		Service: "web", Context: write(t, filepath.Join(dir, "ctx"), "f", unique()), Tags: []string{prefix + "secret"},
+		Service: "web", Context: write(t, filepath.Join(dir, "ctx"), "f", unique()),
+		Tags: []string{prefix + "secret"},
 		DockerfileInline: "FROM " + base(t) + `
 COPY f /f
 RUN --mount=type=secret,id=a,required --mount=type=secret,id=b,required test "$(cat /run/secrets/a) $(cat /run/secrets/b)" = "from a file from the environment"
 RUN test ! -s /run/secrets/a
 `,
-		Secrets: []container.BuildSecret{{ID: "a", File: filepath.Join(dir, "token")}, {ID: "b", Env: "from the environment"}},
+		Secrets: []container.BuildSecret{{ID: "a", File: filepath.Join(dir, "token")},
+			{ID: "b", Env: "from the environment"}},
 	}
 	mustBuild(t, b, r)
 
@@ -191,9 +201,11 @@ RUN test ! -s /run/secrets/a
 func TestTargetArgsAndInlineDockerfile(t *testing.T) {
 	b := newBuilder(t)
 	r := container.BuildRequest{
-		Service: "web", Context: write(t, t.TempDir(), "f", "x"), Target: "first", Tags: []string{prefix + "target"},
-		DockerfileInline: "FROM " + base(t) + " AS first\nARG WHO\nRUN test \"$WHO\" = bulkhead\nFROM first AS second\nRUN false\n",
-		Args:             map[string]string{"WHO": "bulkhead"},
+		Service: "web", Context: write(t, t.TempDir(), "f", "x"), Target: "first",
+		Tags: []string{prefix + "target"},
+		DockerfileInline: "FROM " + base(t) +
+			" AS first\nARG WHO\nRUN test \"$WHO\" = bulkhead\nFROM first AS second\nRUN false\n",
+		Args: map[string]string{"WHO": "bulkhead"},
 	}
 	mustBuild(t, b, r)
 	r.Args = map[string]string{"WHO": "nobody"}
@@ -208,28 +220,34 @@ func TestTargetArgsAndInlineDockerfile(t *testing.T) {
 
 func TestProxiesOfTheDockerConfigBecomeArgs(t *testing.T) {
 	needEngine(t)
-	conf := write(t, t.TempDir(), "config.json", `{"proxies":{"default":{"httpProxy":"http://proxy:3128","noProxy":"localhost"}}}`)
+	conf := write(t, t.TempDir(), "config.json",
+		`{"proxies":{"default":{"httpProxy":"http://proxy:3128","noProxy":"localhost"}}}`)
 	b := build.New(build.Options{Dial: dial, HasBuildKit: build.ServesBuildKit, DockerConfigDir: conf})
 	defer b.Close()
 	mustBuild(t, b, container.BuildRequest{
-		Service: "web", Context: write(t, t.TempDir(), "f", unique()), Args: map[string]string{"NO_PROXY": "mine"}, Tags: []string{prefix + "proxy"},
-		DockerfileInline: "FROM " + base(t) + "\nCOPY f /\nRUN test \"$HTTP_PROXY $http_proxy $NO_PROXY\" = \"http://proxy:3128 http://proxy:3128 mine\"\n",
+		Service: "web", Context: write(t, t.TempDir(), "f", unique()),
+		Args: map[string]string{"NO_PROXY": "mine"}, Tags: []string{prefix + "proxy"},
+		DockerfileInline: "FROM " + base(t) +
+			"\nCOPY f /\nRUN test \"$HTTP_PROXY $http_proxy $NO_PROXY\" = \"http://proxy:3128 http://proxy:3128 mine\"\n",
 	})
 }
 
 func TestIgnoreFilesAndDockerfileOutsideOfTheContext(t *testing.T) {
 	b := newBuilder(t)
 	root := t.TempDir()
-	ctx := write(t, filepath.Join(root, "ctx"), ".dockerignore", "*.log\n", "a.log", "x", "a.txt", "x", "b.txt", "x")
+	ctx := write(t, filepath.Join(root, "ctx"), ".dockerignore", "*.log\n", "a.log", "x", "a.txt",
+		"x", "b.txt", "x")
 	check := "FROM " + base(t) + "\nCOPY . /ctx\nRUN "
 	out := write(t, filepath.Join(root, "docker"),
 		"plain.Dockerfile", check+"test ! -e /ctx/a.log -a -e /ctx/a.txt -a -e /ctx/b.txt\n",
 		"own.Dockerfile", check+"test -e /ctx/a.log -a -e /ctx/a.txt -a ! -e /ctx/b.txt\n",
 		"own.Dockerfile.dockerignore", "b.txt\n")
 	for _, name := range []string{"plain", "own"} {
-		mustBuild(t, b, container.BuildRequest{Service: name, Context: ctx, Dockerfile: filepath.Join(out, name+".Dockerfile"), Tags: []string{prefix + name}})
+		mustBuild(t, b, container.BuildRequest{Service: name, Context: ctx,
+			Dockerfile: filepath.Join(out, name+".Dockerfile"), Tags: []string{prefix + name}})
 	}
-	mustBuild(t, b, container.BuildRequest{Service: "relative", Context: ctx, Dockerfile: "../docker/plain.Dockerfile", Tags: []string{prefix + "relative"}})
+	mustBuild(t, b, container.BuildRequest{Service: "relative", Context: ctx,
+		Dockerfile: "../docker/plain.Dockerfile", Tags: []string{prefix + "relative"}})
 }
 
 func TestBadInputIsOneClearLine(t *testing.T) {
@@ -239,10 +257,14 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		r    container.BuildRequest
 		want string
 	}{
-		{container.BuildRequest{Service: "web", Context: filepath.Join(dir, "gone")}, "build web: build context: stat " + filepath.Join(dir, "gone")},
-		{container.BuildRequest{Service: "web", Context: dir}, "build web: " + filepath.Join(dir, "Dockerfile") + " is not there"},
-		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch", ExtraHosts: []string{"a=b"}}, `extra host a: "b" is not an IP address`},
-		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch", CacheFrom: []string{"ref=x"}}, "type= is missing"},
+		{container.BuildRequest{Service: "web", Context: filepath.Join(dir, "gone")},
+			"build web: build context: stat " + filepath.Join(dir, "gone")},
+		{container.BuildRequest{Service: "web", Context: dir}, "build web: " +
+			filepath.Join(dir, "Dockerfile") + " is not there"},
+		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch",
+			ExtraHosts: []string{"a=b"}}, `extra host a: "b" is not an IP address`},
+		{container.BuildRequest{Service: "web", Context: dir, DockerfileInline: "FROM scratch",
+			CacheFrom: []string{"ref=x"}}, "type= is missing"},
 	} {
 		_, err := b.Build(t.Context(), c.r, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
@@ -254,13 +276,15 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 func TestNamedContextIsUsedOrRefusedInOneLine(t *testing.T) {
 	b := newBuilder(t)
 	_, err := b.Build(t.Context(), container.BuildRequest{
-		Service: "web", Context: write(t, t.TempDir(), "Dockerfile", "FROM scratch\nCOPY --from=assets f /f\n"), Tags: []string{prefix + "named"},
+		Service: "web", Context: write(t, t.TempDir(), "Dockerfile",
+			"FROM scratch\nCOPY --from=assets f /f\n"), Tags: []string{prefix + "named"},
 		AdditionalContexts: map[string]string{"assets": write(t, t.TempDir(), "f", "x")},
 	}, nil)
 	if err == nil {
 		return // an engine that is new enough
 	}
-	if !errors.Is(err, build.ErrUnsupported) || !strings.Contains(err.Error(), "additional_contexts (assets)") || strings.Contains(err.Error(), "\n") {
+	if !errors.Is(err, build.ErrUnsupported) || !strings.Contains(err.Error(),
+		"additional_contexts (assets)") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -268,15 +292,17 @@ func TestNamedContextIsUsedOrRefusedInOneLine(t *testing.T) {
 func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 	needEngine(t)
 	var sessions atomic.Int32
-	b := build.New(build.Options{HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir(), Dial: func(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
-		if path == "/session" {
-			sessions.Add(1)
-		}
-		return dial(ctx, path, proto, meta)
-	}})
+	b := build.New(build.Options{HasBuildKit: build.ServesBuildKit, DockerConfigDir: t.TempDir(),
+		Dial: func(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
+			if path == "/session" {
+				sessions.Add(1)
+			}
+			return dial(ctx, path, proto, meta)
+		}})
 	defer b.Close()
 	gate, open := newGate(t)
-	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nCOPY f /\nRUN "+gate+"; cat /proc/sys/kernel/random/uuid > /uuid\n", "f", unique())
+	dir := write(t, t.TempDir(), "Dockerfile", "FROM "+base(t)+"\nCOPY f /\nRUN "+gate+
+		"; cat /proc/sys/kernel/random/uuid > /uuid\n", "f", unique())
 
 	var running, joined atomic.Bool
 	var wg sync.WaitGroup
@@ -284,7 +310,8 @@ func TestEqualBuildsRunOnceAndGetAllTags(t *testing.T) {
 	var errs [2]error
 	start := func(i int, name string, inside *atomic.Bool) {
 		wg.Go(func() {
-			res[i], errs[i] = b.Build(t.Context(), container.BuildRequest{Key: "same", Service: name, Context: dir, Tags: []string{prefix + name}}, func(p container.BuildProgress) {
+			res[i], errs[i] = b.Build(t.Context(), container.BuildRequest{Key: "same", Service: name,
+				Context: dir, Tags: []string{prefix + name}}, func(p container.BuildProgress) {
 				for _, s := range p.Steps {
 					if strings.Contains(s.Name, gate) && !s.Started.IsZero() {
 						inside.Store(true)
@@ -347,7 +374,9 @@ func newGate(t *testing.T) (run string, open func()) {
 	mount := "--mount=type=cache,target=/gate,id=" + prefix + unique() + " "
 	return mount + "until test -e /gate/open; do sleep 0.1; done", func() {
 		t.Helper()
-		mustBuild(t, newBuilder(t), container.BuildRequest{Service: "gate", Context: write(t, t.TempDir(), "f", ""), DockerfileInline: "FROM " + base(t) + "\nRUN " + mount + "touch /gate/open\n"})
+		mustBuild(t, newBuilder(t), container.BuildRequest{Service: "gate",
+			Context: write(t, t.TempDir(), "f", ""), DockerfileInline: "FROM " + base(t) + "\nRUN " +
+				mount + "touch /gate/open\n"})
 	}
 }
 

@@ -80,9 +80,12 @@ func (b *Builder) classic(
 func classicLimits(r container.BuildRequest, in *input) error {
 	var lacks []string
 	for what, used := range map[string]bool{
-		"secrets": len(r.Secrets) > 0, "ssh": len(r.SSH) > 0, "additional_contexts": len(r.AdditionalContexts) > 0,
-		"entitlements": len(r.Entitlements) > 0, "privileged": r.Privileged, "cache_to": len(r.CacheTo) > 0,
-		"no_cache_filter": len(r.NoCacheFilter) > 0, "provenance": attests(r.Provenance), "sbom": attests(r.SBOM),
+		"secrets": len(r.Secrets) > 0, "ssh": len(r.SSH) > 0,
+		"additional_contexts": len(r.AdditionalContexts) > 0,
+		"entitlements":        len(r.Entitlements) > 0, "privileged": r.Privileged,
+		"cache_to":        len(r.CacheTo) > 0,
+		"no_cache_filter": len(r.NoCacheFilter) > 0, "provenance": attests(r.Provenance),
+		"sbom":                      attests(r.SBOM),
 		"platforms (more than one)": len(r.Platforms) > 1, "a remote context": in.remote != "",
 	} {
 		if used {
@@ -91,7 +94,8 @@ func classicLimits(r container.BuildRequest, in *input) error {
 	}
 	if lacks != nil {
 		slices.Sort(lacks)
-		return fmt.Errorf("%w: %s: that needs BuildKit, which this engine lacks", ErrUnsupported, strings.Join(lacks, ", "))
+		return fmt.Errorf("%w: %s: that needs BuildKit, which this engine lacks", ErrUnsupported,
+			strings.Join(lacks, ", "))
 	}
 	return nil
 }
@@ -101,7 +105,8 @@ func classicTree(in *input) (fsutil.FS, string, error) {
 	ignore := in.ignore
 	if ignore == nil && in.dir != "" {
 		var err error
-		if ignore, err = readSmall(filepath.Join(in.dir, ".dockerignore")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if ignore, err = readSmall(filepath.Join(in.dir, ".dockerignore")); err != nil &&
+			!errors.Is(err, os.ErrNotExist) {
 			return nil, "", fmt.Errorf("ignore file: %w", err)
 		}
 	}
@@ -187,7 +192,8 @@ func (p *classicParser) line(text string) {
 		return
 	case text == " ---> Using cache":
 		p.cur.Cached = true
-	case strings.HasPrefix(text, " ---> "), strings.HasPrefix(text, "Removing intermediate container "), p.image != "":
+	case strings.HasPrefix(text, " ---> "),
+		strings.HasPrefix(text, "Removing intermediate container "), p.image != "":
 		// says nothing about the step that a person would look for
 	default:
 		c.line(p.cur, text)
@@ -223,7 +229,8 @@ func (p *classicParser) broken(r container.BuildRequest, in *input, err error) e
 	e.Step = strings.TrimPrefix(p.cur.Name, numbered.FindString(p.cur.Name))
 	p.rec.mu.Unlock()
 	// The old builder counts instructions as the parser does.
-	if tree, perr := parser.Parse(bytes.NewReader(in.text)); perr == nil && p.n >= 1 && p.n <= len(tree.AST.Children) {
+	if tree, perr := parser.Parse(bytes.NewReader(in.text)); perr == nil && p.n >= 1 &&
+		p.n <= len(tree.AST.Children) {
 		at := tree.AST.Children[p.n-1]
 		if text := cut(string(in.text), at.StartLine, at.EndLine); text != "" {
 			e.Step, e.File, e.Line = text, in.file, at.StartLine

@@ -24,7 +24,8 @@ func TestContextIsReadBeneathItsFolder(t *testing.T) {
 	}
 	write("ctx/sub/f", "inside")
 	write("secret", "outside")
-	for name, target := range map[string]string{"link": filepath.Join(top, "secret"), "way": top, "near": "sub/f"} {
+	for name, target := range map[string]string{"link": filepath.Join(top, "secret"), "way": top,
+		"near": "sub/f"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}

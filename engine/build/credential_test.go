@@ -30,14 +30,16 @@ func TestCredentialHelperIsAskedForTheRegistry(t *testing.T) {
 
 	conf := write(t, t.TempDir(),
 		"config.json", `{"credHelpers": {"`+host+`": "bhbuild"}}`,
-		"docker-credential-bhbuild", "#!/bin/sh\ncat >/dev/null\necho '{\"ServerURL\": \"\", \"Username\": \"anna\", \"Secret\": \"s3cret\"}'\n")
+		"docker-credential-bhbuild",
+		"#!/bin/sh\ncat >/dev/null\necho '{\"ServerURL\": \"\", \"Username\": \"anna\", \"Secret\": \"s3cret\"}'\n")
 	if err := os.Chmod(filepath.Join(conf, "docker-credential-bhbuild"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", conf+":"+os.Getenv("PATH"))
 	b := build.New(build.Options{Dial: dial, HasBuildKit: build.ServesBuildKit, DockerConfigDir: conf})
 	defer b.Close()
-	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", DockerfileInline: "FROM " + host + "/team/tools:1\n"}, nil)
+	_, err := b.Build(t.Context(), container.BuildRequest{Service: "web", DockerfileInline: "FROM " +
+		host + "/team/tools:1\n"}, nil)
 	if err == nil {
 		t.Fatal("built from an image that does not exist")
 	}

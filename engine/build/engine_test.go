@@ -90,7 +90,8 @@ func (h hijacked) Read(p []byte) (int, error) { return h.r.Read(p) }
 
 // ask makes one plain request to the engine.
 func ask(method, path string, into any) (int, error) {
-	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket())
 	}}
@@ -139,7 +140,8 @@ func needEngine(t testing.TB) {
 	if err == nil && code == http.StatusOK {
 		return
 	}
-	msg := fmt.Sprintf("no Docker engine answers at %s (status %d, %v); .ci/engine starts one", socket(), code, err)
+	msg := fmt.Sprintf("no Docker engine answers at %s (status %d, %v); .ci/engine starts one",
+		socket(), code, err)
 	if os.Getenv("CI") != "" || os.Getenv("BULKHEAD_ENGINE") == "required" {
 		t.Fatal(msg)
 	}

@@ -20,10 +20,12 @@ import (
 const tail = 20
 
 // noise is what BuildKit and gRPC put in front of the message.
-var noise = regexp.MustCompile(`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|failed to create LLB definition:|failed to (compute|load) cache key:|rpc error: code = \w+ desc =|Unknown:) )+`)
+var noise = regexp.MustCompile(
+	`^((failed to solve( with frontend [^:]+)?:|failed to (build|solve) LLB:|failed to create LLB definition:|failed to (compute|load) cache key:|rpc error: code = \w+ desc =|Unknown:) )+`)
 
 // repeated is what engines say of a command that failed, with the command once more. Its second group is what is new.
-var repeated = regexp.MustCompile(`(?s)^(executor failed running \[.*\]|process ".*" did not complete successfully): (exit code: \d+)$`)
+var repeated = regexp.MustCompile(
+	`(?s)^(executor failed running \[.*\]|process ".*" did not complete successfully): (exit code: \d+)$`)
 
 // plain is an error whose text has been cleaned; what it wraps is still there for errors.As.
 type plain struct {

@@ -76,7 +76,8 @@ func resolve(r container.BuildRequest) (*input, error) {
 	var err error
 	switch in.text, err = readSmall(name); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, container.WithRemedy(fmt.Errorf("%s is not there", name), "write it, or name another one with build.dockerfile")
+		return nil, container.WithRemedy(fmt.Errorf("%s is not there", name),
+			"write it, or name another one with build.dockerfile")
 	case err != nil:
 		return nil, fmt.Errorf("dockerfile: %w", err)
 	}
@@ -126,7 +127,8 @@ func readSmall(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not a file", path)
 	}
 	if st.Size() > maxDockerfile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d of a Dockerfile", path, st.Size(), maxDockerfile)
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d of a Dockerfile", path, st.Size(),
+			maxDockerfile)
 	}
 	return hostfile.Read(path, maxDockerfile)
 }

@@ -19,13 +19,16 @@ func lintDockerfile(
 	attrs["requestid"] = lint.RequestLint
 	opt.Frontend, opt.FrontendAttrs, opt.Exports = "", nil, nil
 	var found string
-	res, err := bk.Build(ctx, *opt, "bulkhead", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	res, err := bk.Build(ctx, *opt, "bulkhead", func(ctx context.Context,
+		c gateway.Client) (*gateway.Result, error) {
 		r, err := c.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: attrs})
 		if err != nil {
 			return nil, err
 		}
 		if _, ok := r.Metadata["result.txt"]; !ok {
-			return nil, fmt.Errorf("%w: the engine's Dockerfile frontend has no checks; they need Engine 27 or later", ErrUnsupported)
+			return nil, fmt.Errorf(
+				"%w: the engine's Dockerfile frontend has no checks; they need Engine 27 or later",
+				ErrUnsupported)
 		}
 		if string(r.Metadata["result.statuscode"]) == "1" {
 			found = strings.TrimSpace(string(r.Metadata["result.txt"]))
@@ -33,8 +36,10 @@ func lintDockerfile(
 		return gateway.NewResult(), nil
 	}, ch)
 	switch {
-	case err != nil && strings.Contains(err.Error(), lint.RequestLint): // older frontends do not know the request
-		return nil, fmt.Errorf("%w: the engine's Dockerfile frontend has no checks; they need Engine 27 or later", ErrUnsupported)
+	// older frontends do not know the request
+	case err != nil && strings.Contains(err.Error(), lint.RequestLint):
+		return nil, fmt.Errorf(
+			"%w: the engine's Dockerfile frontend has no checks; they need Engine 27 or later", ErrUnsupported)
 	case err == nil && found != "":
 		return nil, errors.New(found)
 	}

@@ -66,7 +66,8 @@ func (b *Builder) Build(
 		if x.err != nil {
 			return container.BuildResult{}, nameService(x.err, r.Service)
 		}
-		res := container.BuildResult{Digest: x.digest, Image: x.digest, Took: x.took, Shared: x.shared, Steps: x.rec.snapshot().Steps, Notices: slices.Clone(x.notices)}
+		res := container.BuildResult{Digest: x.digest, Image: x.digest, Took: x.took,
+			Shared: x.shared, Steps: x.rec.snapshot().Steps, Notices: slices.Clone(x.notices)}
 		if len(r.Tags) > 0 {
 			res.Image = r.Tags[0]
 		}
@@ -112,7 +113,8 @@ func (b *Builder) join(r container.BuildRequest) (*run, error) {
 
 	// What runs outlives the caller that started it, so it takes no caller's context.
 	ctx, cancel := context.WithCancelCause(context.Background())
-	x := &run{req: r, cancel: cancel, rec: newRecorder(), done: make(chan struct{}), started: time.Now(), callers: 1}
+	x := &run{req: r, cancel: cancel, rec: newRecorder(), done: make(chan struct{}),
+		started: time.Now(), callers: 1}
 	x.want(r.Tags)
 	var after <-chan struct{}
 	if prev != nil && r.Key != "" {

@@ -31,7 +31,8 @@ func newSecretStore(list []container.BuildSecret) (secretStore, error) {
 				return nil, fmt.Errorf("build secret %s: %s is not a file", s.ID, s.File)
 			}
 			if st.Size() > secretsprovider.MaxSecretSize {
-				return nil, fmt.Errorf("build secret %s: %s has %d bytes, BuildKit takes %d at most", s.ID, s.File, st.Size(), secretsprovider.MaxSecretSize)
+				return nil, fmt.Errorf("build secret %s: %s has %d bytes, BuildKit takes %d at most",
+					s.ID, s.File, st.Size(), secretsprovider.MaxSecretSize)
 			}
 		}
 		store[s.ID] = s

@@ -31,7 +31,9 @@ type callback struct {
 }
 
 // openCallback dials the engine and serves until close. The shared key has to be printable ASCII.
-func openCallback(ctx context.Context, d Dial, id, sharedKey string, serve []session.Attachable) (*callback, error) {
+func openCallback(
+	ctx context.Context, d Dial, id, sharedKey string, serve []session.Attachable,
+) (*callback, error) {
 	c := &callback{srv: grpc.NewServer(
 		grpc.ChainUnaryInterceptor(grpcerrors.UnaryServerInterceptor, recoverUnary),
 		grpc.ChainStreamInterceptor(grpcerrors.StreamServerInterceptor, recoverStream),
@@ -47,7 +49,8 @@ func openCallback(ctx context.Context, d Dial, id, sharedKey string, serve []ses
 	}
 	for name, svc := range c.srv.GetServiceInfo() {
 		for _, m := range svc.Methods {
-			meta["X-Docker-Expose-Session-Grpc-Method"] = append(meta["X-Docker-Expose-Session-Grpc-Method"], session.MethodURL(name, m.Name))
+			meta["X-Docker-Expose-Session-Grpc-Method"] = append(
+				meta["X-Docker-Expose-Session-Grpc-Method"], session.MethodURL(name, m.Name))
 		}
 	}
 	conn, err := d(ctx, "/session", "h2c", meta)
@@ -101,7 +104,9 @@ func (l *oneConn) Close() error {
 
 func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{Name: "session", Net: "unix"} }
 
-func recoverUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (resp any, err error) {
+func recoverUnary(
+	ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler,
+) (resp any, err error) {
 	defer recovered(&err)
 	return h(ctx, req)
 }

@@ -98,13 +98,15 @@ func (b *Builder) connect(ctx context.Context) (*client.Client, *capabilities, e
 	}
 	if bk == nil {
 		// New opens no connection yet: that happens at the first call.
-		made, err := client.New(context.WithoutCancel(ctx), "", client.WithContextDialer(func(ctx context.Context, _ string) (conn net.Conn, err error) {
-			defer recovered(&err) // grpc calls it on a goroutine of its own
-			return b.opt.Dial(ctx, "/grpc", "h2c", nil)
-		}), client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (conn net.Conn, err error) {
-			defer recovered(&err)
-			return b.opt.Dial(ctx, "/session", proto, meta)
-		}))
+		made, err := client.New(context.WithoutCancel(ctx), "",
+			client.WithContextDialer(func(ctx context.Context, _ string) (conn net.Conn, err error) {
+				defer recovered(&err) // grpc calls it on a goroutine of its own
+				return b.opt.Dial(ctx, "/grpc", "h2c", nil)
+			}), client.WithSessionDialer(func(ctx context.Context, proto string,
+				meta map[string][]string) (conn net.Conn, err error) {
+				defer recovered(&err)
+				return b.opt.Dial(ctx, "/session", proto, meta)
+			}))
 		if err != nil {
 			b.mu.Unlock()
 			return nil, nil, fmt.Errorf("buildkit client: %w", err)
@@ -152,7 +154,8 @@ func (b *Builder) disconnect(bk *client.Client) {
 
 // solve runs one build.
 func (b *Builder) solve(
-	ctx context.Context, bk *client.Client, caps *capabilities, r container.BuildRequest, in *input, rec *recorder,
+	ctx context.Context, bk *client.Client, caps *capabilities, r container.BuildRequest, in *input,
+	rec *recorder,
 ) (string, []string, error) {
 	opt, notices, err := b.options(r, in, caps)
 	if err != nil {
@@ -211,7 +214,8 @@ func (b *Builder) serve(ctx context.Context, opt *client.SolveOpt) (stop func(),
 			return nil, fmt.Errorf("build context: %w", err)
 		}
 	}
-	c, err := openCallback(ctx, b.opt.Dial, s.ID(), opt.SharedKey, append(opt.Session, filesync.NewFSSyncProvider(dirs)))
+	c, err := openCallback(ctx, b.opt.Dial, s.ID(), opt.SharedKey,
+		append(opt.Session, filesync.NewFSSyncProvider(dirs)))
 	if err != nil {
 		return nil, err
 	}
@@ -239,8 +243,10 @@ func recordSafely(rec *recorder, st *client.SolveStatus) (err error) {
 func (b *Builder) explain(r container.BuildRequest, in *input, rec *recorder, err error) error {
 	var missing *errdefs.UnsupportedFrontendCapError
 	// Old engines send the error's text alone.
-	if errors.As(err, &missing) || strings.Contains(err.Error(), "unsupported frontend capability "+namedContexts) {
-		return fmt.Errorf("%w: additional_contexts (%s) needs Engine 23.0 or later, or a first line \"# syntax=docker/dockerfile:1\" in the Dockerfile where the engine can pull that image", ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(r.AdditionalContexts)), ", "))
+	if errors.As(err, &missing) || strings.Contains(err.Error(), "unsupported frontend capability "+
+		namedContexts) {
+		return fmt.Errorf(
+			"%w: additional_contexts (%s) needs Engine 23.0 or later, or a first line \"# syntax=docker/dockerfile:1\" in the Dockerfile where the engine can pull that image", ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(r.AdditionalContexts)), ", "))
 	}
 	if broke(err) {
 		return err
@@ -249,14 +255,17 @@ func (b *Builder) explain(r container.BuildRequest, in *input, rec *recorder, er
 }
 
 // options translates a request for BuildKit.
-func (b *Builder) options(r container.BuildRequest, in *input, caps *capabilities) (*client.SolveOpt, []string, error) {
+func (b *Builder) options(
+	r container.BuildRequest, in *input, caps *capabilities,
+) (*client.SolveOpt, []string, error) {
 	var notices []string
 	if !caps.modern {
 		if attests(r.Provenance) || attests(r.SBOM) {
 			return nil, nil, fmt.Errorf("%w: provenance and sbom need Engine 23.0 or later", ErrUnsupported)
 		}
 		if r.ShmSize != 0 || len(r.Ulimits) > 0 {
-			notices = append(notices, "build.shm_size and build.ulimits need Engine 23.0 or later: built without them")
+			notices = append(notices,
+				"build.shm_size and build.ulimits need Engine 23.0 or later: built without them")
 		}
 	}
 	cfg, err := b.dockerConfig()
@@ -436,7 +445,8 @@ func addHosts(hosts []string, caps *capabilities) (string, error) {
 		ip = strings.Trim(ip, "[]")
 		if ip == "host-gateway" {
 			if ip = caps.hostGateway; ip == "" {
-				return "", container.WithRemedy(fmt.Errorf("%w: extra host %s: host-gateway in a build needs Engine 23.0 or later", ErrUnsupported, name), "give an address")
+				return "", container.WithRemedy(
+					fmt.Errorf("%w: extra host %s: host-gateway in a build needs Engine 23.0 or later", ErrUnsupported, name), "give an address")
 			}
 		}
 		if net.ParseIP(ip) == nil {

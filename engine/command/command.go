@@ -28,8 +28,9 @@ const (
 	Trust   Verb = "trust" // allow host commands, and bring up what waits for them
 	Fault   Verb = "fault" // inject Command.Fault; it returns once that is in force
 	Heal    Verb = "heal"  // end faults: those of Command.Faults, else those of the services, else all
-	Tap     Verb = "tap"   // look at the calls from and to the services, or at those of From to them; none: at all calls
-	Untap   Verb = "untap" // no more
+	// look at the calls from and to the services, or at those of From to them; none: at all calls
+	Tap   Verb = "tap"
+	Untap Verb = "untap" // no more
 )
 
 // Recreate says which containers are replaced; "" stands for those that are not as they should be.
@@ -47,22 +48,26 @@ func (c *Command) Plain() bool {
 
 // Command asks the engine for something. It is also the body of the control socket's requests.
 type Command struct {
-	Verb       Verb              `json:"verb"`
-	Services   []string          `json:"services,omitempty"`   // empty: all, where that makes sense (not for kill)
-	Replica    int               `json:"replica,omitempty"`    // 0: all replicas
-	Signal     string            `json:"signal,omitempty"`     // of kill; "" is SIGKILL
-	Dependents bool              `json:"dependents,omitempty"` // of restart: with all that depend on it
-	Needed     bool              `json:"needed,omitempty"`     // of start: with all that it depends on, where that has a container that does not run
-	Alone      bool              `json:"alone,omitempty"`      // of restart: without those that want to be restarted with it
-	Scale      int               `json:"scale,omitempty"`
-	Mode       project.WatchMode `json:"mode,omitempty"`
-	Volumes    bool              `json:"volumes,omitempty"`    // of down: named volumes too
-	Images     bool              `json:"images,omitempty"`     // of down: images that were built without a name of their own
-	AllImages  bool              `json:"all_images,omitempty"` // of down: every image that its services run
-	Orphans    bool              `json:"orphans,omitempty"`
-	Grace      *time.Duration    `json:"grace,omitempty"` // nil: the service's own, else the loop's
-	From       string            `json:"from,omitempty"`  // of tap: only the calls of this service
-	Cause      string            `json:"cause,omitempty"` // "you pressed r"
+	Verb Verb `json:"verb"`
+	// empty: all, where that makes sense (not for kill)
+	Services   []string `json:"services,omitempty"`
+	Replica    int      `json:"replica,omitempty"`    // 0: all replicas
+	Signal     string   `json:"signal,omitempty"`     // of kill; "" is SIGKILL
+	Dependents bool     `json:"dependents,omitempty"` // of restart: with all that depend on it
+	// of start: with all that it depends on, where that has a container that does not run
+	Needed bool `json:"needed,omitempty"`
+	// of restart: without those that want to be restarted with it
+	Alone   bool              `json:"alone,omitempty"`
+	Scale   int               `json:"scale,omitempty"`
+	Mode    project.WatchMode `json:"mode,omitempty"`
+	Volumes bool              `json:"volumes,omitempty"` // of down: named volumes too
+	// of down: images that were built without a name of their own
+	Images    bool           `json:"images,omitempty"`
+	AllImages bool           `json:"all_images,omitempty"` // of down: every image that its services run
+	Orphans   bool           `json:"orphans,omitempty"`
+	Grace     *time.Duration `json:"grace,omitempty"` // nil: the service's own, else the loop's
+	From      string         `json:"from,omitempty"`  // of tap: only the calls of this service
+	Cause     string         `json:"cause,omitempty"` // "you pressed r"
 	// Allow are the IDs of the host commands that a person has seen and allows, of trust; empty:
 	// what was allowed elsewhere.
 	Allow  []string     `json:"allow,omitempty"`
@@ -71,9 +76,10 @@ type Command struct {
 	Faults []string     `json:"faults,omitempty"` // ids
 	// Recreate, Renew, NoStart and Pull are of up, for what its services have already.
 	Recreate Recreate `json:"recreate,omitempty"`
-	Renew    bool     `json:"renew,omitempty"`    // anonymous volumes begin empty, in containers that are replaced for it
-	NoStart  bool     `json:"no_start,omitempty"` // what is missing is made, and nothing is started
-	Pull     string   `json:"pull,omitempty"`     // pull policy in the place of the services' own
+	// anonymous volumes begin empty, in containers that are replaced for it
+	Renew   bool   `json:"renew,omitempty"`
+	NoStart bool   `json:"no_start,omitempty"` // what is missing is made, and nothing is started
+	Pull    string `json:"pull,omitempty"`     // pull policy in the place of the services' own
 	// Limit is how long a dependency that the command waits for may take from its own start on; 0: no limit.
 	Limit time.Duration `json:"limit,omitempty"`
 }

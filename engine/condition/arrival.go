@@ -78,13 +78,15 @@ func (a *Arrival) Look(all Services) (next time.Time) {
 	now := time.Now()
 	for _, s := range all {
 		for _, r := range s.Replicas {
-			if r.Instance.ID == "" || r.Instance.Started.IsZero() || r.Instance.State == container.StateCreated {
+			if r.Instance.ID == "" || r.Instance.Started.IsZero() ||
+				r.Instance.State == container.StateCreated {
 				continue
 			}
 			if _, seen := a.since[r.Instance.ID]; !seen {
 				a.since[r.Instance.ID] = now
 			}
-			if end := a.since[r.Instance.ID].Add(a.limit); end.After(now) && (next.IsZero() || end.Before(next)) {
+			if end := a.since[r.Instance.ID].Add(a.limit); end.After(now) &&
+				(next.IsZero() || end.Before(next)) {
 				next = end
 			}
 		}
@@ -98,7 +100,8 @@ func (a *Arrival) late(s *Service) error {
 		return nil
 	}
 	for _, r := range s.Replicas {
-		if at, started := a.since[r.Instance.ID]; r.Instance.ID != "" && (!started || time.Since(at) < a.limit) {
+		if at, started := a.since[r.Instance.ID]; r.Instance.ID != "" &&
+			(!started || time.Since(at) < a.limit) {
 			return nil
 		}
 	}
@@ -106,7 +109,8 @@ func (a *Arrival) late(s *Service) error {
 	if h := s.WorstHealth(); h > container.HealthNone {
 		at += ", " + h.String()
 	}
-	return fmt.Errorf("%s is not ready %s after its start (%s); %w", s.Name, container.Brief(a.limit), at, ErrLate)
+	return fmt.Errorf("%s is not ready %s after its start (%s); %w", s.Name, container.Brief(a.limit),
+		at, ErrLate)
 }
 
 // Stuck says why a service whose lane is not done will not be by itself, nil while it may.
@@ -120,7 +124,8 @@ func (a *Arrival) Stuck(s *Service) error {
 	for _, name := range s.Conf.Parents() {
 		d := a.all[name]
 		if d != nil && d.Settled && !d.Lane.Busy && d.Failed != nil && d.Count((*Replica).Live) == 0 {
-			return fmt.Errorf("%s: it joins the container of %s, which does not run: %w", s.Name, name, d.Failed)
+			return fmt.Errorf("%s: it joins the container of %s, which does not run: %w", s.Name,
+				name, d.Failed)
 		}
 	}
 	for _, what := range s.WaitsFor {

@@ -124,7 +124,8 @@ func (r *Replica) Ready(conf *project.Service) bool {
 // own early run of the same test.
 func (r *Replica) Healthy() bool {
 	h := r.Instance.Health
-	return r.Live() && (h == container.Healthy || h == container.HealthStarting && r.Early && len(r.Instance.Check) > 0)
+	return r.Live() && (h == container.Healthy || h == container.HealthStarting && r.Early &&
+		len(r.Instance.Check) > 0)
 }
 
 // Health is what to show: our own early probe counts as healthy until the engine has its first result.
@@ -199,7 +200,8 @@ func (s *Service) ReadyBy() string {
 // severities are the states for a service of several replicas, the one that is shown of them last.
 var severities = []container.State{container.StateRunning, container.StatePaused, container.StateExited,
 	container.StateCreated,
-	container.StateWaiting, container.StateStarting, container.StateBuilding, container.StateStopping, container.StateRestarting, container.StateCrashing, container.StateBroken}
+	container.StateWaiting, container.StateStarting, container.StateBuilding, container.StateStopping,
+	container.StateRestarting, container.StateCrashing, container.StateBroken}
 
 // Shown is the state of a service in the words of the screen: the worst of its replicas, unless
 // what keeps it from running says more.
@@ -207,7 +209,8 @@ func (s *Service) Shown() container.State {
 	state := container.StateUnknown
 	for _, r := range s.Replicas {
 		state = slices.MaxFunc([]container.State{state, r.Shown(s.Conf)}, func(a, b container.State) int {
-			return cmp.Compare(slices.Index(severities, a), slices.Index(severities, b)) // unknown is in it at -1
+			// unknown is in it at -1
+			return cmp.Compare(slices.Index(severities, a), slices.Index(severities, b))
 		})
 	}
 	switch {
@@ -226,7 +229,8 @@ func (s *Service) Shown() container.State {
 		return container.StateStarting
 	case s.Conf.Provided() && s.Provided:
 		return container.StateRunning
-	case state == container.StateUnknown && s.Conf.Replicas == 0 && (!s.Conf.Provided() || s.Settled && s.ByHand):
+	case state == container.StateUnknown && s.Conf.Replicas == 0 &&
+		(!s.Conf.Provided() || s.Settled && s.ByHand):
 		return container.StateExited
 	case state != container.StateUnknown && state != container.StateWaiting:
 		return state
@@ -346,13 +350,16 @@ func (s *Service) Ailment(r *Replica) string {
 	in := r.Instance
 	switch {
 	case in.ID == "":
-	case in.State == container.StateExited && (in.ExitCode != 0 || !s.Completed()) && !r.ExpectedExit && s.Settled:
+	case in.State == container.StateExited && (in.ExitCode != 0 || !s.Completed()) &&
+		!r.ExpectedExit && s.Settled:
 		if in.OOM {
 			return fmt.Sprintf("is out of memory, killed by the kernel (exit code %d)", in.ExitCode)
 		}
 		return fmt.Sprintf("exited with code %d", in.ExitCode)
 	case in.State == container.StateRestarting && in.Restarts-r.Calm.Restarts >= crashLoop:
-		return fmt.Sprintf("is crash-looping: exited with code %d, restarted %d times by its restart policy", in.ExitCode, in.Restarts-r.Calm.Restarts)
+		return fmt.Sprintf(
+			"is crash-looping: exited with code %d, restarted %d times by its restart policy",
+			in.ExitCode, in.Restarts-r.Calm.Restarts)
 	case r.Live() && in.Health == container.Unhealthy:
 		return "is " + Illness(in)
 	}

@@ -19,7 +19,8 @@ func service(name string, change ...func(*Service)) *Service {
 		Name: name, Conf: &project.Service{Name: name, Replicas: 1, Config: types.ServiceConfig{Name: name}},
 		Settled: true, State: container.StateRunning,
 	}
-	in := container.Instance{Identity: container.Identity{ID: "c" + name, Started: time.Now()}, State: container.StateRunning, Health: container.HealthNone}
+	in := container.Instance{Identity: container.Identity{ID: "c" + name, Started: time.Now()},
+		State: container.StateRunning, Health: container.HealthNone}
 	s.Replicas = []*Replica{{Number: 1, Instance: in, State: container.StateRunning}}
 	for _, f := range change {
 		f(s)
@@ -56,25 +57,44 @@ func TestReadyGoesByWhatThereIsToAsk(t *testing.T) {
 		by    string
 		shown container.State
 	}{
-		"it runs":                 {service("a"), true, "running", container.StateRunning},
-		"probe, no answer yet":    {service("a", probed), false, "probe", container.StateStarting},
-		"probe answered":          {service("a", probed, early), true, "probe", container.StateRunning},
-		"check, no result yet":    {service("a", health(container.HealthStarting)), false, "healthcheck", container.StateStarting},
-		"check, our own run":      {service("a", health(container.HealthStarting), early), true, "early probe", container.StateRunning},
-		"check passed":            {service("a", health(container.Healthy)), true, "healthcheck", container.StateRunning},
-		"check failed":            {service("a", health(container.Unhealthy), early), false, "healthcheck", container.StateRunning},
-		"hooks to come":           {service("a", func(s *Service) { s.Replicas[0].Unhooked = true }), false, "running", container.StateStarting},
-		"first up to come":        {service("a", func(s *Service) { s.Settled = false }), false, "running", container.StateRunning},
-		"its host is down":        {service("a", func(s *Service) { s.WaitsOn = []string{"b running"} }), false, "running", container.StateWaiting},
-		"none wanted":             {service("a", func(s *Service) { s.Conf.Replicas, s.Replicas = 0, nil }), true, "running", container.StateExited},
-		"one of two":              {service("a", func(s *Service) { s.Conf.Replicas = 2 }), false, "running", container.StateRunning},
-		"a job, done":             {service("a", exited(0)), true, "running", container.StateExited},
-		"a job, stopped":          {service("a", exited(0), func(s *Service) { s.Replicas[0].ExpectedExit = true }), false, "running", container.StateExited},
-		"failed":                  {service("a", exited(3)), false, "running", container.StateExited},
-		"what failed is repaired": {service("a", exited(3), func(s *Service) { s.Lane = Lane{Busy: true, Arriving: true} }), false, "running", container.StateStarting},
+		"it runs":              {service("a"), true, "running", container.StateRunning},
+		"probe, no answer yet": {service("a", probed), false, "probe", container.StateStarting},
+		"probe answered":       {service("a", probed, early), true, "probe", container.StateRunning},
+		"check, no result yet": {service("a", health(container.HealthStarting)), false,
+			"healthcheck", container.StateStarting},
+		"check, our own run": {service("a", health(container.HealthStarting), early), true,
+			"early probe", container.StateRunning},
+		"check passed": {service("a", health(container.Healthy)), true, "healthcheck",
+			container.StateRunning},
+		"check failed": {service("a", health(container.Unhealthy), early), false,
+			"healthcheck", container.StateRunning},
+		"hooks to come": {service("a", func(s *Service) {
+			s.Replicas[0].Unhooked = true
+		}), false, "running", container.StateStarting},
+		"first up to come": {service("a", func(s *Service) {
+			s.Settled = false
+		}), false, "running", container.StateRunning},
+		"its host is down": {service("a", func(s *Service) {
+			s.WaitsOn = []string{"b running"}
+		}), false, "running", container.StateWaiting},
+		"none wanted": {service("a", func(s *Service) {
+			s.Conf.Replicas, s.Replicas = 0, nil
+		}), true, "running", container.StateExited},
+		"one of two": {service("a", func(s *Service) {
+			s.Conf.Replicas = 2
+		}), false, "running", container.StateRunning},
+		"a job, done": {service("a", exited(0)), true, "running", container.StateExited},
+		"a job, stopped": {service("a", exited(0), func(s *Service) {
+			s.Replicas[0].ExpectedExit = true
+		}), false, "running", container.StateExited},
+		"failed": {service("a", exited(3)), false, "running", container.StateExited},
+		"what failed is repaired": {service("a", exited(3), func(s *Service) {
+			s.Lane = Lane{Busy: true, Arriving: true}
+		}), false, "running", container.StateStarting},
 	} {
 		if got := c.s.Ready(); got != c.ready || c.s.ReadyBy() != c.by || c.s.Shown() != c.shown {
-			t.Errorf("%s: ready %v by %s, shown %s; want %v by %s, %s", name, got, c.s.ReadyBy(), c.s.Shown(), c.ready, c.by, c.shown)
+			t.Errorf("%s: ready %v by %s, shown %s; want %v by %s, %s", name, got, c.s.ReadyBy(),
+				c.s.Shown(), c.ready, c.by, c.shown)
 		}
 	}
 }
@@ -93,7 +113,8 @@ func TestRowOfShortLivesIsACrashUntilOneLasts(t *testing.T) {
 }
 
 func TestConditionsOfDependsOn(t *testing.T) {
-	const healthy, started, completed = types.ServiceConditionHealthy, types.ServiceConditionStarted, types.ServiceConditionCompletedSuccessfully
+	const healthy, started, completed = types.ServiceConditionHealthy, types.ServiceConditionStarted,
+		types.ServiceConditionCompletedSuccessfully
 	busy := func(s *Service) { s.Lane = Lane{Busy: true, Arriving: true} }
 	for name, c := range map[string]struct {
 		db        *Service
@@ -101,19 +122,30 @@ func TestConditionsOfDependsOn(t *testing.T) {
 		waits     string
 		why       string
 	}{
-		"started":                  {service("db"), started, "[]", ""},
-		"started, with hooks left": {service("db", func(s *Service) { s.Replicas[0].Unhooked = true }), started, "[db started]", ""},
-		"healthy":                  {service("db", health(container.Healthy)), healthy, "[]", ""},
-		"not yet healthy":          {service("db", health(container.HealthStarting)), healthy, "[db healthy]", ""},
-		"the old life is healthy":  {service("db", health(container.Healthy), busy), healthy, "[db healthy]", ""},
-		"unhealthy":                {service("db", health(container.Unhealthy)), healthy, "[db healthy]", "web: waits for db healthy, but db is unhealthy"},
-		"nothing to be healthy by": {service("db", func(s *Service) { s.Image = &container.Image{} }), healthy, "[db healthy]", "web: waits for db healthy, but db has no healthcheck, in the file or in its image"},
-		"completed":                {service("db", exited(0)), completed, "[]", ""},
-		"still at it":              {service("db"), completed, "[db completed]", ""},
-		"failed at it":             {service("db", exited(2)), completed, "[db completed]", "web: waits for db completed, but db exited with code 2"},
-		"held down":                {service("db", exited(2), func(s *Service) { s.ByHand = true }), healthy, "[]", ""},
-		"none wanted":              {service("db", func(s *Service) { s.Conf.Replicas, s.Replicas = 0, nil }), healthy, "[]", ""},
-		"not enabled":              {nil, healthy, "[]", ""},
+		"started": {service("db"), started, "[]", ""},
+		"started, with hooks left": {service("db", func(s *Service) {
+			s.Replicas[0].Unhooked = true
+		}), started, "[db started]", ""},
+		"healthy": {service("db", health(container.Healthy)), healthy, "[]", ""},
+		"not yet healthy": {service("db", health(container.HealthStarting)), healthy,
+			"[db healthy]", ""},
+		"the old life is healthy": {service("db", health(container.Healthy), busy), healthy,
+			"[db healthy]", ""},
+		"unhealthy": {service("db", health(container.Unhealthy)), healthy,
+			"[db healthy]", "web: waits for db healthy, but db is unhealthy"},
+		"nothing to be healthy by": {service("db", func(s *Service) {
+			s.Image = &container.Image{}
+		}), healthy, "[db healthy]",
+			"web: waits for db healthy, but db has no healthcheck, in the file or in its image"},
+		"completed":   {service("db", exited(0)), completed, "[]", ""},
+		"still at it": {service("db"), completed, "[db completed]", ""},
+		"failed at it": {service("db", exited(2)), completed, "[db completed]",
+			"web: waits for db completed, but db exited with code 2"},
+		"held down": {service("db", exited(2), func(s *Service) { s.ByHand = true }), healthy, "[]", ""},
+		"none wanted": {service("db", func(s *Service) {
+			s.Conf.Replicas, s.Replicas = 0, nil
+		}), healthy, "[]", ""},
+		"not enabled": {nil, healthy, "[]", ""},
 	} {
 		all := Services{"web": service("web", needs("db", c.condition, true))}
 		if c.db != nil {
@@ -141,7 +173,8 @@ func TestWhatIsNotRequiredIsLeftOutOnceItFails(t *testing.T) {
 		t.Errorf("while it may come: %v, %v, %q", waits, why, skipped)
 	}
 	health(container.Unhealthy)(all["db"])
-	if waits, why := all.Unmet(all["web"].Conf, nil, skip); len(waits) != 0 || why != nil || skipped != "db: db is unhealthy" {
+	if waits, why := all.Unmet(all["web"].Conf, nil, skip); len(waits) != 0 || why != nil ||
+		skipped != "db: db is unhealthy" {
 		t.Errorf("once it failed: %v, %v, %q", waits, why, skipped)
 	}
 	if all.Awaited("db") {
@@ -156,11 +189,17 @@ func TestHopelessSaysWhy(t *testing.T) {
 	for want, s := range map[string]*Service{
 		"":                      service("a"),
 		"a: exited with code 3": service("a", exited(3)),
-		"a: out of memory, killed by the kernel (exit code 137)":                        service("a", exited(137), in(func(i *container.Instance) { i.OOM = true })),
+		"a: out of memory, killed by the kernel (exit code 137)": service("a",
+			exited(137), in(func(i *container.Instance) { i.OOM = true })),
 		"a: crash-looping: exited with code 7, restarted 5 times by its restart policy": service("a", loop),
-		`a: unhealthy: its check says "refused" (exit 7)`:                               service("a", health(container.Unhealthy), in(func(i *container.Instance) { i.HealthOutput, i.HealthExit = "one\nrefused\n", 7 })),
-		"a: stopped by you": service("a", exited(0), func(s *Service) { s.ByHand, s.Replicas[0].ExpectedExit = true, true }),
-		"no such image":     service("a", func(s *Service) { s.Err = "no such image" }),
+		`a: unhealthy: its check says "refused" (exit 7)`: service("a",
+			health(container.Unhealthy), in(func(i *container.Instance) {
+				i.HealthOutput, i.HealthExit = "one\nrefused\n", 7
+			})),
+		"a: stopped by you": service("a", exited(0), func(s *Service) {
+			s.ByHand, s.Replicas[0].ExpectedExit = true, true
+		}),
+		"no such image": service("a", func(s *Service) { s.Err = "no such image" }),
 	} {
 		if got := s.Hopeless(); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -178,12 +217,16 @@ func TestThoseThatJoinComeAlong(t *testing.T) {
 		same   bool
 		want   string
 	}{
-		"a new container":       {func(*Service) {}, false, "host has a new container, which it joins"},
-		"the same, again":       {func(*Service) {}, true, "host was restarted, whose network it shares"},
-		"held down":             {func(s *Service) { s.ByHand = true }, false, ""},
-		"it ended long before":  {in(func(i *container.Instance) { i.State, i.Finished = container.StateExited, ended.Add(-time.Minute) }), false, ""},
-		"it ended with the one": {in(func(i *container.Instance) { i.State, i.Finished = container.StateExited, ended }), false, "host has a new container, which it joins"},
-		"its lane will look":    {func(s *Service) { s.Lane.Renewing = true }, false, ""},
+		"a new container": {func(*Service) {}, false, "host has a new container, which it joins"},
+		"the same, again": {func(*Service) {}, true, "host was restarted, whose network it shares"},
+		"held down":       {func(s *Service) { s.ByHand = true }, false, ""},
+		"it ended long before": {in(func(i *container.Instance) {
+			i.State, i.Finished = container.StateExited, ended.Add(-time.Minute)
+		}), false, ""},
+		"it ended with the one": {in(func(i *container.Instance) {
+			i.State, i.Finished = container.StateExited, ended
+		}), false, "host has a new container, which it joins"},
+		"its lane will look": {func(s *Service) { s.Lane.Renewing = true }, false, ""},
 	} {
 		if got := service("guest", joins, c.change).Rejoins(host, c.same, ended); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

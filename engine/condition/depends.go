@@ -101,7 +101,8 @@ func (s *Service) failsAt(want string, idle bool) error {
 // running counts the replicas that have been started with their hooks done; one that has ended by then was started too.
 func (s *Service) running() int {
 	return s.Count(func(r *Replica) bool {
-		ended := r.Instance.State == container.StateExited && !r.Instance.Started.IsZero() && s.Settled && !s.Lane.Arriving
+		ended := r.Instance.State == container.StateExited && !r.Instance.Started.IsZero() &&
+			s.Settled && !s.Lane.Arriving
 		return !r.Unhooked && (r.Live() || r.Instance.State == container.StateRestarting || ended)
 	})
 }

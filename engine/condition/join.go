@@ -20,7 +20,8 @@ import (
 func Shared(conf *project.Service, parent string) string {
 	var out []string
 	c := conf.Config
-	for _, ns := range []struct{ kind, mode string }{{"network", c.NetworkMode}, {"ipc", c.Ipc}, {"pid", c.Pid}} {
+	for _, ns := range []struct{ kind, mode string }{{"network", c.NetworkMode}, {"ipc", c.Ipc},
+		{"pid", c.Pid}} {
 		if name, ok := strings.CutPrefix(ns.mode, "service:"); ok && name == parent {
 			out = append(out, ns.kind)
 		}
@@ -145,17 +146,21 @@ func (o *Service) Rejoins(s *Service, same bool, ended time.Time) string {
 // have those that they are going to have; until then ids is nil. With settled, those whose lanes have
 // something to do are not there yet. orphaned says that one of them has no container and is not about
 // to get one, which is an error.
-func (all Services) Parents(conf *project.Service, settled bool) (ids map[string]string, orphaned bool, err error) {
+func (all Services) Parents(
+	conf *project.Service, settled bool,
+) (ids map[string]string, orphaned bool, err error) {
 	ids = map[string]string{}
 	for _, name := range conf.Parents() {
 		d := all[name]
 		switch {
 		case d == nil:
-			return nil, false, container.WithRemedy(container.Failed("create "+conf.Name, "it joins the container of %s, which is not enabled", name), "enable its profile")
+			return nil, false, container.WithRemedy(container.Failed("create "+conf.Name,
+				"it joins the container of %s, which is not enabled", name), "enable its profile")
 		case !d.Settled || settled && !d.Lane.Idle():
 			return nil, false, nil
 		case d.FirstID() == "":
-			return nil, true, container.WithRemedy(container.Failed("create "+conf.Name, "it joins the container of %s, which has none", name), "it follows when %s is up", name)
+			return nil, true, container.WithRemedy(container.Failed("create "+conf.Name,
+				"it joins the container of %s, which has none", name), "it follows when %s is up", name)
 		}
 		ids[name] = d.FirstID()
 	}
@@ -170,10 +175,12 @@ func (all Services) Hosted(conf *project.Service) (bool, error) {
 		if what == "" || d == nil || d.Hosting() {
 			continue
 		}
-		if !d.Lane.Idle() || !d.Settled || len(d.Replicas) > 0 && d.Replicas[0].Instance.State == container.StateRestarting {
+		if !d.Lane.Idle() || !d.Settled || len(d.Replicas) > 0 &&
+			d.Replicas[0].Instance.State == container.StateRestarting {
 			return false, nil
 		}
-		return false, container.WithRemedy(container.Failed("start "+conf.Name, "it shares the %s of %s, which does not run", what, name), "it follows when %s is up", name)
+		return false, container.WithRemedy(container.Failed("start "+conf.Name,
+			"it shares the %s of %s, which does not run", what, name), "it follows when %s is up", name)
 	}
 	return true, nil
 }

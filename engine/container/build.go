@@ -58,20 +58,21 @@ type BuildRequest struct {
 	Target        string            // stage to build; empty: the last
 	Args          map[string]string // build args; the docker config's proxies are added where unset
 	Labels        map[string]string
-	Tags          []string            // references; none leaves an image without a name
-	CacheFrom     []string            // an image reference, or "type=registry,ref=…"
-	CacheTo       []string            // "type=inline", "type=local,dest=…", …
-	NoCacheFilter []string            // stages that take nothing from the cache
-	Platforms     []string            // "linux/arm64"; none: the engine's own
-	Entitlements  []string            // "network.host", "security.insecure"
-	ExtraHosts    []string            // "name=address" or "name:address"; address may be host-gateway
-	NoCache       bool                // takes nothing from the cache
-	Check         bool                // looks at the Dockerfile, and makes no image: what it finds is a BuildError
-	Pull          bool                // asks the registry for newer base images
-	Privileged    bool                // RUN --security=insecure is allowed
-	Network       string              // of RUN steps: default, none, host
-	ShmSize       int64               // bytes of /dev/shm in RUN steps; 0: the engine's default
-	Ulimits       map[string][2]int64 // name -> soft, hard
+	Tags          []string // references; none leaves an image without a name
+	CacheFrom     []string // an image reference, or "type=registry,ref=…"
+	CacheTo       []string // "type=inline", "type=local,dest=…", …
+	NoCacheFilter []string // stages that take nothing from the cache
+	Platforms     []string // "linux/arm64"; none: the engine's own
+	Entitlements  []string // "network.host", "security.insecure"
+	ExtraHosts    []string // "name=address" or "name:address"; address may be host-gateway
+	NoCache       bool     // takes nothing from the cache
+	// looks at the Dockerfile, and makes no image: what it finds is a BuildError
+	Check      bool
+	Pull       bool                // asks the registry for newer base images
+	Privileged bool                // RUN --security=insecure is allowed
+	Network    string              // of RUN steps: default, none, host
+	ShmSize    int64               // bytes of /dev/shm in RUN steps; 0: the engine's default
+	Ulimits    map[string][2]int64 // name -> soft, hard
 
 	// AdditionalContexts maps a name to a folder, a URL, or docker-image://…
 	AdditionalContexts map[string]string

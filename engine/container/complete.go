@@ -39,7 +39,8 @@ type Complete struct {
 // Caps says which of the optional interfaces a runtime has itself: what it lacks is grey on the screen.
 type Caps struct {
 	Pause, Rename, Provision, Images, Attach, Preview, Meter, Sync, Dial, Limits bool
-	Agent                                                                        bool // the agent can be run in a container's network
+	// the agent can be run in a container's network
+	Agent bool
 }
 
 // Completed finds the optional interfaces of a runtime.
@@ -48,7 +49,9 @@ func Completed(rt Runtime) *Complete {
 		return c
 	}
 	l := lacking{}
-	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l, Previewer: l, Meter: l, FileWriter: l, FilePreparer: l, FileReader: l, SignalReader: l, Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
+	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l,
+		Previewer: l, Meter: l, FileWriter: l, FilePreparer: l, FileReader: l, SignalReader: l,
+		Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
 		ProgramRestarter: l}
 	find(rt, &c.Pauser, &c.Caps.Pause)
 	find(rt, &c.Renamer, &c.Caps.Rename)
@@ -106,7 +109,11 @@ func (lacking) RemoveVolumes(context.Context, string, []string) (s Swept, err er
 func (lacking) RemoveImage(context.Context, string, bool) (bool, error)               { return false, nil }
 func (lacking) ProjectImages(context.Context, string, bool) ([]string, error)         { return nil, nil }
 func (lacking) HandlesStop(context.Context, string) (handles, known bool)             { return false, false }
-func (lacking) Stats(context.Context, string) (Stats, error)                          { return Stats{}, lacks("readings") }
+func (lacking) Stats(
+	context.Context, string,
+) (Stats, error) {
+	return Stats{}, lacks("readings")
+}
 func (lacking) CopyTo(context.Context, string, string, io.Reader, bool) error {
 	return lacks("copy into a container")
 }

@@ -9,18 +9,22 @@ import (
 )
 
 func TestRemedyIsAFieldAndNotAPartOfASentence(t *testing.T) {
-	taken := &container.Error{What: "start web", Why: "port 80 is taken", Remedy: "stop nginx; or publish another port"}
+	taken := &container.Error{What: "start web", Why: "port 80 is taken",
+		Remedy: "stop nginx; or publish another port"}
 	build := &container.BuildError{Service: "web", Step: "RUN npm ci; npm test", Err: errors.New("exit code 1")}
 	for name, c := range map[string]struct {
 		err          error
 		text, remedy string
 	}{
-		"none":            {errors.New("a; b"), "a; b", ""},
-		"own":             {taken, "start web: port 80 is taken", "stop nginx; or publish another port"},
-		"wrapped":         {fmt.Errorf("up shop: %w", taken), "up shop: start web: port 80 is taken", "stop nginx; or publish another port"},
-		"renamed":         {container.WrapErr(advised{}, "copy into %s", "web"), "copy into web: read-only", "remove read_only"},
-		"in the middle":   {fmt.Errorf("%w, and more", taken), taken.Error() + ", and more", ""},
-		"added":           {container.WithRemedy(errors.New("no such image"), "run %q", "build"), "no such image", `run "build"`},
+		"none": {errors.New("a; b"), "a; b", ""},
+		"own":  {taken, "start web: port 80 is taken", "stop nginx; or publish another port"},
+		"wrapped": {fmt.Errorf("up shop: %w", taken), "up shop: start web: port 80 is taken",
+			"stop nginx; or publish another port"},
+		"renamed": {container.WrapErr(advised{}, "copy into %s", "web"),
+			"copy into web: read-only", "remove read_only"},
+		"in the middle": {fmt.Errorf("%w, and more", taken), taken.Error() + ", and more", ""},
+		"added": {container.WithRemedy(errors.New("no such image"), "run %q", "build"),
+			"no such image", `run "build"`},
 		"in a build step": {build, build.Error(), ""},
 	} {
 		if text, remedy := container.Explain(c.err); text != c.text || remedy != c.remedy {

@@ -36,7 +36,8 @@ type Foregrounder interface {
 	// ended. start is called when nothing of the output can be missed any more; nil: it runs
 	// already. ErrDetached when a person left it by its detach keys; it runs on. When ctx ends the
 	// streams are cut, and it runs on too.
-	Foreground(ctx context.Context, id string, o Streams, start func(context.Context) error) (code int, err error)
+	Foreground(ctx context.Context, id string, o Streams,
+		start func(context.Context) error) (code int, err error)
 	// Wait returns the exit code of a container once it has ended; one that does not run has.
 	Wait(ctx context.Context, id string) (code int, err error)
 }

@@ -20,7 +20,8 @@ func Retrying(rt *Complete) *Complete {
 	c := *rt
 	c.Runtime, c.Pauser, c.Renamer, c.Provisioner, c.ImageStore = &calls{Runtime: rt.Runtime, retrying: r},
 		&pauses{r}, &renames{r},
-		&provisions{Provisioner: rt.Provisioner, retrying: r}, &imageCalls{ImageStore: rt.ImageStore, retrying: r}
+		&provisions{Provisioner: rt.Provisioner, retrying: r}, &imageCalls{ImageStore: rt.ImageStore,
+			retrying: r}
 	return &c
 }
 
@@ -103,7 +104,8 @@ func (c *calls) removeLost(ctx context.Context, s CreateSpec) (removed int, err 
 		return 0, err
 	}
 	for _, in := range all {
-		if in.ID == s.Inherit || in.Service != s.Service.Name || in.Replica != s.Replica || in.State != StateCreated {
+		if in.ID == s.Inherit || in.Service != s.Service.Name || in.Replica != s.Replica ||
+			in.State != StateCreated {
 			continue
 		}
 		if err := c.rt.Remove(ctx, in.ID, true, false); err != nil {

@@ -3,7 +3,8 @@ package container
 import "testing"
 
 func TestSignalsAreReadAsPeopleWriteThem(t *testing.T) {
-	for text, want := range map[string]int{"SIGTERM": 15, "term": 15, "15": 15, "KILL": 9, "64": 64, "RTMIN+3": 0} {
+	for text, want := range map[string]int{"SIGTERM": 15, "term": 15, "15": 15, "KILL": 9, "64": 64,
+		"RTMIN+3": 0} {
 		if n, ok := SignalNumber(text); n != want || !ok {
 			t.Errorf("%s is %d, %v; want %d", text, n, ok, want)
 		}

@@ -20,7 +20,8 @@ const (
 	StateCrashing // its restart policy starts it again and again, and it ends soon each time
 )
 
-var stateNames = [...]string{"unknown", "waiting", "building", "created", "starting", "running", "stopping", "restarting", "paused", "exited", "broken", "crashing"}
+var stateNames = [...]string{"unknown", "waiting", "building", "created", "starting", "running",
+	"stopping", "restarting", "paused", "exited", "broken", "crashing"}
 
 // String returns the word that the screen and the JSON use.
 func (s State) String() string {

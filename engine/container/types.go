@@ -62,24 +62,30 @@ type Instance struct {
 	Digest       string // image label, compared with Image.Digest
 	Ports        []Port
 	Pid          int
-	Number       string            // container-number label as written; "" when missing
-	Networks     map[string]string // names and ids of the attached networks; an id is empty before the first start
-	Volumes      []string          // names of the mounted named volumes
-	Joins        []string          // ids of the containers whose network, ipc or pid namespace it shares
+	Number       string // container-number label as written; "" when missing
+	// names and ids of the attached networks; an id is empty before the first start
+	Networks map[string]string
+	Volumes  []string // names of the mounted named volumes
+	Joins    []string // ids of the containers whose network, ipc or pid namespace it shares
 	// DependsOn is what its service depended on when it was made. All of it counts as required.
-	DependsOn     map[string]types.ServiceDependency
-	LogDriver     string
-	TTY           bool
-	Check         []string  // the command of its healthcheck, ready to exec in it; nil without one, and where it is off
-	HealthOutput  string    // what its last check printed, raw; "" before the first
-	HealthExit    int       // the exit code of its last check
-	HealthFailing int       // checks in a row that did not pass
-	RetryAt       time.Time // when the restart policy starts it again; zero when it does not, or that is not known
+	DependsOn map[string]types.ServiceDependency
+	LogDriver string
+	TTY       bool
+	// the command of its healthcheck, ready to exec in it; nil without one, and where it is off
+	Check         []string
+	HealthOutput  string // what its last check printed, raw; "" before the first
+	HealthExit    int    // the exit code of its last check
+	HealthFailing int    // checks in a row that did not pass
+	// when the restart policy starts it again; zero when it does not, or that is not known
+	RetryAt       time.Time
 	HealthTimeout time.Duration
-	Program       bool          // Service.Program it was made with
-	Booted        time.Time     // start of the container, where its program was restarted since: Started and Finished are the program's then; else zero
-	StopSignal    string        // its own, of the file or the image, as written there; "" for none
-	StopGrace     time.Duration // between its stop signal and SIGKILL, as it was made with; 0: the engine's ten seconds
+	Program       bool // Service.Program it was made with
+	// start of the container, where its program was restarted since: Started and Finished are the
+	// program's then; else zero
+	Booted     time.Time
+	StopSignal string // its own, of the file or the image, as written there; "" for none
+	// between its stop signal and SIGKILL, as it was made with; 0: the engine's ten seconds
+	StopGrace time.Duration
 }
 
 // Since is when its namespaces and its mounts came to be: at its start, unless its program alone was

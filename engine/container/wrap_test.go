@@ -20,7 +20,8 @@ func TestWrappedErrorNamesWhatWasDoneOnce(t *testing.T) {
 	if err.Error() != "copy into web: no such file" || !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
-	if err := container.WrapErr(container.ErrConflict, "create web"); err.Error() != "create web: already in use" || !errors.Is(err, container.ErrConflict) {
+	if err := container.WrapErr(container.ErrConflict,
+		"create web"); err.Error() != "create web: already in use" || !errors.Is(err, container.ErrConflict) {
 		t.Errorf("%v", err)
 	}
 }

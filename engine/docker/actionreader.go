@@ -21,9 +21,12 @@ type actionReader struct {
 var _ container.ActionReader = (*Runtime)(nil)
 
 // Actions implements container.ActionReader. One-offs are left out, as docker compose leaves them out.
-func (a *actionReader) Actions(ctx context.Context, project, since, until string, emit func(container.Action)) error {
+func (a *actionReader) Actions(
+	ctx context.Context, project, since, until string, emit func(container.Action),
+) error {
 	ctx, cancel := context.WithCancel(ctx)
-	stream := a.conn.cli.Events(ctx, client.EventsListOptions{Filters: labelFilter(labelProject + "=" + project), Since: since, Until: until})
+	stream := a.conn.cli.Events(ctx, client.EventsListOptions{Filters: labelFilter(labelProject +
+		"=" + project), Since: since, Until: until})
 	// The client's goroutine ends by closing Err.
 	defer func() {
 		cancel()
@@ -53,7 +56,8 @@ func (a *actionReader) Actions(ctx context.Context, project, since, until string
 
 func action(m events.Message) container.Action {
 	out := container.Action{
-		Time: time.Unix(0, m.TimeNano), Service: m.Actor.Attributes[labelService], ID: m.Actor.ID, Name: string(m.Action),
+		Time: time.Unix(0, m.TimeNano), Service: m.Actor.Attributes[labelService], ID: m.Actor.ID,
+		Name:       string(m.Action),
 		Attributes: map[string]string{},
 	}
 	if m.TimeNano == 0 {

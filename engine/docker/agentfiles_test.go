@@ -22,7 +22,8 @@ import (
 // helpers are the agents beside a container, as the engine lists them.
 func (b *bench) helpers(target string) (ids []string) {
 	b.Helper()
-	list, err := b.rt.cli.ContainerList(b.ctx, client.ContainerListOptions{All: true, Filters: labelFilter(labelAgent + "=" + target)})
+	list, err := b.rt.cli.ContainerList(b.ctx, client.ContainerListOptions{All: true,
+		Filters: labelFilter(labelAgent + "=" + target)})
 	b.ok(err)
 	for _, c := range list.Items {
 		ids = append(ids, c.ID)
@@ -36,7 +37,8 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 	if !agent.Built() {
 		t.Skip(agent.ErrNotBuilt)
 	}
-	b := open(t, "services:\n  a: {image: IMAGE, user: '1234', read_only: false, volumes: [/vol]}\n  host: {image: IMAGE, pid: host}\n")
+	b := open(t,
+		"services:\n  a: {image: IMAGE, user: '1234', read_only: false, volumes: [/vol]}\n  host: {image: IMAGE, pid: host}\n")
 	in := b.rt.fileWriter.inside
 	id := b.start("a")
 	if _, code := b.run(id, "id"); code != 0 {
@@ -45,7 +47,8 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 	b.ok(b.rt.sendArchive(b.ctx, id, tartest.Of(t, "bin/busybox", "no program any more"), false))
 	for range 2 {
 		b.ok(throughAgent(b.ctx, in, id, func(f root) error {
-			return errors.Join(f.Unpack(b.ctx, "/app", tartest.Of(t, "app/x", "x", "app/y", "y"), false), f.Unpack(b.ctx, "/vol", tartest.Of(t, "vol/v", "v"), false),
+			return errors.Join(f.Unpack(b.ctx, "/app", tartest.Of(t, "app/x", "x", "app/y", "y"),
+				false), f.Unpack(b.ctx, "/vol", tartest.Of(t, "vol/v", "v"), false),
 				f.Delete(b.ctx, "/app", []string{"y"}))
 		}))
 	}
@@ -66,10 +69,12 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 		rights = append(rights, strings.TrimPrefix(r, "CAP_"))
 	}
 	slices.Sort(rights)
-	if !slices.Equal(rights, []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SYS_PTRACE"}) || !slices.Equal(h.CapDrop, []string{"ALL"}) || h.Privileged {
+	if !slices.Equal(rights, []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SYS_PTRACE"}) ||
+		!slices.Equal(h.CapDrop, []string{"ALL"}) || h.Privileged {
 		t.Errorf("capabilities %v, without %v", h.CapAdd, h.CapDrop)
 	}
-	if !h.ReadonlyRootfs || len(h.Binds)+len(h.Mounts)+len(c.Mounts) > 0 || !h.NetworkMode.IsNone() || string(h.PidMode) != "container:"+id ||
+	if !h.ReadonlyRootfs || len(h.Binds)+len(h.Mounts)+len(c.Mounts) > 0 || !h.NetworkMode.IsNone() ||
+		string(h.PidMode) != "container:"+id ||
 		!slices.Contains(h.SecurityOpt, "no-new-privileges") || c.Config.Labels[labelOneOff] != oneOff {
 		t.Errorf("its container: %+v", h)
 	}
@@ -84,7 +89,9 @@ func TestFilesAreReachedByOneAgent(t *testing.T) {
 	}
 	// Where process 1 is not the container's own the agent stays away.
 	id = b.start("host")
-	if err := throughAgent(b.ctx, in, id, func(f root) error { return nil }); !errors.Is(err, files.ErrNoAccess) {
+	if err := throughAgent(b.ctx, in, id, func(f root) error {
+		return nil
+	}); !errors.Is(err, files.ErrNoAccess) {
 		t.Errorf("beside pid: host: %v", err)
 	}
 	if all := b.helpers(id); len(all) != 0 {
@@ -125,7 +132,9 @@ func TestFilesAgentEndsWithTheRuntime(t *testing.T) {
 	rt, err := New(Options{})
 	b.ok(err)
 	in := rt.fileWriter.inside
-	b.ok(throughAgent(b.ctx, in, id, func(f root) error { return f.Unpack(b.ctx, "/app", tartest.Of(t, "app/x", "x"), false) }))
+	b.ok(throughAgent(b.ctx, in, id, func(f root) error {
+		return f.Unpack(b.ctx, "/app", tartest.Of(t, "app/x", "x"), false)
+	}))
 	if all := b.helpers(id); len(all) != 1 {
 		t.Errorf("agents %v", all)
 	}
@@ -152,11 +161,13 @@ func TestOlderAgentsAreClearedAway(t *testing.T) {
 	b.ok(errors.Join(err, res.Close()))
 	unused, used := agentVolumes+prefix+"unused", agentVolumes+prefix+"used"
 	for _, name := range []string{unused, used} {
-		_, err := b.rt.cli.VolumeCreate(b.ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{labelAgent: "init"}})
+		_, err := b.rt.cli.VolumeCreate(b.ctx, client.VolumeCreateOptions{Name: name,
+			Labels: map[string]string{labelAgent: "init"}})
 		b.ok(err)
 	}
-	made, err := b.rt.cli.ContainerCreate(b.ctx, client.ContainerCreateOptions{Config: &moby.Config{Image: testImage("tools")},
-		HostConfig: &moby.HostConfig{Binds: []string{used + ":/v"}}})
+	made, err := b.rt.cli.ContainerCreate(b.ctx,
+		client.ContainerCreateOptions{Config: &moby.Config{Image: testImage("tools")},
+			HostConfig: &moby.HostConfig{Binds: []string{used + ":/v"}}})
 	b.ok(err)
 	defer func() {
 		b.ok(b.rt.Remove(b.ctx, made.ID, true, false))

@@ -82,9 +82,11 @@ func (a *agentRunner) RunAgent(ctx context.Context, spec container.AgentSpec) (i
 	drop := func() {
 		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_, _ = a.conn.cli.ContainerRemove(tidy, made.ID, client.ContainerRemoveOptions{Force: true}) // it goes by itself when it has ended
+		// it goes by itself when it has ended
+		_, _ = a.conn.cli.ContainerRemove(tidy, made.ID, client.ContainerRemoveOptions{Force: true})
 	}
-	io, err := a.conn.cli.ContainerAttach(ctx, made.ID, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	io, err := a.conn.cli.ContainerAttach(ctx, made.ID, client.ContainerAttachOptions{Stream: true,
+		Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		drop()
 		return nil, a.conn.wrap(what, err)
@@ -99,14 +101,19 @@ func (a *agentRunner) RunAgent(ctx context.Context, spec container.AgentSpec) (i
 
 // create makes an agent's container. One that has to be alone has a name that only one can have, as
 // long as no other one is there.
-func (a *agentRunner) create(ctx context.Context, spec container.AgentSpec, image string) (client.ContainerCreateResult, error) {
+func (a *agentRunner) create(
+	ctx context.Context, spec container.AgentSpec, image string,
+) (client.ContainerCreateResult, error) {
 	alone := spec.Alone != "" && spec.Target != ""
 	if alone {
-		list, err := a.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelFilter(labelAgent + "=" + spec.Target)})
+		list, err := a.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+			Filters: labelFilter(labelAgent + "=" + spec.Target)})
 		if err != nil {
 			return client.ContainerCreateResult{}, err
 		}
-		alone = !slices.ContainsFunc(list.Items, func(c moby.Summary) bool { return strings.HasPrefix(c.Command, "/agent "+spec.Args[0]) })
+		alone = !slices.ContainsFunc(list.Items, func(c moby.Summary) bool {
+			return strings.HasPrefix(c.Command, "/agent "+spec.Args[0])
+		})
 	}
 	if alone {
 		only := spec
@@ -137,7 +144,8 @@ func agentContainer(spec container.AgentSpec, image string) client.ContainerCrea
 	case spec.Profile == container.AgentFiles:
 		host.PidMode = moby.PidMode("container:" + spec.Target)
 	}
-	labels := map[string]string{labelProject: spec.Project, labelOneOff: oneOff, labelVersion: version, labelAgent: spec.Target}
+	labels := map[string]string{labelProject: spec.Project, labelOneOff: oneOff,
+		labelVersion: version, labelAgent: spec.Target}
 	if spec.Service != "" {
 		labels[labelService] = spec.Service
 	}
@@ -160,7 +168,8 @@ func (a *agentRunner) ownProcess(ctx context.Context, id string) error {
 		return a.conn.wrap("look at "+container.ShortID(id), err)
 	}
 	if h := res.Container.HostConfig; h == nil || h.PidMode != "" && h.PidMode != "private" {
-		return &container.Error{Why: "it shares the processes of another container or of the host, which are never touched", Err: container.ErrUnsupported}
+		return &container.Error{
+			Why: "it shares the processes of another container or of the host, which are never touched", Err: container.ErrUnsupported}
 	}
 	return nil
 }
@@ -169,7 +178,8 @@ func (a *agentRunner) ownProcess(ctx context.Context, id string) error {
 func (a *agentRunner) Network(ctx context.Context, project, id string) (container.Network, error) {
 	const deep = 5 // namespaces that are joined by way of each other
 	refuse := func(format string, args ...any) (container.Network, error) {
-		return container.Network{}, &container.Error{Why: fmt.Sprintf(format, args...), Err: container.ErrUnsupported}
+		return container.Network{}, &container.Error{Why: fmt.Sprintf(format, args...),
+			Err: container.ErrUnsupported}
 	}
 	for range deep {
 		res, err := a.conn.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
@@ -188,7 +198,8 @@ func (a *agentRunner) Network(ctx context.Context, project, id string) (containe
 		case c.HostConfig.NetworkMode.IsNone():
 			return refuse("%s has no network", name)
 		case !c.State.Running:
-			return container.Network{}, fmt.Errorf("the network of %s: it does not run: %w", name, container.ErrNotFound)
+			return container.Network{}, fmt.Errorf("the network of %s: it does not run: %w", name,
+				container.ErrNotFound)
 		case c.HostConfig.NetworkMode.IsContainer():
 			id = c.HostConfig.NetworkMode.ConnectedContainer()
 			continue
@@ -212,7 +223,9 @@ func (a *agentRunner) Network(ctx context.Context, project, id string) (containe
 				}
 			}
 		}
-		if slices.ContainsFunc(c.HostConfig.ExtraHosts, func(h string) bool { return strings.HasSuffix(h, "host-gateway") }) {
+		if slices.ContainsFunc(c.HostConfig.ExtraHosts, func(h string) bool {
+			return strings.HasSuffix(h, "host-gateway")
+		}) {
 			n.Machine = append(n.Machine, a.hostGateway(ctx)...)
 		}
 		return n, nil
@@ -231,7 +244,8 @@ func (a *agentRunner) hostGateway(ctx context.Context) (out []netip.Addr) {
 		switch {
 		case pool.Gateway.IsValid():
 			out = append(out, pool.Gateway.Unmap())
-		case pool.Subnet.IsValid(): // an engine that has just made the bridge leaves out that it took the first address
+		// an engine that has just made the bridge leaves out that it took the first address
+		case pool.Subnet.IsValid():
 			out = append(out, pool.Subnet.Masked().Addr().Next().Unmap())
 		}
 	}
@@ -289,17 +303,20 @@ func (a *agentRunner) load(ctx context.Context, name string, program []byte) err
 // the engine keeps.
 func (a *agentRunner) clear(ctx context.Context, keep string) {
 	_, sum, _ := strings.Cut(keep, ":")
-	images, err := a.conn.cli.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("reference", agentImages)})
+	images, err := a.conn.cli.ImageList(ctx,
+		client.ImageListOptions{Filters: make(client.Filters).Add("reference", agentImages)})
 	if err == nil {
 		for _, img := range images.Items {
 			for _, tag := range img.RepoTags {
 				if strings.HasPrefix(tag, agentImages+":") && tag != keep {
-					_, _ = a.conn.cli.ImageRemove(ctx, tag, client.ImageRemoveOptions{}) // the next version tries again
+					// the next version tries again
+					_, _ = a.conn.cli.ImageRemove(ctx, tag, client.ImageRemoveOptions{})
 				}
 			}
 		}
 	}
-	volumes, err := a.conn.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelAgent + "=init")})
+	volumes, err := a.conn.cli.VolumeList(ctx,
+		client.VolumeListOptions{Filters: labelFilter(labelAgent + "=init")})
 	if err != nil {
 		return
 	}
@@ -324,7 +341,8 @@ func (a *agentRunner) clearUnstarted(ctx context.Context, project string, before
 	}
 	for _, c := range list.Items {
 		if time.Unix(c.Created, 0).Before(before) {
-			_, _ = a.conn.cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{}) // not by force: it may start just now
+			// not by force: it may start just now
+			_, _ = a.conn.cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{})
 		}
 	}
 }
@@ -340,7 +358,8 @@ func agentImage(name, arch string, program []byte) ([]byte, error) {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)
 		for _, f := range files {
-			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: f.mode, Size: int64(len(f.data)), ModTime: time.Unix(0, 0)}); err != nil {
+			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: f.mode,
+				Size: int64(len(f.data)), ModTime: time.Unix(0, 0)}); err != nil {
 				return nil, err
 			}
 			if _, err := w.Write(f.data); err != nil {
@@ -362,11 +381,13 @@ func agentImage(name, arch string, program []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json", "RepoTags": []string{name}, "Layers": []string{"layer.tar"}}})
+	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json",
+		"RepoTags": []string{name}, "Layers": []string{"layer.tar"}}})
 	if err != nil {
 		return nil, err
 	}
-	return pack(file{"config.json", 0o644, c}, file{"layer.tar", 0o644, layer}, file{"manifest.json", 0o644, manifest})
+	return pack(file{"config.json", 0o644, c}, file{"layer.tar", 0o644, layer},
+		file{"manifest.json", 0o644, manifest})
 }
 
 // goArch is an architecture as images name it; the engine's info has the kernel's name for it.

@@ -22,7 +22,8 @@ var _ container.Archiver = (*Runtime)(nil)
 func (a *archiver) Entry(ctx context.Context, id, path string) (container.PathEntry, error) {
 	res, err := a.conn.cli.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: path})
 	if err != nil {
-		return container.PathEntry{}, a.conn.wrap(fmt.Sprintf("look at %s in %s", path, container.ShortID(id)), err)
+		return container.PathEntry{},
+			a.conn.wrap(fmt.Sprintf("look at %s in %s", path, container.ShortID(id)), err)
 	}
 	return pathEntry(res.Stat), nil
 }
@@ -35,14 +36,16 @@ func pathEntry(s moby.PathStat) container.PathEntry {
 func (a *archiver) CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, container.PathEntry, error) {
 	res, err := a.conn.copyFrom(ctx, id, path)
 	if err != nil {
-		return nil, container.PathEntry{}, a.conn.wrap(fmt.Sprintf("copy %s out of %s", path, container.ShortID(id)), err)
+		return nil, container.PathEntry{}, a.conn.wrap(fmt.Sprintf("copy %s out of %s", path,
+			container.ShortID(id)), err)
 	}
 	return res.Content, pathEntry(res.Stat), nil
 }
 
 // CopyInto implements container.Archiver.
 func (a *archiver) CopyInto(ctx context.Context, id, dir string, tar io.Reader, owners bool) error {
-	err := a.conn.copyInto(ctx, id, client.CopyToContainerOptions{DestinationPath: dir, Content: tar, CopyUIDGID: owners})
+	err := a.conn.copyInto(ctx, id, client.CopyToContainerOptions{DestinationPath: dir, Content: tar,
+		CopyUIDGID: owners})
 	return a.conn.wrap(fmt.Sprintf("copy into %s of %s", dir, container.ShortID(id)), err)
 }
 

@@ -20,10 +20,14 @@ type attacher struct {
 var _ container.Attacher = (*Runtime)(nil)
 
 // Attach implements container.Attacher.
-func (a *attacher) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line)) error {
+func (a *attacher) Attach(
+	ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line),
+) error {
 	var out, errs logs.Splitter
 	now := func(stream container.Stream, s *logs.Splitter) func([]byte) {
-		return func(line []byte) { emit(container.Line{Stream: stream, Time: time.Now(), Text: line, Cut: s.Cut()}) }
+		return func(line []byte) {
+			emit(container.Line{Stream: stream, Time: time.Now(), Text: line, Cut: s.Cut()})
+		}
 	}
 	toOut, toErr := now(container.Stdout, &out), now(container.Stderr, &errs)
 	take := func(stream container.Stream, p []byte) error {
@@ -34,7 +38,8 @@ func (a *attacher) Attach(ctx context.Context, id string, attached chan<- struct
 		}
 		return nil
 	}
-	err := a.conn.attach(ctx, "attach to "+container.ShortID(id), id, attached, func(r io.Reader) io.Reader { return r }, take)
+	err := a.conn.attach(ctx, "attach to "+container.ShortID(id), id, attached,
+		func(r io.Reader) io.Reader { return r }, take)
 	out.Flush(toOut)
 	errs.Flush(toErr)
 	return err
@@ -43,13 +48,15 @@ func (a *attacher) Attach(ctx context.Context, id string, attached chan<- struct
 // attach hands what a container writes from now on to take, until the container ends. The bytes are
 // read by what through makes of the connection's reader. attached is as of container.Attacher.
 func (c *connection) attach(
-	ctx context.Context, what, id string, attached chan<- struct{}, through func(io.Reader) io.Reader, take func(container.Stream, []byte) error,
+	ctx context.Context, what, id string, attached chan<- struct{}, through func(io.Reader) io.Reader,
+	take func(container.Stream, []byte) error,
 ) error {
 	in, err := c.inspect(ctx, id)
 	if err != nil {
 		return err
 	}
-	res, err := c.cli.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	res, err := c.cli.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true,
+		Stdout: true, Stderr: true})
 	if err != nil {
 		return c.wrap(what, err)
 	}

@@ -69,14 +69,16 @@ func silent(conn net.Conn, head string) {
 }
 
 func TestQuestionThatIsNeverAnsweredEnds(t *testing.T) {
-	for head, want := range map[string]time.Duration{"": readLimit, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{": bodyLimit} {
+	for head, want := range map[string]time.Duration{"": readLimit,
+		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{": bodyLimit} {
 		synctest.Test(t, func(t *testing.T) {
 			c := silentClient(t, head)
 			defer c.cli.Close()
 			began := time.Now()
 			_, err := c.cli.ContainerInspect(t.Context(), "abc", client.ContainerInspectOptions{})
 			err = c.wrap("inspect abc", err)
-			if time.Since(began) != want || !errors.Is(err, container.ErrNoEngine) || !errors.Is(err, container.ErrSilent) {
+			if time.Since(began) != want || !errors.Is(err, container.ErrNoEngine) ||
+				!errors.Is(err, container.ErrSilent) {
 				t.Errorf("%q: after %s: %v", head, time.Since(began), err)
 			}
 		})
@@ -140,7 +142,8 @@ func TestCopyThatPausesEnds(t *testing.T) {
 						}
 					}
 				}()
-				err = conn.copyInto(t.Context(), "abc", client.CopyToContainerOptions{DestinationPath: "/", Content: in})
+				err = conn.copyInto(t.Context(), "abc",
+					client.CopyToContainerOptions{DestinationPath: "/", Content: in})
 				in.Close()
 			}
 			err = conn.wrap("copy", err)

@@ -15,7 +15,8 @@ func TestCheckIsTheCommandThatTheEngineRuns(t *testing.T) {
 		{test: []string{"CMD"}},
 		{test: []string{"CMD", "wget", "-q", "localhost"}, want: []string{"wget", "-q", "localhost"}},
 		{test: []string{"CMD-SHELL", "exit 0"}, want: []string{"/bin/sh", "-c", "exit 0"}},
-		{test: []string{"CMD-SHELL", "exit 0"}, shell: []string{"/bin/bash", "-o", "pipefail", "-c"}, want: []string{"/bin/bash", "-o", "pipefail", "-c", "exit 0"}},
+		{test: []string{"CMD-SHELL", "exit 0"}, shell: []string{"/bin/bash", "-o", "pipefail", "-c"},
+			want: []string{"/bin/bash", "-o", "pipefail", "-c", "exit 0"}},
 	} {
 		conf := &moby.Config{Healthcheck: &moby.HealthConfig{Test: c.test}, Shell: c.shell}
 		if got := instance(moby.InspectResponse{Config: conf}).Check; !slices.Equal(got, c.want) {

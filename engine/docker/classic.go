@@ -28,7 +28,9 @@ type oldBuilder struct {
 // ClassicBuild builds with the engine's old builder; it implements Classic of
 // engine/build. The error of a build that did not succeed is the engine's own
 // message.
-func (o *oldBuilder) ClassicBuild(ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string)) error {
+func (o *oldBuilder) ClassicBuild(
+	ctx context.Context, b container.BuildRequest, tar io.Reader, dockerfile string, out func(line string),
+) error {
 	release, err := o.conn.slot(ctx)
 	if err != nil {
 		return err
@@ -86,7 +88,8 @@ func buildOptions(b container.BuildRequest, dockerfile string) (client.ImageBuil
 		if err != nil {
 			return opt, err
 		}
-		opt.Platforms = append(opt.Platforms, ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+		opt.Platforms = append(opt.Platforms, ocispec.Platform{OS: p.OS, Architecture: p.Architecture,
+			Variant: p.Variant})
 	}
 	return opt, nil
 }

@@ -39,7 +39,8 @@ func TestEndpointIsChosenAsDockerDoes(t *testing.T) {
 	}
 	for name, host := range map[string]string{"lab": "tcp://lab:2375", "far": "ssh://me@far:2222/run/d.sock"} {
 		sum := sha256.Sum256([]byte(name))
-		put("contexts/meta/"+hex.EncodeToString(sum[:])+"/meta.json", fmt.Sprintf(`{"Name":%q,"Metadata":{},"Endpoints":{"docker":{"Host":%q,"SkipTLSVerify":false}}}`, name, host))
+		put("contexts/meta/"+hex.EncodeToString(sum[:])+"/meta.json",
+			fmt.Sprintf(`{"Name":%q,"Metadata":{},"Endpoints":{"docker":{"Host":%q,"SkipTLSVerify":false}}}`, name, host))
 	}
 	put("config.json", `{"currentContext":"lab"}`)
 	for _, c := range []struct {
@@ -51,8 +52,10 @@ func TestEndpointIsChosenAsDockerDoes(t *testing.T) {
 		{context: "far", want: "ssh://me@far:2222/run/d.sock", wantIn: "far"},
 		{host: "tcp://env:1", context: "far", want: "tcp://env:1", wantIn: "default"},
 		{context: "default", want: "unix:///var/run/docker.sock", wantIn: "default"},
-		{opt: Options{Context: "far"}, host: "tcp://env:1", want: "ssh://me@far:2222/run/d.sock", wantIn: "far"},
-		{opt: Options{Host: "tcp://opt:1", Context: "far"}, host: "tcp://env:1", want: "tcp://opt:1", wantIn: "default"},
+		{opt: Options{Context: "far"}, host: "tcp://env:1", want: "ssh://me@far:2222/run/d.sock",
+			wantIn: "far"},
+		{opt: Options{Host: "tcp://opt:1", Context: "far"}, host: "tcp://env:1", want: "tcp://opt:1",
+			wantIn: "default"},
 	} {
 		t.Setenv("DOCKER_HOST", c.host)
 		t.Setenv("DOCKER_CONTEXT", c.context)
@@ -62,13 +65,15 @@ func TestEndpointIsChosenAsDockerDoes(t *testing.T) {
 			t.Errorf("%+v: %s in %s, %v", c, e.host, e.context, err)
 		}
 		if strings.HasPrefix(c.want, "ssh://") {
-			if got := strings.Join(e.ssh.args, " "); got != "-o ConnectTimeout=30 -T -l me -p 2222 -- far docker --host unix:///run/d.sock system dial-stdio" {
+			if got := strings.Join(e.ssh.args,
+				" "); got != "-o ConnectTimeout=30 -T -l me -p 2222 -- far docker --host unix:///run/d.sock system dial-stdio" {
 				t.Errorf("ssh %s", got)
 			}
 		}
 	}
 	t.Setenv("DOCKER_HOST", "")
-	if _, err := findEndpoint(Options{ConfigDir: dir, Context: "gone"}); !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "docker context ls") {
+	if _, err := findEndpoint(Options{ConfigDir: dir, Context: "gone"}); !errors.Is(err,
+		container.ErrNoEngine) || !strings.Contains(err.Error(), "docker context ls") {
 		t.Errorf("missing context: %v", err)
 	}
 	t.Setenv("DOCKER_CONTEXT", "")
@@ -104,7 +109,8 @@ func TestNoEngineSaysWhereAndWhatToDo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = r.Info(context.Background()); !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), want) {
+		if _, err = r.Info(context.Background()); !errors.Is(err, container.ErrNoEngine) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", host, err)
 		}
 		if _, err = r.Dial(context.Background(), "/grpc", "h2c", nil); !errors.Is(err, container.ErrNoEngine) {
@@ -114,13 +120,17 @@ func TestNoEngineSaysWhereAndWhatToDo(t *testing.T) {
 	}
 	r := newRuntime(&connection{end: endpoint{host: "unix:///x.sock", context: "lab"}})
 	err = r.wrap("ask", &net.OpError{Op: "dial", Err: fs.ErrPermission})
-	if !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "group docker") || !strings.Contains(err.Error(), "context lab") {
+	if !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "group docker") ||
+		!strings.Contains(err.Error(), "context lab") {
 		t.Errorf("permission: %v", err)
 	}
-	if err := r.wrap("ask", context.Canceled); errors.Is(err, container.ErrNoEngine) || !errors.Is(err, context.Canceled) {
+	if err := r.wrap("ask", context.Canceled); errors.Is(err, container.ErrNoEngine) ||
+		!errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
-	if err := r.wrap("ask", fmt.Errorf("Error response from daemon: %w", cerrdefs.ErrConflict)); !errors.Is(err, container.ErrConflict) || strings.Contains(err.Error(), "daemon") {
+	if err := r.wrap("ask", fmt.Errorf("Error response from daemon: %w",
+		cerrdefs.ErrConflict)); !errors.Is(err, container.ErrConflict) ||
+		strings.Contains(err.Error(), "daemon") {
 		t.Errorf("conflict: %v", err)
 	}
 }
@@ -180,7 +190,8 @@ func TestPullSendsStoredCredentials(t *testing.T) {
 	dir, bin := t.TempDir(), t.TempDir()
 	config := `{"auths":{"one.test":{"auth":"dTE6cDE="}},"credHelpers":{"two.test":"bhdock"}}`
 	helper := "#!/bin/sh\nread host\necho '{\"ServerURL\":\"'$host'\",\"Username\":\"u2\",\"Secret\":\"p2\"}'\n"
-	for name, content := range map[string]string{dir + "/config.json": config, bin + "/docker-credential-bhdock": helper} {
+	for name, content := range map[string]string{dir + "/config.json": config, bin +
+		"/docker-credential-bhdock": helper} {
 		if err := os.WriteFile(name, []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -191,9 +202,12 @@ func TestPullSendsStoredCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for ref, want := range map[string]string{"one.test/a": `"username":"u1","password":"p1"`, "two.test/a": `"username":"u2","password":"p2"`, "three.test/a": "{}"} {
+	for ref, want := range map[string]string{"one.test/a": `"username":"u1","password":"p1"`,
+		"two.test/a": `"username":"u2","password":"p2"`, "three.test/a": "{}"} {
 		var last container.PullProgress
-		if err := r.Pull(context.Background(), ref, "", func(p container.PullProgress) { last = p }); err != nil {
+		if err := r.Pull(context.Background(), ref, "", func(p container.PullProgress) {
+			last = p
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if got := decodeAuth(t, header); !strings.Contains(got, want) || last.Total != 2 {
@@ -220,13 +234,17 @@ func TestPortIsFoundInEveryEnginesWords(t *testing.T) {
 }
 
 func TestHealthEventsAreDecodedAndForeignOnesLeft(t *testing.T) {
-	m := events.Message{Type: events.ContainerEventType, Action: "health_status: unhealthy", TimeNano: 5_000_000_001, Actor: events.Actor{
-		ID: "x", Attributes: map[string]string{labelService: "web", labelNumber: "3", "name": "n"}}}
+	m := events.Message{Type: events.ContainerEventType, Action: "health_status: unhealthy",
+		TimeNano: 5_000_000_001, Actor: events.Actor{
+			ID: "x", Attributes: map[string]string{labelService: "web", labelNumber: "3", "name": "n"}}}
 	e, ok := event(m)
-	if !ok || e.Kind != container.EventHealth || e.Health != container.Unhealthy || e.Replica != 3 || e.Time.UnixNano() != 5_000_000_001 {
+	if !ok || e.Kind != container.EventHealth || e.Health != container.Unhealthy || e.Replica != 3 ||
+		e.Time.UnixNano() != 5_000_000_001 {
 		t.Errorf("health: %+v %v", e, ok)
 	}
-	for _, other := range []events.Message{{Type: events.NetworkEventType, Action: "create"}, {Type: events.ContainerEventType, Action: "exec_start: sh"}, {Type: events.ContainerEventType, Action: "attach"}} {
+	for _, other := range []events.Message{{Type: events.NetworkEventType, Action: "create"},
+		{Type: events.ContainerEventType, Action: "exec_start: sh"}, {Type: events.ContainerEventType,
+			Action: "attach"}} {
 		if e, ok := event(other); ok {
 			t.Errorf("%+v became %+v", other, e)
 		}
@@ -238,7 +256,8 @@ func TestMemoryLeavesTheCacheOut(t *testing.T) {
 		m    moby.MemoryStats
 		want int64
 	}{
-		"v1":      {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"total_inactive_file": 30, "inactive_file": 1}}, 70},
+		"v1": {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"total_inactive_file": 30,
+			"inactive_file": 1}}, 70},
 		"v2":      {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 40}}, 60},
 		"strange": {moby.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 140}}, 100},
 	} {
@@ -268,7 +287,8 @@ func TestProgramThatCannotBeStartedIsNamed(t *testing.T) {
 }
 
 func TestHostThatIsNoneIsNoEngine(t *testing.T) {
-	if _, err := New(Options{Host: "bogus"}); !errors.Is(err, container.ErrNoEngine) || !strings.Contains(err.Error(), "write DOCKER_HOST as") {
+	if _, err := New(Options{Host: "bogus"}); !errors.Is(err, container.ErrNoEngine) ||
+		!strings.Contains(err.Error(), "write DOCKER_HOST as") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -82,7 +82,8 @@ func healthcheck(h *types.HealthCheckConfig) (*moby.HealthConfig, error) {
 		return nil, nil
 	}
 	if h.StartInterval != nil && h.StartPeriod == nil {
-		return nil, container.WithRemedy(errors.New("healthcheck.start_interval has no effect without start_period"), "set start_period too")
+		return nil, container.WithRemedy(
+			errors.New("healthcheck.start_interval has no effect without start_period"), "set start_period too")
 	}
 	c := &moby.HealthConfig{
 		Test:          h.Test,

@@ -55,7 +55,8 @@ func conformanceProject(test string) string {
 func clearConformance(t *testing.T, r *Runtime, project string) {
 	ctx := context.Background()
 	for _, name := range []string{project, project + "x"} { // a case has a second project
-		list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelFilter(labelProject + "=" + name)})
+		list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+			Filters: labelFilter(labelProject + "=" + name)})
 		if err != nil {
 			t.Error(err)
 		}
@@ -128,7 +129,8 @@ func buildFor(t *testing.T, r *Runtime, project, name string, n int) string {
 func classicBuildFor(r *Runtime, project, name, dockerfile string) error {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "Dockerfile", Mode: 0o644,
+		Size: int64(len(dockerfile))}); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, dockerfile); err != nil {
@@ -137,6 +139,7 @@ func classicBuildFor(r *Runtime, project, name, dockerfile string) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	req := container.BuildRequest{Service: "web", Tags: []string{name}, Labels: map[string]string{labelProject: project, labelService: "web"}}
+	req := container.BuildRequest{Service: "web", Tags: []string{name},
+		Labels: map[string]string{labelProject: project, labelService: "web"}}
 	return r.ClassicBuild(context.Background(), req, &buf, "Dockerfile", func(string) {})
 }

@@ -37,12 +37,13 @@ type connection struct {
 	// slots has room for the operations that Options.Parallel allows at a time; nil: no limit
 	slots chan struct{}
 
-	mu        sync.Mutex
-	warned    map[string]bool      // lines that Options.Warn got
-	api       apiVersion           // 0 until negotiated
-	builder   build.BuilderVersion // that the engine names as its choice, in the answer that the version came with
-	streaming *client.Client       // see streams
-	info      container.Info       // zero until the first Info
+	mu     sync.Mutex
+	warned map[string]bool // lines that Options.Warn got
+	api    apiVersion      // 0 until negotiated
+	// that the engine names as its choice, in the answer that the version came with
+	builder   build.BuilderVersion
+	streaming *client.Client // see streams
+	info      container.Info // zero until the first Info
 }
 
 func newClient(end endpoint, more ...client.Opt) (*client.Client, error) {
@@ -85,7 +86,9 @@ func (c *connection) streams(ctx context.Context) (*client.Client, error) {
 	if c.streaming == nil {
 		path := strings.TrimPrefix(c.end.host, "unix://")
 		c.streaming, err = newClient(c.end, client.WithAPIVersion(v.String()),
-			client.WithDialContext(func(context.Context, string, string) (net.Conn, error) { return dialEpoll(path) }))
+			client.WithDialContext(func(context.Context, string, string) (net.Conn, error) {
+				return dialEpoll(path)
+			}))
 	}
 	return c.streaming, err
 }
@@ -218,8 +221,10 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 		ID: i.ID, Name: "docker", Version: i.ServerVersion, API: api.String(),
 		Context: c.end.context, Host: c.end.host, OS: i.OSType, Arch: i.Architecture,
 		NCPU: i.NCPU, MemTotal: i.MemTotal,
-		Rootless: slices.ContainsFunc(i.SecurityOptions, func(o string) bool { return strings.Contains(o, "rootless") }),
-		Cgroup:   i.CgroupVersion,
+		Rootless: slices.ContainsFunc(i.SecurityOptions, func(o string) bool {
+			return strings.Contains(o, "rootless")
+		}),
+		Cgroup: i.CgroupVersion,
 	}
 	if info.ID == "" {
 		info.ID = i.Name // Podman's service has none
@@ -230,7 +235,8 @@ func (c *connection) Info(ctx context.Context) (container.Info, error) {
 	// A virtual machine may be behind a local socket, and bulkhead may run in a
 	// container itself: then the kernel or the host name differs.
 	host, err := os.Hostname()
-	info.Local = err == nil && c.end.unix() && i.OSType == "linux" && runtime.GOOS == "linux" && i.Name == host && i.KernelVersion == kernelRelease()
+	info.Local = err == nil && c.end.unix() && i.OSType == "linux" && runtime.GOOS == "linux" &&
+		i.Name == host && i.KernelVersion == kernelRelease()
 	kept.put(info)
 	c.mu.Lock()
 	c.info = info

@@ -20,7 +20,9 @@ const socketConfig = "#apisocket"
 // parents of a target are made by the engine. user returns the ids that the
 // container's process has: a mode that only the owner can use is meant for that
 // process.
-func contents(p *container.App, s *container.Service, now time.Time, user func() (uid, gid int, err error)) ([]byte, error) {
+func contents(
+	p *container.App, s *container.Service, now time.Time, user func() (uid, gid int, err error),
+) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	used := false
@@ -32,12 +34,16 @@ func contents(p *container.App, s *container.Service, now time.Time, user func()
 		if content == "" {
 			value, ok := p.Environment[f.object.Environment]
 			if !ok {
-				return nil, container.WithRemedy(fmt.Errorf("%s %s: the environment variable %s is not set", f.kind, f.key, f.object.Environment), "set it, or put it into .env")
+				return nil, container.WithRemedy(
+					fmt.Errorf("%s %s: the environment variable %s is not set", f.kind, f.key,
+						f.object.Environment), "set it, or put it into .env")
 			}
 			content = value
 		}
 		if s.Config.ReadOnly {
-			return nil, container.WithRemedy(fmt.Errorf("%s %s cannot be copied into a service with read_only", f.kind, f.key), "give it a file instead of content or environment")
+			return nil, container.WithRemedy(
+				fmt.Errorf("%s %s cannot be copied into a service with read_only", f.kind, f.key),
+				"give it a file instead of content or environment")
 		}
 		h := &tar.Header{
 			Typeflag: tar.TypeReg, Name: strings.TrimPrefix(f.target, "/"),
@@ -47,7 +53,8 @@ func contents(p *container.App, s *container.Service, now time.Time, user func()
 			h.Mode = int64(*f.ref.Mode)
 		}
 		var err error
-		if f.ref.UID == "" && f.ref.GID == "" && f.key != socketConfig && f.ref.Mode != nil && *f.ref.Mode&0o004 == 0 {
+		if f.ref.UID == "" && f.ref.GID == "" && f.key != socketConfig && f.ref.Mode != nil &&
+			*f.ref.Mode&0o004 == 0 {
 			if h.Uid, h.Gid, err = user(); err != nil {
 				return nil, fmt.Errorf("%s %s: the user who is to own it: %w", f.kind, f.key, err)
 			}

@@ -22,7 +22,9 @@ type copying struct {
 
 func newCopying(ctx context.Context, part time.Duration) (context.Context, *copying) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &copying{cancel: cancel, part: part, timer: time.AfterFunc(part, func() { cancel(container.ErrSilent) })}
+	return ctx, &copying{cancel: cancel, part: part, timer: time.AfterFunc(part, func() {
+		cancel(container.ErrSilent)
+	})}
 }
 
 // Read implements io.Reader.

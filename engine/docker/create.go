@@ -44,7 +44,8 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 		r.warn("service " + c.Service.Name + ": " + w)
 	}
 	for _, ep := range later {
-		_, err := r.cli.NetworkConnect(ctx, ep.network, client.NetworkConnectOptions{Container: res.ID, EndpointConfig: ep.config})
+		_, err := r.cli.NetworkConnect(ctx, ep.network,
+			client.NetworkConnectOptions{Container: res.ID, EndpointConfig: ep.config})
 		if err == nil {
 			continue
 		}
@@ -59,7 +60,9 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 }
 
 // createOptions collects what the mapping needs from the engine and maps.
-func (r *Runtime) createOptions(ctx context.Context, c container.CreateSpec, api apiVersion) (client.ContainerCreateOptions, []namedEndpoint, error) {
+func (r *Runtime) createOptions(
+	ctx context.Context, c container.CreateSpec, api apiVersion,
+) (client.ContainerCreateOptions, []namedEndpoint, error) {
 	var opt client.ContainerCreateOptions
 	warnings, err := limits(c.Service, api)
 	for _, w := range warnings {
@@ -165,7 +168,8 @@ func (r *Runtime) linkedNames(ctx context.Context, c container.CreateSpec) (map[
 	if len(c.Service.Config.Links) == 0 {
 		return nil, nil
 	}
-	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(c.App.Name)})
+	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+		Filters: serviceFilter(c.App.Name)})
 	if err != nil {
 		return nil, r.wrap("list the containers that "+c.Service.Name+" links to", err)
 	}

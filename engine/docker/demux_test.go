@@ -17,7 +17,8 @@ import (
 func recordedFlood(lines int) string {
 	var b strings.Builder
 	for i := range lines {
-		b.WriteString(frame(byte(1+i%2), fmt.Sprintf("2026-11-23T21:00:00.%09dZ GET /orders/%08d 200 in 1.2ms\n", i, i)))
+		b.WriteString(frame(byte(1+i%2),
+			fmt.Sprintf("2026-11-23T21:00:00.%09dZ GET /orders/%08d 200 in 1.2ms\n", i, i)))
 	}
 	return b.String()
 }
@@ -26,7 +27,10 @@ func TestStreamThatIsCutInsideOfAFrameIsNotAtItsEnd(t *testing.T) {
 	whole := frame(1, "one\n") + frame(2, "two\n")
 	for n := range len(whole) + 1 {
 		var got strings.Builder
-		err := demux(strings.NewReader(whole[:n]), func(_ container.Stream, p []byte) error { got.Write(p); return nil })
+		err := demux(strings.NewReader(whole[:n]), func(_ container.Stream, p []byte) error {
+			got.Write(p)
+			return nil
+		})
 		atEnd := n == 0 || n == len(whole)/2 || n == len(whole)
 		if atEnd != !errors.Is(err, io.ErrUnexpectedEOF) || atEnd && !errors.Is(err, io.EOF) {
 			t.Errorf("cut after %d of %d bytes: %v", n, len(whole), err)

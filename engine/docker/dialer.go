@@ -134,7 +134,8 @@ func (d *dialer) inside(ctx context.Context, owner moby.InspectResponse, address
 			return nil, fmt.Errorf("%w: the agent beside this container has not started yet: %w",
 				container.ErrUnsupported, ctx.Err())
 		}
-		return nil, fmt.Errorf("%w: the host does not reach this container by an address, and no agent runs beside it: %w",
+		return nil, fmt.Errorf(
+			"%w: the host does not reach this container by an address, and no agent runs beside it: %w",
 			container.ErrUnsupported, err)
 	}
 	conn, err := a.client.DialContext(ctx, address)

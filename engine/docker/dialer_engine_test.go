@@ -117,7 +117,8 @@ func TestProbeAgentEndsWithTheProbes(t *testing.T) {
 	b.answers(id, "tcp://localhost:8080")
 	conn, err := b.rt.DialInstance(b.ctx, id, 8080) // an open connection keeps it
 	b.ok(err)
-	b.until("one agent alone is there", func() bool { return len(b.helpers(id)) == 1 }) // one of before may be on its way out
+	// one of before may be on its way out
+	b.until("one agent alone is there", func() bool { return len(b.helpers(id)) == 1 })
 	b.ok(conn.Close())
 	b.ok(conn.Close())
 	b.until("the agent is gone", func() bool { return len(b.helpers(id)) == 0 })
@@ -162,14 +163,17 @@ func TestAgentDialsWhereAnAddressIsNotReached(t *testing.T) {
 	first := tries.Load() // a probe that ends before the agent has come leaves the way unknown
 	b.answers(id, "http://localhost:8080/passwd")
 	if all := b.helpers(id); len(all) != 1 || first == 0 || tries.Load() != first {
-		t.Errorf("agents %v after %d dials from here, %d of them before the first answer", all, tries.Load(), first)
+		t.Errorf("agents %v after %d dials from here, %d of them before the first answer", all,
+			tries.Load(), first)
 	}
 
 	rt, err := New(Options{})
 	b.ok(err)
 	defer rt.Close()
 	rt.dialer.direct = patient
-	b.until("it answers by its address", func() bool { return probe.Ask(b.ctx, rt, id, "tcp://localhost:8080") == nil })
+	b.until("it answers by its address", func() bool {
+		return probe.Ask(b.ctx, rt, id, "tcp://localhost:8080") == nil
+	})
 	rt.dialer.direct = unreached
 	if err := probe.Ask(b.ctx, rt, id, "tcp://localhost:8080"); !errors.Is(err, syscall.EHOSTUNREACH) {
 		t.Errorf("a silence in a network that is reached: %v", err)

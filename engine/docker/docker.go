@@ -85,7 +85,8 @@ func New(o Options) (*Runtime, error) {
 	}
 	cli, err := newClient(end)
 	if err != nil {
-		return nil, fmt.Errorf("%w: use the docker engine at %s: %w; write DOCKER_HOST as unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host",
+		return nil, fmt.Errorf(
+			"%w: use the docker engine at %s: %w; write DOCKER_HOST as unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host",
 			container.ErrNoEngine, end.host, err)
 	}
 	if o.Log != nil {
@@ -104,11 +105,17 @@ func newRuntime(c *connection) *Runtime {
 	exec, files, images := &executor{c}, newFileReader(c, in), &imageStore{c}
 	return &Runtime{
 		connection: c, executor: exec, logReader: &logReader{c}, pauser: &pauser{c}, renamer: &renamer{c},
-		provisioner: &provisioner{c}, imageStore: images, attacher: &attacher{c}, previewer: &previewer{c}, meter: newMeter(c),
+		provisioner: &provisioner{c}, imageStore: images, attacher: &attacher{c},
+		previewer: &previewer{c}, meter: newMeter(c),
 		fileReader: files, fileWriter: &fileWriter{conn: c, inside: in, files: files, exec: exec},
-		signalReader: &signalReader{c}, dialer: newDialer(c, agents), limiter: &limiter{c}, agentRunner: agents, programs: &programs{conn: c, runner: agents, exec: exec, lives: map[string]programLife{}}, extras: &extras{c}, foregrounder: &foregrounder{c}, oldBuilder: &oldBuilder{c},
-		lister: &lister{c}, processLister: &processLister{c}, sampler: &sampler{c}, archiver: &archiver{c}, committer: &committer{c},
-		pusher: &pusher{conn: c, images: images}, actionReader: &actionReader{c}, volumeLister: &volumeLister{c}, holder: &holder{c}, credentialer: &credentialer{c},
+		signalReader: &signalReader{c}, dialer: newDialer(c, agents), limiter: &limiter{c},
+		agentRunner: agents, programs: &programs{conn: c, runner: agents, exec: exec,
+			lives: map[string]programLife{}}, extras: &extras{c}, foregrounder: &foregrounder{c},
+		oldBuilder: &oldBuilder{c},
+		lister:     &lister{c}, processLister: &processLister{c}, sampler: &sampler{c},
+		archiver: &archiver{c}, committer: &committer{c},
+		pusher: &pusher{conn: c, images: images}, actionReader: &actionReader{c},
+		volumeLister: &volumeLister{c}, holder: &holder{c}, credentialer: &credentialer{c},
 	}
 }
 

@@ -113,7 +113,8 @@ func currentContext(dir string) (string, error) {
 		CurrentContext string `json:"currentContext"`
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		return "", container.WithRemedy(fmt.Errorf("read the docker config: %s: %w", file, err), "mend or remove the file")
+		return "", container.WithRemedy(fmt.Errorf("read the docker config: %s: %w", file, err),
+			"mend or remove the file")
 	}
 	return c.CurrentContext, nil
 }
@@ -126,7 +127,9 @@ func (e *endpoint) readContext() error {
 	file := filepath.Join(e.configDir, "contexts", "meta", id, "meta.json")
 	b, err := hostfile.Read(file, hostfile.MaxOther)
 	if errors.Is(err, fs.ErrNotExist) {
-		return container.WithRemedy(fmt.Errorf("%w: docker context %q is not in %s", container.ErrNoEngine, e.context, e.configDir), "see `docker context ls`, or set DOCKER_CONTEXT=default")
+		return container.WithRemedy(fmt.Errorf("%w: docker context %q is not in %s",
+			container.ErrNoEngine, e.context, e.configDir),
+			"see `docker context ls`, or set DOCKER_CONTEXT=default")
 	}
 	if err != nil {
 		return fmt.Errorf("read docker context %q: %w", e.context, err)
@@ -212,7 +215,8 @@ func readPair(cert, key string) (tls.Certificate, error) {
 func (e endpoint) dockerConfig() (*configfile.ConfigFile, error) {
 	conf, err := config.Load(e.configDir)
 	if err != nil {
-		return nil, container.WithRemedy(fmt.Errorf("read the docker config: %w", err), "mend or remove the file")
+		return nil, container.WithRemedy(fmt.Errorf("read the docker config: %w", err),
+			"mend or remove the file")
 	}
 	return conf, nil
 }

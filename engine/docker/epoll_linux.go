@@ -38,7 +38,8 @@ func dialEpoll(path string) (net.Conn, error) {
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		c.sock.Close() // as above
-		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: c.RemoteAddr(), Err: os.NewSyscallError("connect", err)}
+		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: c.RemoteAddr(),
+			Err: os.NewSyscallError("connect", err)}
 	}
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err == nil {
@@ -93,7 +94,9 @@ func (c *epollConn) wait() error {
 	c.event.Events = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
 	_, armed := c.once(func(sock int) (int, error) {
 		var err error
-		if control := poll.Control(func(fd uintptr) { err = unix.EpollCtl(int(fd), unix.EPOLL_CTL_MOD, sock, &c.event) }); control != nil {
+		if control := poll.Control(func(fd uintptr) {
+			err = unix.EpollCtl(int(fd), unix.EPOLL_CTL_MOD, sock, &c.event)
+		}); control != nil {
 			return 0, control
 		}
 		return 0, err
@@ -135,7 +138,9 @@ func (c *epollConn) once(f func(fd int) (int, error)) (n int, err error) {
 func (c *epollConn) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		n, err := c.once(func(fd int) (int, error) { return unix.SendmsgN(fd, p[done:], nil, nil, unix.MSG_NOSIGNAL) })
+		n, err := c.once(func(fd int) (int, error) {
+			return unix.SendmsgN(fd, p[done:], nil, nil, unix.MSG_NOSIGNAL)
+		})
 		if err != nil {
 			return done, err
 		}
@@ -147,7 +152,8 @@ func (c *epollConn) Write(p []byte) (int, error) {
 // Close implements net.Conn.
 func (c *epollConn) Close() error {
 	// A read that waits is woken by either.
-	_, _ = c.once(func(fd int) (int, error) { return 0, unix.Shutdown(fd, unix.SHUT_RDWR) }) // it may be shut at the other end
+	// it may be shut at the other end
+	_, _ = c.once(func(fd int) (int, error) { return 0, unix.Shutdown(fd, unix.SHUT_RDWR) })
 	return errors.Join(c.poll.Close(), c.sock.Close())
 }
 

@@ -37,7 +37,9 @@ func TestQuietConnectionCarriesWhatIsWritten(t *testing.T) {
 	go func() {
 		defer close(wrote)
 		for _, text := range []string{"at once", "later", strings.Repeat("much ", 1<<16)} {
-			time.Sleep(5 * time.Millisecond) // so that the reader waits for it, where it can; a reader that comes later has to read the same
+			// so that the reader waits for it, where it can; a reader that comes later has to read
+			// the same
+			time.Sleep(5 * time.Millisecond)
 			io.WriteString(theirs, text)
 		}
 		theirs.Close()
@@ -61,7 +63,8 @@ func TestCloseEndsAReadThatWaits(t *testing.T) {
 		_, err := ours.Read(make([]byte, 10))
 		ended <- err
 	}()
-	time.Sleep(10 * time.Millisecond) // until it waits, where it can; a read that comes later has to end as well
+	// until it waits, where it can; a read that comes later has to end as well
+	time.Sleep(10 * time.Millisecond)
 	if err := ours.Close(); err != nil {
 		t.Error(err)
 	}

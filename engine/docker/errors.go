@@ -86,7 +86,9 @@ func (c *connection) explain(what string, err error) error {
 }
 
 // createError says which file is missing, or who holds the name, where that is the matter.
-func (c *connection) createError(ctx context.Context, spec container.CreateSpec, what, name string, err error) error {
+func (c *connection) createError(
+	ctx context.Context, spec container.CreateSpec, what, name string, err error,
+) error {
 	if why, remedy, ok := absentFile(spec, plain(err)); ok {
 		return &apiError{what: what, text: why, remedy: remedy, err: err}
 	}
@@ -117,7 +119,8 @@ func plain(err error) string {
 func noConnection(err error) bool {
 	var op *net.OpError
 	return client.IsErrConnectionFailed(err) || errors.Is(err, container.ErrSilent) || errors.As(err, &op) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // noEngine says where the engine was looked for and what to do.
@@ -131,19 +134,27 @@ func (e endpoint) noEngine(err error) (why, remedy string) {
 		return fmt.Sprintf("the engine at %s does not answer", where), "restart it, or set DOCKER_HOST"
 	case errors.Is(err, fs.ErrPermission) || strings.Contains(text, "permission denied"):
 		if e.ssh != nil {
-			return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check the key and the user name with `ssh`"
+			return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)),
+				"check the key and the user name with `ssh`"
 		}
-		return fmt.Sprintf("permission denied on %s", where), "add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)"
+		return fmt.Sprintf("permission denied on %s", where),
+			"add yourself to the group docker (`sudo usermod -aG docker $USER`, then log in again)"
 	case e.ssh != nil:
-		return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check that `ssh` gets there and docker is installed there"
-	case strings.Contains(text, "HTTP response to HTTPS client"), strings.Contains(text, "malformed HTTP response"):
-		return fmt.Sprintf("no engine answers at %s: one side uses TLS and the other does not", where), "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+		return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)),
+			"check that `ssh` gets there and docker is installed there"
+	case strings.Contains(text, "HTTP response to HTTPS client"),
+		strings.Contains(text, "malformed HTTP response"):
+		return fmt.Sprintf("no engine answers at %s: one side uses TLS and the other does not",
+			where), "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
 	case e.tls != nil && (strings.Contains(text, "certificate") || strings.Contains(text, "handshake")):
-		return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)), "check the certificates of this docker context"
+		return fmt.Sprintf("no engine answers at %s: %s", where, plain(err)),
+			"check the certificates of this docker context"
 	case !e.unix():
 		return fmt.Sprintf("no engine answers at %s", where), "check DOCKER_HOST, or start the engine there"
 	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
-		return fmt.Sprintf("no engine answers at %s", where), "start Docker Desktop (or another engine), or set DOCKER_HOST"
+		return fmt.Sprintf("no engine answers at %s", where),
+			"start Docker Desktop (or another engine), or set DOCKER_HOST"
 	}
-	return fmt.Sprintf("no engine answers at %s", where), "start it (`sudo systemctl start docker`), or set DOCKER_HOST"
+	return fmt.Sprintf("no engine answers at %s", where),
+		"start it (`sudo systemctl start docker`), or set DOCKER_HOST"
 }

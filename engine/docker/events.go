@@ -16,12 +16,15 @@ import (
 )
 
 // Events implements container.Runtime. Execs and one-offs are filtered by the engine already.
-func (r *Runtime) Events(ctx context.Context, project string, since time.Time, emit func(container.Event)) error {
+func (r *Runtime) Events(
+	ctx context.Context, project string, since time.Time, emit func(container.Event),
+) error {
 	what := "follow the events of " + project
 	ctx, cancel := context.WithCancel(ctx)
 	opt := client.EventsListOptions{Filters: labelFilter(labelProject+"="+project, labelOneOff+"="+notOneOff).
 		Add("type", string(events.ContainerEventType)).
-		Add("event", "create", "start", "restart", "kill", "die", "stop", "pause", "unpause", "oom", "health_status", "destroy", "rename")}
+		Add("event", "create", "start", "restart", "kill", "die", "stop", "pause", "unpause", "oom",
+			"health_status", "destroy", "rename")}
 	if !since.IsZero() {
 		opt.Since = stamp(since)
 	}

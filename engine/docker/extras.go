@@ -31,7 +31,8 @@ func (x *extras) Hooks(ctx context.Context, project string) ([]container.Instanc
 
 // list returns the containers of a project that carry a label, sorted by service and name.
 func (x *extras) list(ctx context.Context, project, label string) ([]container.Instance, error) {
-	list, err := x.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelFilter(labelProject+"="+project, label)})
+	list, err := x.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+		Filters: labelFilter(labelProject+"="+project, label)})
 	if err != nil {
 		return nil, x.conn.wrap("list the containers of "+project, err)
 	}
@@ -54,7 +55,8 @@ func (x *extras) list(ctx context.Context, project, label string) ([]container.I
 
 // Guests implements container.Extras.
 func (x *extras) Guests(ctx context.Context, project string) (map[string][]string, error) {
-	list, err := x.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject+"="+project, labelNetwork)})
+	list, err := x.conn.cli.NetworkList(ctx,
+		client.NetworkListOptions{Filters: labelFilter(labelProject+"="+project, labelNetwork)})
 	if err != nil {
 		return nil, x.conn.wrap("list the networks of "+project, err)
 	}

@@ -90,14 +90,17 @@ func (f *fileReader) statOne(ctx context.Context, id, name string) (e container.
 	}
 	// The engine looks where a link leads to, and fails on one in a circle. The
 	// answer to GET says so.
-	if _, _, gerr := f.archived(ctx, id, name); gerr != nil && strings.Contains(gerr.Error(), "too many links") {
+	if _, _, gerr := f.archived(ctx, id, name); gerr != nil && strings.Contains(gerr.Error(),
+		"too many links") {
 		return container.Entry{Mode: fs.ModeSymlink | 0o777, Link: path.Base(name)}, true, nil
 	}
 	return e, false, err
 }
 
 // List implements container.FileReader.
-func (f *fileReader) List(ctx context.Context, id, name string, visit func(path string, e container.Entry, content io.Reader) error) error {
+func (f *fileReader) List(
+	ctx context.Context, id, name string, visit func(path string, e container.Entry, content io.Reader) error,
+) error {
 	what := fmt.Sprintf("read %s in %s", name, container.ShortID(id))
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when visit has seen enough
 	defer cancel()
@@ -117,7 +120,8 @@ func (f *fileReader) List(ctx context.Context, id, name string, visit func(path 
 		}
 		rel := path.Clean("/" + h.Name)[1:]
 		if name != "/" {
-			_, rel, _ = strings.Cut(rel, "/") // the archive's names begin with the last part of the path that was asked for
+			// the archive's names begin with the last part of the path that was asked for
+			_, rel, _ = strings.Cut(rel, "/")
 		}
 		e := container.Entry{Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname}
 		if h.Typeflag == tar.TypeLink {

@@ -51,12 +51,14 @@ func (w *fileWriter) CopyTo(ctx context.Context, id, below string, tar io.Reader
 	case errors.Is(err, files.ErrReadOnly):
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
-			text: "it is read-only there", remedy: "remove read_only from the service or from the volume, or sync into a volume that is not",
+			text:   "it is read-only there",
+			remedy: "remove read_only from the service or from the volume, or sync into a volume that is not",
 		}
 	case errors.As(err, &folder):
 		return &apiError{
 			what: what, kind: container.ErrConflict, err: err,
-			text: folder.Path + " is a folder there, with files that are not from here", remedy: "remove it in the container, or rebuild",
+			text:   folder.Path + " is a folder there, with files that are not from here",
+			remedy: "remove it in the container, or rebuild",
 		}
 	}
 	return w.conn.wrap(what, err)
@@ -75,7 +77,8 @@ var inWay = regexp.MustCompile(`cannot overwrite directory "([^"]*)"`)
 
 // sendArchive lets the engine unpack. Only the text of its error says what went wrong there.
 func (w *fileWriter) sendArchive(ctx context.Context, id string, tar io.Reader, replace bool) error {
-	err := w.conn.copyInto(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar, AllowOverwriteDirWithFile: replace})
+	err := w.conn.copyInto(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: tar,
+		AllowOverwriteDirWithFile: replace})
 	if err == nil {
 		return nil
 	}
@@ -93,7 +96,8 @@ func (w *fileWriter) sendArchive(ctx context.Context, id string, tar io.Reader, 
 func (w *fileWriter) Unreachable(s *types.ServiceConfig) map[string]string {
 	out := map[string]string{}
 	note := func(dir string) {
-		out[path.Clean(dir)] = "lies in a tmpfs, which copies through the engine do not reach; mount a volume there instead"
+		out[path.Clean(
+			dir)] = "lies in a tmpfs, which copies through the engine do not reach; mount a volume there instead"
 	}
 	for dir := range tmpfs(s.Tmpfs) {
 		note(dir)
@@ -131,7 +135,9 @@ func (w *fileWriter) Delete(ctx context.Context, id, below string, paths []strin
 		return container.WrapErr(err, "%s", what)
 	}
 	if _, err := w.conn.running(ctx, id); errors.Is(err, errNotRunning) {
-		return fmt.Errorf("%s: %w: it does not run, and a stopped container's files cannot be deleted", what, container.ErrUnsupported)
+		return fmt.Errorf(
+			"%s: %w: it does not run, and a stopped container's files cannot be deleted", what,
+			container.ErrUnsupported)
 	} else if err != nil {
 		return err
 	}
@@ -160,18 +166,23 @@ func (w *fileWriter) runRM(ctx context.Context, id, what, below string, names []
 		}
 		// As the image's user rm may have no right to what an earlier sync put in as root.
 		var said tailBuffer
-		code, err := w.exec.Exec(ctx, id, container.ExecOptions{Cmd: cmd, User: "0", Stdout: &said, Stderr: &said})
+		code, err := w.exec.Exec(ctx, id, container.ExecOptions{Cmd: cmd, User: "0", Stdout: &said,
+			Stderr: &said})
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", what, err)
 		case code == 126 || code == 127:
-			return container.WithRemedy(fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach", what, container.ErrUnsupported), "rebuild instead")
+			return container.WithRemedy(
+				fmt.Errorf("%s: %w: the image has no rm, and this engine's files are out of reach",
+					what, container.ErrUnsupported), "rebuild instead")
 		case code != 0:
 			return fmt.Errorf("%s: rm ended with %d: %s", what, code, said.text())
 		}
 	}
 	if len(odd) > 0 {
-		return container.WithRemedy(fmt.Errorf("%s: %w: the name %q is not UTF-8, and this engine's files are out of reach", what, container.ErrUnsupported, odd[0]), "rebuild instead")
+		return container.WithRemedy(
+			fmt.Errorf("%s: %w: the name %q is not UTF-8, and this engine's files are out of reach",
+				what, container.ErrUnsupported, odd[0]), "rebuild instead")
 	}
 	return nil
 }
@@ -194,6 +205,7 @@ func (w *fileWriter) withoutLinks(ctx context.Context, id, below string, names [
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
-		return slices.ContainsFunc(parents(n), func(d string) bool { return !there[d].Mode.IsDir() }) // a link, or gone already
+		// a link, or gone already
+		return slices.ContainsFunc(parents(n), func(d string) bool { return !there[d].Mode.IsDir() })
 	}), nil
 }

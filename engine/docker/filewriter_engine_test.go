@@ -61,7 +61,8 @@ func TestWhatStandsInTheWayOfACopyIsATypedError(t *testing.T) {
 	b.run(a, "mkdir", "-p", "/app/own/below")
 	for who, write := range writers(b) {
 		var folder *files.FolderInWay
-		if err := write(b.ctx, a, pack("app/own"), false); !errors.As(err, &folder) || folder.Path != "/app/own" {
+		if err := write(b.ctx, a, pack("app/own"), false); !errors.As(err, &folder) ||
+			folder.Path != "/app/own" {
 			t.Errorf("%s: a folder: %v", who, err)
 		}
 		if err := write(b.ctx, sealed, pack("app/x"), false); !errors.Is(err, files.ErrReadOnly) {

@@ -21,12 +21,15 @@ const (
 
 // HoldProject implements container.Holder. The engine makes a volume of one name once: who comes second
 // gets the labels of the first.
-func (h *holder) HoldProject(ctx context.Context, project string, who map[string]string) (map[string]string, error) {
+func (h *holder) HoldProject(
+	ctx context.Context, project string, who map[string]string,
+) (map[string]string, error) {
 	labels := map[string]string{holderPrefix + "project": project}
 	for key, value := range who {
 		labels[holderPrefix+key] = value
 	}
-	if _, err := h.cli.VolumeCreate(ctx, client.VolumeCreateOptions{Name: holderVolume + project, Labels: labels}); err != nil {
+	if _, err := h.cli.VolumeCreate(ctx, client.VolumeCreateOptions{Name: holderVolume + project,
+		Labels: labels}); err != nil {
 		return nil, h.wrap("note who runs "+project, err)
 	}
 	return h.ProjectHolder(ctx, project, slices.Collect(maps.Keys(who))...)

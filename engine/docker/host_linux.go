@@ -53,7 +53,9 @@ func openRoot(pid int, id string) (int, error) {
 
 // askDirectly asks the agent that is process 1 of a container, for root of its machine. Everybody else
 // gets files.ErrNoAccess, with nothing done, and so does who meets an older agent.
-func askDirectly(ctx context.Context, pid int, id string, ended func(supervisor.End), args ...string) (supervisor.Report, error) {
+func askDirectly(
+	ctx context.Context, pid int, id string, ended func(supervisor.End), args ...string,
+) (supervisor.Report, error) {
 	r, err := supervisor.Ask(ctx, pid, func() bool { return isOf(pid, id) }, ended, args...)
 	if errors.Is(err, supervisor.ErrNotReached) {
 		return r, files.ErrNoAccess

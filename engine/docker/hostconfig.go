@@ -89,7 +89,8 @@ func share(h *moby.HostConfig, s types.ServiceConfig, parents map[string]string)
 		}
 		modes[attribute] = shared
 	}
-	h.NetworkMode, h.IpcMode, h.PidMode = moby.NetworkMode(modes["network_mode"]), moby.IpcMode(modes["ipc"]), moby.PidMode(modes["pid"])
+	h.NetworkMode, h.IpcMode, h.PidMode = moby.NetworkMode(modes["network_mode"]),
+		moby.IpcMode(modes["ipc"]), moby.PidMode(modes["pid"])
 	var err error
 	h.VolumesFrom, err = volumesFrom(s.VolumesFrom, parents)
 	return err
@@ -320,7 +321,8 @@ func devices(r *moby.Resources, s types.ServiceConfig) {
 		r.DeviceRequests = append(r.DeviceRequests, moby.DeviceRequest{Driver: "cdi", DeviceIDs: named})
 	}
 	for _, g := range s.Gpus {
-		r.DeviceRequests = append(r.DeviceRequests, deviceRequest(g, append(slices.Clone(g.Capabilities), "gpu")))
+		r.DeviceRequests = append(r.DeviceRequests,
+			deviceRequest(g, append(slices.Clone(g.Capabilities), "gpu")))
 	}
 }
 
@@ -343,7 +345,8 @@ func blkio(r *moby.Resources, b *types.BlkioConfig) {
 	}
 	r.BlkioWeight = b.Weight
 	for _, d := range b.WeightDevice {
-		r.BlkioWeightDevice = append(r.BlkioWeightDevice, &blkiodev.WeightDevice{Path: d.Path, Weight: d.Weight})
+		r.BlkioWeightDevice = append(r.BlkioWeightDevice, &blkiodev.WeightDevice{Path: d.Path,
+			Weight: d.Weight})
 	}
 	r.BlkioDeviceReadBps = throttles(b.DeviceReadBps)
 	r.BlkioDeviceReadIOps = throttles(b.DeviceReadIOps)

@@ -16,13 +16,15 @@ func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
 	b := open(t, sleeper)
 	img, err := b.rt.Image(b.ctx, testImage("volume"), "")
 	b.ok(err)
-	if img.Stop != "SIGUSR1" || !img.Health || img.User != "adam" || fmt.Sprint(img.Volumes) != "[/data]" || img.Digest != img.ID || img.Created.IsZero() {
+	if img.Stop != "SIGUSR1" || !img.Health || img.User != "adam" ||
+		fmt.Sprint(img.Volumes) != "[/data]" || img.Digest != img.ID || img.Created.IsZero() {
 		t.Errorf("image: %+v", img)
 	}
 	if _, err := b.rt.Image(b.ctx, testImage("none"), ""); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err, container.ErrNotFound) {
+	if _, err := b.rt.Image(b.ctx, testImage("tools"), "windows/arm64"); !errors.Is(err,
+		container.ErrNotFound) {
 		t.Errorf("other platform: %v", err)
 	}
 	if _, err := b.rt.RemoveImage(b.ctx, img.ID, true); err != nil {
@@ -36,11 +38,13 @@ func TestImageTellsWhatTheLoopNeeds(t *testing.T) {
 func TestClassicBuildTellsLinesAndTheEnginesError(t *testing.T) {
 	r := runtimeForTest(t)
 	var lines []string
-	err := classicBuild(r, "broken", "ARG CODE\nRUN echo \"code $CODE\" && exit $CODE\n", func(l string) { lines = append(lines, l) })
+	err := classicBuild(r, "broken", "ARG CODE\nRUN echo \"code $CODE\" && exit $CODE\n",
+		func(l string) { lines = append(lines, l) })
 	if err == nil || !strings.Contains(err.Error(), "returned a non-zero code: 9") {
 		t.Errorf("build: %v", err)
 	}
-	if all := strings.Join(lines, "\n"); !strings.Contains(all, "Step 3/5 : RUN echo") || !strings.Contains(all, "\ncode 9\n") {
+	if all := strings.Join(lines, "\n"); !strings.Contains(all, "Step 3/5 : RUN echo") ||
+		!strings.Contains(all, "\ncode 9\n") {
 		t.Errorf("lines: %q", lines)
 	}
 }
@@ -69,7 +73,8 @@ func TestOnlyTheBuildsOwnImagesAreRemoved(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if left, err := r.ProjectImages(ctx, testImage("rm"), true); err != nil || len(left) != 1 || left[0] != now {
+	if left, err := r.ProjectImages(ctx, testImage("rm"), true); err != nil || len(left) != 1 ||
+		left[0] != now {
 		t.Errorf("left: %v, %v; want %s", left, err, now)
 	}
 	// Its tag is not the one that a build of service web would have given it.

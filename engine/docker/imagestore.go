@@ -48,7 +48,8 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 	if platform != "" {
 		p, err := platforms.Parse(platform)
 		if err != nil {
-			return container.Image{}, container.WithRemedy(fmt.Errorf("%s: platform %q: %w", what, platform, err), "write it as linux/amd64")
+			return container.Image{}, container.WithRemedy(fmt.Errorf("%s: platform %q: %w", what,
+				platform, err), "write it as linux/amd64")
 		}
 		want = platforms.NewMatcher(p)
 	}
@@ -56,7 +57,8 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 	if platform != "" && !fits {
 		return container.Image{}, &apiError{
 			what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
-			text: fmt.Sprintf("the local image is for %s/%s and not for %s", res.Os, res.Architecture, platform),
+			text: fmt.Sprintf("the local image is for %s/%s and not for %s", res.Os, res.Architecture,
+				platform),
 		}
 	}
 	img := container.Image{
@@ -100,7 +102,9 @@ func contentDigest(res image.InspectResponse, want platforms.Matcher) (digest st
 }
 
 // Pull implements container.ImageStore.
-func (s *imageStore) Pull(ctx context.Context, ref, platform string, progress func(container.PullProgress)) error {
+func (s *imageStore) Pull(
+	ctx context.Context, ref, platform string, progress func(container.PullProgress),
+) error {
 	release, err := s.conn.slot(ctx)
 	if err != nil {
 		return err
@@ -154,8 +158,10 @@ func (s *imageStore) otherPlatform(ctx context.Context, ref string, want *ocispe
 	if ierr != nil {
 		return err
 	}
-	have := platforms.Format(ocispec.Platform{OS: here.Os, Architecture: here.Architecture, Variant: here.Variant})
-	e.text += fmt.Sprintf("; the image that is here is for %s, and the service wants %s", have, platforms.Format(*want))
+	have := platforms.Format(ocispec.Platform{OS: here.Os, Architecture: here.Architecture,
+		Variant: here.Variant})
+	e.text += fmt.Sprintf("; the image that is here is for %s, and the service wants %s", have,
+		platforms.Format(*want))
 	e.remedy = "remove platform: to use it, or build or load it for " + platforms.Format(*want)
 	return err
 }
@@ -198,7 +204,8 @@ func (s *imageStore) pullError(what string, named reference.Named, err error) er
 		"Client.Timeout", "TLS handshake timeout", "server misbehaving", "deadline exceeded"):
 		e.text = fmt.Sprintf("the engine cannot reach %s (%s)", domain, innermost(text))
 		e.remedy = "check the network, or build or load the image yourself"
-	case has("manifest unknown", "not found: manifest", "no matching manifest", "does not exist in the manifest list") && !has("denied"):
+	case has("manifest unknown", "not found: manifest", "no matching manifest",
+		"does not exist in the manifest list") && !has("denied"):
 		e.kind = container.ErrNotFound
 		e.text = fmt.Sprintf("%s has no such tag or no image for this platform (%s)", domain, innermost(text))
 		e.remedy = "check the tag and platform"
@@ -297,7 +304,8 @@ func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (re
 	// share a build have one each. Any other name keeps it.
 	own := func(tag string) bool {
 		rest, ours := strings.CutPrefix(tag, labels[labelProject])
-		return labels[labelProject] != "" && ours && strings.IndexAny(rest, "-_") == 0 && strings.HasSuffix(tag, ":latest")
+		return labels[labelProject] != "" && ours && strings.IndexAny(rest, "-_") == 0 &&
+			strings.HasSuffix(tag, ":latest")
 	}
 	if slices.ContainsFunc(res.RepoTags, func(tag string) bool { return !named || !own(tag) }) {
 		return false, nil

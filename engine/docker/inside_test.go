@@ -30,7 +30,8 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 	if err != nil || code != 7 || out.String() != "hello" || errs.String() != "b 1234 /tmp\n" {
 		t.Errorf("code %d, err %v, out %q, stderr %q", code, err, out.String(), errs.String())
 	}
-	if code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"no-such-program"}}); err != nil || code != 127 && code != 126 {
+	if code, err := b.rt.Exec(b.ctx, id,
+		container.ExecOptions{Cmd: []string{"no-such-program"}}); err != nil || code != 127 && code != 126 {
 		t.Errorf("missing program: %d, %v", code, err)
 	}
 
@@ -41,7 +42,8 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 	go func() { // answers once the terminal has its size, so that the shell sees it
 		io.WriteString(typing, "while [ \"$(stty size)\" != '33 101' ]; do true; done; echo si''ze; exit 3\n")
 	}()
-	code, err = b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"sh"}, TTY: true, Stdin: in, Stdout: &out, Resize: sizes})
+	code, err = b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"sh"}, TTY: true, Stdin: in,
+		Stdout: &out, Resize: sizes})
 	in.Close()
 	if err != nil || code != 3 || !strings.Contains(out.String(), "size\r\n") {
 		t.Errorf("terminal: code %d, err %v, out %q", code, err, out.String())
@@ -49,15 +51,18 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
-	_, err = b.rt.Exec(ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", "echo it runs; exec sleep 3600"}, Stdout: writerFunc(func(p []byte) (int, error) {
-		cancel() // it runs
-		return len(p), nil
-	})})
+	_, err = b.rt.Exec(ctx, id,
+		container.ExecOptions{Cmd: []string{"sh", "-c", "echo it runs; exec sleep 3600"},
+			Stdout: writerFunc(func(p []byte) (int, error) {
+				cancel() // it runs
+				return len(p), nil
+			})})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 	b.ok(b.rt.Stop(b.ctx, id, 0))
-	if _, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"true"}}); !errors.Is(err, container.ErrConflict) {
+	if _, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"true"}}); !errors.Is(err,
+		container.ErrConflict) {
 		t.Errorf("exec in a stopped one: %v", err)
 	}
 }
@@ -66,7 +71,8 @@ func TestExecGivesStreamsAndExitCodes(t *testing.T) {
 func TestDetachKeysLeaveACommandRunning(t *testing.T) {
 	b := open(t, sleeper)
 	id := b.start("web")
-	for _, c := range []struct{ config, keys string }{{"{}", "\x10\x11"}, {`{"detachKeys": "ctrl-x,y"}`, "\x18y"}} {
+	for _, c := range []struct{ config, keys string }{{"{}", "\x10\x11"},
+		{`{"detachKeys": "ctrl-x,y"}`, "\x18y"}} {
 		dir := t.TempDir()
 		b.ok(os.WriteFile(filepath.Join(dir, "config.json"), []byte(c.config), 0o600))
 		rt, err := New(Options{ConfigDir: dir})
@@ -171,7 +177,8 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 	root := func(cmd string) string {
 		t.Helper()
 		var out bytes.Buffer
-		if code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", cmd}, User: "0", Stdout: &out, Stderr: &out}); err != nil || code != 0 {
+		if code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", cmd},
+			User: "0", Stdout: &out, Stderr: &out}); err != nil || code != 0 {
 			t.Fatalf("%s: %d, %v: %s", cmd, code, err, out.String())
 		}
 		return out.String()
@@ -186,12 +193,16 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 			}
 			return b.rt.Delete(b.ctx, id, below, paths)
 		},
-		"by rm": func(below string, names ...string) error { return b.rt.runRM(b.ctx, id, "delete", below, names) },
+		"by rm": func(below string, names ...string) error {
+			return b.rt.runRM(b.ctx, id, "delete", below, names)
+		},
 	} {
 		b.ok(b.rt.CopyTo(b.ctx, id, "/", pack(), false))
 		root("cd /app; rm -f a; mkdir -p /else/in odd; touch /else/f /else/in/f; touch 'odd/-rf' 'odd/a b' \"odd/$(printf 'x\\ny')\" \"odd/$(printf '\\377')\" odd/stays;" +
-			"ln -sfn " + outside + " escape; ln -sfn ../../../../../.. up; ln -sfn /else link; touch /scratch/s; ln -sfn /app /way; ln -sfn / /up")
-		b.ok(del("/app", "escape/keep", "up"+keep, "a", "deep", "nothing/here", "link/f", "link/in", "odd/-rf", "odd/a b", "odd/x\ny"))
+			"ln -sfn " + outside +
+			" escape; ln -sfn ../../../../../.. up; ln -sfn /else link; touch /scratch/s; ln -sfn /app /way; ln -sfn / /up")
+		b.ok(del("/app", "escape/keep", "up"+keep, "a", "deep", "nothing/here", "link/f", "link/in",
+			"odd/-rf", "odd/a b", "odd/x\ny"))
 		if err := del("/app", "odd/\xff"); how == "from outside" {
 			b.ok(err)
 		} else if !errors.Is(err, container.ErrUnsupported) {
@@ -206,7 +217,8 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 			t.Errorf("%s: left in /else/in: %q", how, got)
 		}
 		b.ok(del("/", "else/in"))
-		if got := root("ls /app /app/odd /vol /scratch /else"); strings.Join(strings.Fields(got), " ") != "/app: b escape link odd up /app/odd: stays /else: f /scratch: /vol:" {
+		if got := root("ls /app /app/odd /vol /scratch /else"); strings.Join(strings.Fields(got),
+			" ") != "/app: b escape link odd up /app/odd: stays /else: f /scratch: /vol:" {
 			t.Errorf("%s: left: %q", how, got)
 		}
 		mustExist(t, keep)
@@ -223,12 +235,15 @@ func TestCopyKeepsOwnersAndDeleteStaysInside(t *testing.T) {
 func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 	b := open(t, sleeper)
 	id := b.create("web")
-	link := tarOf(t, tar.Header{Name: "app/", Mode: 0o750}, tar.Header{Name: "app/d/", Mode: 0o701 | 0o1000}, tar.Header{Name: "app/f", Mode: 0o640})
+	link := tarOf(t, tar.Header{Name: "app/", Mode: 0o750}, tar.Header{Name: "app/d/",
+		Mode: 0o701 | 0o1000}, tar.Header{Name: "app/f", Mode: 0o640})
 	b.ok(b.rt.CopyTo(b.ctx, id, "/", link, false))
 	for range 2 {
-		got, err := b.rt.Stat(b.ctx, id, []string{"/", "/app", "/app/d", "/app/f", "/app/none", "/app/f/below", "/none/at/all"})
+		got, err := b.rt.Stat(b.ctx, id, []string{"/", "/app", "/app/d", "/app/f", "/app/none",
+			"/app/f/below", "/none/at/all"})
 		b.ok(err)
-		want := map[string]fs.FileMode{"/app": fs.ModeDir | 0o750, "/app/d": fs.ModeDir | fs.ModeSticky | 0o701, "/app/f": 0o640}
+		want := map[string]fs.FileMode{"/app": fs.ModeDir | 0o750,
+			"/app/d": fs.ModeDir | fs.ModeSticky | 0o701, "/app/f": 0o640}
 		if len(got) != 4 || !got["/"].Mode.IsDir() {
 			t.Errorf("stat: %v", got)
 		}
@@ -261,7 +276,8 @@ func TestFilesAreLookedAtRunningOrNot(t *testing.T) {
 }
 
 func TestStatsAreReadWhileRunning(t *testing.T) {
-	b := open(t, "services:\n  web:\n    image: IMAGE\n    command: [sh, -c, 'while true; do true; done']\n    mem_limit: 64m\n")
+	b := open(t,
+		"services:\n  web:\n    image: IMAGE\n    command: [sh, -c, 'while true; do true; done']\n    mem_limit: 64m\n")
 	id := b.start("web")
 	first, err := b.rt.Stats(b.ctx, id)
 	b.ok(err)
@@ -282,7 +298,8 @@ func TestStatsAreReadWhileRunning(t *testing.T) {
 // What the kernel's counters say is what the engine says of them.
 func TestStatsOfThisMachineAgreeWithTheEngine(t *testing.T) {
 	needLocal(t)
-	b := open(t, "services:\n  web: {image: IMAGE, command: [sh, -c, 'while true; do echo x; sleep 0.1; done'], mem_limit: 64m}\n  host: {image: IMAGE, command: [sleep, '600'], network_mode: host}\n")
+	b := open(t,
+		"services:\n  web: {image: IMAGE, command: [sh, -c, 'while true; do echo x; sleep 0.1; done'], mem_limit: 64m}\n  host: {image: IMAGE, command: [sleep, '600'], network_mode: host}\n")
 	for _, service := range []string{"web", "host"} {
 		id := b.start(service)
 		before, err := b.rt.askStats(b.ctx, id)
@@ -296,8 +313,10 @@ func TestStatsOfThisMachineAgreeWithTheEngine(t *testing.T) {
 		if got.CPU < before.CPU || got.CPU > after.CPU {
 			t.Errorf("%s: CPU %s, and the engine says %s to %s", service, got.CPU, before.CPU, after.CPU)
 		}
-		if got.NetRx < before.NetRx || got.NetRx > after.NetRx || got.NetTx < before.NetTx || got.NetTx > after.NetTx {
-			t.Errorf("%s: network %d, %d, and the engine says %d, %d", service, got.NetRx, got.NetTx, after.NetRx, after.NetTx)
+		if got.NetRx < before.NetRx || got.NetRx > after.NetRx || got.NetTx < before.NetTx ||
+			got.NetTx > after.NetTx {
+			t.Errorf("%s: network %d, %d, and the engine says %d, %d", service, got.NetRx, got.NetTx,
+				after.NetRx, after.NetTx)
 		}
 		if d := got.Mem - after.Mem; d < -4<<20 || d > 4<<20 {
 			t.Errorf("%s: memory %d, and the engine says %d", service, got.Mem, after.Mem)
@@ -311,7 +330,8 @@ func TestStatsOfThisMachineAgreeWithTheEngine(t *testing.T) {
 		after, err = b.rt.askStats(b.ctx, id)
 		b.ok(err)
 		if !ok || got.CPU > after.CPU {
-			t.Errorf("%s: the next life's CPU is read as %s (%v), and the engine says %s", service, got.CPU, ok, after.CPU)
+			t.Errorf("%s: the next life's CPU is read as %s (%v), and the engine says %s", service,
+				got.CPU, ok, after.CPU)
 		}
 	}
 }

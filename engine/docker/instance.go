@@ -20,7 +20,8 @@ import (
 
 // Instances implements container.Runtime. They are sorted by service, number and name.
 func (r *Runtime) Instances(ctx context.Context, project string) ([]container.Instance, error) {
-	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: serviceFilter(project)})
+	list, err := r.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+		Filters: serviceFilter(project)})
 	if err != nil {
 		return nil, r.wrap("list the containers of "+project, err)
 	}
@@ -39,7 +40,8 @@ func (r *Runtime) Instances(ctx context.Context, project string) ([]container.In
 	}
 	found = slices.DeleteFunc(found, func(in container.Instance) bool { return in.ID == "" })
 	slices.SortFunc(found, func(a, b container.Instance) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Replica, b.Replica), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Replica, b.Replica),
+			cmp.Compare(a.Name, b.Name))
 	})
 	return found, nil
 }
@@ -73,7 +75,8 @@ func instance(c moby.InspectResponse) container.Instance {
 		if files := conf.Labels[labelFiles]; files != "" {
 			in.Files = strings.Split(files, ",")
 		}
-		in.Hash, in.Digest, in.Content = conf.Labels[labelHash], conf.Labels[labelImage], conf.Labels[labelContent]
+		in.Hash, in.Digest, in.Content = conf.Labels[labelHash], conf.Labels[labelImage],
+			conf.Labels[labelContent]
 		in.VolumeImages = conf.Labels[labelImageVolumes]
 		in.DependsOn = dependencies(conf.Labels[labelDepends])
 		in.Program = conf.Labels[labelRestart] != ""
@@ -195,7 +198,9 @@ func healthOf(text string) container.Health {
 func ports(m network.PortMap) []container.Port {
 	var list []container.Port
 	for target, bindings := range m {
-		onIPv4 := slices.ContainsFunc(bindings, func(b network.PortBinding) bool { return b.HostIP == netip.IPv4Unspecified() })
+		onIPv4 := slices.ContainsFunc(bindings, func(b network.PortBinding) bool {
+			return b.HostIP == netip.IPv4Unspecified()
+		})
 		for _, b := range bindings {
 			published, err := strconv.Atoi(b.HostPort)
 			if err != nil {
@@ -204,8 +209,10 @@ func ports(m network.PortMap) []container.Port {
 			if onIPv4 && b.HostIP == netip.IPv6Unspecified() {
 				continue
 			}
-			p := container.Port{Published: published, Target: int(target.Num()), Protocol: string(target.Proto())}
-			if b.HostIP.IsValid() && b.HostIP != netip.IPv4Unspecified() && b.HostIP != netip.IPv6Unspecified() {
+			p := container.Port{Published: published, Target: int(target.Num()),
+				Protocol: string(target.Proto())}
+			if b.HostIP.IsValid() && b.HostIP != netip.IPv4Unspecified() &&
+				b.HostIP != netip.IPv6Unspecified() {
 				p.Host = b.HostIP.String()
 			}
 			if !slices.Contains(list, p) {
@@ -214,7 +221,8 @@ func ports(m network.PortMap) []container.Port {
 		}
 	}
 	slices.SortFunc(list, func(a, b container.Port) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Published, b.Published), cmp.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Protocol, b.Protocol),
+			cmp.Compare(a.Published, b.Published), cmp.Compare(a.Host, b.Host))
 	})
 	return list
 }

@@ -34,15 +34,16 @@ const (
 	labelHookIndex    = "com.docker.compose.hook-index" // which of that kind
 	labelImageVolumes = "com.docker.compose.image-volume-digest"
 	labelContent      = "bulkhead.content-hash"
-	labelVolumes      = "bulkhead.anonymous-volumes" // those that a container took over, by name, from the one before it
-	version           = "bulkhead"                   // docker compose shows it and compares it with nothing
-	notOneOff         = "False"                      // as Python writes it: docker compose compares the text
-	oneOff            = "True"
-	labelRestart      = "bulkhead.restart"
-	labelAgent        = "bulkhead.agent" // id of the container that the agent works beside
-	containerPrefix   = "container:"
-	servicePrefix     = "service:"
-	networkKeyOfNone  = "default"
+	// those that a container took over, by name, from the one before it
+	labelVolumes     = "bulkhead.anonymous-volumes"
+	version          = "bulkhead" // docker compose shows it and compares it with nothing
+	notOneOff        = "False"    // as Python writes it: docker compose compares the text
+	oneOff           = "True"
+	labelRestart     = "bulkhead.restart"
+	labelAgent       = "bulkhead.agent" // id of the container that the agent works beside
+	containerPrefix  = "container:"
+	servicePrefix    = "service:"
+	networkKeyOfNone = "default"
 )
 
 // containerLabels are the user's labels and, over them, docker compose's.

@@ -51,7 +51,8 @@ func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) er
 	}
 	for _, name := range strings.Split(names, ",") {
 		_, err := r.cli.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // another container may have it
+		// another container may have it
+		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
 			return r.wrap("remove volume "+container.ShortID(name), err)
 		}
 	}
@@ -60,7 +61,8 @@ func (r *Runtime) Remove(ctx context.Context, id string, force, volumes bool) er
 
 func (r *Runtime) remove(ctx context.Context, id string, force, volumes bool) error {
 	what := "remove " + container.ShortID(id)
-	_, err := r.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force, RemoveVolumes: volumes})
+	_, err := r.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force,
+		RemoveVolumes: volumes})
 	if err == nil || cerrdefs.IsNotFound(err) {
 		return nil
 	}

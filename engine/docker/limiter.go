@@ -17,8 +17,9 @@ type limiter struct {
 var _ container.Limiter = (*Runtime)(nil)
 
 const (
-	cpuPeriod = 100_000            // microseconds: the kernel's default
-	noMemory  = 0x7FFFFFFFFFFFF000 // bytes: the kernel's largest limit; an update takes 0 as unchanged and refuses -1
+	cpuPeriod = 100_000 // microseconds: the kernel's default
+	// bytes: the kernel's largest limit; an update takes 0 as unchanged and refuses -1
+	noMemory = 0x7FFFFFFFFFFFF000
 )
 
 // Limits implements container.Limiter.

@@ -15,12 +15,14 @@ import (
 func limits(s *container.Service, api apiVersion) (warnings []string, err error) {
 	need := func(used bool, since apiVersion, attribute, release string) {
 		if used && api < since {
-			warnings = append(warnings, fmt.Sprintf("service %s: %s has no effect on this engine (API %s); it needs Docker Engine %s", s.Name, attribute, api, release))
+			warnings = append(warnings,
+				fmt.Sprintf("service %s: %s has no effect on this engine (API %s); it needs Docker Engine %s", s.Name, attribute, api, release))
 		}
 	}
 	refuse := func(used bool, since apiVersion, attribute, release string) {
 		if used && api < since && err == nil {
-			err = fmt.Errorf("%s needs Docker Engine %s or later, and this one speaks API %s", attribute, release, api)
+			err = fmt.Errorf("%s needs Docker Engine %s or later, and this one speaks API %s",
+				attribute, release, api)
 		}
 	}
 	c := s.Config
@@ -43,7 +45,8 @@ func limits(s *container.Service, api apiVersion) (warnings []string, err error)
 	for _, v := range c.Volumes {
 		refuse(v.Type == types.VolumeTypeImage, 48, "a volume of type image", "28")
 		refuse(v.Volume != nil && v.Volume.Subpath != "", 45, "volumes.subpath", "26")
-		need(v.Bind != nil && strings.HasPrefix(v.Bind.Recursive, "read") || v.Bind != nil && v.Bind.Recursive == "writable", 44, "bind.recursive", "25")
+		need(v.Bind != nil && strings.HasPrefix(v.Bind.Recursive, "read") || v.Bind != nil &&
+			v.Bind.Recursive == "writable", 44, "bind.recursive", "25")
 	}
 	return warnings, err
 }

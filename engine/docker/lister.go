@@ -31,7 +31,8 @@ func (l *lister) Summaries(ctx context.Context, o container.ListOptions) ([]cont
 	if !o.OneOffs {
 		labels = append(labels, labelOneOff+"="+notOneOff)
 	}
-	list, err := l.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: o.All, Filters: labelFilter(labels...)})
+	list, err := l.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: o.All,
+		Filters: labelFilter(labels...)})
 	if err != nil {
 		return nil, l.conn.wrap(what, err)
 	}
@@ -44,8 +45,9 @@ func (l *lister) Summaries(ctx context.Context, o container.ListOptions) ([]cont
 
 func summary(c moby.Summary) container.Summary {
 	s := container.Summary{
-		ID: c.ID, Name: canonicalName(c.Names), Names: c.Names, Image: c.Image, ImageID: c.ImageID, Command: c.Command,
-		State: string(c.State), Status: c.Status, Created: c.Created, Labels: c.Labels,
+		ID: c.ID, Name: canonicalName(c.Names), Names: c.Names, Image: c.Image, ImageID: c.ImageID,
+		Command: c.Command,
+		State:   string(c.State), Status: c.Status, Created: c.Created, Labels: c.Labels,
 		Project: c.Labels[labelProject], Service: c.Labels[labelService], Number: c.Labels[labelNumber],
 		OneOff: c.Labels[labelOneOff] == "True",
 	}
@@ -71,7 +73,8 @@ func summary(c moby.Summary) container.Summary {
 		slices.Sort(s.Networks)
 	}
 	for _, p := range c.Ports {
-		port := container.SummaryPort{Published: int(p.PublicPort), Target: int(p.PrivatePort), Protocol: p.Type}
+		port := container.SummaryPort{Published: int(p.PublicPort), Target: int(p.PrivatePort),
+			Protocol: p.Type}
 		if p.IP.IsValid() {
 			port.Host = p.IP.String()
 		}

@@ -21,13 +21,16 @@ type logReader struct {
 }
 
 // Logs implements container.Runtime. Of a line that comes in fragments 1 MiB is kept.
-func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error {
+func (l *logReader) Logs(
+	ctx context.Context, id string, o container.LogOptions, emit func(container.Line),
+) error {
 	what := "read the log of " + container.ShortID(id)
 	in, err := l.conn.inspect(ctx, id)
 	if err != nil {
 		return err
 	}
-	opt := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: o.Follow, Tail: "all"}
+	opt := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true,
+		Follow: o.Follow, Tail: "all"}
 	if o.Tail >= 0 {
 		opt.Tail = strconv.Itoa(o.Tail)
 	}
@@ -60,7 +63,8 @@ func (l *logReader) Logs(ctx context.Context, id string, o container.LogOptions,
 		strings.Contains(err.Error(), "does not support reads") {
 		return &apiError{
 			what: what, kind: container.ErrUnsupported, err: err,
-			text: "its logging driver " + in.LogDriver + " keeps nothing to read", remedy: "use json-file or local to see it",
+			text:   "its logging driver " + in.LogDriver + " keeps nothing to read",
+			remedy: "use json-file or local to see it",
 		}
 	}
 	return l.conn.wrap(what, err)
@@ -71,7 +75,9 @@ func marked(l container.Line) logs.Line {
 	return logs.Line{Time: l.Time, Stream: logs.Stream(l.Stream), Text: l.Text}
 }
 
-func (l *logReader) readLog(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool) error {
+func (l *logReader) readLog(
+	ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool,
+) error {
 	cli := l.conn.cli
 	if opt.Follow {
 		var err error
@@ -93,7 +99,10 @@ func (l *logReader) readLog(ctx context.Context, id string, opt client.Container
 // rest reads what a container wrote last, once it has ended: engines end a followed
 // log when the writer is gone, and do not look whether there is more in it. rd may
 // hold a line that has not ended; it is read again.
-func (l *logReader) rest(ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool, seen *logs.Dedupe, put emitLine) error {
+func (l *logReader) rest(
+	ctx context.Context, id string, opt client.ContainerLogsOptions, rd *stampedReader, tty bool,
+	seen *logs.Dedupe, put emitLine,
+) error {
 	in, err := l.conn.inspect(ctx, id)
 	if errors.Is(err, container.ErrNotFound) {
 		rd.flush() // nothing is left to read

@@ -72,7 +72,8 @@ func runtimeForTest(t *testing.T) *Runtime {
 	t.Helper()
 	live.once.Do(engineForTest)
 	if live.err != nil {
-		if !errors.Is(live.err, container.ErrNoEngine) || os.Getenv("CI") != "" || os.Getenv("BULKHEAD_ENGINE") == "required" {
+		if !errors.Is(live.err, container.ErrNoEngine) || os.Getenv("CI") != "" ||
+			os.Getenv("BULKHEAD_ENGINE") == "required" {
 			t.Fatal(live.err)
 		}
 		t.Skip(live.err)
@@ -100,22 +101,26 @@ func importImages(r *Runtime) error {
 	}
 	passwd := "root:x:0:0::/:/bin/sh\nadam:x:1234:5678::/:/bin/sh\n"
 	for name, content := range map[string]string{"bin/busybox": string(busybox), "etc/passwd": passwd} {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(content))}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755,
+			Size: int64(len(content))}); err != nil {
 			return err
 		}
 		if _, err := io.WriteString(w, content); err != nil {
 			return err
 		}
 	}
-	for _, tool := range strings.Fields("sh sleep echo cat ls rm mkdir touch stat id env yes head stty nc nslookup seq true false printf tr wget httpd chown chmod ln kill") {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + tool, Linkname: "busybox"}); err != nil {
+	for _, tool := range strings.Fields(
+		"sh sleep echo cat ls rm mkdir touch stat id env yes head stty nc nslookup seq true false printf tr wget httpd chown chmod ln kill") {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + tool,
+			Linkname: "busybox"}); err != nil {
 			return err
 		}
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	res, err := r.cli.ImageImport(context.Background(), client.ImageImportSource{Source: &buf, SourceName: "-"}, testImage("tools"),
+	res, err := r.cli.ImageImport(context.Background(), client.ImageImportSource{Source: &buf,
+		SourceName: "-"}, testImage("tools"),
 		client.ImageImportOptions{Changes: []string{"ENV PATH=/bin", `CMD ["sleep", "600"]`}})
 	if err != nil {
 		return err
@@ -124,7 +129,8 @@ func importImages(r *Runtime) error {
 	if _, err := io.Copy(io.Discard, res); err != nil {
 		return err
 	}
-	return classicBuild(r, "volume", "VOLUME /data\nSTOPSIGNAL SIGUSR1\nUSER adam\nHEALTHCHECK CMD [\"true\"]\n", func(string) {})
+	return classicBuild(r, "volume",
+		"VOLUME /data\nSTOPSIGNAL SIGUSR1\nUSER adam\nHEALTHCHECK CMD [\"true\"]\n", func(string) {})
 }
 
 // classicBuild makes a test image on top of the tools.
@@ -132,7 +138,8 @@ func classicBuild(r *Runtime, name, dockerfile string, out func(string)) error {
 	dockerfile = "FROM " + testImage("tools") + "\n" + dockerfile
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "Dockerfile", Mode: 0o644,
+		Size: int64(len(dockerfile))}); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, dockerfile); err != nil {
@@ -143,14 +150,16 @@ func classicBuild(r *Runtime, name, dockerfile string, out func(string)) error {
 	}
 	req := container.BuildRequest{
 		Service: name, Tags: []string{testImage(name)},
-		Labels: map[string]string{labelProject: testImage(name), labelService: "web"}, Args: map[string]string{"CODE": "9"},
+		Labels: map[string]string{labelProject: testImage(name), labelService: "web"},
+		Args:   map[string]string{"CODE": "9"},
 	}
 	return r.ClassicBuild(context.Background(), req, &buf, "Dockerfile", out)
 }
 
 func removeImages(r *Runtime) {
 	for _, name := range []string{"tools", "volume"} {
-		if _, err := r.cli.ImageRemove(context.Background(), testImage(name), client.ImageRemoveOptions{Force: true}); err != nil {
+		if _, err := r.cli.ImageRemove(context.Background(), testImage(name),
+			client.ImageRemoveOptions{Force: true}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
@@ -191,7 +200,8 @@ func open(t *testing.T, compose string) *bench {
 	t.Cleanup(func() {
 		cancel()
 		ctx := context.Background()
-		list, _ := shared.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelFilter(labelProject + "=" + name)})
+		list, _ := shared.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+			Filters: labelFilter(labelProject + "=" + name)})
 		for _, c := range list.Items {
 			shared.Remove(ctx, c.ID, true, true)
 		}
@@ -253,7 +263,8 @@ func (b *bench) spec(service string) container.CreateSpec {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return container.CreateSpec{App: engine.App(b.p), Service: engine.Wanted(s), Replica: 1, Image: img, Hash: s.Hash}
+	return container.CreateSpec{App: engine.App(b.p), Service: engine.Wanted(s), Replica: 1,
+		Image: img, Hash: s.Hash}
 }
 
 func (b *bench) create(service string) string {

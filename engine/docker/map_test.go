@@ -30,7 +30,8 @@ func loadFile(t *testing.T, name string) *project.Project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := project.Load(context.Background(), project.Options{Files: []string{file}, Env: []string{"HOME=/home/me"}})
+	p, err := project.Load(context.Background(), project.Options{Files: []string{file},
+		Env: []string{"HOME=/home/me"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,8 @@ func TestHostConfigMapsEveryAttribute(t *testing.T) {
 
 	spec := specOf(p, p.Service("full"))
 	spec.Parents = nil
-	if _, err := hostConfig(spec); err == nil || !strings.Contains(err.Error(), "service db has no container yet") {
+	if _, err := hostConfig(spec); err == nil || !strings.Contains(err.Error(),
+		"service db has no container yet") {
 		t.Errorf("without the parent's container: %v", err)
 	}
 }
@@ -145,7 +147,8 @@ func TestNetworksMapByPriorityAndAPI(t *testing.T) {
 		}
 	}
 	for key, n := range p.Networks {
-		opt, err := networkOptions(container.NetworkSpec{Project: p.Name, Key: key, Config: n, Hash: "the-hash"})
+		opt, err := networkOptions(container.NetworkSpec{Project: p.Name, Key: key, Config: n,
+			Hash: "the-hash"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,9 +162,12 @@ func TestMountsMapToBindsWhereTheyCan(t *testing.T) {
 	inherit := []moby.MountPoint{
 		{Type: mount.TypeVolume, Name: "aaa", Destination: "/followed", RW: true},
 		{Type: mount.TypeVolume, Name: "bbb", Destination: "/declared"},
-		{Type: mount.TypeVolume, Name: "old-data", Destination: "/data", RW: true},      // declared by name: not taken over
-		{Type: mount.TypeVolume, Name: "ccc", Destination: "/undeclared", RW: true},     // neither image nor service has it
-		{Type: mount.TypeTmpfs, Destination: "/scratch", RW: true},                      // has no content to keep
+		// declared by name: not taken over
+		{Type: mount.TypeVolume, Name: "old-data", Destination: "/data", RW: true},
+		// neither image nor service has it
+		{Type: mount.TypeVolume, Name: "ccc", Destination: "/undeclared", RW: true},
+		// has no content to keep
+		{Type: mount.TypeTmpfs, Destination: "/scratch", RW: true},
 		{Type: mount.TypeBind, Source: "/abs/path", Destination: "/declared", RW: true}, // is no volume
 	}
 	binds, all, err := mounts(specOf(p, p.Service("full")), inherit)
@@ -208,23 +214,27 @@ func TestSecretsOfSwarmAreRefusedAndReadOnlyIsSaid(t *testing.T) {
 // Which images a container mounts is in docker compose's label; an engine that is too old for it says so in one line.
 func TestImageVolumesAreLabelledAndNeedAnEngineThatHasThem(t *testing.T) {
 	s := &container.Service{Name: "web", VolumeImages: "/a=sha256:1,/b=sha256:2"}
-	s.Config.Volumes = []types.ServiceVolumeConfig{{Type: types.VolumeTypeImage, Source: "data", Target: "/a", Image: &types.ServiceVolumeImage{SubPath: "sub"}}}
+	s.Config.Volumes = []types.ServiceVolumeConfig{{Type: types.VolumeTypeImage, Source: "data",
+		Target: "/a", Image: &types.ServiceVolumeImage{SubPath: "sub"}}}
 	spec := container.CreateSpec{App: &container.App{Name: "shop"}, Service: s, Replica: 1}
 	labels := containerLabels(spec, "hash")
 	if got := labels["com.docker.compose.image-volume-digest"]; got != s.VolumeImages {
 		t.Errorf("label %q", got)
 	}
-	if in := instance(moby.InspectResponse{Config: &moby.Config{Labels: labels}}); in.VolumeImages != s.VolumeImages {
+	if in := instance(moby.InspectResponse{
+		Config: &moby.Config{Labels: labels}}); in.VolumeImages != s.VolumeImages {
 		t.Errorf("read as %q", in.VolumeImages)
 	}
 	_, all, err := mounts(spec, nil)
-	if err != nil || len(all) != 1 || all[0].Type != mount.TypeImage || all[0].Source != "data" || all[0].ImageOptions.Subpath != "sub" {
+	if err != nil || len(all) != 1 || all[0].Type != mount.TypeImage || all[0].Source != "data" ||
+		all[0].ImageOptions.Subpath != "sub" {
 		t.Errorf("mounts %+v, %v", all, err)
 	}
 	if _, err := limits(s, 48); err != nil {
 		t.Errorf("with API 1.48: %v", err)
 	}
-	if _, err := limits(s, 47); err == nil || !strings.Contains(err.Error(), "needs Docker Engine 28 or later") || strings.Contains(err.Error(), "\n") {
+	if _, err := limits(s, 47); err == nil || !strings.Contains(err.Error(),
+		"needs Docker Engine 28 or later") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("with API 1.47: %v", err)
 	}
 }
@@ -243,11 +253,15 @@ func TestPortsOfBothFamiliesAreOne(t *testing.T) {
 		bindings []network.PortBinding
 		want     []container.Port
 	}{
-		{"the same on both", []network.PortBinding{at("0.0.0.0", "80"), at("::", "80")}, []container.Port{{Published: 80}}},
-		{"chosen for each", []network.PortBinding{at("::", "32769"), at("0.0.0.0", "32768")}, []container.Port{{Published: 32768}}},
+		{"the same on both", []network.PortBinding{at("0.0.0.0", "80"), at("::", "80")},
+			[]container.Port{{Published: 80}}},
+		{"chosen for each", []network.PortBinding{at("::", "32769"), at("0.0.0.0", "32768")},
+			[]container.Port{{Published: 32768}}},
 		{"IPv6 alone", []network.PortBinding{at("::", "80")}, []container.Port{{Published: 80}}},
-		{"two addresses", []network.PortBinding{at("127.0.0.1", "80"), at("::1", "81")}, []container.Port{{Host: "127.0.0.1", Published: 80}, {Host: "::1", Published: 81}}},
-		{"two published", []network.PortBinding{at("0.0.0.0", "80"), at("0.0.0.0", "81"), at("::", "80"), at("::", "81")}, []container.Port{{Published: 80}, {Published: 81}}},
+		{"two addresses", []network.PortBinding{at("127.0.0.1", "80"), at("::1", "81")},
+			[]container.Port{{Host: "127.0.0.1", Published: 80}, {Host: "::1", Published: 81}}},
+		{"two published", []network.PortBinding{at("0.0.0.0", "80"), at("0.0.0.0", "81"),
+			at("::", "80"), at("::", "81")}, []container.Port{{Published: 80}, {Published: 81}}},
 		{"exposed only", []network.PortBinding{at("", "")}, nil},
 	} {
 		for i := range c.want {

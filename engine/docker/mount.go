@@ -36,7 +36,8 @@ func mounts(c container.CreateSpec, inherit []moby.MountPoint) (binds []string, 
 		})
 		if anonymous || !declared[m.Destination] && slices.Contains(c.Image.Volumes, m.Destination) {
 			taken[m.Destination] = true
-			all = append(all, mount.Mount{Type: mount.TypeVolume, Source: m.Name, Target: m.Destination, ReadOnly: !m.RW})
+			all = append(all, mount.Mount{Type: mount.TypeVolume, Source: m.Name,
+				Target: m.Destination, ReadOnly: !m.RW})
 		}
 	}
 	for _, v := range s.Volumes {
@@ -126,7 +127,8 @@ func mountOf(p *container.App, v types.ServiceVolumeConfig) mount.Mount {
 			ReadOnlyForceRecursive: v.Bind.Recursive == "readonly",
 		}
 	case v.Type == types.VolumeTypeVolume && v.Volume != nil:
-		m.VolumeOptions = &mount.VolumeOptions{NoCopy: v.Volume.NoCopy, Subpath: v.Volume.Subpath, Labels: v.Volume.Labels}
+		m.VolumeOptions = &mount.VolumeOptions{NoCopy: v.Volume.NoCopy, Subpath: v.Volume.Subpath,
+			Labels: v.Volume.Labels}
 	case v.Type == types.VolumeTypeTmpfs && v.Tmpfs != nil:
 		m.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: int64(v.Tmpfs.Size), Mode: fs.FileMode(v.Tmpfs.Mode)}
 	case v.Type == types.VolumeTypeImage && v.Image != nil:
@@ -145,7 +147,8 @@ func fileMounts(p *container.App, s types.ServiceConfig) ([]mount.Mount, error) 
 		if f.object.File == "" || f.inline() {
 			continue
 		}
-		all = append(all, mount.Mount{Type: mount.TypeBind, Source: f.object.File, Target: f.target, ReadOnly: true})
+		all = append(all, mount.Mount{Type: mount.TypeBind, Source: f.object.File, Target: f.target,
+			ReadOnly: true})
 	}
 	return all, nil
 }
@@ -165,11 +168,14 @@ func (f fileReference) inline() bool { return f.object.Content != "" || f.object
 func (f fileReference) supported() error {
 	switch {
 	case bool(f.object.External):
-		return container.WithRemedy(fmt.Errorf("%s %s is external, which needs swarm", f.kind, f.key), "give it a file, content or environment")
+		return container.WithRemedy(fmt.Errorf("%s %s is external, which needs swarm", f.kind, f.key),
+			"give it a file, content or environment")
 	case f.object.Driver != "":
-		return container.WithRemedy(fmt.Errorf("%s %s has a driver, which needs swarm", f.kind, f.key), "give it a file, content or environment")
+		return container.WithRemedy(fmt.Errorf("%s %s has a driver, which needs swarm", f.kind,
+			f.key), "give it a file, content or environment")
 	case f.object.TemplateDriver != "":
-		return container.WithRemedy(fmt.Errorf("%s %s has a template_driver, which needs swarm", f.kind, f.key), "remove it")
+		return container.WithRemedy(fmt.Errorf("%s %s has a template_driver, which needs swarm",
+			f.kind, f.key), "remove it")
 	}
 	return nil
 }
@@ -195,7 +201,8 @@ func targetIn(dir, target, source string) string {
 	switch {
 	case target == "":
 		return dir + source
-	case strings.HasPrefix(target, "/"), len(target) > 2 && target[1] == ':' && (target[2] == '\\' || target[2] == '/'):
+	case strings.HasPrefix(target, "/"), len(target) > 2 && target[1] == ':' &&
+		(target[2] == '\\' || target[2] == '/'):
 		return target
 	}
 	return dir + target

@@ -154,7 +154,8 @@ func linkNames(p *container.App, s types.ServiceConfig, replica int, containers 
 			alias = service
 		}
 		for _, c := range containers[service] {
-			links = append(links, c+":"+alias, c+":"+service+sep+strconv.Itoa(replica), c+":"+p.ContainerName(service, replica))
+			links = append(links, c+":"+alias, c+":"+service+sep+strconv.Itoa(replica), c+":"+
+				p.ContainerName(service, replica))
 		}
 	}
 	for _, l := range s.ExternalLinks {

@@ -18,7 +18,8 @@ func TestDockerConfigThatIsAPipeIsAnError(t *testing.T) {
 	}
 	t.Setenv("DOCKER_HOST", "")
 	t.Setenv("DOCKER_CONTEXT", "")
-	if _, err := findEndpoint(Options{ConfigDir: dir}); err == nil || !strings.Contains(err.Error(), "is a pipe") {
+	if _, err := findEndpoint(Options{ConfigDir: dir}); err == nil || !strings.Contains(err.Error(),
+		"is a pipe") {
 		t.Errorf("config.json: %v", err)
 	}
 	if _, err := readTLS(dir, false); err == nil || !strings.Contains(err.Error(), "is a pipe") {

@@ -15,7 +15,8 @@ import (
 // portTaken recognizes the errors by which engines of all ages report that a host port is not free.
 func portTaken(text string) bool {
 	return strings.Contains(text, "port is already allocated") ||
-		strings.Contains(text, "address already in use") && (strings.Contains(text, "bind") || strings.Contains(text, "listen"))
+		strings.Contains(text, "address already in use") && (strings.Contains(text, "bind") ||
+			strings.Contains(text, "listen"))
 }
 
 var addressInText = regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]*\]|::):(\d{1,5})\b`)
@@ -64,7 +65,8 @@ func (r *Runtime) startError(ctx context.Context, what, id string, err error) er
 }
 
 // ociExec is what runc and its like say when the first process cannot be started.
-var ociExec = regexp.MustCompile(`exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found in \$PATH|no such file or directory|permission denied|is a directory)`)
+var ociExec = regexp.MustCompile(
+	`exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found in \$PATH|no such file or directory|permission denied|is a directory)`)
 
 // noProgram says in a person's words that a container's first process cannot be started, "" when
 // that is not the reason.
@@ -75,7 +77,8 @@ func noProgram(text string) (why, remedy string) {
 	}
 	switch m[2] {
 	case "permission denied":
-		return fmt.Sprintf("%q may not be executed in the image", m[1]), "make it executable (`chmod +x`), or correct command or entrypoint"
+		return fmt.Sprintf("%q may not be executed in the image", m[1]),
+			"make it executable (`chmod +x`), or correct command or entrypoint"
 	case "is a directory":
 		return fmt.Sprintf("%q is a folder in the image", m[1]), "correct command or entrypoint"
 	}
@@ -109,7 +112,8 @@ func (r *Runtime) portHolder(ctx context.Context, self string, port int) (holder
 
 // addressError says who has the fixed address that a container wants.
 func (r *Runtime) addressError(ctx context.Context, what, id string, err error) error {
-	e := &apiError{what: what, text: "its fixed address is taken", remedy: "choose another ipv4_address: or ipv6_address:", kind: container.ErrConflict, err: err}
+	e := &apiError{what: what, text: "its fixed address is taken",
+		remedy: "choose another ipv4_address: or ipv6_address:", kind: container.ErrConflict, err: err}
 	self, ierr := r.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if ierr != nil || self.Container.NetworkSettings == nil {
 		return e // the error at hand is shown without a holder
@@ -124,9 +128,11 @@ func (r *Runtime) addressError(ctx context.Context, what, id string, err error) 
 		}
 		for _, other := range net.Network.Containers {
 			if a := other.IPv4Address.Addr(); a.IsValid() && a == ep.IPAMConfig.IPv4Address {
-				e.text = fmt.Sprintf("the address %s is taken by container %s on network %s", a, other.Name, name)
+				e.text = fmt.Sprintf("the address %s is taken by container %s on network %s", a,
+					other.Name, name)
 			} else if a := other.IPv6Address.Addr(); a.IsValid() && a == ep.IPAMConfig.IPv6Address {
-				e.text = fmt.Sprintf("the address %s is taken by container %s on network %s", a, other.Name, name)
+				e.text = fmt.Sprintf("the address %s is taken by container %s on network %s", a,
+					other.Name, name)
 			}
 		}
 	}

@@ -23,7 +23,9 @@ const longestPreview = 4 << 10
 // Preview implements container.Previewer. An engine keeps up to 1 MB for a client that is attached
 // and does not read, and then has the program wait; so only engines behind a local socket are
 // attached to, where reading never waits for a network.
-func (p *previewer) Preview(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line)) error {
+func (p *previewer) Preview(
+	ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line),
+) error {
 	what := "preview " + container.ShortID(id)
 	if !p.conn.end.near() {
 		return fmt.Errorf("%s: the engine is not behind a local socket: %w", what, container.ErrUnsupported)

@@ -64,12 +64,15 @@ const (
 )
 
 // supervise has the agent start the program of a container that is about to be made.
-func (p *programs) supervise(ctx context.Context, c container.CreateSpec, opt *client.ContainerCreateOptions) error {
+func (p *programs) supervise(
+	ctx context.Context, c container.CreateSpec, opt *client.ContainerCreateOptions,
+) error {
 	if !c.Service.Program || c.Beside != nil {
 		return nil
 	}
 	if !agent.Built() {
-		p.conn.warn("service " + c.Service.Name + ": restart: process needs the agent, which this bulkhead was built without (`make build`); its container is restarted as a whole")
+		p.conn.warn("service " + c.Service.Name +
+			": restart: process needs the agent, which this bulkhead was built without (`make build`); its container is restarted as a whole")
 		opt.Config.Labels[labelRestart] = restartContainer
 		return nil
 	}
@@ -83,7 +86,8 @@ func (p *programs) supervise(ctx context.Context, c container.CreateSpec, opt *c
 	}
 	opt.Config.Labels[labelRestart] = restartProcess
 	opt.Config.Entrypoint, opt.Config.Cmd = append([]string{agentProgram, "init", "--"}, argv...), nil
-	opt.HostConfig.Mounts = append(opt.HostConfig.Mounts, mount.Mount{Type: mount.TypeVolume, Source: name, Target: agentDir, ReadOnly: true,
+	opt.HostConfig.Mounts = append(opt.HostConfig.Mounts, mount.Mount{Type: mount.TypeVolume,
+		Source: name, Target: agentDir, ReadOnly: true,
 		VolumeOptions: &mount.VolumeOptions{NoCopy: true}})
 	return nil
 }
@@ -107,7 +111,9 @@ func (p *programs) command(ctx context.Context, c container.CreateSpec, conf *mo
 	}
 	argv := slices.Concat(entrypoint, cmd)
 	if len(argv) == 0 {
-		return nil, container.WithRemedy(errors.New("restart: process: neither the service nor its image says what to run"), "set command:, or take restart: process away")
+		return nil, container.WithRemedy(
+			errors.New("restart: process: neither the service nor its image says what to run"),
+			"set command:, or take restart: process away")
 	}
 	return argv, nil
 }
@@ -144,7 +150,8 @@ func (p *programs) fill(ctx context.Context, name string, program []byte) error 
 	if err != nil {
 		return err
 	}
-	if _, err := p.conn.cli.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{labelAgent: "init"}}); err != nil {
+	if _, err := p.conn.cli.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name,
+		Labels: map[string]string{labelAgent: "init"}}); err != nil {
 		return err
 	}
 	filler, err := p.filler(ctx, name, image)
@@ -154,7 +161,8 @@ func (p *programs) fill(ctx context.Context, name string, program []byte) error 
 	defer func() {
 		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_, _ = p.conn.cli.ContainerRemove(tidy, filler, client.ContainerRemoveOptions{Force: true}) // it does no harm
+		// it does no harm
+		_, _ = p.conn.cli.ContainerRemove(tidy, filler, client.ContainerRemoveOptions{Force: true})
 	}()
 	is, err := p.conn.cli.ContainerStatPath(ctx, filler, client.ContainerStatPathOptions{Path: agentProgram})
 	switch {
@@ -165,7 +173,8 @@ func (p *programs) fill(ctx context.Context, name string, program []byte) error 
 	}
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	err = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: supervisor.Name, Mode: 0o755, Size: int64(len(program)), ModTime: time.Unix(0, 0)})
+	err = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: supervisor.Name, Mode: 0o755,
+		Size: int64(len(program)), ModTime: time.Unix(0, 0)})
 	if err == nil {
 		_, err = w.Write(program)
 	}
@@ -204,7 +213,8 @@ func (p *programs) filler(ctx context.Context, volume, image string) (id string,
 		case res.Container.ID != other:
 			other, since = res.Container.ID, time.Now()
 		case time.Since(since) > fillLimit:
-			_, _ = p.conn.cli.ContainerRemove(ctx, other, client.ContainerRemoveOptions{Force: true}) // the next look says whether it is gone
+			// the next look says whether it is gone
+			_, _ = p.conn.cli.ContainerRemove(ctx, other, client.ContainerRemoveOptions{Force: true})
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
@@ -215,7 +225,9 @@ func (p *programs) filler(ctx context.Context, volume, image string) (id string,
 }
 
 // RestartProgram implements container.ProgramRestarter.
-func (p *programs) RestartProgram(ctx context.Context, id string, grace time.Duration, ended func(container.ProgramEnd)) error {
+func (p *programs) RestartProgram(
+	ctx context.Context, id string, grace time.Duration, ended func(container.ProgramEnd),
+) error {
 	what := "restart the program of " + container.ShortID(id)
 	c, err := p.conn.running(ctx, id)
 	if err != nil {
@@ -236,7 +248,9 @@ func (p *programs) RestartProgram(ctx context.Context, id string, grace time.Dur
 
 // control asks the agent in a container, which is its process 1, and returns its last report. ended
 // is called, if not nil, when the program has ended that is about to be started again.
-func (p *programs) control(ctx context.Context, c moby.InspectResponse, ended func(supervisor.End), args ...string) (r supervisor.Report, err error) {
+func (p *programs) control(
+	ctx context.Context, c moby.InspectResponse, ended func(supervisor.End), args ...string,
+) (r supervisor.Report, err error) {
 	if p.conn.local(ctx) {
 		r, err = askDirectly(ctx, c.State.Pid, c.ID, ended, args...)
 		if err == nil {
@@ -250,7 +264,9 @@ func (p *programs) control(ctx context.Context, c moby.InspectResponse, ended fu
 }
 
 // controlByExec is control for those who are not root of the engine's machine.
-func (p *programs) controlByExec(ctx context.Context, id string, ended func(supervisor.End), args ...string) (r supervisor.Report, err error) {
+func (p *programs) controlByExec(
+	ctx context.Context, id string, ended func(supervisor.End), args ...string,
+) (r supervisor.Report, err error) {
 	o := container.ExecOptions{Cmd: append([]string{agentProgram, "control"}, args...)}
 	var said tailBuffer // what is no report: what answers lies in the container
 	in, noted := io.Pipe()

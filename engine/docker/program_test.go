@@ -23,7 +23,8 @@ func TestVolumeOfTheAgentIsFilledByOneAtATime(t *testing.T) {
 	program := agentOf(b)
 	for round := range 2 {
 		volume := fmt.Sprintf("%s-filled%d", prefix, round)
-		defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }() // there since the first fill
+		// there since the first fill
+		defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }()
 		ends := make([]error, 4)
 		var wg sync.WaitGroup
 		for i := range ends {
@@ -42,7 +43,8 @@ func TestVolumeOfTheAgentIsFilledByOneAtATime(t *testing.T) {
 				t.Errorf("round %d, bulkhead %d: %v", round, i, err)
 			}
 		}
-		if list, err := b.rt.cli.ContainerList(b.ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("volume", volume)}); err != nil || len(list.Items) > 0 {
+		if list, err := b.rt.cli.ContainerList(b.ctx, client.ContainerListOptions{All: true,
+			Filters: client.Filters{}.Add("volume", volume)}); err != nil || len(list.Items) > 0 {
 			t.Errorf("round %d left %d containers, %v", round, len(list.Items), err)
 		}
 	}
@@ -53,7 +55,8 @@ func TestVolumeOfTheAgentIsNotWrittenBesideAnother(t *testing.T) {
 	b := open(t, sleeper)
 	program := agentOf(b)
 	volume := prefix + "-other"
-	defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }() // there since the fill
+	// there since the fill
+	defer func() { _, _ = b.rt.cli.VolumeRemove(b.ctx, volume, client.VolumeRemoveOptions{Force: true}) }()
 	image, err := b.rt.agentRunner.image(b.ctx, program)
 	b.ok(err)
 	other, err := b.rt.filler(b.ctx, volume, image)
@@ -94,7 +97,8 @@ func agentOf(b *bench) []byte {
 // runsFrom starts a program by the agent that lies in a volume, and looks how it ends.
 func runsFrom(b *bench, rt *Runtime, volume string) error {
 	made, err := rt.cli.ContainerCreate(b.ctx, client.ContainerCreateOptions{
-		Config: &container.Config{Image: testImage("tools"), Entrypoint: []string{agentProgram, "init", "--", "sh", "-c", "exit 5"}},
+		Config: &container.Config{Image: testImage("tools"), Entrypoint: []string{agentProgram,
+			"init", "--", "sh", "-c", "exit 5"}},
 		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{
 			{Type: mount.TypeVolume, Source: volume, Target: agentDir, ReadOnly: true}}},
 	})

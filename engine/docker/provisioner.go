@@ -57,7 +57,9 @@ func (p *provisioner) compareNetwork(
 // EnsureNetwork implements container.Provisioner. One that diverged from the file
 // is made again, and the project's containers on it move over; it stays while others
 // are on it, and Options.Warn says so.
-func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
+func (p *provisioner) EnsureNetwork(
+	ctx context.Context, spec container.NetworkSpec,
+) (id string, made bool, err error) {
 	what := "network " + spec.Config.Name
 	found, again, err := p.compareNetwork(ctx, spec)
 	if err != nil || found.There && again == nil {
@@ -81,7 +83,9 @@ func (p *provisioner) EnsureNetwork(ctx context.Context, spec container.NetworkS
 }
 
 // createNetwork makes a network, or returns the one that somebody else was quicker to make.
-func (p *provisioner) createNetwork(ctx context.Context, spec container.NetworkSpec) (id string, made bool, err error) {
+func (p *provisioner) createNetwork(
+	ctx context.Context, spec container.NetworkSpec,
+) (id string, made bool, err error) {
 	n := spec.Config
 	what := "network " + n.Name
 	opt, err := networkOptions(spec)
@@ -90,7 +94,8 @@ func (p *provisioner) createNetwork(ctx context.Context, spec container.NetworkS
 	}
 	if n.EnableIPv4 != nil {
 		if api, err := p.conn.version(ctx); err == nil && api < 48 {
-			p.conn.warn(fmt.Sprintf("network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", spec.Key, api))
+			p.conn.warn(fmt.Sprintf(
+				"network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", spec.Key, api))
 		}
 	}
 	res, err := p.conn.cli.NetworkCreate(ctx, n.Name, opt)
@@ -168,7 +173,8 @@ func ownLabels(user map[string]string, project, kind, key, hash string) map[stri
 // findNetwork looks for the exact name, nil when there is none: the engine's own
 // look-up also takes the beginning of an id.
 func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Summary, error) {
-	list, err := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
+	list, err := p.conn.cli.NetworkList(ctx,
+		client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
 	if err != nil {
 		return nil, err
 	}
@@ -182,15 +188,19 @@ func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Su
 
 // diverged returns how a network is made again that is not as the file has it, nil where it stays;
 // it warns where it should not stay.
-func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, found *network.Summary) (*renewal, error) {
+func (p *provisioner) diverged(
+	ctx context.Context, spec container.NetworkSpec, found *network.Summary,
+) (*renewal, error) {
 	name := spec.Config.Name
 	owner, has := found.Labels[labelProject], found.Labels[labelHash]
 	switch {
 	case owner == "":
-		p.conn.warn(fmt.Sprintf("network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
+		p.conn.warn(fmt.Sprintf(
+			"network %s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", name))
 		return nil, nil
 	case owner != spec.Project:
-		p.conn.warn(fmt.Sprintf("network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
+		p.conn.warn(fmt.Sprintf(
+			"network %s belongs to project %s; it is used as it is (`external: true` says that this is meant)", name, owner))
 		return nil, nil
 	case has == "" || has == spec.Hash:
 		return nil, nil
@@ -201,12 +211,14 @@ func (p *provisioner) diverged(ctx context.Context, spec container.NetworkSpec, 
 		return nil, err
 	}
 	if len(others) > 0 {
-		p.conn.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it, which is not of this project; take it off, and run up again",
+		p.conn.warn(fmt.Sprintf(
+			"network %s is not as the Compose file has it, and stays because %s is on it, which is not of this project; take it off, and run up again",
 			name, strings.Join(others, ", ")))
 		return nil, nil
 	}
 	if held := r.usersOf(spec.Outside); len(held) > 0 {
-		p.conn.warn(fmt.Sprintf("network %s is not as the Compose file has it, and stays because %s is on it, which this run leaves alone; `bulkhead up` without names applies it",
+		p.conn.warn(fmt.Sprintf(
+			"network %s is not as the Compose file has it, and stays because %s is on it, which this run leaves alone; `bulkhead up` without names applies it",
 			name, strings.Join(held, ", ")))
 		return nil, nil
 	}
@@ -235,11 +247,14 @@ func (p *provisioner) FindVolume(ctx context.Context, spec container.VolumeSpec)
 		owner, has := found.Volume.Labels[labelProject], found.Volume.Labels[labelHash]
 		switch {
 		case owner == "":
-			p.conn.warn(fmt.Sprintf("%s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", what))
+			p.conn.warn(fmt.Sprintf(
+				"%s was not made by a Compose project; it is used as it is (`external: true` says that this is meant)", what))
 		case owner != spec.Project:
-			p.conn.warn(fmt.Sprintf("%s belongs to project %s; it is used as it is (`external: true` says that this is meant)", what, owner))
+			p.conn.warn(fmt.Sprintf(
+				"%s belongs to project %s; it is used as it is (`external: true` says that this is meant)", what, owner))
 		case has != "" && has != spec.Hash:
-			p.conn.warn(fmt.Sprintf("%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
+			p.conn.warn(fmt.Sprintf(
+				"%s is not as the Compose file has it, and stays because it may hold data; `docker volume rm %s` removes it with its data", what, v.Name))
 		}
 	}
 	return container.Found{There: true}, nil
@@ -259,8 +274,11 @@ func (p *provisioner) EnsureVolume(ctx context.Context, spec container.VolumeSpe
 }
 
 // RemoveNetworks implements container.Provisioner.
-func (p *provisioner) RemoveNetworks(ctx context.Context, name string, only []string) (all container.Swept, _ error) {
-	list, err := p.conn.cli.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
+func (p *provisioner) RemoveNetworks(
+	ctx context.Context, name string, only []string,
+) (all container.Swept, _ error) {
+	list, err := p.conn.cli.NetworkList(ctx,
+		client.NetworkListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
 		return all, p.conn.wrap("list the networks of "+name, err)
 	}
@@ -273,7 +291,8 @@ func (p *provisioner) RemoveNetworks(ctx context.Context, name string, only []st
 		switch {
 		case err == nil:
 			all.Removed = append(all.Removed, n.Name)
-		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err), strings.Contains(err.Error(), "active endpoints"):
+		case cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err), strings.Contains(err.Error(),
+			"active endpoints"):
 			// gone already, or in use by others
 		default:
 			return all, p.conn.wrap("remove network "+n.Name, err)
@@ -283,8 +302,11 @@ func (p *provisioner) RemoveNetworks(ctx context.Context, name string, only []st
 }
 
 // RemoveVolumes implements container.Provisioner.
-func (p *provisioner) RemoveVolumes(ctx context.Context, name string, only []string) (all container.Swept, _ error) {
-	list, err := p.conn.cli.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
+func (p *provisioner) RemoveVolumes(
+	ctx context.Context, name string, only []string,
+) (all container.Swept, _ error) {
+	list, err := p.conn.cli.VolumeList(ctx,
+		client.VolumeListOptions{Filters: labelFilter(labelProject + "=" + name)})
 	if err != nil {
 		return all, p.conn.wrap("list the volumes of "+name, err)
 	}

@@ -57,7 +57,8 @@ func (p *pusher) RemoteDigest(ctx context.Context, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res, err := p.conn.cli.DistributionInspect(ctx, ref, client.DistributionInspectOptions{EncodedRegistryAuth: auth})
+	res, err := p.conn.cli.DistributionInspect(ctx, ref,
+		client.DistributionInspectOptions{EncodedRegistryAuth: auth})
 	if err != nil {
 		return "", p.images.pullError(what, named, err)
 	}

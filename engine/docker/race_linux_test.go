@@ -24,12 +24,14 @@ func TestAFullDiskKeepsTheOldContent(t *testing.T) {
 	old := strings.Repeat("o", 200<<10)
 	b.ok(b.rt.CopyTo(b.ctx, id, "/s", tartest.Of(t, "s/f", old, "s/y", "old"), false))
 	var some *container.NotWritten
-	err := b.rt.CopyTo(b.ctx, id, "/s", tartest.Of(t, "s/f", strings.Repeat("n", 1000<<10), "s/y", "new", "s/z", "more"), false)
+	err := b.rt.CopyTo(b.ctx, id, "/s", tartest.Of(t, "s/f", strings.Repeat("n", 1000<<10), "s/y",
+		"new", "s/z", "more"), false)
 	if !errors.As(err, &some) || len(some.Files) != 1 || !errors.Is(some.Files["/s/f"], unix.ENOSPC) {
 		t.Fatalf("error %v", err)
 	}
 	text, _ := b.run(id, "sh", "-c", "cat /s/f | md5sum; echo "+old[:10]+"; cat /s/y /s/z; ls -a /s")
-	whole, _ := b.run(id, "sh", "-c", "head -c 204800 /dev/zero | tr '\\0' o | md5sum; echo "+old[:10]+"; printf newmore; printf '.\\n..\\nf\\ny\\nz\\n'")
+	whole, _ := b.run(id, "sh", "-c", "head -c 204800 /dev/zero | tr '\\0' o | md5sum; echo "+
+		old[:10]+"; printf newmore; printf '.\\n..\\nf\\ny\\nz\\n'")
 	if text != whole {
 		t.Errorf("the container has %q, want %q", text, whole)
 	}

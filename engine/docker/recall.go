@@ -71,7 +71,8 @@ func (r recall) get(api apiVersion) (container.Info, bool) {
 		return container.Info{}, false
 	}
 	age := is.Asked.Sub(was.Asked)
-	same := was.Socket.Equal(is.Socket) && was.Host == is.Host && was.Kernel == is.Kernel && was.Info.API == api.String()
+	same := was.Socket.Equal(is.Socket) && was.Host == is.Host && was.Kernel == is.Kernel &&
+		was.Info.API == api.String()
 	return was.Info, same && age >= 0 && age < recallFor
 }
 

@@ -77,7 +77,8 @@ func TestEngineIsAskedOnceWhoItIsUntilItStartsAgain(t *testing.T) {
 	asked, end = listenAs(t, socket, "two")
 	defer end()
 	past := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(socket, past, past); err != nil { // a clock that stands still tells no two sockets apart
+	// a clock that stands still tells no two sockets apart
+	if err := os.Chtimes(socket, past, past); err != nil {
 		t.Fatal(err)
 	}
 	if id := who(state); id != "two" || asked.Load() != 1 {

@@ -37,12 +37,14 @@ type networkUser struct {
 func (r *renewal) prepare(ctx context.Context, project, id string) (others []string, err error) {
 	// Stopped containers count: they keep the network's id and would not start
 	// again. Those that never started know the name only.
-	list, err := r.p.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", id, r.name)})
+	list, err := r.p.conn.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+		Filters: make(client.Filters).Add("network", id, r.name)})
 	if err != nil {
 		return nil, r.p.conn.wrap("list the containers on network "+r.name, err)
 	}
 	for _, s := range list.Items {
-		u := networkUser{id: s.ID, name: summaryName(s), service: s.Labels[labelService], ran: s.State == moby.StateRunning || s.State == moby.StateRestarting}
+		u := networkUser{id: s.ID, name: summaryName(s), service: s.Labels[labelService],
+			ran: s.State == moby.StateRunning || s.State == moby.StateRestarting}
 		if s.Labels[labelProject] != project {
 			others = append(others, u.name)
 			continue
@@ -59,7 +61,9 @@ func (r *renewal) prepare(ctx context.Context, project, id string) (others []str
 			// What the engine gave it is not asked for again.
 			u.endpoint = &network.EndpointSettings{IPAMConfig: at.IPAMConfig, Links: at.Links,
 				DriverOpts: at.DriverOpts, GwPriority: at.GwPriority,
-				Aliases: slices.DeleteFunc(slices.Clone(at.Aliases), func(a string) bool { return strings.HasPrefix(s.ID, a) })}
+				Aliases: slices.DeleteFunc(slices.Clone(at.Aliases), func(a string) bool {
+					return strings.HasPrefix(s.ID, a)
+				})}
 		}
 		r.users = append(r.users, u)
 	}
@@ -100,7 +104,8 @@ func (r *renewal) leave(ctx context.Context) error {
 				return r.p.conn.wrap("stop "+u.name, err)
 			}
 		}
-		_, err := r.p.conn.cli.NetworkDisconnect(ctx, r.name, client.NetworkDisconnectOptions{Container: u.id, Force: true})
+		_, err := r.p.conn.cli.NetworkDisconnect(ctx, r.name,
+			client.NetworkDisconnectOptions{Container: u.id, Force: true})
 		if err != nil && !cerrdefs.IsNotFound(err) && !strings.Contains(err.Error(), "is not connected to") {
 			return r.p.conn.wrap("take "+u.name+" off network "+r.name, err)
 		}
@@ -114,7 +119,8 @@ func (r *renewal) leave(ctx context.Context) error {
 func (r *renewal) back(ctx context.Context) error {
 	return r.each(ctx, func(u networkUser) error {
 		if u.endpoint != nil {
-			if _, err := r.p.conn.cli.NetworkConnect(ctx, r.name, client.NetworkConnectOptions{Container: u.id, EndpointConfig: u.endpoint}); err != nil {
+			if _, err := r.p.conn.cli.NetworkConnect(ctx, r.name,
+				client.NetworkConnectOptions{Container: u.id, EndpointConfig: u.endpoint}); err != nil {
 				return nil
 			}
 		}
@@ -140,6 +146,7 @@ func (r *renewal) names() string {
 // notice says what is done to the containers that ran.
 func (r *renewal) notice() {
 	if slices.ContainsFunc(r.users, func(u networkUser) bool { return u.ran }) {
-		r.p.conn.warn(fmt.Sprintf("network %s is made again as the Compose file has it; %s: stopped for it, and started", r.name, r.names()))
+		r.p.conn.warn(
+			fmt.Sprintf("network %s is made again as the Compose file has it; %s: stopped for it, and started", r.name, r.names()))
 	}
 }

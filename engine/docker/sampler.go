@@ -39,7 +39,8 @@ func (s *sampler) Sample(ctx context.Context, id string) (container.Sample, erro
 
 // sample computes what docker stats shows.
 func sample(r moby.StatsResponse) container.Sample {
-	out := container.Sample{Mem: float64(memory(r.MemoryStats)), MemLimit: float64(r.MemoryStats.Limit), Processes: r.PidsStats.Current}
+	out := container.Sample{Mem: float64(memory(r.MemoryStats)),
+		MemLimit: float64(r.MemoryStats.Limit), Processes: r.PidsStats.Current}
 	if r.OSType == "windows" {
 		out.Mem, out.MemLimit = float64(r.MemoryStats.PrivateWorkingSet), 0
 	}

@@ -30,7 +30,8 @@ func newSSH(u *url.URL) (*sshDialer, error) {
 		return nil, errors.New("ssh hosts take no query and no fragment")
 	}
 	if _, has := u.User.Password(); has {
-		return nil, container.WithRemedy(errors.New("a password in an ssh host does nothing"), "use a key or an agent")
+		return nil, container.WithRemedy(errors.New("a password in an ssh host does nothing"),
+			"use a key or an agent")
 	}
 	// -T: what goes over the connection is not for a terminal.
 	args := []string{"-o", "ConnectTimeout=30", "-T"}

@@ -17,8 +17,10 @@ import (
 func TestLinksAreToldAlikeWhoeverIsAsked(t *testing.T) {
 	b := open(t, "services:\n  web: {image: IMAGE, command: [sleep, '600']}\n")
 	id := b.start("web")
-	b.run(id, "sh", "-c", "mkdir -p /t/real; echo x > /t/real/f; cd /t; ln -s real in; ln -s /no/where nowhere; ln -s loop loop; ln -s two one; ln -s one two; ln -s real/f file")
-	paths := strings.Fields("/t /t/real/f /t/in /t/in/f /t/in/none /t/nowhere /t/nowhere/f /t/loop /t/loop/f /t/one /t/file /t/file/f")
+	b.run(id, "sh", "-c",
+		"mkdir -p /t/real; echo x > /t/real/f; cd /t; ln -s real in; ln -s /no/where nowhere; ln -s loop loop; ln -s two one; ln -s one two; ln -s real/f file")
+	paths := strings.Fields(
+		"/t /t/real/f /t/in /t/in/f /t/in/none /t/nowhere /t/nowhere/f /t/loop /t/loop/f /t/one /t/file /t/file/f")
 	const want = "/t=dir /t/file=link:/t/real/f /t/in=link:/t/real /t/in/f=file /t/loop=link:/t/loop /t/nowhere=link:/no/where /t/one=link:* /t/real/f=file"
 	look := func(all map[string]container.Entry, err error) string {
 		t.Helper()

@@ -218,7 +218,8 @@ type stampedReader struct {
 }
 
 func newStamped(emit emitLine) *stampedReader {
-	return &stampedReader{out: stampedLines{stream: container.Stdout}, errs: stampedLines{stream: container.Stderr}, emit: emit}
+	return &stampedReader{out: stampedLines{stream: container.Stdout},
+		errs: stampedLines{stream: container.Stderr}, emit: emit}
 }
 
 // flush emits the lines that have not ended.
@@ -315,7 +316,8 @@ func (s *stampedLines) nextStamp(p []byte, from int, at time.Time) int {
 			continue
 		}
 		probe := clock{}
-		if t, n := probe.parse(p[begin:]); n == stampSize+1 && t.After(at) && !t.After(time.Now().Add(time.Minute)) {
+		if t, n := probe.parse(p[begin:]); n == stampSize+1 && t.After(at) &&
+			!t.After(time.Now().Add(time.Minute)) {
 			return begin
 		}
 	}
@@ -398,7 +400,8 @@ func unixOf(p []byte) (int64, bool) {
 	if month < 1 || month > 12 || day < 1 || day > 31 {
 		return 0, false
 	}
-	return time.Date(year, time.Month(month), day, two(p[11:]), two(p[14:]), two(p[17:]), 0, time.UTC).Unix(), true
+	return time.Date(year, time.Month(month), day, two(p[11:]), two(p[14:]), two(p[17:]), 0,
+		time.UTC).Unix(), true
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

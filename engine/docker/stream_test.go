@@ -36,12 +36,15 @@ func TestFramesBecomeLinesHoweverTheyArrive(t *testing.T) {
 	)
 	huge := strings.Repeat("x", readBuffer+100)
 	half := strings.Repeat("h", fragment)
-	text := frame(1, one+"first\r\n") + frame(2, one+half) + frame(1, two+"between\n") + frame(2, two+"whole\n") +
+	text := frame(1, one+"first\r\n") + frame(2, one+half) + frame(1, two+"between\n") +
+		frame(2, two+"whole\n") +
 		frame(1, one+huge+"\n") + frame(1, one+"\n") + frame(1, one+"a\nb\n") + frame(0, one+"open")
 	at1, at2 := time.Unix(1795467600, 1), time.Unix(1795467601, 500_000_000)
 	want := []line{
-		{container.Stdout, at1, "first"}, {container.Stdout, at2, "between"}, {container.Stderr, at1, half + "whole"}, {container.Stdout, at1, huge},
-		{container.Stdout, at1, ""}, {container.Stdout, at1, "a"}, {container.Stdout, at1, "b"}, {container.Stdout, at1, "open"},
+		{container.Stdout, at1, "first"}, {container.Stdout, at2, "between"},
+		{container.Stderr, at1, half + "whole"}, {container.Stdout, at1, huge},
+		{container.Stdout, at1, ""}, {container.Stdout, at1, "a"}, {container.Stdout, at1, "b"},
+		{container.Stdout, at1, "open"},
 	}
 	for name, r := range map[string]io.Reader{
 		"whole":   strings.NewReader(text),
@@ -74,13 +77,15 @@ func TestFramesBecomeLinesHoweverTheyArrive(t *testing.T) {
 func TestTerminalFragmentsAreJoined(t *testing.T) {
 	stamp := func(n int) string { return fmt.Sprintf("2026-11-23T21:00:00.%09dZ ", n) }
 	part := func(c string) string { return strings.Repeat(c, fragment) }
-	text := stamp(1) + "short\r\n" + stamp(2) + part("a") + stamp(3) + part("b") + stamp(4) + "end\r\n" + stamp(5) + "open"
+	text := stamp(1) + "short\r\n" + stamp(2) + part("a") + stamp(3) + part("b") + stamp(4) +
+		"end\r\n" + stamp(5) + "open"
 	for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
 		got, err := readAll(t, r, true)
 		if err != nil || len(got) != 3 {
 			t.Fatalf("%d lines, %v", len(got), err)
 		}
-		if got[0].text != "short" || got[1].text != part("a")+part("b")+"end" || got[1].at.Nanosecond() != 2 || got[2].text != "open" {
+		if got[0].text != "short" || got[1].text != part("a")+part("b")+"end" ||
+			got[1].at.Nanosecond() != 2 || got[2].text != "open" {
 			t.Errorf("lines: %.60v %d %v", got[0], len(got[1].text), got[2])
 		}
 	}
@@ -89,7 +94,8 @@ func TestTerminalFragmentsAreJoined(t *testing.T) {
 func TestClockReadsWhatTimeReads(t *testing.T) {
 	var c clock
 	for _, text := range []string{
-		"2026-11-23T21:00:00.123456789Z", "2026-11-23T21:00:00.12Z", "2026-11-23T21:00:00Z", "2024-02-29T23:59:59.999999999Z",
+		"2026-11-23T21:00:00.123456789Z", "2026-11-23T21:00:00.12Z", "2026-11-23T21:00:00Z",
+		"2024-02-29T23:59:59.999999999Z",
 		"2026-11-23T21:00:00.5+05:30", "2026-11-23T21:00:00.5-08:00", "1969-12-31T23:59:59.1Z",
 	} {
 		want, err := time.Parse(time.RFC3339Nano, text)
@@ -101,7 +107,9 @@ func TestClockReadsWhatTimeReads(t *testing.T) {
 			t.Errorf("%s: %v, %d", text, got, n)
 		}
 	}
-	for _, text := range []string{"", "hello", "2026-11-23 21:00:00Z x", "2026-11-23T21:00:00.1Zx", "2026-13-23T21:00:00.1Z x", "2026-11-23T21:00:00.1 x", "2026-11-23T21:00:0aZ xxx", "2026-11-23T21:00:00.1+0a:00 "} {
+	for _, text := range []string{"", "hello", "2026-11-23 21:00:00Z x", "2026-11-23T21:00:00.1Zx",
+		"2026-13-23T21:00:00.1Z x", "2026-11-23T21:00:00.1 x", "2026-11-23T21:00:0aZ xxx",
+		"2026-11-23T21:00:00.1+0a:00 "} {
 		if _, n := c.parse([]byte(text)); n != 0 {
 			t.Errorf("%q was taken for a stamp of %d", text, n)
 		}
@@ -121,7 +129,9 @@ func BenchmarkLogs(b *testing.B) {
 	var text strings.Builder
 	const lines = 10_000
 	for i := range lines {
-		fmt.Fprintf(&text, "%s", frame(byte(1+i%2), fmt.Sprintf("2026-11-23T21:%02d:%02d.%09dZ level=info msg=\"request %d served\" path=/orders/%d took=12ms\n", i/600%60, i/10%60, i*1000, i, i)))
+		fmt.Fprintf(&text, "%s",
+			frame(byte(1+i%2),
+				fmt.Sprintf("2026-11-23T21:%02d:%02d.%09dZ level=info msg=\"request %d served\" path=/orders/%d took=12ms\n", i/600%60, i/10%60, i*1000, i, i)))
 	}
 	r := strings.NewReader(text.String())
 	n := 0
@@ -154,7 +164,8 @@ func TestLongLinesAreOneLineAndCutWithACount(t *testing.T) {
 		}
 		return b.String()
 	}
-	umlauts := strings.Repeat("ä", maxLine/2-1) + "x" // a character lies across the border of each fragment but the first, and across the limit
+	// a character lies across the border of each fragment but the first, and across the limit
+	umlauts := strings.Repeat("ä", maxLine/2-1) + "x"
 	for _, tty := range []bool{false, true} {
 		for name, c := range map[string]struct {
 			text, end string
@@ -175,11 +186,13 @@ func TestLongLinesAreOneLineAndCutWithACount(t *testing.T) {
 			if tty && c.end == "" {
 				continue // a stamp that is not later than the line's cannot be told from text
 			}
-			if err != nil || len(got) != 2 || string(got[1].Text) != "next" || string(got[0].Text) != c.text[:c.keep] {
+			if err != nil || len(got) != 2 || string(got[1].Text) != "next" ||
+				string(got[0].Text) != c.text[:c.keep] {
 				t.Errorf("%s, tty %v: %d lines, %v", name, tty, len(got), err)
 				continue
 			}
-			if cut := got[0].Cut; c.keep == len(c.text) && cut != 0 || c.keep < len(c.text) && (cut < len(c.text)-c.keep || !tty && cut != len(c.text)-c.keep) {
+			if cut := got[0].Cut; c.keep == len(c.text) && cut != 0 || c.keep < len(c.text) &&
+				(cut < len(c.text)-c.keep || !tty && cut != len(c.text)-c.keep) {
 				t.Errorf("%s, tty %v: %d bytes cut, want %d", name, tty, cut, len(c.text)-c.keep)
 			}
 		}

@@ -17,8 +17,9 @@ import (
 // either of them out of it.
 func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 	needLocal(t)
-	b := open(t, "services:\n  root: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  agent: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n"+
-		"  engine: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  sealed: {image: IMAGE, command: [sleep, '600'], read_only: true}\n")
+	b := open(t,
+		"services:\n  root: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  agent: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n"+
+			"  engine: {image: IMAGE, command: [sleep, '600'], tmpfs: [/scratch]}\n  sealed: {image: IMAGE, command: [sleep, '600'], read_only: true}\n")
 	outside := t.TempDir()
 	const before = "mkdir -p /app/full/of /else /app/plain; echo old > /app/old; echo x > /app/full/of/things; echo y > /app/was-file; ln -s /else /app/link;" +
 		" ln -s OUT /app/escape; ln -s ../../../../../../..OUT /app/up; echo keep > /app/plain/keep; touch -d '2020-01-01 00:00:00' /app/plain/keep; ln -s /nowhere /app/dangling"
@@ -37,7 +38,8 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		{tar.Header{Name: "app/up/out", Mode: 0o600, ModTime: stamp}, "nor this"},
 		{tar.Header{Name: "scratch/s", Mode: 0o600, ModTime: stamp}, "mounted"},
 		{tar.Header{Name: "app/dangling", Mode: 0o644, ModTime: stamp}, "in place of a link"},
-		{tar.Header{Name: "app/sym", Typeflag: tar.TypeSymlink, Linkname: "../etc/passwd", Uid: 3, Gid: 4, ModTime: stamp}, ""},
+		{tar.Header{Name: "app/sym", Typeflag: tar.TypeSymlink, Linkname: "../etc/passwd", Uid: 3,
+			Gid: 4, ModTime: stamp}, ""},
 		{tar.Header{Name: "app/full", Mode: 0o644, ModTime: stamp}, "a file in place of a folder"},
 		{tar.Header{Name: "app/was-file/now/deep", Mode: 0o644, ModTime: stamp}, "a folder in place of a file"},
 	}
@@ -52,7 +54,10 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 			} else if h.Typeflag == 0 {
 				h.Typeflag = tar.TypeDir
 			}
-			if err := errors.Join(w.WriteHeader(&h), func() error { _, err := io.WriteString(w, f.text); return err }()); err != nil {
+			if err := errors.Join(w.WriteHeader(&h), func() error {
+				_, err := io.WriteString(w, f.text)
+				return err
+			}()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -61,21 +66,25 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		}
 		return &buf
 	}
-	deep := append(files[:len(files)-1:len(files)-1], file{tar.Header{Name: "app/was-file/", Mode: 0o755}, ""}, files[len(files)-1])
+	deep := append(files[:len(files)-1:len(files)-1],
+		file{tar.Header{Name: "app/was-file/", Mode: 0o755}, ""}, files[len(files)-1])
 	held := map[string]string{}
 	for service, write := range writers(b) {
 		id := b.start(service)
 		// Where the links lead to, there is a folder inside as well as outside.
 		b.run(id, "sh", "-c", strings.ReplaceAll(before, "OUT", outside)+"; mkdir -p "+outside)
 		for _, f := range []file{files[10], {tar.Header{Name: "app/was-file/", Mode: 0o755}, ""}} {
-			if err := write(b.ctx, id, pack(f), false); err == nil || !strings.Contains(err.Error(), "cannot overwrite") {
+			if err := write(b.ctx, id, pack(f), false); err == nil || !strings.Contains(err.Error(),
+				"cannot overwrite") {
 				t.Errorf("%s: %s without leave: %v", service, f.Name, err)
 			}
 		}
 		b.ok(write(b.ctx, id, pack(deep...), true))
 		var out bytes.Buffer
-		code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Stdout: &out, Stderr: &out, Cmd: []string{"sh", "-c",
-			"find /app /else " + outside + " | sort | while read f; do stat -c '%n %F %a %u:%g' $f; [ -f $f ] && stat -c '%s %y' $f && cat $f; [ -L $f ] && readlink $f; done; true"}})
+		code, err := b.rt.Exec(b.ctx, id, container.ExecOptions{Stdout: &out, Stderr: &out,
+			Cmd: []string{"sh", "-c",
+				"find /app /else " + outside +
+					" | sort | while read f; do stat -c '%n %F %a %u:%g' $f; [ -f $f ] && stat -c '%s %y' $f && cat $f; [ -L $f ] && readlink $f; done; true"}})
 		if err != nil || code != 0 {
 			t.Fatalf("%s: look: %d, %v: %s", service, code, err, out.String())
 		}
@@ -87,7 +96,8 @@ func TestWritingIntoAContainerIsAsTheEngineDoesIt(t *testing.T) {
 		}
 	}
 	first := held["engine"]
-	if !strings.Contains(first, "app/tool regular file 4755 7:8") || !strings.Contains(first, "not on the host") || !strings.Contains(first, "nor this") {
+	if !strings.Contains(first, "app/tool regular file 4755 7:8") ||
+		!strings.Contains(first, "not on the host") || !strings.Contains(first, "nor this") {
 		t.Errorf("by the engine it holds\n%s", first)
 	}
 	for service, all := range held {

@@ -37,7 +37,8 @@ func TestUserIsReadAsTheEngineDoes(t *testing.T) {
 			read = append(read, f)
 			return strings.NewReader(files[f]), nil
 		})
-		if got != c.want || strings.Join(read, " ") != c.read || (err != nil) != (c.err != "") || err != nil && err.Error() != c.err {
+		if got != c.want || strings.Join(read, " ") != c.read || (err != nil) != (c.err != "") ||
+			err != nil && err.Error() != c.err {
 			t.Errorf("%q: %v, %v with %v; want %+v", text, got, err, read, c)
 		}
 	}
@@ -56,7 +57,9 @@ func TestUserOfAnImageWithoutFilesIsANumber(t *testing.T) {
 	// A file that could not be read is not a file that is missing: the numbers would be kept, and wrong.
 	broken := errors.New("the engine went away")
 	for _, text := range []string{"", "5", "app", "5:staff"} {
-		if got, err := userOf(text, func(string) (io.Reader, error) { return nil, broken }); !errors.Is(err, broken) {
+		if got, err := userOf(text, func(string) (io.Reader, error) {
+			return nil, broken
+		}); !errors.Is(err, broken) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}

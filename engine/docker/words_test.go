@@ -47,8 +47,9 @@ func TestEngineMessagesNameTheAttribute(t *testing.T) {
 func TestCheckWhoseProgramIsMissingSaysSo(t *testing.T) {
 	for output, want := range map[string]string{
 		"OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown": "the image has no program curl; correct healthcheck.test",
-		"OCI runtime exec failed: something else":   "OCI runtime exec failed: something else",
-		"exec: \"curl\": executable file not found": "exec: \"curl\": executable file not found", // of the program itself
+		"OCI runtime exec failed: something else": "OCI runtime exec failed: something else",
+		// of the program itself
+		"exec: \"curl\": executable file not found": "exec: \"curl\": executable file not found",
 	} {
 		if got := checkSaid(output); got != want {
 			t.Errorf("%q: %q, want %q", output, got, want)

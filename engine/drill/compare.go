@@ -34,7 +34,8 @@ func Parse(data []byte) (*Report, error) {
 		return nil, fmt.Errorf("it is not the JSON of a drill: %w", err)
 	}
 	if r.Schema != Schema {
-		return nil, fmt.Errorf("it is not the JSON of a drill: its schema is %q, and %q is known", r.Schema, Schema)
+		return nil, fmt.Errorf("it is not the JSON of a drill: its schema is %q, and %q is known",
+			r.Schema, Schema)
 	}
 	return &r, nil
 }
@@ -51,11 +52,13 @@ func Compare(old, now *Report) []Difference {
 		}
 		o := &old.Rows[k]
 		if o.Verdict != n.Verdict {
-			out = append(out, Difference{Killed: n.Killed, Was: o.Verdict.String(), Is: n.Verdict.String(), Worse: n.Verdict > o.Verdict})
+			out = append(out, Difference{Killed: n.Killed, Was: o.Verdict.String(),
+				Is: n.Verdict.String(), Worse: n.Verdict > o.Verdict})
 		}
 		for _, c := range n.Cells {
 			if was := o.Cell(c.Service); was != nil && was.Outcome != c.Outcome {
-				out = append(out, Difference{Killed: n.Killed, Service: c.Service, Was: was.Outcome.String(), Is: c.Outcome.String(), Worse: c.Outcome > was.Outcome})
+				out = append(out, Difference{Killed: n.Killed, Service: c.Service,
+					Was: was.Outcome.String(), Is: c.Outcome.String(), Worse: c.Outcome > was.Outcome})
 			}
 		}
 	}

@@ -99,7 +99,8 @@ func timelineOf(r *Report, row Row) timeline {
 				t.Heal = at(e.AfterMS)
 			}
 			if e.Service == s {
-				l.Marks = append(l.Marks, laneMark{X: at(e.AfterMS), Kind: e.Kind, Text: printable(fmt.Sprintf("%+.2f s %s %s", float64(e.AfterMS)/1000, e.Kind, e.Text))})
+				l.Marks = append(l.Marks, laneMark{X: at(e.AfterMS), Kind: e.Kind,
+					Text: printable(fmt.Sprintf("%+.2f s %s %s", float64(e.AfterMS)/1000, e.Kind, e.Text))})
 			}
 		}
 		t.Lanes = append(t.Lanes, l)
@@ -170,7 +171,8 @@ func graphOf(r *Report) graph {
 		if !ok1 || !ok2 {
 			continue
 		}
-		a := arc{X1: from.X + nodeWidth, Y1: from.Y + nodeHeight/2, X2: to.X, Y2: to.Y + nodeHeight/2, By: e.By, Text: e.From + " calls " + e.To + " (" + e.By + ")"}
+		a := arc{X1: from.X + nodeWidth, Y1: from.Y + nodeHeight/2, X2: to.X, Y2: to.Y + nodeHeight/2,
+			By: e.By, Text: e.From + " calls " + e.To + " (" + e.By + ")"}
 		a.MX = (a.X1 + a.X2) / 2
 		g.Arcs = append(g.Arcs, a)
 	}

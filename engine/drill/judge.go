@@ -79,7 +79,8 @@ func (f *facts) judge() Cell {
 		lines.last.Sub(lines.first) < oneMoment {
 		// What a fault does to others goes on as long as it lasts; this is over, and every probe was answered.
 		lines.found = false
-		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first), Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
+		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
+			Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
 	}
 	for _, t := range []trouble{answers, calls, lines} {
 		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
@@ -119,7 +120,8 @@ func (f *facts) blindness() string {
 	if f.hold.asked+f.hold.tapped.asked == 0 {
 		return "nothing asks it: give it x-bulkhead.probe, or the drill --load or --tap"
 	}
-	return fmt.Sprintf("only %d answers during the hold, %d are wanted", max(f.hold.asked, f.hold.tapped.asked), leastAnswers)
+	return fmt.Sprintf("only %d answers during the hold, %d are wanted",
+		max(f.hold.asked, f.hold.tapped.asked), leastAnswers)
 }
 
 // bounds compares a service with how far it may degrade, and says whether it passes that.
@@ -133,10 +135,12 @@ func (f *facts) bounds(c *Cell) (passed bool) {
 			continue
 		}
 		if share := of.failShare(); share > f.degrade.Errors {
-			over = append(over, fmt.Sprintf("%.0f %% of %d %s failed, %.0f %% may", share*100, of.asked, of.what, f.degrade.Errors*100))
+			over = append(over, fmt.Sprintf("%.0f %% of %d %s failed, %.0f %% may", share*100,
+				of.asked, of.what, f.degrade.Errors*100))
 		}
 		if p95 := of.p95(); f.degrade.P95 > 0 && p95 > f.degrade.P95 {
-			over = append(over, fmt.Sprintf("p95 is %s, at most %s may be", container.Brief(p95), container.Brief(f.degrade.P95)))
+			over = append(over, fmt.Sprintf("p95 is %s, at most %s may be", container.Brief(p95),
+				container.Brief(f.degrade.P95)))
 		}
 	}
 	if len(over) == 0 {
@@ -186,9 +190,11 @@ func (f *facts) asked(kind string, h, b *answered) trouble {
 	first := h.firstFail
 	t := trouble{found: true, first: first.done}
 	t.evidence = append(t.evidence, Evidence{AfterMS: f.after(first.done), Kind: kind, Count: h.failed,
-		Text: fmt.Sprintf("%s (%d of %d failed; %d of %d in the baseline)", first.err, h.failed, h.asked, b.failed, b.asked)})
+		Text: fmt.Sprintf("%s (%d of %d failed; %d of %d in the baseline)", first.err, h.failed,
+			h.asked, b.failed, b.asked)})
 	if h.failed > 1 && h.lastFail.err != first.err {
-		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(h.lastFail.done), Kind: kind, Text: h.lastFail.err})
+		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(h.lastFail.done), Kind: kind,
+			Text: h.lastFail.err})
 	}
 	return t
 }
@@ -222,7 +228,8 @@ func (f *facts) lines() trouble {
 	var t trouble
 	for _, l := range h.lines {
 		isFresh := slices.ContainsFunc(fresh, func(o line) bool { return o.template == l.template })
-		isMore := b.templates[l.template] > 0 && h.templates[l.template] > b.bound(b.templates[l.template], h.took)
+		isMore := b.templates[l.template] > 0 &&
+			h.templates[l.template] > b.bound(b.templates[l.template], h.took)
 		if !isFresh && !isMore && !(many && l.level >= logs.Error) {
 			continue
 		}
@@ -233,12 +240,15 @@ func (f *facts) lines() trouble {
 			t.last = at
 		}
 		if len(t.evidence) < shownTemplates {
-			t.evidence = append(t.evidence, Evidence{AfterMS: f.after(l.at), Kind: kindLog, Level: l.level.String(), Count: h.templates[l.template], Text: l.text})
+			t.evidence = append(t.evidence, Evidence{AfterMS: f.after(l.at), Kind: kindLog,
+				Level: l.level.String(), Count: h.templates[l.template], Text: l.text})
 		}
 	}
 	if many {
-		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(t.first), Kind: kindLog, Level: "error", Count: h.errors,
-			Text: fmt.Sprintf("%d lines of ERROR and worse; up to %d are within the baseline", h.errors, bound)})
+		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(t.first), Kind: kindLog,
+			Level: "error", Count: h.errors,
+			Text: fmt.Sprintf("%d lines of ERROR and worse; up to %d are within the baseline",
+				h.errors, bound)})
 	}
 	return t
 }
@@ -342,7 +352,8 @@ func merge(runs []Row) Row {
 			i := slices.IndexFunc(cells, func(o Cell) bool { return o.Service == c.Service })
 			if i < 0 {
 				cells = append(cells, c)
-			} else if c.Outcome > cells[i].Outcome || c.Outcome == cells[i].Outcome && cells[i].Declared && !c.Declared {
+			} else if c.Outcome > cells[i].Outcome || c.Outcome == cells[i].Outcome &&
+				cells[i].Declared && !c.Declared {
 				cells[i] = c
 			}
 		}

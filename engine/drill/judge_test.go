@@ -40,7 +40,8 @@ func well(float64) string { return "" }
 
 // cell judges a hold from second 10 to 20 by the ten seconds before.
 func (w *scribe) cell(change ...func(*facts)) Cell {
-	f := &facts{service: w.service, injected: at(10), base: w.book.tally(w.service, "", span{at(0), at(10)}), hold: w.book.tally(w.service, "", span{at(10), at(20)})}
+	f := &facts{service: w.service, injected: at(10), base: w.book.tally(w.service, "",
+		span{at(0), at(10)}), hold: w.book.tally(w.service, "", span{at(10), at(20)})}
 	for _, c := range change {
 		c(f)
 	}
@@ -50,12 +51,14 @@ func (w *scribe) cell(change ...func(*facts)) Cell {
 // A service that logs errors and fails probes at random all day is no worse while another one is down.
 func TestNoisyServiceStaysUntouched(t *testing.T) {
 	for seed := range uint64(20) {
-		for rate, from := range map[float64]float64{.5: -50, 2: 0, 20: 0} { // lines a second; rare ones need a longer look than ten seconds
+		// lines a second; rare ones need a longer look than ten seconds
+		for rate, from := range map[float64]float64{.5: -50, 2: 0, 20: 0} {
 			r := rand.New(rand.NewPCG(seed, uint64(rate*10)))
 			w := newScribe()
 			for when := from; when < 20; when += r.ExpFloat64() / rate {
 				level := []logs.Level{logs.Warn, logs.Error, logs.Error, logs.Fatal}[r.IntN(4)]
-				w.log(when, level, fmt.Sprintf("request %d of %s failed: %s", r.IntN(1000), []string{"cart", "home"}[r.IntN(2)], []string{"timeout", "reset", "no route"}[r.IntN(3)]))
+				w.log(when, level, fmt.Sprintf("request %d of %s failed: %s", r.IntN(1000),
+					[]string{"cart", "home"}[r.IntN(2)], []string{"timeout", "reset", "no route"}[r.IntN(3)]))
 			}
 			w.asks(from, 20, func(float64) string {
 				if r.Float64() < .1 {
@@ -100,7 +103,9 @@ func TestHabitsOfAStrangerAreNoSign(t *testing.T) {
 	w := newScribe()
 	w.asks(0, 20, well)
 	w.log(12, logs.Error, "ERROR job 1 failed")
-	if cell := w.cell(func(f *facts) { f.stranger, f.habits = true, w.book.habitsOf("s") }); cell.Outcome != Errors {
+	if cell := w.cell(func(f *facts) {
+		f.stranger, f.habits = true, w.book.habitsOf("s")
+	}); cell.Outcome != Errors {
 		t.Errorf("a stranger that never wrote it before: %s", cell.Outcome)
 	}
 }
@@ -114,7 +119,9 @@ func TestTroubleIsSeen(t *testing.T) {
 	}{
 		"nothing asks it": {play: func(*scribe) {}, want: "blind +0 false nothing asks it"},
 		"all well":        {play: quiet, want: "untouched +0 false"},
-		"too few answers": {play: func(w *scribe) { w.asks(0, 10.7, well) }, want: "blind +0 false only 3 answers"},
+		"too few answers": {play: func(w *scribe) {
+			w.asks(0, 10.7, well)
+		}, want: "blind +0 false only 3 answers"},
 		"healthy, answers errors": {play: func(w *scribe) {
 			w.asks(0, 12, well)
 			w.asks(12, 20, func(float64) string { return "it answers 503" })
@@ -125,7 +132,10 @@ func TestTroubleIsSeen(t *testing.T) {
 				w.book.addAnswer("s", answer{sent: at(t), done: at(t + 3), err: "no answer in 3s"})
 			}
 		}, want: "errors +3000 false"},
-		"a new kind of line": {play: func(w *scribe) { quiet(w); w.log(11.1, logs.Warn, "queue worker: connection refused, retry 1") }, want: "errors +1100 false"},
+		"a new kind of line": {play: func(w *scribe) {
+			quiet(w)
+			w.log(11.1, logs.Warn, "queue worker: connection refused, retry 1")
+		}, want: "errors +1100 false"},
 		"a kind of line that the baseline has": {play: func(w *scribe) {
 			quiet(w)
 			for t := .5; t < 20; t += 2 {
@@ -139,15 +149,22 @@ func TestTroubleIsSeen(t *testing.T) {
 				w.log(t, logs.Error, fmt.Sprintf("poll %g failed", t))
 			}
 		}, want: "errors +2000 false"},
-		"a line before the fault": {play: func(w *scribe) { quiet(w); w.log(9.9, logs.Error, "odd") }, want: "untouched +0 false"},
+		"a line before the fault": {play: func(w *scribe) {
+			quiet(w)
+			w.log(9.9, logs.Error, "odd")
+		}, want: "untouched +0 false"},
 		"died": {play: quiet, facts: func(f *facts) {
 			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "exited with code 1"}}
 		}, want: "died +1000 false"},
-		"unhealthy, and errors before": {play: func(w *scribe) { quiet(w); w.log(10.5, logs.Error, "odd") }, facts: func(f *facts) {
+		"unhealthy, and errors before": {play: func(w *scribe) {
+			quiet(w)
+			w.log(10.5, logs.Error, "odd")
+		}, facts: func(f *facts) {
 			f.signs = []sign{{at: at(12.3), outcome: Unhealthy, kind: kindHealth, text: "healthy -> unhealthy"}}
 		}, want: "unhealthy +2300 false"},
 		"a check that timed out on a busy machine": {play: func(*scribe) {}, facts: func(f *facts) {
-			f.signs = []sign{{at: at(12.3), outcome: Untouched, kind: kindMachine, text: "the machine had no CPU left"}}
+			f.signs = []sign{{at: at(12.3), outcome: Untouched, kind: kindMachine,
+				text: "the machine had no CPU left"}}
 		}, want: "blind +0 false the machine had no CPU left"},
 		"a moment of trouble on a busy machine": {play: func(w *scribe) {
 			quiet(w)
@@ -161,8 +178,13 @@ func TestTroubleIsSeen(t *testing.T) {
 			w.log(16, logs.Warn, "payments is down")
 		},
 			facts: func(f *facts) { f.starved = true }, want: "errors +1000 false"},
-		"unhealthy before": {play: quiet, facts: func(f *facts) { f.unseen = true }, want: "blind +0 false it was unhealthy before"},
-		"may degrade": {play: func(w *scribe) { quiet(w); w.log(11, logs.Warn, "cart is down") }, facts: func(f *facts) {
+		"unhealthy before": {play: quiet, facts: func(f *facts) {
+			f.unseen = true
+		}, want: "blind +0 false it was unhealthy before"},
+		"may degrade": {play: func(w *scribe) {
+			quiet(w)
+			w.log(11, logs.Warn, "cart is down")
+		}, facts: func(f *facts) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: 1}
 		}, want: "errors +1000 true"},
 		"may degrade, and dies": {play: quiet, facts: func(f *facts) {
@@ -172,13 +194,17 @@ func TestTroubleIsSeen(t *testing.T) {
 		"passes its bound of errors": {play: func(w *scribe) {
 			w.asks(0, 15, well)
 			w.asks(15, 20, func(float64) string { return "it answers 503" })
-		}, facts: func(f *facts) { f.allowed, f.degrade = true, project.Degrade{Errors: .2} }, want: "errors +5010 false 51 % of"},
+		}, facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: .2}
+		}, want: "errors +5010 false 51 % of"},
 		"passes its bound of p95": {play: func(w *scribe) {
 			w.asks(0, 10, well)
 			for t := 10.0; t < 20; t += .4 {
 				w.book.addAnswer("s", answer{sent: at(t), done: at(t + 2.5)})
 			}
-		}, facts: func(f *facts) { f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 2 * time.Second} }, want: "errors +0 false p95 is 2.5s"},
+		}, facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 2 * time.Second}
+		}, want: "errors +0 false p95 is 2.5s"},
 		"falls with the other, as the file says": {play: quiet, facts: func(f *facts) {
 			f.falls, f.signs = true, []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "restarted"}}
 		}, want: "died +1000 true"},
@@ -190,22 +216,27 @@ func TestTroubleIsSeen(t *testing.T) {
 			change = append(change, c.facts)
 		}
 		got := w.cell(change...)
-		if text := fmt.Sprintf("%s +%d %v %s", got.Outcome, got.AfterMS, got.Declared, got.Why); !strings.HasPrefix(text, c.want) {
+		if text := fmt.Sprintf("%s +%d %v %s", got.Outcome, got.AfterMS, got.Declared,
+			got.Why); !strings.HasPrefix(text, c.want) {
 			t.Errorf("%s: %s, want %s\n%v", name, text, c.want, got.Evidence)
 		}
 	}
 }
 
 func TestVerdictOfCells(t *testing.T) {
-	cell := func(o Outcome, declared bool) Cell { return Cell{Service: o.String(), Outcome: o, Declared: declared} }
+	cell := func(o Outcome, declared bool) Cell {
+		return Cell{Service: o.String(), Outcome: o, Declared: declared}
+	}
 	good, may, bad, blind := cell(Untouched, false), cell(Errors, true), cell(Errors, false), cell(Blind, false)
 	for _, c := range []struct {
 		cells     []Cell
 		recovered bool
 		want      Verdict
 	}{
-		{nil, true, Isolated}, {[]Cell{good, good}, true, Isolated}, {[]Cell{good, may}, true, Expected}, {[]Cell{good, blind}, true, Unproven},
-		{[]Cell{may, blind}, true, Unproven}, {[]Cell{good, bad, blind, may}, true, Leak}, {[]Cell{cell(Died, true)}, true, Expected},
+		{nil, true, Isolated}, {[]Cell{good, good}, true, Isolated}, {[]Cell{good, may}, true,
+			Expected}, {[]Cell{good, blind}, true, Unproven},
+		{[]Cell{may, blind}, true, Unproven}, {[]Cell{good, bad, blind, may}, true, Leak},
+		{[]Cell{cell(Died, true)}, true, Expected},
 		{[]Cell{cell(Unhealthy, false)}, true, Leak}, {[]Cell{good}, false, Stuck}, {[]Cell{bad}, false, Stuck},
 	} {
 		if got, _ := verdictOf(c.cells, c.recovered, ""); got != c.want {
@@ -219,11 +250,13 @@ func TestRepeatsKeepTheWorstAndAreFlakyWhereTheyDiffer(t *testing.T) {
 		return Row{Killed: "db", Verdict: v, BackInMS: &back, Cells: []Cell{{Service: "api", Outcome: o}}}
 	}
 	same := merge([]Row{run(Leak, Errors, 100), run(Leak, Died, 300), run(Leak, Errors, 200)})
-	if same.Verdict != Leak || same.Cells[0].Outcome != Died || *same.BackInMS != 300 || same.Repeat != 3 || len(same.Runs) != 3 {
+	if same.Verdict != Leak || same.Cells[0].Outcome != Died || *same.BackInMS != 300 ||
+		same.Repeat != 3 || len(same.Runs) != 3 {
 		t.Errorf("%+v", same)
 	}
 	differ := merge([]Row{run(Isolated, Untouched, 100), run(Leak, Errors, 100)})
-	if differ.Verdict != Flaky || differ.Why != "the repeats differ: isolated, leak" || differ.Cells[0].Outcome != Errors {
+	if differ.Verdict != Flaky || differ.Why != "the repeats differ: isolated, leak" ||
+		differ.Cells[0].Outcome != Errors {
 		t.Errorf("%+v", differ)
 	}
 	r := &Report{Rows: []Row{differ}}
@@ -234,8 +267,10 @@ func TestRepeatsKeepTheWorstAndAreFlakyWhereTheyDiffer(t *testing.T) {
 
 func TestBoundsAreThoseOfTheTables(t *testing.T) {
 	for _, c := range []struct{ got, want float64 }{
-		{poissonMost(0), 4.605}, {poissonMost(1), 6.638}, {poissonMost(10), 20.145}, {binomialMost(0, 50), 0.0880}, {binomialMost(5, 100), 0.1258},
-		{float64(poissonBound(4.605)), 10}, {float64(poissonBound(0)), 0}, {float64(binomialBound(50, .088)), 10}, {float64(binomialBound(5, 1)), 5},
+		{poissonMost(0), 4.605}, {poissonMost(1), 6.638}, {poissonMost(10), 20.145},
+		{binomialMost(0, 50), 0.0880}, {binomialMost(5, 100), 0.1258},
+		{float64(poissonBound(4.605)), 10}, {float64(poissonBound(0)), 0},
+		{float64(binomialBound(50, .088)), 10}, {float64(binomialBound(5, 1)), 5},
 	} {
 		if math.Abs(c.got-c.want) > .002*max(c.want, 1) {
 			t.Errorf("%g, want %g", c.got, c.want)
@@ -244,7 +279,8 @@ func TestBoundsAreThoseOfTheTables(t *testing.T) {
 }
 
 func TestWhoFallsWithWhomIsFollowedThrough(t *testing.T) {
-	all := []Service{{Name: "db"}, {Name: "sidecar", Joins: "db"}, {Name: "api", Follows: []string{"db"}}, {Name: "web", Follows: []string{"api"}}, {Name: "mail"}}
+	all := []Service{{Name: "db"}, {Name: "sidecar", Joins: "db"},
+		{Name: "api", Follows: []string{"db"}}, {Name: "web", Follows: []string{"api"}}, {Name: "mail"}}
 	got := falls(all, "db")
 	if len(got) != 3 || !got["sidecar"] || !got["api"] || !got["web"] {
 		t.Errorf("%v", got)

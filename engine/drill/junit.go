@@ -38,12 +38,15 @@ type junitFault struct {
 // WriteJUnit writes a report as JUnit XML: a test case for each row. Rows that came to one of failOn
 // are failures; those that failed as such are errors.
 func (r *Report) WriteJUnit(w io.Writer, failOn []Verdict) error {
-	s := junitSuite{Name: "drill " + r.Project + " " + r.Fault, Tests: len(r.Rows), Timestamp: r.Began.UTC().Format("2006-01-02T15:04:05"),
-		Time: fmt.Sprintf("%.3f", (time.Duration(r.TookMS) * time.Millisecond).Seconds())}
+	s := junitSuite{Name: "drill " + r.Project + " " + r.Fault, Tests: len(r.Rows),
+		Timestamp: r.Began.UTC().Format("2006-01-02T15:04:05"),
+		Time:      fmt.Sprintf("%.3f", (time.Duration(r.TookMS) * time.Millisecond).Seconds())}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		c := junitCase{Name: r.Fault + " on " + row.Killed, ClassName: "drill." + r.Project, Output: printable(strings.Join(r.RowText(i), "\n"))}
-		fault := &junitFault{Message: printable(row.Verdict.String() + ": " + row.Why), Type: row.Verdict.String(), Text: c.Output}
+		c := junitCase{Name: r.Fault + " on " + row.Killed, ClassName: "drill." + r.Project,
+			Output: printable(strings.Join(r.RowText(i), "\n"))}
+		fault := &junitFault{Message: printable(row.Verdict.String() + ": " + row.Why),
+			Type: row.Verdict.String(), Text: c.Output}
 		switch {
 		case !slices.Contains(failOn, row.Verdict) &&
 			!slices.ContainsFunc(row.Runs, func(n Run) bool { return slices.Contains(failOn, n.Verdict) }):

@@ -70,4 +70,5 @@ func markdown(text string) string {
 	return markup.Replace(strings.ReplaceAll(printable(text), "\n", " "))
 }
 
-var markup = strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`)
+var markup = strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`",
+	"\\`", "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`)

@@ -63,13 +63,17 @@ func (o *observer) start(ctx context.Context, services []Service) {
 	for _, s := range services {
 		if s.Probed {
 			o.wg.Go(func() {
-				o.ask(ctx, s.Name, false, probeEvery, func(ctx context.Context) error { return o.s.Probe(ctx, s.Name) })
+				o.ask(ctx, s.Name, false, probeEvery, func(ctx context.Context) error {
+					return o.s.Probe(ctx, s.Name)
+				})
 			})
 		}
 	}
 	if o.load.URL != "" {
 		o.wg.Go(func() {
-			o.ask(ctx, o.target(o.load.URL), true, o.load.every(), func(ctx context.Context) error { return get(ctx, o.load.URL) })
+			o.ask(ctx, o.target(o.load.URL), true, o.load.every(), func(ctx context.Context) error {
+				return get(ctx, o.load.URL)
+			})
 		})
 	}
 	if o.load.Run != nil {
@@ -93,7 +97,9 @@ func (o *observer) target(address string) string {
 }
 
 // ask asks a service again and again. An answer that takes long keeps no other one waiting.
-func (o *observer) ask(ctx context.Context, service string, request bool, every time.Duration, once func(context.Context) error) {
+func (o *observer) ask(
+	ctx context.Context, service string, request bool, every time.Duration, once func(context.Context) error,
+) {
 	slots := make(chan struct{}, probesOpen)
 	var asking sync.WaitGroup
 	defer asking.Wait()
@@ -143,7 +149,8 @@ func (o *observer) habits(began time.Time, stands []Stand) {
 		if at := s.Identity.Started; at.After(span.from) {
 			span.from = at
 		}
-		view := o.s.Logs().View(logs.Filter{Services: []string{s.Service}, Replica: s.Replica, MinLevel: logs.Warn, Since: span.from, Until: began})
+		view := o.s.Logs().View(logs.Filter{Services: []string{s.Service}, Replica: s.Replica,
+			MinLevel: logs.Warn, Since: span.from, Until: began})
 		view.Refresh()
 		first, end := view.Bounds()
 		for _, l := range view.Lines(first, int(end-first)) {
@@ -199,5 +206,6 @@ func (b *book) open(sent time.Time) (closed func()) {
 func (b *book) whole(before time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !slices.ContainsFunc(b.waiting, before.After) && (b.reported.IsZero() || b.reported.After(before.Add(tapEvery)))
+	return !slices.ContainsFunc(b.waiting, before.After) &&
+		(b.reported.IsZero() || b.reported.After(before.Add(tapEvery)))
 }

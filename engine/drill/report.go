@@ -71,11 +71,12 @@ type Baseline struct {
 
 // Row is what happened to everybody while one service had the fault.
 type Row struct {
-	Killed   string   `json:"killed"`
-	With     []string `json:"with,omitempty"` // share its network and have the fault too
-	Verdict  Verdict  `json:"verdict"`
-	Why      string   `json:"why,omitempty"` // of a verdict that is not good
-	BackInMS *int64   `json:"back_in_ms"`    // from heal to ready; null: it did not come back, or the fault was not injected
+	Killed  string   `json:"killed"`
+	With    []string `json:"with,omitempty"` // share its network and have the fault too
+	Verdict Verdict  `json:"verdict"`
+	Why     string   `json:"why,omitempty"` // of a verdict that is not good
+	// from heal to ready; null: it did not come back, or the fault was not injected
+	BackInMS *int64   `json:"back_in_ms"`
 	BackBy   string   `json:"back_by,omitempty"`
 	Repeat   int      `json:"repeat"` // how often it was run
 	Runs     []Run    `json:"runs,omitempty"`
@@ -176,11 +177,13 @@ func (r *Report) Find(verdicts []Verdict) (services []string) {
 // clone is a copy that shares nothing which is written to again.
 func (r *Report) clone() *Report {
 	c := *r
-	c.Notes, c.Services, c.Edges, c.Baseline = slices.Clone(r.Notes), slices.Clone(r.Services), slices.Clone(r.Edges), slices.Clone(r.Baseline)
+	c.Notes, c.Services, c.Edges, c.Baseline = slices.Clone(r.Notes), slices.Clone(r.Services),
+		slices.Clone(r.Edges), slices.Clone(r.Baseline)
 	c.Rows = slices.Clone(r.Rows)
 	for i := range c.Rows {
 		row := &c.Rows[i]
-		row.Cells, row.Events, row.Notes, row.Runs = slices.Clone(row.Cells), slices.Clone(row.Events), slices.Clone(row.Notes), slices.Clone(row.Runs)
+		row.Cells, row.Events, row.Notes, row.Runs = slices.Clone(row.Cells),
+			slices.Clone(row.Events), slices.Clone(row.Notes), slices.Clone(row.Runs)
 	}
 	return &c
 }

@@ -34,8 +34,11 @@ func TestReportIsAsItsSchemaSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := int64(5)
-	for name, r := range map[string]*Report{"leak": leak(t), "empty": {Schema: Schema, Repeat: 1, Phase: PhaseAborted, Services: []string{}, Edges: []Edge{},
-		Baseline: []Baseline{}, Rows: []Row{merge([]Row{{Killed: "a", Cells: []Cell{}, BackInMS: &back, Verdict: Isolated}, {Killed: "a", Cells: []Cell{}, Verdict: Stuck}})}}} {
+	for name, r := range map[string]*Report{"leak": leak(t), "empty": {Schema: Schema, Repeat: 1,
+		Phase: PhaseAborted, Services: []string{}, Edges: []Edge{},
+		Baseline: []Baseline{},
+		Rows: []Row{merge([]Row{{Killed: "a", Cells: []Cell{}, BackInMS: &back,
+			Verdict: Isolated}, {Killed: "a", Cells: []Cell{}, Verdict: Stuck}})}}} {
 		var b bytes.Buffer
 		if err := r.WriteJSON(&b); err != nil {
 			t.Fatal(err)
@@ -49,7 +52,9 @@ func TestReportIsAsItsSchemaSays(t *testing.T) {
 		}
 	}
 	var bad any
-	if err := json.Unmarshal([]byte(`{"schema": "bulkhead.drill/1", "rows": [{"killed": "a", "verdict": "fine"}]}`), &bad); err != nil || schema.Validate(bad) == nil {
+	if err := json.Unmarshal(
+		[]byte(`{"schema": "bulkhead.drill/1", "rows": [{"killed": "a", "verdict": "fine"}]}`),
+		&bad); err != nil || schema.Validate(bad) == nil {
 		t.Errorf("the schema takes anything: %v", err)
 	}
 }
@@ -63,7 +68,8 @@ func TestJUnitHasACaseForEachRow(t *testing.T) {
 	if err := xml.Unmarshal(b.Bytes(), &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Tests != 2 || s.Failures != 1 || s.Errors != 0 || s.Cases[0].Failure != nil || s.Cases[1].Name != "pause on catalog" || s.Cases[1].Failure == nil ||
+	if s.Tests != 2 || s.Failures != 1 || s.Errors != 0 || s.Cases[0].Failure != nil ||
+		s.Cases[1].Name != "pause on catalog" || s.Cases[1].Failure == nil ||
 		!strings.Contains(s.Cases[1].Failure.Text, "no answer in 3s") {
 		t.Errorf("%s", b.String())
 	}
@@ -74,7 +80,8 @@ func TestMarkdownHasTheMatrixAndTheEvidence(t *testing.T) {
 	if err := leak(t).WriteMarkdown(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Drill of shop: pause", "| fault on | web | loadgen | gateway |", "LEAK &lt;-", "## catalog: leak", "| gateway | catalog | depends_on |"} {
+	for _, want := range []string{"# Drill of shop: pause", "| fault on | web | loadgen | gateway |",
+		"LEAK &lt;-", "## catalog: leak", "| gateway | catalog | depends_on |"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -82,12 +89,14 @@ func TestMarkdownHasTheMatrixAndTheEvidence(t *testing.T) {
 }
 
 // loads finds what a page would fetch from somewhere, or run.
-var loads = regexp.MustCompile(`(?i)<(script|link|img|iframe|object|embed|base)|@import|url\(|<[^>]*\s(src|on[a-z]+)=`)
+var loads = regexp.MustCompile(
+	`(?i)<(script|link|img|iframe|object|embed|base)|@import|url\(|<[^>]*\s(src|on[a-z]+)=`)
 
 func TestPageNeedsNothingFromAnywhere(t *testing.T) {
 	r := leak(t)
 	hostile := `</title><script>alert(1)</script><img src=x onerror=alert(1)>`
-	r.Rows[1].Cells[0].Evidence = append(r.Rows[1].Cells[0].Evidence, Evidence{Kind: kindLog, Text: hostile + "\x1b[2J"})
+	r.Rows[1].Cells[0].Evidence = append(r.Rows[1].Cells[0].Evidence,
+		Evidence{Kind: kindLog, Text: hostile + "\x1b[2J"})
 	r.Rows[1].Why = hostile
 	var b bytes.Buffer
 	if err := r.WriteHTML(&b); err != nil {
@@ -97,7 +106,8 @@ func TestPageNeedsNothingFromAnywhere(t *testing.T) {
 	if at := loads.FindString(titles.ReplaceAllString(b.String(), "")); at != "" {
 		t.Errorf("the page has %q", at)
 	}
-	for _, want := range []string{"prefers-color-scheme: dark", `id="matrix"`, `id="edges"`, `id="row-catalog" open`, "<svg", "LEAK", "&lt;script&gt;"} {
+	for _, want := range []string{"prefers-color-scheme: dark", `id="matrix"`, `id="edges"`,
+		`id="row-catalog" open`, "<svg", "LEAK", "&lt;script&gt;"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in the page", want)
 		}
@@ -124,12 +134,14 @@ func TestPageOpensInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dark := range []string{"0", "1"} { // 0 is dark
-		out, err := exec.CommandContext(t.Context(), browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+		out, err := exec.CommandContext(t.Context(), browser, "--headless", "--no-sandbox",
+			"--disable-gpu", "--user-data-dir="+t.TempDir(),
 			"--blink-settings=preferredColorScheme="+dark, "--dump-dom", "file://"+page).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", browser, err)
 		}
-		if text := string(out); !strings.Contains(text, `<table>`) || !strings.Contains(text, "Who suffers") || strings.Count(text, "<svg") < 2 {
+		if text := string(out); !strings.Contains(text, `<table>`) ||
+			!strings.Contains(text, "Who suffers") || strings.Count(text, "<svg") < 2 {
 			t.Errorf("the browser sees\n%s", text)
 		}
 	}
@@ -145,7 +157,8 @@ func TestComparisonSaysWhatGotBetterAndWorse(t *testing.T) {
 		all = append(all, d.String())
 	}
 	got := strings.Join(all, "\n")
-	if !strings.Contains(got, "catalog: leak -> expected, better") || !strings.Contains(got, "-> died, worse") || len(all) != 2 {
+	if !strings.Contains(got, "catalog: leak -> expected, better") ||
+		!strings.Contains(got, "-> died, worse") || len(all) != 2 {
 		t.Errorf("%s", got)
 	}
 }

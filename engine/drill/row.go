@@ -38,9 +38,11 @@ type row struct {
 func (d *Drill) undisturbed(ctx context.Context, services []Service, i int) (Row, error) {
 	var hands, void []string
 	for range 2 {
-		r := &row{d: d, i: i, services: services, signs: map[string][]sign{}, unseen: map[string]bool{}, last: map[string]container.Health{}}
+		r := &row{d: d, i: i, services: services, signs: map[string][]sign{},
+			unseen: map[string]bool{}, last: map[string]container.Health{}}
 		d.mu.Lock()
-		r.out = Row{Killed: d.report.Rows[i].Killed, With: d.report.Rows[i].With, Repeat: d.report.Rows[i].Repeat, Cells: []Cell{}}
+		r.out = Row{Killed: d.report.Rows[i].Killed, With: d.report.Rows[i].With,
+			Repeat: d.report.Rows[i].Repeat, Cells: []Cell{}}
 		d.mu.Unlock()
 		r.hit = &services[slices.IndexFunc(services, func(s Service) bool { return s.Name == r.out.Killed })]
 		began := time.Now()
@@ -60,7 +62,9 @@ func (d *Drill) undisturbed(ctx context.Context, services []Service, i int) (Row
 		void = append(void, "void, and run again: "+strings.Join(hands, "; "))
 		d.change(func(rep *Report) { rep.Rows[i].Notes = void })
 	}
-	return Row{Killed: services[slices.IndexFunc(services, func(s Service) bool { return s.Name == d.killed(i) })].Name, Cells: []Cell{},
+	return Row{Killed: services[slices.IndexFunc(services, func(s Service) bool {
+		return s.Name == d.killed(i)
+	})].Name, Cells: []Cell{},
 		Verdict: Failed, Notes: void, Why: "disturbed twice: " + strings.Join(hands, "; ")}, nil
 }
 
@@ -139,7 +143,8 @@ func (r *row) baseline(ctx context.Context) error {
 			continue
 		}
 		if len(bad) > 0 && !d.o.AllowUnhealthy {
-			return fmt.Errorf("%w: %s; --allow-unhealthy (a on the screen) leaves it out", ErrUnhealthy, strings.Join(slices.Compact(bad), ", "))
+			return fmt.Errorf("%w: %s; --allow-unhealthy (a on the screen) leaves it out",
+				ErrUnhealthy, strings.Join(slices.Compact(bad), ", "))
 		}
 		return nil
 	}
@@ -212,7 +217,8 @@ func (r *row) quiet() bool {
 		if !r.d.o.AllowUnhealthy && (!s.Ready || s.Health == container.Unhealthy) {
 			return false
 		}
-		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, ""), hold: r.d.book.tally(s.Service, "", lately)}
+		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, ""),
+			hold: r.d.book.tally(s.Service, "", lately)}
 		if f.lines().found || f.answers().found || f.calls().found {
 			return false
 		}
@@ -262,7 +268,9 @@ func (r *row) compare(stands []Stand) {
 		if b.Service == r.hit.Name || !b.Live {
 			continue
 		}
-		i := slices.IndexFunc(stands, func(s Stand) bool { return s.Service == b.Service && s.Replica == b.Replica })
+		i := slices.IndexFunc(stands, func(s Stand) bool {
+			return s.Service == b.Service && s.Replica == b.Replica
+		})
 		switch {
 		case i < 0:
 			r.sign(b.Service, now, Died, kindIdentity, "its container is gone")
@@ -272,7 +280,8 @@ func (r *row) compare(stands []Stand) {
 			r.sign(b.Service, now, Died, kindIdentity, fmt.Sprintf("exited with code %d", stands[i].ExitCode))
 		case !stands[i].Live:
 			r.sign(b.Service, now, Died, kindIdentity, "not running: "+stands[i].State.String())
-		case !stands[i].Identity.Started.Equal(b.Identity.Started) || stands[i].Identity.Restarts != b.Identity.Restarts:
+		case !stands[i].Identity.Started.Equal(b.Identity.Started) ||
+			stands[i].Identity.Restarts != b.Identity.Restarts:
 			r.sign(b.Service, now, Died, kindIdentity, "restarted")
 		default:
 			r.health(b, stands[i], now)
@@ -291,7 +300,8 @@ func (r *row) comeback(stands []Stand, now time.Time) {
 		if s.Service == r.hit.Name {
 			live = live && s.Live && s.Ready
 			for _, b := range r.before {
-				moved := b.Service == s.Service && b.Replica == s.Replica && (!b.Identity.Started.Equal(s.Identity.Started) || b.Identity.ID != s.Identity.ID)
+				moved := b.Service == s.Service && b.Replica == s.Replica &&
+					(!b.Identity.Started.Equal(s.Identity.Started) || b.Identity.ID != s.Identity.ID)
 				r.wentDown = r.wentDown || moved
 			}
 		}
@@ -321,7 +331,8 @@ func (r *row) health(b, s Stand, now time.Time) {
 		return
 	}
 	if s.TimedOut && r.d.s.Starved(now.Add(-starvedFor), now) {
-		r.sign(b.Service, now, Untouched, kindMachine, text+", but its check timed out while the machine had no CPU left")
+		r.sign(b.Service, now, Untouched, kindMachine, text+
+			", but its check timed out while the machine had no CPU left")
 		return
 	}
 	r.sign(b.Service, now, Unhealthy, kindHealth, text)
@@ -366,7 +377,9 @@ func (r *row) ailing() []ailment {
 	stands, _ := r.d.s.Stands()
 	var out []ailment
 	defer func() {
-		if r.out.BackBy != "policy" && slices.ContainsFunc(out, func(a ailment) bool { return a.service == r.hit.Name }) {
+		if r.out.BackBy != "policy" && slices.ContainsFunc(out, func(a ailment) bool {
+			return a.service == r.hit.Name
+		}) {
 			r.out.BackInMS = nil // it was back for a moment only
 		}
 	}()
@@ -374,7 +387,9 @@ func (r *row) ailing() []ailment {
 		if r.unseen[b.Service] && b.Service != r.hit.Name {
 			continue
 		}
-		i := slices.IndexFunc(stands, func(s Stand) bool { return s.Service == b.Service && s.Replica == b.Replica })
+		i := slices.IndexFunc(stands, func(s Stand) bool {
+			return s.Service == b.Service && s.Replica == b.Replica
+		})
 		switch {
 		case i < 0:
 			out = append(out, ailment{service: b.Service, what: "is gone"})
@@ -409,15 +424,19 @@ func (r *row) judge(recovered bool) {
 		if s.Name == r.hit.Name {
 			continue
 		}
-		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name, r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved, unseen: r.unseen[s.Name]}
+		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name,
+			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
+			unseen: r.unseen[s.Name]}
 		f.degrade, f.allowed = r.hit.allowed(s.Name)
-		f.stranger, f.habits = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name), d.book.habitsOf(s.Name)
+		f.stranger, f.habits = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name),
+			d.book.habitsOf(s.Name)
 		all = append(all, f)
 		slowest = max(slowest, s.HealthSpan)
 	}
 	if slowest > d.o.Hold {
-		r.out.Notes = append(r.out.Notes, fmt.Sprintf("a healthy service proves nothing: the healthchecks take up to %s to notice; --hold %s would see it",
-			container.Brief(slowest), seconds(slowest.Milliseconds())))
+		r.out.Notes = append(r.out.Notes,
+			fmt.Sprintf("a healthy service proves nothing: the healthchecks take up to %s to notice; --hold %s would see it",
+				container.Brief(slowest), seconds(slowest.Milliseconds())))
 	}
 	if !recovered {
 		var all []string
@@ -471,7 +490,8 @@ func (d *Drill) judge(run Row) Row {
 		run.Cells = append(run.Cells, c)
 		for _, e := range c.Evidence {
 			if e.Kind == kindLog && c.Outcome >= Errors {
-				run.Events = append(run.Events, Event{AfterMS: e.AfterMS, Service: f.service, Kind: kindLog, Text: e.Text})
+				run.Events = append(run.Events, Event{AfterMS: e.AfterMS, Service: f.service,
+					Kind: kindLog, Text: e.Text})
 			}
 		}
 	}
@@ -481,7 +501,8 @@ func (d *Drill) judge(run Row) Row {
 }
 
 func (r *row) event(at time.Time, service, kind, text string) {
-	r.out.Events = append(r.out.Events, Event{AfterMS: at.Sub(r.injected).Milliseconds(), Service: service, Kind: kind, Text: text})
+	r.out.Events = append(r.out.Events, Event{AfterMS: at.Sub(r.injected).Milliseconds(),
+		Service: service, Kind: kind, Text: text})
 }
 
 // phase says in the report what the row is at.
@@ -504,8 +525,11 @@ func (r *row) baselines(now span) []Baseline {
 		if l.State == container.StateCrashing.String() {
 			health = l.State
 		}
-		out = append(out, Baseline{Service: l.Service, ContainerID: l.ContainerID, StartedAt: l.StartedAt, Restarts: l.Restarts, PID: l.PID, Health: health,
-			ErrorsPerSec: float64(t.errors) / now.to.Sub(now.from).Seconds(), Asked: t.asked, Failed: t.failed, P95MS: t.p95().Milliseconds(), Calls: t.tapped.asked, CallsFailed: t.tapped.failed})
+		out = append(out, Baseline{Service: l.Service, ContainerID: l.ContainerID,
+			StartedAt: l.StartedAt, Restarts: l.Restarts, PID: l.PID, Health: health,
+			ErrorsPerSec: float64(t.errors) / now.to.Sub(now.from).Seconds(), Asked: t.asked,
+			Failed: t.failed, P95MS: t.p95().Milliseconds(), Calls: t.tapped.asked,
+			CallsFailed: t.tapped.failed})
 	}
 	return out
 }
@@ -513,8 +537,9 @@ func (r *row) baselines(now span) []Baseline {
 func ledgers(all []Stand) []Ledger {
 	out := []Ledger{}
 	for _, s := range all {
-		out = append(out, Ledger{Service: s.Service, Replica: s.Replica, ContainerID: s.Identity.ID, StartedAt: s.Identity.Started.UTC().Format(time.RFC3339Nano),
-			Restarts: s.Identity.Restarts, PID: s.PID, Health: s.Health.String(), State: s.State.String()})
+		out = append(out, Ledger{Service: s.Service, Replica: s.Replica, ContainerID: s.Identity.ID,
+			StartedAt: s.Identity.Started.UTC().Format(time.RFC3339Nano),
+			Restarts:  s.Identity.Restarts, PID: s.PID, Health: s.Health.String(), State: s.State.String()})
 	}
 	return out
 }

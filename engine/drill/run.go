@@ -14,16 +14,18 @@ import (
 
 // Options say what a drill does. The zero value kills every service without named volumes.
 type Options struct {
-	Services       []string      `json:"services,omitempty"` // that get the fault; none: all, see Stateful
-	Fault          string        `json:"fault,omitempty"`    // as `bulkhead fault` takes it; "": kill
-	Hold           time.Duration `json:"hold,omitempty"`     // how long the fault lasts; 0: DefaultHold
-	Settle         time.Duration `json:"settle,omitempty"`   // how long everybody may take to recover; 0: DefaultSettle
-	Repeat         int           `json:"repeat,omitempty"`   // how often each row is run; 0: once
+	Services []string      `json:"services,omitempty"` // that get the fault; none: all, see Stateful
+	Fault    string        `json:"fault,omitempty"`    // as `bulkhead fault` takes it; "": kill
+	Hold     time.Duration `json:"hold,omitempty"`     // how long the fault lasts; 0: DefaultHold
+	// how long everybody may take to recover; 0: DefaultSettle
+	Settle         time.Duration `json:"settle,omitempty"`
+	Repeat         int           `json:"repeat,omitempty"` // how often each row is run; 0: once
 	Load           Load          `json:"load"`
 	Tap            bool          `json:"tap,omitempty"`      // the calls between services are looked at
 	Stateful       bool          `json:"stateful,omitempty"` // services with named volumes get the fault too
 	AllowUnhealthy bool          `json:"allow_unhealthy,omitempty"`
-	Onto           bool          `json:"onto,omitempty"` // run the rows of Services once more, in the last report
+	// run the rows of Services once more, in the last report
+	Onto bool `json:"onto,omitempty"`
 
 	Last *Report `json:"-"` // of Onto
 }
@@ -77,7 +79,8 @@ func New(s Subject, o Options) *Drill {
 		o.Settle = DefaultSettle
 	}
 	o.Repeat = max(o.Repeat, 1)
-	return &Drill{s: s, o: o, book: &book{all: map[string]*series{}}, moved: make(chan struct{}, 1), runs: map[int][]Row{}}
+	return &Drill{s: s, o: o, book: &book{all: map[string]*series{}}, moved: make(chan struct{}, 1),
+		runs: map[int][]Row{}}
 }
 
 // Run carries the drill out and returns its report. When ctx ends it heals first. The report is nil
@@ -94,7 +97,8 @@ func (d *Drill) Run(ctx context.Context) (*Report, error) {
 	d.report, d.abort = r, cancel
 	d.mu.Unlock()
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx)) // what heals is still looked at
-	o := &observer{s: d.s, book: d.book, load: d.o.Load, ports: portsOf(services), timeout: probeTimeout(services)}
+	o := &observer{s: d.s, book: d.book, load: d.o.Load, ports: portsOf(services),
+		timeout: probeTimeout(services)}
 	o.start(watch, services)
 	defer func() { stop(); o.wait() }()
 	d.publish()
@@ -117,7 +121,9 @@ func (d *Drill) Run(ctx context.Context) (*Report, error) {
 		}
 	})
 	out := d.Report()
-	if errors.Is(err, ErrUnhealthy) && !slices.ContainsFunc(out.Rows, func(r Row) bool { return r.Verdict != Failed }) {
+	if errors.Is(err, ErrUnhealthy) && !slices.ContainsFunc(out.Rows, func(r Row) bool {
+		return r.Verdict != Failed
+	}) {
 		return out, err
 	}
 	if err != nil && !errors.Is(err, ErrUnhealthy) {
@@ -130,7 +136,8 @@ func (d *Drill) Run(ctx context.Context) (*Report, error) {
 func (d *Drill) plan(services []Service) (*Report, error) {
 	r := &Report{Schema: Schema, Project: d.s.Project(), Fault: d.o.Fault, Began: time.Now(),
 		Phase: PhaseBaseline, Repeat: d.o.Repeat,
-		HoldMS: d.o.Hold.Milliseconds(), SettleMS: d.o.Settle.Milliseconds(), Load: d.o.Load.String(), Edges: edges(services),
+		HoldMS: d.o.Hold.Milliseconds(), SettleMS: d.o.Settle.Milliseconds(), Load: d.o.Load.String(),
+		Edges:    edges(services),
 		Baseline: []Baseline{}, Rows: []Row{}, Services: []string{}}
 	var left, joined []string
 	for _, s := range services {
@@ -143,7 +150,8 @@ func (d *Drill) plan(services []Service) (*Report, error) {
 			left = append(left, s.Name)
 			continue
 		case named && s.Stateful && !d.o.Stateful:
-			return nil, container.WithRemedy(container.Failed("drill "+s.Name, "it has named volumes"), "--stateful allows faults on it")
+			return nil, container.WithRemedy(container.Failed("drill "+s.Name,
+				"it has named volumes"), "--stateful allows faults on it")
 		case !named && s.Joins != "":
 			joined = append(joined, s.Name+" with "+s.Joins)
 			continue
@@ -158,17 +166,20 @@ func (d *Drill) plan(services []Service) (*Report, error) {
 	}
 	slices.Reverse(r.Rows) // first those that nobody needs, as a person reads it
 	slices.Reverse(r.Services)
-	if last := d.o.Last; d.o.Onto && last != nil && last.Fault == r.Fault && slices.Equal(last.Services, r.Services) {
+	if last := d.o.Last; d.o.Onto && last != nil && last.Fault == r.Fault &&
+		slices.Equal(last.Services, r.Services) {
 		return again(last, r.Rows), nil
 	}
 	if len(left) > 0 {
-		r.Notes = append(r.Notes, "left out, because they have named volumes (--stateful): "+strings.Join(left, ", "))
+		r.Notes = append(r.Notes, "left out, because they have named volumes (--stateful): "+
+			strings.Join(left, ", "))
 	}
 	if len(joined) > 0 {
 		r.Notes = append(r.Notes, "in one row, because they share a network: "+strings.Join(joined, ", "))
 	}
 	if r.Load == "" {
-		r.Notes = append([]string{"no load of its own: only probes ask the services; --load URL@RATE makes requests"}, r.Notes...)
+		r.Notes = append(
+			[]string{"no load of its own: only probes ask the services; --load URL@RATE makes requests"}, r.Notes...)
 	}
 	if len(r.Rows) == 0 {
 		why := "no service runs"
@@ -206,7 +217,8 @@ func (d *Drill) rows(ctx context.Context, services []Service) error {
 		}
 		d.change(func(r *Report) {
 			r.Phase = PhaseRunning
-			r.Rows[i].Verdict, r.Rows[i].Why, r.Rows[i].Cells, r.Rows[i].BackInMS, r.Rows[i].Runs, r.Rows[i].Events, r.Rows[i].Notes = VerdictUnknown, "", []Cell{}, nil, nil, nil, nil
+			r.Rows[i].Verdict, r.Rows[i].Why, r.Rows[i].Cells, r.Rows[i].BackInMS, r.Rows[i].Runs,
+				r.Rows[i].Events, r.Rows[i].Notes = VerdictUnknown, "", []Cell{}, nil, nil, nil, nil
 		})
 		var runs []Row
 		var err error

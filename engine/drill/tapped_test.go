@@ -9,7 +9,8 @@ import (
 // calls adds ten calls a second of a service between two moments; fails says how many of the ten do.
 func (w *scribe) calls(caller string, from, to float64, fails func(when float64) int) {
 	for t := from; t < to; t += .2 {
-		in := Tapped{From: caller, To: w.service, At: at(t + 1), Slices: []TappedSlice{{At: at(t), Asked: 2, Took: []Took{{10 * time.Millisecond, 2}}}}}
+		in := Tapped{From: caller, To: w.service, At: at(t + 1),
+			Slices: []TappedSlice{{At: at(t), Asked: 2, Took: []Took{{10 * time.Millisecond, 2}}}}}
 		if n := fails(t); n > 0 {
 			in.Slices[0].Failed = min(n, 2)
 			in.Bad = []TappedBad{{Sent: at(t), Done: at(t + .01), Text: "GET /: it answered 502"}}
@@ -31,15 +32,30 @@ func TestTappedCallsAreEvidence(t *testing.T) {
 		want Outcome
 		text string // part of some evidence
 	}{
-		"well":                            {func(w *scribe) { w.calls("a", 0, 20, none) }, Untouched, "100 of 100 answered, p95 10ms"},
-		"they fail":                       {func(w *scribe) { w.calls("a", 0, 20, duringHold) }, Errors, "GET /: it answered 502 (100 of 100 failed; 0 of 10"},
-		"not looked at in the baseline":   {func(w *scribe) { w.calls("a", 10, 20, duringHold) }, Blind, ""},
-		"of who is broken":                {func(w *scribe) { w.calls("hit", 0, 20, duringHold) }, Blind, ""},
-		"probes hide nothing":             {func(w *scribe) { w.asks(0, 20, well); w.calls("a", 0, 20, duringHold) }, Errors, "50 of 50 answered"},
-		"calls hide no probes":            {func(w *scribe) { w.calls("a", 0, 20, none); w.asks(0, 20, badFrom(10)) }, Errors, "it answers 500 (5"},
-		"as many as ever":                 {func(w *scribe) { w.calls("a", 0, 20, func(float64) int { return 1 }) }, Untouched, "may fail by chance"},
-		"fewer than five, and no probe":   {func(w *scribe) { w.calls("a", 0, 10.3, none) }, Blind, ""},
-		"nobody calls any more, it works": {func(w *scribe) { w.calls("a", 0, 10, none); w.asks(0, 20, well) }, Untouched, ""},
+		"well": {func(w *scribe) {
+			w.calls("a", 0, 20, none)
+		}, Untouched, "100 of 100 answered, p95 10ms"},
+		"they fail": {func(w *scribe) {
+			w.calls("a", 0, 20, duringHold)
+		}, Errors, "GET /: it answered 502 (100 of 100 failed; 0 of 10"},
+		"not looked at in the baseline": {func(w *scribe) { w.calls("a", 10, 20, duringHold) }, Blind, ""},
+		"of who is broken":              {func(w *scribe) { w.calls("hit", 0, 20, duringHold) }, Blind, ""},
+		"probes hide nothing": {func(w *scribe) {
+			w.asks(0, 20, well)
+			w.calls("a", 0, 20, duringHold)
+		}, Errors, "50 of 50 answered"},
+		"calls hide no probes": {func(w *scribe) {
+			w.calls("a", 0, 20, none)
+			w.asks(0, 20, badFrom(10))
+		}, Errors, "it answers 500 (5"},
+		"as many as ever": {func(w *scribe) {
+			w.calls("a", 0, 20, func(float64) int { return 1 })
+		}, Untouched, "may fail by chance"},
+		"fewer than five, and no probe": {func(w *scribe) { w.calls("a", 0, 10.3, none) }, Blind, ""},
+		"nobody calls any more, it works": {func(w *scribe) {
+			w.calls("a", 0, 10, none)
+			w.asks(0, 20, well)
+		}, Untouched, ""},
 	} {
 		w := newScribe()
 		c.play(w)

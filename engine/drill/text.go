@@ -10,7 +10,8 @@ import (
 
 // Title names a drill: "shop · kill · hold 10s · settle 60s".
 func (r *Report) Title() string {
-	text := fmt.Sprintf("%s · %s · hold %s · settle %s", r.Project, r.Fault, seconds(r.HoldMS), seconds(r.SettleMS))
+	text := fmt.Sprintf("%s · %s · hold %s · settle %s", r.Project, r.Fault, seconds(r.HoldMS),
+		seconds(r.SettleMS))
 	if r.Repeat > 1 {
 		text += fmt.Sprintf(" · %d times", r.Repeat)
 	}

@@ -172,7 +172,9 @@ func (t *Table) of(e fault.Edge) *counts {
 
 // add books a slice on its second.
 func (c *counts) add(at time.Time, sl *agent.Slice) {
-	i, found := slices.BinarySearchFunc(c.recent, at, func(s second, at time.Time) int { return s.at.Compare(at) })
+	i, found := slices.BinarySearchFunc(c.recent, at, func(s second, at time.Time) int {
+		return s.at.Compare(at)
+	})
 	if !found {
 		c.recent = slices.Insert(c.recent, i, second{at: at})
 	}
@@ -181,7 +183,9 @@ func (c *counts) add(at time.Time, sl *agent.Slice) {
 	s.failed += sl.Failed
 	s.took = s.took.Merge(sl.Took)
 	// Somewhat more than the window, which ends where the edge was reported last.
-	old := slices.IndexFunc(c.recent, func(s second) bool { return s.at.After(at.Add(-Window - 5*time.Second)) })
+	old := slices.IndexFunc(c.recent, func(s second) bool {
+		return s.at.After(at.Add(-Window - 5*time.Second))
+	})
 	c.recent = c.recent[max(old, 0):]
 }
 
@@ -220,7 +224,9 @@ func (t *Table) Edges(now time.Time, declared []Declared) []Edge {
 			out = append(out, *e)
 		}
 	}
-	slices.SortFunc(out, func(a, b Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
+	slices.SortFunc(out, func(a, b Edge) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+	})
 	return out
 }
 

@@ -15,9 +15,12 @@ var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 // calls has one edge used for some seconds: ten requests in each, of which some fail.
 func calls(t *Table, from, to string, seconds, failed int) {
 	for i := range seconds {
-		t.Add(fault.Tapped{Edge: fault.Edge{From: from, To: to}, At: noon.Add(time.Duration(i+1) * time.Second), Seen: agent.Seen{Conns: 1,
-			Slices: []agent.Slice{{Age: 500 * time.Millisecond, Asked: 10, Failed: failed, Took: agent.Spread(nil).Add(20 * time.Millisecond).Merge(agent.Spread{0: 9})}},
-			Routes: []agent.Route{{Method: "GET", Path: "/a", Asked: 10, Failed: failed, Statuses: map[int]int{200: 10 - failed, 500: failed}}}}})
+		t.Add(fault.Tapped{Edge: fault.Edge{From: from, To: to},
+			At: noon.Add(time.Duration(i+1) * time.Second), Seen: agent.Seen{Conns: 1,
+				Slices: []agent.Slice{{Age: 500 * time.Millisecond, Asked: 10, Failed: failed,
+					Took: agent.Spread(nil).Add(20 * time.Millisecond).Merge(agent.Spread{0: 9})}},
+				Routes: []agent.Route{{Method: "GET", Path: "/a", Asked: 10, Failed: failed,
+					Statuses: map[int]int{200: 10 - failed, 500: failed}}}}})
 	}
 }
 
@@ -26,7 +29,8 @@ func TestCallsToTheMachineAreNoFinding(t *testing.T) {
 	var table Table
 	for _, machine := range []bool{true, false} {
 		from := map[bool]string{true: "web", false: "api"}[machine]
-		table.Add(fault.Tapped{Edge: fault.Edge{From: from, To: fault.Machine}, Machine: machine, At: noon, Seen: agent.Seen{Conns: 1}})
+		table.Add(fault.Tapped{Edge: fault.Edge{From: from, To: fault.Machine}, Machine: machine,
+			At: noon, Seen: agent.Seen{Conns: 1}})
 	}
 	var out []string
 	for _, e := range table.Edges(noon.Add(time.Second), nil) {
@@ -52,12 +56,14 @@ func TestEdgesAreWhatIsDeclaredAndWhatIsUsed(t *testing.T) {
 		table.Add(fault.Tapped{Edge: fault.Edge{From: "api", To: "cache"}, At: at, Kept: 2})
 		table.Add(fault.Tapped{Edge: fault.Edge{From: "db", To: "web"}, At: at})
 	}
-	declared := []Declared{{fault.Edge{From: "web", To: "api"}, "depends_on"}, {fault.Edge{From: "web", To: "api"}, "calls"},
+	declared := []Declared{{fault.Edge{From: "web", To: "api"}, "depends_on"},
+		{fault.Edge{From: "web", To: "api"}, "calls"},
 		{fault.Edge{From: "api", To: "mail"}, "calls"}, {fault.Edge{From: "api", To: "cache"}, "links"}}
 	text := func(now time.Time) string {
 		var out []string
 		for _, e := range table.Edges(now, declared) {
-			out = append(out, fmt.Sprintf("%s>%s %s %v %.1f/s %.0f%% kept %d", e.From, e.To, e.Declared, e.Finding, e.PerSecond, e.Errors*100, e.Kept))
+			out = append(out, fmt.Sprintf("%s>%s %s %v %.1f/s %.0f%% kept %d", e.From, e.To,
+				e.Declared, e.Finding, e.PerSecond, e.Errors*100, e.Kept))
 		}
 		return strings.Join(out, "; ")
 	}
@@ -66,7 +72,8 @@ func TestEdgesAreWhatIsDeclaredAndWhatIsUsed(t *testing.T) {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	for _, e := range table.Edges(noon.Add(120*time.Second), declared) {
-		if e.To == "api" && (e.Requests != 1200 || e.Failed != 120 || e.P50 > time.Millisecond || e.P95 < 18*time.Millisecond || e.Routes[0].Statuses[500] != 120) {
+		if e.To == "api" && (e.Requests != 1200 || e.Failed != 120 || e.P50 > time.Millisecond ||
+			e.P95 < 18*time.Millisecond || e.Routes[0].Statuses[500] != 120) {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // Heads are the heads of Cells.
-var Heads = []string{"CALLS", "DECLARED", "REQ/S", "ERRORS", "P50", "P95", "REQUESTS", "CONNS", "SENT", "RECEIVED", "NOTE"}
+var Heads = []string{"CALLS", "DECLARED", "REQ/S", "ERRORS", "P50", "P95", "REQUESTS", "CONNS",
+	"SENT", "RECEIVED", "NOTE"}
 
 // Cells are an edge as a row of a table.
 func (e *Edge) Cells() []string {
@@ -30,7 +31,8 @@ func (e *Edge) Cells() []string {
 		errors = fmt.Sprintf("%.1f%%", e.Errors*100)
 		p50, p95 = brief(e.P50), brief(e.P95)
 	}
-	return []string{e.From + " → " + e.To, declared, rate, errors, p50, p95, requests, fmt.Sprint(e.Conns), size(e.Sent), size(e.Received), e.Note()}
+	return []string{e.From + " → " + e.To, declared, rate, errors, p50, p95, requests,
+		fmt.Sprint(e.Conns), size(e.Sent), size(e.Received), e.Note()}
 }
 
 // Note says what a reader should know of an edge beside its numbers, "" for nothing.
@@ -63,7 +65,8 @@ func (r *Route) Text() string {
 	if r.Requests > 0 {
 		share = float64(r.Failed) / float64(r.Requests) * 100
 	}
-	out := fmt.Sprintf("%s %s  %d requests, %.1f %% failed, p50 %s, p95 %s", r.Method, r.Path, r.Requests, share, brief(r.P50), brief(r.P95))
+	out := fmt.Sprintf("%s %s  %d requests, %.1f %% failed, p50 %s, p95 %s", r.Method, r.Path,
+		r.Requests, share, brief(r.P50), brief(r.P95))
 	for _, status := range slices.Sorted(maps.Keys(r.Statuses)) {
 		if status != 0 {
 			out += fmt.Sprintf(", %d: %d", status, r.Statuses[status])

@@ -28,7 +28,8 @@ func (y *yard) throttled(service string) (count int, limit string) {
 			// "4:cpu,cpuacct:/docker/ID", or "0::/system.slice/docker-ID.scope"
 			_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 			controllers, path, _ := strings.Cut(rest, ":")
-			for _, dir := range []string{filepath.Join("/sys/fs/cgroup", controllers, path), filepath.Join("/sys/fs/cgroup/cpu", path)} {
+			for _, dir := range []string{filepath.Join("/sys/fs/cgroup", controllers, path),
+				filepath.Join("/sys/fs/cgroup/cpu", path)} {
 				stat, err := os.ReadFile(filepath.Join(dir, "cpu.stat"))
 				if err != nil || !strings.Contains(string(stat), "nr_throttled") {
 					continue
@@ -61,7 +62,10 @@ func TestFaultCPUIsSeenInTheGroupOfTheContainer(t *testing.T) {
 		t.Errorf("the group's limit is %s, was %s", limit, was)
 	}
 	y.ask("other", "burn", "callee")
-	y.eventually("a processor that is kept from it", func() bool { now, _ := y.throttled("callee"); return now > before })
+	y.eventually("a processor that is kept from it", func() bool {
+		now, _ := y.throttled("callee")
+		return now > before
+	})
 	y.heal()
 	if _, limit := y.throttled("callee"); limit != was {
 		t.Errorf("healed, the group's limit is %s, was %s", limit, was)

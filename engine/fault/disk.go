@@ -24,7 +24,8 @@ type entry struct {
 	Until   time.Time `json:"until"`
 	Owner   Owner     `json:"owner"`
 	Targets []Target  `json:"targets"`
-	Sites   []string  `json:"sites,omitempty"` // of a fault of the network: ids of the containers whose networks were changed
+	// of a fault of the network: ids of the containers whose networks were changed
+	Sites []string `json:"sites,omitempty"`
 }
 
 // Target is one container that a fault is done to.
@@ -90,7 +91,8 @@ func (d disk) write(e *entry) error {
 		err = atomicwriter.WriteFile(d.file(e.Fault.ID), b, 0o600)
 	}
 	if err != nil {
-		return container.Failed("fault "+e.Fault.Words(), "it cannot be written down, so nobody could heal it after a crash: %v", err)
+		return container.Failed("fault "+e.Fault.Words(),
+			"it cannot be written down, so nobody could heal it after a crash: %v", err)
 	}
 	return nil
 }
@@ -168,7 +170,8 @@ func (d disk) read() ([]entry, error) {
 		if err == nil {
 			err = json.Unmarshal(b, &e)
 		}
-		if err == nil && (e.Fault.ID+".json" != f.Name() || KindOf(e.Fault.Kind) == nil && e.Fault.Kind != tapKind.Name) {
+		if err == nil && (e.Fault.ID+".json" != f.Name() || KindOf(e.Fault.Kind) == nil &&
+			e.Fault.Kind != tapKind.Name) {
 			err = errors.New("it is not a fault that this version knows")
 		}
 		if err != nil {

@@ -14,7 +14,8 @@ func TestPartsOfFilesAreClearedAway(t *testing.T) {
 	if err := d.write(&entry{Fault: Fault{ID: "one", Kind: "kill", Service: "web"}}); err != nil {
 		t.Fatal(err)
 	}
-	left, fresh := filepath.Join(d.dir, halfWritten+"two.json1"), filepath.Join(d.dir, halfWritten+"three.json2")
+	left, fresh := filepath.Join(d.dir, halfWritten+"two.json1"), filepath.Join(d.dir, halfWritten+
+		"three.json2")
 	for _, path := range []string{left, fresh} {
 		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 			t.Fatal(err)

@@ -69,25 +69,30 @@ func openYard(t *testing.T) *yard {
 	for name, text := range map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY peer /peer\n",
 		"compose.yaml": `services:
-  caller: &peer {build: ., image: ` + y.name + `, command: [/peer, serve], stop_grace_period: 0s, restart: always}
+  caller: &peer {build: ., image: ` + y.name +
+			`, command: [/peer, serve], stop_grace_period: 0s, restart: always}
   callee: *peer
   other: *peer
-  joined: {build: ., image: ` + y.name + `, command: [/peer, serve, joined], network_mode: "service:other", stop_grace_period: 0s}
+  joined: {build: ., image: ` + y.name +
+			`, command: [/peer, serve, joined], network_mode: "service:other", stop_grace_period: 0s}
   host: {build: ., image: ` + y.name + `, command: [/peer, wait], network_mode: host, stop_grace_period: 0s}
   processes: {build: ., image: ` + y.name + `, command: [/peer, wait], pid: host, stop_grace_period: 0s}
-  alone: {build: ., image: ` + y.name + `, command: [/peer, wait], network_mode: none, stop_grace_period: 0s, restart: always, user: "1000"}
+  alone: {build: ., image: ` + y.name +
+			`, command: [/peer, wait], network_mode: none, stop_grace_period: 0s, restart: always, user: "1000"}
 `,
 	} {
 		if err := os.WriteFile(filepath.Join(y.dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p, err := project.Load(t.Context(), project.Options{Files: []string{filepath.Join(y.dir, "compose.yaml")}, Name: y.name})
+	p, err := project.Load(t.Context(),
+		project.Options{Files: []string{filepath.Join(y.dir, "compose.yaml")}, Name: y.name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := build.New(build.Options{Dial: rt.Dial, Classic: rt, HasBuildKit: rt.BuildKit})
-	y.Engine = engine.New(engine.Options{Runtime: rt, Builder: b, Project: p, Logs: logs.New(logs.Options{}), NoWatch: true, NoStats: true, StateDir: filepath.Join(y.dir, "state")})
+	y.Engine = engine.New(engine.Options{Runtime: rt, Builder: b, Project: p,
+		Logs: logs.New(logs.Options{}), NoWatch: true, NoStats: true, StateDir: filepath.Join(y.dir, "state")})
 	ctx, end := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- y.Run(ctx) }()
@@ -99,7 +104,8 @@ func openYard(t *testing.T) *yard {
 		zero := time.Duration(0)
 		tidy, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := engine.Once(tidy, engine.Options{Runtime: rt, Project: project.Unfiled(y.name)}, engine.Command{Verb: engine.VerbDown, Volumes: true, Images: true, Grace: &zero}); err != nil {
+		if err := engine.Once(tidy, engine.Options{Runtime: rt, Project: project.Unfiled(y.name)},
+			engine.Command{Verb: engine.VerbDown, Volumes: true, Images: true, Grace: &zero}); err != nil {
 			t.Error(err)
 		}
 		if _, err := rt.Untag(tidy, y.name); err != nil { // of this test alone
@@ -120,7 +126,8 @@ func openYard(t *testing.T) *yard {
 func (y *yard) ask(service string, args ...string) string {
 	y.t.Helper()
 	var out, errs bytes.Buffer
-	code, err := y.Exec(y.t.Context(), service, 0, engine.ExecOptions{Cmd: append([]string{"/peer"}, args...), Stdout: &out, Stderr: &errs})
+	code, err := y.Exec(y.t.Context(), service, 0,
+		engine.ExecOptions{Cmd: append([]string{"/peer"}, args...), Stdout: &out, Stderr: &errs})
 	if err != nil || code != 0 {
 		return fmt.Sprintf("exit code %d %v %s", code, err, errs.String())
 	}
@@ -346,7 +353,9 @@ func TestFaultsAreSeenFromAnotherContainer(t *testing.T) {
 			continue
 		}
 		born = y.ask("other", "born", "callee")
-		if kind, _, _ := strings.Cut(c.words, "="); slices.Contains([]string{"kill", "stop", "crash", "signal"}, kind) { // the engine itself may have rules for a container that runs
+		// the engine itself may have rules for a container that runs
+		if kind, _, _ := strings.Cut(c.words, "="); slices.Contains([]string{"kill", "stop", "crash",
+			"signal"}, kind) {
 			y.inject(c.words, c.service, c.from)
 		} else {
 			y.injectBesideHost(c.words, c.service, c.from)
@@ -385,7 +394,8 @@ func (y *yard) clean(name string) {
 	y.t.Helper()
 	end := time.Now().Add(patience)
 	for {
-		out, err := exec.Command("docker", "ps", "-aq", "--filter", "label=com.docker.compose.project="+y.name, "--filter", "label=bulkhead.agent").Output()
+		out, err := exec.Command("docker", "ps", "-aq", "--filter",
+			"label=com.docker.compose.project="+y.name, "--filter", "label=bulkhead.agent").Output()
 		if errors.Is(err, exec.ErrNotFound) || err == nil && len(bytes.TrimSpace(out)) == 0 {
 			break // without the docker command the tables below are all there is to look at
 		}

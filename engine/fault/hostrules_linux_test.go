@@ -21,7 +21,8 @@ func hostRules(t *testing.T) []string {
 			continue // not installed
 		}
 		for line := range strings.Lines(string(out)) {
-			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ":") { // times and policies
+			// times and policies
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ":") {
 				all = append(all, counters.ReplaceAllString(line, ""))
 			}
 		}
@@ -33,7 +34,8 @@ func hostRules(t *testing.T) []string {
 }
 
 // notOurs are what names the networks and containers of other projects in a rule: bridges, links and addresses.
-var notOurs = regexp.MustCompile(`\b(br-[0-9a-f]{12}|docker0|veth\w+)\b|\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]*:[0-9a-f]*\b`)
+var notOurs = regexp.MustCompile(
+	`\b(br-[0-9a-f]{12}|docker0|veth\w+)\b|\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]*:[0-9a-f]*\b`)
 
 // changedRules are the rules that stand in one listing alone, without those of other projects, which
 // come and go at the same time: what names a bridge, a link or an address, and none of the yard's.
@@ -47,7 +49,9 @@ func changedRules(before, after, ours []string) (out []string) {
 	}
 	for line, n := range count {
 		named := notOurs.FindAllString(line, -1)
-		foreign := len(named) > 0 && !slices.ContainsFunc(named, func(name string) bool { return slices.Contains(ours, name) })
+		foreign := len(named) > 0 && !slices.ContainsFunc(named, func(name string) bool {
+			return slices.Contains(ours, name)
+		})
 		if n != 0 && !foreign && line != "}" {
 			out = append(out, fmt.Sprintf("%+d %s", n, line))
 		}
@@ -88,14 +92,19 @@ func (y *yard) injectBesideHost(words, service, from string) {
 // What other projects do to the rules of the host meanwhile does not count; what the agent would do does.
 func TestRulesOfOtherProjectsAreLeftOut(t *testing.T) {
 	ours := []string{"br-0123456789ab", "172.21.0.2"}
-	before := []string{"-A FORWARD -j DOCKER-USER", "-A POSTROUTING -s 172.30.0.0/16 ! -o br-fedcba987654 -j MASQUERADE", "}", "-A DOCKER -o br-0123456789ab -j DROP"}
-	after := []string{"-A FORWARD -j DOCKER-USER", "}", "}", "-A DOCKER -o br-0123456789ab -j DROP", "-A FORWARD -o br-fedcba987655 -j DOCKER",
-		"iifname \"br-fedcba987655\" accept", "-A DOCKER -d 172.30.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT", "-A x -s fd00:1::2/128 -j DROP",
+	before := []string{"-A FORWARD -j DOCKER-USER",
+		"-A POSTROUTING -s 172.30.0.0/16 ! -o br-fedcba987654 -j MASQUERADE", "}",
+		"-A DOCKER -o br-0123456789ab -j DROP"}
+	after := []string{"-A FORWARD -j DOCKER-USER", "}", "}", "-A DOCKER -o br-0123456789ab -j DROP",
+		"-A FORWARD -o br-fedcba987655 -j DOCKER",
+		"iifname \"br-fedcba987655\" accept",
+		"-A DOCKER -d 172.30.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT", "-A x -s fd00:1::2/128 -j DROP",
 		"-A POSTROUTING -s 172.30.0.2/32 -d 172.30.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE"}
 	if got := changedRules(before, after, ours); len(got) > 0 {
 		t.Errorf("counted as ours:\n%s", strings.Join(got, "\n"))
 	}
-	for _, rule := range []string{"table inet bulkhead {", "-A FORWARD -d 172.21.0.2/32 -j DROP", "-A FORWARD -i br-0123456789ab -j DROP", "-A INPUT -p tcp -j DROP"} {
+	for _, rule := range []string{"table inet bulkhead {", "-A FORWARD -d 172.21.0.2/32 -j DROP",
+		"-A FORWARD -i br-0123456789ab -j DROP", "-A INPUT -p tcp -j DROP"} {
 		if got := changedRules(before, append(slices.Clone(before), rule), ours); len(got) != 1 {
 			t.Errorf("%s: %q", rule, got)
 		}

@@ -81,7 +81,8 @@ type Injector struct {
 	project string
 	disk    disk
 
-	working turn    // held while something is injected, healed or brought up to date, but not while the host acts
+	// held while something is injected, healed or brought up to date, but not while the host acts
+	working turn
 	net     network // guarded by working
 	taps    taps
 	tapped  func([]Tapped) // may be nil
@@ -185,7 +186,8 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
 	in.Fault, in.Owner = f, thisOwner()
 	if why := in.kind.Lacking(r.rt.Caps); why != "" {
-		return Active{}, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why, Err: container.ErrUnsupported})
+		return Active{}, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why,
+			Err: container.ErrUnsupported})
 	}
 	if err := r.working.lock(ctx); err != nil {
 		return Active{}, fmt.Errorf("fault %s: %w", f.String(), err)
@@ -256,7 +258,8 @@ func (r *Injector) choose(ctx context.Context, in *injection) error {
 			continue
 		}
 		known = true
-		if f.Replica != 0 && i.Replica != f.Replica || i.State != container.StateRunning && i.State != container.StatePaused {
+		if f.Replica != 0 && i.Replica != f.Replica || i.State != container.StateRunning &&
+			i.State != container.StatePaused {
 			continue
 		}
 		in.Targets = append(in.Targets, Target{ID: i.ID, Name: i.Name, Service: i.Service, Replica: i.Replica})
@@ -266,7 +269,8 @@ func (r *Injector) choose(ctx context.Context, in *injection) error {
 	case !known:
 		return container.Failed(what, "project %s has no container of service %s", r.project, f.Service)
 	case len(in.Targets) == 0:
-		return container.WithRemedy(container.Failed(what, "%s does not run", f.Edge()), "`bulkhead start %s` starts it", f.Service)
+		return container.WithRemedy(container.Failed(what, "%s does not run", f.Edge()),
+			"`bulkhead start %s` starts it", f.Service)
 	}
 	return nil
 }
@@ -277,7 +281,9 @@ const healLimit = 30 * time.Second
 // Heal ends faults by their ids, and returns once they are healed; none means all. One that is over
 // already is not an error. What could not be healed stays in force and is tried again.
 func (r *Injector) Heal(ctx context.Context, ids ...string) error {
-	return r.healSettled(ctx, func(in *injection) bool { return len(ids) == 0 || slices.Contains(ids, in.Fault.ID) })
+	return r.healSettled(ctx, func(in *injection) bool {
+		return len(ids) == 0 || slices.Contains(ids, in.Fault.ID)
+	})
 }
 
 // HealServices ends the faults that have one of the services at an end; none means all.

@@ -145,8 +145,9 @@ func (b *Ledgers) Open(now time.Time, service string, replica int, fault string,
 			l.Down++
 			continue
 		}
-		row := Row{Service: s.Service, Replica: s.Replica, Before: s.proof(), After: s.proof(), Outcome: Untouched,
-			Needs: s.Needs || s.Shares != "", wasHealthy: !s.Unhealthy, shares: s.Shares}
+		row := Row{Service: s.Service, Replica: s.Replica, Before: s.proof(), After: s.proof(),
+			Outcome: Untouched,
+			Needs:   s.Needs || s.Shares != "", wasHealthy: !s.Unhealthy, shares: s.Shares}
 		if s.Moving {
 			row.freeze(0)
 		}
@@ -316,7 +317,8 @@ func (l *Ledger) Verdict() string {
 	if untouched+len(touched)+len(moved) == 0 {
 		return fmt.Sprintf("%s: %s; no other service runs", hit, l.Fault)
 	}
-	text := fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit, l.Fault, who, untouched)
+	text := fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)",
+		hit, l.Fault, who, untouched)
 	if len(moved) > 0 {
 		text += "; changed on purpose: " + strings.Join(moved, ", ")
 	}

@@ -9,8 +9,10 @@ import (
 
 func TestVerdictCountsTheUntouched(t *testing.T) {
 	l := Ledger{Service: "orders", Fault: "SIGKILL", Rows: []Row{
-		{Service: "cart", Replica: 1, Outcome: Untouched}, {Service: "gateway", Replica: 1, Outcome: Errors, Needs: true},
-		{Service: "web", Replica: 2, Outcome: Died}, {Service: "json", Replica: 1, Outcome: Errors}, {Service: "mail", Replica: 1, Outcome: Blind},
+		{Service: "cart", Replica: 1, Outcome: Untouched}, {Service: "gateway", Replica: 1,
+			Outcome: Errors, Needs: true},
+		{Service: "web", Replica: 2, Outcome: Died}, {Service: "json", Replica: 1, Outcome: Errors},
+		{Service: "mail", Replica: 1, Outcome: Blind},
 	}}
 	want := "orders: SIGKILL; gateway errors, web/2 died?, json errors?; 1 untouched (same container id, start time, restart count); changed on purpose: mail"
 	if got := l.Verdict(); got != want {
@@ -21,12 +23,14 @@ func TestVerdictCountsTheUntouched(t *testing.T) {
 func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	stand := func(name string) Stand {
-		return Stand{Service: name, Replica: 1, Live: true, Identity: container.Identity{ID: name, Started: start}}
+		return Stand{Service: name, Replica: 1, Live: true, Identity: container.Identity{ID: name,
+			Started: start}}
 	}
 	shares := stand("sidecar")
 	shares.Shares = "network"
 	var b Ledgers
-	b.Open(start, "db", 0, "SIGKILL", []Stand{stand("api"), stand("web"), shares, stand("moved"), stand("gone"), stand("again"), {Service: "crashing", Replica: 1}})
+	b.Open(start, "db", 0, "SIGKILL", []Stand{stand("api"), stand("web"), shares, stand("moved"),
+		stand("gone"), stand("again"), {Service: "crashing", Replica: 1}})
 	if l := b.Current(); len(l.Rows) != 6 || l.Down != 1 {
 		t.Errorf("%d others ran, and %d did not", len(l.Rows), l.Down)
 	}
@@ -58,8 +62,9 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 	if l == nil || l.BackIn != 2*time.Second || b.Current() != nil {
 		t.Fatalf("closed %v, back in %v", l, l.BackIn)
 	}
-	want := map[string]string{"api": "errors a line", "web": "unhealthy healthy -> unhealthy", "sidecar": "died shares the network of db, which is down",
-		"moved": "blind changed on purpose", "gone": "died not running", "again": "died restarted"}
+	want := map[string]string{"api": "errors a line", "web": "unhealthy healthy -> unhealthy",
+		"sidecar": "died shares the network of db, which is down",
+		"moved":   "blind changed on purpose", "gone": "died not running", "again": "died restarted"}
 	for _, r := range l.Rows {
 		if got := r.Outcome.String() + " " + r.Sign; got != want[r.Service] {
 			t.Errorf("%s: %q, want %q", r.Service, got, want[r.Service])
@@ -69,9 +74,11 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 
 func TestMoveDoesNotCloseTheLedgerOfAFault(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	api := Stand{Service: "api", Replica: 1, Live: true, PID: 7, Health: container.Healthy, Identity: container.Identity{ID: "api", Started: now}}
+	api := Stand{Service: "api", Replica: 1, Live: true, PID: 7, Health: container.Healthy,
+		Identity: container.Identity{ID: "api", Started: now}}
 	var b Ledgers
-	if !b.OpenMove(now, "web", 0, "restart", []Stand{api}) || !b.Current().Move || b.Current().Rows[0].Before.PID != 7 {
+	if !b.OpenMove(now, "web", 0, "restart", []Stand{api}) || !b.Current().Move ||
+		b.Current().Rows[0].Before.PID != 7 {
 		t.Errorf("%+v", b.Current())
 	}
 	b.Open(now, "db", 0, "SIGKILL", []Stand{api})
@@ -80,7 +87,8 @@ func TestMoveDoesNotCloseTheLedgerOfAFault(t *testing.T) {
 	}
 	api.PID, api.Health = 9, container.Unhealthy
 	b.Compare(now.Add(time.Minute), func(string, int) Stand { return api }, Hit{Ready: true, Hosting: true})
-	if row := b.Copies()[1].Rows[0]; row.Before.PID != 7 || row.After.PID != 9 || row.Before.Health != container.Healthy || row.After.Health != container.Unhealthy {
+	if row := b.Copies()[1].Rows[0]; row.Before.PID != 7 || row.After.PID != 9 ||
+		row.Before.Health != container.Healthy || row.After.Health != container.Unhealthy {
 		t.Errorf("%+v", row)
 	}
 }

@@ -55,8 +55,9 @@ type Likely struct {
 	Kind    EventKind     // of what happened to Service; EventUnknown of the machine
 	What    string        // "was killed", "died with code 1", "was rebuilt (main.go saved)", "came back"
 	Before  time.Duration // so long before
-	Path    []string      // from the service in trouble to Service, each needing the next; one alone: it is its own
-	Cause   string        // of a change (Rebuilt, Synced, Restarted, Recreated): "main.go saved"
+	// from the service in trouble to Service, each needing the next; one alone: it is its own
+	Path  []string
+	Cause string // of a change (Rebuilt, Synced, Restarted, Recreated): "main.go saved"
 	// Line is the first error that was logged: by Service, and where that was changed itself and
 	// crashed since, right before the crash; "" where nothing of the kind was seen.
 	Line string
@@ -123,7 +124,8 @@ func LikelyCause(now Event, past []Event, needs func(string) []string) *Likely {
 			what = "came back"
 		}
 		if what != "" {
-			return &Likely{Service: p.Service, Kind: from.Kind, What: what, Before: now.Time.Sub(from.Time), Path: path,
+			return &Likely{Service: p.Service, Kind: from.Kind, What: what,
+				Before: now.Time.Sub(from.Time), Path: path,
 				Cause: from.Cause, Line: evidence(now, from, past)}
 		}
 	}
@@ -188,7 +190,8 @@ func trouble(p Event, past []Event) (string, Event) {
 		return "became unhealthy", p
 	case Rebuilt, Synced, Restarted, Recreated:
 		what := map[EventKind]string{
-			Rebuilt: "was rebuilt", Synced: "was synced", Restarted: "was restarted", Recreated: "was recreated",
+			Rebuilt: "was rebuilt", Synced: "was synced", Restarted: "was restarted",
+			Recreated: "was recreated",
 		}[p.Kind]
 		if p.Cause != "" {
 			what += " (" + p.Cause + ")"
@@ -198,7 +201,8 @@ func trouble(p Event, past []Event) (string, Event) {
 		if kill, killed := killBefore(p, past); killed {
 			return "was killed", kill
 		}
-		return map[EventKind]string{Ended: "ended", Crashed: fmt.Sprintf("died with code %d", p.ExitCode), Stopped: "was stopped"}[p.Kind], p
+		return map[EventKind]string{Ended: "ended", Crashed: fmt.Sprintf("died with code %d",
+			p.ExitCode), Stopped: "was stopped"}[p.Kind], p
 	case Up, Recovered:
 		// Of a container that was replaced the end is not always seen.
 		for _, q := range slices.Backward(past) {

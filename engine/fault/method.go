@@ -53,7 +53,8 @@ func (m life) inject(ctx context.Context, r *Injector, in *injection) error {
 	if signal == "" {
 		signal = in.params.Signal
 	}
-	act := Act{Operation: m.begin, Service: in.Fault.Service, Replica: in.Fault.Replica, Signal: signal, Cause: in.Fault.Why}
+	act := Act{Operation: m.begin, Service: in.Fault.Service, Replica: in.Fault.Replica,
+		Signal: signal, Cause: in.Fault.Why}
 	if err := r.act(ctx, act); err != nil {
 		return err
 	}
@@ -66,7 +67,9 @@ func (m life) inject(ctx context.Context, r *Injector, in *injection) error {
 func (m life) await(ctx context.Context, r *Injector, in *injection) bool {
 	for range 20 {
 		all, err := r.rt.Instances(ctx, r.project)
-		if err == nil && slices.ContainsFunc(all, func(i container.Instance) bool { return in.targets(i) != nil && m.down(i) }) {
+		if err == nil && slices.ContainsFunc(all, func(i container.Instance) bool {
+			return in.targets(i) != nil && m.down(i)
+		}) {
 			return true
 		}
 		select {
@@ -88,7 +91,8 @@ func (m life) heal(ctx context.Context, r *Injector, in *injection) error {
 	}
 	for _, i := range all {
 		if in.targets(i) != nil && m.down(i) {
-			return r.act(ctx, Act{Operation: m.end, Service: in.Fault.Service, Replica: in.Fault.Replica, Cause: "healed: " + in.Fault.Words()})
+			return r.act(ctx, Act{Operation: m.end, Service: in.Fault.Service,
+				Replica: in.Fault.Replica, Cause: "healed: " + in.Fault.Words()})
 		}
 	}
 	return nil
@@ -130,8 +134,10 @@ func (m crash) inject(ctx context.Context, r *Injector, in *injection) error {
 		if err != nil {
 			return err
 		}
-		s, err := startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project, Service: t.Service, Target: t.ID,
-			Profile: container.AgentFiles, Args: []string{"crash", in.params.Signal}}, func(*agent.Reply) {}, func() {})
+		s, err := startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project, Service: t.Service,
+			Target:  t.ID,
+			Profile: container.AgentFiles, Args: []string{"crash", in.params.Signal}},
+			func(*agent.Reply) {}, func() {})
 		if err == nil {
 			s.close()
 			continue

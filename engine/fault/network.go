@@ -89,7 +89,8 @@ func (n *network) places(ctx context.Context, r *Injector) ([]place, error) {
 		})
 	}
 	wg.Wait()
-	return slices.DeleteFunc(out, func(p place) bool { return errors.Is(p.err, container.ErrNotFound) }), nil // ended just now
+	// ended just now
+	return slices.DeleteFunc(out, func(p place) bool { return errors.Is(p.err, container.ErrNotFound) }), nil
 }
 
 // work is what is to be done at one site, and by which faults.
@@ -187,7 +188,8 @@ func (m traffic) plan(ctx context.Context, in *injection, places []place, wanted
 			w = &work{place: p}
 			wanted[p.site] = w
 		}
-		if !slices.ContainsFunc(w.rules, func(o agent.Rule) bool { return o.ID == rule.ID }) { // services may share a site
+		// services may share a site
+		if !slices.ContainsFunc(w.rules, func(o agent.Rule) bool { return o.ID == rule.ID }) {
 			w.rules = append(w.rules, rule)
 			w.of = append(w.of, in)
 		}
@@ -246,7 +248,10 @@ func addressesOf(ctx context.Context, to string, places []place) ([]netip.Prefix
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil, 0, container.WithRemedy(fmt.Errorf("%s is no service that runs, and no host that is found: %w", host, err), "write its address")
+		return nil, 0,
+			container.WithRemedy(
+				fmt.Errorf("%s is no service that runs, and no host that is found: %w", host, err),
+				"write its address")
 	}
 	var out []netip.Prefix
 	for _, a := range found {
@@ -291,8 +296,10 @@ func (n *network) carryOut(ctx context.Context, r *Injector, wanted map[site]*wo
 			mu.Unlock()
 			if s == nil {
 				var err error
-				s, err = startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project, Service: w.place.Service, Target: at.owner,
-					Profile: container.AgentNet, Args: []string{"net"}, Alone: "alone"}, func(c *agent.Reply) { r.count(at, c.Counts); r.take(at, c.Counts, c.Seen) }, r.Moved)
+				s, err = startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project,
+					Service: w.place.Service, Target: at.owner,
+					Profile: container.AgentNet, Args: []string{"net"}, Alone: "alone"},
+					func(c *agent.Reply) { r.count(at, c.Counts); r.take(at, c.Counts, c.Seen) }, r.Moved)
 				if err != nil {
 					fail(at, err)
 					return
@@ -341,8 +348,10 @@ func (n *network) sweep(ctx context.Context, r *Injector, in *injection) error {
 			continue
 		}
 		done[p.site] = true
-		s, err := startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project, Service: p.Service, Target: p.owner,
-			Profile: container.AgentNet, Args: []string{"net", "take"}, Alone: "alone"}, func(*agent.Reply) {}, func() {})
+		s, err := startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project, Service: p.Service,
+			Target:  p.owner,
+			Profile: container.AgentNet, Args: []string{"net", "take"}, Alone: "alone"},
+			func(*agent.Reply) {}, func() {})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.Name, err))
 			continue
@@ -389,7 +398,8 @@ func (r *Injector) count(at site, counts []agent.Count) {
 }
 
 // kernelNeeds are the needs that only the agent can judge.
-var kernelNeeds = map[Need]agent.Ability{NeedNAT: agent.NAT, NeedDrop: agent.Drop, NeedRandom: agent.Random, NeedNetem: agent.Netem, NeedTBF: agent.TBF}
+var kernelNeeds = map[Need]agent.Ability{NeedNAT: agent.NAT, NeedDrop: agent.Drop,
+	NeedRandom: agent.Random, NeedNetem: agent.Netem, NeedTBF: agent.TBF}
 
 // Offer returns why faults are not possible here, by their kinds; what is possible is left out. The
 // first time it has an agent try what the kernel can do, which takes a second.
@@ -449,7 +459,8 @@ func (r *Injector) Lacks(ctx context.Context, kind string) string {
 
 // probe asks an agent in a namespace of its own what the kernel can do.
 func probe(ctx context.Context, rt *container.Complete, project string) (map[agent.Ability]string, error) {
-	s, err := startSidecar(ctx, rt, container.AgentSpec{Project: project, Profile: container.AgentNet, Args: []string{"probe"}},
+	s, err := startSidecar(ctx, rt, container.AgentSpec{Project: project, Profile: container.AgentNet,
+		Args: []string{"probe"}},
 		func(*agent.Reply) {}, func() {})
 	if err != nil {
 		return nil, err

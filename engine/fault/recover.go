@@ -19,7 +19,8 @@ func (r *Injector) Recover(ctx context.Context, force bool) (held []Held, err er
 	defer r.working.Unlock()
 	for _, e := range found {
 		tap := e.Fault.Kind == tapKind.Name
-		if r.has(e.Fault.ID) || tap && (e.Owner.Alive() || r.taps.entry != nil && r.taps.entry.Fault.ID == e.Fault.ID) {
+		if r.has(e.Fault.ID) || tap && (e.Owner.Alive() || r.taps.entry != nil &&
+			r.taps.entry.Fault.ID == e.Fault.ID) {
 			continue // a tap is no fault, which would have to be healed
 		}
 		if tap {
@@ -41,7 +42,8 @@ func (r *Injector) Recover(ctx context.Context, force bool) (held []Held, err er
 			err = in.kind.method.heal(ctx, r, in)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("heal %s, which process %d left: %w", e.Fault.String(), e.Owner.PID, err))
+			errs = append(errs, fmt.Errorf("heal %s, which process %d left: %w", e.Fault.String(),
+				e.Owner.PID, err))
 			continue
 		}
 		r.disk.remove(e.Fault.ID)

@@ -102,7 +102,10 @@ func (r *Injector) update(ctx context.Context) {
 	r.working.Lock()
 	defer r.working.Unlock()
 	chosen := r.matching(func(*injection) bool { return true })
-	if len(r.taps.wanted) > 0 && !slices.ContainsFunc(chosen, func(in *injection) bool { _, is := in.kind.method.(traffic); return is }) {
+	if len(r.taps.wanted) > 0 && !slices.ContainsFunc(chosen, func(in *injection) bool {
+		_, is := in.kind.method.(traffic)
+		return is
+	}) {
 		_ = r.net.update(ctx, r, nil) // the next event, and the end of an agent, bring us here again
 	}
 	if len(chosen) == 0 {
@@ -124,7 +127,8 @@ func (r *Injector) update(ctx context.Context) {
 			continue
 		case len(in.Targets) != before:
 			err = r.disk.write(&in.entry)
-			r.host.Note(Note{What: Changed, Fault: in.shown, Text: fmt.Sprintf("in force again, in %s", in.Targets[len(in.Targets)-1].Name)})
+			r.host.Note(Note{What: Changed, Fault: in.shown,
+				Text: fmt.Sprintf("in force again, in %s", in.Targets[len(in.Targets)-1].Name)})
 		}
 		r.trouble(in, err)
 	}

@@ -36,7 +36,9 @@ type sidecar struct {
 
 // startSidecar runs an agent and waits for its greeting. tell is called with what it counts, and
 // gone when it has ended by itself.
-func startSidecar(ctx context.Context, rt *container.Complete, spec container.AgentSpec, tell func(*agent.Reply), gone func()) (*sidecar, error) {
+func startSidecar(
+	ctx context.Context, rt *container.Complete, spec container.AgentSpec, tell func(*agent.Reply), gone func(),
+) (*sidecar, error) {
 	info, err := rt.Info(ctx)
 	if err != nil {
 		return nil, err

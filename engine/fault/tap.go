@@ -14,7 +14,8 @@ import (
 
 // tapKind stands on disk while edges are tapped, so that what a process which died has left in
 // network namespaces is removed as a fault's rules are. It is in no catalogue: a tap breaks nothing.
-var tapKind = Kind{Name: "tap", Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, method: traffic{does: agent.Tap}}
+var tapKind = Kind{Name: "tap", Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT},
+	method: traffic{does: agent.Tap}}
 
 // Edge is the calls of one service to another, or to the machine that they run on.
 type Edge struct {
@@ -120,7 +121,8 @@ func (r *Injector) noteTap() error {
 	}
 	if r.taps.entry == nil {
 		id := newID()
-		r.taps.entry = &entry{Fault: Fault{ID: id, Kind: tapKind.Name, Service: r.project}, Began: time.Now(), Owner: thisOwner()}
+		r.taps.entry = &entry{Fault: Fault{ID: id, Kind: tapKind.Name, Service: r.project},
+			Began: time.Now(), Owner: thisOwner()}
 	}
 	return r.disk.write(r.taps.entry)
 }
@@ -146,7 +148,9 @@ func (t *taps) plan(places []place, wanted map[site]*work, rules map[string]Edge
 		t.planMachine(places, names, wanted, rules)
 	}
 	for _, to := range names {
-		hit := slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.Service != to || p.err != nil })
+		hit := slices.DeleteFunc(slices.Clone(places), func(p place) bool {
+			return p.Service != to || p.err != nil
+		})
 		for _, from := range names {
 			e := Edge{From: from, To: to}
 			if from == to || !slices.ContainsFunc(t.wanted, func(w Edge) bool { return w.Covers(e) }) {
@@ -169,7 +173,8 @@ func (t *taps) plan(places []place, wanted map[site]*work, rules map[string]Edge
 func (t *taps) planMachine(places []place, names []string, wanted map[site]*work, rules map[string]Edge) {
 	for _, p := range places {
 		e := Edge{From: p.Service, To: Machine}
-		if p.err != nil || len(p.machine) == 0 || !slices.Contains(names, p.Service) || !slices.ContainsFunc(t.wanted, func(w Edge) bool { return w.Covers(e) }) {
+		if p.err != nil || len(p.machine) == 0 || !slices.Contains(names, p.Service) ||
+			!slices.ContainsFunc(t.wanted, func(w Edge) bool { return w.Covers(e) }) {
 			continue
 		}
 		rule := agent.Rule{ID: machineRule + p.Service, Does: agent.Tap, To: single(p.machine)}

@@ -53,7 +53,9 @@ func TestTapCountsAsTheServerDoes(t *testing.T) {
 			t.Log("tapped   ", y.ask("caller", "pace", "callee", "2000"))
 			y.tap(engine.VerbUntap)
 		}
-		y.eventually("the connections that are left", func() bool { return y.ask("other", "served", "callee") == "0" })
+		y.eventually("the connections that are left", func() bool {
+			return y.ask("other", "served", "callee") == "0"
+		})
 	}
 	from := y.edge("caller", "callee")
 	y.number("other", "received", "callee") // what it counted before is not of this test
@@ -64,17 +66,23 @@ func TestTapCountsAsTheServerDoes(t *testing.T) {
 	if done != n || served != n {
 		t.Fatalf("%d requests: %d were answered, and the server counted %d", n, done, served)
 	}
-	y.eventually("the count of all requests", func() bool { return y.edge("caller", "callee").Requests >= from.Requests+n })
+	y.eventually("the count of all requests", func() bool {
+		return y.edge("caller", "callee").Requests >= from.Requests+n
+	})
 	e := y.edge("caller", "callee")
 	if e.Requests != from.Requests+served || e.Failed != 0 || e.Refused != 0 || e.Finding != edge.Undeclared {
 		t.Errorf("the server counted %d, the tap %+v", served, e)
 	}
-	all := slices.IndexFunc(e.Routes, func(r edge.Route) bool { return r.Method == "GET" && r.Path == "/orders/{}" })
+	all := slices.IndexFunc(e.Routes, func(r edge.Route) bool {
+		return r.Method == "GET" && r.Path == "/orders/{}"
+	})
 	if all < 0 || e.Routes[all].Requests != n || e.Routes[all].Statuses[200] != n {
 		t.Fatalf("routes %+v", e.Routes)
 	}
 	// Half of the callers open a connection a request, the others keep one each.
-	if least := n/2 + 4; e.Conns < least || e.Received < int64(n)*1024 || e.Sent == 0 || e.Routes[all].P50 <= 0 { // the edge's own is of its last seconds
+	// the edge's own is of its last seconds
+	if least := n/2 + 4; e.Conns < least || e.Received < int64(n)*1024 || e.Sent == 0 ||
+		e.Routes[all].P50 <= 0 {
 		t.Errorf("at least %d connections were opened: %+v", least, e)
 	}
 	y.sees("ok", "caller", "get", "other")
@@ -141,7 +149,8 @@ func TestTapSeesWhatFailsAndChangesNothing(t *testing.T) {
 		t.Errorf("tapped, the fastest of 5 delayed requests took %d µs", n)
 	}
 	y.heal()
-	if err := y.Do(t.Context(), engine.Command{Verb: engine.VerbRestart, Services: []string{"callee"}}); err != nil {
+	if err := y.Do(t.Context(), engine.Command{Verb: engine.VerbRestart,
+		Services: []string{"callee"}}); err != nil {
 		t.Fatal(err)
 	}
 	y.back("callee")
@@ -173,7 +182,8 @@ func TestSecondBulkheadIsRefusedWhereOneTaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, _ := fault.Parse("latency=100ms", "callee")
-	if _, err := second.Inject(t.Context(), f); err == nil || !strings.Contains(err.Error(), "another bulkhead") {
+	if _, err := second.Inject(t.Context(), f); err == nil || !strings.Contains(err.Error(),
+		"another bulkhead") {
 		t.Errorf("a second agent: %v", err)
 	}
 	y.sees("ok", "caller", "get", "callee")

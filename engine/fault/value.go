@@ -61,11 +61,13 @@ func Parse(words, service string) (Fault, error) {
 	k := KindOf(f.Kind)
 	switch {
 	case k == nil:
-		return f, container.WithRemedy(container.Failed("fault "+words, "no such fault"), "there are %s", strings.Join(names(), ", "))
+		return f, container.WithRemedy(container.Failed("fault "+words, "no such fault"),
+			"there are %s", strings.Join(names(), ", "))
 	case valued && k.Value == "":
 		return f, container.Failed("fault "+words, "%s takes no value", k.Name)
 	case f.With == "" && k.Value != "" && !k.optional:
-		return f, container.WithRemedy(container.Failed("fault "+words, "it needs a value"), "write %s", k.Example)
+		return f, container.WithRemedy(container.Failed("fault "+words, "it needs a value"),
+			"write %s", k.Example)
 	}
 	_, err := f.Params()
 	return f, err
@@ -85,11 +87,13 @@ func (f *Fault) Check() error {
 	case f.Service == "":
 		return container.Failed("fault "+f.Words(), "name a service")
 	case f.For < 0 || f.For > MaxFor:
-		return container.Failed("fault "+f.Words(), "it may last between a moment and %s", container.Brief(MaxFor))
+		return container.Failed("fault "+f.Words(), "it may last between a moment and %s",
+			container.Brief(MaxFor))
 	case k.Scope == ScopeService && (f.From != "" || f.To != ""):
 		return container.Failed("fault "+f.Words(), "%s is of the whole service, not of one edge", k.Name)
 	case f.From != "" && f.To != "":
-		return container.Failed("fault "+f.Words(), "an edge has the service at one end; write --from or --to, not both")
+		return container.Failed("fault "+f.Words(),
+			"an edge has the service at one end; write --from or --to, not both")
 	case f.From != "" && f.From == f.Service || f.To != "" && f.To == f.Service:
 		return container.Failed("fault "+f.Words(), "the edge leads from %s to itself", f.Service)
 	}
@@ -168,7 +172,8 @@ func parseDelay(into func(*Params) *time.Duration) func(string, *Params) error {
 var rateUnits = []struct {
 	unit string
 	bits float64
-}{{"gbit", 1e9}, {"mbit", 1e6}, {"kbit", 1e3}, {"bit", 1}, {"gbps", 1e9}, {"mbps", 1e6}, {"kbps", 1e3}, {"bps", 1}}
+}{{"gbit", 1e9}, {"mbit", 1e6}, {"kbit", 1e3}, {"bit", 1}, {"gbps", 1e9}, {"mbps", 1e6},
+	{"kbps", 1e3}, {"bps", 1}}
 
 // parseRate reads bits a second: "1mbit", "500kbit", "2mbps".
 func parseRate(value string, p *Params) error {
@@ -243,7 +248,8 @@ func parseSignal(value string, p *Params) error {
 
 // fatal are the signals that end a process which does not handle them, other than those that keep
 // restart policies idle.
-var fatal = []string{"SIGSEGV", "SIGABRT", "SIGQUIT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS", "SIGHUP", "SIGINT", "SIGPIPE", "SIGALRM", "SIGUSR1", "SIGUSR2"}
+var fatal = []string{"SIGSEGV", "SIGABRT", "SIGQUIT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP",
+	"SIGSYS", "SIGHUP", "SIGINT", "SIGPIPE", "SIGALRM", "SIGUSR1", "SIGUSR2"}
 
 func parseCrash(value string, p *Params) error {
 	if err := parseSignal(value, p); err != nil {
@@ -275,7 +281,8 @@ func parseCPUs(value string, p *Params) error {
 var memoryUnits = []struct {
 	unit  string
 	bytes float64
-}{{"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10}, {"gb", 1 << 30}, {"mb", 1 << 20}, {"kb", 1 << 10}, {"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}, {"b", 1}}
+}{{"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10}, {"gb", 1 << 30}, {"mb", 1 << 20},
+	{"kb", 1 << 10}, {"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}, {"b", 1}}
 
 func parseMemory(value string, p *Params) error {
 	text, bytes := strings.ToLower(value), 1.0

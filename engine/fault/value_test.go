@@ -73,7 +73,8 @@ func TestWordsThatAreNoFaultSayWhatMayStandThere(t *testing.T) {
 
 func TestFaultIsCheckedAsAWhole(t *testing.T) {
 	for want, f := range map[string]Fault{
-		"":                             {Kind: "latency", With: "1s", Service: "orders", From: "gateway", For: time.Minute},
+		"": {Kind: "latency", With: "1s", Service: "orders",
+			From: "gateway", For: time.Minute},
 		"name a service":               {Kind: "kill"},
 		"between a moment and 1h00m":   {Kind: "kill", Service: "orders", For: 2 * time.Hour},
 		"of the whole service":         {Kind: "kill", Service: "orders", From: "gateway"},

@@ -30,7 +30,8 @@ func TestTargetFollowsTheRule(t *testing.T) {
 
 func TestCommonFolderOfPaths(t *testing.T) {
 	for _, tt := range []struct{ a, b, want string }{
-		{"", "/app/x", "/app/x"}, {"/app/x", "/app/x", "/app/x"}, {"/app/x", "/app/y/z", "/app"}, {"/app", "/app/y/z", "/app"}, {"/app/y/z", "/app", "/app"},
+		{"", "/app/x", "/app/x"}, {"/app/x", "/app/x", "/app/x"}, {"/app/x", "/app/y/z", "/app"},
+		{"/app", "/app/y/z", "/app"}, {"/app/y/z", "/app", "/app"},
 		{"/app/x", "/apple", "/"}, {"/", "/x", "/"},
 	} {
 		if got := common(tt.a, tt.b); got != tt.want {
@@ -100,7 +101,8 @@ func TestDiffHoldsOnlyWhatDiffers(t *testing.T) {
 		t.Errorf("the diff is %s, want %s", p, want)
 	}
 	p := newDiff(&project.Service{Rules: []project.Rule{*rule}}, have)
-	for _, f := range []string{same, changed, fresh, filepath.Join(dir, "sub"), filepath.Join(dir, "old"), gone, filepath.Join(dir, "never/seen")} {
+	for _, f := range []string{same, changed, fresh, filepath.Join(dir, "sub"),
+		filepath.Join(dir, "old"), gone, filepath.Join(dir, "never/seen")} {
 		p.add(rule, f)
 	}
 	if p.finish(); p.String() != want {
@@ -178,16 +180,28 @@ func TestEveryKindOfChangeIsSeen(t *testing.T) {
 		{"mode of a folder", func() { do(os.Chmod(at("dir"), 0o700)) }, "/app/dir"},
 		{"empty folder", func() { do(os.Mkdir(at("empty"), 0o755)) }, "/app/empty"},
 		{"folder removed", func() { do(os.RemoveAll(at("dir"))) }, "-/app/dir"},
-		{"folder becomes file", func() { do(os.RemoveAll(at("other"))); put(t, dir, "other", "x") }, "/app/other"},
-		{"file becomes folder", func() { do(os.Remove(at("file"))); put(t, dir, "file/in", "x") }, "/app/file /app/file/in"},
-		{"link to elsewhere", func() { do(os.Remove(at("link"))); do(os.Symlink("/no/where", at("link"))) }, "/app/link"},
+		{"folder becomes file", func() {
+			do(os.RemoveAll(at("other")))
+			put(t, dir, "other", "x")
+		}, "/app/other"},
+		{"file becomes folder", func() {
+			do(os.Remove(at("file")))
+			put(t, dir, "file/in", "x")
+		}, "/app/file /app/file/in"},
+		{"link to elsewhere", func() {
+			do(os.Remove(at("link")))
+			do(os.Symlink("/no/where", at("link")))
+		}, "/app/link"},
 		{"link becomes file", func() { do(os.Remove(at("link"))); put(t, dir, "link", "x") }, "/app/link"},
 		{"folder becomes a link to one with a file of that name", func() {
 			do(os.Rename(at("file"), at("moved")))
 			put(t, dir, "moved/in", "other")
 			do(os.Symlink("moved", at("file")))
 		}, "/app/file /app/moved /app/moved/in"},
-		{"link becomes a folder again", func() { do(os.Remove(at("file"))); do(os.Rename(at("moved"), at("file"))) }, "-/app/moved /app/file /app/file/in"},
+		{"link becomes a folder again", func() {
+			do(os.Remove(at("file")))
+			do(os.Rename(at("moved"), at("file")))
+		}, "-/app/moved /app/file /app/file/in"},
 	} {
 		// What the container has is brought on from step to step, as a sync
 		// does it.
@@ -232,7 +246,8 @@ func TestTwoRulesForOnePathGiveItTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = diffAll(conf, have)
-	if got := p.files["/www/index"].file; got != filepath.Join(dir, "web/index") || p.deletes["/www/index"] != "" {
+	if got := p.files["/www/index"].file; got != filepath.Join(dir, "web/index") ||
+		p.deletes["/www/index"] != "" {
 		t.Errorf("the diff is %s, /www/index from %q", p, got)
 	}
 }
@@ -240,7 +255,8 @@ func TestTwoRulesForOnePathGiveItTwice(t *testing.T) {
 func TestPathsThatAreNotTextOutliveTheProcess(t *testing.T) {
 	base := t.TempDir()
 	opened := func() (*journal.Journal, *Syncer) {
-		j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p", Warn: func(text string) { t.Error(text) }})
+		j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p",
+			Warn: func(text string) { t.Error(text) }})
 		return j, New(nil, j, nil)
 	}
 	j, y := opened()

@@ -17,7 +17,8 @@ func TestVolumeThatIsEmptyAtEachStartIsFilledAfterIt(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "f", "x")
 	conf := &project.Service{Name: "a", Dir: dir, Emptied: []string{"/t"}, Rules: []project.Rule{
-		{Action: project.Sync, Path: dir, Target: "/t/in", InitialSync: true}, {Action: project.Sync, Path: dir, Target: "/s", InitialSync: true}}}
+		{Action: project.Sync, Path: dir, Target: "/t/in", InitialSync: true},
+		{Action: project.Sync, Path: dir, Target: "/s", InitialSync: true}}}
 	b := &box{all: map[string]string{}}
 	y := New(b, journal.Open(journal.Options{}), nil)
 	y.records.change("c", func(_, _ Manifest) {})
@@ -51,10 +52,12 @@ func TestFolderThatTheRuntimeDoesNotReachIsLeftOut(t *testing.T) {
 		{Action: project.Sync, Path: dir, Target: "/t/in", InitialSync: true},
 		{Action: project.Sync, Path: dir, Target: "/s", InitialSync: true},
 	}}
-	b := &box{all: map[string]string{}, unreachable: map[string]string{"/t": "is out of reach; name another target"}}
+	b := &box{all: map[string]string{},
+		unreachable: map[string]string{"/t": "is out of reach; name another target"}}
 	y := New(b, journal.Open(journal.Options{}), nil)
 	y.records.change("c", func(_, _ Manifest) {})
-	left, err := y.CatchUp(t.Context(), Target{Service: conf, ID: "c", Running: true, Started: time.Unix(100, 0)})
+	left, err := y.CatchUp(t.Context(), Target{Service: conf, ID: "c", Running: true,
+		Started: time.Unix(100, 0)})
 	ok(t, err)
 	if len(left) != 1 || left[0].Why != "/t/in/f is out of reach; name another target" || left[0].Again {
 		t.Errorf("left out: %+v", left)

@@ -176,7 +176,8 @@ const mirrored = "/t"
 func newMirror(t *testing.T, src string, poll bool) *mirror {
 	t.Helper()
 	m := &mirror{t: t, src: src, box: &box{all: map[string]string{}}}
-	conf := &project.Service{Name: "a", Replicas: 1, Rules: []project.Rule{{Action: project.Sync, Path: src, Target: mirrored, InitialSync: true}}}
+	conf := &project.Service{Name: "a", Replicas: 1,
+		Rules: []project.Rule{{Action: project.Sync, Path: src, Target: mirrored, InitialSync: true}}}
 	m.rule = &conf.Rules[0]
 	y := New(m.box, journal.Open(journal.Options{}), nil)
 	w, err := watch.New(watch.Options{Poll: 50 * time.Millisecond, ForcePoll: poll})
@@ -375,7 +376,8 @@ func TestContainerEndsEqualToTheDisk(t *testing.T) {
 					d.step()
 					d.pause()
 				}
-				if !m.settle(fmt.Sprintf("round %d of seed %d:\n  %s", round, seed, strings.Join(d.did, "\n  "))) {
+				if !m.settle(fmt.Sprintf("round %d of seed %d:\n  %s", round, seed,
+					strings.Join(d.did, "\n  "))) {
 					return
 				}
 			}
@@ -434,7 +436,8 @@ func TestFileThatTookAnothersPlaceWithItsTimesIsSent(t *testing.T) {
 			continue
 		}
 		have := has(rule)
-		if err := errors.Join(os.RemoveAll(filepath.Join(dir, "src/d")), os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "src/d"))); err != nil {
+		if err := errors.Join(os.RemoveAll(filepath.Join(dir, "src/d")),
+			os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "src/d"))); err != nil {
 			t.Fatal(err)
 		}
 		if p := diffOf(rule, have); p.String() != "/app/d/f" {

@@ -18,9 +18,13 @@ func TestPrepareFingerprint(t *testing.T) {
 	dir, base := t.TempDir(), t.TempDir()
 	put(t, dir, "lib/x", "1")
 	prepare := func() *project.Service {
-		return &project.Service{Extra: project.Extra{Prepare: &project.Prepare{Run: "make", Env: map[string]string{"TOKEN": "hunter2", "MODE": "dev"}, Watch: []string{filepath.Join(dir, "lib")}}}}
+		return &project.Service{Extra: project.Extra{Prepare: &project.Prepare{Run: "make",
+			Env:   map[string]string{"TOKEN": "hunter2", "MODE": "dev"},
+			Watch: []string{filepath.Join(dir, "lib")}}}}
 	}
-	fingerprint := func(conf *project.Service) string { return prepareFingerprint(conf, prepareInputs(conf), nil) }
+	fingerprint := func(conf *project.Service) string {
+		return prepareFingerprint(conf, prepareInputs(conf), nil)
+	}
 	before := fingerprint(prepare())
 	if strings.Contains(before, "hunter2") || fingerprint(prepare()) != before {
 		t.Errorf("fingerprints %q and %q", before, fingerprint(prepare()))
@@ -34,14 +38,17 @@ func TestPrepareFingerprint(t *testing.T) {
 	if err != nil || strings.Contains(string(b), "hunter2") || strings.Contains(string(b), "TOKEN") {
 		t.Errorf("the state file holds %s, %v", b, err)
 	}
-	if got := New(nil, journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"}), nil).Prepared("a"); got != before {
+	if got := New(nil, journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"}),
+		nil).Prepared("a"); got != before {
 		t.Errorf("after a restart of the program the fingerprint is %q, want %q", got, before)
 	}
 	for what, change := range map[string]func(p *project.Prepare){
-		"another command":         func(p *project.Prepare) { p.Run = "make all" },
-		"another value":           func(p *project.Prepare) { p.Env["TOKEN"] = "hunter3" },
-		"a value that was a name": func(p *project.Prepare) { p.Env = map[string]string{"TOKEN": "hunter2\nMODE=dev"} },
-		"another file":            func(*project.Prepare) { put(t, dir, "lib/y", "2") },
+		"another command": func(p *project.Prepare) { p.Run = "make all" },
+		"another value":   func(p *project.Prepare) { p.Env["TOKEN"] = "hunter3" },
+		"a value that was a name": func(p *project.Prepare) {
+			p.Env = map[string]string{"TOKEN": "hunter2\nMODE=dev"}
+		},
+		"another file": func(*project.Prepare) { put(t, dir, "lib/y", "2") },
 	} {
 		p := prepare()
 		if change(p.Extra.Prepare); fingerprint(p) == before {
@@ -59,13 +66,15 @@ func TestChangeSinceABuildIsKnownForImagesOfOurs(t *testing.T) {
 	put(t, dir, ".dockerignore", "notes")
 	put(t, dir, "src/main.go", "1")
 	conf := &project.Service{Name: "a", Built: true, Rules: []project.Rule{
-		{Action: project.Rebuild, Path: filepath.Join(dir, "src")}, {Action: project.Sync, Path: filepath.Join(dir, "src"), Target: "/app"}}}
+		{Action: project.Rebuild, Path: filepath.Join(dir, "src")},
+		{Action: project.Sync, Path: filepath.Join(dir, "src"), Target: "/app"}}}
 	conf.Config.Build = &types.BuildConfig{Context: dir}
 	y := New(nil, journal.Open(journal.Options{}), nil)
 	check := func(what, image string, context, rebuild bool) {
 		t.Helper()
 		if c, r := y.ContextChanged(conf, image), y.RebuildChanged(conf, image); c != context || r != rebuild {
-			t.Errorf("%s: context changed: %v, rebuild files changed: %v; want %v, %v", what, c, r, context, rebuild)
+			t.Errorf("%s: context changed: %v, rebuild files changed: %v; want %v, %v", what, c, r,
+				context, rebuild)
 		}
 	}
 	check("never seen", "i1", false, false)

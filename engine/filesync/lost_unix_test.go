@@ -18,10 +18,13 @@ import (
 )
 
 // List lists the files of a box, which all have the mode 0644.
-func (b *box) List(_ context.Context, _, at string, visit func(string, container.Entry, io.Reader) error) error {
+func (b *box) List(
+	_ context.Context, _, at string, visit func(string, container.Entry, io.Reader) error,
+) error {
 	for name, text := range b.list(at) {
 		_, content, _ := strings.Cut(text, " ")
-		if err := visit(at+"/"+name, container.Entry{Mode: 0o644, Size: int64(len(content))}, strings.NewReader(content)); err != nil {
+		if err := visit(at+"/"+name, container.Entry{Mode: 0o644, Size: int64(len(content))},
+			strings.NewReader(content)); err != nil {
 			return err
 		}
 	}
@@ -45,7 +48,8 @@ func TestEverythingIsComparedWhenTheStateIsLost(t *testing.T) {
 	for f, text := range map[string]string{"same": "1", "saved": "new", "made": "1"} {
 		put(t, dir, f, text)
 	}
-	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
+	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.Sync, Path: dir,
+		Target: "/app"}}}
 	for _, lost := range []bool{false, true} {
 		for _, fresh := range []bool{false, true} {
 			b := &box{all: map[string]string{"/app/same": state(0o644, "1"), "/app/saved": state(0o644, "old")}}
@@ -66,14 +70,17 @@ func TestEverythingIsComparedWhenTheStateIsLost(t *testing.T) {
 func TestImageIsBuiltAgainWhenTheStateIsLost(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "f", "1")
-	conf := &project.Service{Name: "a", Built: true, Rules: []project.Rule{{Action: project.Rebuild, Path: dir}}}
+	conf := &project.Service{Name: "a", Built: true,
+		Rules: []project.Rule{{Action: project.Rebuild, Path: dir}}}
 	conf.Config.Build = &types.BuildConfig{Context: dir}
-	syncs := &project.Service{Name: "b", Built: true, Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
+	syncs := &project.Service{Name: "b", Built: true,
+		Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
 	syncs.Config.Build = &types.BuildConfig{Context: dir}
 	for _, lost := range []bool{false, true} {
 		y := New(nil, journalOf(t, lost), nil)
 		if y.ContextChanged(conf, "i1") != lost || y.RebuildChanged(conf, "i1") != lost {
-			t.Errorf("lost: %v: context changed: %v, rebuild files: %v", lost, y.ContextChanged(conf, "i1"), y.RebuildChanged(conf, "i1"))
+			t.Errorf("lost: %v: context changed: %v, rebuild files: %v", lost,
+				y.ContextChanged(conf, "i1"), y.RebuildChanged(conf, "i1"))
 		}
 		if y.ContextChanged(conf, "") || y.RebuildChanged(conf, "") || y.RebuildChanged(syncs, "i1") {
 			t.Errorf("lost: %v: what there is not, or nobody rebuilds for, changed", lost)

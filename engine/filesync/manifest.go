@@ -24,9 +24,10 @@ type Manifest map[string]FileStat
 // FileStat is what tells one state of a file from another. A folder has a mode
 // alone.
 type FileStat struct {
-	Size  int64  `json:"s"`
-	Mtime int64  `json:"t"`           // nanoseconds
-	Ctime int64  `json:"c"`           // nanoseconds, of the last change of any kind; 0 where the system does not say
+	Size  int64 `json:"s"`
+	Mtime int64 `json:"t"` // nanoseconds
+	// nanoseconds, of the last change of any kind; 0 where the system does not say
+	Ctime int64  `json:"c"`
 	Ino   uint64 `json:"i,omitempty"` // 0 where the system does not say
 	Mode  uint32 `json:"m"`           // as fs.FileMode
 	Link  string `json:"l,omitempty"`

@@ -13,7 +13,8 @@ import (
 // pack finds out what stands in the way of a diff in the container, and lists
 // what is sent.
 func (y *Syncer) pack(ctx context.Context, t Target, d *Diff) (*upload, error) {
-	u := &upload{diff: d, sent: Manifest{}, dirs: map[string]entry{}, trees: d.trees, unreadable: maps.Clone(d.unreadable)}
+	u := &upload{diff: d, sent: Manifest{}, dirs: map[string]entry{}, trees: d.trees,
+		unreadable: maps.Clone(d.unreadable)}
 	if d.empty() {
 		return u, nil
 	}

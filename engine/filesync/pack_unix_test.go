@@ -16,25 +16,32 @@ import (
 
 func TestWayThroughTheLinksOfAnImage(t *testing.T) {
 	dir := t.TempDir()
-	for _, f := range []string{"in/f", "chain/f", "up/f", "both/f", "real/f", "out/f", "climb/f", "loop/f", "tofile/f", "top/x", "file", "swapped/f", "plain/f", "void/f"} {
+	for _, f := range []string{"in/f", "chain/f", "up/f", "both/f", "real/f", "out/f", "climb/f",
+		"loop/f", "tofile/f", "top/x", "file", "swapped/f", "plain/f", "void/f"} {
 		put(t, dir, f, "x")
 	}
 	relink(t, "elsewhere", filepath.Join(dir, "mine"))
 	one, folder := put(t, t.TempDir(), "one", "x"), put(t, t.TempDir(), "folder", "x")
 	link := func(to string) string { return state(fs.ModeSymlink|0o777, to) }
 	b := &box{all: map[string]string{
-		"/t": state(fs.ModeDir|0o755, ""), "/t/other": state(fs.ModeDir|0o755, ""), "/t/regular": state(0o644, ""), "/t/real": state(fs.ModeDir|0o755, ""),
+		"/t": state(fs.ModeDir|0o755, ""), "/t/other": state(fs.ModeDir|0o755, ""),
+		"/t/regular": state(0o644, ""), "/t/real": state(fs.ModeDir|0o755, ""),
 		"/t/other/deep": state(fs.ModeDir|0o755, ""), "/etc": state(fs.ModeDir|0o755, ""),
-		"/t/in": link("other"), "/t/chain": link("/t/hop"), "/t/hop": link("./other/../other/deep"), "/t/up": link("other/../../t/other"), "/t/both": link("real"),
-		"/t/out": link("/var"), "/t/climb": link("../.."), "/t/loop": link("loop"), "/t/tofile": link("regular"), "/t/top": link("."), "/t/file": link("other/kept"),
-		"/t/swapped": link("/var"), "/t/void": link("later/on"), "/t/mine": link("other"), "/etc/one": link("/var/one"), "/etc/folder": link("/var"),
+		"/t/in": link("other"), "/t/chain": link("/t/hop"), "/t/hop": link("./other/../other/deep"),
+		"/t/up": link("other/../../t/other"), "/t/both": link("real"),
+		"/t/out": link("/var"), "/t/climb": link("../.."), "/t/loop": link("loop"),
+		"/t/tofile": link("regular"), "/t/top": link("."), "/t/file": link("other/kept"),
+		"/t/swapped": link("/var"), "/t/void": link("later/on"), "/t/mine": link("other"),
+		"/etc/one": link("/var/one"), "/etc/folder": link("/var"),
 	}}
 	conf := &project.Service{Name: "a", Rules: []project.Rule{
-		{Action: project.Sync, Path: dir, Target: "/t"}, {Action: project.Sync, Path: one, Target: "/etc/one"}, {Action: project.Sync, Path: folder, Target: "/etc/folder"},
+		{Action: project.Sync, Path: dir, Target: "/t"}, {Action: project.Sync, Path: one,
+			Target: "/etc/one"}, {Action: project.Sync, Path: folder, Target: "/etc/folder"},
 	}}
 	y := New(b, journal.Open(journal.Options{}), nil)
 	// What was put there as a folder, or as a file, is not the image's.
-	have := Manifest{"/t/swapped": {Mode: uint32(fs.ModeDir | 0o755), Seen: true}, "/etc/folder": {Mode: 0o600, Seen: true}}
+	have := Manifest{"/t/swapped": {Mode: uint32(fs.ModeDir | 0o755), Seen: true},
+		"/etc/folder": {Mode: 0o600, Seen: true}}
 	d := diffAll(conf, have)
 	u, err := y.pack(t.Context(), Target{Service: conf, ID: "id"}, d)
 	if err != nil {
@@ -66,15 +73,20 @@ func TestWayThroughTheLinksOfAnImage(t *testing.T) {
 		{"swapped/f", "/t/swapped/f", "/t/swapped/f", ""},
 		{"mine", "/t/mine", "/t/mine", ""}, // the host's own link
 		{"folder", "/etc/folder", "/etc/folder", ""},
-		{"both/f", "/t/both/f", "", "lies behind a link at /t/real/f in the container, where " + filepath.Join(dir, "real/f") + " goes"},
-		{"out/f", "/t/out/f", "", "/t/out is a link to /var in the container, outside of the target /t; name /var as"},
+		{"both/f", "/t/both/f", "", "lies behind a link at /t/real/f in the container, where " +
+			filepath.Join(dir, "real/f") + " goes"},
+		{"out/f", "/t/out/f", "",
+			"/t/out is a link to /var in the container, outside of the target /t; name /var as"},
 		{"climb/f", "/t/climb/f", "", "/t/climb is a link to ../.. in the container, outside of the target /t"},
 		{"loop/f", "/t/loop/f", "", "/t/loop is a link to loop in the container"},
 		{"tofile/f", "/t/tofile/f", "", "/t/regular"},
-		{"one", "/etc/one", "", "the target /etc/one is a link to /var/one in the container; name that as the target"},
+		{"one", "/etc/one", "",
+			"the target /etc/one is a link to /var/one in the container; name that as the target"},
 	} {
-		if to[tt.at] != tt.to || !strings.Contains(why(tt.file), tt.why) || (tt.why == "") != (why(tt.file) == "") {
-			t.Errorf("%s is written to %q, refused because %q; want %q, %q", tt.file, to[tt.at], why(tt.file), tt.to, tt.why)
+		if to[tt.at] != tt.to || !strings.Contains(why(tt.file), tt.why) ||
+			(tt.why == "") != (why(tt.file) == "") {
+			t.Errorf("%s is written to %q, refused because %q; want %q, %q", tt.file, to[tt.at],
+				why(tt.file), tt.to, tt.why)
 		}
 	}
 }
@@ -83,10 +95,12 @@ func TestWayThroughTheLinksOfAnImage(t *testing.T) {
 func TestDeletionsBehindLinksOfAnImage(t *testing.T) {
 	dirMode := uint32(fs.ModeDir | 0o755)
 	b := &box{all: map[string]string{
-		"/t/in": "-> other", "/t/out": "-> /var", "/t/other": state(fs.ModeDir|0o755, ""), "/t/swapped": "-> /var",
+		"/t/in": "-> other", "/t/out": "-> /var", "/t/other": state(fs.ModeDir|0o755, ""),
+		"/t/swapped": "-> /var",
 	}}
 	have := Manifest{
-		"/t/in": {Mode: dirMode}, "/t/in/a": {Mode: 0o644}, "/t/in/d": {Mode: dirMode}, "/t/in/d/b": {Mode: 0o644}, "/t/out": {Mode: dirMode}, "/t/out/c": {Mode: 0o644},
+		"/t/in": {Mode: dirMode}, "/t/in/a": {Mode: 0o644}, "/t/in/d": {Mode: dirMode},
+		"/t/in/d/b": {Mode: 0o644}, "/t/out": {Mode: dirMode}, "/t/out/c": {Mode: 0o644},
 		"/t/swapped": {Mode: dirMode, Seen: true}, "/t/plain": {Mode: 0o644, Seen: true},
 	}
 	y := New(b, journal.Open(journal.Options{}), nil)

@@ -15,11 +15,12 @@ import (
 // again with the same content is one of its outputs from there on. Until then, and for what a person
 // saved meanwhile, the second run is the right answer.
 type prepared struct {
-	outputs  map[string]bool
-	suspects map[string]string // what changed in the last run and is no known output: sums of contents, "" for what is gone
-	touched  map[string]bool   // what ever changed while the command ran
-	before   Manifest          // as the run in progress found it; nil while none runs
-	after    Manifest          // as the last run left it; nil before the first
+	outputs map[string]bool
+	// what changed in the last run and is no known output: sums of contents, "" for what is gone
+	suspects map[string]string
+	touched  map[string]bool // what ever changed while the command ran
+	before   Manifest        // as the run in progress found it; nil while none runs
+	after    Manifest        // as the last run left it; nil before the first
 }
 
 // prepareInputs is what a prepare command watches, as it is now.

@@ -16,7 +16,8 @@ import (
 type containerRecord struct {
 	Has  Manifest `json:"has"`            // what sync rules put in or found in; nil when unknown
 	Owes Manifest `json:"owes,omitempty"` // what is still to be deleted, at the next start
-	Life int64    `json:"life,omitempty"` // when the life began in which volumes that are empty at each start were filled; nanoseconds
+	// when the life began in which volumes that are empty at each start were filled; nanoseconds
+	Life int64 `json:"life,omitempty"`
 }
 
 // BuildInputs is what a service's image was built from.
@@ -33,12 +34,14 @@ type BuildInputs struct {
 
 // records are the tables that outlive the process, and the owners, which do not.
 type records struct {
-	j          *journal.Journal
-	lost       bool                            // there was a state that could not be used: see journal.Journal.Lost
+	j *journal.Journal
+	// there was a state that could not be used: see journal.Journal.Lost
+	lost       bool
 	containers *journal.Table[containerRecord] // by id
 	images     *journal.Table[BuildInputs]     // by imageKey
 	prepared   *journal.Table[string]          // fingerprint of what prepare last ran with, by service
-	outputs    *journal.Table[[]string]        // what prepare writes among the files that it watches, by service
+	// what prepare writes among the files that it watches, by service
+	outputs *journal.Table[[]string]
 
 	mu     sync.Mutex
 	owners map[ownerKey][2]int
@@ -54,8 +57,10 @@ type ownerKey struct {
 
 func openRecords(j *journal.Journal) *records {
 	r := &records{
-		j: j, containers: journal.TableOf[containerRecord](j, "containers"), images: journal.TableOf[BuildInputs](j, "images"),
-		prepared: journal.TableOf[string](j, "prepare_fingerprints"), outputs: journal.TableOf[[]string](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
+		j: j, containers: journal.TableOf[containerRecord](j, "containers"),
+		images:   journal.TableOf[BuildInputs](j, "images"),
+		prepared: journal.TableOf[string](j, "prepare_fingerprints"),
+		outputs:  journal.TableOf[[]string](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
 	}
 	r.lost = j.Lost() // opening a table may find out
 	return r
@@ -199,7 +204,8 @@ func (y *Syncer) BuildInputs(conf *project.Service, imageID string) BuildInputs 
 	files, _ := y.records.baseline(conf.Name, imageID)
 	rebuild := rebuildFiles(conf)
 	return BuildInputs{
-		Context: contextFingerprint(conf), Rebuild: rebuild.fingerprint(nil), Files: scanSync(conf, files), files: rebuild,
+		Context: contextFingerprint(conf), Rebuild: rebuild.fingerprint(nil),
+		Files: scanSync(conf, files), files: rebuild,
 	}
 }
 
@@ -238,7 +244,8 @@ func (y *Syncer) BuiltOf(conf *project.Service, imageID string, paths []string) 
 	y.mu.Unlock()
 	if !ok {
 		in, known := y.records.images.Get(imageKey(conf.Name, imageID))
-		return known && !in.Foreign && !y.records.halfBuilt(conf.Name) && in.Rebuild == rebuildFiles(conf).fingerprint(nil)
+		return known && !in.Foreign && !y.records.halfBuilt(conf.Name) &&
+			in.Rebuild == rebuildFiles(conf).fingerprint(nil)
 	}
 	below := func(t Manifest, path string) Manifest { // a folder that goes away stands for all in it
 		t = maps.Clone(t)
@@ -280,7 +287,9 @@ func (y *Syncer) RebuildChanged(conf *project.Service, imageID string) bool {
 		return imageID != ""
 	}
 	if !known {
-		rebuilds := slices.ContainsFunc(conf.Rules, func(r project.Rule) bool { return r.Action == project.Rebuild })
+		rebuilds := slices.ContainsFunc(conf.Rules, func(r project.Rule) bool {
+			return r.Action == project.Rebuild
+		})
 		return y.records.lost && imageID != "" && rebuilds
 	}
 	return !in.Foreign && in.Rebuild != rebuildFiles(conf).fingerprint(nil)

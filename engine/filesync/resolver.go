@@ -27,7 +27,8 @@ type resolver struct {
 	asked map[string]bool
 	there map[string]container.Entry
 
-	unreachable map[string]string // folders that are not written in, and why; only where something is to be written
+	// folders that are not written in, and why; only where something is to be written
+	unreachable map[string]string
 }
 
 func (y *Syncer) resolver(ctx context.Context, id string, have Manifest) *resolver {
@@ -106,12 +107,16 @@ func (r *resolver) destination(d *Diff, at string, it item) (to, why string, err
 	stands, ok := r.there[it.top]
 	_, linked := r.link(it.top)
 	switch {
-	case ok && at != it.top && stands.Mode&fs.ModeSymlink != 0, at == it.top && linked && it.stat.mode().IsRegular():
-		return "", fmt.Sprintf("the target %s is a link to %s in the container; name that as the target", it.top, stands.Link), nil
+	case ok && at != it.top && stands.Mode&fs.ModeSymlink != 0, at == it.top && linked &&
+		it.stat.mode().IsRegular():
+		return "", fmt.Sprintf(
+			"the target %s is a link to %s in the container; name that as the target", it.top, stands.Link), nil
 	case ok && at != it.top && !stands.Mode.IsDir():
-		return "", fmt.Sprintf("the target %s is a file in the container; name a folder as the target", it.top), nil
+		return "", fmt.Sprintf(
+			"the target %s is a file in the container; name a folder as the target", it.top), nil
 	case ok && at == it.top && stands.Mode.IsDir():
-		return "", fmt.Sprintf("the target %s is a folder in the container; write %s/ to put the file into it", at, at), nil
+		return "", fmt.Sprintf(
+			"the target %s is a folder in the container; write %s/ to put the file into it", at, at), nil
 	}
 	// A link of the host takes the place of what stands there.
 	to, why, err = r.follow(it.top, at, it.stat.mode()&fs.ModeSymlink == 0)
@@ -217,7 +222,8 @@ func (r *resolver) folders(u *upload, en entry, top string) error {
 			}
 		case !in:
 			u.dirs[dir] = entry{
-				at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid, below: en.below,
+				at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid,
+				below: en.below,
 			}
 			u.replace = u.replace || ok
 		case ok:

@@ -93,8 +93,9 @@ func TestWhatIsRefusedComesBackWithItsReason(t *testing.T) {
 	out, in := put(t, dir, "out/f", "1"), put(t, dir, "in/f", "1")
 	rt := &stoppable{box: &box{all: map[string]string{
 		"/app": state(fs.ModeDir|0o755, ""), "/app/out": state(fs.ModeSymlink|0o777, "/var")}}}
-	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.Sync, Path: filepath.Dir(out), Target: "/app/out"},
-		{Action: project.Sync, Path: filepath.Dir(in), Target: "/app/in"}}}
+	conf := &project.Service{Name: "a",
+		Rules: []project.Rule{{Action: project.Sync, Path: filepath.Dir(out), Target: "/app/out"},
+			{Action: project.Sync, Path: filepath.Dir(in), Target: "/app/in"}}}
 	y := New(rt, journal.Open(journal.Options{}), nil)
 	target := Target{Service: conf, ID: "c1"}
 	y.records.change("c1", func(_, _ Manifest) {}) // it is known to have nothing
@@ -113,7 +114,8 @@ func TestWhatIsRefusedComesBackWithItsReason(t *testing.T) {
 		t.Errorf("differs: %v, by rules %v", d.Differs(), d.Rules())
 	}
 	left, err := y.Send(t.Context(), target, d)
-	if err != nil || len(left) != 1 || left[0].Path != out || !strings.Contains(left[0].Why, "is a link to /var") {
+	if err != nil || len(left) != 1 || left[0].Path != out || !strings.Contains(left[0].Why,
+		"is a link to /var") {
 		t.Errorf("left out %v, %v", left, err)
 	}
 	if rt.list("/app")["in/f"] != state(0o644, "1") {
@@ -163,7 +165,8 @@ func TestFolderWhoseReplacementVanishedIsNotForgotten(t *testing.T) {
 func TestChangeInABindMountActsWithoutACopy(t *testing.T) {
 	dir := t.TempDir()
 	f := put(t, dir, "src/f", "1")
-	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.SyncExec, Path: dir, Target: "/app"}}}
+	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.SyncExec, Path: dir,
+		Target: "/app"}}}
 	conf.Config.Volumes = append(conf.Config.Volumes, types.ServiceVolumeConfig{
 		Type: "bind", Source: filepath.Join(dir, "src"), Target: "/app/src"})
 	y := New(&stoppable{box: &box{all: map[string]string{}}}, journal.Open(journal.Options{}), nil)

@@ -69,8 +69,10 @@ func TestSuddenEndsConverge(t *testing.T) {
 	for seed := range uint64(25) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		dir, base := t.TempDir(), t.TempDir()
-		conf := &project.Service{Name: "a", Dir: dir, Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
-		b := &box{all: map[string]string{"/app": state(fs.ModeDir|0o755, ""), "/app/own": state(0o644, "the image's")}}
+		conf := &project.Service{Name: "a", Dir: dir,
+			Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
+		b := &box{all: map[string]string{"/app": state(fs.ModeDir|0o755, ""),
+			"/app/own": state(0o644, "the image's")}}
 		target := Target{Service: conf, ID: "c", ImageID: "i"}
 		change := func() {
 			for range 1 + rnd.IntN(6) {
@@ -81,7 +83,9 @@ func TestSuddenEndsConverge(t *testing.T) {
 				case 1:
 					ok(t, os.RemoveAll(filepath.Dir(f)))
 				default:
-					ok(t, os.MkdirAll(filepath.Dir(f), 0o755), os.WriteFile(f, fmt.Append(nil, rnd.IntN(1000), strings.Repeat("x", rnd.IntN(600))), 0o644))
+					ok(t, os.MkdirAll(filepath.Dir(f), 0o755),
+						os.WriteFile(f, fmt.Append(nil, rnd.IntN(1000),
+							strings.Repeat("x", rnd.IntN(600))), 0o644))
 				}
 			}
 		}
@@ -92,7 +96,8 @@ func TestSuddenEndsConverge(t *testing.T) {
 			y.records.change("c", func(_, _ Manifest) {})
 			for range 3 {
 				change()
-				if _, err := y.Send(t.Context(), target, diffAll(conf, y.has(t.Context(), target))); err != nil {
+				if _, err := y.Send(t.Context(), target,
+					diffAll(conf, y.has(t.Context(), target))); err != nil {
 					break
 				}
 				if rnd.IntN(3) == 0 {

@@ -66,12 +66,18 @@ func TestFileThatIsSwappedBeforeItIsSent(t *testing.T) {
 	top := t.TempDir()
 	dir := filepath.Join(top, "src")
 	secret := put(t, top, "outside/f", "secret")
-	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
+	conf := &project.Service{Name: "a", Rules: []project.Rule{{Action: project.Sync, Path: dir,
+		Target: "/app"}}}
 	swaps := map[string]func(){
-		"a link": func() { ok(t, os.Remove(filepath.Join(dir, "d/f")), os.Symlink(secret, filepath.Join(dir, "d/f"))) },
-		"a pipe": func() { ok(t, os.Remove(filepath.Join(dir, "d/f")), syscall.Mkfifo(filepath.Join(dir, "d/f"), 0o600)) },
+		"a link": func() {
+			ok(t, os.Remove(filepath.Join(dir, "d/f")), os.Symlink(secret, filepath.Join(dir, "d/f")))
+		},
+		"a pipe": func() {
+			ok(t, os.Remove(filepath.Join(dir, "d/f")), syscall.Mkfifo(filepath.Join(dir, "d/f"), 0o600))
+		},
 		"a folder's link": func() {
-			ok(t, os.RemoveAll(filepath.Join(dir, "d")), os.Symlink(filepath.Dir(secret), filepath.Join(dir, "d")))
+			ok(t, os.RemoveAll(filepath.Join(dir, "d")), os.Symlink(filepath.Dir(secret),
+				filepath.Join(dir, "d")))
 		},
 		"the whole tree": func() { ok(t, os.RemoveAll(dir), os.Symlink(filepath.Dir(secret), dir)) },
 	}
@@ -146,7 +152,8 @@ func TestPipesAreLeftOutWithALine(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "f", "x")
 	ok(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
-	conf := &project.Service{Name: "a", Dir: dir, Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
+	conf := &project.Service{Name: "a", Dir: dir,
+		Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
 	b := &box{all: map[string]string{}}
 	var said []string
 	y := New(b, journal.Open(journal.Options{}), func(line string) { said = append(said, line) })
@@ -156,7 +163,8 @@ func TestPipesAreLeftOutWithALine(t *testing.T) {
 			t.Errorf("left out: %v", left)
 		}
 	}
-	y.Compare(t.Context(), Target{Service: conf, ID: "c"}, map[int]map[string]struct{}{0: {filepath.Join(dir, "pipe"): {}}})
+	y.Compare(t.Context(), Target{Service: conf, ID: "c"},
+		map[int]map[string]struct{}{0: {filepath.Join(dir, "pipe"): {}}})
 	if want := []string{"a: pipe is a pipe, so it is not copied"}; !slices.Equal(said, want) {
 		t.Errorf("said %q", said)
 	}

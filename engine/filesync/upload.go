@@ -332,7 +332,8 @@ func (u *upload) writeEntry(tw *tar.Writer, en entry) error {
 	if runtime.GOOS == "windows" && !mode.IsDir() {
 		h.Mode = 0o755 // Windows has no executable bit, and what lacks it cannot be run in the container
 	}
-	for bit, number := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+	for bit, number := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000,
+		fs.ModeSticky: 0o1000} {
 		if mode&bit != 0 {
 			h.Mode |= number
 		}
@@ -395,7 +396,8 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return err
 	}
 	again, err := f.Stat()
-	if err != nil || again.Size() != fi.Size() || !again.ModTime().Equal(fi.ModTime()) || changed(again) != changed(fi) {
+	if err != nil || again.Size() != fi.Size() || !again.ModTime().Equal(fi.ModTime()) ||
+		changed(again) != changed(fi) {
 		return nil
 	}
 	n.Sum = hex.EncodeToString(sum.Sum(nil))

@@ -48,15 +48,18 @@ func TestWhatCannotBeReadIsSaidAndTheRestGoes(t *testing.T) {
 	defer os.Chmod(filepath.Join(dir, "closed"), 0o755)
 	asNobody(t, func() {
 		p := diffOf(rule, have)
-		if want := "/app/closed /app/open /app/secret"; p.String() != want || !maps.Equal(p.unreadable, map[string]string{filepath.Join(dir, "closed"): ""}) {
+		if want := "/app/closed /app/open /app/secret"; p.String() != want ||
+			!maps.Equal(p.unreadable, map[string]string{filepath.Join(dir, "closed"): ""}) {
 			t.Errorf("the diff is %s, want %s; could not look at %v", p, want, p.unreadable)
 		}
 		u := &upload{sent: Manifest{}, trees: p.trees, unreadable: map[string]string{}}
 		for _, at := range []string{"/app/open", "/app/secret"} {
-			u.entries = append(u.entries, entry{at: at, file: p.files[at].file, rule: rule, stat: p.files[at].stat})
+			u.entries = append(u.entries, entry{at: at, file: p.files[at].file, rule: rule,
+				stat: p.files[at].stat})
 		}
 		var out bytes.Buffer
-		if err := u.write(&out, u.entries); err != nil || !maps.Equal(u.unreadable, map[string]string{secret: ""}) {
+		if err := u.write(&out, u.entries); err != nil || !maps.Equal(u.unreadable,
+			map[string]string{secret: ""}) {
 			t.Errorf("error %v, unread %v", err, u.unreadable)
 		}
 		if _, ok := u.sent["/app/secret"]; ok || len(u.sent) != 1 {

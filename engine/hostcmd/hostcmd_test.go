@@ -35,7 +35,8 @@ func TestOutputComesLineByLineFromTheFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := run(t, Command{Dir: dir, Shell: `pwd; printf 'a\r\n\nb' >&2; printf "$WHO$HOME"`, Env: []string{"WHO=me", "HOME=/h"}})
+	out, err := run(t, Command{Dir: dir, Shell: `pwd; printf 'a\r\n\nb' >&2; printf "$WHO$HOME"`,
+		Env: []string{"WHO=me", "HOME=/h"}})
 	if want := []string{dir, "a", "", "bme/h"}; err != nil || !slices.Equal(out, want) {
 		t.Errorf("lines %q, want %q, %v", out, want, err)
 	}
@@ -49,12 +50,14 @@ func TestArgumentsAreNotReadByAShell(t *testing.T) {
 }
 
 func TestErrorHasTheCodeTheTailAndThePlace(t *testing.T) {
-	_, err := run(t, Command{Shell: `i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); done; echo a/b.go:3:7: no; echo c.go:9: no; echo end; exit 4`})
+	_, err := run(t,
+		Command{Shell: `i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); done; echo a/b.go:3:7: no; echo c.go:9: no; echo end; exit 4`})
 	var e *Error
 	if !errors.As(err, &e) {
 		t.Fatalf("%T %v", err, err)
 	}
-	if e.ExitCode != 4 || e.Place != "a/b.go:3:7: no" || len(e.Tail) != keptTail || e.Tail[0] != "13" || e.Tail[keptTail-1] != "end" {
+	if e.ExitCode != 4 || e.Place != "a/b.go:3:7: no" || len(e.Tail) != keptTail ||
+		e.Tail[0] != "13" || e.Tail[keptTail-1] != "end" {
 		t.Errorf("%+v", e)
 	}
 	if want := "exit status 4: a/b.go:3:7: no"; err.Error() != want {

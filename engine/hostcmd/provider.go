@@ -48,7 +48,9 @@ var ErrNoProvider = errors.New("is not found among the plugins of the docker CLI
 
 // Do has the provider carry out "up", "stop" or "down", and calls onLine for what it says, and for
 // its stderr, one call at a time. A provider that does not know "stop" is not asked to.
-func (p *Provider) Do(ctx context.Context, trust *Trust, verb string, onLine func(line string)) (Variables, error) {
+func (p *Provider) Do(
+	ctx context.Context, trust *Trust, verb string, onLine func(line string),
+) (Variables, error) {
 	if err := trust.Check(p.Terms); err != nil {
 		return Variables{}, err
 	}
@@ -109,7 +111,8 @@ func (p *Provider) converse(
 		_ = stdin.Close()
 		_, _ = io.Copy(io.Discard, stdout) // so that it never blocks on us
 	}()
-	err = Run(ctx, trust, Command{Dir: p.Dir, Args: args, Env: p.Env, Terms: p.Terms, stdin: answers, stdout: out}, line)
+	err = Run(ctx, trust, Command{Dir: p.Dir, Args: args, Env: p.Env, Terms: p.Terms, stdin: answers,
+		stdout: out}, line)
 	_ = out.Close()     // ends the reader
 	_ = answers.Close() // and an answer that nobody takes
 	<-done
@@ -153,7 +156,8 @@ func (d *dialogue) follow(stdout io.Reader) (Variables, error) {
 		case "setenv", "rawsetenv":
 			key, value, ok := strings.Cut(m.Message, "=")
 			if !ok || key == "" || len(v.Prefixed)+len(v.Raw) >= maxVariables {
-				return v, fmt.Errorf("provider %s: it sets %.80q, and KEY=value was expected", d.p.Type, m.Message)
+				return v, fmt.Errorf("provider %s: it sets %.80q, and KEY=value was expected",
+					d.p.Type, m.Message)
 			}
 			if m.Type == "setenv" {
 				v.Prefixed[key] = value
@@ -219,7 +223,8 @@ func (c *providerCommand) has(name string) bool {
 func (p *Provider) metadata(ctx context.Context, trust *Trust, program string) providerMetadata {
 	var out bytes.Buffer
 	var meta providerMetadata
-	err := Run(ctx, trust, Command{Dir: p.Dir, Args: []string{program, "compose", "metadata"}, Env: p.Env, Terms: p.Terms,
+	err := Run(ctx, trust, Command{Dir: p.Dir, Args: []string{program, "compose", "metadata"},
+		Env: p.Env, Terms: p.Terms,
 		stdout: &cappedWriter{w: &out, left: maxMetadata}}, func(string) {})
 	if err != nil || json.Unmarshal(out.Bytes(), &meta) != nil {
 		return providerMetadata{}
@@ -279,7 +284,9 @@ func pluginDirs() []string {
 		dirs = append(dirs, filepath.Join(home, ".docker", "cli-plugins"))
 	}
 	if runtime.GOOS == "windows" {
-		return append(dirs, filepath.Join(os.Getenv("ProgramData"), "Docker", "cli-plugins"), filepath.Join(os.Getenv("ProgramFiles"), "Docker", "cli-plugins"))
+		return append(dirs, filepath.Join(os.Getenv("ProgramData"), "Docker", "cli-plugins"),
+			filepath.Join(os.Getenv("ProgramFiles"), "Docker", "cli-plugins"))
 	}
-	return append(dirs, "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins")
+	return append(dirs, "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+		"/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins")
 }

@@ -21,7 +21,8 @@ func provider(t *testing.T, script string) *Provider {
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	return &Provider{Type: "demo", Project: "shop", Service: "db", Options: map[string][]string{"name": {"x"}, "size": {"s", "l"}}, Dir: dir,
+	return &Provider{Type: "demo", Project: "shop", Service: "db",
+		Options: map[string][]string{"name": {"x"}, "size": {"s", "l"}}, Dir: dir,
 		Terms: Terms{Kind: "provider", Command: "demo"}, Config: map[string]string{"hello": "you"}}
 }
 
@@ -39,7 +40,8 @@ echo to stderr >&2
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !maps.Equal(vars.Prefixed, map[string]string{"URL": "http://demo:1"}) || !maps.Equal(vars.Raw, map[string]string{"PLAIN": "a=b"}) {
+	if !maps.Equal(vars.Prefixed, map[string]string{"URL": "http://demo:1"}) ||
+		!maps.Equal(vars.Raw, map[string]string{"PLAIN": "a=b"}) {
 		t.Errorf("variables %+v", vars)
 	}
 	slices.Sort(said)
@@ -50,7 +52,8 @@ echo to stderr >&2
 		t.Error(err)
 	}
 	args, err := os.ReadFile(filepath.Join(p.Dir, "args"))
-	if want := "compose --project-name=shop up --name=x --size=s --size=l db\n"; err != nil || string(args) != want {
+	if want := "compose --project-name=shop up --name=x --size=s --size=l db\n"; err != nil ||
+		string(args) != want {
 		t.Errorf("called with %q, want %q (%v): a provider without stop is not asked to", args, want, err)
 	}
 }
@@ -70,7 +73,8 @@ echo "$*" >>args
 		t.Errorf("called with %q, want %q", args, want)
 	}
 	delete(p.Options, "name")
-	if _, err := p.Do(t.Context(), trusting(), "up", func(string) {}); err == nil || !strings.Contains(err.Error(), `"name" is missing`) {
+	if _, err := p.Do(t.Context(), trusting(), "up", func(string) {}); err == nil ||
+		!strings.Contains(err.Error(), `"name" is missing`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -86,7 +90,8 @@ func TestProviderThatFailsOrIsNotThere(t *testing.T) {
 		`printf '{"type":"info","message":"'; yes zzzzzzzzzzzzzzzzzzzz | tr -d '\n'`: "more than 1 MB",
 		`printf '{"type":"get-service-config"}'; exec sleep 0`:                       "",
 	} {
-		if err := os.WriteFile(filepath.Join(p.Dir, "demo"), []byte("#!/bin/sh\n[ \"$2\" = metadata ] && exit 1\n"+script), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(p.Dir, "demo"),
+			[]byte("#!/bin/sh\n[ \"$2\" = metadata ] && exit 1\n"+script), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		_, err := p.Do(t.Context(), trusting(), "up", func(string) {})
@@ -98,7 +103,8 @@ func TestProviderThatFailsOrIsNotThere(t *testing.T) {
 		t.Errorf("without a yes: %v", err)
 	}
 	p.Type = "no-such-provider"
-	if _, err := p.Do(t.Context(), trusting(), "up", func(string) {}); !errors.Is(err, ErrNoProvider) || !strings.Contains(err.Error(), `provider "no-such-provider"`) {
+	if _, err := p.Do(t.Context(), trusting(), "up", func(string) {}); !errors.Is(err,
+		ErrNoProvider) || !strings.Contains(err.Error(), `provider "no-such-provider"`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -143,7 +143,8 @@ func (t *Trust) Allow(all ...Terms) error {
 	for _, terms := range all {
 		t.run[terms.ID()] = true
 		kept.Allowed[terms.ID()] = answer{
-			Kind: terms.Kind, Service: terms.Service, Place: terms.Place, At: time.Now().UTC().Round(time.Second),
+			Kind: terms.Kind, Service: terms.Service, Place: terms.Place,
+			At: time.Now().UTC().Round(time.Second),
 		}
 	}
 	if t.file == "" {

@@ -11,12 +11,14 @@ import (
 
 func TestNothingRunsBeforeSomebodyAgrees(t *testing.T) {
 	dir := t.TempDir()
-	c := Command{Dir: dir, Shell: "touch ran", Terms: Terms{Kind: "prepare", Service: "web", Place: "compose.yaml:7", Command: "touch ran"}}
+	c := Command{Dir: dir, Shell: "touch ran", Terms: Terms{Kind: "prepare", Service: "web",
+		Place: "compose.yaml:7", Command: "touch ran"}}
 	trust := OpenTrust(t.TempDir(), dir)
 	for _, asked := range []*Trust{nil, trust, OpenTrust("", dir)} {
 		err := Run(t.Context(), asked, c, func(string) {})
 		var untrusted *UntrustedError
-		if !errors.As(err, &untrusted) || !strings.Contains(err.Error(), "touch ran (prepare, compose.yaml:7); `bulkhead trust`") {
+		if !errors.As(err, &untrusted) || !strings.Contains(err.Error(),
+			"touch ran (prepare, compose.yaml:7); `bulkhead trust`") {
 			t.Fatalf("%v", err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "ran")); !errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +38,8 @@ func TestNothingRunsBeforeSomebodyAgrees(t *testing.T) {
 
 func TestAnswerIsBoundToFolderCommandAndEnvironment(t *testing.T) {
 	base, dir, other := t.TempDir(), t.TempDir(), t.TempDir()
-	terms := Terms{Kind: "prepare", Service: "web", Place: "compose.yaml:7", Command: "make", Env: []string{"TOKEN=hunter2"}}
+	terms := Terms{Kind: "prepare", Service: "web", Place: "compose.yaml:7", Command: "make",
+		Env: []string{"TOKEN=hunter2"}}
 	if err := OpenTrust(base, dir).Allow(terms); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +89,9 @@ func TestFileOfAnswersThatCannotBeUsedAllowsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"", "garbage", string(whole[:len(whole)/2]), strings.Replace(string(whole), dir, "/elsewhere", 1), strings.Replace(string(whole), `"version": 1`, `"version": 2`, 1)} {
+	for _, text := range []string{"", "garbage", string(whole[:len(whole)/2]),
+		strings.Replace(string(whole), dir, "/elsewhere", 1), strings.Replace(string(whole),
+			`"version": 1`, `"version": 2`, 1)} {
 		if err := os.WriteFile(files[0], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,8 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 	if err := syscall.Mkfifo(at("fifo"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, target := range map[string]string{"to-plain": "plain", "to-fifo": "fifo", "to-zero": "/dev/zero", "to-null": os.DevNull} {
+	for name, target := range map[string]string{"to-plain": "plain", "to-fifo": "fifo",
+		"to-zero": "/dev/zero", "to-null": os.DevNull} {
 		if err := os.Symlink(target, at(name)); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +75,8 @@ func TestLargeFilesAreRefused(t *testing.T) {
 	if _, err := ReadAny("/dev/zero", 10); !errors.As(err, &size) {
 		t.Errorf("a device without an end: %v", err)
 	}
-	if _, err := ReadStream(strings.NewReader(strings.Repeat("x", 11)), "standard input", 10); !errors.As(err, &size) {
+	if _, err := ReadStream(strings.NewReader(strings.Repeat("x", 11)), "standard input",
+		10); !errors.As(err, &size) {
 		t.Errorf("a stream: %v", err)
 	}
 	if b, err := Read(file, 11); err != nil || len(b) != 11 {

@@ -62,7 +62,9 @@ func PrivateDir(dir string) error {
 		return nil
 	}
 	if err := os.Chmod(dir, 0o700); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return err // a folder of somebody else's in a place of ours stays as it is; the files are closed in any case
+		// a folder of somebody else's in a place of ours stays as it is; the files are closed in
+		// any case
+		return err
 	}
 	return nil
 }

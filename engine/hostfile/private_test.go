@@ -55,7 +55,8 @@ func TestFolderOfSomebodyElseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs, link := filepath.Join(shared, "theirs"), filepath.Join(shared, "link")
-	if err := errors.Join(os.Mkdir(theirs, 0o777), os.Chown(theirs, 4711, 4711), os.Symlink(t.TempDir(), link), os.Lchown(link, 4711, 4711)); err != nil {
+	if err := errors.Join(os.Mkdir(theirs, 0o777), os.Chown(theirs, 4711, 4711),
+		os.Symlink(t.TempDir(), link), os.Lchown(link, 4711, 4711)); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{theirs, link} {

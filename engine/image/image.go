@@ -45,12 +45,14 @@ func New(o Options) *Store { return &Store{o: o} }
 // Ask is what is wanted of a service's image.
 type Ask struct {
 	Service *project.Service
-	Build   string          // why it has to be built; "" when nothing says so yet
-	Cause   string          // what it is for, for the record
-	First   bool            // of the first up
-	Pull    string          // pull policy in the place of the service's own, which is gone by as in the first up; "": its own
-	Fresh   bool            // no container of it is there
-	Seen    *plan.ImageSeen // an earlier answer of Look, so that files are not compared again; may be nil
+	Build   string // why it has to be built; "" when nothing says so yet
+	Cause   string // what it is for, for the record
+	First   bool   // of the first up
+	// pull policy in the place of the service's own, which is gone by as in the first up; "": its
+	// own
+	Pull  string
+	Fresh bool            // no container of it is there
+	Seen  *plan.ImageSeen // an earlier answer of Look, so that files are not compared again; may be nil
 }
 
 // Look gathers what is known of the image of a service, and what asks for another one.
@@ -105,7 +107,8 @@ func (m *Store) need(ctx context.Context, a Ask) (*container.Image, plan.Step, e
 	if err != nil || st.Op != plan.Await {
 		return seen.Have, st, err
 	}
-	if _, err := m.await(ctx, "create "+a.Service.Name+": it runs the image of "+seen.Maker, seen.Maker); err != nil {
+	if _, err := m.await(ctx, "create "+a.Service.Name+": it runs the image of "+seen.Maker,
+		seen.Maker); err != nil {
 		return nil, st, err
 	}
 	built, err := m.o.Runtime.Image(ctx, a.Service.Image, a.Service.Config.Platform)
@@ -207,7 +210,8 @@ func (m *Store) removeDangling(ctx context.Context, kept map[string]int) {
 			continue
 		}
 		if _, err := m.o.Runtime.RemoveImage(ctx, id, false); err != nil && ctx.Err() == nil {
-			m.o.State.Warn(fmt.Sprintf("remove old image %s: %s", container.ShortID(id), container.FirstLine(err.Error())))
+			m.o.State.Warn(fmt.Sprintf("remove old image %s: %s", container.ShortID(id),
+				container.FirstLine(err.Error())))
 		}
 	}
 }
@@ -320,7 +324,8 @@ func (m *Store) await(ctx context.Context, what, of string) (string, error) {
 	err := m.o.State.Await(ctx, func(v *state.View) (bool, error) {
 		d := v.Services[of]
 		if d == nil {
-			return false, container.WithRemedy(fmt.Errorf("%s, which is not enabled", what), "enable its profile")
+			return false, container.WithRemedy(fmt.Errorf("%s, which is not enabled", what),
+				"enable its profile")
 		}
 		name = d.Conf.Image
 		if d.Settled && d.Image == nil {

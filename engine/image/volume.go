@@ -16,7 +16,9 @@ import (
 // Volumes finds the images that a service mounts, as `type: image` volumes: those that a service of the project
 // builds are waited for, and the others are pulled where they are missing. names has what each source stands for;
 // digests says which images they are, as docker compose labels a container with it.
-func (m *Store) Volumes(ctx context.Context, conf *project.Service) (names map[string]string, digests string, err error) {
+func (m *Store) Volumes(
+	ctx context.Context, conf *project.Service,
+) (names map[string]string, digests string, err error) {
 	names = map[string]string{}
 	var all []string
 	for _, v := range conf.Config.Volumes {
@@ -35,7 +37,9 @@ func (m *Store) Volumes(ctx context.Context, conf *project.Service) (names map[s
 }
 
 // volume finds one: its source is the name of an image, or else, with services, of one of those.
-func (m *Store) volume(ctx context.Context, conf *project.Service, source string, services bool) (name string, img container.Image, err error) {
+func (m *Store) volume(
+	ctx context.Context, conf *project.Service, source string, services bool,
+) (name string, img container.Image, err error) {
 	p, what := m.o.State.Project(), "create "+conf.Name+": it mounts the image of "
 	if maker := p.Maker(source); maker != nil {
 		if _, err := m.await(ctx, what+maker.Name, maker.Name); err != nil {
@@ -54,7 +58,9 @@ func (m *Store) volume(ctx context.Context, conf *project.Service, source string
 	case services && other != nil:
 		return m.volume(ctx, conf, other.Image, false)
 	case conf.Config.PullPolicy == types.PullPolicyNever:
-		err := fmt.Errorf("create %s: image %s, which it mounts, is not there and its pull_policy is never", conf.Name, source)
+		err := fmt.Errorf(
+			"create %s: image %s, which it mounts, is not there and its pull_policy is never",
+			conf.Name, source)
 		return "", img, container.WithRemedy(err, "load it, or change the policy")
 	}
 	if err := m.o.Runtime.Pull(ctx, source, conf.Config.Platform, nil); err != nil {

@@ -34,9 +34,10 @@ type Set struct {
 	Runtime container.Runtime
 	Builder container.Builder
 	Project *project.Project
-	Report  func(kind Kind, line string) // is called for each thing done; from any goroutine, one at a time; nil: nobody
-	Warn    func(line string)            // likewise, for what a person should know
-	Output  func(line string)            // likewise, for what builds print; nil: nobody
+	// is called for each thing done; from any goroutine, one at a time; nil: nobody
+	Report func(kind Kind, line string)
+	Warn   func(line string) // likewise, for what a person should know
+	Output func(line string) // likewise, for what builds print; nil: nobody
 	// Parallel is how many builds run at a time; 0: no limit. Pulls and pushes are the runtime's to limit.
 	Parallel int
 
@@ -204,7 +205,9 @@ func Request(
 	req, err := step.BuildRequest(s.Project, svc, func(of string) (string, error) {
 		other := s.service(of)
 		if other == nil {
-			return "", container.WithRemedy(fmt.Errorf("build %s: additional_contexts names %s, which is not enabled", svc.Name, of), "enable its profile")
+			return "", container.WithRemedy(
+				fmt.Errorf("build %s: additional_contexts names %s, which is not enabled", svc.Name,
+					of), "enable its profile")
 		}
 		if built == nil {
 			return other.Image, nil

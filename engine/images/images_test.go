@@ -54,7 +54,8 @@ func shop(t *testing.T, bases map[string]string) *project.Project {
 func TestBuildMakesWhatABuildBeginsWithFirstAndOnce(t *testing.T) {
 	b := &builder{}
 	set := &images.Set{Builder: b, Project: shop(t, map[string]string{"api": "base", "web": "base"})}
-	if made, err := set.Build(t.Context(), []string{"api", "web"}, images.BuildOptions{}); err != nil || made != 2 {
+	if made, err := set.Build(t.Context(), []string{"api", "web"},
+		images.BuildOptions{}); err != nil || made != 2 {
 		t.Fatalf("made %d, %v", made, err)
 	}
 	if len(b.built) != 3 || b.built[0] != "base" {

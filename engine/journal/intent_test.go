@@ -57,7 +57,9 @@ func TestIntentionsOutliveASuddenEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said []string
-	if j := Open(Options{Base: base, Engine: "e", Project: "p", Warn: func(s string) { said = append(said, s) }}); !j.Lost() || len(said) != 1 {
+	if j := Open(Options{Base: base, Engine: "e", Project: "p", Warn: func(s string) {
+		said = append(said, s)
+	}}); !j.Lost() || len(said) != 1 {
 		t.Errorf("a damaged file: lost %v, said %q", j.Lost(), said)
 	}
 }

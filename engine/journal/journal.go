@@ -53,7 +53,8 @@ type Journal struct {
 	changes uint64 // counts changes
 	written uint64 // the value of changes that is in the file
 	tables  map[string]snapshotter
-	unread  map[string]json.RawMessage // tables of the file that nobody has opened; they are written back as they are
+	// tables of the file that nobody has opened; they are written back as they are
+	unread map[string]json.RawMessage
 
 	intents *intents
 

@@ -18,7 +18,8 @@ type opened struct {
 
 func open(base string) *opened {
 	o := &opened{}
-	o.Journal = journal.Open(journal.Options{Base: base, Engine: "EN:GI/NE", Project: "shop", Warn: func(text string) { o.said = append(o.said, text) }})
+	o.Journal = journal.Open(journal.Options{Base: base, Engine: "EN:GI/NE", Project: "shop",
+		Warn: func(text string) { o.said = append(o.said, text) }})
 	return o
 }
 
@@ -54,7 +55,8 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	j.Forget("c9")
 	j.flush(t)
 	j = open(base)
-	if r, ok := journal.TableOf[record](j.Journal, "records").Get("c1"); !ok || r.Size != 3 || j.Completed()["c9"] {
+	if r, ok := journal.TableOf[record](j.Journal, "records").Get("c1"); !ok || r.Size != 3 ||
+		j.Completed()["c9"] {
 		t.Errorf("the record is %v, %v; completed %v", r, ok, j.Completed())
 	}
 	if got := journal.Generations(base, "EN:GI/NE", "shop")["c1"]; got != 2 {
@@ -88,7 +90,8 @@ func TestStateFileThatCannotBeUsed(t *testing.T) {
 		{"null", "null", "it is damaged"},
 		{"newer", `{"version":99,"generations":{}}`, "a newer bulkhead"},
 		{"a table of another kind", strings.Replace(whole, `{"Size":3}`, "3", 1), "its records are damaged"},
-		{"generations of another kind", strings.Replace(whole, `{"generation":7,"id":"c1"}`, "3", 1), "its generations are damaged"},
+		{"generations of another kind", strings.Replace(whole, `{"generation":7,"id":"c1"}`, "3", 1),
+			"its generations are damaged"},
 	} {
 		base := t.TempDir()
 		file := journal.File(base, "EN:GI/NE", "shop")
@@ -100,7 +103,8 @@ func TestStateFileThatCannotBeUsed(t *testing.T) {
 		}
 		j := open(base)
 		records := journal.TableOf[record](j.Journal, "records")
-		if len(j.said) != 1 || !strings.Contains(j.said[0], tt.want) || !strings.Contains(j.said[0], file) || strings.Contains(j.said[0], "\n") {
+		if len(j.said) != 1 || !strings.Contains(j.said[0], tt.want) || !strings.Contains(j.said[0],
+			file) || strings.Contains(j.said[0], "\n") {
 			t.Errorf("%s: said %q, want one line with %q", tt.what, j.said, tt.want)
 		}
 		if !j.Lost() {
@@ -111,7 +115,8 @@ func TestStateFileThatCannotBeUsed(t *testing.T) {
 		j = open(base)
 		r, ok := journal.TableOf[record](j.Journal, "records").Get("c2")
 		if len(j.said) > 0 || j.Lost() || !ok || r.Size != 4 {
-			t.Errorf("%s: after it was written again: said %q, lost: %v, record %v", tt.what, j.said, j.Lost(), r)
+			t.Errorf("%s: after it was written again: said %q, lost: %v, record %v", tt.what, j.said,
+				j.Lost(), r)
 		}
 	}
 }
@@ -146,7 +151,8 @@ func TestOlderStateFileIsReplaced(t *testing.T) {
 // works again is said as well.
 func TestStateThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
-	if err := os.WriteFile(base, nil, 0o600); err != nil { // a file in the place of the folder stops root as well
+	// a file in the place of the folder stops root as well
+	if err := os.WriteFile(base, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	j := open(base)
@@ -157,7 +163,8 @@ func TestStateThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 			t.Fatal("it was written")
 		}
 	}
-	if len(j.said) != 1 || !strings.Contains(j.said[0], "cannot be written: not a directory") || j.Unsaved() == "" {
+	if len(j.said) != 1 || !strings.Contains(j.said[0], "cannot be written: not a directory") ||
+		j.Unsaved() == "" {
 		t.Errorf("said %q, unsaved %q", j.said, j.Unsaved())
 	}
 	if err := os.Remove(base); err != nil {

@@ -18,7 +18,8 @@ func TestStateIsClosedToOthers(t *testing.T) {
 	file := journal.File(base, "EN:GI/NE", "shop")
 	look := func(what string) {
 		t.Helper()
-		for p, want := range map[string]fs.FileMode{file: 0o600, filepath.Dir(file): 0o700, filepath.Dir(filepath.Dir(file)): 0o700} {
+		for p, want := range map[string]fs.FileMode{file: 0o600, filepath.Dir(file): 0o700,
+			filepath.Dir(filepath.Dir(file)): 0o700} {
 			fi, err := os.Stat(p)
 			if err != nil {
 				t.Fatal(err)

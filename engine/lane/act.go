@@ -29,9 +29,12 @@ func (l *worker) stop(ctx context.Context, h state.Holder, m step.Mode, cause st
 }
 
 // spec is what containers of a service are made from. One that no file describes is started as it is.
-func (l *worker) spec(img container.Image, parents map[string]string, content, hash string) container.CreateSpec {
+func (l *worker) spec(
+	img container.Image, parents map[string]string, content, hash string,
+) container.CreateSpec {
 	if l.conf.Labelled {
 		return container.CreateSpec{}
 	}
-	return container.CreateSpec{App: step.App(l.p.State.Project()), Service: step.Wanted(l.conf), Image: img, Parents: parents, Content: content, Hash: hash}
+	return container.CreateSpec{App: step.App(l.p.State.Project()), Service: step.Wanted(l.conf),
+		Image: img, Parents: parents, Content: content, Hash: hash}
 }

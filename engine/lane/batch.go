@@ -135,12 +135,15 @@ func (l *worker) rescan(ctx context.Context, w *plan.Work) {
 }
 
 // compare looks at what containers lack, by replica.
-func (r *batchRun) compare(ctx context.Context, rs []state.Holder) (diffs map[int]*filesync.Diff, lacks []plan.Lack) {
+func (r *batchRun) compare(
+	ctx context.Context, rs []state.Holder,
+) (diffs map[int]*filesync.Diff, lacks []plan.Lack) {
 	diffs = map[int]*filesync.Diff{}
 	for _, h := range rs {
 		d := r.l.p.Sync.Compare(ctx, step.Target(r.l.conf, h.Instance), r.w.Sync)
 		diffs[h.Number] = d
-		lacks = append(lacks, plan.Lack{Replica: h.Number, Seen: h.Instance, Differs: d.Differs(), Rules: d.Rules()})
+		lacks = append(lacks, plan.Lack{Replica: h.Number, Seen: h.Instance, Differs: d.Differs(),
+			Rules: d.Rules()})
 	}
 	return diffs, lacks
 }
@@ -224,14 +227,17 @@ func (l *worker) runRuleExec(ctx context.Context, rule *project.Rule, rs []state
 			continue
 		}
 		out := logs.NewLineWriter(l.p.Tail.SystemLines(l.name, h.Instance.ID))
-		code, err := l.p.Runtime.Exec(ctx, h.Instance.ID, container.ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User, Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
-			Env: step.Environ(rule.Exec.Environment), Stdout: out, Stderr: out})
+		code, err := l.p.Runtime.Exec(ctx, h.Instance.ID,
+			container.ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User,
+				Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
+				Env: step.Environ(rule.Exec.Environment), Stdout: out, Stderr: out})
 		out.Flush()
 		if err != nil {
 			return container.WrapErr(err, "sync+exec in %s", l.name)
 		}
 		if code != 0 {
-			return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", l.name, strings.Join(rule.Exec.Command, " "), code), "its output stands in the log")
+			return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", l.name,
+				strings.Join(rule.Exec.Command, " "), code), "its output stands in the log")
 		}
 	}
 	return nil

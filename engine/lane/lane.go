@@ -63,7 +63,8 @@ func newLane(p *Parts, m *state.Member) *Lane {
 // statusLocked is what the lane is at. Callers hold mu.
 func (l *Lane) statusLocked() condition.Lane {
 	n := len(l.queue)
-	s := condition.Lane{Busy: l.busy != nil, Queued: n, Imaging: l.imaging, Renewing: n > 0 && l.queue[n-1].Verb == Renew,
+	s := condition.Lane{Busy: l.busy != nil, Queued: n, Imaging: l.imaging, Renewing: n > 0 &&
+		l.queue[n-1].Verb == Renew,
 		Arriving: l.busy.brings() || slices.ContainsFunc(l.queue, (*Task).brings)}
 	if t := l.busy; t != nil {
 		s.First, s.Remaking = t.First, t.Verb == Batch || t.Verb == command.Rebuild
@@ -248,7 +249,8 @@ func (l *Lane) Own() *Task {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ours := func(t *Task) bool {
-		return t != nil && t.Cmd.Verb == "" && (t.First || t.Verb == Renew || t.Verb == command.Rebuild || t.Verb == command.Down)
+		return t != nil && t.Cmd.Verb == "" && (t.First || t.Verb == Renew ||
+			t.Verb == command.Rebuild || t.Verb == command.Down)
 	}
 	if i := slices.IndexFunc(l.queue, ours); i >= 0 {
 		return l.queue[i]
@@ -269,7 +271,9 @@ func (l *Lane) ScheduleRescan() {
 
 // imagingContext marks that the lane prepares, makes or fetches an image, in a way that a newer change
 // can end; times is how often that has happened. done must be called.
-func (l *Lane) imagingContext(ctx context.Context, doing string, times int) (ictx context.Context, done func()) {
+func (l *Lane) imagingContext(
+	ctx context.Context, doing string, times int,
+) (ictx context.Context, done func()) {
 	ictx, cancel := context.WithCancelCause(ctx)
 	set := func(image context.CancelCauseFunc, imaging bool, doing string) {
 		l.mu.Lock()

@@ -24,7 +24,8 @@ func (p *Parts) OutlookOf(
 ) (Outlook, error) {
 	wanted := p.State.Project()
 	w, err := WantOf(wanted, conf, nil)
-	o := Outlook{Outlook: plan.Outlook{Want: w, Seen: plan.Seen{Completed: p.Journal.Completed(), Stopping: p.Journal.StopsBegun()}}}
+	o := Outlook{Outlook: plan.Outlook{Want: w, Seen: plan.Seen{Completed: p.Journal.Completed(),
+		Stopping: p.Journal.StopsBegun()}}}
 	if err != nil {
 		return o, err
 	}

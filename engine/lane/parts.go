@@ -133,7 +133,8 @@ func (p *Parts) AwaitLastWords(ctx context.Context, rs []state.Holder) {
 	var lives []container.Identity
 	for _, h := range rs {
 		in := h.Instance
-		if in.State == container.StateRunning || in.State == container.StateExited && in.Finished.After(p.State.Began()) {
+		if in.State == container.StateRunning || in.State == container.StateExited &&
+			in.Finished.After(p.State.Began()) {
 			lives = append(lives, in.Identity)
 		}
 	}

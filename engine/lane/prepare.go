@@ -141,7 +141,9 @@ func (c *convergence) makeImage(ctx context.Context, st plan.Step) (*container.I
 		if !build {
 			return c.k.Time("pull", func() error { return l.p.Images.Pull(ctx, l.conf, c.t.Cause) })
 		}
-		return c.k.Time("build", func() error { return l.p.Images.Build(ctx, l.conf, before, st.Reason, c.t.Cause) })
+		return c.k.Time("build", func() error {
+			return l.p.Images.Build(ctx, l.conf, before, st.Reason, c.t.Cause)
+		})
 	}, func() error {
 		if !c.w.Prepare {
 			return nil
@@ -168,7 +170,8 @@ func (c *convergence) runPrepare(ctx context.Context, p *project.Prepare) error 
 	if err := l.p.Trust.Check(cmd.Terms); err != nil {
 		return &PrepareError{Service: l.name, Command: p.Run, Err: err}
 	}
-	row := l.p.State.Builds.Begin(state.Build{Services: []string{l.name}, Kind: "prepare", Image: p.Run, Cause: cause})
+	row := l.p.State.Builds.Begin(state.Build{Services: []string{l.name}, Kind: "prepare",
+		Image: p.Run, Cause: cause})
 	for _, key := range slices.Sorted(maps.Keys(p.Env)) {
 		cmd.Env = append(cmd.Env, key+"="+p.Env[key])
 	}

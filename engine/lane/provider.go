@@ -68,8 +68,9 @@ func (l *worker) withdraw(ctx context.Context, t *Task) error {
 // runProvider runs the program once, with what it says in the builds.
 func (l *worker) runProvider(ctx context.Context, verb, cause string) (hostcmd.Variables, error) {
 	e, conf := l.p, l.conf
-	p := &hostcmd.Provider{Type: conf.Config.Provider.Type, Project: e.Name, Service: l.name, Options: conf.Config.Provider.Options,
-		Dir: e.Dir, Terms: termsOf(conf, "provider"), Config: conf.Config}
+	p := &hostcmd.Provider{Type: conf.Config.Provider.Type, Project: e.Name, Service: l.name,
+		Options: conf.Config.Provider.Options,
+		Dir:     e.Dir, Terms: termsOf(conf, "provider"), Config: conf.Config}
 	env := e.State.Project().Compose.Environment
 	for _, key := range slices.Sorted(maps.Keys(env)) {
 		p.Env = append(p.Env, key+"="+env[key])

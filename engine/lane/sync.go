@@ -24,7 +24,8 @@ func (l *Lane) WarnLeft(left []filesync.LeftOut) (paths []string) {
 			continue
 		}
 		if f.Why == "" {
-			l.p.State.Warn(fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", l.Name, project.Relative(l.p.Dir, f.Path)))
+			l.p.State.Warn(
+				fmt.Sprintf("%s: %s cannot be read, so it is not copied; mend its permissions and save it again", l.Name, project.Relative(l.p.Dir, f.Path)))
 		} else {
 			reasons[f.Why] = true
 		}

@@ -92,8 +92,9 @@ func (t *Task) brings() bool {
 // ending says what the end of the task means for its service.
 func (t *Task) ending() state.Ending {
 	return state.Ending{
-		First: t.First, Aside: t.Verb == Adopt || t.Verb == Rescan, Follows: t.Verb == command.Restart || t.Verb == Renew,
-		Files: t.Verb == Batch,
+		First: t.First, Aside: t.Verb == Adopt || t.Verb == Rescan,
+		Follows: t.Verb == command.Restart || t.Verb == Renew,
+		Files:   t.Verb == Batch,
 	}
 }
 

@@ -17,7 +17,8 @@ func HostCommands(p *project.Project) []hostcmd.Terms {
 func hostCommands(s *project.Service) []hostcmd.Terms {
 	var all []hostcmd.Terms
 	for _, c := range s.HostCommands {
-		all = append(all, hostcmd.Terms{Service: c.Service, Kind: c.Kind, Place: c.Place, Command: c.Command, Env: c.Env})
+		all = append(all, hostcmd.Terms{Service: c.Service, Kind: c.Kind, Place: c.Place,
+			Command: c.Command, Env: c.Env})
 	}
 	return all
 }

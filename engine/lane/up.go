@@ -145,7 +145,9 @@ func (l *worker) restart(ctx context.Context, t *Task) error {
 
 // restartAll restarts replicas in place, all at the same time: their programs alone where they are
 // made for that, else their containers.
-func (l *worker) restartAll(ctx context.Context, rs []state.Holder, m step.Mode, cause string, k *state.Timing) error {
+func (l *worker) restartAll(
+	ctx context.Context, rs []state.Holder, m step.Mode, cause string, k *state.Timing,
+) error {
 	hold, cancel := step.Uncancelled(ctx, l.conf, m, container.Instance{})
 	defer cancel()
 	l.p.State.Ledgers.OpenMove(l.name, "restart")
@@ -154,7 +156,9 @@ func (l *worker) restartAll(ctx context.Context, rs []state.Holder, m step.Mode,
 		return err
 	}
 	stopping := time.Now()
-	if err := each(hold, rs, func(ctx context.Context, h state.Holder) error { return l.stop(ctx, h, m, cause, k) }); err != nil {
+	if err := each(hold, rs, func(ctx context.Context, h state.Holder) error {
+		return l.stop(ctx, h, m, cause, k)
+	}); err != nil {
 		return err
 	}
 	k.Add("stop", time.Since(stopping))
@@ -238,7 +242,9 @@ func (l *worker) stopAll(ctx context.Context, t *Task) error {
 	hold, cancel := step.Uncancelled(ctx, l.conf, t.stopMode(), container.Instance{})
 	defer cancel()
 	began := time.Now()
-	err := each(hold, rs, func(ctx context.Context, h state.Holder) error { return l.stop(ctx, h, t.stopMode(), t.Cause, k) })
+	err := each(hold, rs, func(ctx context.Context, h state.Holder) error {
+		return l.stop(ctx, h, t.stopMode(), t.Cause, k)
+	})
 	if l.conf.Provided() {
 		err = container.Join(err, l.withdraw(ctx, t))
 	}
@@ -268,7 +274,8 @@ func (l *worker) remove(ctx context.Context, t *Task) error {
 		all = append(all, h.Instance)
 	}
 	for _, in := range all {
-		if err := l.p.Steps.Remove(context.WithoutCancel(ctx), l.unit(), in, t.Cause, t.Cmd.Volumes); err != nil {
+		if err := l.p.Steps.Remove(context.WithoutCancel(ctx), l.unit(), in, t.Cause,
+			t.Cmd.Volumes); err != nil {
 			return err
 		}
 		l.m.Spare.Drop(in.ID)

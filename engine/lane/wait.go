@@ -15,7 +15,8 @@ func Skipper(st *state.State, service string) func(dependency string, why error)
 	return func(dependency string, why error) {
 		if !warned[dependency] {
 			warned[dependency] = true
-			st.Warn(fmt.Sprintf("%s starts without %s, which it does not require: %s", service, dependency, why))
+			st.Warn(fmt.Sprintf("%s starts without %s, which it does not require: %s", service,
+				dependency, why))
 		}
 	}
 }

@@ -57,14 +57,19 @@ func (w *walk) begin(ctx context.Context, st plan.Step) error {
 	case plan.Create:
 		w.l.m.Lane.SetDoing("creating")
 		var id string
-		if err := w.k.Time("create", func() (err error) { id, err = e.Steps.Create(ctx, w.u, w.spec(n), cause); return err }); err != nil {
+		if err := w.k.Time("create", func() (err error) {
+			id, err = e.Steps.Create(ctx, w.u, w.spec(n), cause)
+			return err
+		}); err != nil {
 			return err
 		}
 		w.changed = true
 		if w.noStart {
 			return nil
 		}
-		w.starts[n] = func(ctx context.Context) error { return e.Steps.Start(ctx, w.u, w.spec(n), id, cause, w.k) }
+		w.starts[n] = func(ctx context.Context) error {
+			return e.Steps.Start(ctx, w.u, w.spec(n), id, cause, w.k)
+		}
 	case plan.Recreate, plan.Overlap:
 		if w.noStart {
 			w.changed = true
@@ -200,7 +205,8 @@ func (w *walk) restoreNames(ctx context.Context, steps plan.Plan) error {
 		return nil // what it is to be called is in no file
 	}
 	for _, st := range steps {
-		if st.Seen.ID == "" || st.Op == plan.Remove || st.Op == plan.Recreate || st.Op == plan.Overlap { // a swap names what it makes
+		// a swap names what it makes
+		if st.Seen.ID == "" || st.Op == plan.Remove || st.Op == plan.Recreate || st.Op == plan.Overlap {
 			continue
 		}
 		if err := w.l.p.Steps.RestoreName(ctx, w.u, w.spec(st.Replica), st.Seen); err != nil {

@@ -67,7 +67,8 @@ func (l *worker) awaitOthers(ctx context.Context, t *Task) error {
 			return context.Cause(ctx)
 		}
 		if b.Required && b.T.Err != nil && !step.OnlyHooks(b.T.Err) {
-			return container.Failed(string(t.Verb)+" "+l.name, "not done, because it depends on %s, which did not", b.L.Name)
+			return container.Failed(string(t.Verb)+" "+l.name,
+				"not done, because it depends on %s, which did not", b.L.Name)
 		}
 	}
 	return nil

@@ -19,7 +19,8 @@ func benchLine(i int) []byte {
 	case i%50 == 3:
 		level = "WARN"
 	}
-	return fmt.Appendf(nil, "2026-11-23T20:46:48.%06dZ %-5s [worker-%d] order %d accepted for customer %d in %d ms, total %d.%02d EUR",
+	return fmt.Appendf(nil,
+		"2026-11-23T20:46:48.%06dZ %-5s [worker-%d] order %d accepted for customer %d in %d ms, total %d.%02d EUR",
 		i%1000000, level, i%16, i, i*7%99991, i%250, i%400, i%100)
 }
 
@@ -48,11 +49,15 @@ func BenchmarkAppend(b *testing.B) {
 	kinds := map[string]func(int) []byte{
 		"plain": benchLine,
 		"json": func(i int) []byte {
-			return fmt.Appendf(nil, `{"time":"2026-11-23T20:46:48.%06dZ","msg":"order %d accepted","customer":%d,"ms":%d,"level":"info"}`, i, i, i, i)
+			return fmt.Appendf(nil,
+				`{"time":"2026-11-23T20:46:48.%06dZ","msg":"order %d accepted","customer":%d,"ms":%d,"level":"info"}`, i, i, i, i)
 		},
-		"colour": func(i int) []byte { return fmt.Appendf(nil, "\x1b[32mINFO\x1b[0m order \x1b[1m%d\x1b[0m accepted", i) },
+		"colour": func(i int) []byte {
+			return fmt.Appendf(nil, "\x1b[32mINFO\x1b[0m order \x1b[1m%d\x1b[0m accepted", i)
+		},
 		"none": func(i int) []byte {
-			return fmt.Appendf(nil, "order %d accepted by customer %d who paid in cash and left with all of it under one arm", i, i)
+			return fmt.Appendf(nil,
+				"order %d accepted by customer %d who paid in cash and left with all of it under one arm", i, i)
 		},
 	}
 	for _, kind := range []string{"plain", "json", "colour", "none"} {
@@ -135,7 +140,8 @@ func BenchmarkWindow(b *testing.B) {
 }
 
 func BenchmarkCount(b *testing.B) {
-	patterns := []string{"ERROR", "(?i)error", "order 77.*ms", "WARN|ERROR|FATAL", `(?i)customer \d+7 in`, "nowhere", `\d{5} accepted`}
+	patterns := []string{"ERROR", "(?i)error", "order 77.*ms", "WARN|ERROR|FATAL",
+		`(?i)customer \d+7 in`, "nowhere", `\d{5} accepted`}
 	for _, kind := range []string{"plain", "colour"} {
 		line := benchLine
 		if kind == "colour" {
@@ -160,12 +166,14 @@ func BenchmarkCount(b *testing.B) {
 func BenchmarkFind(b *testing.B) {
 	v := filledStore(1_000_000, 30, benchLine).View(Filter{})
 	first, end := v.Bounds()
-	for _, c := range []struct{ name, re string }{{"none/literal", "(?i)nowhere"}, {"none/expression", `\d{9}`}, {"near/expression", `7 in \d+ ms`}} {
+	for _, c := range []struct{ name, re string }{{"none/literal", "(?i)nowhere"},
+		{"none/expression", `\d{9}`}, {"near/expression", `7 in \d+ ms`}} {
 		re := regexp.MustCompile(c.re)
 		b.Run("lines=1e6/"+c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := v.Fork().Find(context.Background(), re, first+(end-first)/2, true); ok == (c.name[:4] == "none") {
+				if _, ok := v.Fork().Find(context.Background(), re, first+(end-first)/2,
+					true); ok == (c.name[:4] == "none") {
 					b.Fatal(ok)
 				}
 			}
@@ -180,7 +188,8 @@ func BenchmarkCounter(b *testing.B) {
 		re := regexp.MustCompile(p)
 		b.Run("lines=1e6/anew/"+p, func(b *testing.B) {
 			for b.Loop() {
-				if _, n, err := s.Counter(Filter{}, re).Count(context.Background()); n < 1_000_000 || err != nil {
+				if _, n, err := s.Counter(Filter{}, re).Count(context.Background()); n < 1_000_000 ||
+					err != nil {
 					b.Fatal(n, err)
 				}
 			}

@@ -19,7 +19,8 @@ func TestCleanKeepsColoursAndNothingElse(t *testing.T) {
 		{"commands that end in m", "a\x1b[>4;1mb\x1b[?4mc\x1b[1!md", "abcd", "abcd"},
 		{"OSC", "a\x1b]0;title" + bel + "b\x1b]52;c;ZXZpbA==" + st + "c", "abc", "abc"},
 		{"hyperlink", "\x1b]8;;http://x" + st + "link\x1b]8;;" + st, "link", "link"},
-		{"DCS APC PM SOS", "a\x1bPq#0" + st + "b\x1b_G" + st + "c\x1b^x" + st + "d\x1bXy" + st + "e", "abcde", "abcde"},
+		{"DCS APC PM SOS", "a\x1bPq#0" + st + "b\x1b_G" + st + "c\x1b^x" + st + "d\x1bXy" + st + "e",
+			"abcde", "abcde"},
 		{"string that does not end", "a\x1b]0;title", "a", "a"},
 		{"string broken off by a colour", "a\x1b]0;t\x1b[1mb\x1b[0m", "a\x1b[1mb\x1b[0m", "ab"},
 		{"two-byte escapes", "a\x1bcb\x1b(0c\x1b#8d\x1b7e", "abcde", "abcde"},
@@ -78,7 +79,8 @@ func onlySGR(t *testing.T, clean []byte) []byte {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, seed := range []string{"", "a\x1b[31mb", "\x1b]0;t\x07x", "a\tb\r\x1b[Kc\b\x1b[1mé", "\u009b1m\xff山\r田\x1b[5Gx", "\x1b[\x1b[1mm",
+	for _, seed := range []string{"", "a\x1b[31mb", "\x1b]0;t\x07x", "a\tb\r\x1b[Kc\b\x1b[1mé",
+		"\u009b1m\xff山\r田\x1b[5Gx", "\x1b[\x1b[1mm",
 		"\x1b[1;\x1b[mx", "\r\u0301x", "e\u0301\x1b[1m\u0302\r\b"} {
 		f.Add([]byte(seed))
 	}
@@ -108,7 +110,8 @@ func FuzzClean(f *testing.F) {
 		if again := Plain(nil, plain); !bytes.Equal(again, plain) {
 			t.Fatalf("plain twice: %q, once: %q", again, plain)
 		}
-		if f := formOf(raw); (f == ascii || f == valid) && !bytes.Equal(plain, raw) || f == coloured && !bytes.Equal(strip(nil, raw), text) {
+		if f := formOf(raw); (f == ascii || f == valid) && !bytes.Equal(plain, raw) ||
+			f == coloured && !bytes.Equal(strip(nil, raw), text) {
 			t.Fatalf("%q is taken for form %d", raw, f)
 		}
 	})
@@ -117,13 +120,16 @@ func FuzzClean(f *testing.F) {
 // That the work grows with the line, and not with its square, is measured by `make bench BENCH=lines`.
 func TestHugeLinesAreCleanedLikeSmallOnes(t *testing.T) {
 	const small, large = 1 << 6, 1 << 16
-	for name, unit := range map[string]string{"sgr": "\x1b[1m", "return": "ab\r", "colours": "\x1b[38;2;1;2;3mx\r", "open": "\x1b]", "bad": "\xff\x00"} {
-		want, got := Plain(nil, []byte(strings.Repeat(unit, small))), Plain(nil, []byte(strings.Repeat(unit, large)))
+	for name, unit := range map[string]string{"sgr": "\x1b[1m", "return": "ab\r",
+		"colours": "\x1b[38;2;1;2;3mx\r", "open": "\x1b]", "bad": "\xff\x00"} {
+		want, got := Plain(nil, []byte(strings.Repeat(unit, small))),
+			Plain(nil, []byte(strings.Repeat(unit, large)))
 		if name == "bad" { // a sign stands for each of them
 			want = bytes.Repeat(want, large/small)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s: %d bytes (%.20q) for %d units, want %d (%.20q)", name, len(got), got, large, len(want), want)
+			t.Errorf("%s: %d bytes (%.20q) for %d units, want %d (%.20q)", name, len(got), got, large,
+				len(want), want)
 		}
 		onlySGR(t, Clean(nil, []byte(strings.Repeat(unit, large))))
 	}

@@ -13,7 +13,8 @@ import (
 func TestCounterGoesOnAsLinesComeAndGo(t *testing.T) {
 	s := New(Options{ServiceBytes: 16 << 10, TotalBytes: 40 << 10})
 	r := rand.New(rand.NewPCG(1, 2))
-	filters := []Filter{{}, {Mute: map[string]bool{"b": true}}, {MinLevel: Warn}, {Stream: Stderr, Since: at(300)}, {Replica: 2, Until: at(2500)}, {Services: []string{"a", "d"}}}
+	filters := []Filter{{}, {Mute: map[string]bool{"b": true}}, {MinLevel: Warn},
+		{Stream: Stderr, Since: at(300)}, {Replica: 2, Until: at(2500)}, {Services: []string{"a", "d"}}}
 	expressions := []*regexp.Regexp{regexp.MustCompile("(?i)err"), regexp.MustCompile(`\d7`)}
 	var counters []*Counter
 	for _, f := range filters {
@@ -23,7 +24,8 @@ func TestCounterGoesOnAsLinesComeAndGo(t *testing.T) {
 	}
 	for round := range 60 {
 		for i := range r.IntN(200) {
-			s.Append(string(rune('a'+r.IntN(4))), 1+r.IntN(2), 1, Stream(1+r.IntN(2)), at(round*50+i), randomLine(r))
+			s.Append(string(rune('a'+r.IntN(4))), 1+r.IntN(2), 1, Stream(1+r.IntN(2)), at(round*50+i),
+				randomLine(r))
 		}
 		if round%17 == 16 {
 			s.Remove("c")
@@ -37,8 +39,10 @@ func TestCounterGoesOnAsLinesComeAndGo(t *testing.T) {
 					n++
 				}
 			}
-			if matches, total, err := c.Count(t.Context()); err != nil || matches != int64(n) || total != int64(len(lines)) {
-				t.Fatalf("round %d: %s in %+v: %d of %d, %v; want %d of %d", round, re, f, matches, total, err, n, len(lines))
+			if matches, total, err := c.Count(t.Context()); err != nil || matches != int64(n) ||
+				total != int64(len(lines)) {
+				t.Fatalf("round %d: %s in %+v: %d of %d, %v; want %d of %d", round, re, f, matches,
+					total, err, n, len(lines))
 			}
 		}
 	}
@@ -77,7 +81,8 @@ func TestForkStaysAsItIsWhileTheViewGoesOn(t *testing.T) {
 	v := s.View(Filter{})
 	write := func(n, from int) {
 		for i := range n {
-			s.Append(string(rune('a'+r.IntN(3))), 1, 1, Stdout, at(from+i-r.IntN(40)), fmt.Appendf(nil, "line %d", i))
+			s.Append(string(rune('a'+r.IntN(3))), 1, 1, Stdout, at(from+i-r.IntN(40)),
+				fmt.Appendf(nil, "line %d", i))
 		}
 	}
 	seqs := func(v *View) []uint64 {

@@ -97,7 +97,8 @@ func (d *Dedupe) Fresh(l Line) bool {
 	}
 	d.newest = max(d.newest, m.time)
 	switch {
-	case len(d.window) < resumeMarks && (len(d.window) == 0 || d.window[d.start].time >= d.newest-int64(resumeWindow)):
+	case len(d.window) < resumeMarks &&
+		(len(d.window) == 0 || d.window[d.start].time >= d.newest-int64(resumeWindow)):
 		// Grown only while all of it is recent: a quiet stream keeps few marks.
 		if d.start != 0 {
 			d.window = append(append([]mark(nil), d.window[d.start:]...), d.window[:d.start]...)

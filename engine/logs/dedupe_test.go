@@ -17,7 +17,8 @@ func TestCutStreamIsResumedWithNothingLostOrDoubled(t *testing.T) {
 		now := day
 		for range 30_000 {
 			now = now.Add(time.Duration(rnd.IntN(4)) * time.Duration(rnd.IntN(2000)) * time.Microsecond)
-			disk = append(disk, Line{Time: now.Add(-time.Duration(rnd.IntN(3)) * time.Microsecond), Stream: Stdout + Stream(rnd.IntN(2)), Text: fmt.Append(nil, "line ", rnd.IntN(3))})
+			disk = append(disk, Line{Time: now.Add(-time.Duration(rnd.IntN(3)) * time.Microsecond),
+				Stream: Stdout + Stream(rnd.IntN(2)), Text: fmt.Append(nil, "line ", rnd.IntN(3))})
 		}
 		var r Dedupe
 		given := 0 // lines of the disk that were read, without a gap
@@ -55,7 +56,8 @@ func TestCutStreamIsResumedWithNothingLostOrDoubled(t *testing.T) {
 func TestLinesOfEqualTimeAreNeitherLostNorDoubled(t *testing.T) {
 	at := day
 	same := func(text string) Line { return Line{Time: at, Stream: Stdout, Text: []byte(text)} }
-	disk := []Line{same("a"), same("b"), same("a"), same("a"), same("c"), {Time: at, Stream: Stderr, Text: []byte("a")}}
+	disk := []Line{same("a"), same("b"), same("a"), same("a"), same("c"), {Time: at, Stream: Stderr,
+		Text: []byte("a")}}
 	for cut := range disk {
 		var d Dedupe
 		var got []Line
@@ -96,7 +98,8 @@ func TestOlderLinesOfEqualTimeAreNeitherLostNorDoubled(t *testing.T) {
 		now := day
 		for range 2000 {
 			now = now.Add(time.Duration(rnd.IntN(2)*rnd.IntN(2000)) * time.Microsecond)
-			disk = append(disk, Line{Time: now.Add(-time.Duration(rnd.IntN(3)) * time.Millisecond), Stream: Stdout + Stream(rnd.IntN(2)), Text: fmt.Append(nil, "line ", rnd.IntN(2))})
+			disk = append(disk, Line{Time: now.Add(-time.Duration(rnd.IntN(3)) * time.Millisecond),
+				Stream: Stdout + Stream(rnd.IntN(2)), Text: fmt.Append(nil, "line ", rnd.IntN(2))})
 		}
 		var d Dedupe
 		if _, ok := d.Oldest(); ok {

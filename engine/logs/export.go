@@ -56,7 +56,8 @@ func (v *View) Export(w io.Writer, format Format) error {
 					level = ""
 				}
 				err = enc.Encode(jsonLine{
-					Time:       l.Time.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"), // all nine digits: lines sort as text
+					// all nine digits: lines sort as text
+					Time:       l.Time.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"),
 					Kind:       "log",
 					Service:    l.Service,
 					Replica:    l.Replica,

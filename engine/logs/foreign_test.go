@@ -58,14 +58,19 @@ func TestCleanAllReachesEveryField(t *testing.T) {
 	dirty := func() leaf { return leaf{One: bad, Many: bad, Log: []string{"ok", bad}, own: bad} }
 	clean := leaf{One: one, Many: many, Log: []string{"ok", log}, own: bad}
 	text, want := bad, one
-	in := tree{Leaf: dirty(), Ptr: &leaf{One: bad}, List: []leaf{{}, dirty()}, Fixed: [2]string{"x", bad}, Names: map[string]*string{bad: &text, "nil": nil},
-		Any: []any{bad, 1}, Bytes: []byte(bad), N: 3, Next: &tree{Any: leaf{One: bad}}, Nested: map[string]any{"k": bad}}
-	out := tree{Leaf: clean, Ptr: &leaf{One: one}, List: []leaf{{}, clean}, Fixed: [2]string{"x", one}, Names: map[string]*string{one: &want, "nil": nil},
-		Any: []any{one, 1}, Bytes: []byte(bad), N: 3, Next: &tree{Any: leaf{One: one}}, Nested: map[string]any{"k": many}}
+	in := tree{Leaf: dirty(), Ptr: &leaf{One: bad}, List: []leaf{{}, dirty()},
+		Fixed: [2]string{"x", bad}, Names: map[string]*string{bad: &text, "nil": nil},
+		Any: []any{bad, 1}, Bytes: []byte(bad), N: 3, Next: &tree{Any: leaf{One: bad}},
+		Nested: map[string]any{"k": bad}}
+	out := tree{Leaf: clean, Ptr: &leaf{One: one}, List: []leaf{{}, clean},
+		Fixed: [2]string{"x", one}, Names: map[string]*string{one: &want, "nil": nil},
+		Any: []any{one, 1}, Bytes: []byte(bad), N: 3, Next: &tree{Any: leaf{One: one}},
+		Nested: map[string]any{"k": many}}
 	if got := CleanAll(in); !reflect.DeepEqual(got, out) {
 		t.Errorf("got  %+v\nwant %+v", got, out)
 	}
-	if in.Leaf.One != bad || in.List[1].Log[1] != bad || in.Ptr.One != bad || text != bad || in.Any.([]any)[0] != bad {
+	if in.Leaf.One != bad || in.List[1].Log[1] != bad || in.Ptr.One != bad || text != bad ||
+		in.Any.([]any)[0] != bad {
 		t.Error("the value itself was written to")
 	}
 	if p := &out; CleanAll(p) != p {

@@ -27,7 +27,8 @@ func TestLinesThatLeftWhileOthersCameLateAreAllTakenOut(t *testing.T) {
 		x.insert(r, key{time: times[r], seq: uint64(r)}, keyOf)
 	}
 	if len(x.blocks) != 2 || x.blocks[1].from.time <= 10*last || !slices.ContainsFunc(x.blocks[1].refs, gone) {
-		t.Fatalf("%d blocks, the second from %d: the case is not the one that this is about", len(x.blocks), x.blocks[len(x.blocks)-1].from.time)
+		t.Fatalf("%d blocks, the second from %d: the case is not the one that this is about",
+			len(x.blocks), x.blocks[len(x.blocks)-1].from.time)
 	}
 	x.remove(10*first, 10*last, last-first+1, gone)
 	x.renumber()

@@ -57,7 +57,8 @@ func recognise(text []byte) (l Level, carries bool) {
 // traceLine says whether a line that is not indented belongs to a stack trace: Go's goroutines and
 // calls, what a JVM suppressed. A cause is an error by its own words.
 func traceLine(text []byte) bool {
-	for _, p := range []string{"goroutine ", "created by ", "[signal ", "exit status ", "Suppressed: ", "main.main()"} {
+	for _, p := range []string{"goroutine ", "created by ", "[signal ", "exit status ",
+		"Suppressed: ", "main.main()"} {
 		if hasPrefix(text, p) {
 			return true
 		}
@@ -145,7 +146,8 @@ func klogLevel(text []byte) Level {
 	for day < len(text) && day < 10 && isDigit(text[day]) {
 		day++
 	}
-	if day != 5 && day != 9 || len(text) < day+9 || text[day] != ' ' || text[day+3] != ':' || text[day+6] != ':' {
+	if day != 5 && day != 9 || len(text) < day+9 || text[day] != ' ' || text[day+3] != ':' ||
+		text[day+6] != ':' {
 		return LevelUnknown
 	}
 	return letterLevel(text[0])
@@ -385,7 +387,8 @@ func judge(word []byte, before, after byte, first, upper bool) (l Level, carries
 		switch {
 		case colon && upper && string(word) == "LOG":
 			return Info, false
-		case colon && upper && (string(word) == "DETAIL" || string(word) == "HINT" || string(word) == "STATEMENT" ||
+		case colon && upper && (string(word) == "DETAIL" || string(word) == "HINT" ||
+			string(word) == "STATEMENT" ||
 			string(word) == "CONTEXT"):
 			return LevelUnknown, true // PostgreSQL's further lines
 		case first && string(word) == "goroutine":
@@ -416,8 +419,10 @@ func wordLevel(word []byte) Level {
 	}
 	// Most words are none: two letters tell.
 	switch uint16(word[0]|0x20)<<8 | uint16(word[1]|0x20) {
-	case 't'<<8 | 'r', 'f'<<8 | 'i', 's'<<8 | 'i', 'd'<<8 | 'e', 'd'<<8 | 'b', 'v'<<8 | 'e', 'i'<<8 | 'n', 'n'<<8 | 'o',
-		'n'<<8 | 't', 'w'<<8 | 'a', 'w'<<8 | 'r', 'e'<<8 | 'r', 's'<<8 | 'e', 'f'<<8 | 'a', 'f'<<8 | 't', 'c'<<8 | 'r',
+	case 't'<<8 | 'r', 'f'<<8 | 'i', 's'<<8 | 'i', 'd'<<8 | 'e', 'd'<<8 | 'b', 'v'<<8 | 'e',
+		'i'<<8 | 'n', 'n'<<8 | 'o',
+		'n'<<8 | 't', 'w'<<8 | 'a', 'w'<<8 | 'r', 'e'<<8 | 'r', 's'<<8 | 'e', 'f'<<8 | 'a',
+		'f'<<8 | 't', 'c'<<8 | 'r',
 		'p'<<8 | 'a', 'p'<<8 | 'n', 'a'<<8 | 'l', 'e'<<8 | 'm', 'd'<<8 | 'p':
 	default:
 		return LevelUnknown

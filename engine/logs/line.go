@@ -82,15 +82,19 @@ func ParseLevel(s string) (l Level, ok bool) {
 
 // Line is one line as it was written. Text belongs to the store: read it, do not write to it.
 type Line struct {
-	Seq        uint64 // unique in the store, grows with arrival, starts at 1; 0 means: no line (it dropped off the ring)
+	// unique in the store, grows with arrival, starts at 1; 0 means: no line (it dropped off the
+	// ring)
+	Seq        uint64
 	Time       time.Time
 	Service    string
 	Replica    int
 	Generation int
 	Stream     Stream
-	Level      Level  // recognised when the line came in
-	Text       []byte // raw bytes as the process wrote them, without the line end; pass it through Clean before a terminal sees it
-	Cut        int    // bytes cut off the end because the line was over MaxLine; 0 means whole
+	Level      Level // recognised when the line came in
+	// raw bytes as the process wrote them, without the line end; pass it through Clean before a
+	// terminal sees it
+	Text []byte
+	Cut  int // bytes cut off the end because the line was over MaxLine; 0 means whole
 }
 
 // Filter says which lines a view shows. The zero value lets all pass. Mute and Services are copied by View.
@@ -104,9 +108,10 @@ type Filter struct {
 	MinLevel Level
 	Match    *regexp.Regexp // only lines whose Plain text matches; nil: all
 	Invert   bool           // with Match: only lines that do not match
-	Context  int            // with Match, in views: so many lines of its service before and after each that matches
-	Since    time.Time      // only lines at or after; zero: all
-	Until    time.Time      // only lines before; zero: all
+	// with Match, in views: so many lines of its service before and after each that matches
+	Context int
+	Since   time.Time // only lines at or after; zero: all
+	Until   time.Time // only lines before; zero: all
 }
 
 // Format is a form of Export.

@@ -260,7 +260,9 @@ func (m *matcher) scanRaw(b *body, from, to int, tmp *scratch, visit func(i int)
 }
 
 // scanText searches n lines that lie one behind the other in text.
-func (m *matcher) scanText(text []byte, n int, tmp *scratch, span func(k int) (start, end int), visit func(k int)) {
+func (m *matcher) scanText(
+	text []byte, n int, tmp *scratch, span func(k int) (start, end int), visit func(k int),
+) {
 	if m.fold {
 		tmp.lower = appendLower(tmp.lower[:0], text)
 	}

@@ -20,10 +20,12 @@ func Moment(s string, now time.Time) (time.Time, error) {
 		}
 		return now.Add(-d), nil
 	}
-	for _, layout := range []string{"15:04", "15:04:05"} { // a fraction of the second is read without being asked for
+	// a fraction of the second is read without being asked for
+	for _, layout := range []string{"15:04", "15:04:05"} {
 		if clock, err := time.Parse(layout, s); err == nil {
 			y, m, d := now.Local().Date()
-			t := time.Date(y, m, d, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), time.Local)
+			t := time.Date(y, m, d, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(),
+				time.Local)
 			if t.After(now) {
 				t = t.AddDate(0, 0, -1)
 			}

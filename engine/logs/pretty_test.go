@@ -9,9 +9,12 @@ import (
 
 func TestPrettyExpandsJSONAndLogfmt(t *testing.T) {
 	for _, c := range []struct{ raw, want string }{
-		{`{"a":1,"b":{"c":[1,2],"d":[]},"e":{ }}`, "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": [\n      1,\n      2\n    ],\n    \"d\": []\n  },\n  \"e\": {}\n}"},
-		{`12:00 INFO saved {"id":12345678901234567890.50}`, "12:00 INFO saved\n{\n  \"id\": 12345678901234567890.50\n}"},
-		{"{\"stack\":\"Error: x\\n\\tat a\\n\",\"k\":1}", "{\n  \"stack\": \"\n    Error: x\n            at a\",\n  \"k\": 1\n}"},
+		{`{"a":1,"b":{"c":[1,2],"d":[]},"e":{ }}`,
+			"{\n  \"a\": 1,\n  \"b\": {\n    \"c\": [\n      1,\n      2\n    ],\n    \"d\": []\n  },\n  \"e\": {}\n}"},
+		{`12:00 INFO saved {"id":12345678901234567890.50}`,
+			"12:00 INFO saved\n{\n  \"id\": 12345678901234567890.50\n}"},
+		{"{\"stack\":\"Error: x\\n\\tat a\\n\",\"k\":1}",
+			"{\n  \"stack\": \"\n    Error: x\n            at a\",\n  \"k\": 1\n}"},
 		{"\x1b[1m[1,true]\x1b[0m", "[\n  1,\n  true\n]"},
 		{`level=info msg="two words" dur=3ms`, "level = info\nmsg   = \"two words\"\ndur   = 3ms"},
 		{`INFO order saved id=7 by=x`, "INFO order saved\nid = 7\nby = x"},
@@ -22,7 +25,8 @@ func TestPrettyExpandsJSONAndLogfmt(t *testing.T) {
 			t.Errorf("Pretty(%q) = %v\n%s\nwant\n%s", c.raw, ok, got, c.want)
 		}
 	}
-	for _, raw := range []string{"", "hello", "{", "{not json}", "took [12]", "a=1", "x=1 y=2 is the answer", "== ==", `a="1 b=2`, "1+1=2 2+2=4"} {
+	for _, raw := range []string{"", "hello", "{", "{not json}", "took [12]", "a=1",
+		"x=1 y=2 is the answer", "== ==", `a="1 b=2`, "1+1=2 2+2=4"} {
 		if rows, ok := Pretty([]byte(raw)); ok {
 			t.Errorf("Pretty(%q) = %q", raw, rows)
 		}
@@ -44,7 +48,8 @@ func TestPrettyOfHugeLinesIsBounded(t *testing.T) {
 }
 
 func FuzzPretty(f *testing.F) {
-	for _, s := range []string{`{"a":"b\nc"}`, `x {"a":[{}]}`, `a=1 b="c d"`, `["\u001b[31m\n\u0007"]`, `a="\x1b]0;\n" b=1`} {
+	for _, s := range []string{`{"a":"b\nc"}`, `x {"a":[{}]}`, `a=1 b="c d"`,
+		`["\u001b[31m\n\u0007"]`, `a="\x1b]0;\n" b=1`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -58,7 +63,8 @@ func FuzzPretty(f *testing.F) {
 			}
 		}
 		plain := bytes.TrimSpace(Plain(nil, raw))
-		if json.Valid(plain) && len(plain) > 2 && plain[0] == '{' && len(rows) < prettyRows && !bytes.Contains(plain, []byte(`\n`)) {
+		if json.Valid(plain) && len(plain) > 2 && plain[0] == '{' && len(rows) < prettyRows &&
+			!bytes.Contains(plain, []byte(`\n`)) {
 			var a, b any
 			if json.Unmarshal(plain, &a) == nil && json.Unmarshal([]byte(strings.Join(rows, "")), &b) != nil {
 				t.Fatalf("%q became %q, which is not JSON", plain, rows)

@@ -160,7 +160,8 @@ func (st *style) none() bool {
 }
 
 func (st *style) equal(o *style) bool {
-	return st.attrs == o.attrs && st.overline == o.overline && bytes.Equal(st.fg, o.fg) && bytes.Equal(st.bg, o.bg) &&
+	return st.attrs == o.attrs && st.overline == o.overline && bytes.Equal(st.fg, o.fg) &&
+		bytes.Equal(st.bg, o.bg) &&
 		bytes.Equal(st.under, o.under) && bytes.Equal(st.ulColr, o.ulColr)
 }
 

@@ -6,7 +6,8 @@ import (
 )
 
 func TestSizeIsReadAsPeopleWriteIt(t *testing.T) {
-	for text, want := range map[string]int64{"16MiB": 16 << 20, "64m": 64 << 20, " 1.5 GB": 0, "0.5g": 512 << 20, "65536": 64 << 10, "64KiB": 64 << 10, "1gib": 1 << 30} {
+	for text, want := range map[string]int64{"16MiB": 16 << 20, "64m": 64 << 20, " 1.5 GB": 0,
+		"0.5g": 512 << 20, "65536": 64 << 10, "64KiB": 64 << 10, "1gib": 1 << 30} {
 		got, err := ParseSize(text)
 		if want == 0 {
 			if err == nil {

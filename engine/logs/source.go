@@ -100,12 +100,14 @@ func (f *Filter) admits(stream Stream, replica int, level Level) bool {
 
 // admits tells whether a line passes, its text aside.
 func (src *source) admits(rec *record) bool {
-	return rec.time >= src.since && rec.time < src.until && src.filter.admits(rec.stream, int(rec.replica), rec.level)
+	return rec.time >= src.since && rec.time < src.until && src.filter.admits(rec.stream,
+		int(rec.replica), rec.level)
 }
 
 // passes tells whether a line passes.
 func (src *source) passes(b *body, rec *record, tmp *scratch) bool {
-	return src.admits(rec) && (src.match == nil || src.match.match(b.line(rec), rec.form, tmp) != src.filter.Invert)
+	return src.admits(rec) && (src.match == nil || src.match.match(b.line(rec), rec.form,
+		tmp) != src.filter.Invert)
 }
 
 // sync learns which rings and chunks there are now. It tells whether a chunk left that shows lines.
@@ -123,7 +125,9 @@ func (src *source) sync() (lost bool) {
 		fresh := src.seen != nil
 		src.seen = rings
 		for _, r := range *rings {
-			if src.filter.wants(r.service) && !slices.ContainsFunc(src.rings, func(h *heldRing) bool { return h != nil && h.ring == r }) {
+			if src.filter.wants(r.service) && !slices.ContainsFunc(src.rings, func(h *heldRing) bool {
+				return h != nil && h.ring == r
+			}) {
 				src.add(&heldRing{ring: r}, fresh)
 			}
 		}
@@ -202,15 +206,16 @@ func (src *source) forget() {
 type cursor struct {
 	src    *source
 	held   *heldRing
-	number int        // of the ring
-	at     int        // index in held.chunks
-	body   *body      // pinned; nil: none
-	n      int32      // records of it to read
-	i      int32      // the current one
-	hits   [][]uint16 // from prescan: per chunk, the records that pass, among those before upTo; nil: look at each
-	upTo   []int32
-	first  int // index of the chunk that hits[0] and upTo[0] are about
-	rec    *record
+	number int   // of the ring
+	at     int   // index in held.chunks
+	body   *body // pinned; nil: none
+	n      int32 // records of it to read
+	i      int32 // the current one
+	// from prescan: per chunk, the records that pass, among those before upTo; nil: look at each
+	hits  [][]uint16
+	upTo  []int32
+	first int // index of the chunk that hits[0] and upTo[0] are about
+	rec   *record
 }
 
 // next goes to the next line that passes; false: there is none.

@@ -51,11 +51,13 @@ func TestSplitterCutsLongLinesAndCounts(t *testing.T) {
 		t.Errorf("cuts %v, want %v", cuts, want)
 	}
 	long := strings.Repeat("x", 90_000)
-	if lines, cuts := split(0, long[:50_000], long[50_000:]+"\r\n"); len(lines) != 1 || lines[0] != long || cuts[0] != 0 {
+	if lines, cuts := split(0, long[:50_000], long[50_000:]+"\r\n"); len(lines) != 1 ||
+		lines[0] != long || cuts[0] != 0 {
 		t.Errorf("a line of 90,000 characters is not whole")
 	}
 	over := strings.Repeat("y", 3<<20)
-	if lines, cuts := split(0, over+"\r\n"); len(lines) != 1 || len(lines[0]) != 1<<20 || len(lines[0])+cuts[0] != len(over)+1 {
+	if lines, cuts := split(0, over+"\r\n"); len(lines) != 1 || len(lines[0]) != 1<<20 ||
+		len(lines[0])+cuts[0] != len(over)+1 {
 		t.Errorf("%d lines, the first of %d bytes, %d cut", len(lines), len(lines[0]), cuts[0])
 	}
 }
@@ -107,7 +109,8 @@ func FuzzSplitter(f *testing.F) {
 			t.Fatalf("%d bytes kept and %d cut of %d", kept, cut, len(data))
 		}
 		for i, line := range lines {
-			if w := trimReturn(want[i]); len(w) <= min(maxLine-1, keepRewrites) && bytes.IndexByte(w, '\r') < 0 && !bytes.Equal(line, w) {
+			if w := trimReturn(want[i]); len(w) <= min(maxLine-1, keepRewrites) &&
+				bytes.IndexByte(w, '\r') < 0 && !bytes.Equal(line, w) {
 				t.Fatalf("line %q, want %q", line, w)
 			}
 		}

@@ -13,8 +13,10 @@ import (
 // Options bound a Store. A zero field means its default.
 type Options struct {
 	ServiceBytes int64 // held per service; default 16 MiB
-	TotalBytes   int64 // held in all; default 16 times ServiceBytes; over it, the service that holds most loses its oldest lines
-	MaxLine      int   // bytes kept of one line; default 1 MiB; at most a quarter of ServiceBytes
+	// held in all; default 16 times ServiceBytes; over it, the service that holds most loses its
+	// oldest lines
+	TotalBytes int64
+	MaxLine    int // bytes kept of one line; default 1 MiB; at most a quarter of ServiceBytes
 }
 
 const (
@@ -76,7 +78,9 @@ func (s *Store) Append(service string, replica, generation int, stream Stream, t
 }
 
 // AppendCut is Append for a line that lost cut bytes before it came here (see Splitter.Cut).
-func (s *Store) AppendCut(service string, replica, generation int, stream Stream, t time.Time, text []byte, cut int) {
+func (s *Store) AppendCut(
+	service string, replica, generation int, stream Stream, t time.Time, text []byte, cut int,
+) {
 	if len(text) > s.maxLine {
 		keep := cutAt(text, s.maxLine)
 		cut += len(text) - keep

@@ -73,7 +73,8 @@ func TestTotalBoundTakesFromWhoHoldsMost(t *testing.T) {
 	}
 	for i := range 20_000 {
 		for _, name := range []string{"loud", "louder", "loudest"} {
-			s.Append(name, 1, 1, Stdout, at(i), []byte("one of very many lines of a service that does not stop"))
+			s.Append(name, 1, 1, Stdout, at(i),
+				[]byte("one of very many lines of a service that does not stop"))
 		}
 	}
 	if got := s.bytes.Load(); got > 1<<20 {
@@ -167,7 +168,8 @@ func TestStatsAndRatesCountLinesAndErrors(t *testing.T) {
 	}
 	s.Append("a", 1, 1, Stdout, day.Add(-time.Hour), []byte("ERROR long ago"))
 	st := s.Stats()[0]
-	if st.Lines != 101 || st.Total != 101 || st.Errors != 11 || !st.LastError.Equal(day.Add(9*time.Second)) || !st.LastLine.Equal(day.Add(9900*time.Millisecond)) {
+	if st.Lines != 101 || st.Total != 101 || st.Errors != 11 ||
+		!st.LastError.Equal(day.Add(9*time.Second)) || !st.LastLine.Equal(day.Add(9900*time.Millisecond)) {
 		t.Errorf("stats are %+v", st)
 	}
 	lines, errs := s.Rates("a", day.Add(9*time.Second), 2*time.Second, 4)
@@ -317,7 +319,8 @@ func TestExportWritesTextAndJSONLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	stamp := func(ms int) string { return at(ms).Local().Format("2006-01-02T15:04:05.000000Z07:00") }
-	want := stamp(1) + " web ERROR <b>       x\n" + stamp(2) + " web-2 fine\n" + stamp(3) + " web-2 run 1 ended\n" + stamp(4) + " db long [9 bytes cut]\n"
+	want := stamp(1) + " web ERROR <b>       x\n" + stamp(2) + " web-2 fine\n" + stamp(3) +
+		" web-2 run 1 ended\n" + stamp(4) + " db long [9 bytes cut]\n"
 	if text.String() != want {
 		t.Errorf("text is\n%s\nwant\n%s", text.String(), want)
 	}
@@ -329,7 +332,8 @@ func TestExportWritesTextAndJSONLines(t *testing.T) {
 			t.Errorf("not JSON: %s", line)
 		}
 	}
-	if err := v.Export(failing{}, FormatText); err == nil || !strings.Contains(err.Error(), "export logs: disk full") {
+	if err := v.Export(failing{}, FormatText); err == nil || !strings.Contains(err.Error(),
+		"export logs: disk full") {
 		t.Errorf("a full disk gives %v", err)
 	}
 }

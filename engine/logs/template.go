@@ -15,7 +15,9 @@ func Template(line string) string {
 		line = line[:4*maxTemplate]
 	}
 	var b strings.Builder
-	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"'()[]{},;=`, r) }) {
+	for word := range strings.FieldsFuncSeq(line, func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune(`"'()[]{},;=`, r)
+	}) {
 		if b.Len() > maxTemplate {
 			break
 		}

@@ -19,8 +19,10 @@ func TestTemplatesLeaveOutWhatVaries(t *testing.T) {
 
 func TestLinesOfAStackTraceContinueIt(t *testing.T) {
 	for line, want := range map[string]bool{
-		"Traceback (most recent call last):": false, `  File "/app/main.py", line 12, in <module>`: true, "ValueError: boom": false,
-		"panic: boom": false, "goroutine 1 [running]:": true, "main.work(...)": true, "\t/app/main.go:7 +0x1d": true,
+		"Traceback (most recent call last):":          false,
+		`  File "/app/main.py", line 12, in <module>`: true, "ValueError: boom": false,
+		"panic: boom": false, "goroutine 1 [running]:": true, "main.work(...)": true,
+		"\t/app/main.go:7 +0x1d":             true,
 		"    at handler (/app/index.js:3:9)": true, "ERROR job failed": false,
 	} {
 		if got := Continues([]byte(line)); got != want {

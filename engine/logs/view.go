@@ -99,7 +99,9 @@ func (v *View) before(c *cursor) (late bool) {
 // neighbours shows the lines of a ring that are owed, those before the line number end.
 func (v *View) neighbours(number int, h *heldRing, end int64) (late bool) {
 	for end = min(end, h.owedTo); h.shownTo < end; h.shownTo++ {
-		i, _ := slices.BinarySearchFunc(h.chunks, h.shownTo+1, func(c heldChunk, line int64) int { return cmp.Compare(c.start, line) })
+		i, _ := slices.BinarySearchFunc(h.chunks, h.shownTo+1, func(c heldChunk, line int64) int {
+			return cmp.Compare(c.start, line)
+		})
 		if i == 0 {
 			continue // gone
 		}
@@ -258,7 +260,9 @@ func (v *View) At(t time.Time) int64 {
 // NextError returns the nearest line of level Error or Fatal at or after an ordinal, or, going backward, at or
 // before it.
 func (v *View) NextError(from int64, forward bool) (int64, bool) {
-	return v.walk(from, forward, func(b *block) bool { return b.errors > 0 }, func(r ref) bool { return r&errorBit != 0 })
+	return v.walk(from, forward, func(b *block) bool { return b.errors > 0 }, func(r ref) bool {
+		return r&errorBit != 0
+	})
 }
 
 // walk returns the nearest line for which found holds, in the blocks for which look holds.

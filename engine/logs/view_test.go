@@ -74,8 +74,10 @@ func same(t *testing.T, got, want []Line) {
 	}
 	for i := range got {
 		g, w := got[i], want[i]
-		if g.Seq != w.Seq || string(g.Text) != string(w.Text) || !g.Time.Equal(w.Time) || g.Service != w.Service ||
-			g.Level != w.Level || g.Stream != w.Stream || g.Replica != w.Replica || g.Generation != w.Generation {
+		if g.Seq != w.Seq || string(g.Text) != string(w.Text) || !g.Time.Equal(w.Time) ||
+			g.Service != w.Service ||
+			g.Level != w.Level || g.Stream != w.Stream || g.Replica != w.Replica ||
+			g.Generation != w.Generation {
 			t.Fatalf("line %d is\n%+v, want\n%+v", i, g, w)
 		}
 	}
@@ -83,8 +85,10 @@ func same(t *testing.T, got, want []Line) {
 
 // randomLine is a line of any form that the search treats in its own way.
 func randomLine(r *rand.Rand) []byte {
-	words := []string{"error", "ERROR", "warn", "timeout", "disk", "di\u017fk", "Bestellung für", "\x1b[31mer\x1b[0mror", "a\tb",
-		"50%\rdone", "\xff\xfe", "order 12", "level=error", "ok", "k", "\u212a", "", "WARN", "\x1b[2K\x1b[1Gspin"}
+	words := []string{"error", "ERROR", "warn", "timeout", "disk", "di\u017fk", "Bestellung für",
+		"\x1b[31mer\x1b[0mror", "a\tb",
+		"50%\rdone", "\xff\xfe", "order 12", "level=error", "ok", "k", "\u212a", "", "WARN",
+		"\x1b[2K\x1b[1Gspin"}
 	var b []byte
 	for range r.IntN(6) {
 		b = append(append(b, words[r.IntN(len(words))]...), ' ')
@@ -193,7 +197,8 @@ func checkNearest(t *testing.T, v *View, lines []Line, from int) {
 				ord, ok = v.Find(t.Context(), re, first+int64(from), forward)
 			}
 			if ok != (want >= 0) || ok && ord != first+int64(want) {
-				t.Fatalf("next %s from %d (forward %v) is %d %v, want %d", name, from, forward, ord-first, ok, want)
+				t.Fatalf("next %s from %d (forward %v) is %d %v, want %d", name, from, forward,
+					ord-first, ok, want)
 			}
 		}
 	}
@@ -223,7 +228,8 @@ func TestOrdinalsStayWhenOldLinesDrop(t *testing.T) {
 	v := s.View(Filter{})
 	names := map[uint64]int64{}
 	for i := range 5000 {
-		s.Append([]string{"noisy", "noisy", "noisy", "calm"}[i%4], 1, 1, Stdout, at(i), fmt.Appendf(nil, "line %d", i))
+		s.Append([]string{"noisy", "noisy", "noisy", "calm"}[i%4], 1, 1, Stdout, at(i),
+			fmt.Appendf(nil, "line %d", i))
 		if i%37 != 0 {
 			continue
 		}
@@ -289,8 +295,10 @@ func TestUnknownLevelsCountAsInfoAndSeparatorsAlwaysShow(t *testing.T) {
 }
 
 func TestCountAgreesWithTheExpressionLineByLine(t *testing.T) {
-	patterns := []string{"error", "(?i)error", "(?i)disk", "(?i)k", "error|warn|timeout", "(?i:ERR)or", "er{2}or", "o.*r", "^ok", "ok $",
-		`\bor`, "für", "(?i)FÜR", "[a-z]+ \\d+", "", "r e", "\x1b", "(error )+warn", "done", "(a|b|c|d|e|f|g|h|i|j)x", "\ufffd", "spin"}
+	patterns := []string{"error", "(?i)error", "(?i)disk", "(?i)k", "error|warn|timeout",
+		"(?i:ERR)or", "er{2}or", "o.*r", "^ok", "ok $",
+		`\bor`, "für", "(?i)FÜR", "[a-z]+ \\d+", "", "r e", "\x1b", "(error )+warn", "done",
+		"(a|b|c|d|e|f|g|h|i|j)x", "\ufffd", "spin"}
 	r := rand.New(rand.NewPCG(1, 2))
 	if raceEnabled {
 		patterns = patterns[:3]
@@ -394,7 +402,8 @@ func TestContextOfAStoreThatForgets(t *testing.T) {
 	v := s.View(Filter{Match: regexp.MustCompile("7$"), Context: 3})
 	for round := range 40 {
 		for i := range 500 {
-			s.Append([]string{"a", "b"}[i%2], 1, 1, Stdout, at(round*500+i), []byte(fmt.Sprintf("%s line %d", strings.Repeat("x", 40), round*500+i)))
+			s.Append([]string{"a", "b"}[i%2], 1, 1, Stdout, at(round*500+i),
+				[]byte(fmt.Sprintf("%s line %d", strings.Repeat("x", 40), round*500+i)))
 		}
 		v.Refresh()
 		seen := map[uint64]bool{}

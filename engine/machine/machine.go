@@ -28,7 +28,8 @@ func (l Load) Starved() bool { return l.Known && l.Waited >= starved }
 
 // String says it for people.
 func (l Load) String() string {
-	return fmt.Sprintf("this machine had no CPU left (programs waited for it %.0f %% of the time)", l.Waited*100)
+	return fmt.Sprintf("this machine had no CPU left (programs waited for it %.0f %% of the time)",
+		l.Waited*100)
 }
 
 // Read reads the load now. Only Linux keeps it.

@@ -56,7 +56,8 @@ func (m *Maker) Make(ctx context.Context, service string, o Options) (*Made, err
 	}
 	name := o.Name
 	if name == "" {
-		name = strings.Join([]string{m.Project.Name, service, "run", slug[:12]}, cmp.Or(m.Project.Separator, "-"))
+		name = strings.Join([]string{m.Project.Name, service, "run", slug[:12]},
+			cmp.Or(m.Project.Separator, "-"))
 	}
 	s.Config.ContainerName, s.Bare.ContainerName = name, name
 	if s.Hash, err = project.ServiceHash(s.Bare); err != nil {
@@ -133,7 +134,8 @@ func (m *Maker) parents(ctx context.Context, s *project.Service) (map[string]str
 	}
 	for _, name := range names {
 		if out[name] == "" {
-			return nil, container.WithRemedy(container.Failed("run "+s.Name, "it joins the container of %s, which has none", name), "`bulkhead up -d %s` makes it", name)
+			return nil, container.WithRemedy(container.Failed("run "+s.Name,
+				"it joins the container of %s, which has none", name), "`bulkhead up -d %s` makes it", name)
 		}
 	}
 	return out, nil

@@ -21,7 +21,9 @@ type maker struct {
 }
 
 // Build implements container.Builder.
-func (m *maker) Build(_ context.Context, r container.BuildRequest, _ func(container.BuildProgress)) (container.BuildResult, error) {
+func (m *maker) Build(
+	_ context.Context, r container.BuildRequest, _ func(container.BuildProgress),
+) (container.BuildResult, error) {
 	for _, name := range r.Tags {
 		m.rt.Put(name, memory.Image{Command: []string{"loop"}})
 	}
@@ -44,7 +46,8 @@ func newMaker(t *testing.T, compose string) *maker {
 	t.Cleanup(func() { m.rt.Close() })
 	m.rt.Put("app", memory.Image{Command: []string{"loop"}})
 	m.rt.Publish("far", memory.Image{Command: []string{"loop"}})
-	m.Maker = &Maker{Runtime: container.Completed(m.rt), Builder: m, Project: p, Report: func(_ images.Kind, l string) { m.lines = append(m.lines, l) }}
+	m.Maker = &Maker{Runtime: container.Completed(m.rt), Builder: m, Project: p,
+		Report: func(_ images.Kind, l string) { m.lines = append(m.lines, l) }}
 	return m
 }
 
@@ -60,10 +63,13 @@ services:
 `
 	for _, c := range []struct{ service, pull, want string }{
 		{"here", "", ""},
-		{"here", "always", "here: pulling app; pull app for here: pull app: the registry in memory has no such image: not found"},
+		{"here", "always",
+			"here: pulling app; pull app for here: pull app: the registry in memory has no such image: not found"},
 		{"far", "", "far: pulling far"},
-		{"far", "never", "create far: image far is not there and its pull_policy is never; load it, or change the policy"},
-		{"never", "", "create never: image gone is not there and its pull_policy is never; load it, or change the policy"},
+		{"far", "never",
+			"create far: image far is not there and its pull_policy is never; load it, or change the policy"},
+		{"never", "",
+			"create never: image gone is not there and its pull_policy is never; load it, or change the policy"},
 		{"made", "", "made: building play-made; made: built play-made"},
 		{"of", "", "made: building play-made; made: built play-made"},
 	} {

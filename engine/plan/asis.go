@@ -30,11 +30,15 @@ func AsIs(p *project.Project, seen []container.Instance) *project.Project {
 	q.Services = append(q.Services, unfiled...)
 	slices.SortFunc(q.Services, func(a, b *project.Service) int { return strings.Compare(a.Name, b.Name) })
 	for _, s := range unfiled {
-		maps.DeleteFunc(s.DependsOn, func(name string, _ types.ServiceDependency) bool { return q.Service(name) == nil })
+		maps.DeleteFunc(s.DependsOn, func(name string, _ types.ServiceDependency) bool {
+			return q.Service(name) == nil
+		})
 	}
 	for _, s := range unfiled {
 		// Labels of containers that were made at different times may go round in a circle.
-		maps.DeleteFunc(s.DependsOn, func(name string, _ types.ServiceDependency) bool { return reaches(q, name, s.Name) })
+		maps.DeleteFunc(s.DependsOn, func(name string, _ types.ServiceDependency) bool {
+			return reaches(q, name, s.Name)
+		})
 	}
 	return q
 }
@@ -69,7 +73,8 @@ func numbers(all []container.Instance) int {
 // labelled is a service as its containers tell it. all are the project's containers.
 func labelled(name string, mine, all []container.Instance) *project.Service {
 	in := mine[0]
-	s := &project.Service{Name: name, Labelled: true, Hash: in.Hash, Replicas: numbers(mine), Image: in.ImageRef, DependsOn: maps.Clone(in.DependsOn)}
+	s := &project.Service{Name: name, Labelled: true, Hash: in.Hash, Replicas: numbers(mine),
+		Image: in.ImageRef, DependsOn: maps.Clone(in.DependsOn)}
 	s.Config = types.ServiceConfig{Name: name}
 	s.Config.Image = in.ImageRef
 	if s.DependsOn == nil {
@@ -79,7 +84,8 @@ func labelled(name string, mine, all []container.Instance) *project.Service {
 		if o.Service != name && slices.Contains(in.Joins, o.ID) {
 			// Which of its namespaces it shares is not said; its network is what mostly is.
 			s.Config.NetworkMode = types.ServicePrefix + o.Service
-			s.DependsOn[o.Service] = types.ServiceDependency{Condition: types.ServiceConditionStarted, Required: true}
+			s.DependsOn[o.Service] = types.ServiceDependency{Condition: types.ServiceConditionStarted,
+				Required: true}
 		}
 	}
 	s.Bare = s.Config
@@ -135,7 +141,9 @@ func Dependents(p *project.Project, names []string) []string {
 func closure(p *project.Project, names []string, in func(s, named string) bool) []string {
 	var out []string
 	for _, s := range p.Services {
-		if slices.ContainsFunc(names, func(named string) bool { return p.Service(named) != nil && in(s.Name, named) }) {
+		if slices.ContainsFunc(names, func(named string) bool {
+			return p.Service(named) != nil && in(s.Name, named)
+		}) {
 			out = append(out, s.Name)
 		}
 	}

@@ -38,7 +38,8 @@ const (
 )
 
 var opNames = [...]string{
-	"unknown", "prepare", "pull", "build", "await", "create", "recreate", "overlap", "start", "restart", "unpause", "keep", "remove", "sync", "exec",
+	"unknown", "prepare", "pull", "build", "await", "create", "recreate", "overlap", "start",
+	"restart", "unpause", "keep", "remove", "sync", "exec",
 }
 
 func (o Op) String() string { return opNames[o] }
@@ -91,21 +92,24 @@ type Want struct {
 	Program  bool             // containers are made so that the program can be restarted alone
 	Content  string           // hash of inline secrets and configs; "" when it has none
 	Image    *container.Image // nil: not there yet
-	First    []Step           // what comes before its containers; see DecidePrepare, DecideImage and DecideResource
+	// what comes before its containers; see DecidePrepare, DecideImage and DecideResource
+	First []Step
 	// VolumeImages says which images it mounts; "" for none, or where that is not known.
 	VolumeImages string
-	Networks     map[string]string // names that each replica must be attached to, and their ids where they are known
-	Volumes      []string          // names that each replica must mount
-	AsIs         bool              // start what is there, and make and remove nothing
-	Recreate     Policy            // which of the containers that are there are replaced
-	NoStart      bool              // containers are made, and nothing is started
-	Overlap      bool              // a container that runs stops only once the one in its place is ready
-	OneShot      bool              // somebody waits for it to complete
-	Restarts     bool              // its restart policy brings it back after an exit with 0
+	// names that each replica must be attached to, and their ids where they are known
+	Networks map[string]string
+	Volumes  []string // names that each replica must mount
+	AsIs     bool     // start what is there, and make and remove nothing
+	Recreate Policy   // which of the containers that are there are replaced
+	NoStart  bool     // containers are made, and nothing is started
+	Overlap  bool     // a container that runs stops only once the one in its place is ready
+	OneShot  bool     // somebody waits for it to complete
+	Restarts bool     // its restart policy brings it back after an exit with 0
 
-	Renews    string    // why its containers cannot stay, whatever they are: one that it joins gets another
-	Joined    time.Time // since when the namespaces of other containers that it shares exist; zero when it shares none
-	JoinedWhy string    // why a container that is older must be started again
+	Renews string // why its containers cannot stay, whatever they are: one that it joins gets another
+	// since when the namespaces of other containers that it shares exist; zero when it shares none
+	Joined    time.Time
+	JoinedWhy string // why a container that is older must be started again
 }
 
 // builds says whether the image is built before its containers are made, so that what it is to be is not known.
@@ -182,7 +186,9 @@ func Decide(w Want, seen Seen) Plan {
 
 // onePerNumber chooses the container that each wanted number keeps: the newest of those that fit,
 // or the newest when none does. The others, and those of numbers that are not wanted, are too many.
-func onePerNumber(w Want, all []container.Instance) (have map[int]container.Instance, extra []container.Instance) {
+func onePerNumber(
+	w Want, all []container.Instance,
+) (have map[int]container.Instance, extra []container.Instance) {
 	have = map[int]container.Instance{}
 	for _, in := range slices.SortedFunc(slices.Values(all), ByNumberThenAge) {
 		if in.Replica < 1 || in.Replica > w.Replicas {
@@ -276,7 +282,8 @@ func Orphans(p *project.Project, seen []container.Instance) Plan {
 	for _, in := range seen {
 		if p.Service(in.Service) == nil && !slices.Contains(p.Disabled, in.Service) &&
 			!slices.Contains(p.Unselected, in.Service) {
-			out = append(out, Step{Service: in.Service, Replica: in.Replica, Op: Remove, Reason: "orphan", Seen: in})
+			out = append(out, Step{Service: in.Service, Replica: in.Replica, Op: Remove,
+				Reason: "orphan", Seen: in})
 		}
 	}
 	return out

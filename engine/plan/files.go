@@ -37,7 +37,8 @@ func DecideFiles(conf *project.Service, lacks []Lack, restart bool, cause string
 	}
 	if restart {
 		for _, l := range lacks {
-			p = append(p, Step{Service: conf.Name, Replica: l.Replica, Op: Restart, Reason: cause, Seen: l.Seen})
+			p = append(p, Step{Service: conf.Name, Replica: l.Replica, Op: Restart, Reason: cause,
+				Seen: l.Seen})
 		}
 		return p
 	}

@@ -37,7 +37,8 @@ func TestFirstPlanFollowsWhatComesBefore(t *testing.T) {
 		"joined": outlook("joined", ""),
 		"runs":   outlook("runs", "api", await, network, volume),
 	}
-	orphan := container.Instance{Identity: container.Identity{ID: "o", Started: time.Unix(1, 0)}, Service: "gone", Replica: 1}
+	orphan := container.Instance{Identity: container.Identity{ID: "o", Started: time.Unix(1, 0)},
+		Service: "gone", Replica: 1}
 	want := `#1 api: build (no image)
 #2 network front: create (not there)
 #3 api/1: recreate (image was built again)

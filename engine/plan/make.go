@@ -21,20 +21,22 @@ const (
 type ImageSeen struct {
 	Service *project.Service
 	Have    *container.Image // nil: it is not there
-	Other   *container.Image // of the same name for another platform than the service's; nil: none, or not looked for
-	Maker   string           // the service whose build makes it, where this one only names it; "" when there is none
-	Beside  bool             // the Maker is not enabled: it builds when the image is missing, or when all is built
-	Asked   string           // why somebody wants it built; "" when nobody does
-	First   bool             // it is for the first up
-	Policy  BuildPolicy      // of the first up
-	Watched bool             // changes of the service's files are carried out without being asked
-	Changed string           // why it is older than its files; looked for only where ByFiles says so
+	// of the same name for another platform than the service's; nil: none, or not looked for
+	Other   *container.Image
+	Maker   string      // the service whose build makes it, where this one only names it; "" when there is none
+	Beside  bool        // the Maker is not enabled: it builds when the image is missing, or when all is built
+	Asked   string      // why somebody wants it built; "" when nobody does
+	First   bool        // it is for the first up
+	Policy  BuildPolicy // of the first up
+	Watched bool        // changes of the service's files are carried out without being asked
+	Changed string      // why it is older than its files; looked for only where ByFiles says so
 	Now     time.Time
 }
 
 // ByFiles says whether the decision depends on what changed on disk since the image was built.
 func (i *ImageSeen) ByFiles() bool {
-	return i.Service.Built && i.Asked == "" && i.Have != nil && i.First && i.Watched && i.Policy == BuildMissing &&
+	return i.Service.Built && i.Asked == "" && i.Have != nil && i.First && i.Watched &&
+		i.Policy == BuildMissing &&
 		i.Service.Config.PullPolicy != "build"
 }
 
@@ -63,7 +65,8 @@ func decideBuild(s Step, i ImageSeen) (Step, error) {
 	case i.First && i.Policy == BuildAlways:
 		s.Reason = "--build"
 	case i.Have == nil && i.Policy == BuildNever:
-		err := fmt.Errorf("create %s: image %s is not there and --no-build was given", i.Service.Name, i.Service.Image)
+		err := fmt.Errorf("create %s: image %s is not there and --no-build was given", i.Service.Name,
+			i.Service.Image)
 		return s, container.WithRemedy(err, "run `bulkhead rebuild %s`", i.Service.Name)
 	case i.Have == nil:
 		s.Reason = "no image"
@@ -87,7 +90,8 @@ func decidePull(s Step, i ImageSeen) (Step, error) {
 			i.Service.Name, i.Service.Image, i.Other.OS, i.Other.Arch, i.Service.Config.Platform)
 		return s, container.WithRemedy(err, "load that, or change platform: or the policy")
 	case i.Have == nil && policy == "never":
-		err := fmt.Errorf("create %s: image %s is not there and its pull_policy is never", i.Service.Name, i.Service.Image)
+		err := fmt.Errorf("create %s: image %s is not there and its pull_policy is never",
+			i.Service.Name, i.Service.Image)
 		return s, container.WithRemedy(err, "load it, or change the policy")
 	case i.Have == nil:
 		s.Op, s.Reason = Pull, "no image"

@@ -36,7 +36,8 @@ func NewWork(at time.Time) *Work {
 func WorkFor(conf *project.Service, paths []string, at time.Time) *Work {
 	w := NewWork(at)
 	for _, p := range paths {
-		if pr := conf.Extra.Prepare; pr != nil && slices.ContainsFunc(pr.Watch, func(root string) bool { return project.Within(root, p) }) {
+		if pr := conf.Extra.Prepare; pr != nil && slices.ContainsFunc(pr.Watch,
+			func(root string) bool { return project.Within(root, p) }) {
 			w.Prepare = true
 			w.Paths[p] = struct{}{}
 		}

@@ -15,13 +15,18 @@ func TestSummaryOfABatch(t *testing.T) {
 		files   int
 		actions []ServiceAction
 	}{
-		"27 files: rebuild api, sync web":          {27, []ServiceAction{{"web", "sync"}, {"api", "rebuild"}}},
-		"1 file: sync web":                         {1, []ServiceAction{{"web", "sync"}}},
-		"3 files: rebuild a, b and c, sync web":    {3, []ServiceAction{{"c", "rebuild"}, {"web", "sync"}, {"a", "rebuild"}, {"b", "rebuild"}}},
-		"2 files: prepare x and y, mark stale z":   {2, []ServiceAction{{"z", "mark stale"}, {"y", "prepare"}, {"x", "prepare"}}},
-		"2 files: restart r, sync+restart a":       {2, []ServiceAction{{"a", "sync+restart"}, {"r", "restart"}}},
-		"9 files: sync+exec e, sync s and u":       {9, []ServiceAction{{"u", "sync"}, {"e", "sync+exec"}, {"s", "sync"}}},
-		"4 files: prepare a, rebuild b, restart c": {4, []ServiceAction{{"c", "restart"}, {"b", "rebuild"}, {"a", "prepare"}}},
+		"27 files: rebuild api, sync web": {27, []ServiceAction{{"web", "sync"}, {"api", "rebuild"}}},
+		"1 file: sync web":                {1, []ServiceAction{{"web", "sync"}}},
+		"3 files: rebuild a, b and c, sync web": {3, []ServiceAction{{"c", "rebuild"},
+			{"web", "sync"}, {"a", "rebuild"}, {"b", "rebuild"}}},
+		"2 files: prepare x and y, mark stale z": {2, []ServiceAction{{"z", "mark stale"},
+			{"y", "prepare"}, {"x", "prepare"}}},
+		"2 files: restart r, sync+restart a": {2, []ServiceAction{{"a", "sync+restart"},
+			{"r", "restart"}}},
+		"9 files: sync+exec e, sync s and u": {9, []ServiceAction{{"u", "sync"},
+			{"e", "sync+exec"}, {"s", "sync"}}},
+		"4 files: prepare a, rebuild b, restart c": {4, []ServiceAction{{"c", "restart"},
+			{"b", "rebuild"}, {"a", "prepare"}}},
 	} {
 		if got := Summary(o.files, o.actions); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -30,7 +35,8 @@ func TestSummaryOfABatch(t *testing.T) {
 }
 
 func TestActionOfWorkIsThatOfItsRules(t *testing.T) {
-	conf := &project.Service{Rules: []project.Rule{{Action: project.Sync}, {Action: project.SyncExec}, {Action: project.SyncRestart}}}
+	conf := &project.Service{Rules: []project.Rule{{Action: project.Sync}, {Action: project.SyncExec},
+		{Action: project.SyncRestart}}}
 	sync := func(rules ...int) map[int]map[string]struct{} {
 		m := map[int]map[string]struct{}{}
 		for _, i := range rules {
@@ -73,7 +79,8 @@ func TestCauseNamesTheOperationOfGit(t *testing.T) {
 }
 
 func TestWorkIsMergedAndSaysItsCause(t *testing.T) {
-	conf := &project.Service{Name: "a", Extra: project.Extra{Prepare: &project.Prepare{Run: "make", Watch: []string{"/p/lib"}}}}
+	conf := &project.Service{Name: "a", Extra: project.Extra{Prepare: &project.Prepare{Run: "make",
+		Watch: []string{"/p/lib"}}}}
 	w := WorkFor(conf, []string{"/p/lib/x.go", "/p/libother"}, time.Now())
 	if !w.Prepare || len(w.Paths) != 1 || w.Cause("/p") != "lib/x.go saved" {
 		t.Errorf("work %+v, cause %q", w, w.Cause("/p"))
@@ -85,10 +92,12 @@ func TestWorkIsMergedAndSaysItsCause(t *testing.T) {
 }
 
 func TestBindMountedFilesDoNotRebuildByTheDefaultRule(t *testing.T) {
-	conf := &project.Service{Name: "a", Built: true, Rules: []project.Rule{{Action: project.Rebuild, Path: "/p", Default: true}}}
+	conf := &project.Service{Name: "a", Built: true,
+		Rules: []project.Rule{{Action: project.Rebuild, Path: "/p", Default: true}}}
 	conf.Config.Build = &types.BuildConfig{Context: "/p"}
 	conf.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: "/p/src", Target: "/app"}}
-	for path, want := range map[string]bool{"/p/src/app.py": false, "/p/requirements.txt": true, "/p/src/Dockerfile": true} {
+	for path, want := range map[string]bool{"/p/src/app.py": false, "/p/requirements.txt": true,
+		"/p/src/Dockerfile": true} {
 		if got := WorkFor(conf, []string{path}, time.Now()).Rebuild; got != want {
 			t.Errorf("%s rebuilds: %v, want %v", path, got, want)
 		}

@@ -31,12 +31,15 @@ type Runtime interface {
 // Early asks a fresh life early whether it is ready, until took says that it is over: with the test of its
 // healthcheck until the engine's own first result, or with an address where there is no healthcheck.
 // took is called with each answer. It returns at once when there is nothing to ask.
-func Early(ctx context.Context, rt Runtime, life container.Instance, address string, took func(ok bool) (over bool)) {
+func Early(
+	ctx context.Context, rt Runtime, life container.Instance, address string, took func(ok bool) (over bool),
+) {
 	var ask func(context.Context) bool
 	switch {
 	case len(life.Check) > 0 && life.Health != container.Healthy:
 		ask = func(ctx context.Context) bool {
-			code, err := rt.Exec(ctx, life.ID, container.ExecOptions{Cmd: life.Check, Stdout: io.Discard, Stderr: io.Discard})
+			code, err := rt.Exec(ctx, life.ID, container.ExecOptions{Cmd: life.Check,
+				Stdout: io.Discard, Stderr: io.Discard})
 			return err == nil && code == 0
 		}
 	case len(life.Check) == 0 && address != "":

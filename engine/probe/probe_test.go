@@ -25,7 +25,8 @@ func starting(t *testing.T, p func(p *memory.Process)) (rt *memory.Runtime, life
 	c := types.ServiceConfig{Name: "web"}
 	c.Image, c.NetworkMode = "app", "none"
 	spec := container.CreateSpec{
-		App: &container.App{Name: "p"}, Service: &container.Service{Name: "web", Config: c, Image: "app"}, Replica: 1,
+		App: &container.App{Name: "p"}, Service: &container.Service{Name: "web", Config: c,
+			Image: "app"}, Replica: 1,
 	}
 	id, err := rt.Create(t.Context(), spec)
 	if err == nil {
@@ -51,7 +52,8 @@ func answers(port int, statuses ...int) func(*memory.Process) {
 				case c := <-conns:
 					if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 						status := statuses[min(n, len(statuses)-1)]
-						fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", status, http.StatusText(status))
+						fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", status,
+							http.StatusText(status))
 					}
 					c.Close()
 				case <-p.Killed:
@@ -119,9 +121,13 @@ func TestHealthcheckIsRunEarly(t *testing.T) {
 			}
 			return 0
 		}})
-		life.Check, life.HealthTimeout, life.Health = []string{"check"}, 300*time.Millisecond, container.HealthStarting
+		life.Check, life.HealthTimeout, life.Health = []string{"check"}, 300*time.Millisecond,
+			container.HealthStarting
 		var got []bool
-		Early(t.Context(), rt, life, "tcp://localhost:9", func(ok bool) bool { got = append(got, ok); return ok })
+		Early(t.Context(), rt, life, "tcp://localhost:9", func(ok bool) bool {
+			got = append(got, ok)
+			return ok
+		})
 		if n := len(got); n < 3 || got[0] || !got[n-1] || runs != n {
 			t.Errorf("answers %v of %d runs", got, runs)
 		}

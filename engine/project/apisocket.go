@@ -44,7 +44,8 @@ func (p *Project) MountSocket(config string) error {
 }
 
 func mountSocket(c *types.ServiceConfig, credentials bool) {
-	c.Volumes = append(slices.Clone(c.Volumes), types.ServiceVolumeConfig{Type: types.VolumeTypeBind, Source: apiSocket, Target: apiSocket})
+	c.Volumes = append(slices.Clone(c.Volumes), types.ServiceVolumeConfig{Type: types.VolumeTypeBind,
+		Source: apiSocket, Target: apiSocket})
 	if _, own := c.Environment[dockerConfigKey]; own || !credentials {
 		return
 	}
@@ -54,5 +55,6 @@ func mountSocket(c *types.ServiceConfig, credentials bool) {
 	}
 	dir, mode := socketConfigDir, types.FileMode(0o600)
 	c.Environment[dockerConfigKey] = &dir
-	c.Configs = append(slices.Clone(c.Configs), types.ServiceConfigObjConfig{Source: socketConfig, Target: socketConfigFile, Mode: &mode})
+	c.Configs = append(slices.Clone(c.Configs), types.ServiceConfigObjConfig{Source: socketConfig,
+		Target: socketConfigFile, Mode: &mode})
 }

@@ -24,7 +24,8 @@ func (p *Project) Maker(image string) *Service { return makerIn(image, p.Service
 func makerIn(image string, groups ...[]*Service) *Service {
 	name := imageName(image)
 	for _, s := range slices.Concat(groups...) {
-		if s.Built && (imageName(s.Image) == name || slices.ContainsFunc(s.Config.Build.Tags, func(tag string) bool { return imageName(tag) == name })) {
+		if s.Built && (imageName(s.Image) == name || slices.ContainsFunc(s.Config.Build.Tags,
+			func(tag string) bool { return imageName(tag) == name })) {
 			return s
 		}
 	}

@@ -69,7 +69,8 @@ RUN --mount=type=cache,target=/c --mount=type=bind,from=assets,target=/a true
 `)
 	p := load(t, Options{})
 	for service, want := range map[string]string{
-		"web": "assets one", "api": "assets base", "one": "three", "two": "one", "left": "", "right": "", "three": "", "own": "",
+		"web": "assets one", "api": "assets base", "one": "three", "two": "one", "left": "",
+		"right": "", "three": "", "own": "",
 		"named": "three", "unreached": "three",
 	} {
 		var got []string
@@ -87,7 +88,8 @@ RUN --mount=type=cache,target=/c --mount=type=bind,from=assets,target=/a true
 	if !slices.Equal(only, []string{"assets", "base"}) {
 		t.Errorf("built for others: %v", only)
 	}
-	if p := load(t, Options{Services: []string{"user"}}); len(p.BuildOnly) != 1 || p.Maker("acme/base:1.0") != p.BuildOnly[0] {
+	if p := load(t, Options{Services: []string{"user"}}); len(p.BuildOnly) != 1 ||
+		p.Maker("acme/base:1.0") != p.BuildOnly[0] {
 		t.Errorf("for the one that runs it: %v", p.BuildOnly)
 	}
 }
@@ -114,7 +116,9 @@ x
 		got = append(got, w.String())
 	}
 	text := strings.Join(got, "\n")
-	if len(got) != 2 || !strings.Contains(text, "the uid, mode of secret file cannot be applied") || !strings.Contains(text, "the gid of config conf cannot be applied") || !strings.Contains(text, "compose.yaml:5:") {
+	if len(got) != 2 || !strings.Contains(text, "the uid, mode of secret file cannot be applied") ||
+		!strings.Contains(text, "the gid of config conf cannot be applied") ||
+		!strings.Contains(text, "compose.yaml:5:") {
 		t.Errorf("warnings:\n%s", text)
 	}
 }
@@ -135,8 +139,10 @@ services:
 		got = append(got, w.String())
 	}
 	text := strings.Join(got, "\n")
-	if len(got) != 3 || !strings.Contains(text, "compose.yaml:2: restart alway is not known: did you mean always?") ||
-		!strings.Contains(text, "compose.yaml:3: restart always:3 is not known: only on-failure takes a number") ||
+	if len(got) != 3 ||
+		!strings.Contains(text, "compose.yaml:2: restart alway is not known: did you mean always?") ||
+		!strings.Contains(text,
+			"compose.yaml:3: restart always:3 is not known: only on-failure takes a number") ||
 		!strings.Contains(text, "compose.yaml:4: restart on-failure:x is not known: its number is not one") {
 		t.Errorf("warnings:\n%s", text)
 	}

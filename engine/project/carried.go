@@ -41,7 +41,8 @@ func exceptions() []exception {
 	}
 	const noSwarm = "there is no swarm that it could speak to"
 	return []exception{
-		{"services.*.deploy.mode", other("replicated"), "a service runs as many containers as scale or deploy.replicas says"},
+		{"services.*.deploy.mode", other("replicated"),
+			"a service runs as many containers as scale or deploy.replicas says"},
 		{"services.*.deploy.endpoint_mode", set, noSwarm},
 		{"services.*.deploy.labels", set, "containers get the labels of the service"},
 		{"services.*.deploy.placement", set, noSwarm},
@@ -55,7 +56,8 @@ func exceptions() []exception {
 		{"secrets.*.template_driver", set, "contents are handed to containers as they are"},
 		{"secrets.*.labels", set, "containers get the content alone"},
 		{"configs.*.labels", set, "containers get the content alone"},
-		{"configs.*.external", set, "only the contents of file, content and environment are handed to containers"},
+		{"configs.*.external", set,
+			"only the contents of file, content and environment are handed to containers"},
 		{"configs.*.template_driver", set, "contents are handed to containers as they are"},
 	}
 }
@@ -72,7 +74,8 @@ func carriedOut() []tree.Path {
 func notCarriedOut() []loader.UnsupportedAttributePattern {
 	var patterns []loader.UnsupportedAttributePattern
 	for _, e := range exceptions() {
-		patterns = append(patterns, loader.UnsupportedAttributePattern{Path: tree.Path(e.path), Detect: e.detect})
+		patterns = append(patterns, loader.UnsupportedAttributePattern{Path: tree.Path(e.path),
+			Detect: e.detect})
 	}
 	return patterns
 }

@@ -23,7 +23,9 @@ type checker struct {
 // profile, and adds those that the engine would otherwise make when half of the project runs.
 func (c *checker) check(p *types.Project) error {
 	for name, s := range p.Services {
-		undefined := func(kind, resource string) error { return c.explain.undefinedResource([]string{name, kind, resource}) }
+		undefined := func(kind, resource string) error {
+			return c.explain.undefinedResource([]string{name, kind, resource})
+		}
 		for n := range s.Networks {
 			if _, ok := p.Networks[n]; !ok {
 				return undefined("network", n)
@@ -47,7 +49,8 @@ func (c *checker) check(p *types.Project) error {
 	}
 	for name, s := range p.Services {
 		if n := s.GetScale(); n < 0 || n > MaxReplicas {
-			return c.sources.errorAt("services", name).with(fmt.Sprintf("services.%s: %d replicas", name, n), fmt.Sprintf("a service may have 0 to %d", MaxReplicas))
+			return c.sources.errorAt("services", name).with(fmt.Sprintf("services.%s: %d replicas",
+				name, n), fmt.Sprintf("a service may have 0 to %d", MaxReplicas))
 		}
 	}
 	byName := map[string]string{}
@@ -55,7 +58,8 @@ func (c *checker) check(p *types.Project) error {
 		container := p.Services[name].ContainerName
 		if other := byName[container]; other != "" && container != "" {
 			return c.sources.errorAt("services", name, "container_name").
-				with(fmt.Sprintf("%s and %s have the same container_name %s", other, name, container), "give each its own")
+				with(fmt.Sprintf("%s and %s have the same container_name %s", other, name, container),
+					"give each its own")
 		}
 		byName[container] = name
 	}
@@ -100,7 +104,8 @@ func (c *checker) buildCircle(p *types.Project) error {
 	for _, name := range p.ServiceNames() {
 		if circle := walk([]string{name}); circle != nil {
 			return c.sources.errorAt("services", circle[0], "build", "additional_contexts").
-				with("the builds begin with each other: "+strings.Join(circle, " -> "), "take one additional_contexts away")
+				with("the builds begin with each other: "+strings.Join(circle, " -> "),
+					"take one additional_contexts away")
 		}
 	}
 	return nil
@@ -121,7 +126,8 @@ func (c *checker) platforms(p *types.Project) error {
 		b := s.Build
 		if s.Platform != "" && len(b.Platforms) > 0 && !slices.Contains(b.Platforms, s.Platform) {
 			e := c.sources.errorAt("services", name, "build", "platforms")
-			e.Problem = fmt.Sprintf("services.%s.build.platforms does not have %s, which %s asks for", name, s.Platform, from)
+			e.Problem = fmt.Sprintf("services.%s.build.platforms does not have %s, which %s asks for",
+				name, s.Platform, from)
 			e.Remedy = "add it to the list"
 			return e
 		}

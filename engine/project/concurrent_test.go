@@ -18,7 +18,8 @@ func TestRulesMayBeAskedByManyAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range 50 {
-				if !p.match(filepath.Join(dir, fmt.Sprintf("a%d-%d.md", i, n))) || p.match(filepath.Join(dir, "keep.md")) || !p.covers(filepath.Join(dir, "node_modules")) {
+				if !p.match(filepath.Join(dir, fmt.Sprintf("a%d-%d.md", i, n))) ||
+					p.match(filepath.Join(dir, "keep.md")) || !p.covers(filepath.Join(dir, "node_modules")) {
 					t.Error("wrong verdict")
 				}
 			}

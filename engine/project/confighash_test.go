@@ -4,7 +4,8 @@ import "testing"
 
 func TestConfigHashHasParentsInPlaceOfServices(t *testing.T) {
 	s := &Service{Name: "a"}
-	s.Bare.Name, s.Bare.NetworkMode, s.Bare.VolumesFrom = "a", "service:db", []string{"db:ro", "container:other:ro"}
+	s.Bare.Name, s.Bare.NetworkMode, s.Bare.VolumesFrom = "a", "service:db",
+		[]string{"db:ro", "container:other:ro"}
 	got, err := ConfigHash(s, map[string]string{"db": "0123"})
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,8 @@ FROM scratch
 		t.Errorf("loaded %s", names(p))
 	}
 	for _, name := range []string{"many", "one"} {
-		if got := p.Service(name).Config.Build.Platforms; !slices.Equal(got, []string{"linux/amd64", "linux/arm64"}) {
+		if got := p.Service(name).Config.Build.Platforms; !slices.Equal(got,
+			[]string{"linux/amd64", "linux/arm64"}) {
 			t.Errorf("%s is built for %v", name, got)
 		}
 	}
@@ -33,7 +34,8 @@ func TestReplicasHaveALimit(t *testing.T) {
 services:
   a: {image: x, scale: 1000000000}
 `)
-	if _, err := Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "compose.yaml:") || !strings.Contains(err.Error(), "a service may have 0 to 1000") {
+	if _, err := Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(),
+		"compose.yaml:") || !strings.Contains(err.Error(), "a service may have 0 to 1000") {
 		t.Errorf("a billion replicas: %v", err)
 	}
 	write(t, `

@@ -47,7 +47,8 @@ func Diff(old, new *Project) []Change {
 		renamed = "project: " + old.Name + " -> " + new.Name
 	}
 	add := func(service string, kind ChangeKind, reasons ...string) {
-		changes = append(changes, Change{Service: service, Kind: kind, Reasons: slices.DeleteFunc(reasons, func(r string) bool { return r == "" })})
+		changes = append(changes, Change{Service: service, Kind: kind,
+			Reasons: slices.DeleteFunc(reasons, func(r string) bool { return r == "" })})
 	}
 	for _, s := range old.Services {
 		if new.Service(s.Name) == nil || renamed != "" {
@@ -105,17 +106,21 @@ func compare(old, new *Project, was, is *Service) map[ChangeKind][]string {
 	note(Rules, "depends_on", was.Config.DependsOn, is.Config.DependsOn)
 	note(Rules, extensionKey, was.Config.Extensions[extensionKey], is.Config.Extensions[extensionKey])
 	if was.Config.PullPolicy != is.Config.PullPolicy {
-		reasons[Rules] = append(reasons[Rules], sentence("pull_policy", was.Config.PullPolicy, is.Config.PullPolicy))
+		reasons[Rules] = append(reasons[Rules], sentence("pull_policy", was.Config.PullPolicy,
+			is.Config.PullPolicy))
 	}
 	if was.Replicas != is.Replicas {
-		reasons[Rescale] = append(reasons[Rescale], sentence("scale", strconv.Itoa(was.Replicas), strconv.Itoa(is.Replicas)))
+		reasons[Rescale] = append(reasons[Rescale], sentence("scale", strconv.Itoa(was.Replicas),
+			strconv.Itoa(is.Replicas)))
 	}
 	maps.DeleteFunc(reasons, func(_ ChangeKind, lines []string) bool { return len(lines) == 0 })
 	return reasons
 }
 
 // used returns the definitions of the networks that a service is in.
-func used(in map[string]*types.ServiceNetworkConfig, all map[string]types.NetworkConfig) map[string]types.NetworkConfig {
+func used(
+	in map[string]*types.ServiceNetworkConfig, all map[string]types.NetworkConfig,
+) map[string]types.NetworkConfig {
 	defs := map[string]types.NetworkConfig{}
 	for name := range in {
 		defs[name] = all[name]
@@ -139,13 +144,15 @@ func contents(old, new *Project, is *Service) []string {
 	var lines []string
 	for _, s := range is.Config.Secrets {
 		was, ok := old.Secrets[s.Source]
-		if now := new.Secrets[s.Source]; ok && (was.Content != now.Content || was.File != now.File || was.Environment != now.Environment) {
+		if now := new.Secrets[s.Source]; ok && (was.Content != now.Content || was.File != now.File ||
+			was.Environment != now.Environment) {
 			lines = append(lines, "secrets."+s.Source+": changed")
 		}
 	}
 	for _, c := range is.Config.Configs {
 		was, ok := old.Configs[c.Source]
-		if now := new.Configs[c.Source]; ok && (was.Content != now.Content || was.File != now.File || was.Environment != now.Environment) {
+		if now := new.Configs[c.Source]; ok && (was.Content != now.Content || was.File != now.File ||
+			was.Environment != now.Environment) {
 			lines = append(lines, "configs."+c.Source+": changed")
 		}
 	}
@@ -173,7 +180,10 @@ func flat(v any) map[string]string {
 				walk(strings.TrimPrefix(path+"."+key, "."), value)
 			}
 		case []any:
-			if !slices.ContainsFunc(v, func(item any) bool { _, plain := item.(map[string]any); return plain }) {
+			if !slices.ContainsFunc(v, func(item any) bool {
+				_, plain := item.(map[string]any)
+				return plain
+			}) {
 				values[path] = fmt.Sprint(v)
 				return
 			}

@@ -35,8 +35,10 @@ func (x *explainer) explain(err error) error {
 			}
 		}
 	}
-	e := &LoadError{Problem: strings.Join(strings.Fields(text), " "), Err: err, Remedy: "see docs.docker.com/reference/compose-file"}
-	if m := regexp.MustCompile(`\b(services|networks|volumes|secrets|configs|include)(\.[\w.-]+)+`).FindString(text); m != "" {
+	e := &LoadError{Problem: strings.Join(strings.Fields(text), " "), Err: err,
+		Remedy: "see docs.docker.com/reference/compose-file"}
+	if m := regexp.MustCompile(
+		`\b(services|networks|volumes|secrets|configs|include)(\.[\w.-]+)+`).FindString(text); m != "" {
 		at := x.sources.errorAt(strings.Split(m, ".")...)
 		e.File, e.Line = at.File, at.Line
 	}
@@ -50,7 +52,8 @@ func (x *explainer) withUnset(e *LoadError) *LoadError {
 	if name == "" || strings.Contains(e.Problem, "variable "+name) {
 		return e
 	}
-	return e.with(e.Problem+", because variable "+name+" is not set", "set "+name+" in the environment or in .env")
+	return e.with(e.Problem+", because variable "+name+" is not set", "set "+name+
+		" in the environment or in .env")
 }
 
 // first returns the first of several joined errors: the rest is for the next try.
@@ -126,21 +129,30 @@ func explanations() []explanation {
 		match(`^dependency cycle detected: (.+)$`, func(x *explainer, m []string) *LoadError {
 			names := circle(strings.Split(m[0], " -> "))
 			return x.sources.errorAt("services", names[0], "depends_on", names[1]).
-				with("services depend on each other in a circle: "+strings.Join(names, " -> "), "remove one of these depends_on")
+				with("services depend on each other in a circle: "+strings.Join(names, " -> "),
+					"remove one of these depends_on")
 		}),
-		fixed(`^service "(.+)" has neither an image nor a build context`, "has neither image nor build", "write image: or build:"),
-		fixed(`^service "(.+)" declares mutualy exclusive (\S+) and (\S+)$`, "has both build.%2 and build.%3", "keep one of the two"),
-		fixed("^service (.+) declares mutually exclusive `(.+)` and `(.+)`$", "has both %2 and %3", "keep one of the two"),
-		fixed(`^(services\..+): can't set distinct values on '(.+)' and '(.+)'$`, "%2 and %3 differ", "keep one of the two"),
-		fixed(`^(services\..+\.develop\.watch): target is required`, "a sync has no target", "write target: and the path in the container"),
+		fixed(`^service "(.+)" has neither an image nor a build context`,
+			"has neither image nor build", "write image: or build:"),
+		fixed(`^service "(.+)" declares mutualy exclusive (\S+) and (\S+)$`,
+			"has both build.%2 and build.%3", "keep one of the two"),
+		fixed("^service (.+) declares mutually exclusive `(.+)` and `(.+)`$", "has both %2 and %3",
+			"keep one of the two"),
+		fixed(`^(services\..+): can't set distinct values on '(.+)' and '(.+)'$`, "%2 and %3 differ",
+			"keep one of the two"),
+		fixed(`^(services\..+\.develop\.watch): target is required`, "a sync has no target",
+			"write target: and the path in the container"),
 		fixed(`^(services\..+): must be greater than or equal to 0$`, "less than 0", "write 0 or more"),
 		fixed(`^((?:secrets|configs)\..+): one of (\S+) must be set$`, "has no content", "write one of %2"),
-		fixed(`^(\S+): (\S+) attributes are mutually exclusive$`, "has more than one of %2", "keep one of them"),
-		fixed(`^(\S+): conflicting parameters "(\S+)" and "(\S+)" specified$`, "has both %2 and %3", "keep one of the two"),
+		fixed(`^(\S+): (\S+) attributes are mutually exclusive$`, "has more than one of %2",
+			"keep one of them"),
+		fixed(`^(\S+): conflicting parameters "(\S+)" and "(\S+)" specified$`, "has both %2 and %3",
+			"keep one of the two"),
 		match(`^services\.(\S+): can't set container_name and (\S+) as container name must be unique$`, func(x *explainer, m []string) *LoadError {
 			// compose-go swaps the attribute and the service here
 			return x.sources.errorAt("services", m[1], "container_name").
-				with("services."+m[1]+" has a container_name, so it cannot run several times", "remove container_name, or "+m[0])
+				with("services."+m[1]+" has a container_name, so it cannot run several times",
+					"remove container_name, or "+m[0])
 		}),
 		match(`^healthcheck\.test must start`, (*explainer).badHealthcheck),
 		match(`^env file (.+?) not found`, func(x *explainer, m []string) *LoadError {
@@ -149,20 +161,24 @@ func explanations() []explanation {
 		match(`^label file (.+?) not found`, func(x *explainer, m []string) *LoadError {
 			return x.missingFile(m[0], "label_file", "make it, or correct the path")
 		}),
-		match(`^(?:couldn't find env file: (.+)|stat (.+\.env): no such file.*)$`, func(x *explainer, m []string) *LoadError {
-			path := m[0] + m[1]
-			if e := x.missingFile(path, "env_file", "make it, or correct the path"); e.Line > 0 {
-				return e
-			}
-			return (&LoadError{File: inside(x.sources.cwd, path)}).with("no such env file", "make it, or correct --env-file")
-		}),
+		match(`^(?:couldn't find env file: (.+)|stat (.+\.env): no such file.*)$`,
+			func(x *explainer, m []string) *LoadError {
+				path := m[0] + m[1]
+				if e := x.missingFile(path, "env_file", "make it, or correct the path"); e.Line > 0 {
+					return e
+				}
+				return (&LoadError{File: inside(x.sources.cwd, path)}).with("no such env file",
+					"make it, or correct --env-file")
+			}),
 		match(`^failed to read (.+?): line (\d+): (.*)$`, func(x *explainer, m []string) *LoadError {
 			line, _ := strconv.Atoi(m[1]) // digits by the pattern
-			return (&LoadError{File: inside(x.sources.cwd, m[0]), Line: line}).with(m[2], "write KEY=value on each line")
+			return (&LoadError{File: inside(x.sources.cwd, m[0]), Line: line}).with(m[2],
+				"write KEY=value on each line")
 		}),
 		match(`^failed to read (.+?): (.*)$`, func(x *explainer, m []string) *LoadError {
 			if strings.HasSuffix(m[1], "is a directory") {
-				return x.sources.errorIn(x.sources.names(m[0])).with(inside(x.sources.dir, m[0])+" is a folder", "name a file")
+				return x.sources.errorIn(x.sources.names(m[0])).with(inside(x.sources.dir, m[0])+
+					" is a folder", "name a file")
 			}
 			return (&LoadError{File: inside(x.sources.cwd, m[0])}).
 				with(strings.Join(strings.Fields(m[1]), " "), "write KEY=value on each line")
@@ -170,38 +186,46 @@ func explanations() []explanation {
 		match(`^open (.+): .*$`, func(x *explainer, m []string) *LoadError {
 			return x.missingFile(m[0], "", "correct the path")
 		}),
-		match(`^compose file "(.+?)" set by COMPOSE_FILE environment variable is invalid: (.*)$`, func(x *explainer, m []string) *LoadError {
-			return (&LoadError{File: m[0]}).with(ending(m[1]), "correct COMPOSE_FILE")
-		}),
+		match(`^compose file "(.+?)" set by COMPOSE_FILE environment variable is invalid: (.*)$`,
+			func(x *explainer, m []string) *LoadError {
+				return (&LoadError{File: m[0]}).with(ending(m[1]), "correct COMPOSE_FILE")
+			}),
 		match(`^include cycle detected:\n(.*)$`, func(x *explainer, m []string) *LoadError {
 			files := strings.Split(m[0], "\n include ")
 			for i := range files {
 				files[i] = inside(x.sources.cwd, files[i])
 			}
-			return x.sources.errorAt("include").with("files include each other in a circle: "+strings.Join(files, " -> "), "remove one of these include")
+			return x.sources.errorAt("include").with("files include each other in a circle: "+
+				strings.Join(files, " -> "), "remove one of these include")
 		}),
 		match(`^Circular reference:\n  (.*)$`, (*explainer).extendsCircle),
-		match(`^cannot extend service "(.+?)" in (.+?): service "(.+?)" not found(?: in (.+))?$`, (*explainer).missingBase),
+		match(`^cannot extend service "(.+?)" in (.+?): service "(.+?)" not found(?: in (.+))?$`,
+			(*explainer).missingBase),
 		match(`^cannot extend service "(.+?)" in (.+?): (no services section|services must be a mapping)`, func(x *explainer, m []string) *LoadError {
 			return x.sources.errorAt("services", m[0], "extends").
 				with(inside(x.sources.cwd, m[1])+" has no services", "name a file with services: in it")
 		}),
 		match(`^extends\.(.+)\.service is required$`, func(x *explainer, m []string) *LoadError {
-			return x.sources.errorAt("services", m[0], "extends").with("services."+m[0]+".extends has no service", "write service: below it")
+			return x.sources.errorAt("services", m[0], "extends").with("services."+m[0]+
+				".extends has no service", "write service: below it")
 		}),
 		match(`^(\S+)\.\[(\d+)\]: unexpected type`, func(x *explainer, m []string) *LoadError {
-			return x.sources.errorAt(append(strings.Split(m[0], "."), m[1])...).with(m[0]+": an item is not a text", "write KEY=value after the dash")
+			return x.sources.errorAt(append(strings.Split(m[0], "."), m[1])...).with(m[0]+
+				": an item is not a text", "write KEY=value after the dash")
 		}),
 		match(`^non-string key (?:in (\S+)|at top level): (.*)$`, func(x *explainer, m []string) *LoadError {
 			path := append(strings.FieldsFunc(m[0], func(r rune) bool { return r == '.' }), m[1])
-			return x.sources.errorAt(path...).with(fmt.Sprintf("the name %s is not a text", m[1]), fmt.Sprintf("write %q", m[1]))
+			return x.sources.errorAt(path...).with(fmt.Sprintf("the name %s is not a text", m[1]),
+				fmt.Sprintf("write %q", m[1]))
 		}),
 		match(`^empty compose file$`, func(x *explainer, _ []string) *LoadError {
-			return x.sources.errorIn(place{file: x.sources.files[0]}).with("the file is empty", "write services: and the services below it")
+			return x.sources.errorIn(place{file: x.sources.files[0]}).with("the file is empty",
+				"write services: and the services below it")
 		}),
 		match(`^top-level object must be a mapping$`, (*explainer).noMapping),
 		match("^`include` must be a list", func(x *explainer, _ []string) *LoadError {
-			return x.sources.errorAt("include").with("include must be a list", "write it as - path/to/compose.yaml")
+			return x.sources.errorAt("include").with("include must be a list",
+				"write it as - path/to/compose.yaml")
 		}),
 		match(`^(services(?:\.(.+))?) must be a mapping$`, func(x *explainer, m []string) *LoadError {
 			remedy := "write the names of services below it, each with a colon"
@@ -211,29 +235,39 @@ func explanations() []explanation {
 			return x.sources.errorAt(strings.Split(m[0], ".")...).with(m[0]+" must be a mapping", remedy)
 		}),
 		match(`^project name must not be empty$`, func(x *explainer, _ []string) *LoadError {
-			return (&LoadError{}).with(fmt.Sprintf("the folder's name %q cannot be a project name", filepath.Base(x.sources.dir)),
+			return (&LoadError{}).with(fmt.Sprintf("the folder's name %q cannot be a project name",
+				filepath.Base(x.sources.dir)),
 				"name the project with -p, or with name: in the file")
 		}),
-		match(`^invalid project name "(.*?)": must`, func(_ *explainer, m []string) *LoadError { return badName(m[0]) }),
+		match(`^invalid project name "(.*?)": must`, func(_ *explainer, m []string) *LoadError {
+			return badName(m[0])
+		}),
 		match(`^decoding failed due to the following error\(s\):\n\n'(\S+?)' (.*)$`, (*explainer).badValue),
 		match(`(?i)^(?:invalid (?:hostPort|containerPort|IP address|ip|proto|port|range|start or end)\S*|no port specified|too many colons):? ?(.*)$`,
 			(*explainer).badPort),
 		match(`^invalid ranges specified .* and (\S+)$`, (*explainer).badPort),
 		match(`^invalid spec: (.*): empty section between colons$`, func(x *explainer, m []string) *LoadError {
 			at, name, _ := x.sources.item("volumes", func(text string) bool { return text == m[0] })
-			return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.volumes: %q has nothing before or after a colon", name, m[0]), "write source:target")
+			return x.sources.errorIn(at).with(
+				fmt.Sprintf("services.%s.volumes: %q has nothing before or after a colon", name,
+					m[0]), "write source:target")
 		}),
-		match(`^service volume services\.(.+)\.volumes\.\[(\d+)\] is missing a mount target$`, func(x *explainer, m []string) *LoadError {
-			return x.sources.errorAt("services", m[0], "volumes", m[1]).
-				with(fmt.Sprintf("services.%s.volumes.%s has no target", m[0], m[1]), "write target: and a path in the container")
-		}),
+		match(`^service volume services\.(.+)\.volumes\.\[(\d+)\] is missing a mount target$`,
+			func(x *explainer, m []string) *LoadError {
+				return x.sources.errorAt("services", m[0], "volumes", m[1]).
+					with(fmt.Sprintf("services.%s.volumes.%s has no target", m[0], m[1]),
+						"write target: and a path in the container")
+			}),
 		match(`^invalid empty volume spec$`, func(x *explainer, _ []string) *LoadError {
 			at, name, _ := x.sources.item("volumes", func(text string) bool { return text == "" })
-			return x.sources.errorIn(at).with("services."+name+".volumes: an empty entry", "write source:target, or remove it")
+			return x.sources.errorIn(at).with("services."+name+".volumes: an empty entry",
+				"write source:target, or remove it")
 		}),
-		match(`^invalid mount config for type "bind": field Source must not be empty$`, func(x *explainer, _ []string) *LoadError {
-			return x.sources.errorIn(x.sources.findText("type: bind")).with("a bind mount has no source", "write source: and a path of this machine")
-		}),
+		match(`^invalid mount config for type "bind": field Source must not be empty$`,
+			func(x *explainer, _ []string) *LoadError {
+				return x.sources.errorIn(x.sources.findText("type: bind")).with(
+					"a bind mount has no source", "write source: and a path of this machine")
+			}),
 	}
 }
 

@@ -15,15 +15,18 @@ import (
 // schemaError is for what the Compose schema refuses; m is the file and "path message".
 func (x *explainer) schemaError(m []string) *LoadError {
 	kinds := []explanation{
-		{regexp.MustCompile(`^(.*?) ?additional properties '(.+?)'.* not allowed$`), func(x *explainer, m []string) *LoadError {
-			return x.unknownAttribute(m[0], m[1])
-		}},
+		{regexp.MustCompile(`^(.*?) ?additional properties '(.+?)'.* not allowed$`),
+			func(x *explainer, m []string) *LoadError {
+				return x.unknownAttribute(m[0], m[1])
+			}},
 		{regexp.MustCompile(`^(.*)\.(.+?) false schema$`), func(x *explainer, m []string) *LoadError {
 			return x.unknownAttribute(m[0], m[1])
 		}},
-		{regexp.MustCompile(`^(.*?) missing propert(?:y|ies) '(.+?)'`), func(x *explainer, m []string) *LoadError {
-			return x.sources.errorAt(strings.Split(m[0], ".")...).with(m[0]+" has no "+m[1], "write "+m[1]+": below it")
-		}},
+		{regexp.MustCompile(`^(.*?) missing propert(?:y|ies) '(.+?)'`),
+			func(x *explainer, m []string) *LoadError {
+				return x.sources.errorAt(strings.Split(m[0], ".")...).with(m[0]+" has no "+m[1],
+					"write "+m[1]+": below it")
+			}},
 		{regexp.MustCompile(`^(.*?) must be an? (.*)$`), (*explainer).wrongType},
 		{regexp.MustCompile(`^(.*?):? value must be '(.*)'$`), func(x *explainer, m []string) *LoadError {
 			return x.wrongChoice(m[0], m[1:])
@@ -31,14 +34,19 @@ func (x *explainer) schemaError(m []string) *LoadError {
 		{regexp.MustCompile(`^(.*?) value must be one of (.*)$`), func(x *explainer, m []string) *LoadError {
 			return x.wrongChoice(m[0], strings.Split(strings.Trim(m[1], "'"), "', '"))
 		}},
-		{regexp.MustCompile(`^(.*?) '(.*)' does not match pattern '(.*)'$`), func(x *explainer, m []string) *LoadError {
-			// only a list of words can be compared with what was written
-			if words, ok := strings.CutPrefix(m[2], "^("); ok && strings.HasSuffix(words, ")$") {
-				choices := strings.Split(strings.TrimSuffix(words, ")$"), "|")
-				return x.wrongChoice(m[0], slices.DeleteFunc(choices, func(c string) bool { return strings.ContainsAny(c, `[](){}+*\`) }))
-			}
-			return x.sources.errorAt(strings.Split(m[0], ".")...).with(fmt.Sprintf("%s: %q is not allowed", m[0], m[1]), "write something like "+m[2])
-		}},
+		{regexp.MustCompile(`^(.*?) '(.*)' does not match pattern '(.*)'$`),
+			func(x *explainer, m []string) *LoadError {
+				// only a list of words can be compared with what was written
+				if words, ok := strings.CutPrefix(m[2], "^("); ok && strings.HasSuffix(words, ")$") {
+					choices := strings.Split(strings.TrimSuffix(words, ")$"), "|")
+					return x.wrongChoice(m[0], slices.DeleteFunc(choices, func(c string) bool {
+						return strings.ContainsAny(c, `[](){}+*\`)
+					}))
+				}
+				return x.sources.errorAt(strings.Split(m[0],
+					".")...).with(fmt.Sprintf("%s: %q is not allowed", m[0], m[1]),
+					"write something like "+m[2])
+			}},
 	}
 	for _, k := range kinds {
 		if g := k.pattern.FindStringSubmatch(m[1]); g != nil {
@@ -56,7 +64,8 @@ func (x *explainer) unknownAttribute(parent, key string) *LoadError {
 		path, name = strings.Split(parent, "."), parent+"."+key
 	}
 	e := x.sources.errorAt(append(path, key)...)
-	if named := []string{"services", "networks", "volumes", "secrets", "configs"}; slices.Contains(named, parent) {
+	if named := []string{"services", "networks", "volumes", "secrets",
+		"configs"}; slices.Contains(named, parent) {
 		return e.with(fmt.Sprintf("%s: %q is not a name", parent, key), "use letters, digits, . _ and -")
 	}
 	known := attributes(path)
@@ -103,7 +112,8 @@ func (x *explainer) wrongType(m []string) *LoadError {
 			case "string":
 				remedy = fmt.Sprintf("write %q", n.Value)
 				// a bare number where a time is meant is seconds in nobody's head but its writer's
-				if _, err := strconv.Atoi(n.Value); err == nil && describedAs(path, "period", "time", "interval", "delay") {
+				if _, err := strconv.Atoi(n.Value); err == nil && describedAs(path, "period", "time",
+					"interval", "delay") {
 					remedy = fmt.Sprintf("write %ss", n.Value)
 				}
 			case "array":
@@ -130,7 +140,8 @@ func (x *explainer) wrongChoice(path string, choices []string) *LoadError {
 	if len(choices) == 1 {
 		otherwise = "write " + choices[0]
 	}
-	return x.sources.errorAt(parts...).with(fmt.Sprintf("%s: %q is not known", path, said), orNearest(said, choices, otherwise))
+	return x.sources.errorAt(parts...).with(fmt.Sprintf("%s: %q is not known", path, said),
+		orNearest(said, choices, otherwise))
 }
 
 func (x *explainer) unsetVariable(m []string) *LoadError {
@@ -138,7 +149,8 @@ func (x *explainer) unsetVariable(m []string) *LoadError {
 	if m[2] != "" {
 		problem += ": " + strings.Join(strings.Fields(m[2]), " ")
 	}
-	return x.errorUsing(m[0], "${"+m[1]+":?", "${"+m[1]+"?").with(problem, "set "+m[1]+" in the environment or in .env")
+	return x.errorUsing(m[0], "${"+m[1]+":?", "${"+m[1]+"?").with(problem, "set "+m[1]+
+		" in the environment or in .env")
 }
 
 // errorUsing is errorAt for a path in which list items have lost their number: the texts tell them apart.
@@ -198,10 +210,12 @@ func (x *explainer) badPort(m []string) *LoadError {
 		return nil
 	}
 	if len(m) > 0 && strings.Count(text, "-") == 2 {
-		return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.ports: the two ranges of %q differ in length", name, text),
+		return x.sources.errorIn(at).with(
+			fmt.Sprintf("services.%s.ports: the two ranges of %q differ in length", name, text),
 			"write as many ports on both sides")
 	}
-	return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.ports: %q is not a port", name, text), `write "8080:80"`)
+	return x.sources.errorIn(at).with(fmt.Sprintf("services.%s.ports: %q is not a port", name, text),
+		`write "8080:80"`)
 }
 
 func (x *explainer) badHealthcheck([]string) *LoadError {
@@ -216,7 +230,8 @@ func (x *explainer) badHealthcheck([]string) *LoadError {
 				word := x.sources.scalar(test.Content[0])
 				if !slices.Contains([]string{"CMD", "CMD-SHELL", "NONE"}, word) {
 					return x.sources.errorIn(place{f, test.Line}).
-						with(fmt.Sprintf("services.%s.healthcheck.test: %q is not CMD, CMD-SHELL or NONE", name, word),
+						with(fmt.Sprintf(
+							"services.%s.healthcheck.test: %q is not CMD, CMD-SHELL or NONE", name, word),
 							"write CMD before it")
 				}
 			}
@@ -229,7 +244,8 @@ func (x *explainer) undefinedResource(m []string) *LoadError {
 	service, kind, name := m[0], m[1], m[2]
 	e := x.sources.errorAt("services", service, kind+"s", name)
 	if kind == "secret" {
-		if p := x.sources.find("services", service, "build", "secrets", name); x.sources.depth("services", service, "secrets", name) < 4 && p.file != nil {
+		if p := x.sources.find("services", service, "build", "secrets",
+			name); x.sources.depth("services", service, "secrets", name) < 4 && p.file != nil {
 			e = x.sources.errorIn(p)
 		}
 	}
@@ -272,11 +288,13 @@ func (x *explainer) emptyReference(service string) *LoadError {
 			if name, _, _ := strings.Cut(x.sources.scalar(n), ":"); name == "" {
 				e := x.sources.errorAt("services", service, attribute)
 				e.Line = n.Line
-				return e.with(fmt.Sprintf("services.%s.%s: an empty entry", service, attribute), "write the name of a service, or remove it")
+				return e.with(fmt.Sprintf("services.%s.%s: an empty entry", service, attribute),
+					"write the name of a service, or remove it")
 			}
 		}
 	}
-	return x.sources.errorAt("services", service).with("services."+service+" depends on a service without a name", "name it")
+	return x.sources.errorAt("services", service).with("services."+service+
+		" depends on a service without a name", "name it")
 }
 
 func (x *explainer) missingBase(m []string) *LoadError {
@@ -294,7 +312,8 @@ func (x *explainer) missingBase(m []string) *LoadError {
 			}
 		}
 	}
-	return x.sources.errorAt("services", service, "extends", "service").with(problem, orNearest(base, names, "name a service that is there"))
+	return x.sources.errorAt("services", service, "extends", "service").with(problem,
+		orNearest(base, names, "name a service that is there"))
 }
 
 func (x *explainer) extendsCircle(m []string) *LoadError {
@@ -305,14 +324,16 @@ func (x *explainer) extendsCircle(m []string) *LoadError {
 	}
 	names = circle(names)
 	return x.sources.errorAt("services", names[0], "extends").
-		with("services extend each other in a circle: "+strings.Join(names, " -> "), "remove one of these extends")
+		with("services extend each other in a circle: "+strings.Join(names, " -> "),
+			"remove one of these extends")
 }
 
 func (x *explainer) noMapping([]string) *LoadError {
 	for _, f := range x.sources.files {
 		for _, doc := range f.docs {
 			if doc.Kind != yaml.MappingNode {
-				return x.sources.errorIn(place{f, doc.Line}).with("not a Compose file", "write services: and the services below it")
+				return x.sources.errorIn(place{f, doc.Line}).with("not a Compose file",
+					"write services: and the services below it")
 			}
 		}
 	}
@@ -331,7 +352,8 @@ func attributes(path []string) []string {
 		fits := key != tree.PathMatchAll && key != tree.PathMatchList
 		for i, part := range path {
 			_, err := strconv.Atoi(part)
-			fits = fits && (parts[i] == part || parts[i] == tree.PathMatchAll || parts[i] == tree.PathMatchList && err == nil)
+			fits = fits && (parts[i] == part || parts[i] == tree.PathMatchAll ||
+				parts[i] == tree.PathMatchList && err == nil)
 		}
 		if fits {
 			names = append(names, key)

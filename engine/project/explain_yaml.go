@@ -11,7 +11,8 @@ import (
 func (x *explainer) yamlError(path string, err error) *LoadError {
 	e := &LoadError{File: inside(x.sources.cwd, path), Err: err}
 	text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
-	if m := regexp.MustCompile(`mapping key "(.+)" already defined at line (\d+)`).FindStringSubmatch(text); m != nil {
+	if m := regexp.MustCompile(`mapping key "(.+)" already defined at line (\d+)`).FindStringSubmatch(
+		text); m != nil {
 		e.Line = lastLine(strings.TrimSuffix(text, m[0]), 0)
 		return e.with(fmt.Sprintf("%s is written twice, first in line %s", m[1], m[2]), "keep one of the two")
 	}
@@ -50,7 +51,8 @@ func (x *explainer) yamlError(path string, err error) *LoadError {
 		return e.with("something is missing here or in the line before", "write a value, or close the bracket")
 	case has("unknown anchor"):
 		name := strings.Split(text+"''", "'")[1]
-		return e.with("*"+name+" stands for nothing", "write &"+name+" before what it should stand for, further up")
+		return e.with("*"+name+" stands for nothing", "write &"+name+
+			" before what it should stand for, further up")
 	}
 	return e.with(problem, "check the lines around it")
 }

@@ -122,7 +122,8 @@ type decoder struct {
 // extra decodes value; all are the names of all services, sorted.
 func (d *decoder) extra(value any, all []string) (Extra, error) {
 	e := Extra{Swap: Replace, Restart: ContainerScope, Watch: Auto, SyncOwner: TargetOwner}
-	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "calls", "swap", "restart", "watch", "sync_owner", "alerts")
+	m := d.mapping(value, nil, "prepare", "probe", "may_degrade", "calls", "swap", "restart", "watch",
+		"sync_owner", "alerts")
 	e.Alerts = d.alerts(m["alerts"])
 	if v, ok := m["prepare"]; ok {
 		e.Prepare = d.prepare(v)
@@ -163,9 +164,11 @@ func (d *decoder) canRestartProgram(s *Service) error {
 	const take = "take one of the two away"
 	switch c := s.Config; {
 	case c.Init != nil && *c.Init:
-		d.fail("restart: process cannot be with init: true, which has another program as process 1", take, "restart")
+		d.fail("restart: process cannot be with init: true, which has another program as process 1",
+			take, "restart")
 	case c.Pid != "":
-		d.fail("restart: process cannot be with pid: "+c.Pid+": process 1 is not the container's own", take, "restart")
+		d.fail("restart: process cannot be with pid: "+c.Pid+": process 1 is not the container's own",
+			take, "restart")
 	case s.Provided():
 		d.fail("restart: process cannot be with provider:, which has no container", take, "restart")
 	}
@@ -180,7 +183,8 @@ func (d *decoder) alerts(value any) []string {
 	var out []string
 	for i, pattern := range d.texts(value, "alerts") {
 		if _, err := regexp.Compile(pattern); err != nil {
-			d.fail(fmt.Sprintf("%q is not a regular expression: %v", pattern, err), `write one as "panic|FATAL"`, "alerts", strconv.Itoa(i))
+			d.fail(fmt.Sprintf("%q is not a regular expression: %v", pattern, err),
+				`write one as "panic|FATAL"`, "alerts", strconv.Itoa(i))
 		}
 		out = append(out, pattern)
 	}
@@ -205,7 +209,8 @@ func projectAlerts(top any) []string {
 // known refuses a name that no service has.
 func (d *decoder) known(name string, all []string, path ...string) {
 	if !slices.Contains(all, name) {
-		d.fail(fmt.Sprintf("no service %q", name), orNearest(name, all, "name a service of the Compose file"), path...)
+		d.fail(fmt.Sprintf("no service %q", name),
+			orNearest(name, all, "name a service of the Compose file"), path...)
 	}
 }
 
@@ -253,14 +258,16 @@ func (d *decoder) bounds(name string, value any) Degrade {
 		digits, isPercent := strings.CutSuffix(strings.TrimSpace(fmt.Sprint(v)), "%")
 		share, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
 		if err != nil || !isPercent || !(share >= 0 && share <= 100) {
-			d.fail(fmt.Sprintf("%q is not a share", fmt.Sprint(v)), "write a percentage, as 20%", "may_degrade", name, "errors")
+			d.fail(fmt.Sprintf("%q is not a share", fmt.Sprint(v)), "write a percentage, as 20%",
+				"may_degrade", name, "errors")
 		}
 		g.Errors = share / 100
 	}
 	if v, ok := m["p95"]; ok {
 		limit, err := time.ParseDuration(fmt.Sprint(v))
 		if err != nil || limit <= 0 {
-			d.fail(fmt.Sprintf("%q is not a duration", fmt.Sprint(v)), "write it with its unit, as 2s or 500ms", "may_degrade", name, "p95")
+			d.fail(fmt.Sprintf("%q is not a duration", fmt.Sprint(v)),
+				"write it with its unit, as 2s or 500ms", "may_degrade", name, "p95")
 		}
 		g.P95 = limit
 	}
@@ -288,7 +295,8 @@ func (d *decoder) prepare(value any) *Prepare {
 		for _, entry := range d.texts(env, "prepare", "env") {
 			k, v, ok := strings.Cut(entry, "=")
 			if !ok || k == "" {
-				d.fail(fmt.Sprintf("%q has no value", entry), "write KEY=value, or a mapping", "prepare", "env", entry)
+				d.fail(fmt.Sprintf("%q has no value", entry), "write KEY=value, or a mapping",
+					"prepare", "env", entry)
 			}
 			p.Env[k] = v
 		}
@@ -302,7 +310,8 @@ func (d *decoder) prepare(value any) *Prepare {
 func (d *decoder) probe(text string) string {
 	u, err := url.Parse(text)
 	if err == nil && u.Hostname() != "" && !own(u.Hostname(), d.service) {
-		d.fail(fmt.Sprintf("%s is not of this service: a probe asks its own container", u.Hostname()), "write localhost, with the port in the container", "probe")
+		d.fail(fmt.Sprintf("%s is not of this service: a probe asks its own container", u.Hostname()),
+			"write localhost, with the port in the container", "probe")
 		return ""
 	}
 	if err == nil && u.Host != "" && slices.Contains([]string{"http", "https"}, u.Scheme) {
@@ -311,7 +320,8 @@ func (d *decoder) probe(text string) string {
 	if err == nil && u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" {
 		return text
 	}
-	d.fail(fmt.Sprintf("%q is not an address to ask", text), "write http://localhost:8080/health or tcp://localhost:5432", "probe")
+	d.fail(fmt.Sprintf("%q is not an address to ask", text),
+		"write http://localhost:8080/health or tcp://localhost:5432", "probe")
 	return ""
 }
 

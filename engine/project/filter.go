@@ -23,7 +23,8 @@ type filter struct {
 	include, ignore *patterns       // below the rule's Path
 	context         *patterns       // .dockerignore of the build; nil where it does not apply
 	always          map[string]bool // absolute files that .dockerignore cannot hide: Dockerfile, .dockerignore
-	written         []string        // absolute paths that other services' prepare writes; count only for default rules
+	// absolute paths that other services' prepare writes; count only for default rules
+	written []string
 }
 
 // patterns are lines of .dockerignore syntax below a folder. A nil one matches nothing.
@@ -34,7 +35,8 @@ type patterns struct {
 	// the watcher and by every lane.
 	mu      sync.Mutex
 	matcher *patternmatcher.PatternMatcher
-	single  []*patternmatcher.PatternMatcher // of each pattern alone, in the same order; nil for an exception (!)
+	// of each pattern alone, in the same order; nil for an exception (!)
+	single []*patternmatcher.PatternMatcher
 }
 
 // compile returns nil for no lines.

@@ -46,7 +46,9 @@ func (f *finder) find() error {
 		env = append(slices.Clone(env), "PWD="+cwd)
 	}
 	if len(f.opts.EnvFiles) == 0 {
-		f.opts.EnvFiles = strings.FieldsFunc(environment["COMPOSE_ENV_FILES"], func(r rune) bool { return r == ',' })
+		f.opts.EnvFiles = strings.FieldsFunc(environment["COMPOSE_ENV_FILES"], func(r rune) bool {
+			return r == ','
+		})
 	}
 	f.opts.EnvFiles = slices.Clone(f.opts.EnvFiles)
 	for i, name := range f.opts.EnvFiles {
@@ -72,7 +74,8 @@ func (f *finder) find() error {
 
 // envFiles names the env files to read. It is compose-go's, but for asking Options.Env instead of the process.
 func (f *finder) envFiles(o *cli.ProjectOptions) error {
-	if off, err := strconv.ParseBool(o.Environment[consts.ComposeDisableDefaultEnvFile]); len(f.opts.EnvFiles) > 0 || err != nil || !off {
+	if off, err := strconv.ParseBool(o.Environment[consts.ComposeDisableDefaultEnvFile]); len(
+		f.opts.EnvFiles) > 0 || err != nil || !off {
 		return cli.WithEnvFiles(f.opts.EnvFiles...)(o)
 	}
 	return nil
@@ -117,7 +120,8 @@ func (f *finder) read() (*composeFiles, error) {
 		if err := s.add(path, dir, content); err != nil {
 			return nil, f.explain.yamlError(path, err)
 		}
-		files.details.ConfigFiles = append(files.details.ConfigFiles, types.ConfigFile{Filename: path, Content: content})
+		files.details.ConfigFiles = append(files.details.ConfigFiles, types.ConfigFile{Filename: path,
+			Content: content})
 		var top struct{ Name string }
 		// a file of another shape has no name; what is wrong with it is said later
 		_ = yaml.Unmarshal(content, &top)
@@ -165,7 +169,8 @@ func (f *finder) readFile(path *string) ([]byte, error) {
 	if e := f.sources.refused(*path, err); e != nil {
 		return nil, e
 	}
-	e := &LoadError{File: inside(f.sources.cwd, *path), Problem: "no such file", Remedy: "name an existing Compose file with -f", Err: err}
+	e := &LoadError{File: inside(f.sources.cwd, *path), Problem: "no such file",
+		Remedy: "name an existing Compose file with -f", Err: err}
 	if fi, statErr := os.Stat(*path); statErr == nil && fi.IsDir() {
 		e.Problem = "is a folder"
 		e.Remedy = "name the Compose file in it"

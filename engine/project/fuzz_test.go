@@ -32,7 +32,8 @@ func FuzzLoad(f *testing.F) {
 	f.Add("a: &a {<<: *a}\nservices: &s {<<: [*s, *a], w: {image: x, extends: w}}\n")
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, file string) {
-		p, err := Load(context.Background(), Options{Files: []string{"-"}, Dir: dir, Stdin: strings.NewReader(file), Env: []string{}})
+		p, err := Load(context.Background(), Options{Files: []string{"-"}, Dir: dir,
+			Stdin: strings.NewReader(file), Env: []string{}})
 		var e *LoadError
 		switch {
 		case err == nil:

@@ -13,9 +13,10 @@ import (
 func TestHashEqualsDockerCompose(t *testing.T) {
 	t.Setenv("HOME", "/home/u")
 	for name, o := range map[string]Options{
-		"attributes": {Dir: "/srv/app", Profiles: []string{"*"}, Env: []string{"HOME_DIR=/home/u", "FROM_ENV=e", "PASS=secret"}},
-		"sources":    {Env: []string{}},
-		"platform":   {Env: []string{"DOCKER_DEFAULT_PLATFORM=linux/amd64"}},
+		"attributes": {Dir: "/srv/app", Profiles: []string{"*"}, Env: []string{"HOME_DIR=/home/u",
+			"FROM_ENV=e", "PASS=secret"}},
+		"sources":  {Env: []string{}},
+		"platform": {Env: []string{"DOCKER_DEFAULT_PLATFORM=linux/amd64"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", "hash", name)

@@ -34,7 +34,8 @@ func (p *Project) HostCommands() []HostCommand {
 func (a *assembler) hostCommands(s *Service) []HostCommand {
 	var all []HostCommand
 	if p := s.Extra.Prepare; p != nil {
-		c := HostCommand{Service: s.Name, Kind: "prepare", Place: a.place(s.Name, extensionKey, "prepare", "run"), Command: a.named.text(p.written)}
+		c := HostCommand{Service: s.Name, Kind: "prepare", Place: a.place(s.Name, extensionKey,
+			"prepare", "run"), Command: a.named.text(p.written)}
 		for key, value := range p.Env {
 			c.Env = append(c.Env, key+"="+a.named.text(value))
 		}
@@ -48,7 +49,8 @@ func (a *assembler) hostCommands(s *Service) []HostCommand {
 				words = append(words, fmt.Sprintf("--%s=%s", key, a.named.text(value)))
 			}
 		}
-		c := HostCommand{Service: s.Name, Kind: "provider", Place: a.place(s.Name, "provider", "type"), Command: strings.Join(append(words, s.Name), " ")}
+		c := HostCommand{Service: s.Name, Kind: "provider", Place: a.place(s.Name, "provider",
+			"type"), Command: strings.Join(append(words, s.Name), " ")}
 		for _, key := range slices.Sorted(maps.Keys(a.p.Compose.Environment)) {
 			if _, own := a.named.shell[key]; !own && key != "COMPOSE_PROJECT_NAME" && key != "PWD" {
 				c.Env = append(c.Env, key+"="+a.p.Compose.Environment[key])

@@ -8,7 +8,9 @@ import (
 
 // MountsImages says whether a service mounts images as volumes.
 func (s *Service) MountsImages() bool {
-	return slices.ContainsFunc(s.Config.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Type == types.VolumeTypeImage })
+	return slices.ContainsFunc(s.Config.Volumes, func(v types.ServiceVolumeConfig) bool {
+		return v.Type == types.VolumeTypeImage
+	})
 }
 
 // WithImages returns the service with the names of the images that it mounts in the place of what its file says, and

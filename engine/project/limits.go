@@ -48,7 +48,8 @@ func (b *budget) of(lookup func(string) (string, bool)) func(string) (string, bo
 
 // exceeded is the error of a file whose variables grew too far; path may be "".
 func (s *sources) exceeded(path string) *LoadError {
-	e := &LoadError{Problem: fmt.Sprintf("variables grow beyond %d MB when they are filled in", maxFilledIn>>20),
+	e := &LoadError{Problem: fmt.Sprintf("variables grow beyond %d MB when they are filled in",
+		maxFilledIn>>20),
 		Remedy: "take out those that repeat others"}
 	if path != "" {
 		e.File = inside(s.cwd, path)
@@ -119,7 +120,9 @@ func (s *sources) vetPorts() error {
 			for _, name := range keys(services) {
 				for _, n := range seq(get(get(services, name), "ports")) {
 					if all += s.portsOf(n.Value); all > maxPorts {
-						return s.errorIn(place{f, n.Line}).with(fmt.Sprintf("services.%s.ports: more than %d ports, with those of the other services", name, maxPorts),
+						return s.errorIn(place{f,
+							n.Line}).with(
+							fmt.Sprintf("services.%s.ports: more than %d ports, with those of the other services", name, maxPorts),
 							"publish only those that are used")
 					}
 				}

@@ -36,12 +36,14 @@ FROM x
 hidden
 -- r2/f --
 `)
-	if err := errors.Join(os.Symlink("r1", filepath.Join(dir, "cur")), os.Symlink("../r1", filepath.Join(dir, "sub/here"))); err != nil {
+	if err := errors.Join(os.Symlink("r1", filepath.Join(dir, "cur")),
+		os.Symlink("../r1", filepath.Join(dir, "sub/here"))); err != nil {
 		t.Fatal(err)
 	}
 	p := load(t, Options{})
 	for service, want := range map[string]string{
-		"plain": "r1 cur cur/deep cur", "var": "cur", "heir": "cur", "far": "sub/here", "inc": "sub/here", "built": "cur",
+		"plain": "r1 cur cur/deep cur", "var": "cur", "heir": "cur", "far": "sub/here",
+		"inc": "sub/here", "built": "cur",
 	} {
 		var got []string
 		for _, r := range p.Service(service).Rules {
@@ -53,13 +55,15 @@ hidden
 		}
 	}
 	built := p.Service("built")
-	if got := matched(&built.Rules[0], dir, "cur/deep/f", "cur/hidden", "cur/Dockerfile", "r1/other"); got != "cur/deep/f cur/Dockerfile" {
+	if got := matched(&built.Rules[0], dir, "cur/deep/f", "cur/hidden", "cur/Dockerfile",
+		"r1/other"); got != "cur/deep/f cur/Dockerfile" {
 		t.Errorf("the default rule matches %s", got)
 	}
 	if got := built.Extra.Prepare.Watch[0]; got != filepath.Join(dir, "cur/deep") {
 		t.Errorf("prepare watches %s", got)
 	}
-	if err := errors.Join(os.Remove(filepath.Join(dir, "cur")), os.Symlink("r2", filepath.Join(dir, "cur"))); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(dir, "cur")),
+		os.Symlink("r2", filepath.Join(dir, "cur"))); err != nil {
 		t.Fatal(err)
 	}
 	if changes := Diff(p, load(t, Options{})); len(changes) != 0 {

@@ -23,7 +23,8 @@ const slowLoad = 2 * time.Second
 // Warm does what only the first load of a process has to do and no file is needed for: it compiles the
 // schema of Compose files, for which every load waits. It is for a goroutine of its own while a program starts.
 func Warm() {
-	_ = schema.Validate(map[string]any{"services": map[string]any{}}) // of a schema that is broken each load says so
+	// of a schema that is broken each load says so
+	_ = schema.Validate(map[string]any{"services": map[string]any{}})
 }
 
 // Load reads the files and returns the project. Bad input, a missing file included, is a *LoadError.
@@ -123,7 +124,8 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 		return nil, nil, err
 	}
 	full := bare
-	o := &overlay{path: files.overlay, dir: files.details.WorkingDir, files: files.details.ConfigFiles, sources: l.sources, explain: l.explain}
+	o := &overlay{path: files.overlay, dir: files.details.WorkingDir,
+		files: files.details.ConfigFiles, sources: l.sources, explain: l.explain}
 	with, err := o.read(bare)
 	if err != nil {
 		return nil, nil, err
@@ -153,7 +155,8 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 		p.Files = append(p.Files, file.Filename)
 	}
 	l.sources.inputs[files.overlay] = true
-	a := &assembler{p: p, sources: l.sources, links: &links{dir: files.details.WorkingDir, sources: l.sources}, named: shell}
+	a := &assembler{p: p, sources: l.sources, links: &links{dir: files.details.WorkingDir,
+		sources: l.sources}, named: shell}
 	return p, m.findings, a.fill(bare, full)
 }
 
@@ -196,8 +199,10 @@ func (m *merger) settings(details types.ConfigDetails) func(*loader.Options) {
 // merge lets compose-go load the files, and then selects services and resolves environments as docker compose does.
 func (m *merger) merge(ctx context.Context, details types.ConfigDetails) (*types.Project, error) {
 	details.Environment = maps.Clone(details.Environment)
-	p, err := loader.LoadWithContext(ctx, details, m.settings(details), loader.WithSupportedAttributes(carriedOut(), nil),
-		loader.WithUnsupportedAttributesCheck(notCarriedOut(), func(found []loader.UnsupportedAttribute) { m.findings = found }))
+	p, err := loader.LoadWithContext(ctx, details, m.settings(details),
+		loader.WithSupportedAttributes(carriedOut(), nil),
+		loader.WithUnsupportedAttributesCheck(notCarriedOut(),
+			func(found []loader.UnsupportedAttribute) { m.findings = found }))
 	if m.limit != nil && m.limit.spent {
 		return nil, m.sources.exceeded("")
 	}
@@ -207,7 +212,8 @@ func (m *merger) merge(ctx context.Context, details types.ConfigDetails) (*types
 	for _, f := range details.ConfigFiles {
 		p.ComposeFiles = append(p.ComposeFiles, f.Filename)
 	}
-	s := &selection{services: m.opts.Services, all: m.opts.All, noDeps: m.opts.NoDeps, scale: m.opts.Scale, pull: m.opts.Pull, sources: m.sources}
+	s := &selection{services: m.opts.Services, all: m.opts.All, noDeps: m.opts.NoDeps,
+		scale: m.opts.Scale, pull: m.opts.Pull, sources: m.sources}
 	if p, err = s.choose(p); err != nil {
 		return nil, err
 	}

@@ -150,7 +150,9 @@ services:
 func TestNoFileSaysWhereItLooked(t *testing.T) {
 	dir := write(t, "")
 	_, err := Load(t.Context(), Options{Env: []string{}})
-	if want := "no Compose file in " + dir + " or the folders above it; write a compose.yaml, or name a file with -f"; err == nil || err.Error() != want {
+	if want := "no Compose file in " + dir +
+		" or the folders above it; write a compose.yaml, or name a file with -f"; err == nil ||
+		err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -176,16 +178,20 @@ FROM=file
 	p := load(t, Options{})
 	shop := filepath.Join(dir, "shop")
 	web := p.Service("web")
-	if p.Name != "shop" || p.Dir != shop || names(p) != "db web" || web.Image != "web:7" || web.Replicas != 1 || !web.Built {
+	if p.Name != "shop" || p.Dir != shop || names(p) != "db web" || web.Image != "web:7" ||
+		web.Replicas != 1 || !web.Built {
 		t.Errorf("name %s dir %s services %s web %+v", p.Name, p.Dir, names(p), web)
 	}
-	if env := web.Config.Environment; *env["ADDED"] != "1" || *env["FROM"] != "file" || web.Config.EnvFiles != nil {
+	if env := web.Config.Environment; *env["ADDED"] != "1" || *env["FROM"] != "file" ||
+		web.Config.EnvFiles != nil {
 		t.Errorf("environment %v, env files %v", env, web.Config.EnvFiles)
 	}
-	if want := []string{filepath.Join(shop, "compose.yaml"), filepath.Join(shop, "compose.override.yaml")}; !slices.Equal(p.Files, want) {
+	if want := []string{filepath.Join(shop, "compose.yaml"),
+		filepath.Join(shop, "compose.override.yaml")}; !slices.Equal(p.Files, want) {
 		t.Errorf("files %v", p.Files)
 	}
-	if got := slices.Sorted(maps.Keys(p.Networks)); !slices.Equal(got, []string{"back", "default"}) || p.Networks["back"].Name != "shop_back" {
+	if got := slices.Sorted(maps.Keys(p.Networks)); !slices.Equal(got, []string{"back", "default"}) ||
+		p.Networks["back"].Name != "shop_back" {
 		t.Errorf("networks %v", p.Networks)
 	}
 	if len(p.Volumes) != 1 || p.Volumes["data"].Name != "shop_data" || p.EnvFiles != nil {
@@ -194,7 +200,8 @@ FROM=file
 	if web.Place != "compose.yaml:2" {
 		t.Errorf("place %q", web.Place)
 	}
-	for _, want := range []string{"compose.yaml", "compose.override.yaml", "compose.override.yml", "compose.bulkhead.yaml", ".env",
+	for _, want := range []string{"compose.yaml", "compose.override.yaml", "compose.override.yml",
+		"compose.bulkhead.yaml", ".env",
 		"web.env", "gone.env", ".dockerignore"} {
 		if !slices.Contains(p.Inputs, filepath.Join(shop, want)) {
 			t.Errorf("%s is not among the inputs %v", want, p.Inputs)
@@ -225,13 +232,15 @@ services:
   root: {image: root}
 `)
 	p := load(t, Options{Env: []string{"PART=part"}})
-	if names(p) != "api more web" || p.Service("api").Image != "api:in-part" || p.Service("web").Image != "root" {
+	if names(p) != "api more web" || p.Service("api").Image != "api:in-part" ||
+		p.Service("web").Image != "root" {
 		t.Errorf("%s %s %s", names(p), p.Service("api").Image, p.Service("web").Image)
 	}
 	if got := p.Service("api").Place; got != "part/compose.yaml:3" {
 		t.Errorf("place %s", got)
 	}
-	for _, want := range []string{"part/compose.yaml", "part/.env", "part/more.env", "more.yaml", "lib/base.yaml", "lib/root.yaml"} {
+	for _, want := range []string{"part/compose.yaml", "part/.env", "part/more.env", "more.yaml",
+		"lib/base.yaml", "lib/root.yaml"} {
 		if !slices.Contains(p.Inputs, filepath.Join(dir, want)) {
 			t.Errorf("%s is not among the inputs %v", want, p.Inputs)
 		}
@@ -244,12 +253,16 @@ services:
 
 func TestStdinIsAFile(t *testing.T) {
 	dir := write(t, "")
-	p := load(t, Options{Files: []string{"-"}, Stdin: strings.NewReader("name: piped\nservices: {a: {image: x}}")})
-	if p.Name != "piped" || p.Dir != dir || !slices.Equal(p.Files, []string{"-"}) || p.Service("a").Place != "-:2" {
+	p := load(t, Options{Files: []string{"-"},
+		Stdin: strings.NewReader("name: piped\nservices: {a: {image: x}}")})
+	if p.Name != "piped" || p.Dir != dir || !slices.Equal(p.Files, []string{"-"}) ||
+		p.Service("a").Place != "-:2" {
 		t.Errorf("%+v", p)
 	}
-	_, err := Load(t.Context(), Options{Files: []string{"-"}, Stdin: strings.NewReader("services: {a: {imag: x}}")})
-	if want := "-:1: services.a.imag: no such attribute; did you mean image?"; err == nil || err.Error() != want {
+	_, err := Load(t.Context(), Options{Files: []string{"-"},
+		Stdin: strings.NewReader("services: {a: {imag: x}}")})
+	if want := "-:1: services.a.imag: no such attribute; did you mean image?"; err == nil ||
+		err.Error() != want {
 		t.Errorf("%v", err)
 	}
 }
@@ -265,18 +278,22 @@ V=dotenv
 -- other.env --
 V=other
 `)
-	p := load(t, Options{Env: []string{"COMPOSE_FILE=a.yaml:b.yaml", "COMPOSE_PROJECT_NAME=envname", "COMPOSE_PROFILES=p", "COMPOSE_ENV_FILES=other.env"}})
-	if p.Name != "envname" || len(p.Files) != 2 || names(p) != "a p" || p.Service("a").Config.Command[0] != "other" {
+	p := load(t, Options{Env: []string{"COMPOSE_FILE=a.yaml:b.yaml", "COMPOSE_PROJECT_NAME=envname",
+		"COMPOSE_PROFILES=p", "COMPOSE_ENV_FILES=other.env"}})
+	if p.Name != "envname" || len(p.Files) != 2 || names(p) != "a p" ||
+		p.Service("a").Config.Command[0] != "other" {
 		t.Errorf("%s %v %s %s", p.Name, p.Files, names(p), p.Service("a").Config.Command)
 	}
-	if !slices.Equal(p.EnvFiles, []string{filepath.Join(dir, "other.env")}) || !slices.Equal(p.Profiles, []string{"p"}) {
+	if !slices.Equal(p.EnvFiles, []string{filepath.Join(dir, "other.env")}) ||
+		!slices.Equal(p.Profiles, []string{"p"}) {
 		t.Errorf("%v %v", p.EnvFiles, p.Profiles)
 	}
 	p = load(t, Options{Files: []string{"a.yaml"}, Env: []string{"COMPOSE_DISABLE_ENV_FILE=1"}, Name: "flag"})
 	if p.Name != "flag" || p.Service("a").Image != "flag-a" || !slices.Equal(p.Disabled, []string{"p"}) {
 		t.Errorf("%s %s %v", p.Name, p.Service("a").Image, p.Disabled)
 	}
-	if got, want := lines(p.Warnings), "a.yaml:1: variable V is not set, so it is empty; set it in the environment or in .env, or write ${V:-}"; got != want {
+	if got, want := lines(p.Warnings),
+		"a.yaml:1: variable V is not set, so it is empty; set it in the environment or in .env, or write ${V:-}"; got != want {
 		t.Errorf("warnings %s", got)
 	}
 }
@@ -309,7 +326,8 @@ networks: {back: {}}
 volumes: {data: {}}
 `)
 	p := load(t, Options{Services: []string{"web"}})
-	if names(p) != "api db web" || !slices.Equal(p.Unselected, []string{"other"}) || !slices.Equal(p.Disabled, []string{"shell", "trace"}) {
+	if names(p) != "api db web" || !slices.Equal(p.Unselected, []string{"other"}) ||
+		!slices.Equal(p.Disabled, []string{"shell", "trace"}) {
 		t.Errorf("enabled %s, unselected %v, disabled %v", names(p), p.Unselected, p.Disabled)
 	}
 	if len(p.Volumes) != 0 || len(p.Service("web").DependsOn) != 1 {
@@ -335,7 +353,8 @@ services:
   b: {image: x, scale: 0}
 `)
 	one, two := load(t, Options{}), load(t, Options{Scale: map[string]int{"a": 5, "b": 1}})
-	if a := one.Service("a"); a.Replicas != 2 || one.Service("b").Replicas != 0 || two.Service("a").Replicas != 5 || a.Hash != two.Service("a").Hash {
+	if a := one.Service("a"); a.Replicas != 2 || one.Service("b").Replicas != 0 ||
+		two.Service("a").Replicas != 5 || a.Hash != two.Service("a").Hash {
 		t.Errorf("%+v %+v", a, two.Service("a"))
 	}
 }
@@ -452,7 +471,8 @@ func TestNothingIsWrittenToStderr(t *testing.T) {
 	if out.Len() > 0 || logger.Out != &out {
 		t.Errorf("logged %q, and afterwards to another place: %t", out.String(), logger.Out != &out)
 	}
-	if got := lines(p.Warnings); !strings.Contains(got, "Found multiple config files") || !strings.Contains(got, "variable NONE is not set") {
+	if got := lines(p.Warnings); !strings.Contains(got, "Found multiple config files") ||
+		!strings.Contains(got, "variable NONE is not set") {
 		t.Errorf("warnings %s", got)
 	}
 }

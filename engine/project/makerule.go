@@ -106,7 +106,9 @@ func clean(target string) string {
 
 // defaultRules adds a rule for the context of a build and for each folder it takes further files from, those of other
 // services' builds included. seen guards against services that build on each other in a circle.
-func (m *ruleMaker) defaultRules(s *Service, b *types.BuildConfig, written []string, seen map[string]bool) error {
+func (m *ruleMaker) defaultRules(
+	s *Service, b *types.BuildConfig, written []string, seen map[string]bool,
+) error {
 	contexts := []string{b.Context}
 	for _, name := range slices.Sorted(maps.Keys(b.AdditionalContexts)) {
 		contexts = append(contexts, b.AdditionalContexts[name])
@@ -175,5 +177,6 @@ func isLocal(context string) bool { return filepath.IsAbs(context) }
 // badPattern is for a rule's ignore or include.
 func (m *ruleMaker) badPattern(service string, i int, key string, err error) error {
 	path := []string{"services", service, "develop", "watch", strconv.Itoa(i), key}
-	return m.sources.errorAt(path...).with(strings.Join(path, ".")+": "+err.Error(), "write patterns in .dockerignore syntax")
+	return m.sources.errorAt(path...).with(strings.Join(path, ".")+": "+err.Error(),
+		"write patterns in .dockerignore syntax")
 }

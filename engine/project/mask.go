@@ -11,9 +11,11 @@ const Hidden = "***"
 
 var (
 	// secretName finds names whose values are secrets.
-	secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|key|credential|auth|private|dsn|cookie|(?:^|[_.-])pin(?:$|[_.-])`)
+	secretName = regexp.MustCompile(
+		`(?i)pass|pwd|secret|token|key|credential|auth|private|dsn|cookie|(?:^|[_.-])pin(?:$|[_.-])`)
 	// namedSecret finds such a name and its value inside of a text.
-	namedSecret = regexp.MustCompile(`(?i)([\w-]*(?:pass|pwd|secret|token|key|credential|auth|private|dsn)[\w-]*[=: ]\s*)[^\s\]]+`)
+	namedSecret = regexp.MustCompile(
+		`(?i)([\w-]*(?:pass|pwd|secret|token|key|credential|auth|private|dsn)[\w-]*[=: ]\s*)[^\s\]]+`)
 	// urlPassword finds the password of an address.
 	urlPassword = regexp.MustCompile(`(://[^:/@\s]*):[^@\s]+@`)
 	variable    = regexp.MustCompile(`^[A-Za-z_][\w.]*$`)
@@ -47,7 +49,8 @@ func MaskValue(name, value string) string {
 func MaskText(text string) string {
 	text = shapes().ReplaceAllString(text, Hidden)
 	text = urlPassword.ReplaceAllString(text, "$1:"+Hidden+"@")
-	if name, value, ok := strings.Cut(text, "="); ok && secretName.MatchString(name) && value != "" && variable.MatchString(name) {
+	if name, value, ok := strings.Cut(text, "="); ok && secretName.MatchString(name) && value != "" &&
+		variable.MatchString(name) {
 		return name + "=" + Hidden
 	}
 	return namedSecret.ReplaceAllString(text, "${1}"+Hidden)

@@ -39,7 +39,8 @@ func (o *overlay) read(bare *types.Project) (*types.ConfigFile, error) {
 		return nil, e
 	}
 	if err != nil {
-		return nil, &LoadError{File: inside(o.sources.cwd, o.path), Problem: "cannot be read: " + cause(err), Remedy: "make it readable", Err: err}
+		return nil, &LoadError{File: inside(o.sources.cwd, o.path), Problem: "cannot be read: " +
+			cause(err), Remedy: "make it readable", Err: err}
 	}
 	if err := o.sources.add(o.path, o.dir, content); err != nil {
 		return nil, o.explain.yamlError(o.path, err)
@@ -59,7 +60,8 @@ func (o *overlay) read(bare *types.Project) (*types.ConfigFile, error) {
 	for _, doc := range f.docs {
 		for _, key := range keys(doc) {
 			if key != "services" && !strings.HasPrefix(key, "x-") {
-				return nil, refuse(key+" may not be set here", "write it in "+inside(o.dir, o.files[0].Filename), key)
+				return nil, refuse(key+" may not be set here", "write it in "+
+					inside(o.dir, o.files[0].Filename), key)
 			}
 			empty = false
 		}
@@ -68,12 +70,14 @@ func (o *overlay) read(bare *types.Project) (*types.ConfigFile, error) {
 			all := bare.AllServices()
 			if _, ok := all[name]; !ok {
 				return nil, refuse(fmt.Sprintf("no service %q", name),
-					orNearest(name, slices.Sorted(maps.Keys(all)), "name a service of the Compose file"), "services", name)
+					orNearest(name, slices.Sorted(maps.Keys(all)),
+						"name a service of the Compose file"), "services", name)
 			}
 			for _, key := range keys(get(services, name)) {
 				if key != extensionKey && key != "build" && key != "develop" {
 					return nil, refuse("services."+name+"."+key+" may not be changed here",
-						"only build, develop and "+extensionKey+" may; write it in the Compose file", "services", name, key)
+						"only build, develop and "+extensionKey+" may; write it in the Compose file",
+						"services", name, key)
 				}
 			}
 		}

@@ -46,20 +46,25 @@ func TestPipesAndEndlessFilesInAProjectAreErrors(t *testing.T) {
 		"include":          {base + "include: [sub/inc.yaml]\n", "sub/inc.yaml"},
 		"include's .env":   {base + "include: [inc.yaml, sub/inc.yaml]\n", "sub/.env"},
 		"include env_file": {base + "include: [{path: inc.yaml, env_file: inc.env}]\n", "inc.env"},
-		"extends":          {"name: p\nservices: {a: {extends: {file: other.yaml, service: b}}}\n", "other.yaml"},
-		"env_file":         {"name: p\nservices: {a: {image: x, env_file: a.env}}\n", "a.env"},
-		"optional env_file": {"name: p\nservices: {a: {image: x, env_file: [{path: a.env, required: false}]}}\n",
+		"extends": {"name: p\nservices: {a: {extends: {file: other.yaml, service: b}}}\n",
+			"other.yaml"},
+		"env_file": {"name: p\nservices: {a: {image: x, env_file: a.env}}\n", "a.env"},
+		"optional env_file": {
+			"name: p\nservices: {a: {image: x, env_file: [{path: a.env, required: false}]}}\n",
 			"a.env"},
-		"label_file":    {"name: p\nservices: {a: {image: x, label_file: a.labels}}\n", "a.labels"},
-		"secret":        {"name: p\nservices: {a: {image: x, secrets: [s]}}\nsecrets: {s: {file: s.txt}}\n", "s.txt"},
-		"config":        {"name: p\nservices: {a: {image: x, configs: [c]}}\nconfigs: {c: {file: c.txt}}\n", "c.txt"},
+		"label_file": {"name: p\nservices: {a: {image: x, label_file: a.labels}}\n", "a.labels"},
+		"secret": {
+			"name: p\nservices: {a: {image: x, secrets: [s]}}\nsecrets: {s: {file: s.txt}}\n", "s.txt"},
+		"config": {
+			"name: p\nservices: {a: {image: x, configs: [c]}}\nconfigs: {c: {file: c.txt}}\n", "c.txt"},
 		".dockerignore": {"name: p\nservices: {a: {build: .}}\n", ".dockerignore"},
 	} {
 		for kind, want := range map[string]string{"pipe": "is a pipe", "endless": "is a device"} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				dir := t.TempDir()
 				t.Chdir(dir)
-				files := map[string]string{"compose.yaml": c.compose, "inc.yaml": "services: {c: {image: x}}\n", "sub/inc.yaml": "services: {d: {image: x}}\n"}
+				files := map[string]string{"compose.yaml": c.compose,
+					"inc.yaml": "services: {c: {image: x}}\n", "sub/inc.yaml": "services: {d: {image: x}}\n"}
 				for f, text := range files {
 					if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
 						t.Fatal(err)
@@ -78,7 +83,8 @@ func TestPipesAndEndlessFilesInAProjectAreErrors(t *testing.T) {
 				}
 				_, err := within(t, Options{Env: []string{}})
 				var load *LoadError
-				if !errors.As(err, &load) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), filepath.Base(c.path)) {
+				if !errors.As(err, &load) || !strings.Contains(err.Error(), want) ||
+					!strings.Contains(err.Error(), filepath.Base(c.path)) {
 					t.Errorf("%v, want an error that names %s and says %q", err, c.path, want)
 				}
 			})
@@ -89,11 +95,13 @@ func TestPipesAndEndlessFilesInAProjectAreErrors(t *testing.T) {
 func TestPipeFoundAsComposeFileIsAnError(t *testing.T) {
 	t.Chdir(t.TempDir())
 	pipeAt(t, "compose.yaml")
-	if _, err := within(t, Options{Env: []string{}}); err == nil || !strings.Contains(err.Error(), "compose.yaml: is a pipe") {
+	if _, err := within(t, Options{Env: []string{}}); err == nil || !strings.Contains(err.Error(),
+		"compose.yaml: is a pipe") {
 		t.Error(err)
 	}
 	// A name from the environment is not one that was typed.
-	if _, err := within(t, Options{Env: []string{"COMPOSE_FILE=compose.yaml"}}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := within(t, Options{Env: []string{"COMPOSE_FILE=compose.yaml"}}); err == nil ||
+		!strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
 	}
 }
@@ -112,7 +120,8 @@ func TestTypedPipesAreReadOnceForAllLoads(t *testing.T) {
 	}
 	write(pipeAt(t, "typed.yaml"), "name: p\nservices: {a: {image: \"x:${TAG}\"}}\n")
 	write(pipeAt(t, "typed.env"), "TAG=7\n")
-	o := Options{Files: []string{"typed.yaml", "-"}, EnvFiles: []string{"typed.env"}, Env: []string{}, Typed: &Typed{},
+	o := Options{Files: []string{"typed.yaml", "-"}, EnvFiles: []string{"typed.env"}, Env: []string{},
+		Typed: &Typed{},
 		Stdin: strings.NewReader("services: {b: {image: y}}\n")}
 	for n := range 2 {
 		p, err := within(t, o)
@@ -141,7 +150,8 @@ func TestLoadThatIsStuckEndsWithItsContextAndHoldsUpNoOther(t *testing.T) {
 		}
 		cancel()
 	}()
-	if _, err := Load(ctx, Options{Files: []string{"typed.yaml"}, Env: []string{}, Typed: typed}); !errors.Is(err, context.Canceled) {
+	if _, err := Load(ctx, Options{Files: []string{"typed.yaml"}, Env: []string{},
+		Typed: typed}); !errors.Is(err, context.Canceled) {
 		t.Errorf("stuck load: %v", err)
 	}
 	if err := os.WriteFile("compose.yaml", []byte("name: p\nservices: {a: {image: x}}\n"), 0o644); err != nil {
@@ -161,7 +171,8 @@ func TestSlowLoadSaysWhatItWaitsFor(t *testing.T) {
 	pipe := pipeAt(t, "typed.yaml")
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 1)
-	_, err := Load(ctx, Options{Files: []string{"typed.yaml"}, Env: []string{}, Slow: func(what string) { said <- what; cancel() }})
+	_, err := Load(ctx, Options{Files: []string{"typed.yaml"}, Env: []string{},
+		Slow: func(what string) { said <- what; cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -191,7 +202,9 @@ func TestLargeFilesOfAProjectAreErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := within(t, Options{Env: []string{}}); err == nil || !strings.Contains(err.Error(), c.path+":") && !strings.Contains(err.Error(), c.path+" is larger") ||
+			if _, err := within(t, Options{Env: []string{}}); err == nil ||
+				!strings.Contains(err.Error(), c.path+":") && !strings.Contains(err.Error(), c.path+
+					" is larger") ||
 				!strings.Contains(err.Error(), "larger than "+c.want) {
 				t.Errorf("%v, want %s named with %s", err, c.path, c.want)
 			}

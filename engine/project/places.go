@@ -176,7 +176,8 @@ func (s *sources) node(path ...string) *yaml.Node {
 		for _, doc := range f.docs {
 			n := doc
 			for _, part := range path {
-				if i, err := strconv.Atoi(part); err == nil && n != nil && n.Kind == yaml.SequenceNode && i < len(n.Content) {
+				if i, err := strconv.Atoi(part); err == nil && n != nil &&
+					n.Kind == yaml.SequenceNode && i < len(n.Content) {
 					n = deref(n.Content[i])
 					continue
 				}

@@ -20,15 +20,18 @@ type Options struct {
 	Files    []string
 	EnvFiles []string // instead of .env in the project folder; empty: COMPOSE_ENV_FILES, else .env
 	Profiles []string // empty: COMPOSE_PROFILES
-	Name     string   // project name; empty: COMPOSE_PROJECT_NAME, else `name:` of the files, else the folder's name
-	Dir      string   // project folder; empty: the folder of the first file
-	Stdin    io.Reader
-	Services []string       // enabled with all they depend on, whatever their profiles; empty: all that the profiles enable
+	// project name; empty: COMPOSE_PROJECT_NAME, else `name:` of the files, else the folder's name
+	Name  string
+	Dir   string // project folder; empty: the folder of the first file
+	Stdin io.Reader
+	// enabled with all they depend on, whatever their profiles; empty: all that the profiles enable
+	Services []string
 	NoDeps   bool           // Services alone, without what they depend on
 	Scale    map[string]int // replicas by service, over what the files say
 	Pull     string         // pull_policy of all services; empty: their own
-	Env      []string       // "KEY=value" for interpolation and COMPOSE_* settings; nil: the environment of the process
-	All      bool           // keep networks, volumes, secrets and configs that no service uses
+	// "KEY=value" for interpolation and COMPOSE_* settings; nil: the environment of the process
+	Env []string
+	All bool // keep networks, volumes, secrets and configs that no service uses
 	// Compatible separates the parts of names by _ in the place of -, as docker-compose 1 did.
 	Compatible bool
 	// Typed keeps what Stdin, and pipes among Files and EnvFiles, held, which can be read only
@@ -45,8 +48,9 @@ type Project struct {
 	Name string
 	// Separator stands between the parts of the names of containers and images: - or _.
 	Separator string
-	Dir       string   // absolute
-	Files     []string // absolute, "-" for stdin: as in the config_files label, so without compose.bulkhead.yaml
+	Dir       string // absolute
+	// absolute, "-" for stdin: as in the config_files label, so without compose.bulkhead.yaml
+	Files []string
 	// EnvFiles are the files named by Options.EnvFiles or COMPOSE_ENV_FILES, absolute: as in the environment_file label.
 	// A .env that was found by itself is not among them.
 	EnvFiles []string
@@ -75,15 +79,17 @@ type Service struct {
 	Config types.ServiceConfig `text:"lines"` // environment resolved, compose.bulkhead.yaml merged
 	// Bare is Config without compose.bulkhead.yaml. Hash it with ServiceHash once its `service:` references are
 	// replaced by container ids; the result equals the config-hash label that docker compose would write.
-	Bare      types.ServiceConfig                `text:"lines"`
-	Hash      string                             // ServiceHash(Bare): equals `docker compose config --hash`
-	Replicas  int                                // 0 or more
-	DependsOn map[string]types.ServiceDependency // enabled services only: an optional one that is disabled is left out
-	Image     string                             // name to run: `image:` or <project>-<service>
+	Bare     types.ServiceConfig `text:"lines"`
+	Hash     string              // ServiceHash(Bare): equals `docker compose config --hash`
+	Replicas int                 // 0 or more
+	// enabled services only: an optional one that is disabled is left out
+	DependsOn map[string]types.ServiceDependency
+	Image     string // name to run: `image:` or <project>-<service>
 	Extra     Extra
-	Rules     []Rule // develop.watch, or the default rules; empty for a service without both build and develop.watch
-	Built     bool   // has `build:`
-	BuildKey  string // equal for services with the same build; "" when not Built
+	// develop.watch, or the default rules; empty for a service without both build and develop.watch
+	Rules    []Rule
+	Built    bool   // has `build:`
+	BuildKey string // equal for services with the same build; "" when not Built
 	// VolumeImages says which images it mounts, as docker compose labels a container with it; set by WithImages.
 	VolumeImages string
 	Place        string // "compose.yaml:12", file relative to the project folder; "" when unknown

@@ -76,7 +76,8 @@ type Variable struct {
 
 // Variables lists what the files refer to, sorted.
 func Variables(ctx context.Context, o Options) ([]Variable, error) {
-	model, err := Model(ctx, o, Rendering{NoInterpolation: true, NoEnvironment: true, NoValidation: true, NoNormalization: true})
+	model, err := Model(ctx, o, Rendering{NoInterpolation: true, NoEnvironment: true,
+		NoValidation: true, NoNormalization: true})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,8 @@ func Variables(ctx context.Context, o Options) ([]Variable, error) {
 	var all []Variable
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		v := found[name]
-		all = append(all, Variable{Name: name, Default: v.DefaultValue, Presence: v.PresenceValue, Required: v.Required})
+		all = append(all, Variable{Name: name, Default: v.DefaultValue, Presence: v.PresenceValue,
+			Required: v.Required})
 	}
 	return all, nil
 }
@@ -100,7 +102,8 @@ func (r Rendering) settings(o *loader.Options) {
 func (o *Options) rendering(load func(*loading, *composeFiles, *merger) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &LoadError{Problem: fmt.Sprintf("compose-go stumbled over the files: %.200v", r), Remedy: "take back what was written last"}
+			err = &LoadError{Problem: fmt.Sprintf("compose-go stumbled over the files: %.200v", r),
+				Remedy: "take back what was written last"}
 		}
 	}()
 	if err := o.readTyped(); err != nil {
@@ -122,7 +125,8 @@ func (o *Options) rendering(load func(*loading, *composeFiles, *merger) error) (
 		if files, err = f.read(); err != nil {
 			return
 		}
-		err = load(l, files, &merger{opts: *o, titled: files.titled, named: newNamed(nil), sources: src, explain: l.explain})
+		err = load(l, files, &merger{opts: *o, titled: files.titled, named: newNamed(nil),
+			sources: src, explain: l.explain})
 	})
 	if err != nil {
 		return l.explain.explain(err)
@@ -131,7 +135,9 @@ func (o *Options) rendering(load func(*loading, *composeFiles, *merger) error) (
 }
 
 // withOverlay adds compose.bulkhead.yaml where there is one.
-func (l *loading) withOverlay(ctx context.Context, f *composeFiles, m *merger, r Rendering) (types.ConfigDetails, error) {
+func (l *loading) withOverlay(
+	ctx context.Context, f *composeFiles, m *merger, r Rendering,
+) (types.ConfigDetails, error) {
 	details := f.details
 	details.Environment = maps.Clone(details.Environment)
 	if _, err := os.Lstat(f.overlay); err != nil {
@@ -141,7 +147,8 @@ func (l *loading) withOverlay(ctx context.Context, f *composeFiles, m *merger, r
 	if err != nil {
 		return details, err
 	}
-	o := &overlay{path: f.overlay, dir: details.WorkingDir, files: details.ConfigFiles, sources: l.sources, explain: l.explain}
+	o := &overlay{path: f.overlay, dir: details.WorkingDir, files: details.ConfigFiles,
+		sources: l.sources, explain: l.explain}
 	with, err := o.read(bare)
 	if err == nil && with != nil {
 		details.ConfigFiles = append(slices.Clone(details.ConfigFiles), *with)

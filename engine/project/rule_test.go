@@ -37,12 +37,15 @@ FROM scratch
 `)
 	p := load(t, Options{})
 	web := p.Service("web").Rules
-	if len(web) != 1 || !web[0].Default || web[0].Action != Rebuild || web[0].Path != filepath.Join(dir, "web") {
+	if len(web) != 1 || !web[0].Default || web[0].Action != Rebuild ||
+		web[0].Path != filepath.Join(dir, "web") {
 		t.Fatalf("%+v", web)
 	}
-	all := []string{"web/main.go", "web/deep/main.go", "web/README.md", "web/node_modules/a/b", "web/.git/index", "web/.dockerignore",
+	all := []string{"web/main.go", "web/deep/main.go", "web/README.md", "web/node_modules/a/b",
+		"web/.git/index", "web/.dockerignore",
 		"docker/Web.dockerfile", "docker/other", "webby/main.go", "compose.yaml", "web/.gitignore", "web"}
-	if got, want := matched(&web[0], dir, all...), "web/main.go web/deep/main.go web/.dockerignore docker/Web.dockerfile web/.gitignore web"; got != want {
+	if got, want := matched(&web[0], dir, all...),
+		"web/main.go web/deep/main.go web/.dockerignore docker/Web.dockerfile web/.gitignore web"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if got := matched(&p.Service("inline").Rules[0], dir, "docker/Web.dockerfile", "web/x"); got != "web/x" {
@@ -63,7 +66,8 @@ one
 two
 `)
 	r := load(t, Options{}).Service("web").Rules[0]
-	if got := matched(&r, dir, "one", "two", "a.Dockerfile", "a.Dockerfile.dockerignore"); got != "one a.Dockerfile a.Dockerfile.dockerignore" {
+	if got := matched(&r, dir, "one", "two", "a.Dockerfile",
+		"a.Dockerfile.dockerignore"); got != "one a.Dockerfile a.Dockerfile.dockerignore" {
 		t.Error(got)
 	}
 }
@@ -80,10 +84,12 @@ services: {web: {build: .}}
 src/gen
 `)
 	r := load(t, Options{}).Service("web").Rules[0]
-	if got := matched(&r, dir, "top.txt", "src/a.go", "src/gen/x", "cmd/a/main.go", "cmd/a/b.go", "Dockerfile"); got != "src/a.go cmd/a/main.go Dockerfile" {
+	if got := matched(&r, dir, "top.txt", "src/a.go", "src/gen/x", "cmd/a/main.go", "cmd/a/b.go",
+		"Dockerfile"); got != "src/a.go cmd/a/main.go Dockerfile" {
 		t.Error(got)
 	}
-	for path, want := range map[string]bool{"": false, "src": false, "src/gen": true, "src/deep": false, "cmd": false, "cmd/a": false,
+	for path, want := range map[string]bool{"": false, "src": false, "src/gen": true,
+		"src/deep": false, "cmd": false, "cmd/a": false,
 		"docs": true, ".git": true, "src/.git/objects": true} {
 		if got := r.Ignored(filepath.Join(dir, path), true); got != want {
 			t.Errorf("folder %q: ignored is %t", path, got)
@@ -131,10 +137,12 @@ src/secret
 	if r := rules[0]; !r.InitialSync || r.Target != "/src" || r.Exec != nil {
 		t.Errorf("%+v", r)
 	}
-	if r := rules[3]; r.Exec == nil || !slices.Equal(r.Exec.Command, []string{"kill", "1"}) || !r.Action.Syncs() {
+	if r := rules[3]; r.Exec == nil || !slices.Equal(r.Exec.Command, []string{"kill", "1"}) ||
+		!r.Action.Syncs() {
 		t.Errorf("%+v", r)
 	}
-	paths := []string{"src/a.go", "src/tmp/x", "src/deep/tmp/x", "src/a.log", "src/keep.log", "src/secret", "html/a.html", "html/css/x.css",
+	paths := []string{"src/a.go", "src/tmp/x", "src/deep/tmp/x", "src/a.log", "src/keep.log",
+		"src/secret", "html/a.html", "html/css/x.css",
 		"html/a.js", "conf/app.conf", "conf/app.conf.bak", "hook/x", "Dockerfile", ".git/HEAD", ".git/index"}
 	for i, want := range []string{
 		"src/a.go src/deep/tmp/x src/keep.log",
@@ -148,7 +156,8 @@ src/secret
 			t.Errorf("rule %d\ngot  %s\nwant %s", i, got, want)
 		}
 	}
-	if r := rules[0]; !r.Ignored(filepath.Join(dir, "html"), true) || !r.Ignored(filepath.Join(dir, "src/secret"), true) ||
+	if r := rules[0]; !r.Ignored(filepath.Join(dir, "html"), true) ||
+		!r.Ignored(filepath.Join(dir, "src/secret"), true) ||
 		r.Ignored(filepath.Join(dir, "src/deep"), true) {
 		t.Error("ignored folders")
 	}
@@ -178,7 +187,8 @@ services:
 	if rules[0].Target != "/app/x/" || rules[1].Target != "/etc" || rules[2].Target != "/" {
 		t.Errorf("targets %q %q %q", rules[0].Target, rules[1].Target, rules[2].Target)
 	}
-	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0].String(), "compose.yaml:4") || !strings.Contains(p.Warnings[0].Text, "write /app/x/") {
+	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0].String(), "compose.yaml:4") ||
+		!strings.Contains(p.Warnings[0].Text, "write /app/x/") {
 		t.Errorf("warnings %v", p.Warnings)
 	}
 }
@@ -199,10 +209,12 @@ skip
 	p := load(t, Options{Files: []string{filepath.Join(dir, "link/compose.yaml")}})
 	s := p.Service("web")
 	real := filepath.Join(dir, "real")
-	if got := matched(&s.Rules[0], real, "src/a", "skip", "Dockerfile"); s.Rules[0].Path != real || got != "src/a Dockerfile" {
+	if got := matched(&s.Rules[0], real, "src/a", "skip", "Dockerfile"); s.Rules[0].Path != real ||
+		got != "src/a Dockerfile" {
 		t.Errorf("%s %s", s.Rules[0].Path, got)
 	}
-	if want := []string{filepath.Join(real, "src"), filepath.Join(real, "new/file")}; !slices.Equal(s.Extra.Prepare.Watch, want) {
+	if want := []string{filepath.Join(real, "src"), filepath.Join(real, "new/file")}; !slices.Equal(
+		s.Extra.Prepare.Watch, want) {
 		t.Errorf("%v", s.Extra.Prepare.Watch)
 	}
 }
@@ -223,7 +235,8 @@ services:
 `)
 	p := load(t, Options{})
 	plain := p.Service("plain").Rules[0]
-	if got := matched(&plain, dir, "bin/orders", "bin/cart", "orders/main.go"); got != "bin/cart orders/main.go" {
+	if got := matched(&plain, dir, "bin/orders", "bin/cart",
+		"orders/main.go"); got != "bin/cart orders/main.go" {
 		t.Errorf("default rule: %s", got)
 	}
 	if !plain.Ignored(filepath.Join(dir, "bin/orders"), false) {
@@ -252,7 +265,8 @@ tmp
 	for _, r := range rules {
 		paths = append(paths, inside(dir, r.Path))
 	}
-	if got := strings.Join(paths, " "); !strings.Contains(got, "web base lib") && !strings.Contains(got, "web web base lib") {
+	if got := strings.Join(paths, " "); !strings.Contains(got, "web base lib") &&
+		!strings.Contains(got, "web web base lib") {
 		t.Error(got)
 	}
 	if got := matched(&rules[len(rules)-1], dir, "lib/a", "lib/tmp"); got != "lib/a" {
@@ -298,7 +312,8 @@ bin
 
 func TestRuleMadeByHand(t *testing.T) {
 	r := &Rule{Action: Sync, Path: "/src", Ignore: []string{"tmp"}, Include: []string{"**/*.go"}}
-	if !r.Match("/src/deep/a.go") || r.Match("/src/tmp/a.go") || r.Match("/src/a.js") || r.Match("/other/a.go") {
+	if !r.Match("/src/deep/a.go") || r.Match("/src/tmp/a.go") || r.Match("/src/a.js") ||
+		r.Match("/other/a.go") {
 		t.Error("match")
 	}
 }

@@ -90,7 +90,8 @@ func (s *selection) setScale(p *types.Project) error {
 			return noService(name, p.Services)
 		}
 		if n < 0 {
-			return &LoadError{Problem: fmt.Sprintf("scale %s=%d: less than 0", name, n), Remedy: "give 0 or more"}
+			return &LoadError{Problem: fmt.Sprintf("scale %s=%d: less than 0", name, n),
+				Remedy: "give 0 or more"}
 		}
 		if n > 1 && service.ContainerName != "" {
 			e := s.sources.errorAt("services", name, "container_name")

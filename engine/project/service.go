@@ -87,7 +87,8 @@ func (a *assembler) service(name string, bare, full types.ServiceConfig) (*Servi
 		}
 	}
 	d := &decoder{sources: a.sources, links: a.links, service: name}
-	if s.Extra, err = d.extra(full.Extensions[extensionKey], slices.Sorted(maps.Keys(a.p.Compose.AllServices()))); err != nil {
+	if s.Extra, err = d.extra(full.Extensions[extensionKey],
+		slices.Sorted(maps.Keys(a.p.Compose.AllServices()))); err != nil {
 		return s, err
 	}
 	if err := d.canRestartProgram(s); err != nil {

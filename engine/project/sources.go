@@ -40,7 +40,8 @@ type sources struct {
 
 // newSources returns sources without files for a load that runs in cwd.
 func newSources(cwd string) *sources {
-	return &sources{extended: map[string]*source{}, inputs: map[string]bool{}, envFiles: map[string]bool{}, unread: map[string]error{}, cwd: cwd, dir: cwd}
+	return &sources{extended: map[string]*source{}, inputs: map[string]bool{},
+		envFiles: map[string]bool{}, unread: map[string]error{}, cwd: cwd, dir: cwd}
 }
 
 // docs are the documents of all files.

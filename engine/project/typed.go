@@ -110,5 +110,6 @@ func typedError(name string, err error) error {
 	case errors.As(err, &size):
 		return &LoadError{File: name, Problem: size.Reason(), Remedy: "name another file", Err: err}
 	}
-	return &LoadError{File: name, Problem: "cannot be read: " + cause(err), Remedy: "name another file", Err: err}
+	return &LoadError{File: name, Problem: "cannot be read: " + cause(err),
+		Remedy: "name another file", Err: err}
 }

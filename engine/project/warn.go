@@ -47,7 +47,8 @@ func (w *warner) warnings(logged []string) []Warning {
 		if m := unset.FindStringSubmatch(line); m != nil {
 			at := w.sources.findText("${"+m[1]+"}", "$"+m[1], "${"+m[1])
 			all = append(all, Warning{Place: w.sources.show(at),
-				Text: fmt.Sprintf("variable %s is not set, so it is empty; set it in the environment or in .env, or write ${%s:-}", m[1], m[1])})
+				Text: fmt.Sprintf(
+					"variable %s is not set, so it is empty; set it in the environment or in .env, or write ${%s:-}", m[1], m[1])})
 			continue
 		}
 		if !strings.Contains(line, "attribute `version` is obsolete") {
@@ -84,7 +85,9 @@ func (w *warner) notCarried(path tree.Path) (Warning, bool) {
 			return warning, false
 		}
 	}
-	warning.Place = w.sources.show(w.sources.find(slices.DeleteFunc(parts, func(s string) bool { return s == tree.PathMatchList })...))
+	warning.Place = w.sources.show(w.sources.find(slices.DeleteFunc(parts, func(s string) bool {
+		return s == tree.PathMatchList
+	})...))
 	warning.Attribute = strings.TrimSuffix(warning.Attribute, "."+tree.PathMatchList)
 	warning.Text = warning.Attribute + " is not carried out"
 	if reason := reasonFor(path); reason != "" {
@@ -104,8 +107,11 @@ func (w *warner) relativeTargets(s *Service) []Warning {
 			continue
 		}
 		at := []string{"services", s.Name, "develop", "watch", fmt.Sprint(i), "target"}
-		all = append(all, Warning{Place: w.sources.show(w.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
-			Text: fmt.Sprintf("the target %s is taken from the root folder, and not from working_dir; write %s", t.Target, s.Rules[i].Target)})
+		all = append(all, Warning{Place: w.sources.show(w.sources.find(at...)), Service: s.Name,
+			Attribute: strings.Join(at, "."),
+			Text: fmt.Sprintf(
+				"the target %s is taken from the root folder, and not from working_dir; write %s",
+				t.Target, s.Rules[i].Target)})
 	}
 	return all
 }
@@ -120,7 +126,8 @@ func (w *warner) restartPolicy(s *Service) []Warning {
 	case s.Config.Restart == "":
 		return nil
 	case !slices.Contains(policies, policy):
-		text = orNearest(policy, policies, "write one of no, always, on-failure, on-failure:3, unless-stopped") + "; the engine refuses it"
+		text = orNearest(policy, policies,
+			"write one of no, always, on-failure, on-failure:3, unless-stopped") + "; the engine refuses it"
 	case limited && policy != "on-failure":
 		text = "only on-failure takes a number; the engine refuses it"
 	case limited && err != nil:
@@ -129,8 +136,9 @@ func (w *warner) restartPolicy(s *Service) []Warning {
 		return nil
 	}
 	at := []string{"services", s.Name, "restart"}
-	return []Warning{{Place: w.sources.show(w.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
-		Text: fmt.Sprintf("restart %s is not known: %s", s.Config.Restart, text)}}
+	return []Warning{{Place: w.sources.show(w.sources.find(at...)), Service: s.Name,
+		Attribute: strings.Join(at, "."),
+		Text:      fmt.Sprintf("restart %s is not known: %s", s.Config.Restart, text)}}
 }
 
 // fileModes warns of an owner or a mode for a secret or config that is a file: it is mounted as it is on the host.
@@ -150,8 +158,10 @@ func (w *warner) fileModes(s *Service) []Warning {
 			return
 		}
 		at := []string{"services", s.Name, kind + "s", fmt.Sprint(i)}
-		all = append(all, Warning{Place: w.sources.show(w.sources.find(at...)), Service: s.Name, Attribute: strings.Join(at, "."),
-			Text: fmt.Sprintf("the %s of %s %s cannot be applied, because the file is mounted as it is on the host; change the file, or give the %s by environment or content",
+		all = append(all, Warning{Place: w.sources.show(w.sources.find(at...)), Service: s.Name,
+			Attribute: strings.Join(at, "."),
+			Text: fmt.Sprintf(
+				"the %s of %s %s cannot be applied, because the file is mounted as it is on the host; change the file, or give the %s by environment or content",
 				strings.Join(has, ", "), kind, ref.Source, kind)})
 	}
 	for i, ref := range s.Config.Secrets {
@@ -175,7 +185,8 @@ func (w *warner) deadRules(s *Service) []Warning {
 		path := inside(w.sources.dir, r.Path)
 		all = append(all, Warning{Place: w.sources.show(at), Service: s.Name,
 			Attribute: fmt.Sprintf("services.%s.develop.watch.%d", s.Name, i),
-			Text:      fmt.Sprintf("this rule never applies, because .dockerignore has %s; add !%s to it", path, path)})
+			Text: fmt.Sprintf(
+				"this rule never applies, because .dockerignore has %s; add !%s to it", path, path)})
 	}
 	return all
 }

@@ -7,9 +7,11 @@ import (
 )
 
 func TestDefaultRuleLeavesBindMountsAlone(t *testing.T) {
-	s := &Service{Name: "a", Built: true, Rules: []Rule{{Action: Rebuild, Path: "/p", Default: true}, {Action: Sync, Path: "/p/src", Target: "/app"}}}
+	s := &Service{Name: "a", Built: true, Rules: []Rule{{Action: Rebuild, Path: "/p", Default: true},
+		{Action: Sync, Path: "/p/src", Target: "/app"}}}
 	s.Config.Build = &types.BuildConfig{Context: "/p"}
-	s.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: "/p/src", Target: "/app"}, {Type: "volume", Source: "/p/named", Target: "/named"}}
+	s.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: "/p/src", Target: "/app"},
+		{Type: "volume", Source: "/p/named", Target: "/named"}}
 	for _, tt := range []struct {
 		path                 string
 		bound, first, second bool
@@ -25,7 +27,8 @@ func TestDefaultRuleLeavesBindMountsAlone(t *testing.T) {
 		if got := s.Bound(tt.path); got != tt.bound {
 			t.Errorf("%s is bound: %v", tt.path, got)
 		}
-		if first, second := s.Claims(&s.Rules[0], tt.path), s.Claims(&s.Rules[1], tt.path); first != tt.first || second != tt.second {
+		if first, second := s.Claims(&s.Rules[0], tt.path),
+			s.Claims(&s.Rules[1], tt.path); first != tt.first || second != tt.second {
 			t.Errorf("%s is the rules': %v and %v, want %v and %v", tt.path, first, second, tt.first, tt.second)
 		}
 	}
@@ -35,7 +38,8 @@ func TestDefaultRuleLeavesBindMountsAlone(t *testing.T) {
 }
 
 func TestDockerfileOfAService(t *testing.T) {
-	for file, want := range map[string]string{"": "/p/Dockerfile", "dev.Dockerfile": "/p/dev.Dockerfile", "/q/Dockerfile": "/q/Dockerfile"} {
+	for file, want := range map[string]string{"": "/p/Dockerfile",
+		"dev.Dockerfile": "/p/dev.Dockerfile", "/q/Dockerfile": "/q/Dockerfile"} {
 		s := &Service{}
 		s.Config.Build = &types.BuildConfig{Context: "/p", Dockerfile: file}
 		if got := s.Dockerfile(); got != want {

@@ -82,7 +82,8 @@ func TestNetworkOfAnotherConfigurationIsMadeAgain(t *testing.T) {
 	if want := "#1 network front: recreate (configuration changed)\n"; err != nil || steps.String() != want {
 		t.Errorf("plan:\n%swant:\n%s%v", steps, want, err)
 	}
-	if after, err := s.Provide(t.Context(), p, web, true); err != nil || after["shop_front"] == before["shop_front"] {
+	if after, err := s.Provide(t.Context(), p, web, true); err != nil ||
+		after["shop_front"] == before["shop_front"] {
 		t.Errorf("network %v was %v, %v", after, before, err)
 	}
 }
@@ -96,7 +97,8 @@ func TestNetworkThatIsGoneIsFoundMissingOnlyWhenLookedForAgain(t *testing.T) {
 		}
 		rt.RemoveNetwork("shop_front")
 	}
-	if got := made(); !slices.Equal(got, []string{"network front created", "network front created", "volume data created"}) {
+	if got := made(); !slices.Equal(got, []string{"network front created", "network front created",
+		"volume data created"}) {
 		t.Errorf("made %q", got)
 	}
 }

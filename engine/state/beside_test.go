@@ -25,7 +25,8 @@ func TestFaultsThatAreOverAreNotUsual(t *testing.T) {
 		"a fault that is over": {[]fault.Ledger{over}, true},
 		"none":                 {nil, false},
 		"one that went on":     {[]fault.Ledger{{Service: "cart", At: at(20), Closed: at(60)}}, false},
-		"one long ago":         {[]fault.Ledger{{Service: "cart", At: at(-90), Closed: at(-80), BackIn: time.Second}}, false},
+		"one long ago": {[]fault.Ledger{{Service: "cart", At: at(-90), Closed: at(-80),
+			BackIn: time.Second}}, false},
 	} {
 		left, span := besideFaults(append([]logs.Line{}, lines...), at(60), time.Minute, c.past)
 		if _, _, found := unusualOf(left, at(60), at(63), span); found != c.want {

@@ -61,7 +61,8 @@ func (l *Ledgers) complaints(service string, n int, in container.Instance) []fau
 	now := time.Now()
 	var out []fault.Event
 	for _, who := range l.speakers(service, n, in, now) {
-		f := logs.Filter{Services: []string{who.service}, Replica: who.replica, MinLevel: logs.Error, Until: who.until}
+		f := logs.Filter{Services: []string{who.service}, Replica: who.replica, MinLevel: logs.Error,
+			Until: who.until}
 		if at, line, ok := unusual(store, f, who.since, now, who.span); ok {
 			out = append(out, fault.Event{
 				Time: at, Kind: fault.Complained, Service: who.service, Replica: who.replica, Line: line,
@@ -108,12 +109,15 @@ func (l *Ledgers) speakers(service string, n int, in container.Instance, now tim
 
 // newSpeaker compares what one says since a moment with what it said before, while it ran.
 func newSpeaker(service string, n int, started, since time.Time) speaker {
-	return speaker{service: service, replica: n, since: since, span: max(min(baselineSpan, since.Sub(started)), 0)}
+	return speaker{service: service, replica: n, since: since,
+		span: max(min(baselineSpan, since.Sub(started)), 0)}
 }
 
 // unusual finds the first line that was logged from at until now, when more of them were than usual, by
 // what was logged in the span before at. bulkhead's own lines are none.
-func unusual(store *logs.Store, f logs.Filter, at, now time.Time, span time.Duration) (time.Time, string, bool) {
+func unusual(
+	store *logs.Store, f logs.Filter, at, now time.Time, span time.Duration,
+) (time.Time, string, bool) {
 	return unusualOf(troubles(store, f, at.Add(-span)), at, now, span)
 }
 

@@ -93,7 +93,8 @@ func (k *Timing) recovered() {
 	c.Recovered = time.Now()
 	k.s.failLocked(nil) // what is there works
 	k.s.update()
-	what := fmt.Sprintf("%s: ready after all, %s after it started", c.Action, container.Brief(c.Recovered.Sub(c.Began)))
+	what := fmt.Sprintf("%s: ready after all, %s after it started", c.Action,
+		container.Brief(c.Recovered.Sub(c.Began)))
 	st.record(Record{Kind: "service", Service: c.Service, Generation: c.Generation, State: k.s.c.State,
 		Cause: c.Cause, Action: c.Action,
 		What: what, Text: c.Service + ": " + what})

@@ -70,7 +70,8 @@ func (s *Member) Steady(life container.Identity) {
 	was := r.State
 	s.update()
 	if r.State != was {
-		s.recordReplica(r, fmt.Sprintf("runs for %s, after %s", condition.SteadyAfter, Times(r.Crashes, "crash")))
+		s.recordReplica(r, fmt.Sprintf("runs for %s, after %s", condition.SteadyAfter,
+			Times(r.Crashes, "crash")))
 	}
 }
 

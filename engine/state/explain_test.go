@@ -12,7 +12,8 @@ import (
 func TestOnlyARemedyIsShownAsRemedy(t *testing.T) {
 	build := &container.BuildError{Service: "web", Step: "RUN npm ci; npm test", Err: errors.New("exit code 1")}
 	ill := errors.New(`web: waits for db healthy, but db is unhealthy: its check says "no table; no index"`)
-	unchecked := container.WithRemedy(errors.New("web: waits for db healthy, but db has no healthcheck"), "give it one")
+	unchecked := container.WithRemedy(
+		errors.New("web: waits for db healthy, but db has no healthcheck"), "give it one")
 	for _, c := range []struct {
 		err          error
 		text, remedy string

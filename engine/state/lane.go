@@ -55,7 +55,9 @@ type Ending struct {
 	First   bool // it was the first up
 	Aside   bool // it was to bring the service nowhere
 	Follows bool // where it worked, that does not mend what failed before: it may follow that by itself
-	Files   bool // where it worked, that mends what failed before only if the service runs: there may have been nothing to do
+	// where it worked, that mends what failed before only if the service runs: there may have been
+	// nothing to do
+	Files bool
 }
 
 // End notes that the lane's task has ended with err, and returns what that comes to: pre_stop hooks

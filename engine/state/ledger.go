@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	ledgerFirst   = 3 * time.Second  // after a fault, when the first verdict is recorded
-	baselineSpan  = time.Minute      // before a fault, what counts as usual
-	habitSpan     = 10 * time.Minute // before a fault, what one that has nothing to do with it does now and then
-	keptIncidents = 500              // events in which likely causes are looked for
+	ledgerFirst  = 3 * time.Second // after a fault, when the first verdict is recorded
+	baselineSpan = time.Minute     // before a fault, what counts as usual
+	// before a fault, what one that has nothing to do with it does now and then
+	habitSpan     = 10 * time.Minute
+	keptIncidents = 500 // events in which likely causes are looked for
 )
 
 // Ledgers are the proofs of who was touched by what happened to a service, and what happened lately, in
@@ -88,7 +89,8 @@ func (l *Ledgers) bystanders(service string, n int) []fault.Stand {
 
 // stand is how a replica stands now.
 func (r *replica) stand(service string) fault.Stand {
-	return fault.Stand{Service: service, Replica: r.Number, Identity: r.Instance.Identity, PID: r.Instance.Pid, Health: r.Health(), Live: r.Live(), Unhealthy: r.Health() == container.Unhealthy}
+	return fault.Stand{Service: service, Replica: r.Number, Identity: r.Instance.Identity,
+		PID: r.Instance.Pid, Health: r.Health(), Live: r.Live(), Unhealthy: r.Health() == container.Unhealthy}
 }
 
 // faulty says whether a fault is in force on a service.
@@ -205,7 +207,9 @@ func (b *Bystanders) Look() {
 	}
 	st.Ledgers.update()
 	hit := st.known[l.Service]
-	stopping := hit != nil && hit.Count(func(r *condition.Replica) bool { return r.Instance.State == container.StateStopping }) > 0
+	stopping := hit != nil && hit.Count(func(r *condition.Replica) bool {
+		return r.Instance.State == container.StateStopping
+	}) > 0
 	if !b.recorded[l] && time.Since(l.At) > ledgerFirst && l.Closed.IsZero() && !stopping {
 		if b.recorded == nil {
 			b.recorded = map[*fault.Ledger]bool{}
@@ -236,7 +240,9 @@ func (b *Bystanders) trouble(row fault.Row, at time.Time, past []fault.Ledger) (
 }
 
 // besideFaults leaves out of the lines and of the span before at what belongs to faults that were over by then.
-func besideFaults(lines []logs.Line, at time.Time, span time.Duration, past []fault.Ledger) ([]logs.Line, time.Duration) {
+func besideFaults(
+	lines []logs.Line, at time.Time, span time.Duration, past []fault.Ledger,
+) ([]logs.Line, time.Duration) {
 	from := at.Add(-span)
 	for _, l := range past {
 		if l.BackIn == 0 || !l.Closed.Before(at) || !l.Closed.After(from) {
@@ -247,7 +253,9 @@ func besideFaults(lines []logs.Line, at time.Time, span time.Duration, past []fa
 			begin = from
 		}
 		span -= l.Closed.Sub(begin)
-		lines = slices.DeleteFunc(lines, func(o logs.Line) bool { return !o.Time.Before(begin) && o.Time.Before(l.Closed) })
+		lines = slices.DeleteFunc(lines, func(o logs.Line) bool {
+			return !o.Time.Before(begin) && o.Time.Before(l.Closed)
+		})
 	}
 	return lines, span
 }
@@ -314,7 +322,8 @@ func (s *Member) incident(r *replica, cause string, now time.Time) fault.Event {
 		i.Kind, i.Ready = fault.Recovered, true
 	case r.State == container.StateStarting || r.State == container.StateRunning:
 		i.Kind = fault.Up
-		i.Ready = r.State == container.StateRunning && (health == container.Healthy || health == container.HealthNone)
+		i.Ready = r.State == container.StateRunning && (health == container.Healthy ||
+			health == container.HealthNone)
 	}
 	r.sick = health == container.Unhealthy
 	return i

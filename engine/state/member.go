@@ -68,7 +68,8 @@ func (s *Member) update() {
 		}
 		if shown := r.Shown(s.c.Conf); shown != r.State {
 			r.State, r.since = shown, now
-			if shown == container.StateRunning && !r.Instance.Started.IsZero() && r.Instance.Health == container.HealthNone {
+			if shown == container.StateRunning && !r.Instance.Started.IsZero() &&
+				r.Instance.Health == container.HealthNone {
 				r.since = r.Instance.Started
 			}
 		}
@@ -233,7 +234,8 @@ func (s *Member) Waits(conditions []string, why error) {
 	}
 	s.update()
 	if why != nil && was == nil {
-		s.st.record(Record{Kind: "service", Service: s.c.Name, State: s.c.State, Err: why.Error(), Text: why.Error()})
+		s.st.record(Record{Kind: "service", Service: s.c.Name, State: s.c.State, Err: why.Error(),
+			Text: why.Error()})
 	}
 }
 
@@ -283,7 +285,8 @@ func (s *Member) Settle() {
 	defer s.st.mu.Unlock()
 	s.c.Settled = true
 	s.c.ByHand = s.c.Count(func(r *condition.Replica) bool {
-		return r.Live() || r.Instance.State == container.StatePaused || r.Instance.State == container.StateRestarting
+		return r.Live() || r.Instance.State == container.StatePaused ||
+			r.Instance.State == container.StateRestarting
 	}) == 0
 	s.update()
 }
@@ -343,7 +346,8 @@ func (s *Member) Inject(f Injection) {
 		s.st.Ledgers.open(s.c.Name, f.Replica, f.What)
 	}
 	s.c.ByHand = (s.c.ByHand || f.Ends || f.Happens == fault.Paused) && !f.Heals
-	s.st.record(Record{Kind: kind, Service: s.c.Name, Replica: f.Replica, Action: f.Verb, Cause: f.Cause, What: f.What,
+	s.st.record(Record{Kind: kind, Service: s.c.Name, Replica: f.Replica, Action: f.Verb,
+		Cause: f.Cause, What: f.What,
 		Text: fmt.Sprintf("%s: %s (%s)", s.c.Name, f.What, f.Cause)})
 	if f.Happens != fault.EventUnknown {
 		s.st.Ledgers.incident(fault.Event{Time: time.Now(), Kind: f.Happens, Service: s.c.Name})
@@ -355,9 +359,12 @@ func (s *Member) Inject(f Injection) {
 func (s *Member) snapshot(memTotal int64) Service {
 	c := &s.c
 	out := Service{
-		Name: c.Name, State: c.State, Health: container.HealthNone, Since: s.since, Wanted: c.Conf.Replicas, Image: c.Conf.Image,
-		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: c.ReadyBy(), Ready: c.Ready(), ByHand: c.ByHand, Untrusted: s.untrusted,
-		Mode: s.Files.mode, Rules: c.Conf.Rules, Doing: s.Lane.doing, WaitsFor: slices.Concat(c.WaitsFor, c.WaitsOn), Err: c.Err, Remedy: c.Remedy, Config: *c.Conf,
+		Name: c.Name, State: c.State, Health: container.HealthNone, Since: s.since,
+		Wanted: c.Conf.Replicas, Image: c.Conf.Image,
+		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: c.ReadyBy(),
+		Ready: c.Ready(), ByHand: c.ByHand, Untrusted: s.untrusted,
+		Mode: s.Files.mode, Rules: c.Conf.Rules, Doing: s.Lane.doing,
+		WaitsFor: slices.Concat(c.WaitsFor, c.WaitsOn), Err: c.Err, Remedy: c.Remedy, Config: *c.Conf,
 		DependsOn: slices.Sorted(maps.Keys(c.Conf.DependsOn)), Started: c.Started(),
 		Stale: slices.Sorted(maps.Keys(s.Files.stale)),
 	}
@@ -367,8 +374,10 @@ func (s *Member) snapshot(memTotal int64) Service {
 	for _, r := range s.reps.all {
 		h, in := r.Health(), r.Instance
 		one := Replica{
-			Number: r.Number, Generation: r.generation, Identity: in.Identity, Name: in.Name, State: r.State, Health: h, Since: r.since,
-			ExitCode: r.exitCode(), OOM: in.OOM, Restarts: in.Restarts, Cause: r.cause, ImageID: in.ImageID, Ports: in.Ports,
+			Number: r.Number, Generation: r.generation, Identity: in.Identity, Name: in.Name,
+			State: r.State, Health: h, Since: r.since,
+			ExitCode: r.exitCode(), OOM: in.OOM, Restarts: in.Restarts, Cause: r.cause,
+			ImageID: in.ImageID, Ports: in.Ports,
 			CPU: r.use.cpu, Mem: r.use.mem, Finished: in.Finished,
 			Check: r.check(), Crashes: r.crashRow(), RetryAt: in.RetryAt,
 		}
@@ -412,7 +421,8 @@ func declared(conf *project.Service) []container.Port {
 		if err != nil || published == 0 {
 			continue // an ephemeral port or a range: known only once it runs
 		}
-		out = append(out, container.Port{Host: p.HostIP, Published: published, Target: int(p.Target), Protocol: p.Protocol})
+		out = append(out, container.Port{Host: p.HostIP, Published: published, Target: int(p.Target),
+			Protocol: p.Protocol})
 	}
 	return out
 }

@@ -70,7 +70,8 @@ func (n Notes) Stopping(name, id string, grace time.Duration, cause string) {
 			s.st.record(Record{Kind: "service", Service: name, Replica: r.Number, Generation: r.generation,
 				ID: id, State: container.StateStopping,
 				Health: r.Health(), Cause: cause, What: "stopping, has up to " + container.Brief(grace),
-				Text: fmt.Sprintf("%s: stopping, has up to %s (%s)", s.reps.label(r), container.Brief(grace), cause)})
+				Text: fmt.Sprintf("%s: stopping, has up to %s (%s)", s.reps.label(r),
+					container.Brief(grace), cause)})
 		}
 	})
 }

@@ -27,9 +27,11 @@ func alone() (*State, *Member) {
 func TestLookThatWasOvertakenByTheEndDoesNotBringALifeBack(t *testing.T) {
 	st, m := alone()
 	began := time.Now()
-	in := container.Instance{Identity: container.Identity{ID: "x", Started: began}, Service: "a", Replica: 1, State: container.StateRunning}
+	in := container.Instance{Identity: container.Identity{ID: "x", Started: began}, Service: "a",
+		Replica: 1, State: container.StateRunning}
 	m.Adopt(1, in, "")
-	do := m.React(container.Event{Kind: container.EventDied, ID: "x", Service: "a", ExitCode: 3, Time: began.Add(time.Second)})
+	do := m.React(container.Event{Kind: container.EventDied, ID: "x", Service: "a", ExitCode: 3,
+		Time: began.Add(time.Second)})
 	if do.Ends == nil {
 		t.Fatal("the event of the end is not shown at once")
 	}
@@ -55,7 +57,8 @@ func TestContainerWithAnEventBeforeItIsTakenOverIsLookedAtAgain(t *testing.T) {
 		if eventful {
 			m.React(container.Event{Kind: container.EventDied, ID: "x", Service: "a", Time: time.Now()})
 		}
-		in := container.Instance{Identity: container.Identity{ID: "x", Started: time.Now()}, Service: "a", Replica: 1, State: container.StateRunning}
+		in := container.Instance{Identity: container.Identity{ID: "x", Started: time.Now()},
+			Service: "a", Replica: 1, State: container.StateRunning}
 		if f := m.Adopt(1, in, ""); (f.Again == "x") != eventful {
 			t.Errorf("eventful %v: look again at %q", eventful, f.Again)
 		}

@@ -61,7 +61,8 @@ func (rs *replicas) of(n int) *replica {
 	i, ok := slices.BinarySearchFunc(rs.all, n, func(r *replica, n int) int { return r.Number - n })
 	if !ok {
 		r := &replica{
-			Replica: condition.Replica{Number: n, State: container.StateWaiting}, since: time.Now(), use: noUsage(),
+			Replica: condition.Replica{Number: n, State: container.StateWaiting}, since: time.Now(),
+			use: noUsage(),
 		}
 		rs.all = slices.Insert(rs.all, i, r)
 		rs.c.Replicas = slices.Insert(rs.c.Replicas, i, &r.Replica)

@@ -30,10 +30,12 @@ type Snapshot struct {
 	Profiles []string
 	Runtime  container.Info
 	Caps     container.Caps
-	Services []Service      // sorted by name
-	Disabled []string       // services that no active profile enables
-	Records  []Record       // the latest, oldest first; at most 500
-	Past     []Record       // of the bulkhead that ran the project before, of the last minutes, oldest first; they have no Seq of this one
+	Services []Service // sorted by name
+	Disabled []string  // services that no active profile enables
+	Records  []Record  // the latest, oldest first; at most 500
+	// of the bulkhead that ran the project before, of the last minutes, oldest first; they have no
+	// Seq of this one
+	Past     []Record
 	Builds   []Build        // oldest first; at most 50; running ones last
 	Ledgers  []fault.Ledger // oldest first; at most 20
 	Faults   []fault.Active // in force, oldest first
@@ -75,7 +77,9 @@ type WatchStatus struct {
 	Notices  []string          // limits reached, polling, with remedies
 	LastPath string
 	LastAt   time.Time
-	Held     string // "git": who is changing many files at this moment, so that they wait until all of it is done; "" mostly
+	// "git": who is changing many files at this moment, so that they wait until all of it is done;
+	// "" mostly
+	Held string
 }
 
 // Service is one Compose service as last seen.
@@ -136,17 +140,21 @@ type Replica struct {
 	CPU        float64
 	Mem        int64
 	Finished   time.Time
-	Check      *Check    // what its last check found; nil before the first, and while it does not run
-	Crashes    int       // of State Crashing: short lives in a row
-	RetryAt    time.Time // of State Crashing and Restarting: when it is started again; zero when that is not known
-	StopBy     time.Time // when the engine kills it unless it has ended by then; zero unless State is StateStopping
-	Outside    Outside   // what another program did to it by which it does not run
+	Check      *Check // what its last check found; nil before the first, and while it does not run
+	Crashes    int    // of State Crashing: short lives in a row
+	// of State Crashing and Restarting: when it is started again; zero when that is not known
+	RetryAt time.Time
+	// when the engine kills it unless it has ended by then; zero unless State is StateStopping
+	StopBy  time.Time
+	Outside Outside // what another program did to it by which it does not run
 }
 
 // Change is one piece of work that a lane did for a cause, timed by stage.
 type Change struct {
-	Service    string
-	Action     string // "sync", "sync+restart", "sync+exec", "restart", "rebuild", "start", "stop", "kill", "pause", "unpause", "up", "scale"
+	Service string
+	// "sync", "sync+restart", "sync+exec", "restart", "rebuild", "start", "stop", "kill", "pause",
+	// "unpause", "up", "scale"
+	Action     string
 	Cause      string // "orders/main.go saved", "you pressed r"
 	Paths      []string
 	Began      time.Time
@@ -221,11 +229,13 @@ type Record struct {
 	Stages     []Stage
 	Stop       step.Stop // of an ended change: how it stopped what ran
 	Notice     string    // of kind notice: "ready", "watching", or another word
-	What       string    // what happened in a few words, without whose it is and its cause; "" where State, Health or Err say it
-	Text       string    `text:"lines"` // for people: one line, but for a plan
-	Err        string
-	Ledger     *fault.Ledger
-	Likely     *fault.Likely // of a service's trouble or recovery, where one is known
+	// what happened in a few words, without whose it is and its cause; "" where State, Health or
+	// Err say it
+	What   string
+	Text   string `text:"lines"` // for people: one line, but for a plan
+	Err    string
+	Ledger *fault.Ledger
+	Likely *fault.Likely // of a service's trouble or recovery, where one is known
 }
 
 // Reload is a changed Compose file.

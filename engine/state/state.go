@@ -193,7 +193,8 @@ func (st *State) viewLocked() *View {
 	if st.view != nil {
 		return st.view
 	}
-	v := &View{Services: make(condition.Services, len(st.services)), Phase: st.phaseLocked(), Doing: map[string]string{}}
+	v := &View{Services: make(condition.Services, len(st.services)), Phase: st.phaseLocked(),
+		Doing: map[string]string{}}
 	for name, s := range st.services {
 		c := s.c
 		c.Replicas = make([]*condition.Replica, len(s.c.Replicas))
@@ -234,7 +235,9 @@ func (st *State) Await(ctx context.Context, done func(*View) (bool, error)) erro
 
 // AwaitUntil blocks until look says that it is over, looking again at every change, and at the time
 // that look returned last unless that is zero.
-func (st *State) AwaitUntil(ctx context.Context, look func(*View) (over bool, next time.Time, err error)) error {
+func (st *State) AwaitUntil(
+	ctx context.Context, look func(*View) (over bool, next time.Time, err error),
+) error {
 	for {
 		st.mu.Lock()
 		v, moved := st.viewLocked(), st.moved
@@ -415,7 +418,8 @@ func (st *State) Orphans(left []Orphan) {
 	for i, o := range left {
 		names[i] = o.Name
 	}
-	st.Warn(fmt.Sprintf("%d containers belong to services that the file does not name (%s); --remove-orphans removes them", len(names), strings.Join(names, ", ")))
+	st.Warn(fmt.Sprintf(
+		"%d containers belong to services that the file does not name (%s); --remove-orphans removes them", len(names), strings.Join(names, ", ")))
 }
 
 // SetReload notes a changed Compose file that waits to be applied, or does not load; nil: none. It is
@@ -443,7 +447,9 @@ func (st *State) SetUnsaved(why string) {
 func (st *State) SetUntrusted(missing []hostcmd.Terms) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	same := func(a, b hostcmd.Terms) bool { return a.ID() == b.ID() && a.Place == b.Place && a.Service == b.Service }
+	same := func(a, b hostcmd.Terms) bool {
+		return a.ID() == b.ID() && a.Place == b.Place && a.Service == b.Service
+	}
 	if !slices.EqualFunc(missing, st.untrusted, same) {
 		st.untrusted = missing
 		st.bump()
@@ -466,7 +472,8 @@ func (st *State) checkReady() {
 	text := Count(len(st.services))
 	if st.readyIn == 0 {
 		st.readyIn = time.Since(st.began)
-		st.record(Record{Kind: "notice", Notice: "ready", Text: fmt.Sprintf("ready: %s in %s", text, container.Brief(st.readyIn)),
+		st.record(Record{Kind: "notice", Notice: "ready", Text: fmt.Sprintf("ready: %s in %s", text,
+			container.Brief(st.readyIn)),
 			Stages: []Stage{{Name: "ready", Took: st.readyIn}}})
 	} else {
 		st.record(Record{Kind: "notice", Notice: "ready", Text: "ready: " + text})
@@ -489,10 +496,13 @@ func (st *State) Snapshot() *Snapshot {
 		return st.snap
 	}
 	n := &Snapshot{
-		Seq: st.seq, Time: time.Now(), Project: st.name, Dir: st.p.Dir, Files: st.p.Files, Profiles: st.p.Profiles,
-		Runtime: st.info, Caps: st.o.Caps, Disabled: st.p.Disabled, Watch: st.Watching.status, Plan: st.plan, Begun: st.begun, Ready: st.ready, ReadyIn: st.readyIn,
+		Seq: st.seq, Time: time.Now(), Project: st.name, Dir: st.p.Dir, Files: st.p.Files,
+		Profiles: st.p.Profiles,
+		Runtime:  st.info, Caps: st.o.Caps, Disabled: st.p.Disabled, Watch: st.Watching.status,
+		Plan: st.plan, Begun: st.begun, Ready: st.ready, ReadyIn: st.readyIn,
 		Past:  st.past.before,
-		Phase: st.phaseLocked(), Untrusted: st.untrusted, Unsaved: st.unsaved, Reload: st.reload, Orphans: st.orphaned, Warnings: slices.Clone(st.warnings),
+		Phase: st.phaseLocked(), Untrusted: st.untrusted, Unsaved: st.unsaved, Reload: st.reload,
+		Orphans: st.orphaned, Warnings: slices.Clone(st.warnings),
 		Records: slices.Clone(st.records[max(0, len(st.records)-shownEvents):]),
 	}
 	n.Watch.Notices = slices.Clone(st.Watching.status.Notices)

@@ -56,7 +56,8 @@ func (u *usage) addTo(out *Service, number int, memTotal int64) {
 	}
 	out.NetRx, out.NetTx = plus(out.NetRx, u.rx), plus(out.NetTx, u.tx)
 	if number == 1 || out.CPUHistory == nil {
-		out.CPUHistory, out.MemHistory, out.NetHistory = slices.Clone(u.cpuHist), slices.Clone(u.memHist), slices.Clone(u.netHist)
+		out.CPUHistory, out.MemHistory, out.NetHistory = slices.Clone(u.cpuHist),
+			slices.Clone(u.memHist), slices.Clone(u.netHist)
 	}
 }
 

@@ -74,7 +74,8 @@ func (w *Watching) SetMode(services []string, mode project.WatchMode, cause stri
 		what = strings.Join(services, ", ")
 	}
 	now := fmt.Sprintf("watch of %s is %s", what, mode)
-	st.record(Record{Kind: "watch", Action: "mode", Cause: cause, What: now, Text: fmt.Sprintf("%s (%s)", now, cause)})
+	st.record(Record{Kind: "watch", Action: "mode", Cause: cause, What: now,
+		Text: fmt.Sprintf("%s (%s)", now, cause)})
 	lacks := map[string][]string{}
 	for _, name := range named {
 		s := st.services[name]

@@ -21,7 +21,8 @@ func TestReadingsAreTakenOfWhatIsSeen(t *testing.T) {
 	for _, step := range []struct {
 		after time.Duration
 		want  []string
-	}{{0, []string{"api", "db"}}, {every, []string{"api"}}, {2 * every, []string{"api"}}, {calm, []string{"api", "db"}}} {
+	}{{0, []string{"api", "db"}}, {every, []string{"api"}}, {2 * every, []string{"api"}},
+		{calm, []string{"api", "db"}}} {
 		if got := due(step.after); !slices.Equal(got, step.want) {
 			t.Errorf("after %s: %v, want %v", step.after, got, step.want)
 		}

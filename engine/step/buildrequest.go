@@ -21,10 +21,14 @@ func BuildRequest(
 ) (container.BuildRequest, error) {
 	b := s.Config.Build
 	r := container.BuildRequest{
-		Key: s.BuildKey, Service: s.Name, Context: b.Context, Dockerfile: b.Dockerfile, DockerfileInline: b.DockerfileInline, Target: b.Target,
-		CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCacheFilter: b.NoCacheFilter, Platforms: b.Platforms, Entitlements: b.Entitlements,
-		ExtraHosts: b.ExtraHosts.AsList("="), NoCache: b.NoCache, Pull: b.Pull, Privileged: b.Privileged, Network: b.Network,
-		ShmSize: int64(b.ShmSize), Provenance: b.Provenance, SBOM: b.SBOM, Args: buildArgs(p, b), Ulimits: buildUlimits(b),
+		Key: s.BuildKey, Service: s.Name, Context: b.Context, Dockerfile: b.Dockerfile,
+		DockerfileInline: b.DockerfileInline, Target: b.Target,
+		CacheFrom: b.CacheFrom, CacheTo: b.CacheTo, NoCacheFilter: b.NoCacheFilter,
+		Platforms: b.Platforms, Entitlements: b.Entitlements,
+		ExtraHosts: b.ExtraHosts.AsList("="), NoCache: b.NoCache, Pull: b.Pull,
+		Privileged: b.Privileged, Network: b.Network,
+		ShmSize: int64(b.ShmSize), Provenance: b.Provenance, SBOM: b.SBOM, Args: buildArgs(p, b),
+		Ulimits:            buildUlimits(b),
 		AdditionalContexts: map[string]string{}, Within: s.Dir,
 	}
 	var err error
@@ -75,7 +79,8 @@ func reach(s *project.Service, where string) (string, error) {
 	}
 	real, err := s.Reach(where)
 	if outside := (*project.OutsideError)(nil); errors.As(err, &outside) {
-		return "", container.WithRemedy(fmt.Errorf("build %s: its context %w", s.Name, err), "%s", outside.Suggestion())
+		return "", container.WithRemedy(fmt.Errorf("build %s: its context %w", s.Name, err), "%s",
+			outside.Suggestion())
 	}
 	if err != nil {
 		return where, nil
@@ -99,7 +104,8 @@ func buildNames(p *project.Project, s *project.Service) (tags []string, labels m
 	labels = map[string]string{}
 	maps.Copy(labels, s.Config.Build.Labels)
 	maps.Copy(labels, map[string]string{
-		"com.docker.compose.project": p.Name, "com.docker.compose.service": leader, "com.docker.compose.version": "bulkhead",
+		"com.docker.compose.project": p.Name, "com.docker.compose.service": leader,
+		"com.docker.compose.version": "bulkhead",
 	})
 	return append(tags, s.Config.Build.Tags...), labels
 }
@@ -138,7 +144,8 @@ func buildSecrets(p *project.Project, s *project.Service) ([]container.BuildSecr
 	for _, ref := range s.Config.Build.Secrets {
 		sec, ok := p.Compose.Secrets[ref.Source]
 		if !ok {
-			return nil, fmt.Errorf("build %s: secret %s is not declared in the secrets of the file", s.Name, ref.Source)
+			return nil, fmt.Errorf("build %s: secret %s is not declared in the secrets of the file",
+				s.Name, ref.Source)
 		}
 		x := container.BuildSecret{ID: ref.Target, File: sec.File}
 		if x.ID == "" {

@@ -24,7 +24,9 @@ services:
 	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(compose), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := project.Load(t.Context(), project.Options{Files: []string{filepath.Join(dir, "compose.yaml")}, Services: []string{"a", "b"}, Env: []string{"HOME=/h"}})
+	p, err := project.Load(t.Context(),
+		project.Options{Files: []string{filepath.Join(dir, "compose.yaml")},
+			Services: []string{"a", "b"}, Env: []string{"HOME=/h"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +34,8 @@ services:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(r.Tags, []string{"p-a", "p-b", "extra"}) || r.Labels["com.docker.compose.service"] != "a" || r.Labels["own"] != "x" {
+	if !slices.Equal(r.Tags, []string{"p-a", "p-b", "extra"}) ||
+		r.Labels["com.docker.compose.service"] != "a" || r.Labels["own"] != "x" {
 		t.Errorf("tags %v, labels %v", r.Tags, r.Labels)
 	}
 	if r.Args["A"] != "1" || r.Args["HOME"] != "/h" || r.AdditionalContexts["base"] != "docker-image://p-base" {
@@ -56,7 +59,8 @@ services:
 	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(compose), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := project.Load(t.Context(), project.Options{Files: []string{filepath.Join(dir, "compose.yaml")}, Name: "p"})
+	p, err := project.Load(t.Context(),
+		project.Options{Files: []string{filepath.Join(dir, "compose.yaml")}, Name: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}

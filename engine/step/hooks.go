@@ -67,7 +67,10 @@ func OnlyHooks(err error) bool {
 
 // RunHooks runs hooks in a container one after the other, up to the first that does not succeed.
 // emit gets each line of their output.
-func RunHooks(ctx context.Context, rt container.Runtime, service, id, which string, hooks []types.ServiceHook, emit func(line []byte)) error {
+func RunHooks(
+	ctx context.Context, rt container.Runtime, service, id, which string, hooks []types.ServiceHook,
+	emit func(line []byte),
+) error {
 	for _, h := range hooks {
 		failed := &HookError{Service: service, Which: which, Command: h.Command}
 		var mu sync.Mutex
@@ -77,7 +80,8 @@ func RunHooks(ctx context.Context, rt container.Runtime, service, id, which stri
 			failed.Tail = append(failed.Tail[max(0, len(failed.Tail)-hookTail+1):], string(line))
 			emit(line)
 		})
-		failed.Code, failed.Err = rt.Exec(ctx, id, container.ExecOptions{Cmd: h.Command, User: h.User, Dir: h.WorkingDir, Privileged: h.Privileged,
+		failed.Code, failed.Err = rt.Exec(ctx, id, container.ExecOptions{Cmd: h.Command, User: h.User,
+			Dir: h.WorkingDir, Privileged: h.Privileged,
 			Env: Environ(h.Environment), Stdout: out, Stderr: out})
 		out.Flush()
 		if failed.Err != nil || failed.Code != 0 {
@@ -140,14 +144,16 @@ func (r *Runner) preStop(ctx context.Context, s Service, id string) {
 // RunPreStop is RunHooks for the hooks before a stop, which have 90 seconds together: what they are
 // not done with by then is left, so that the stop comes.
 func RunPreStop(
-	ctx context.Context, rt container.Runtime, service, id string, hooks []types.ServiceHook, emit func(line []byte),
+	ctx context.Context, rt container.Runtime, service, id string, hooks []types.ServiceHook,
+	emit func(line []byte),
 ) error {
 	limited, cancel := context.WithTimeout(ctx, preStopTime)
 	defer cancel()
 	err := RunHooks(limited, rt, service, id, "pre_stop", hooks, emit)
 	var h *HookError
 	if errors.As(err, &h) && h.Err != nil && limited.Err() != nil && ctx.Err() == nil {
-		h.Err = fmt.Errorf("%q had not ended after %s, and the stop went on without it", h.Command, container.Brief(preStopTime))
+		h.Err = fmt.Errorf("%q had not ended after %s, and the stop went on without it", h.Command,
+			container.Brief(preStopTime))
 	}
 	return err
 }

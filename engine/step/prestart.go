@@ -31,7 +31,8 @@ func (r *Runner) PreStart(ctx context.Context, s Service, spec container.CreateS
 	for _, h := range hooks {
 		if h.PerReplica {
 			err := errors.New("per_replica is not carried out, by docker compose neither")
-			return container.WithRemedy(container.WrapErr(err, "pre_start hook of %s", s.name()), "take it back")
+			return container.WithRemedy(container.WrapErr(err, "pre_start hook of %s", s.name()),
+				"take it back")
 		}
 	}
 	left, err := r.rt.Hooks(ctx, spec.App.Name)
@@ -71,9 +72,10 @@ func (r *Runner) preStart(
 		failed.Tail = append(failed.Tail[max(0, len(failed.Tail)-hookTail+1):], string(line))
 		emit(line)
 	})
-	failed.Code, failed.Err = r.rt.Foreground(ctx, hook, container.Streams{Stdout: out, Stderr: out}, func(ctx context.Context) error {
-		return r.rt.Start(ctx, container.CreateSpec{}, hook)
-	})
+	failed.Code, failed.Err = r.rt.Foreground(ctx, hook, container.Streams{Stdout: out, Stderr: out},
+		func(ctx context.Context) error {
+			return r.rt.Start(ctx, container.CreateSpec{}, hook)
+		})
 	out.Flush()
 	if failed.Err == nil && failed.Code != 0 {
 		mu.Lock()
@@ -93,7 +95,9 @@ func (r *Runner) preStart(
 
 // hookSpec is the container of a hook: what compose-go had it inherit of the service, and the
 // service's volumes.
-func hookSpec(s Service, spec container.CreateSpec, id string, index int, h types.PreStartHook) container.CreateSpec {
+func hookSpec(
+	s Service, spec container.CreateSpec, id string, index int, h types.PreStartHook,
+) container.CreateSpec {
 	c := types.ServiceConfig{Name: s.name(), ContainerSpec: h.ContainerSpec}
 	c.Image = cmp.Or(c.Image, s.Conf.Image)
 	c.Environment = types.MappingWithEquals{}
@@ -101,7 +105,8 @@ func hookSpec(s Service, spec container.CreateSpec, id string, index int, h type
 	maps.Copy(c.Environment, h.Environment)
 	c.VolumesFrom = append(slices.Clone(c.VolumesFrom), types.ContainerPrefix+id)
 	return container.CreateSpec{
-		App: spec.App, Parents: spec.Parents, Beside: &container.Beside{Hook: preStart, Index: index, Aliases: true},
+		App: spec.App, Parents: spec.Parents, Beside: &container.Beside{Hook: preStart, Index: index,
+			Aliases: true},
 		Service: &container.Service{Name: s.name(), Image: c.Image, Config: c},
 	}
 }

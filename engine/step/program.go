@@ -58,7 +58,8 @@ func (r *Runner) RestartProgram(
 	r.host.Adopt(s.name(), replica, now, cause)
 	how = StopSignal
 	if end.Killed {
-		how, note = StopLate, fmt.Sprintf("killed after %s: the stop signal did not end it; give it longer with stop_grace_period", container.Brief(grace))
+		how, note = StopLate,
+			fmt.Sprintf("killed after %s: the stop signal did not end it; give it longer with stop_grace_period", container.Brief(grace))
 		if m.Grace != nil || s.Conf.Config.StopGracePeriod != nil {
 			note = fmt.Sprintf("killed after its grace of %s", container.Brief(grace))
 		}

@@ -10,7 +10,8 @@ import (
 // Renew puts a new container in the place of one that is there and does not start it. The old one
 // is stopped and removed.
 func (r *Runner) Renew(
-	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode, cause string, timer Timer,
+	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode,
+	cause string, timer Timer,
 ) error {
 	id, spec, err := r.createBeside(ctx, s, old, spec, cause, timer)
 	if err != nil {
@@ -42,7 +43,8 @@ func (r *Runner) Renew(
 // createBeside makes the container that is to take an old one's place, under a name for the time
 // until then. It returns the spec that it was made from.
 func (r *Runner) createBeside(
-	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, cause string, timer Timer,
+	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, cause string,
+	timer Timer,
 ) (id string, _ container.CreateSpec, err error) {
 	if !spec.Fresh {
 		spec.Inherit = old.ID

@@ -111,7 +111,9 @@ func (r *Runner) acquire(ctx context.Context) (release func(), err error) {
 
 // Create makes a container, brings its files up to date, and has it taken over as the replica's
 // own, unless it is to take another's place (spec.Name is set).
-func (r *Runner) Create(ctx context.Context, s Service, spec container.CreateSpec, cause string) (string, error) {
+func (r *Runner) Create(
+	ctx context.Context, s Service, spec container.CreateSpec, cause string,
+) (string, error) {
 	release, err := r.acquire(ctx)
 	if err != nil {
 		return "", err
@@ -132,7 +134,8 @@ func (r *Runner) Create(ctx context.Context, s Service, spec container.CreateSpe
 	}
 	in, err := r.rt.Inspect(ctx, id)
 	if err != nil {
-		return "", r.discard(ctx, s, id, container.WrapErr(err, "create %s", s.name())) // else its name stays taken
+		// else its name stays taken
+		return "", r.discard(ctx, s, id, container.WrapErr(err, "create %s", s.name()))
 	}
 	r.host.Adopt(s.name(), spec.Replica, in, cause)
 	return id, nil
@@ -166,7 +169,9 @@ func (r *Runner) discard(ctx context.Context, s Service, id string, cause error)
 }
 
 // Start starts a replica's container and sees it run, then runs its post_start hooks.
-func (r *Runner) Start(ctx context.Context, s Service, spec container.CreateSpec, id, cause string, timer Timer) error {
+func (r *Runner) Start(
+	ctx context.Context, s Service, spec container.CreateSpec, id, cause string, timer Timer,
+) error {
 	release, err := r.acquire(ctx)
 	if err != nil {
 		return err
@@ -229,7 +234,8 @@ func picksPort(conf *project.Service) bool {
 
 // Restart stops a running container and starts it again in place.
 func (r *Runner) Restart(
-	ctx context.Context, s Service, spec container.CreateSpec, in container.Instance, m Mode, cause string, timer Timer,
+	ctx context.Context, s Service, spec container.CreateSpec, in container.Instance, m Mode,
+	cause string, timer Timer,
 ) (Stop, string, error) {
 	how, note, err := r.Stop(ctx, s, in, m, cause)
 	if err != nil {
@@ -247,7 +253,9 @@ func (r *Runner) Unpause(ctx context.Context, s Service, id, cause string) error
 }
 
 // Remove stops a container and removes it. Its anonymous volumes go along only with volumes.
-func (r *Runner) Remove(ctx context.Context, s Service, in container.Instance, reason string, volumes bool) error {
+func (r *Runner) Remove(
+	ctx context.Context, s Service, in container.Instance, reason string, volumes bool,
+) error {
 	ctx, cancel := Uncancelled(ctx, s.Conf, Asked, in)
 	defer cancel()
 	r.host.ExpectEnd(s.name(), in.ID, reason)
@@ -263,7 +271,9 @@ func (r *Runner) Remove(ctx context.Context, s Service, in container.Instance, r
 
 // RestoreName renames a container, which a swap that was cut short had named for its own time, to
 // what it was to be called.
-func (r *Runner) RestoreName(ctx context.Context, s Service, spec container.CreateSpec, in container.Instance) error {
+func (r *Runner) RestoreName(
+	ctx context.Context, s Service, spec container.CreateSpec, in container.Instance,
+) error {
 	name := spec.FinalName()
 	if !strings.HasSuffix(in.Name, "_"+name) && in.Name != name+"_"+container.ShortID(in.ID) {
 		return nil

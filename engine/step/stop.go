@@ -128,7 +128,9 @@ type ended struct {
 
 // end ends one container: its pre_stop hooks, its stop signal, and when its grace is over SIGKILL. With
 // an error the host knows that it may run on.
-func (r *Runner) end(ctx context.Context, s Service, in container.Instance, m Mode, cause string) (_ ended, err error) {
+func (r *Runner) end(
+	ctx context.Context, s Service, in container.Instance, m Mode, cause string,
+) (_ ended, err error) {
 	defer func() {
 		if err != nil {
 			r.host.StopFailed(s.name(), in.ID)
@@ -198,7 +200,8 @@ func (r *Runner) how(ctx context.Context, s Service, e ended) (Stop, string, err
 	case e.own:
 		return StopLate, fmt.Sprintf("killed after its grace of %s", container.Brief(e.grace)), nil
 	}
-	return StopLate, fmt.Sprintf("killed after %s: the stop signal did not end it; give it longer with stop_grace_period", container.Brief(e.grace)), nil
+	return StopLate,
+		fmt.Sprintf("killed after %s: the stop signal did not end it; give it longer with stop_grace_period", container.Brief(e.grace)), nil
 }
 
 // AwaitEnd asks until a container that was killed has ended: the kill returns before the runtime has noticed.

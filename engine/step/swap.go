@@ -34,7 +34,8 @@ type swap struct {
 // it goes and the old one comes back. The old one is left for ClearAway, for which nobody has to
 // wait.
 func (r *Runner) Swap(
-	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode, cause string, timer Timer,
+	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode,
+	cause string, timer Timer,
 ) (Stop, string, error) {
 	if m.Overlap {
 		if err := canOverlap(s.Conf, spec.Image); err != nil {
@@ -138,7 +139,8 @@ func (w *swap) overlap(ctx context.Context) (ended, error) {
 	err := w.host.AwaitReady(wait, w.s.name(), w.spec.Replica, w.id)
 	since(w.timer, "ready", began)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%s: the new generation was not ready within %s", w.s.name(), container.Brief(overlapWait))
+		err = fmt.Errorf("%s: the new generation was not ready within %s", w.s.name(),
+			container.Brief(overlapWait))
 	}
 	if err != nil {
 		return ended{}, w.keepOld(ctx, err)
@@ -164,7 +166,8 @@ func (w *swap) keepOld(ctx context.Context, cause error) error {
 func canOverlap(conf *project.Service, img container.Image) error {
 	c := conf.Config
 	refuse := func(why string) error {
-		return container.WithRemedy(fmt.Errorf("swap %s: swap: overlap cannot be, because it has %s", conf.Name, why), "take that away, or write swap: replace")
+		return container.WithRemedy(fmt.Errorf("swap %s: swap: overlap cannot be, because it has %s",
+			conf.Name, why), "take that away, or write swap: replace")
 	}
 	for _, p := range c.Ports {
 		if p.Published != "" && p.Published != "0" {

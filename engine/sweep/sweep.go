@@ -37,7 +37,8 @@ func (sw Sweeper) Orphans(ctx context.Context, strays plan.Plan, volumes bool) e
 	for i, st := range strays {
 		wg.Go(func() {
 			errs[i] = container.Guard("orphan "+st.Seen.Name, func() error {
-				return sw.Steps.Remove(ctx, step.Service{Conf: &project.Service{Name: st.Service}}, st.Seen, st.Reason, volumes)
+				return sw.Steps.Remove(ctx, step.Service{Conf: &project.Service{Name: st.Service}},
+					st.Seen, st.Reason, volumes)
 			})
 		})
 	}
@@ -57,7 +58,8 @@ func (sw Sweeper) Strays(ctx context.Context, c command.Command) error {
 		return sw.Orphans(ctx, strays, c.Volumes)
 	}
 	for _, st := range strays {
-		sw.State.Notice("orphan", st.Seen.Name+": left alone, the file does not name its service; --remove-orphans removes it")
+		sw.State.Notice("orphan", st.Seen.Name+
+			": left alone, the file does not name its service; --remove-orphans removes it")
 	}
 	return nil
 }
@@ -72,7 +74,9 @@ func (sw Sweeper) NetworksEarly(ctx context.Context) (end func()) {
 	go func() {
 		var swept container.Swept
 		_ = container.Guard("networks", func() (err error) {
-			if err = sw.State.Await(waiting, func(v *state.View) (bool, error) { return allEnded(v), nil }); err == nil {
+			if err = sw.State.Await(waiting, func(v *state.View) (bool, error) {
+				return allEnded(v), nil
+			}); err == nil {
 				swept, err = sw.Runtime.RemoveNetworks(ctx, sw.Project, networks)
 			}
 			return err
@@ -145,7 +149,8 @@ func (sw Sweeper) note(what string, all container.Swept, c command.Command) {
 		if sw.external(what, name) {
 			continue // that it stays is what the file says
 		}
-		sw.State.Notice("left", fmt.Sprintf("%s %s: left alone, the file does not declare it as its own; `docker %s rm %s` removes it", what, name, what, name))
+		sw.State.Notice("left",
+			fmt.Sprintf("%s %s: left alone, the file does not declare it as its own; `docker %s rm %s` removes it", what, name, what, name))
 	}
 }
 
@@ -186,7 +191,8 @@ func (sw Sweeper) nameGuests(ctx context.Context) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(guests)) {
-		sw.State.Notice("left", fmt.Sprintf("network %s stays: %s %s in it", name, strings.Join(guests[name], ", "), isOrAre(len(guests[name]))))
+		sw.State.Notice("left", fmt.Sprintf("network %s stays: %s %s in it", name,
+			strings.Join(guests[name], ", "), isOrAre(len(guests[name]))))
 	}
 	return nil
 }
@@ -236,7 +242,9 @@ func (sw Sweeper) removeOwnImages(ctx context.Context) error {
 		case gone:
 			sw.State.Notice("removed", "image "+container.ShortID(id)+" removed")
 		case lost == nil && len(img.Tags) > 0:
-			sw.State.Notice("left", fmt.Sprintf("image %s stays: it has the name %s, or a container uses it", container.ShortID(id), strings.Join(img.Tags, ", ")))
+			sw.State.Notice("left",
+				fmt.Sprintf("image %s stays: it has the name %s, or a container uses it",
+					container.ShortID(id), strings.Join(img.Tags, ", ")))
 		}
 	}
 	return container.Join(errs...)
@@ -260,7 +268,9 @@ func (sw Sweeper) Beside(ctx context.Context, c command.Command) error {
 		return container.Join(append(errs, sw.Orphans(ctx, p, c.Volumes))...)
 	}
 	for _, in := range oneOffs {
-		sw.State.Notice("orphan", fmt.Sprintf("%s: left alone, it is a one-off of %s (%s); --remove-orphans removes it", in.Name, in.Service, in.State))
+		sw.State.Notice("orphan",
+			fmt.Sprintf("%s: left alone, it is a one-off of %s (%s); --remove-orphans removes it",
+				in.Name, in.Service, in.State))
 	}
 	return container.Join(errs...)
 }

@@ -75,7 +75,8 @@ func TestStrangersAreNamedAndLeftAlone(t *testing.T) {
 	if len(all) != 2 {
 		t.Errorf("%d containers are left, want both", len(all))
 	}
-	if got := s.notices(); !strings.Contains(got, "shop-gone-1: left alone") || strings.Contains(got, "shop-web-1") {
+	if got := s.notices(); !strings.Contains(got, "shop-gone-1: left alone") ||
+		strings.Contains(got, "shop-web-1") {
 		t.Errorf("notices:\n%s", got)
 	}
 }

@@ -47,7 +47,9 @@ func (r *recorded) Inspect(_ context.Context, id string) (container.Instance, er
 	return container.Instance{}, container.ErrNotFound
 }
 
-func (r *recorded) Logs(ctx context.Context, id string, o container.LogOptions, emit func(container.Line)) error {
+func (r *recorded) Logs(
+	ctx context.Context, id string, o container.LogOptions, emit func(container.Line),
+) error {
 	r.mu.Lock()
 	l := r.all[id]
 	if l == nil || l.unreadable {
@@ -84,7 +86,9 @@ func (r *recorded) Attach(ctx context.Context, id string, _ chan<- struct{}, emi
 	return r.stream(ctx, l, next, container.LogOptions{Follow: true}, emit)
 }
 
-func (r *recorded) stream(ctx context.Context, l *recordedLog, next int, o container.LogOptions, emit func(container.Line)) error {
+func (r *recorded) stream(
+	ctx context.Context, l *recordedLog, next int, o container.LogOptions, emit func(container.Line),
+) error {
 	r.mu.Lock()
 	cuts := l.cuts
 	for {
@@ -119,7 +123,8 @@ func (r *recorded) change(id string, f func(l *recordedLog)) {
 	defer r.mu.Unlock()
 	l := r.all[id]
 	if l == nil {
-		l = &recordedLog{in: container.Instance{Identity: container.Identity{ID: id}, State: container.StateCreated, Created: time.Now(), LogDriver: "json-file"}}
+		l = &recordedLog{in: container.Instance{Identity: container.Identity{ID: id},
+			State: container.StateCreated, Created: time.Now(), LogDriver: "json-file"}}
 		r.all[id] = l
 	}
 	f(l)
@@ -131,7 +136,8 @@ func (r *recorded) change(id string, f func(l *recordedLog)) {
 func (r *recorded) write(id string, texts ...string) {
 	r.change(id, func(l *recordedLog) {
 		for _, text := range texts {
-			l.lines = append(l.lines, container.Line{Stream: container.Stdout, Time: time.Now(), Text: []byte(text)})
+			l.lines = append(l.lines, container.Line{Stream: container.Stdout, Time: time.Now(),
+				Text: []byte(text)})
 		}
 	})
 }
@@ -195,7 +201,8 @@ func (s *stage) see(id string, generation int, cause string, beside bool) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Observe(Sighting{Replica: Replica{"a", 1}, Instance: in, Generation: generation, Cause: cause, Beside: beside})
+	s.Observe(Sighting{Replica: Replica{"a", 1}, Instance: in, Generation: generation, Cause: cause,
+		Beside: beside})
 }
 
 // begin starts a container and lets the Tailer see it.

@@ -47,10 +47,12 @@ func TestOlderLinesAreLoadedOnceAndToTheFirst(t *testing.T) {
 					t.Fatalf("%d lines of the tail, want 50", len(got))
 				}
 				s.rt.change("x", func(l *recordedLog) { l.fragments = c.fragments })
-				if got, err := s.LoadOlder(t.Context(), []string{"a"}, time.Now()); err != nil || got != (Older{}) {
+				if got, err := s.LoadOlder(t.Context(), []string{"a"}, time.Now()); err != nil ||
+					got != (Older{}) {
 					t.Errorf("nothing of what is seen begins there, and yet %+v, %v", got, err)
 				}
-				if got, err := s.LoadOlder(t.Context(), []string{"b"}, time.Time{}); err != nil || got != (Older{}) {
+				if got, err := s.LoadOlder(t.Context(), []string{"b"}, time.Time{}); err != nil ||
+					got != (Older{}) {
 					t.Errorf("of a service that is not there: %+v, %v", got, err)
 				}
 				written := lines
@@ -82,7 +84,9 @@ func TestOlderLinesAreLoadedOnceAndToTheFirst(t *testing.T) {
 
 func TestOlderLinesTakeNoMoreThanTheRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := ranBefore(t, 5000, 2, func(o *Options) { o.Store = logs.New(logs.Options{ServiceBytes: 64 << 10}) })
+		s := ranBefore(t, 5000, 2, func(o *Options) {
+			o.Store = logs.New(logs.Options{ServiceBytes: 64 << 10})
+		})
 		var got Older
 		for range 10 {
 			var err error
@@ -153,7 +157,8 @@ func TestErrorsOfOlderLinesNameTheService(t *testing.T) {
 			b.err = err
 			_, got := s.LoadOlder(t.Context(), nil, time.Time{})
 			var older *OlderError
-			if want == "" && got != nil || want != "" && (got == nil || got.Error() != want || !errors.Is(got, err) || !errors.As(got, &older) || older.Service != "a") {
+			if want == "" && got != nil || want != "" && (got == nil || got.Error() != want ||
+				!errors.Is(got, err) || !errors.As(got, &older) || older.Service != "a") {
 				t.Errorf("%v, want %q", got, want)
 			}
 		}

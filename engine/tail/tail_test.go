@@ -64,7 +64,8 @@ func TestSeparatorOfAnOverlapDoesNotWait(t *testing.T) {
 		s.see("y", 2, "a/text saved", true)
 		s.rt.write("y", "two")
 		s.pass(time.Millisecond)
-		if got := s.arrived(); !slices.Contains(got, "2 -- run 2 started: the one before still serves, a/text saved") || !slices.Contains(got, "2 two") {
+		if got := s.arrived(); !slices.Contains(got,
+			"2 -- run 2 started: the one before still serves, a/text saved") || !slices.Contains(got, "2 two") {
 			t.Errorf("while both run: %q", got)
 		}
 		s.rt.write("x", "one goes on")
@@ -75,7 +76,8 @@ func TestSeparatorOfAnOverlapDoesNotWait(t *testing.T) {
 		s.Ended("x", End{At: in.Finished, ExitCode: 3, Cause: "not known there"})
 		s.pass(time.Minute)
 		got := s.arrived()
-		for _, want := range []string{"1 one goes on", "1 last words", "1 -- run 1 ended: exit code 3, a/text saved, was up 2.0s"} {
+		for _, want := range []string{"1 one goes on", "1 last words",
+			"1 -- run 1 ended: exit code 3, a/text saved, was up 2.0s"} {
 			if !slices.Contains(got, want) {
 				t.Errorf("no %q in %q", want, got)
 			}
@@ -110,8 +112,10 @@ func TestQuickRestartsByPolicyKeepTheirGenerations(t *testing.T) {
 			s.rt.start("x")
 			s.see("x", g+1, "restarted by its restart policy", false)
 			up := "1.0s"
-			want = append(want, fmt.Sprintf("%d line %d", g, g), fmt.Sprintf("%d -- run %d ended: exit code 1, ended by itself, was up %s", g, g, up),
-				fmt.Sprintf("%d -- run %d started: was down 2ms, restarted by its restart policy", g+1, g+1), fmt.Sprintf("%d early %d", g+1, g+1))
+			want = append(want, fmt.Sprintf("%d line %d", g, g),
+				fmt.Sprintf("%d -- run %d ended: exit code 1, ended by itself, was up %s", g, g, up),
+				fmt.Sprintf("%d -- run %d started: was down 2ms, restarted by its restart policy",
+					g+1, g+1), fmt.Sprintf("%d early %d", g+1, g+1))
 		}
 		expect(t, "by time", s.byTime(), want...)
 		if len(s.rt.opened) != 1 {
@@ -132,7 +136,8 @@ func TestEndThatWasMissedIsUnseen(t *testing.T) {
 		s.begin("x", 2, "seen after the connection was lost")
 		s.rt.write("x", "two")
 		s.pass(time.Minute)
-		expect(t, "by time", s.byTime(), "1 one", "1 -- run 1 ended while bulkhead was not watching, seen after the connection was lost, was up 1.0s",
+		expect(t, "by time", s.byTime(), "1 one",
+			"1 -- run 1 ended while bulkhead was not watching, seen after the connection was lost, was up 1.0s",
 			"2 -- run 2 started: was down 1.0s, seen after the connection was lost", "2 two")
 	})
 }
@@ -212,7 +217,8 @@ func TestCutStreamsAreReadOnWithNothingLostOrDoubled(t *testing.T) {
 		}
 		s.pass(time.Minute)
 		expect(t, "by time", s.byTime(), want...)
-		if len(s.notices) == 0 || s.notices[0].Kind != NoticeCut || s.notices[0].Text() != "a: its log was cut and is read on: connection reset" {
+		if len(s.notices) == 0 || s.notices[0].Kind != NoticeCut ||
+			s.notices[0].Text() != "a: its log was cut and is read on: connection reset" {
 			t.Errorf("notices %v", s.notices)
 		}
 	})
@@ -277,9 +283,13 @@ func TestLogThatCannotBeReadIsAttachedToOverItsLives(t *testing.T) {
 				s.pass(time.Second)
 			}
 		}
-		expect(t, "by time", s.byTime(), "1 hello", "1 -- run 1 ended: exit code 0, you pressed r, was up 1.0s", "2 -- run 2 started: was down 1.0s, you pressed r",
-			"2 hello", "2 -- run 2 ended: exit code 0, you pressed r, was up 1.0s", "3 -- run 3 started: was down 1.0s, you pressed r", "3 hello")
-		if len(s.notices) != 1 || s.notices[0] != (Notice{Kind: NoticeUnreadable, Service: "a", Driver: "none"}) {
+		expect(t, "by time", s.byTime(), "1 hello",
+			"1 -- run 1 ended: exit code 0, you pressed r, was up 1.0s",
+			"2 -- run 2 started: was down 1.0s, you pressed r",
+			"2 hello", "2 -- run 2 ended: exit code 0, you pressed r, was up 1.0s",
+			"3 -- run 3 started: was down 1.0s, you pressed r", "3 hello")
+		if len(s.notices) != 1 || s.notices[0] != (Notice{Kind: NoticeUnreadable, Service: "a",
+			Driver: "none"}) {
 			t.Errorf("notices %v, want one", s.notices)
 		}
 	})
@@ -381,8 +391,10 @@ func TestNextLifeThatEndsUnseenIsRead(t *testing.T) {
 						s.rt.exit("x", 3)
 						in, _ := s.rt.Inspect(t.Context(), "x")
 						s.see("x", g, "up", false)
-						s.AwaitLastWords(t.Context(), []container.Identity{in.Identity}) // a hang fails the test
-						expect(t, "what it wrote last", s.arrived()[len(s.arrived())-1:], fmt.Sprint(g, " ", text))
+						// a hang fails the test
+						s.AwaitLastWords(t.Context(), []container.Identity{in.Identity})
+						expect(t, "what it wrote last", s.arrived()[len(s.arrived())-1:],
+							fmt.Sprint(g, " ", text))
 					}
 					var before int
 					for _, l := range s.byTime() {
@@ -459,7 +471,8 @@ func TestSystemLinesStandInTheLifeThatRuns(t *testing.T) {
 		s.rt.write("x")
 		s.begin("x", 7, "")
 		s.SystemLines("a", "x")([]byte("hook"))
-		if got := s.all(); len(got) != 2 || got[0].Generation != 0 || got[1].Generation != 7 || got[1].Replica != 1 || got[1].Stream != logs.System {
+		if got := s.all(); len(got) != 2 || got[0].Generation != 0 || got[1].Generation != 7 ||
+			got[1].Replica != 1 || got[1].Stream != logs.System {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -496,7 +509,8 @@ func TestReplacedContainersThatAreGoneAreLetGo(t *testing.T) {
 }
 
 func TestSignalsHaveTheirNamesOnLinux(t *testing.T) {
-	for n, want := range map[int]string{1: "SIGHUP", 7: "SIGBUS", 9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 15: "SIGTERM", 31: "SIGSYS", 40: "40", 64: "64"} {
+	for n, want := range map[int]string{1: "SIGHUP", 7: "SIGBUS", 9: "SIGKILL", 10: "SIGUSR1",
+		11: "SIGSEGV", 15: "SIGTERM", 31: "SIGSYS", 40: "40", 64: "64"} {
 		if got := linuxSignal(n); got != want {
 			t.Errorf("signal %d is %s, want %s", n, got, want)
 		}

@@ -40,7 +40,8 @@ func newEngine() (*engine, error) {
 			return nil, fmt.Errorf("DOCKER_HOST is %s; it measures an engine on this machine, at unix://", host)
 		}
 	}
-	e := &engine{http: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	e := &engine{http: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context,
+		_, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}}
 	var v struct{ Version string }
@@ -93,7 +94,8 @@ func filters(kind string, values ...string) string {
 // container returns the id of a service's running container.
 func (e *engine) container(project, service string) (string, error) {
 	var list []struct{ ID string }
-	err := e.get("/containers/json?filters="+filters("label", "com.docker.compose.project="+project, "com.docker.compose.service="+service), &list)
+	err := e.get("/containers/json?filters="+filters("label", "com.docker.compose.project="+project,
+		"com.docker.compose.service="+service), &list)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +107,8 @@ func (e *engine) container(project, service string) (string, error) {
 
 // follow streams a project's container events until ctx ends.
 func (e *engine) follow(ctx context.Context, project string) (<-chan event, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/v1.40/events?filters="+filters("label", "com.docker.compose.project="+project), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/v1.40/events?filters="+
+		filters("label", "com.docker.compose.project="+project), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,8 @@ func (b *bench) yard() (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.newProject(b.tools[0], 0, map[string]string{"compose.yaml": yardFile, "Dockerfile": "FROM scratch\nCOPY peer /peer\n", "peer": string(program)})
+	p, err := b.newProject(b.tools[0], 0, map[string]string{"compose.yaml": yardFile,
+		"Dockerfile": "FROM scratch\nCOPY peer /peer\n", "peer": string(program)})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,8 @@ func (b *bench) faults() error {
 		if c.unit == "cores" {
 			from = nil // of the whole container
 		}
-		if _, err := p.run(append([]string{"fault", "callee", c.fault, "--for", "10m"}, from...)...); err != nil {
+		if _, err := p.run(append([]string{"fault", "callee", c.fault, "--for", "10m"},
+			from...)...); err != nil {
 			return err
 		}
 		var s samples
@@ -194,8 +196,10 @@ func (b *bench) tap() error {
 		if _, err := p.run("tap", "--off"); err != nil {
 			return err
 		}
-		new50, new99 = append(new50, (tapped.New.P50-plain.New.P50)/1000), append(new99, (tapped.New.P99-plain.New.P99)/1000)
-		kept50, kept99 = append(kept50, (tapped.Kept.P50-plain.Kept.P50)/1000), append(kept99, (tapped.Kept.P99-plain.Kept.P99)/1000)
+		new50, new99 = append(new50, (tapped.New.P50-plain.New.P50)/1000),
+			append(new99, (tapped.New.P99-plain.New.P99)/1000)
+		kept50, kept99 = append(kept50, (tapped.Kept.P50-plain.Kept.P50)/1000),
+			append(kept99, (tapped.Kept.P99-plain.Kept.P99)/1000)
 	}
 	for _, r := range []struct {
 		name string

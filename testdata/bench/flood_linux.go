@@ -52,7 +52,9 @@ func (b *bench) floodScreen(p *project) error {
 	if err != nil {
 		return err
 	}
-	if err := s.until("the last line", func() bool { return strings.Contains(s.text(), fmt.Sprintf("%08d", floodPerSecond*floodSeconds-1)) }); err != nil {
+	if err := s.until("the last line", func() bool {
+		return strings.Contains(s.text(), fmt.Sprintf("%08d", floodPerSecond*floodSeconds-1))
+	}); err != nil {
 		return err
 	}
 	settle(b, time.Second) // for the lines of the others
@@ -60,7 +62,8 @@ func (b *bench) floodScreen(p *project) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf(rowForm, "flood, 100,000 lines/s: key -> screen; at rest", under, rest, "", fmt.Sprintf("%.2f", under.median()/rest.median()), "")
+	fmt.Printf(rowForm, "flood, 100,000 lines/s: key -> screen; at rest", under, rest, "",
+		fmt.Sprintf("%.2f", under.median()/rest.median()), "")
 	var ours, theirs samples
 	ours.add(after - before)
 	if len(b.tools) > 1 {
@@ -86,16 +89,20 @@ func (b *bench) newFlood(perSecond int) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.newProject(b.tools[0], 1, map[string]string{"flood": string(binary), ".dockerignore": "*\n!flood\n"})
+	p, err := b.newProject(b.tools[0], 1, map[string]string{"flood": string(binary),
+		".dockerignore": "*\n!flood\n"})
 	if err != nil {
 		return nil, err
 	}
 	var file strings.Builder
 	file.WriteString("services:\n")
 	for i := range floodServices {
-		fmt.Fprintf(&file, "  s%d:\n    image: %s\n    network_mode: none\n    command: [/flood, \"%d\", \"%d\"]\n", i, p.floodImage(), perSecond, floodSeconds)
+		fmt.Fprintf(&file,
+			"  s%d:\n    image: %s\n    network_mode: none\n    command: [/flood, \"%d\", \"%d\"]\n",
+			i, p.floodImage(), perSecond, floodSeconds)
 		if i == 0 {
-			file.WriteString("    build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY flood /flood\\n\"}\n")
+			file.WriteString(
+				"    build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY flood /flood\\n\"}\n")
 		}
 	}
 	return p, p.write("compose.yaml", []byte(file.String()))
@@ -134,7 +141,8 @@ func (p *project) screen() (*screen, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &screen{c: p.cmd("up", "--no-watch"), master: master, emu: vt.NewEmulator(200, 50), over: make(chan struct{}), seen: make(chan struct{}, 1)}
+	s := &screen{c: p.cmd("up", "--no-watch"), master: master, emu: vt.NewEmulator(200, 50),
+		over: make(chan struct{}), seen: make(chan struct{}, 1)}
 	s.c.Env = append(os.Environ(), "TERM=xterm-256color")
 	s.c.Stdin, s.c.Stdout, s.c.Stderr = slave, slave, slave
 	s.c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -245,7 +253,9 @@ func (p *project) logsCPU(t tool, perSecond int) (time.Duration, error) {
 	if _, err := p.run("restart"); err != nil { // they say "ready" again
 		return 0, err
 	}
-	c := exec.CommandContext(p.b.ctx, t.command[0], append(append(t.command[1:len(t.command):len(t.command)], "-p", p.name), "logs", "-f", "--tail", "1")...)
+	c := exec.CommandContext(p.b.ctx, t.command[0],
+		append(append(t.command[1:len(t.command):len(t.command)], "-p", p.name), "logs", "-f",
+			"--tail", "1")...)
 	c.Dir = p.dir
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -306,7 +316,8 @@ func (b *bench) follow() error {
 		if err != nil {
 			return err
 		}
-		b.table.row(fmt.Sprintf("logs -f, %d lines/s for 10 s: CPU time", rate.all), used[0], used[1], rate.most)
+		b.table.row(fmt.Sprintf("logs -f, %d lines/s for 10 s: CPU time", rate.all), used[0], used[1],
+			rate.most)
 	}
 	return nil
 }

@@ -27,7 +27,8 @@ const atOnce = 4
 // again: the least that does it. A run whose calls differ is an error, so that a floor never gets
 // easier unseen.
 var (
-	upCalls = []string{"HEAD /_ping", "POST /networks/create", "POST /containers/create", "POST /containers/ID/start"}
+	upCalls = []string{"HEAD /_ping", "POST /networks/create", "POST /containers/create",
+		"POST /containers/ID/start"}
 
 	downCalls = []string{"POST /containers/ID/stop", "DELETE /containers/ID", "DELETE /networks/NAME"}
 )
@@ -86,7 +87,8 @@ type stack struct {
 // start brings n services up, their ports from port on; 0: none. In turn is one after the other.
 func (f *floor) start(b *bench, n, port int, inTurn bool) (*stack, error) {
 	b.made++
-	s := &stack{f: f, ctx: b.ctx, name: fmt.Sprintf("benchfloor%d-%d", b.made, time.Now().UnixNano()), ids: make([]string, n)}
+	s := &stack{f: f, ctx: b.ctx, name: fmt.Sprintf("benchfloor%d-%d", b.made, time.Now().UnixNano()),
+		ids: make([]string, n)}
 	res, err := f.cli.NetworkCreate(b.ctx, s.name, client.NetworkCreateOptions{Driver: "bridge"})
 	if err != nil {
 		return s, err
@@ -98,9 +100,11 @@ func (f *floor) start(b *bench, n, port int, inTurn bool) (*stack, error) {
 		if port > 0 {
 			inside := network.MustParsePort("8080/tcp")
 			conf.ExposedPorts = network.PortSet{inside: {}}
-			host.PortBindings = network.PortMap{inside: {{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: fmt.Sprint(port + i)}}}
+			host.PortBindings = network.PortMap{inside: {{HostIP: netip.MustParseAddr("127.0.0.1"),
+				HostPort: fmt.Sprint(port + i)}}}
 		}
-		c, err := f.cli.ContainerCreate(b.ctx, client.ContainerCreateOptions{Config: conf, HostConfig: host, Name: fmt.Sprintf("%s-%d", s.name, i)})
+		c, err := f.cli.ContainerCreate(b.ctx, client.ContainerCreateOptions{Config: conf,
+			HostConfig: host, Name: fmt.Sprintf("%s-%d", s.name, i)})
 		if err != nil {
 			return err
 		}
@@ -188,7 +192,8 @@ func same(got, want []string) error {
 // list is the engine's list of a project's containers, alone.
 func (f *floor) list(ctx context.Context, project string) (time.Duration, error) {
 	began := time.Now()
-	_, err := f.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", "com.docker.compose.project="+project)})
+	_, err := f.cli.ContainerList(ctx, client.ContainerListOptions{All: true,
+		Filters: make(client.Filters).Add("label", "com.docker.compose.project="+project)})
 	return time.Since(began), err
 }
 
@@ -206,7 +211,8 @@ func (s *stack) restart(p *project, port int, program []byte, version string) (t
 		return 0, err
 	}
 	began := time.Now()
-	if _, err := s.f.cli.CopyToContainer(s.ctx, s.ids[0], client.CopyToContainerOptions{DestinationPath: "/", Content: &file}); err != nil {
+	if _, err := s.f.cli.CopyToContainer(s.ctx, s.ids[0],
+		client.CopyToContainerOptions{DestinationPath: "/", Content: &file}); err != nil {
 		return 0, err
 	}
 	if _, err := s.f.cli.ContainerRestart(s.ctx, s.ids[0], client.ContainerRestartOptions{}); err != nil {

@@ -84,7 +84,8 @@ func (p *project) openScreen(first, second []string) (toFirst, toSecond time.Dur
 		screen := ansi.Strip(emu.Render())
 		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(screen, w) })
 	}
-	_ = master.SetReadDeadline(time.Now().Add(20 * time.Second)) // a terminal that takes none only hangs the bench
+	// a terminal that takes none only hangs the bench
+	_ = master.SetReadDeadline(time.Now().Add(20 * time.Second))
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := master.Read(buf)
@@ -97,7 +98,8 @@ func (p *project) openScreen(first, second []string) (toFirst, toSecond time.Dur
 			return toFirst, at, nil
 		}
 		if err != nil {
-			return 0, 0, fmt.Errorf("the screen did not show the services: %w\n%s", err, ansi.Strip(emu.Render()))
+			return 0, 0, fmt.Errorf("the screen did not show the services: %w\n%s", err,
+				ansi.Strip(emu.Render()))
 		}
 	}
 }
@@ -110,7 +112,8 @@ func openPTY(w, h uint16) (master, slave *os.File, err error) {
 	}
 	master = os.NewFile(uintptr(fd), "/dev/ptmx")
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	err = errors.Join(err, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0), unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: h, Col: w}))
+	err = errors.Join(err, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0),
+		unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: h, Col: w}))
 	if err == nil {
 		slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	}

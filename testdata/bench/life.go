@@ -69,10 +69,12 @@ func (b *bench) ups() error {
 			leastDown.add(d)
 		}
 		name := fmt.Sprintf("%d services: ", size.n)
-		b.table.print(result{name: name + "up -d, images present, until all answer", ours: cold[0], theirs: cold[1], floor: least, mostOfFloor: size.upMost})
+		b.table.print(result{name: name + "up -d, images present, until all answer", ours: cold[0],
+			theirs: cold[1], floor: least, mostOfFloor: size.upMost})
 		b.table.row("  up -d at once again, nothing to do", noop[0], noop[1], 0.80)
 		b.table.row("  restart of one, until it answers", restart[0], restart[1], 0)
-		b.table.print(result{name: "  down", ours: down[0], theirs: down[1], floor: leastDown, mostOfFloor: size.down})
+		b.table.print(result{name: "  down", ours: down[0], theirs: down[1], floor: leastDown,
+			mostOfFloor: size.down})
 	}
 	return nil
 }
@@ -109,7 +111,8 @@ func (b *bench) chain() error {
 	var file strings.Builder
 	file.WriteString("services:\n")
 	for i := range 5 {
-		fmt.Fprintf(&file, "  s%d:\n    image: %%IMAGE%%\n    healthcheck: {test: [CMD, /server, -check], interval: 1s, timeout: 2s}\n", i)
+		fmt.Fprintf(&file,
+			"  s%d:\n    image: %%IMAGE%%\n    healthcheck: {test: [CMD, /server, -check], interval: 1s, timeout: 2s}\n", i)
 		if i > 0 {
 			fmt.Fprintf(&file, "    depends_on: {s%d: {condition: service_healthy}}\n", i-1)
 		}
@@ -136,7 +139,8 @@ func (b *bench) chain() error {
 			return err
 		}
 	}
-	b.table.print(result{name: "chain of five, 1 s health interval: up -d", ours: cold[0], theirs: cold[1], floor: least, mostOfFloor: 1.25})
+	b.table.print(result{name: "chain of five, 1 s health interval: up -d", ours: cold[0],
+		theirs: cold[1], floor: least, mostOfFloor: 1.25})
 	b.table.row("  up -d at once again, nothing to do", at[0], at[1], 0.80)
 	b.table.row("  up -d when all are long healthy", later[0], later[1], 0.80)
 	return nil
@@ -222,7 +226,8 @@ func (b *bench) verbs() error {
 func (p *project) healthy(n int) error {
 	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); {
 		var list []struct{ Status string }
-		if err := p.b.engine.get("/containers/json?filters="+filters("label", "com.docker.compose.project="+p.name), &list); err != nil {
+		if err := p.b.engine.get("/containers/json?filters="+
+			filters("label", "com.docker.compose.project="+p.name), &list); err != nil {
 			return err
 		}
 		good := 0
@@ -294,7 +299,8 @@ func (b *bench) tree() error {
 				if err := p.modules(n); err != nil {
 					return err
 				}
-				if _, err := p.run("up", "-d"); err != nil { // what is measured is watching, not the first build
+				// what is measured is watching, not the first build
+				if _, err := p.run("up", "-d"); err != nil {
 					return err
 				}
 				began := time.Now()

@@ -65,7 +65,9 @@ func (b *bench) eachWatching(ports int, files map[string]string) (all []*watcher
 
 // alternate runs the rounds of a case, each tool in turn, and returns the samples of each. The
 // first round is not counted.
-func (b *bench) alternate(all []*watcher, rounds int, f func(w *watcher, round int) (time.Duration, error)) ([]samples, error) {
+func (b *bench) alternate(
+	all []*watcher, rounds int, f func(w *watcher, round int) (time.Duration, error),
+) ([]samples, error) {
 	out := make([]samples, 2)
 	for round := range rounds + 1 {
 		for i, w := range all {
@@ -154,7 +156,10 @@ func swapped(w *watcher, round int, program func(round int) error) (took, gap ti
 
 // swaps measures a rule that replaces the program, and the time in which nobody answers.
 // least, when given, makes the floor: it returns a function that does the same by bare calls.
-func (b *bench) swaps(name, rule, command string, rounds int, least func() (func(round int) (time.Duration, error), func(), error), ceiling, gapCeiling float64) error {
+func (b *bench) swaps(
+	name, rule, command string, rounds int, least func() (func(round int) (time.Duration, error),
+		func(), error), ceiling, gapCeiling float64,
+) error {
 	all, end, err := b.eachWatching(1, b.watchedFiles(rule, command))
 	if err != nil {
 		return err
@@ -240,7 +245,8 @@ func (b *bench) restartFloor() (func(round int) (time.Duration, error), func(), 
 // on it, and its address is there all the time, so that it may be asked as often as we like.
 func (b *bench) restartProcess() error {
 	files := b.watchedFiles(restartRule, "")
-	files["compose.yaml"] = strings.Replace(files["compose.yaml"], "    ports:", "    x-bulkhead: {restart: process}\n    ports:", 1)
+	files["compose.yaml"] = strings.Replace(files["compose.yaml"], "    ports:",
+		"    x-bulkhead: {restart: process}\n    ports:", 1)
 	all, end, err := b.eachWatching(1, files)
 	if err != nil {
 		return err
@@ -268,7 +274,8 @@ func (b *bench) restartProcess() error {
 }
 
 func (b *bench) syncRestartStubborn() error {
-	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-stubborn", max(b.rounds/5, 1), nil, 0.15, 0)
+	return b.swaps("sync+restart, PID 1 ignores SIGTERM", restartRule, "-stubborn",
+		max(b.rounds/5, 1), nil, 0.15, 0)
 }
 
 func (b *bench) rebuild() error {
@@ -297,7 +304,8 @@ services:
     ports: ["127.0.0.1:%PORT%:8080"]
     depends_on: {web: {condition: service_healthy}}
 `
-	p, err := b.newProject(b.tools[0], 1, map[string]string{"compose.yaml": file, "server": string(b.program("0"))})
+	p, err := b.newProject(b.tools[0], 1, map[string]string{"compose.yaml": file,
+		"server": string(b.program("0"))})
 	if err != nil {
 		return err
 	}
@@ -334,7 +342,8 @@ services:
 	if t.Asked < 100 {
 		return fmt.Errorf("the client asked %d times only", t.Asked)
 	}
-	b.table.bound(fmt.Sprintf("overlap: failed of %d requests, %d rebuilds", t.Asked, b.rounds), samples{float64(t.Failed)}, nil, 0)
+	b.table.bound(fmt.Sprintf("overlap: failed of %d requests, %d rebuilds", t.Asked, b.rounds),
+		samples{float64(t.Failed)}, nil, 0)
 	b.table.row(fmt.Sprintf("  %d tried again; the slowest", t.Retried), samples{t.SlowestMS}, nil, 0)
 	if t.Failed > 0 {
 		fmt.Printf("  the last failure: %s\n", t.Failure)
@@ -368,7 +377,8 @@ services:
     x-bulkhead:
       prepare: {run: go build -o server ./src, env: {CGO_ENABLED: "0", GOWORK: "off"}, watch: [./src]}
 `
-	files := map[string]string{"compose.yaml": file, "src/main.go": versioned("0"), "go.mod": "module server\n\ngo 1.24\n"}
+	files := map[string]string{"compose.yaml": file, "src/main.go": versioned("0"),
+		"go.mod": "module server\n\ngo 1.24\n"}
 	p, err := b.newProject(b.tools[0], 1, files)
 	if err != nil {
 		return err
@@ -391,7 +401,8 @@ services:
 	var floor samples
 	scratch := filepath.Join(b.dir, "compiler")
 	for round := range 3 {
-		for name, text := range map[string]string{"src/main.go": versioned(fmt.Sprintf("compiled %d", round)), "go.mod": files["go.mod"]} {
+		for name, text := range map[string]string{"src/main.go": versioned(fmt.Sprintf("compiled %d",
+			round)), "go.mod": files["go.mod"]} {
 			path := filepath.Join(scratch, name)
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				return err
@@ -427,7 +438,10 @@ func (b *bench) burst() error {
 	if err != nil {
 		return err
 	}
-	s, err := b.alternate(all, max(b.rounds/3, 1), func(w *watcher, round int) (time.Duration, error) { return w.p.touchAll(round) })
+	s, err := b.alternate(all, max(b.rounds/3, 1), func(w *watcher, round int) (time.Duration,
+		error) {
+		return w.p.touchAll(round)
+	})
 	end()
 	if err != nil {
 		return err
@@ -469,13 +483,16 @@ func (p *project) touchAll(round int) (time.Duration, error) {
 	if err := p.writeAll(text); err != nil {
 		return 0, err
 	}
-	err := p.serves(p.port, "/holding?text="+url.QueryEscape(text), func(got string) bool { return got == fmt.Sprint(burstFiles) })
+	err := p.serves(p.port, "/holding?text="+url.QueryEscape(text), func(got string) bool {
+		return got == fmt.Sprint(burstFiles)
+	})
 	return time.Since(began), err
 }
 
 func (p *project) writeAll(text string) error {
 	for i := range burstFiles {
-		if err := os.WriteFile(filepath.Join(p.dir, fmt.Sprintf("data/f%d", i)), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(p.dir, fmt.Sprintf("data/f%d", i)), []byte(text),
+			0o644); err != nil {
 			return err
 		}
 	}
@@ -502,7 +519,8 @@ func (p *project) rebuiltAll(round int, events <-chan event, created *atomic.Int
 			case "create":
 				created.Add(1)
 			case "start":
-				if err := p.serves(p.port, "/holding?text="+url.QueryEscape(text), func(got string) bool { return got == fmt.Sprint(burstFiles) }); err != nil {
+				if err := p.serves(p.port, "/holding?text="+url.QueryEscape(text),
+					func(got string) bool { return got == fmt.Sprint(burstFiles) }); err != nil {
 					return 0, err
 				}
 				took = time.Since(began)

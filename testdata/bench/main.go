@@ -155,7 +155,8 @@ func (b *bench) prepareAll() error {
 	}
 	b.tools = []tool{{name: "bulkhead", command: []string{ours}}}
 	if err := exec.CommandContext(b.ctx, "docker", "compose", "version").Run(); err == nil {
-		b.tools = append(b.tools, tool{name: "docker compose", command: []string{"docker", "compose"}, rival: true})
+		b.tools = append(b.tools, tool{name: "docker compose", command: []string{"docker", "compose"},
+			rival: true})
 	} else {
 		fmt.Println("docker compose is not on this machine: there is nothing to compare with")
 	}

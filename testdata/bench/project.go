@@ -111,7 +111,8 @@ func (p *project) run(args ...string) (time.Duration, error) {
 }
 
 func (p *project) cmd(args ...string) *exec.Cmd {
-	c := exec.CommandContext(p.b.ctx, p.tool.command[0], append(append(p.tool.command[1:len(p.tool.command):len(p.tool.command)], "-p", p.name), args...)...)
+	c := exec.CommandContext(p.b.ctx, p.tool.command[0],
+		append(append(p.tool.command[1:len(p.tool.command):len(p.tool.command)], "-p", p.name), args...)...)
 	c.Dir = p.dir
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	c.WaitDelay = 20 * time.Second
@@ -260,8 +261,9 @@ func (b *bench) buildImage() error {
 		return err
 	}
 	for name, data := range map[string][]byte{
-		"server":       append(bytes.Clone(b.server), "version:1"...),
-		"compose.yaml": []byte("services: {web: {image: " + b.image + ", build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY server /server\\nENTRYPOINT [\\\"/server\\\"]\\n\"}}}\n"),
+		"server": append(bytes.Clone(b.server), "version:1"...),
+		"compose.yaml": []byte("services: {web: {image: " + b.image +
+			", build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY server /server\\nENTRYPOINT [\\\"/server\\\"]\\n\"}}}\n"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o755); err != nil {
 			return err

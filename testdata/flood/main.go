@@ -34,7 +34,8 @@ func main() {
 			due := min(int(time.Since(began).Seconds()*float64(perSecond))+1, perSecond*seconds)
 			for buf = buf[:0]; n < due; n++ {
 				start := len(buf)
-				buf = fmt.Appendf(buf, "%08d %-5s request=%d path=/orders/%d took=%dms msg=\"", n, levels[n%len(levels)], n*7919, n%977, n%250)
+				buf = fmt.Appendf(buf, "%08d %-5s request=%d path=/orders/%d took=%dms msg=\"", n,
+					levels[n%len(levels)], n*7919, n%977, n%250)
 				for len(buf)-start < size-2 {
 					buf = append(buf, "order accepted and handed to the warehouse "[(len(buf)-start)%43])
 				}

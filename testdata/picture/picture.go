@@ -66,7 +66,8 @@ func Film(frames []Frame, theme string) string {
 		if i == 0 {
 			visibility = "visible"
 		}
-		fmt.Fprintf(&film, `<g visibility="%s"><animate attributeName="visibility" calcMode="discrete" values="%s" keyTimes="%s" dur="%.2fs" repeatCount="indefinite"/>`+"\n",
+		fmt.Fprintf(&film,
+			`<g visibility="%s"><animate attributeName="visibility" calcMode="discrete" values="%s" keyTimes="%s" dur="%.2fs" repeatCount="indefinite"/>`+"\n",
 			visibility, values, times, total.Seconds())
 		for y := range h {
 			text := p.row(f.Cells, y)
@@ -82,7 +83,8 @@ func Film(frames []Frame, theme string) string {
 			fmt.Fprintf(&film, `<use href="#%s"/>`+"\n", id)
 		}
 		if f.Caption != "" {
-			fmt.Fprintf(&film, `<text x="%.1f" y="%.1f" font-weight="bold">%s</text>`+"\n", edge, edge+float64(h+1)*cellH+cellH*0.76, html.EscapeString(f.Caption))
+			fmt.Fprintf(&film, `<text x="%.1f" y="%.1f" font-weight="bold">%s</text>`+"\n", edge,
+				edge+float64(h+1)*cellH+cellH*0.76, html.EscapeString(f.Caption))
 		}
 		film.WriteString("</g>\n")
 	}
@@ -103,7 +105,8 @@ func newPainter(cols, rows int, theme string) *painter {
 		p.back, p.front = color.RGBA{0xfd, 0xfd, 0xfd, 0xff}, color.RGBA{0x22, 0x22, 0x22, 0xff}
 	}
 	w, h := float64(cols)*cellW+2*edge, float64(rows)*cellH+2*edge
-	fmt.Fprintf(&p.out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="14" fill="%s">`+"\n",
+	fmt.Fprintf(&p.out,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="14" fill="%s">`+"\n",
 		w, h, w, h, hex(p.front))
 	fmt.Fprintf(&p.out, `<rect width="100%%" height="100%%" rx="6" fill="%s"/>`+"\n", hex(p.back))
 	return p
@@ -121,7 +124,8 @@ func (p *painter) row(cells uv.ScreenBuffer, y int) string {
 		}
 		left, top := edge+float64(r.x)*cellW, edge+float64(y)*cellH
 		if bg != nil {
-			fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`+"\n", left, top, float64(r.w)*cellW, cellH, hex(bg))
+			fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`+"\n",
+				left, top, float64(r.w)*cellW, cellH, hex(bg))
 		}
 		text := strings.TrimRight(r.text, " ")
 		if text == "" {
@@ -138,7 +142,8 @@ func (p *painter) row(cells uv.ScreenBuffer, y int) string {
 			attrs += ` opacity="0.6"`
 		}
 		wide := float64(r.w-(len(r.text)-len(text))) * cellW
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" textLength="%.1f" lengthAdjust="spacingAndGlyphs" xml:space="preserve"%s>%s</text>`+"\n",
+		fmt.Fprintf(&b,
+			`<text x="%.1f" y="%.1f" textLength="%.1f" lengthAdjust="spacingAndGlyphs" xml:space="preserve"%s>%s</text>`+"\n",
 			left, top+cellH*0.76, wide, attrs, html.EscapeString(text))
 	}
 	return b.String()

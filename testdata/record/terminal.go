@@ -34,9 +34,11 @@ type terminal struct {
 
 // open starts the demo, whose files go into dir.
 func open(program, dir string) (*terminal, error) {
-	t := &terminal{SafeEmulator: vt.NewSafeEmulator(cols, rows), ended: make(chan struct{}), folder: filepath.Join(dir, "bulkhead", "shop")}
+	t := &terminal{SafeEmulator: vt.NewSafeEmulator(cols, rows), ended: make(chan struct{}),
+		folder: filepath.Join(dir, "bulkhead", "shop")}
 	t.demo = exec.Command(program, "demo")
-	t.demo.Env = append(os.Environ(), "XDG_CACHE_HOME="+dir, "TERM=xterm-256color", "COLORTERM=truecolor", "GOCACHE="+goCache())
+	t.demo.Env = append(os.Environ(), "XDG_CACHE_HOME="+dir, "TERM=xterm-256color",
+		"COLORTERM=truecolor", "GOCACHE="+goCache())
 	var tty *os.File
 	var err error
 	if t.pty, tty, err = openPty(); err != nil {

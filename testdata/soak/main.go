@@ -66,7 +66,8 @@ func soak(ctx context.Context, length time.Duration, services int) (err error) {
 		return err
 	}
 	defer r.proxy.l.Close()
-	r.env = append(os.Environ(), "DOCKER_HOST=unix://"+filepath.Join(dir, "engine.sock"), "XDG_STATE_HOME="+filepath.Join(dir, "state"), "BULKHEAD_TRUST=1")
+	r.env = append(os.Environ(), "DOCKER_HOST=unix://"+filepath.Join(dir, "engine.sock"),
+		"XDG_STATE_HOME="+filepath.Join(dir, "state"), "BULKHEAD_TRUST=1")
 	defer r.bulkhead("down", "-v", "--rmi", "all", "-t", "1") // what it cannot remove is named by its project
 	if err := r.start(); err != nil {
 		return err
@@ -103,9 +104,11 @@ func (r *run) prepare(services int) error {
 	var file strings.Builder
 	fmt.Fprintf(&file, "name: soak%d\nservices:\n", os.Getpid())
 	service := func(name, role, more string) {
-		fmt.Fprintf(&file, "  %s: {image: soak-%d, command: [/soak, %s], network_mode: none, pull_policy: never%s}\n", name, os.Getpid(), role, more)
+		fmt.Fprintf(&file,
+			"  %s: {image: soak-%d, command: [/soak, %s], network_mode: none, pull_policy: never%s}\n", name, os.Getpid(), role, more)
 	}
-	fmt.Fprintf(&file, "  base: {image: soak-%d, build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY soak /soak\\n\"}, network_mode: none, command: [/soak, rest], develop: {watch: []}}\n", os.Getpid())
+	fmt.Fprintf(&file,
+		"  base: {image: soak-%d, build: {context: ., dockerfile_inline: \"FROM scratch\\nCOPY soak /soak\\n\"}, network_mode: none, command: [/soak, rest], develop: {watch: []}}\n", os.Getpid())
 	for i := range services {
 		service(fmt.Sprintf("rest%d", i), "rest", "")
 	}
@@ -115,7 +118,8 @@ func (r *run) prepare(services int) error {
 	}
 	service("large", "large", ", profiles: [load]")
 	service("synced", "rest", ", develop: {watch: [{path: ./files, action: sync, target: /files}]}")
-	service("restarted", "rest", ", develop: {watch: [{path: ./files, action: sync+restart, target: /files}]}, stop_signal: SIGKILL")
+	service("restarted", "rest",
+		", develop: {watch: [{path: ./files, action: sync+restart, target: /files}]}, stop_signal: SIGKILL")
 	if err := os.MkdirAll(filepath.Join(r.dir, "project/files"), 0o700); err != nil {
 		return err
 	}
@@ -140,7 +144,8 @@ func (r *run) start() error {
 	}
 	defer out.Close()
 	r.c = exec.Command(filepath.Join(r.dir, "bulkhead"), "--profile", "load", "up", "--plain", "-t", "1")
-	r.c.Dir, r.c.Env, r.c.Stdout, r.c.Stderr = filepath.Join(r.dir, "project"), r.env, &head{f: out, left: 1 << 20}, os.Stderr
+	r.c.Dir, r.c.Env, r.c.Stdout, r.c.Stderr = filepath.Join(r.dir, "project"), r.env,
+		&head{f: out, left: 1 << 20}, os.Stderr
 	if err := r.c.Start(); err != nil {
 		return err
 	}

@@ -70,7 +70,8 @@ type figures struct {
 }
 
 func (f figures) String() string {
-	return fmt.Sprintf("%d MB resident, %d file handles, %d threads, %.1f %% of a core", f.resident>>10, f.files, f.tasks, f.cpu)
+	return fmt.Sprintf("%d MB resident, %d file handles, %d threads, %.1f %% of a core",
+		f.resident>>10, f.files, f.tasks, f.cpu)
 }
 
 // grewFrom is an error where the end holds clearly more than the beginning: the rings of the log

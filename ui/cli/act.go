@@ -38,7 +38,8 @@ func (v *serviceVerb) command() *cobra.Command {
 		ValidArgsFunction: v.app.loader.completeServices,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			a := &action{app: v.app, cmds: []engine.Command{
-				{Verb: v.verb, Services: services, Grace: v.grace.value(cmd), Dependents: v.dependents, Alone: v.noDeps,
+				{Verb: v.verb, Services: services, Grace: v.grace.value(cmd),
+					Dependents: v.dependents, Alone: v.noDeps,
 					Needed: v.verb == engine.VerbStart},
 			}, ready: v.ready, wait: v.wait}
 			return a.run(cmd.Context())
@@ -54,8 +55,10 @@ func (v *serviceVerb) command() *cobra.Command {
 		exclusive(c, "dependents", "no-deps")
 	}
 	if v.verb == engine.VerbStart {
-		c.Flags().BoolVar(&v.ready, "wait", false, "wait until they are ready; what has exited, or does not become ready, is an error")
-		c.Flags().Var(&v.wait, "wait-timeout", "how `long` one may take for that from its start on, as 60 or 90s; 0 is for ever")
+		c.Flags().BoolVar(&v.ready, "wait", false,
+			"wait until they are ready; what has exited, or does not become ready, is an error")
+		c.Flags().Var(&v.wait, "wait-timeout",
+			"how `long` one may take for that from its start on, as 60 or 90s; 0 is for ever")
 	}
 	return c
 }
@@ -64,7 +67,8 @@ func (v *serviceVerb) command() *cobra.Command {
 type graceFlag struct{ seconds int }
 
 func (f *graceFlag) add(c *cobra.Command) {
-	c.Flags().VarP(number{&f.seconds, 0, longestGrace}, "timeout", "t", "`seconds` between the stop signal and the kill")
+	c.Flags().VarP(number{&f.seconds, 0, longestGrace}, "timeout", "t",
+		"`seconds` between the stop signal and the kill")
 }
 
 // value is nil where the flag was not given: each service has its own grace then.

@@ -27,7 +27,8 @@ func (x *action) alone(ctx context.Context, out *printer) error {
 		}
 	}
 	// Two at a time may stop and start, and one may make containers.
-	s, err := x.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true, NoLogs: true}, sessionOptions{shared: !x.makes()})
+	s, err := x.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
+		NoLogs: true}, sessionOptions{shared: !x.makes()})
 	if err != nil {
 		return x.named(x.cmds[0], err)
 	}
@@ -75,7 +76,9 @@ func (x *action) needed(p *project.Project) []string {
 			}
 		}
 	}
-	return slices.DeleteFunc(plan.Dependencies(p, made), func(name string) bool { return slices.Contains(made, name) })
+	return slices.DeleteFunc(plan.Dependencies(p, made), func(name string) bool {
+		return slices.Contains(made, name)
+	})
 }
 
 // described is the project that the commands work on, with the services that they name although no active

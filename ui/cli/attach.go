@@ -61,7 +61,8 @@ func (v *attachVerb) run(ctx context.Context) error {
 		return fmt.Errorf("attach %s: it has a terminal, and stdin is not one; write --no-stdin", s.Name)
 	}
 	f := container.Completed(v.app.conn.rt)
-	streams := container.Streams{Stdout: unguarded(out.stdout), Stderr: unguarded(out.stderr), DetachKeys: v.keys}
+	streams := container.Streams{Stdout: unguarded(out.stdout), Stderr: unguarded(out.stderr),
+		DetachKeys: v.keys}
 	if !v.noStdin {
 		streams.Stdin = out.stdin
 	}
@@ -69,7 +70,9 @@ func (v *attachVerb) run(ctx context.Context) error {
 		on, cancel := goOn(ctx)
 		defer cancel()
 		ctx = on
-		defer v.app.interrupts.forward(deliver(func(sig os.Signal) error { return v.app.conn.rt.Kill(on, s.ID, signalName(sig)) }))()
+		defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
+			return v.app.conn.rt.Kill(on, s.ID, signalName(sig))
+		}))()
 	}
 	var code int
 	if outFD, isOut := terminal(out.stdout); in.TTY && isIn && isOut && !v.noStdin {

@@ -44,12 +44,14 @@ type attachment struct {
 }
 
 func newAttachment(f *upFlags, p *project.Project, services []string, out *console) (*attachment, error) {
-	at := &attachment{p: p, shown: map[string]bool{}, follow: map[string]bool{}, abort: f.abortOnExit, fail: f.abortOnFailure,
+	at := &attachment{p: p, shown: map[string]bool{}, follow: map[string]bool{}, abort: f.abortOnExit,
+		fail: f.abortOnFailure,
 		from: f.exitCodeFrom, named: services, prefix: !f.noPrefix, over: make(chan struct{}),
 		out: newPrinter(out.stdout), errs: newPrinter(out.stderr), events: out.progressPrinter()}
 	for _, name := range slices.Concat(f.attach, []string{f.exitCodeFrom}) {
 		if name != "" && p.Service(name) == nil {
-			return nil, usagef("up: %s is not among the services that it starts; it starts %s", name, strings.Join(serviceNames(&project.Project{Services: p.Services}), ", "))
+			return nil, usagef("up: %s is not among the services that it starts; it starts %s", name,
+				strings.Join(serviceNames(&project.Project{Services: p.Services}), ", "))
 		}
 	}
 	for _, s := range p.Services {
@@ -73,7 +75,8 @@ func newAttachment(f *upFlags, p *project.Project, services []string, out *conso
 		}
 	}
 	for _, pr := range []*printer{at.out, at.errs} {
-		pr.colour, pr.stampFormat, pr.stamps, pr.width, pr.noPrefix = out.colours() && !f.noColor, rfc3339Nano, f.stamps, width+1, f.noPrefix
+		pr.colour, pr.stampFormat, pr.stamps, pr.width, pr.noPrefix = out.colours() && !f.noColor,
+			rfc3339Nano, f.stamps, width+1, f.noPrefix
 		pr.tabs = true
 	}
 	return at, nil
@@ -176,7 +179,9 @@ func (at *attachment) lines(lines []logs.Line) {
 		if lines[0].Stream == logs.Stderr {
 			to = at.errs
 		}
-		now := slices.DeleteFunc(slices.Clone(lines[:n]), func(l logs.Line) bool { return l.Stream == logs.System || !at.shown[l.Service] })
+		now := slices.DeleteFunc(slices.Clone(lines[:n]), func(l logs.Line) bool {
+			return l.Stream == logs.System || !at.shown[l.Service]
+		})
 		if len(now) > 0 {
 			to.lines(now, name)
 		}
@@ -190,7 +195,8 @@ func (at *attachment) exit(e *engine.Engine, r engine.Record) {
 		n := e.Snapshot()
 		at.begun = n.Phase >= engine.PhaseRunning && r.Seq > n.Begun
 	}
-	if !at.begun || r.Kind != "service" || !r.HasExit || r.ID == "" || !at.follow[r.Service] && r.Service != at.from {
+	if !at.begun || r.Kind != "service" || !r.HasExit || r.ID == "" || !at.follow[r.Service] &&
+		r.Service != at.from {
 		return
 	}
 	at.awaitLines(e)
@@ -198,7 +204,8 @@ func (at *attachment) exit(e *engine.Engine, r engine.Record) {
 	case engine.StateExited:
 		at.out.text(fmt.Sprintf("%s exited with code %d", at.name(r.Service, r.Replica), r.ExitCode))
 	case engine.StateRestarting:
-		at.out.text(fmt.Sprintf("%s exited with code %d (restarting)", at.name(r.Service, r.Replica), r.ExitCode))
+		at.out.text(fmt.Sprintf("%s exited with code %d (restarting)", at.name(r.Service, r.Replica),
+			r.ExitCode))
 	default:
 		return
 	}

@@ -27,7 +27,8 @@ func (a *app) await(done <-chan int) int {
 		case <-notice.C:
 			if !a.interrupts.held() { // work that holds the program prints its own notice
 				a.interrupts.acknowledge()
-				a.console.notify(fmt.Sprintf("interrupted; what is under way has %d s to end, ctrl+c again ends at once", int(exitGrace.Seconds())))
+				a.console.notify(
+					fmt.Sprintf("interrupted; what is under way has %d s to end, ctrl+c again ends at once", int(exitGrace.Seconds())))
 			}
 		case <-a.interrupts.overdue:
 			return a.leave(done)

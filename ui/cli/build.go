@@ -36,13 +36,15 @@ func (v *buildVerb) command() *cobra.Command {
 	fs.BoolVar(&v.push, "push", false, "push the images to their registries")
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing but errors")
 	fs.BoolVar(&v.o.Pull, "pull", false, "ask the registry for newer base images")
-	fs.StringArrayVar(&v.args, "build-arg", nil, "`KEY=value` for the Dockerfiles, repeatable; KEY alone takes it from the environment")
+	fs.StringArrayVar(&v.args, "build-arg", nil,
+		"`KEY=value` for the Dockerfiles, repeatable; KEY alone takes it from the environment")
 	fs.StringVar(&v.ssh, "ssh", "", "forward an agent or keys: default, or `ID=PATH`")
 	fs.BoolVar(&v.deps, "with-dependencies", false, "build what the services depend on, too")
 	fs.StringVar(&v.o.Provenance, "provenance", "", "attest how the image was built: `true`, or mode=max")
 	fs.StringVar(&v.o.SBOM, "sbom", "", "attest what is in the image: `true`")
 	fs.BoolVar(&v.o.NoCache, "no-cache", false, "take nothing from the cache")
-	fs.BoolVar(&v.bake, "print", false, "print the builds as a file for `docker buildx bake`, and build nothing")
+	fs.BoolVar(&v.bake, "print", false,
+		"print the builds as a file for `docker buildx bake`, and build nothing")
 	fs.BoolVar(&v.o.Check, "check", false, "look for faults in the Dockerfiles, and build nothing")
 	return c
 }
@@ -128,7 +130,8 @@ func (v *buildVerb) builds(p *project.Project, services []string) []string {
 // images is the set of a project's images, with progress on stderr.
 func (a *app) images(p *project.Project, quiet bool) *images.Set {
 	set := &images.Set{
-		Runtime: a.conn.rt, Builder: a.conn.builder, Parallel: a.conn.parallel, Project: p, Warn: a.console.printWarning,
+		Runtime: a.conn.rt, Builder: a.conn.builder, Parallel: a.conn.parallel, Project: p,
+		Warn: a.console.printWarning,
 	}
 	if !quiet {
 		set.Output = a.console.progressPrinter().text
@@ -176,7 +179,8 @@ func (v *buildVerb) printBake(p *project.Project, names []string) error {
 	for _, n := range names {
 		group = append(group, bakeName(n))
 	}
-	out, err := plainJSON(map[string]any{"group": map[string]any{"default": map[string]any{"targets": group}}, "target": targets}, "  ")
+	out, err := plainJSON(map[string]any{
+		"group": map[string]any{"default": map[string]any{"targets": group}}, "target": targets}, "  ")
 	if err == nil {
 		_, err = v.app.console.stdout.Write(escaped(out))
 	}

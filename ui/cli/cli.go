@@ -173,7 +173,8 @@ func wrongValue(err error) error {
 	wants := bad.Unwrap().Error()
 	var parser *strconv.NumError
 	if errors.As(bad, &parser) {
-		wants = map[string]string{"int": "write a whole number", "bool": "write true or false"}[bad.GetFlag().Value.Type()]
+		wants = map[string]string{"int": "write a whole number",
+			"bool": "write true or false"}[bad.GetFlag().Value.Type()]
 	}
 	if wants == "" {
 		return err

@@ -81,7 +81,8 @@ func TestWhatServicesWriteCannotSteerTheTerminal(t *testing.T) {
 			var out bytes.Buffer
 			p := newPrinter(&out)
 			p.json, p.colour = json, colour && !json
-			p.lines([]logs.Line{{Service: "web", Text: []byte(hostile), Stream: logs.Stdout}}, func(l logs.Line) string { return l.Service })
+			p.lines([]logs.Line{{Service: "web", Text: []byte(hostile), Stream: logs.Stdout}},
+				func(l logs.Line) string { return l.Service })
 			p.records([]engine.Record{{Kind: "notice", Text: "web: " + hostile}}, nil)
 			got := out.String()
 			for _, bad := range []string{"\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\r"} {
@@ -102,8 +103,10 @@ func TestComparingRowsNamesWhoSuffered(t *testing.T) {
 	row := func(service, id, started string) psRow {
 		return psRow{Service: service, Replica: 1, ContainerID: id, StartedAt: at(started), Health: "healthy"}
 	}
-	before := []psRow{row("a", "1", "10"), row("b", "2", "10"), row("c", "3", "10"), row("d", "4", "10"), row("e", "5", "10"), row("f", "6", "10"), row("g", "7", "10")}
-	after := []psRow{row("b", "2", "10"), row("c", "3", "11"), row("d", "9", "10"), row("e", "5", "10"), row("f", "6", "10")}
+	before := []psRow{row("a", "1", "10"), row("b", "2", "10"), row("c", "3", "10"),
+		row("d", "4", "10"), row("e", "5", "10"), row("f", "6", "10"), row("g", "7", "10")}
+	after := []psRow{row("b", "2", "10"), row("c", "3", "11"), row("d", "9", "10"),
+		row("e", "5", "10"), row("f", "6", "10")}
 	after[3].ExitCode = &one
 	after[4].Health = "unhealthy"
 	want := "a: SIGKILL; c was restarted, d has another container, e exited 1, f became unhealthy, g is gone; 1 untouched (same container id, start time, restart count)"
@@ -114,7 +117,8 @@ func TestComparingRowsNamesWhoSuffered(t *testing.T) {
 
 func TestMistypedWordsFindTheirNearest(t *testing.T) {
 	words := []string{"up", "ps", "restart", "start", "stop", "logs", "web", "db"}
-	for typed, want := range map[string]string{"pz": "ps", "pu": "up", "restrat": "restart", "wbe": "web", "log": "logs", "frobnicate": "", "x": "", "rest": "restart"} {
+	for typed, want := range map[string]string{"pz": "ps", "pu": "up", "restrat": "restart",
+		"wbe": "web", "log": "logs", "frobnicate": "", "x": "", "rest": "restart"} {
 		if got := nearest(typed, words); got != want {
 			t.Errorf("%s: got %q, want %q", typed, got, want)
 		}
@@ -151,7 +155,8 @@ func TestPlanKeepsItsLinesInJSON(t *testing.T) {
 }
 
 func TestPlanOfACheckoutIsOneLineWithItsCause(t *testing.T) {
-	got := eventText(engine.Record{Kind: "plan", Text: "27 files: rebuild api, sync web", Cause: "git checkout main -> feature"})
+	got := eventText(engine.Record{Kind: "plan", Text: "27 files: rebuild api, sync web",
+		Cause: "git checkout main -> feature"})
 	if want := "plan: 27 files: rebuild api, sync web (git checkout main -> feature)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -234,7 +239,8 @@ func TestLogLinesThatWereMissedAreCounted(t *testing.T) {
 		}
 		printed = int64(strings.Count(rest, "\n"))
 		if json && !strings.Contains(first, `"notice":"missed"`) || missed == 0 || missed+printed != 5000 {
-			t.Errorf("json %v: %s\nand %d lines; %d were dropped", json, first, printed, store.Dropped("web")-before)
+			t.Errorf("json %v: %s\nand %d lines; %d were dropped", json, first, printed,
+				store.Dropped("web")-before)
 		}
 	}
 }

@@ -170,7 +170,8 @@ func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 // wait waits until services are ready. lines are the last log lines of those that do not become ready.
 func (c *client) wait(ctx context.Context, services []string, limit time.Duration) (lines []string, err error) {
 	var d did
-	err = c.call(ctx, http.MethodGet, "/v1/wait?"+url.Values{"service": services, "limit": {limit.String()}}.Encode(), nil, &d)
+	err = c.call(ctx, http.MethodGet, "/v1/wait?"+url.Values{"service": services,
+		"limit": {limit.String()}}.Encode(), nil, &d)
 	return d.Lines, err
 }
 

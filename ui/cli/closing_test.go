@@ -24,17 +24,23 @@ func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 		says    string
 		running int // containers that run in the end
 	}{
-		"signal":              {signal: true, says: "shop is stopped: a signal ended bulkhead\n"},
-		"signal, left":        {signal: true, set: func(s *session) { s.keep = true }, says: "shop runs on: a signal ended bulkhead\n", running: 1},
-		"signal that removes": {signal: true, set: func(s *session) { s.whenSignalled = DownVolumes }, says: "shop is removed: a signal ended bulkhead\n"},
-		"signal, no screen":   {signal: true, plain: true},
-		"key that stops":      {key: Stop},
-		"key that leaves":     {key: Leave, says: "shop runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", running: 1},
+		"signal": {signal: true, says: "shop is stopped: a signal ended bulkhead\n"},
+		"signal, left": {signal: true, set: func(s *session) {
+			s.keep = true
+		}, says: "shop runs on: a signal ended bulkhead\n", running: 1},
+		"signal that removes": {signal: true, set: func(s *session) {
+			s.whenSignalled = DownVolumes
+		}, says: "shop is removed: a signal ended bulkhead\n"},
+		"signal, no screen": {signal: true, plain: true},
+		"key that stops":    {key: Stop},
+		"key that leaves": {key: Leave,
+			says: "shop runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", running: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "compose.yaml")
-			if err := os.WriteFile(file, []byte("name: shop\nservices: {a: {image: app}}\n"), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte("name: shop\nservices: {a: {image: app}}\n"),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			p, err := project.Load(t.Context(), project.Options{Files: []string{file}})
@@ -61,7 +67,8 @@ func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 					return Leave, nil // as the screen does
 				}
 				a.screen = show
-				s, err := a.open(t.Context(), p, engine.Options{StateDir: state, NoWatch: true}, sessionOptions{signals: true, shared: true})
+				s, err := a.open(t.Context(), p, engine.Options{StateDir: state, NoWatch: true},
+					sessionOptions{signals: true, shared: true})
 				if err != nil {
 					t.Fatal(err)
 				}

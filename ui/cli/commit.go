@@ -35,7 +35,8 @@ func (v *commitVerb) command() *cobra.Command {
 	fs.BoolVarP(&v.pause, "pause", "p", true, "freeze the container meanwhile")
 	fs.StringVarP(&v.o.Comment, "message", "m", "", "`text` kept with the image")
 	fs.StringVarP(&v.o.Author, "author", "a", "", "`name` kept with the image, as \"Ada <ada@example.com>\"")
-	fs.StringArrayVarP(&v.o.Changes, "change", "c", nil, "Dockerfile `instruction` that changes the image, repeatable")
+	fs.StringArrayVarP(&v.o.Changes, "change", "c", nil,
+		"Dockerfile `instruction` that changes the image, repeatable")
 	v.addIndex(c)
 	return c
 }

@@ -22,8 +22,9 @@ func (a *app) completeShared(root *cobra.Command) {
 			return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 		"progress": cobra.FixedCompletions(progressModes, cobra.ShellCompDirectiveNoFileComp),
-		"ansi":     cobra.FixedCompletions([]string{"never", "always", "auto"}, cobra.ShellCompDirectiveNoFileComp),
-		"runtime":  cobra.FixedCompletions(a.conn.kinds, cobra.ShellCompDirectiveNoFileComp),
+		"ansi": cobra.FixedCompletions([]string{"never", "always", "auto"},
+			cobra.ShellCompDirectiveNoFileComp),
+		"runtime": cobra.FixedCompletions(a.conn.kinds, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if err := root.RegisterFlagCompletionFunc(flag, complete); err != nil {
 			panic(err) // the flags are all of sharedFlags
@@ -32,7 +33,9 @@ func (a *app) completeShared(root *cobra.Command) {
 }
 
 // completeProfiles completes with the profiles of the project.
-func (l *loader) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (l *loader) completeProfiles(
+	cmd *cobra.Command, _ []string, _ string,
+) ([]string, cobra.ShellCompDirective) {
 	p, err := l.load(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -60,7 +60,8 @@ func TestVerbsAndFlagsOfDockerComposeAreHere(t *testing.T) {
 		case here == nil:
 			t.Errorf("%s has no --%s", f.verb, f.name)
 		case f.short != here.Shorthand && f.verb+f.name != "configformat":
-			t.Errorf("%s --%s has the shorthand %q, and docker compose's %q", f.verb, f.name, here.Shorthand, f.short)
+			t.Errorf("%s --%s has the shorthand %q, and docker compose's %q", f.verb, f.name,
+				here.Shorthand, f.short)
 		case (f.kind == "bool") != (here.Value.Type() == "bool"):
 			t.Errorf("%s --%s is a %s, and docker compose's a %s", f.verb, f.name, here.Value.Type(), f.kind)
 		}
@@ -95,7 +96,9 @@ func TestFlagsOfDockerComposeHaveACase(t *testing.T) {
 		}
 	}
 	for _, f := range composeTree(t) {
-		idle := slices.ContainsFunc(idleFlags, func(i idleFlag) bool { return i.verb == f.verb && i.name == f.name })
+		idle := slices.ContainsFunc(idleFlags, func(i idleFlag) bool {
+			return i.verb == f.verb && i.name == f.name
+		})
 		if f.name != "" && !idle && !used[composeFlag{verb: f.verb, name: f.name}] {
 			t.Errorf("no script looks at what %s --%s does", f.verb, f.name)
 		}
@@ -103,7 +106,8 @@ func TestFlagsOfDockerComposeHaveACase(t *testing.T) {
 }
 
 // looks are the commands of a script that look at what came of the one before.
-var looks = []string{"stdout", "stderr", "containers", "services", "oneline", "kept", "quiet", "volumes", "networks",
+var looks = []string{"stdout", "stderr", "containers", "services", "oneline", "kept", "quiet",
+	"volumes", "networks",
 	"until", "cmp", "exists", "grep", "waitline"}
 
 // reads are verbs that a script looks with.
@@ -127,9 +131,12 @@ func judged(lines []string) bool {
 		switch {
 		case len(words) == 0 || strings.HasPrefix(line, "#"):
 			continue
-		case slices.Contains(looks, words[0]), words[0] == "exec" && words[1] != "bulkhead" && words[1] != "sleep":
+		case slices.Contains(looks, words[0]), words[0] == "exec" && words[1] != "bulkhead" &&
+			words[1] != "sleep":
 			return true
-		case slices.Contains(words, "bulkhead") && !slices.ContainsFunc(reads, func(r string) bool { return slices.Contains(words, r) }):
+		case slices.Contains(words, "bulkhead") && !slices.ContainsFunc(reads, func(r string) bool {
+			return slices.Contains(words, r)
+		}):
 			return false
 		}
 	}
@@ -139,7 +146,9 @@ func judged(lines []string) bool {
 // noteFlags notes the verb and the flags of a command line in a script.
 func noteFlags(root *cobra.Command, words []string, used map[composeFlag]bool) {
 	// same runs both programs: its words follow. What sh runs is quoted.
-	i := slices.IndexFunc(words, func(w string) bool { return strings.Trim(w, "'") == "bulkhead" || w == "same" })
+	i := slices.IndexFunc(words, func(w string) bool {
+		return strings.Trim(w, "'") == "bulkhead" || w == "same"
+	})
 	if i < 0 {
 		return
 	}
@@ -201,7 +210,8 @@ func TestVariablesOfDockerComposeAreHere(t *testing.T) {
 	}
 	// compose-go's own constants
 	read := strings.NewReplacer("consts.ComposeProfiles", `"COMPOSE_PROFILES"`,
-		"consts.ComposeProjectName", `"COMPOSE_PROJECT_NAME"`, "cli.WithConfigFileEnv", `"COMPOSE_FILE" "COMPOSE_PATH_SEPARATOR"`,
+		"consts.ComposeProjectName", `"COMPOSE_PROJECT_NAME"`, "cli.WithConfigFileEnv",
+		`"COMPOSE_FILE" "COMPOSE_PATH_SEPARATOR"`,
 		"consts.ComposeDisableDefaultEnvFile", `"COMPOSE_DISABLE_ENV_FILE"`).Replace(source.String())
 	for _, name := range strings.Fields(composeVariables) {
 		idle := slices.ContainsFunc(idleVariables, func(i idleVariable) bool { return i.name == name })

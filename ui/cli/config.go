@@ -47,12 +47,15 @@ func (v *configVerb) command() *cobra.Command {
 	fs.StringVar(&v.format, "format", "", "`how` to print: yaml or json; --variables: table too")
 	fs.StringVarP(&v.output, "output", "o", "", "write to a `file`")
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing; the exit code says whether it loads")
-	fs.StringVar(&v.hash, "hash", "", "lines of service and hash, by which docker compose recreates containers: of all `services`, or of those named")
+	fs.StringVar(&v.hash, "hash", "",
+		"lines of service and hash, by which docker compose recreates containers: of all `services`, or of those named")
 	fs.Lookup("hash").NoOptDefVal = "*"
-	fs.BoolVar(&v.digests, "resolve-image-digests", false, "with the digests that the registries have for the tags of images")
+	fs.BoolVar(&v.digests, "resolve-image-digests", false,
+		"with the digests that the registries have for the tags of images")
 	fs.BoolVar(&v.lock, "lock-image-digests", false, "as an override file with the digests of the images alone")
 	fs.BoolVar(&v.render.NoInterpolation, "no-interpolate", false, "leave variables as they are written")
-	fs.BoolVar(&v.render.NoNormalization, "no-normalize", false, "do not add what the specification adds by itself")
+	fs.BoolVar(&v.render.NoNormalization, "no-normalize", false,
+		"do not add what the specification adds by itself")
 	fs.BoolVar(&v.render.NoPaths, "no-path-resolution", false, "leave paths as they are written")
 	fs.BoolVar(&v.render.NoConsistency, "no-consistency", false, "do not compare the parts with each other")
 	fs.BoolVar(&v.render.NoEnvironment, "no-env-resolution", false, "do not read env_file")
@@ -62,7 +65,8 @@ func (v *configVerb) command() *cobra.Command {
 	fs.BoolVar(&v.models, "models", false, "names of models only")
 	fs.BoolVar(&v.profiles, "profiles", false, "names of profiles only")
 	fs.BoolVar(&v.images, "images", false, "names of images only")
-	fs.BoolVar(&v.variables, "variables", false, "the variables that the files refer to, with what stands for them")
+	fs.BoolVar(&v.variables, "variables", false,
+		"the variables that the files refer to, with what stands for them")
 	fs.BoolVar(&v.environment, "environment", false, "the variables that there are for them")
 	completeWords(c, "format", "yaml", "json", "table")
 	exclusive(c, "json", "hash", "quiet")
@@ -191,7 +195,8 @@ func imagesOnly(p *types.Project) *types.Project {
 // model is the tree of the files, whose variables stand as they are written.
 func (v *configVerb) model(ctx context.Context, services []string) ([]byte, error) {
 	if v.digests || v.lock {
-		return nil, usagef("config: an image whose variables are not replaced has no digest; leave --no-interpolate out")
+		return nil, usagef(
+			"config: an image whose variables are not replaced has no digest; leave --no-interpolate out")
 	}
 	if len(services) > 0 {
 		v.app.console.printWarning("config: --no-interpolate prints all services")
@@ -213,7 +218,9 @@ func (v *configVerb) model(ctx context.Context, services []string) ([]byte, erro
 
 // hashes are lines of service and hash. --hash takes names itself, and those after it.
 func (v *configVerb) hashes(ctx context.Context, services []string) ([]byte, error) {
-	services = strings.FieldsFunc(strings.Join(append(services, v.hash), ","), func(r rune) bool { return r == ',' || r == '*' })
+	services = strings.FieldsFunc(strings.Join(append(services, v.hash), ","), func(r rune) bool {
+		return r == ',' || r == '*'
+	})
 	p, err := v.app.loader.load(ctx)
 	if err == nil {
 		err = checkServices(p, services)
@@ -241,19 +248,22 @@ func (v *configVerb) variableLines(ctx context.Context) ([]byte, error) {
 	case "yaml":
 		tree := map[string]any{}
 		for _, x := range all {
-			tree[x.Name] = map[string]any{"name": x.Name, "defaultvalue": x.Default, "presencevalue": x.Presence, "required": x.Required}
+			tree[x.Name] = map[string]any{"name": x.Name, "defaultvalue": x.Default,
+				"presencevalue": x.Presence, "required": x.Required}
 		}
 		b, err := yaml.Marshal(tree)
 		return b, err
 	case "json":
 		tree := map[string]any{}
 		for _, x := range all {
-			tree[x.Name] = map[string]any{"Name": x.Name, "DefaultValue": x.Default, "PresenceValue": x.Presence, "Required": x.Required}
+			tree[x.Name] = map[string]any{"Name": x.Name, "DefaultValue": x.Default,
+				"PresenceValue": x.Presence, "Required": x.Required}
 		}
 		b, err := plainJSON(tree, "    ")
 		return append(b, '\n'), err
 	}
-	err = writeList(&out, v.format, false, []string{"NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"}, all,
+	err = writeList(&out, v.format, false, []string{"NAME", "REQUIRED", "DEFAULT VALUE",
+		"ALTERNATE VALUE"}, all,
 		func(x project.Variable) []any { return []any{x.Name, x.Required, x.Default, x.Presence} })
 	return out.Bytes(), err
 }

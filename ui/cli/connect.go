@@ -65,7 +65,8 @@ func (c *connection) errSilent() error {
 type silentError struct{ where string }
 
 func (e *silentError) Error() string {
-	return fmt.Sprintf("no engine answers: %s takes connections and does not answer; %s", e.where, e.Suggestion())
+	return fmt.Sprintf("no engine answers: %s takes connections and does not answer; %s", e.where,
+		e.Suggestion())
 }
 
 // Suggestion is what a person can do about it.
@@ -95,7 +96,8 @@ func (c *connection) reach(ctx context.Context) error {
 	if c.rt != nil {
 		return nil
 	}
-	o := ConnectOptions{Runtime: c.kind, Found: c.setAddress, Warn: c.console.printWarning, Parallel: c.parallel}
+	o := ConnectOptions{Runtime: c.kind, Found: c.setAddress, Warn: c.console.printWarning,
+		Parallel: c.parallel}
 	if dir := c.env.stateDir(); dir != "" && !c.ask {
 		o.State = filepath.Join(dir, "engines")
 	}

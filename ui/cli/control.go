@@ -59,7 +59,9 @@ type control struct {
 
 // serve answers until ctx ends, and returns after the last request was answered.
 func (c *control) serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: c.handler(), BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: c.handler(), BaseContext: func(net.Listener) context.Context {
+		return ctx
+	}, ReadHeaderTimeout: 10 * time.Second}
 	var closing sync.WaitGroup
 	closing.Add(1)
 	stop := context.AfterFunc(ctx, func() {
@@ -88,11 +90,15 @@ func (c *control) handler() http.Handler {
 		h.Ending = c.ending()
 		reply(w, http.StatusOK, h)
 	})
-	mux.HandleFunc("GET /v1/snapshot", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, snapshotRows(c.e.Snapshot())) })
+	mux.HandleFunc("GET /v1/snapshot", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, snapshotRows(c.e.Snapshot()))
+	})
 	mux.HandleFunc("GET /v1/faults", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, faultRows(c.e.Snapshot().Faults))
 	})
-	mux.HandleFunc("GET /v1/edges", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, edgeRows(c.e.Snapshot())) })
+	mux.HandleFunc("GET /v1/edges", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, edgeRows(c.e.Snapshot()))
+	})
 	mux.HandleFunc("POST /v1/do", c.do)
 	mux.HandleFunc("GET /v1/wait", c.wait)
 	mux.HandleFunc("POST /v1/drill", c.drill)
@@ -159,7 +165,9 @@ func (c *control) ending() bool {
 func (c *control) wait(w http.ResponseWriter, r *http.Request) {
 	services := r.URL.Query()["service"]
 	for _, name := range services {
-		if !slices.ContainsFunc(c.e.Snapshot().Services, func(s engine.Service) bool { return s.Name == name }) {
+		if !slices.ContainsFunc(c.e.Snapshot().Services, func(s engine.Service) bool {
+			return s.Name == name
+		}) {
 			reply(w, http.StatusUnprocessableEntity, did{Error: "wait for " + name + ": no such service"})
 			return
 		}
@@ -196,7 +204,8 @@ func (c *control) records(w http.ResponseWriter, r *http.Request) {
 	default:
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			reply(w, http.StatusBadRequest, did{Error: fmt.Sprintf("since=%s: it is not the seq of a record", s)})
+			reply(w, http.StatusBadRequest,
+				did{Error: fmt.Sprintf("since=%s: it is not the seq of a record", s)})
 			return
 		}
 		since = n
@@ -227,7 +236,9 @@ func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]en
 			since = recs[len(recs)-1].Seq
 			if missed > 0 {
 				recs = append([]engine.Record{{Kind: "notice", Notice: "missed", Time: recs[0].Time,
-					Text: fmt.Sprintf("%d events came faster than they could be written, and are left out", missed)}}, recs...)
+					Text: fmt.Sprintf(
+						"%d events came faster than they could be written, and are left out",
+						missed)}}, recs...)
 			}
 		}
 		if err := f(recs); err != nil || over {
@@ -267,8 +278,10 @@ type faultRow struct {
 func faultRows(all []fault.Active) []faultRow {
 	rows := []faultRow{}
 	for _, a := range all {
-		rows = append(rows, faultRow{ID: a.Fault.ID, Fault: a.Fault.Words(), Service: a.Fault.Service, Replica: a.Fault.Replica, From: a.Fault.From,
-			To: a.Fault.To, Began: a.Began.UTC().Format(stamp), Until: a.Until.UTC().Format(stamp), Kept: a.Kept, Trouble: clean(a.Trouble)})
+		rows = append(rows, faultRow{ID: a.Fault.ID, Fault: a.Fault.Words(), Service: a.Fault.Service,
+			Replica: a.Fault.Replica, From: a.Fault.From,
+			To: a.Fault.To, Began: a.Began.UTC().Format(stamp), Until: a.Until.UTC().Format(stamp),
+			Kept: a.Kept, Trouble: clean(a.Trouble)})
 	}
 	return rows
 }

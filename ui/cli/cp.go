@@ -30,7 +30,9 @@ func (v *cpVerb) command() *cobra.Command {
 stdout. A path that ends with /. stands for what is in a folder. The containers need not run.`,
 		Args:              between(2, 2, "a path to copy and one to copy it to"),
 		ValidArgsFunction: v.app.loader.completeCopy,
-		RunE:              func(cmd *cobra.Command, args []string) error { return v.run(cmd.Context(), args[0], args[1]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return v.run(cmd.Context(), args[0], args[1])
+		},
 	}
 	v.addIndex(c)
 	c.Flags().BoolVar(&v.oneOffToo, "all", false, "the containers of run, too")
@@ -42,7 +44,8 @@ stdout. A path that ends with /. stands for what is in a folder. The containers 
 // serviceAndPath splits an argument at its colon. A path of this machine that has one begins with . or /.
 func serviceAndPath(arg string) (service, path string) {
 	service, path, ok := strings.Cut(arg, ":")
-	if !ok || filepath.IsAbs(arg) || strings.HasPrefix(arg, string(filepath.Separator)) || strings.HasPrefix(service, ".") {
+	if !ok || filepath.IsAbs(arg) || strings.HasPrefix(arg, string(filepath.Separator)) ||
+		strings.HasPrefix(service, ".") {
 		return "", arg
 	}
 	return service, path
@@ -69,7 +72,8 @@ func (v *cpVerb) run(ctx context.Context, from, to string) error {
 		return err
 	}
 	if len(list) == 0 {
-		return fmt.Errorf("cp: service %s has no container; `bulkhead up -d %s` makes one", v.service, v.service)
+		return fmt.Errorf("cp: service %s has no container; `bulkhead up -d %s` makes one", v.service,
+			v.service)
 	}
 	files, err := capability[container.Archiver](v.app.conn.rt, "copy files")
 	if err != nil {
@@ -224,7 +228,9 @@ func (c *copying) in(ctx context.Context, id, from, to string) error {
 }
 
 // completeCopy completes services with a colon, and files.
-func (l *loader) completeCopy(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+func (l *loader) completeCopy(
+	cmd *cobra.Command, args []string, typed string,
+) ([]string, cobra.ShellCompDirective) {
 	names, _ := l.completeServices(cmd, nil, typed)
 	names = slices.Clone(names)
 	for i := range names {

@@ -50,7 +50,8 @@ func (v *createVerb) run(cmd *cobra.Command, services []string) error {
 	if err := v.app.mountSocket(ctx, p); err != nil {
 		return err
 	}
-	o := engine.Options{NoWatch: true, NoStats: true, NoLogs: true, Replace: f.replace(services), Build: f.buildPolicy(), NoStart: true}
+	o := engine.Options{NoWatch: true, NoStats: true, NoLogs: true, Replace: f.replace(services),
+		Build: f.buildPolicy(), NoStart: true}
 	if o.RemoveOrphans, o.IgnoreOrphans, err = v.app.orphanFlags(cmd, p, f.orphans); err != nil {
 		return err
 	}

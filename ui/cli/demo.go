@@ -64,7 +64,8 @@ func (v *demoVerb) screen(ctx context.Context) error {
 	if _, err := v.shop(dir, "shop"); err != nil {
 		return err
 	}
-	fmt.Fprintf(v.app.console.stdout, "The shop is in %s: edit a file there and save.\n", dir) // stays to be read when the screen is gone
+	// stays to be read when the screen is gone
+	fmt.Fprintf(v.app.console.stdout, "The shop is in %s: edit a file there and save.\n", dir)
 	if v.app.tour != nil {
 		v.app.screen = v.app.tour
 	}
@@ -86,7 +87,9 @@ func unpack(dir string, hasGo bool) error {
 // shop makes the shop in dir the project that verbs work on, on ports that are free, and returns the gateway's.
 func (v *demoVerb) shop(dir, name string) (gateway int, err error) {
 	// What is set for another project has no say here.
-	env := slices.DeleteFunc(slices.Clone(v.app.env.lines), func(s string) bool { return strings.HasPrefix(s, "COMPOSE_") })
+	env := slices.DeleteFunc(slices.Clone(v.app.env.lines), func(s string) bool {
+		return strings.HasPrefix(s, "COMPOSE_")
+	})
 	ports := map[string]int{}
 	for _, p := range []struct {
 		name string
@@ -104,7 +107,8 @@ func (v *demoVerb) shop(dir, name string) (gateway int, err error) {
 	v.app.env.set(env)
 	v.app.loader.flags.trust = true // it is our own
 	flags := &v.app.loader.flags
-	flags.files, flags.dir, flags.envFiles, flags.profiles = []string{filepath.Join(dir, "compose.yaml")}, dir, nil, nil
+	flags.files, flags.dir, flags.envFiles,
+		flags.profiles = []string{filepath.Join(dir, "compose.yaml")}, dir, nil, nil
 	if flags.name == "" {
 		flags.name = name
 	}

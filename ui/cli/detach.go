@@ -73,7 +73,8 @@ func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 			continue // nothing was done to it
 		}
 		for _, r := range svc.Replicas {
-			over := (r.State == engine.StateExited || r.State == engine.StateRestarting || r.State == engine.StateCrashing) && !r.Identity.Started.IsZero()
+			over := (r.State == engine.StateExited || r.State == engine.StateRestarting ||
+				r.State == engine.StateCrashing) && !r.Identity.Started.IsZero()
 			if !over || svc.ByHand || r.ExitCode == 0 && isJob(s.p, svc.Name) {
 				continue
 			}
@@ -105,7 +106,8 @@ type remoteUp struct {
 func (u *remoteUp) run(ctx context.Context) error {
 	name := u.client.hello.Project
 	if u.f.orphans {
-		u.app.console.printWarning("--remove-orphans: the running bulkhead decides about orphans; they are left alone")
+		u.app.console.printWarning(
+			"--remove-orphans: the running bulkhead decides about orphans; they are left alone")
 	}
 	before, err := u.client.snapshot(ctx)
 	if err != nil {
@@ -129,7 +131,8 @@ func (u *remoteUp) run(ctx context.Context) error {
 	}
 	for _, row := range after {
 		fresh := !slices.ContainsFunc(before, func(b psRow) bool {
-			return b.ContainerID == row.ContainerID && b.StartedAt != nil && row.StartedAt != nil && *b.StartedAt == *row.StartedAt
+			return b.ContainerID == row.ContainerID && b.StartedAt != nil && row.StartedAt != nil &&
+				*b.StartedAt == *row.StartedAt
 		})
 		if fresh && row.ExitCode != nil && (*row.ExitCode != 0 || !isJob(u.p, row.Service)) {
 			who := replicaName(row.Service, row.Replica)
@@ -142,7 +145,8 @@ func (u *remoteUp) run(ctx context.Context) error {
 
 // commands are what the flags ask a running `up` for.
 func (f *upFlags) commands(p *project.Project, services []string) (commands []engine.Command) {
-	up := engine.Command{Verb: engine.VerbUp, Services: services, Limit: time.Duration(f.wait), Renew: f.renewVolumes, NoStart: f.noStart, Pull: f.pull}
+	up := engine.Command{Verb: engine.VerbUp, Services: services, Limit: time.Duration(f.wait),
+		Renew: f.renewVolumes, NoStart: f.noStart, Pull: f.pull}
 	switch {
 	case f.recreate:
 		up.Recreate = engine.RecreateAlways
@@ -200,7 +204,8 @@ func (u *remoteUp) apply(ctx context.Context) error {
 	}
 	for _, s := range u.p.Services {
 		if n, ok := scale[s.Name]; ok {
-			commands = append(commands, engine.Command{Verb: engine.VerbScale, Services: []string{s.Name}, Scale: n})
+			commands = append(commands, engine.Command{Verb: engine.VerbScale,
+				Services: []string{s.Name}, Scale: n})
 		}
 	}
 	var failed error

@@ -113,19 +113,24 @@ func engineFindings(i engine.Info, err error) []finding {
 		}
 		return []finding{{grade: gradeBad, what: "engine", text: text, remedy: remedy}}
 	}
-	found := []finding{{grade: gradeGood, what: "engine", text: fmt.Sprintf("%s %s, API %s, %s/%s, at %s (context %s)", i.Name, i.Version, i.API, i.OS, i.Arch, i.Host, i.Context)}}
+	found := []finding{{grade: gradeGood, what: "engine",
+		text: fmt.Sprintf("%s %s, API %s, %s/%s, at %s (context %s)", i.Name, i.Version, i.API, i.OS,
+			i.Arch, i.Host, i.Context)}}
 	if !i.Local {
-		found = append(found, finding{grade: gradeNote, what: "engine", text: "it runs on another machine: bind mounts and ports are of that machine",
+		found = append(found, finding{grade: gradeNote, what: "engine",
+			text:   "it runs on another machine: bind mounts and ports are of that machine",
 			remedy: "use rules of action sync or rebuild instead of bind mounts"})
 	}
 	if i.Local && os.Geteuid() == 0 {
 		return found
 	}
 	if !agent.Built() {
-		return append(found, finding{grade: gradeNote, what: "sync", text: "files are written by the engine: in place, and with links in the container resolved there as a whole",
+		return append(found, finding{grade: gradeNote, what: "sync",
+			text:   "files are written by the engine: in place, and with links in the container resolved there as a whole",
 			remedy: "build bulkhead with its agent (`make build`): then they are whole before they take their places, and stay in their targets"})
 	}
-	return append(found, finding{grade: gradeGood, what: "sync", text: "files are written by an agent beside each container; with pid: host, or the processes of another container, by the engine"})
+	return append(found, finding{grade: gradeGood, what: "sync",
+		text: "files are written by an agent beside each container; with pid: host, or the processes of another container, by the engine"})
 }
 
 // buildKitFinding says which builder the engine has.
@@ -138,7 +143,8 @@ func (v *doctorVerb) buildKitFinding(ctx context.Context) finding {
 			return finding{grade: gradeGood, what: "BuildKit", text: "served by the engine"}
 		}
 	}
-	return finding{grade: gradeWarn, what: "BuildKit", text: "not served by this engine: its old builder is used, without secrets and cache mounts",
+	return finding{grade: gradeWarn, what: "BuildKit",
+		text:   "not served by this engine: its old builder is used, without secrets and cache mounts",
 		remedy: "update the engine to 20.10 or later"}
 }
 
@@ -150,12 +156,14 @@ func (v *doctorVerb) composeFindings(ctx context.Context) []finding {
 	var load *project.LoadError
 	switch {
 	case errors.As(err, &load) && load.File == "" && len(v.app.loader.flags.files) == 0:
-		return []finding{{grade: gradeNote, what: "project", text: "no Compose file here, so nothing of one was looked at"}}
+		return []finding{{grade: gradeNote, what: "project",
+			text: "no Compose file here, so nothing of one was looked at"}}
 	case err != nil:
 		text, remedy := container.Explain(err)
 		return []finding{{grade: gradeBad, what: "project", text: text, remedy: remedy}}
 	}
-	found := []finding{{grade: gradeGood, what: "project", text: fmt.Sprintf("%s, %d services, from %s", p.Name, len(p.Services), strings.Join(p.Files, ", "))}}
+	found := []finding{{grade: gradeGood, what: "project",
+		text: fmt.Sprintf("%s, %d services, from %s", p.Name, len(p.Services), strings.Join(p.Files, ", "))}}
 	for _, w := range p.Warnings {
 		found = append(found, finding{grade: gradeNote, what: "project", text: w.String()})
 	}
@@ -189,16 +197,19 @@ func (v *doctorVerb) hashFinding(ctx context.Context, p *project.Project) findin
 	c.Env = v.app.env.lines
 	out, err := c.Output()
 	if err != nil {
-		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s does not load this project: %s", bytes.TrimSpace(release), failure(err))
+		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s does not load this project: %s",
+			bytes.TrimSpace(release), failure(err))
 		f.remedy = "bulkhead loads it; run `docker compose config` to see what it minds"
 		return f
 	}
 	if differ := differingHashes(p, string(out)); len(differ) > 0 {
-		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s has other config hashes for %s", bytes.TrimSpace(release), strings.Join(differ, ", "))
+		f.grade, f.text = gradeWarn, fmt.Sprintf("docker compose %s has other config hashes for %s",
+			bytes.TrimSpace(release), strings.Join(differ, ", "))
 		f.remedy = "each program recreates what the other made; use one of them for a project, or docker compose 5.6, which agrees"
 		return f
 	}
-	f.grade, f.text = gradeGood, fmt.Sprintf("docker compose %s has the same config hashes: either takes over what the other made", bytes.TrimSpace(release))
+	f.grade, f.text = gradeGood,
+		fmt.Sprintf("docker compose %s has the same config hashes: either takes over what the other made", bytes.TrimSpace(release))
 	return f
 }
 
@@ -254,14 +265,19 @@ func inotifyFindings(dir string) []finding {
 		return n
 	}
 	watches, instances := limit("max_user_watches"), limit("max_user_instances")
-	f := finding{grade: gradeGood, what: "inotify", text: fmt.Sprintf("%d watches and %d instances for each user", watches, instances)}
+	f := finding{grade: gradeGood, what: "inotify",
+		text: fmt.Sprintf("%d watches and %d instances for each user", watches, instances)}
 	switch {
 	case watches < 0 || instances < 0:
-		f.grade, f.text = gradeWarn, "the limits in "+dir+" cannot be read: where watches run out, files are polled"
+		f.grade, f.text = gradeWarn, "the limits in "+dir+
+			" cannot be read: where watches run out, files are polled"
 	case watches < goodWatches:
-		f.grade, f.remedy = gradeWarn, fmt.Sprintf("large trees need more: sudo sysctl fs.inotify.max_user_watches=%d", 8*goodWatches)
+		f.grade, f.remedy = gradeWarn,
+			fmt.Sprintf("large trees need more: sudo sysctl fs.inotify.max_user_watches=%d", 8*goodWatches)
 	case instances < goodInstances:
-		f.grade, f.remedy = gradeWarn, fmt.Sprintf("other programs may leave none: sudo sysctl fs.inotify.max_user_instances=%d", 4*goodInstances)
+		f.grade, f.remedy = gradeWarn,
+			fmt.Sprintf("other programs may leave none: sudo sysctl fs.inotify.max_user_instances=%d",
+				4*goodInstances)
 	}
 	return []finding{f}
 }
@@ -270,7 +286,8 @@ func (v *doctorVerb) terminalFinding() finding {
 	f := finding{grade: gradeGood, what: "terminal"}
 	fd, _ := terminal(v.app.console.stdout)
 	if !v.app.console.interactive() {
-		f.grade, f.text = gradeNote, "stdin and stdout are not both terminals: `up` prints text, as with --plain"
+		f.grade, f.text = gradeNote,
+			"stdin and stdout are not both terminals: `up` prints text, as with --plain"
 		return f
 	}
 	w, h, err := term.GetSize(fd)
@@ -295,7 +312,8 @@ func (v *doctorVerb) terminalFinding() finding {
 	case v.app.env.get("TERM") == "" || v.app.env.get("TERM") == "dumb":
 		f.grade, f.remedy = gradeWarn, "set TERM to what your terminal is, as xterm-256color"
 	case w < 80 || h < 24:
-		f.grade, f.remedy = gradeNote, "80x24 shows everything that matters; smaller screens show one pane at a time"
+		f.grade, f.remedy = gradeNote,
+			"80x24 shows everything that matters; smaller screens show one pane at a time"
 	}
 	return f
 }
@@ -304,7 +322,8 @@ func (v *doctorVerb) terminalFinding() finding {
 func goFinding(ctx context.Context) finding {
 	v, err := goVersion(ctx)
 	if err != nil {
-		return finding{grade: gradeNote, what: "go", text: "no Go toolchain: the demo builds in the golang image, which takes longer",
+		return finding{grade: gradeNote, what: "go",
+			text:   "no Go toolchain: the demo builds in the golang image, which takes longer",
 			remedy: "https://go.dev/dl has one; your own projects do not need it"}
 	}
 	return finding{grade: gradeGood, what: "go", text: v + ": the demo builds on this machine"}

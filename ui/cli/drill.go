@@ -61,7 +61,8 @@ Exit codes: 4 when the drill came to a verdict that --fail-on names, 1 when it c
 	}
 	v.app.addTakeOver(c)
 	f := c.Flags()
-	f.StringVar(&v.o.Fault, "fault", "kill", "the `fault`, as `bulkhead fault` takes it: kill, pause, latency=500ms")
+	f.StringVar(&v.o.Fault, "fault", "kill",
+		"the `fault`, as `bulkhead fault` takes it: kill, pause, latency=500ms")
 	f.DurationVar(&v.o.Hold, "hold", drill.DefaultHold, "how long each fault lasts")
 	f.DurationVar(&v.o.Settle, "settle", drill.DefaultSettle, "how long everybody may take to recover")
 	f.IntVar(&v.o.Repeat, "repeat", 1, "run each row so many `times`; flaky is where they differ")
@@ -69,12 +70,14 @@ Exit codes: 4 when the drill came to a verdict that --fail-on names, 1 when it c
 	f.StringVar(&v.o.Load.Command, "load-cmd", "", "run this `command` on this machine all the while")
 	f.BoolVar(&v.o.Tap, "tap", false, "look at the calls between services, too: their errors are evidence")
 	f.BoolVar(&v.o.Stateful, "stateful", false, "services with named volumes get the fault, too")
-	f.BoolVar(&v.o.AllowUnhealthy, "allow-unhealthy", false, "run though a service is unhealthy; nothing is said of it then")
+	f.BoolVar(&v.o.AllowUnhealthy, "allow-unhealthy", false,
+		"run though a service is unhealthy; nothing is said of it then")
 	f.BoolVar(&v.json, "json", false, "the report as JSON on stdout; the matrix goes to stderr")
 	f.StringVar(&v.report, "report", "", "write a report to this `file`, .md or .html")
 	f.StringVar(&v.junit, "junit", "", "write the rows as JUnit XML to this `file`")
 	f.StringVar(&v.compare, "compare", "", "say what changed since the drill whose JSON is in this `file`")
-	f.StringVar(&v.failOn, "fail-on", "leak,stuck,failed", "`verdicts` that lead to exit code 4; none: no verdict does")
+	f.StringVar(&v.failOn, "fail-on", "leak,stuck,failed",
+		"`verdicts` that lead to exit code 4; none: no verdict does")
 	return c
 }
 
@@ -175,7 +178,8 @@ func (v *drillVerb) alone(ctx context.Context, out *drillPrinter) (*drill.Report
 	if err != nil {
 		return nil, err
 	}
-	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true, Build: engine.BuildNever, LogTail: -1}, sessionOptions{})
+	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
+		Build: engine.BuildNever, LogTail: -1}, sessionOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("drill %s: %w", p.Name, err)
 	}
@@ -201,7 +205,9 @@ const settleWait = 30 * time.Second
 func (v *drillVerb) settled(ctx context.Context, s *session) error {
 	wait, cancel := context.WithTimeout(ctx, settleWait)
 	defer cancel()
-	notice := time.AfterFunc(slowAnswer, func() { v.app.console.notify("waiting until all services are ready") })
+	notice := time.AfterFunc(slowAnswer, func() {
+		v.app.console.notify("waiting until all services are ready")
+	})
 	defer notice.Stop()
 	err := s.e.WaitReady(wait)
 	// Where the machine has no CPU left, the drill looks for itself whether a check says anything.
@@ -217,7 +223,9 @@ func asItRuns(ctx context.Context, a *app, p *project.Project, verb string) (*pr
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(instances, func(in engine.Instance) bool { return in.State == engine.StateRunning }) {
+	if !slices.ContainsFunc(instances, func(in engine.Instance) bool {
+		return in.State == engine.StateRunning
+	}) {
 		return nil, fmt.Errorf("%s %s: nothing of it runs; `bulkhead up -d --wait` starts it", verb, p.Name)
 	}
 	counts := map[string]int{}
@@ -232,7 +240,9 @@ func asItRuns(ctx context.Context, a *app, p *project.Project, verb string) (*pr
 }
 
 // followDrill runs a drill and shows it as it goes on.
-func followDrill(ctx context.Context, e *engine.Engine, o drill.Options, show func(*drill.Report)) (*drill.Report, error) {
+func followDrill(
+	ctx context.Context, e *engine.Engine, o drill.Options, show func(*drill.Report),
+) (*drill.Report, error) {
 	changed, stop := e.Subscribe()
 	defer stop()
 	type ended struct {

@@ -46,7 +46,8 @@ func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 
 // drill has the running `up` do a drill, and shows it as it goes on.
 func (c *client) drill(ctx context.Context, o drill.Options, show func(*drill.Report)) (*drill.Report, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://bulkhead/v1/drill", bytes.NewReader(encode(o)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://bulkhead/v1/drill",
+		bytes.NewReader(encode(o)))
 	if err != nil {
 		return nil, err
 	}

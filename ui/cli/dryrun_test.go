@@ -13,8 +13,10 @@ import (
 )
 
 // acts are the calls of a runtime that change something.
-var acts = []string{"Create", "Start", "Stop", "Kill", "Remove", "Restart", "Pause", "Unpause", "Rename", "Exec", "CopyTo",
-	"Delete", "SetLimits", "EnsureNetwork", "EnsureVolume", "RemoveNetworks", "RemoveVolumes", "RemoveImage", "Pull"}
+var acts = []string{"Create", "Start", "Stop", "Kill", "Remove", "Restart", "Pause", "Unpause",
+	"Rename", "Exec", "CopyTo",
+	"Delete", "SetLimits", "EnsureNetwork", "EnsureVolume", "RemoveNetworks", "RemoveVolumes",
+	"RemoveImage", "Pull"}
 
 func acted(rt *memory.Runtime) (n int) {
 	for _, method := range acts {
@@ -30,10 +32,13 @@ func TestDryRunOfNoVerbDoesAnything(t *testing.T) {
 	if err := os.WriteFile("compose.yaml", []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"exec -T a true", "fault a kill", "fault a latency=1s", "heal", "drill --hold 1s", "tap", "demo --tour",
-		"run -T a true", "rm -f", "kill a", "stop", "restart", "pause", "scale a=2", "down -v --rmi all", "up -d --force-recreate", "create --force-recreate"} {
+	for _, line := range []string{"exec -T a true", "fault a kill", "fault a latency=1s", "heal",
+		"drill --hold 1s", "tap", "demo --tour",
+		"run -T a true", "rm -f", "kill a", "stop", "restart", "pause", "scale a=2",
+		"down -v --rmi all", "up -d --force-recreate", "create --force-recreate"} {
 		t.Run(line, func(t *testing.T) {
-			env := []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()}
+			env := []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
+				"HOME=" + t.TempDir()}
 			rt := memory.New()
 			defer rt.Close()
 			rt.Put("x", memory.Image{Command: []string{"loop"}})

@@ -14,7 +14,8 @@ import (
 // An answer of the engine may be old when it comes: what has ended by then is waited for no more.
 func TestStopVerbDoesNotWaitForWhatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		web := engine.Instance{Service: "web", Replica: 1, State: engine.StateRunning, Identity: engine.Identity{ID: "1", Started: time.Now()}}
+		web := engine.Instance{Service: "web", Replica: 1, State: engine.StateRunning,
+			Identity: engine.Identity{ID: "1", Started: time.Now()}}
 		a, errs := newTestApp(&silentRuntime{answers: true, instances: []engine.Instance{web}})
 		rt := memory.New()
 		defer rt.Close()
@@ -33,7 +34,8 @@ func TestStopVerbDoesNotWaitForWhatHasEnded(t *testing.T) {
 }
 
 func TestKillLeavesOutWhatHasEnded(t *testing.T) {
-	rows := []psRow{{Service: "web", State: "running"}, {Service: "job", State: "exited"}, {Service: "db", State: "paused"}}
+	rows := []psRow{{Service: "web", State: "running"}, {Service: "job", State: "exited"},
+		{Service: "db", State: "paused"}}
 	for _, c := range []struct {
 		named, left []string
 		any         bool

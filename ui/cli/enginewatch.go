@@ -110,7 +110,9 @@ func (w *watch) hand(instances []engine.Instance) {
 // engine has fallen silent. explain, which has to be called, turns the error of the calls into that
 // reason. seen receives the project's containers with each poll, and may be nil. Faults that a
 // process which died has left are healed first. Before connect it does nothing.
-func (c *connection) supervise(ctx context.Context, project string, seen func([]engine.Instance)) (_ context.Context, explain func(error) error) {
+func (c *connection) supervise(
+	ctx context.Context, project string, seen func([]engine.Instance),
+) (_ context.Context, explain func(error) error) {
 	if c.rt == nil {
 		return ctx, func(err error) error { return err }
 	}
@@ -175,7 +177,9 @@ func (c *connection) list(ctx context.Context, project string) error {
 
 // poll asks the engine once. silent says that it has not answered within the limit, and has not listed
 // its containers either.
-func (c *connection) poll(stop <-chan struct{}, project string, slow, limit time.Duration) (_ []engine.Instance, _ error, silent bool) {
+func (c *connection) poll(
+	stop <-chan struct{}, project string, slow, limit time.Duration,
+) (_ []engine.Instance, _ error, silent bool) {
 	type answer struct {
 		instances []engine.Instance
 		err       error

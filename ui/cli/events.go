@@ -26,11 +26,14 @@ func (v *eventsVerb) command() *cobra.Command {
 		Use:               "events [SERVICE…]",
 		Short:             "Print what happens to the project's containers, as it happens",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	fs := c.Flags()
 	fs.BoolVar(&v.asJSON, "json", false, "a JSON object a line")
-	fs.StringVar(&v.since, "since", "", "from a `time` on: 2026-11-23T12:00:00Z, seconds since 1970, or 10m ago")
+	fs.StringVar(&v.since, "since", "",
+		"from a `time` on: 2026-11-23T12:00:00Z, seconds since 1970, or 10m ago")
 	fs.StringVar(&v.until, "until", "", "up to a `time`; else it goes on")
 	return c
 }
@@ -71,11 +74,13 @@ func (v *eventsVerb) run(ctx context.Context, services []string) error {
 // text is one event as docker compose prints it.
 func (v *eventsVerb) text(a container.Action) string {
 	if v.asJSON {
-		return string(encode(map[string]any{"time": a.Time, "type": "container", "service": a.Service, "id": a.ID, "action": a.Name, "attributes": a.Attributes}))
+		return string(encode(map[string]any{"time": a.Time, "type": "container", "service": a.Service,
+			"id": a.ID, "action": a.Name, "attributes": a.Attributes}))
 	}
 	var attributes []string
 	for _, k := range slices.Sorted(maps.Keys(a.Attributes)) {
 		attributes = append(attributes, k+"="+a.Attributes[k])
 	}
-	return fmt.Sprintf("%s container %s %s (%s)", a.Time.Format("2006-01-02 15:04:05.000000"), a.Name, a.ID, strings.Join(attributes, ", "))
+	return fmt.Sprintf("%s container %s %s (%s)", a.Time.Format("2006-01-02 15:04:05.000000"), a.Name,
+		a.ID, strings.Join(attributes, ", "))
 }

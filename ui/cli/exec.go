@@ -84,7 +84,8 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 		return nil
 	}
 	if !o.Detach {
-		o.Stdin, o.Stdout, o.Stderr = v.app.console.stdin, unguarded(v.app.console.stdout), unguarded(v.app.console.stderr)
+		o.Stdin, o.Stdout, o.Stderr = v.app.console.stdin, unguarded(v.app.console.stdout),
+			unguarded(v.app.console.stderr)
 		if !v.interactive {
 			o.Stdin = nil
 		}
@@ -162,13 +163,17 @@ func (v *execVerb) running(ctx context.Context, name, service string) (engine.In
 		state = in.State.String()
 	}
 	if state == "" && others > 0 {
-		return engine.Instance{}, fmt.Errorf("exec in %s: it has no replica %d; `bulkhead ps` lists them", service, v.replica)
+		return engine.Instance{},
+			fmt.Errorf("exec in %s: it has no replica %d; `bulkhead ps` lists them", service, v.replica)
 	}
 	switch state {
 	case "":
-		return engine.Instance{}, fmt.Errorf("exec in %s: it has no container; `bulkhead up %s` makes it", service, service)
+		return engine.Instance{},
+			fmt.Errorf("exec in %s: it has no container; `bulkhead up %s` makes it", service, service)
 	case engine.StatePaused.String():
-		return engine.Instance{}, fmt.Errorf("exec in %s: it is paused; `bulkhead unpause %s` lets it go on", service, service)
+		return engine.Instance{},
+			fmt.Errorf("exec in %s: it is paused; `bulkhead unpause %s` lets it go on", service, service)
 	}
-	return engine.Instance{}, fmt.Errorf("exec in %s: it is %s; `bulkhead start %s` starts it", service, state, service)
+	return engine.Instance{}, fmt.Errorf("exec in %s: it is %s; `bulkhead start %s` starts it",
+		service, state, service)
 }

@@ -51,7 +51,9 @@ by its time, by ctrl+c, or by "bulkhead heal".`,
 }
 
 // complete offers services, then faults.
-func (v *faultVerb) complete(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+func (v *faultVerb) complete(
+	cmd *cobra.Command, args []string, word string,
+) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return v.app.loader.completeServices(cmd, args, word)
 	}
@@ -70,7 +72,8 @@ func (v *faultVerb) run(ctx context.Context, args []string) error {
 		return v.show(ctx)
 	}
 	if len(args) != 2 {
-		return usagef("fault: it takes a service and a fault, as in `bulkhead fault orders latency=500ms`; `bulkhead fault --list` shows all")
+		return usagef(
+			"fault: it takes a service and a fault, as in `bulkhead fault orders latency=500ms`; `bulkhead fault --list` shows all")
 	}
 	f, err := fault.Parse(args[1], args[0])
 	if err != nil {
@@ -108,7 +111,9 @@ func (x *faultAction) with(ctx context.Context, services []string, f func(contex
 	x.name, x.p, err = x.app.loader.find(ctx)
 	noEngine := connected(err)
 	if err == nil {
-		err = checkServices(x.p, slices.DeleteFunc(slices.Clone(services), func(s string) bool { return s == "" }))
+		err = checkServices(x.p, slices.DeleteFunc(slices.Clone(services), func(s string) bool {
+			return s == ""
+		}))
 	}
 	if err == nil {
 		err = noEngine
@@ -211,7 +216,8 @@ func (v *faultVerb) show(ctx context.Context) error {
 		}
 		var rows []row
 		for _, k := range fault.Kinds() {
-			rows = append(rows, row{k.Name, k.Value, k.Example, k.Scope == fault.ScopeEdge, k.Help, clean(lacks[k.Name])})
+			rows = append(rows, row{k.Name, k.Value, k.Example, k.Scope == fault.ScopeEdge, k.Help,
+				clean(lacks[k.Name])})
 		}
 		if v.asJSON {
 			x.out.text(string(encode(rows)))
@@ -292,7 +298,9 @@ func (c *connection) healLeft(ctx context.Context, name string) {
 	if c.env == nil || !fault.Left(c.env.stateDir(), name) {
 		return
 	}
-	faults, err := engine.DirectFaults(ctx, c.rt, name, nil, c.env.stateDir(), func(r engine.Record) { c.console.notify(eventText(r)) })
+	faults, err := engine.DirectFaults(ctx, c.rt, name, nil, c.env.stateDir(), func(r engine.Record) {
+		c.console.notify(eventText(r))
+	})
 	if err == nil {
 		_, err = faults.Recover(ctx, false)
 	}

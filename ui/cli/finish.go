@@ -23,12 +23,16 @@ const defaultGrace = 10 * time.Second
 const reloadLimit = 30 * time.Second
 
 // reloaded loads within the limit.
-func reloaded(ctx context.Context, load func(context.Context) (*project.Project, error)) (*project.Project, error) {
+func reloaded(
+	ctx context.Context, load func(context.Context) (*project.Project, error),
+) (*project.Project, error) {
 	limited, cancel := context.WithTimeout(ctx, reloadLimit)
 	defer cancel()
 	p, err := load(limited)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, fmt.Errorf("the Compose files could not be read within %s; save one again to try again", container.Brief(reloadLimit))
+		return nil, fmt.Errorf(
+			"the Compose files could not be read within %s; save one again to try again",
+			container.Brief(reloadLimit))
 	}
 	return p, err
 }
@@ -37,7 +41,8 @@ func reloaded(ctx context.Context, load func(context.Context) (*project.Project,
 // second kills; signalled says that it is not the first one. An engine that does not answer is
 // given up after a while.
 func (s *session) finish(o Outcome, signalled bool) error {
-	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images, Orphans: s.images, Grace: s.grace}
+	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images,
+		Orphans: s.images, Grace: s.grace}
 	switch o {
 	case Leave:
 		return nil
@@ -76,7 +81,8 @@ func (s *session) finish(o Outcome, signalled bool) error {
 		}
 		return err
 	case <-s.ran:
-		return fmt.Errorf("%s %s: the engine ended before it was done; `bulkhead %s` tries again", cmd.Verb, s.p.Name, cmd.Verb)
+		return fmt.Errorf("%s %s: the engine ended before it was done; `bulkhead %s` tries again",
+			cmd.Verb, s.p.Name, cmd.Verb)
 	case <-w.silent:
 		return s.engineSilent(cmd.Verb)
 	case <-s.a.interrupts.again:
@@ -118,7 +124,8 @@ func (s *session) engineSilent(verb engine.Verb) error {
 // verdict is what a session has come to that has stopped its project and is only to end.
 func (s *session) verdict(err error) error {
 	if err == nil {
-		return fmt.Errorf("up %s: it is stopped, but the rest of the output could not be written, or work under way did not end", s.p.Name)
+		return fmt.Errorf(
+			"up %s: it is stopped, but the rest of the output could not be written, or work under way did not end", s.p.Name)
 	}
 	return err
 }
@@ -126,7 +133,8 @@ func (s *session) verdict(err error) error {
 // alive says whether a container of this state has processes.
 func alive(state engine.State) bool {
 	switch state {
-	case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping, engine.StateRestarting, engine.StateCrashing:
+	case engine.StateStarting, engine.StateRunning, engine.StatePaused, engine.StateStopping,
+		engine.StateRestarting, engine.StateCrashing:
 		return true
 	}
 	return false
@@ -178,7 +186,8 @@ func (s *session) killAll(limit time.Duration) error {
 			}
 			g.Go("kill "+svc.Name, func(ctx context.Context) error {
 				err := s.a.conn.rt.Kill(ctx, r.Identity.ID, "SIGKILL")
-				if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrConflict) { // it has ended by itself
+				// it has ended by itself
+				if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrConflict) {
 					mu.Lock()
 					defer mu.Unlock()
 					errs = append(errs, err)
@@ -245,7 +254,8 @@ func (w *stopWatch) printWaits(ctx context.Context) {
 	for {
 		names := runningReplicas(w.s.ending())
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
-			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills", doing(w.verb), w.s.p.Name,
+			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills",
+				doing(w.verb), w.s.p.Name,
 				listNames(names), graceText(graceOf(w.s.p, w.s.grace, names)), w.key))
 			before = names
 		}

@@ -55,7 +55,8 @@ func TestOutputGoesThroughTheGuard(t *testing.T) {
 				}
 			}
 			switch what {
-			case "os.Stdout", "os.Stderr", "os.NewFile", "fmt.Print", "fmt.Printf", "fmt.Println", "print", "println",
+			case "os.Stdout", "os.Stderr", "os.NewFile", "fmt.Print", "fmt.Printf", "fmt.Println",
+				"print", "println",
 				"unguarded", "syscall.Write", "unix.Write":
 				what = name + " " + what
 				met[what] = true
@@ -91,8 +92,9 @@ func TestEveryVerbCommandsNoTerminal(t *testing.T) {
 			out, errs := &lockedBuffer{}, &lockedBuffer{}
 			a := newApp(Parts{
 				Stdin: strings.NewReader(""), Stdout: out, Stderr: errs,
-				Keys:    func() (string, error) { return "x", nil },
-				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
+				Keys: func() (string, error) { return "x", nil },
+				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
+					"HOME=" + t.TempDir()},
 				Connect: func(_ context.Context, o ConnectOptions) (engine.Runtime, container.Builder, error) {
 					o.Warn("careful " + hostile.Text)
 					return pictures{neighbour: n, ImageStore: rt}, foreignBuilder{}, nil
@@ -117,7 +119,8 @@ func TestEveryVerbCommandsNoTerminal(t *testing.T) {
 				}
 			}
 			for what, text := range map[string]string{"stdout": out.String(), "stderr": errs.String()} {
-				keeps := strings.HasPrefix(text, "{") || strings.Contains(line, "json") // JSON has the text, escaped
+				// JSON has the text, escaped
+				keeps := strings.HasPrefix(text, "{") || strings.Contains(line, "json")
 				if bad := hostile.Check(text, !keeps); bad != "" {
 					t.Errorf("%s: %s", what, bad)
 				}

@@ -37,7 +37,8 @@ func (n neighbour) Logs(_ context.Context, _ string, _ engine.LogOptions, f func
 func (n neighbour) summary() container.Summary {
 	var s container.Summary
 	hostile.Fill(&s)
-	s.Ports, s.Service, s.State = []container.SummaryPort{{Host: "h" + hostile.Text, Published: 1, Target: 1, Protocol: "t" + hostile.Text}}, "a", "running"
+	s.Ports, s.Service, s.State = []container.SummaryPort{{Host: "h" + hostile.Text, Published: 1,
+		Target: 1, Protocol: "t" + hostile.Text}}, "a", "running"
 	return s
 }
 
@@ -76,13 +77,16 @@ func (pictures) Image(context.Context, string, string) (engine.Image, error) {
 }
 
 // outputs runs a verb in an empty folder and returns what it wrote.
-func outputs(t *testing.T, rt engine.Runtime, noEngine error, args ...string) (code int, stdout, stderr string) {
+func outputs(
+	t *testing.T, rt engine.Runtime, noEngine error, args ...string,
+) (code int, stdout, stderr string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	var out, errs bytes.Buffer
 	code = Main(t.Context(), append([]string{"-p", "other"}, args...), Parts{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
-		Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
+		Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" +
+			t.TempDir()},
 		Connect: func(_ context.Context, o ConnectOptions) (engine.Runtime, container.Builder, error) {
 			o.Warn("careful " + hostile.Text)
 			return rt, nil, noEngine
@@ -94,11 +98,16 @@ func outputs(t *testing.T, rt engine.Runtime, noEngine error, args ...string) (c
 func TestLabelsOfOtherContainersCommandNoTerminal(t *testing.T) {
 	n := neighbour{in: engine.Instance{Replica: 1, State: engine.StateRunning}}
 	hostile.Fill(&n.in)
-	n.in.Ports, n.in.Started = []engine.Port{{Host: "h" + hostile.Text, Published: 1, Protocol: "t" + hostile.Text}}, time.Now()
-	for _, args := range [][]string{{"ps"}, {"ps", "--json"}, {"ps", "-q"}, {"logs"}, {"logs", "--json"}, {"logs", "-t"},
-		{"ps", "--format", "wide"}, {"ps", "--format", "json"}, {"ps", "--format", "{{.Labels}} {{.Names}} {{.Mounts}} {{.Networks}}"}, {"ps", "--services"},
-		{"images"}, {"images", "-q"}, {"images", "--format", "json"}, {"ls"}, {"ls", "--format", "json"}, {"port", "a"}, {"top"}, {"events"}, {"events", "--json"},
-		{"volumes"}, {"volumes", "-q"}, {"volumes", "--format", "json"}, {"stats", "--no-stream"}, {"stats", "--no-stream", "--aggregate"}} {
+	n.in.Ports, n.in.Started = []engine.Port{{Host: "h" + hostile.Text, Published: 1, Protocol: "t" +
+		hostile.Text}}, time.Now()
+	for _, args := range [][]string{{"ps"}, {"ps", "--json"}, {"ps", "-q"}, {"logs"},
+		{"logs", "--json"}, {"logs", "-t"},
+		{"ps", "--format", "wide"}, {"ps", "--format", "json"},
+		{"ps", "--format", "{{.Labels}} {{.Names}} {{.Mounts}} {{.Networks}}"}, {"ps", "--services"},
+		{"images"}, {"images", "-q"}, {"images", "--format", "json"}, {"ls"},
+		{"ls", "--format", "json"}, {"port", "a"}, {"top"}, {"events"}, {"events", "--json"},
+		{"volumes"}, {"volumes", "-q"}, {"volumes", "--format", "json"}, {"stats", "--no-stream"},
+		{"stats", "--no-stream", "--aggregate"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			code, out, errs := outputs(t, pictures{neighbour: n}, nil, args...)
 			if code != exitDone || out == "" {
@@ -106,7 +115,8 @@ func TestLabelsOfOtherContainersCommandNoTerminal(t *testing.T) {
 			}
 			for _, text := range []string{out, errs} {
 				// JSON lines keep the text, escaped.
-				if bad := hostile.Check(text, args[0] != "logs" || len(args) < 2 || args[1] != "--json"); bad != "" {
+				if bad := hostile.Check(text, args[0] != "logs" || len(args) < 2 ||
+					args[1] != "--json"); bad != "" {
 					t.Error(bad)
 				}
 			}
@@ -115,9 +125,11 @@ func TestLabelsOfOtherContainersCommandNoTerminal(t *testing.T) {
 }
 
 func TestErrorsAndWarningsCommandNoTerminal(t *testing.T) {
-	for _, args := range [][]string{{"ps"}, {"logs"}, {"stop"}, {"kill", "a"}, {"exec", "a", "sh"}, {"down"}, {"doctor"}, {"ps", "--no" + hostile.Text}, {hostile.Text}} {
+	for _, args := range [][]string{{"ps"}, {"logs"}, {"stop"}, {"kill", "a"}, {"exec", "a", "sh"},
+		{"down"}, {"doctor"}, {"ps", "--no" + hostile.Text}, {hostile.Text}} {
 		t.Run(fmt.Sprintf("%.10q", args), func(t *testing.T) {
-			code, out, errs := outputs(t, nil, fmt.Errorf("%w: %s\nsecond\tline %s", engine.ErrNoEngine, hostile.Text, hostile.Text), args...)
+			code, out, errs := outputs(t, nil, fmt.Errorf("%w: %s\nsecond\tline %s",
+				engine.ErrNoEngine, hostile.Text, hostile.Text), args...)
 			if code == exitDone || out+errs == "" {
 				t.Errorf("code %d, %q %q", code, out, errs)
 			}
@@ -136,7 +148,8 @@ func TestRecordsCommandNoTerminal(t *testing.T) {
 		for _, asJSON := range []bool{false, true} {
 			for _, bare := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s json=%v bare=%v", kind, asJSON, bare), func(t *testing.T) {
-					r := engine.Record{Ledger: &engine.Ledger{Rows: []engine.LedgerRow{{}}}, Likely: &engine.Likely{}, Stages: []engine.Stage{{Took: time.Second}}}
+					r := engine.Record{Ledger: &engine.Ledger{Rows: []engine.LedgerRow{{}}},
+						Likely: &engine.Likely{}, Stages: []engine.Stage{{Took: time.Second}}}
 					hostile.Fill(&r)
 					r.Kind, r.HasExit = kind, true
 					if bare {
@@ -145,9 +158,12 @@ func TestRecordsCommandNoTerminal(t *testing.T) {
 					var out bytes.Buffer
 					p := newPrinter(&out)
 					p.json = asJSON
-					p.records([]engine.Record{r}, func(engine.Record) []string { return []string{"step " + hostile.Text} })
+					p.records([]engine.Record{r}, func(engine.Record) []string {
+						return []string{"step " + hostile.Text}
+					})
 					p.text("said " + hostile.Text)
-					p.lines([]logs.Line{{Service: r.Service, Stream: logs.Stdout, Text: []byte(hostile.Text)}}, func(l logs.Line) string { return l.Service })
+					p.lines([]logs.Line{{Service: r.Service, Stream: logs.Stdout,
+						Text: []byte(hostile.Text)}}, func(l logs.Line) string { return l.Service })
 					if bad := hostile.Check(out.String(), !asJSON); bad != "" {
 						t.Error(bad)
 					}
@@ -159,7 +175,8 @@ func TestRecordsCommandNoTerminal(t *testing.T) {
 					if err := json.Unmarshal([]byte(first), &back); err != nil {
 						t.Fatal(err)
 					}
-					if want := strings.ToValidUTF8(r.Cause, "\ufffd"); back.Cause != want && !strings.HasPrefix(back.Cause, want[:40]) {
+					if want := strings.ToValidUTF8(r.Cause, "\ufffd"); back.Cause != want &&
+						!strings.HasPrefix(back.Cause, want[:40]) {
 						t.Errorf("the cause is read back as %q", back.Cause)
 					}
 				})
@@ -175,14 +192,16 @@ func TestGuardStopsWhatWasForgotten(t *testing.T) {
 		var out bytes.Buffer
 		g := &guard{w: &out}
 		for i := 0; i < len(text); i += size {
-			if n, err := g.Write([]byte(text[i:min(i+size, len(text))])); err != nil || n != min(size, len(text)-i) {
+			if n, err := g.Write([]byte(text[i:min(i+size, len(text))])); err != nil ||
+				n != min(size, len(text)-i) {
 				t.Fatal(n, err)
 			}
 		}
 		if bad := hostile.Check(out.String(), false); bad != "" {
 			t.Errorf("in writes of %d: %s", size, bad)
 		}
-		if !strings.HasPrefix(out.String(), "häl\x1b[1;31mlo\x1b[0m\tx\n") || !strings.HasSuffix(out.String(), "日本\n") {
+		if !strings.HasPrefix(out.String(), "häl\x1b[1;31mlo\x1b[0m\tx\n") ||
+			!strings.HasSuffix(out.String(), "日本\n") {
 			t.Errorf("in writes of %d: %q", size, out.String())
 		}
 	}

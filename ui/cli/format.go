@@ -83,7 +83,9 @@ func plainJSON(v any, indent string) ([]byte, error) {
 
 // writeList prints a list as docker compose does where it takes no template: a table, or json. lines
 // says that json is an object a line, else it is one array.
-func writeList[T any](w io.Writer, format string, lines bool, titles []string, list []T, row func(T) []any) error {
+func writeList[T any](
+	w io.Writer, format string, lines bool, titles []string, list []T, row func(T) []any,
+) error {
 	switch strings.ToLower(format) {
 	case "table", "pretty", "":
 		var out bytes.Buffer

@@ -25,14 +25,18 @@ const holderLimit = time.Second
 // another machine on the same engine, finds it. A note of this machine whose process has died is
 // taken over. release takes the note away, unless somebody has taken the project over; held says
 // whether it is still ours.
-func (a *app) hold(ctx context.Context, project string, takeOver bool) (held func() bool, release func(), err error) {
+func (a *app) hold(
+	ctx context.Context, project string, takeOver bool,
+) (held func() bool, release func(), err error) {
 	held, release = func() bool { return true }, func() {}
 	h, ok := a.conn.rt.(container.Holder)
 	if !ok {
 		return held, release, nil
 	}
-	me := map[string]string{"user": userName(), "uid": strconv.Itoa(os.Getuid()), "host": hostName(), "boot": bootID(),
-		"process": strconv.Itoa(os.Getpid()), "since": time.Now().UTC().Format(time.RFC3339), "token": rand.Text()}
+	me := map[string]string{"user": userName(), "uid": strconv.Itoa(os.Getuid()), "host": hostName(),
+		"boot":    bootID(),
+		"process": strconv.Itoa(os.Getpid()), "since": time.Now().UTC().Format(time.RFC3339),
+		"token": rand.Text()}
 	_, me["started"] = processStat(os.Getpid())
 	for try := 0; ; try++ {
 		found, err := h.HoldProject(ctx, project, me)
@@ -92,7 +96,8 @@ func own(by map[string]string) bool {
 
 // addTakeOver adds the flag that goes on where somebody else runs the project.
 func (a *app) addTakeOver(c *cobra.Command) {
-	c.Flags().BoolVar(&a.takeOver, "take-over", false, "go on though another user, or another machine, runs the project on this engine")
+	c.Flags().BoolVar(&a.takeOver, "take-over", false,
+		"go on though another user, or another machine, runs the project on this engine")
 }
 
 // heldError is a project that somebody else runs on the same engine.
@@ -103,7 +108,8 @@ type heldError struct {
 
 // Error names who holds the project and since when.
 func (e *heldError) Error() string {
-	return fmt.Sprintf("%s on %s (process %s) runs it on this engine since %s; %s", clean(e.by["user"]), clean(e.by["host"]),
+	return fmt.Sprintf("%s on %s (process %s) runs it on this engine since %s; %s",
+		clean(e.by["user"]), clean(e.by["host"]),
 		clean(e.by["process"]), clean(e.by["since"]), e.Suggestion())
 }
 
@@ -138,7 +144,8 @@ func (a *app) dead(by map[string]string) bool {
 		return false
 	}
 	_, started := processStat(pid)
-	another := by["started"] != "" && started != "" && by["started"] != started // it has the number of one that ended
+	// it has the number of one that ended
+	another := by["started"] != "" && started != "" && by["started"] != started
 	return another || !processExists(pid)
 }
 

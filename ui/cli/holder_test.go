@@ -59,24 +59,32 @@ func (n *noted) ReleaseProject(context.Context, string) error {
 // Other verbs that change a project go by the same note.
 func TestVerbsGoByWhoHoldsTheProject(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("compose.yaml", []byte("name: shop\nservices: {a: {image: x}}\n"), 0o600); err != nil {
+	if err := os.WriteFile("compose.yaml", []byte("name: shop\nservices: {a: {image: x}}\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"down", "stop", "start", "restart", "kill", "pause", "unpause", "scale a=2", "rebuild", "rm -sf", "fault a stop"} {
+	for _, line := range []string{"down", "stop", "start", "restart", "kill", "pause", "unpause",
+		"scale a=2", "rebuild", "rm -sf", "fault a stop"} {
 		for _, over := range []bool{false, true} {
-			rt := &noted{Runtime: memory.New(), by: map[string]string{"user": "ann", "host": "elsewhere", "process": "7", "since": "then"}}
+			rt := &noted{Runtime: memory.New(), by: map[string]string{"user": "ann",
+				"host": "elsewhere", "process": "7", "since": "then"}}
 			var errs strings.Builder
 			a := newApp(Parts{
 				Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &errs,
-				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
-				Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder, error) { return rt, nil, nil },
+				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
+					"HOME=" + t.TempDir()},
+				Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder,
+					error) {
+					return rt, nil, nil
+				},
 			})
 			args := strings.Fields(line)
 			if over {
 				args = append(args, "--take-over")
 			}
 			a.run(t.Context(), args)
-			if refused := strings.Contains(errs.String(), "ann on elsewhere (process 7) runs it"); refused == over {
+			if refused := strings.Contains(errs.String(),
+				"ann on elsewhere (process 7) runs it"); refused == over {
 				t.Errorf("%s: refused %t; %s", strings.Join(args, " "), refused, errs.String())
 			}
 		}
@@ -90,18 +98,25 @@ func TestWatchAndDrillGoByWhoHoldsTheProject(t *testing.T) {
 	if err := os.WriteFile("compose.yaml", []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"watch", "watch --take-over", "watch --no-up --take-over", "drill", "drill --take-over"} {
-		rt := &noted{Runtime: memory.New(), by: map[string]string{"user": "ann", "host": "elsewhere", "process": "7", "since": "then"}}
+	for _, line := range []string{"watch", "watch --take-over", "watch --no-up --take-over", "drill",
+		"drill --take-over"} {
+		rt := &noted{Runtime: memory.New(), by: map[string]string{"user": "ann", "host": "elsewhere",
+			"process": "7", "since": "then"}}
 		if strings.HasPrefix(line, "drill") {
 			rt.runs = []engine.Instance{{
-				Identity: engine.Identity{ID: "1"}, Service: "a", Replica: 1, Number: "1", State: engine.StateRunning,
+				Identity: engine.Identity{ID: "1"}, Service: "a", Replica: 1, Number: "1",
+				State: engine.StateRunning,
 			}}
 		}
 		errs := &lockedBuffer{}
 		a := newApp(Parts{
 			Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: errs,
-			Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
-			Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder, error) { return rt, nil, nil },
+			Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
+				"HOME=" + t.TempDir()},
+			Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder,
+				error) {
+				return rt, nil, nil
+			},
 		})
 		done, taken := make(chan struct{}), false
 		ctx, stop := a.interrupts.listen(t.Context())
@@ -114,7 +129,8 @@ func TestWatchAndDrillGoByWhoHoldsTheProject(t *testing.T) {
 			case <-done:
 				ended = true
 			default:
-				if by, _ := rt.ProjectHolder(ctx, "shop"); !taken && by["process"] == strconv.Itoa(os.Getpid()) {
+				if by, _ := rt.ProjectHolder(ctx, "shop"); !taken &&
+					by["process"] == strconv.Itoa(os.Getpid()) {
 					taken = true
 					a.interrupts.signalled(os.Interrupt)
 				}
@@ -122,7 +138,8 @@ func TestWatchAndDrillGoByWhoHoldsTheProject(t *testing.T) {
 		}
 		stop()
 		over := strings.Contains(line, "--take-over")
-		if refused := strings.Contains(errs.String(), "ann on elsewhere (process 7) runs it"); refused == over || taken != over {
+		if refused := strings.Contains(errs.String(),
+			"ann on elsewhere (process 7) runs it"); refused == over || taken != over {
 			t.Errorf("%s: refused %t, taken over %t; %s", line, refused, taken, errs.String())
 		}
 		if over && rt.by != nil {
@@ -143,7 +160,8 @@ func TestProjectThatSomebodyElseRunsOnTheEngineIsRefused(t *testing.T) {
 	for key, value := range map[string]string{"host": "elsewhere", "boot": "before", "user": "ann"} {
 		rt.by[key] = value
 		_, _, err := a.hold(t.Context(), "shop", false)
-		if refused := new(heldError); !errors.As(err, &refused) || !strings.Contains(err.Error(), rt.by["since"]) || !strings.Contains(err.Error(), "--take-over") {
+		if refused := new(heldError); !errors.As(err, &refused) || !strings.Contains(err.Error(),
+			rt.by["since"]) || !strings.Contains(err.Error(), "--take-over") {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
@@ -169,7 +187,8 @@ func TestProjectThatSomebodyElseRunsOnTheEngineIsRefused(t *testing.T) {
 		t.Skipf("no program to run: %v", err)
 	}
 	died := func(boot string) map[string]string {
-		return map[string]string{"host": hostName(), "boot": boot, "process": strconv.Itoa(ended.Process.Pid), "user": "", "uid": "", "since": "", "token": "x"}
+		return map[string]string{"host": hostName(), "boot": boot,
+			"process": strconv.Itoa(ended.Process.Pid), "user": "", "uid": "", "since": "", "token": "x"}
 	}
 	rt.by = died(bootID())
 	if _, _, err := a.hold(t.Context(), "shop", false); err != nil {

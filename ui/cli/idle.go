@@ -17,19 +17,26 @@ type idleFlag struct {
 
 // idleFlags are all of them. `bulkhead doctor` prints the list.
 var idleFlags = []idleFlag{
-	{verb: "", name: "verbose", flag: true, why: "what libraries log is kept in the state folder, in bulkhead.log"},
+	{verb: "", name: "verbose", flag: true,
+		why: "what libraries log is kept in the state folder, in bulkhead.log"},
 	{verb: "", name: "insecure-registry", why: "Compose files are not read from registries"},
-	{verb: "build", name: "parallel", flag: true, why: "builds run at the same time anyway; the global --parallel limits them"},
+	{verb: "build", name: "parallel", flag: true,
+		why: "builds run at the same time anyway; the global --parallel limits them"},
 	{verb: "build", name: "compress", flag: true, why: "BuildKit sends only what changed"},
 	{verb: "build", name: "force-rm", flag: true, why: "BuildKit leaves no containers behind"},
 	{verb: "build", name: "no-rm", flag: true, why: "BuildKit leaves no containers behind"},
-	{verb: "build", name: "memory", short: "m", why: "BuildKit has no such limit; docker compose ignores it with BuildKit too"},
+	{verb: "build", name: "memory", short: "m",
+		why: "BuildKit has no such limit; docker compose ignores it with BuildKit too"},
 	{verb: "build", name: "builder", why: "the engine's own BuildKit builds; there is no buildx behind it"},
-	{verb: "create", name: "yes", short: "y", flag: true, why: "it asks nothing: what would lose data is not done, and named"},
-	{verb: "up", name: "yes", short: "y", flag: true, why: "it asks nothing: what would lose data is not done, and named"},
+	{verb: "create", name: "yes", short: "y", flag: true,
+		why: "it asks nothing: what would lose data is not done, and named"},
+	{verb: "up", name: "yes", short: "y", flag: true,
+		why: "it asks nothing: what would lose data is not done, and named"},
 	{verb: "watch", name: "prune", flag: true, why: "the images that a rebuild replaces are always removed"},
-	{verb: "pull", name: "parallel", flag: true, why: "images are pulled at the same time anyway; the global --parallel limits that"},
-	{verb: "pull", name: "no-parallel", flag: true, why: "docker compose ignores it too; --parallel 1 pulls one after another"},
+	{verb: "pull", name: "parallel", flag: true,
+		why: "images are pulled at the same time anyway; the global --parallel limits that"},
+	{verb: "pull", name: "no-parallel", flag: true,
+		why: "docker compose ignores it too; --parallel 1 pulls one after another"},
 }
 
 // idleVariable is a variable of docker compose's that has no effect here.
@@ -37,7 +44,8 @@ type idleVariable struct{ name, why string }
 
 // idleVariables are all of them. `bulkhead doctor` prints those that are set.
 var idleVariables = []idleVariable{
-	{"COMPOSE_MENU", "there is no menu: on a terminal up is the screen, and --menu, true or false, switches to docker compose's own mode"},
+	{"COMPOSE_MENU",
+		"there is no menu: on a terminal up is the screen, and --menu, true or false, switches to docker compose's own mode"},
 	{"COMPOSE_EXPERIMENTAL", "nothing is experimental here"},
 	{"COMPOSE_EXPERIMENTAL_GIT_REMOTE", "whether git may run is asked once; see `bulkhead trust`"},
 	{"COMPOSE_EXPERIMENTAL_OCI_REMOTE", "Compose files are not read from registries"},

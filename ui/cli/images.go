@@ -43,7 +43,9 @@ func (v *imagesVerb) command() *cobra.Command {
 		Use:               "images [SERVICE…]",
 		Short:             "List the images that the containers were made from",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	c.Flags().StringVar(&v.format, "format", "table", "`how` to print: table or json")
 	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "ids only")
@@ -80,7 +82,8 @@ func (v *imagesVerb) run(ctx context.Context, services []string) error {
 		}
 		return err
 	}
-	return writeList(out, v.format, false, []string{"CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED"}, rows, func(r imageRow) []any {
+	return writeList(out, v.format, false, []string{"CONTAINER", "REPOSITORY", "TAG", "PLATFORM",
+		"IMAGE ID", "SIZE", "CREATED"}, rows, func(r imageRow) []any {
 		created := "N/A"
 		if r.Created != nil {
 			created = units.HumanDuration(time.Since(*r.Created)) + " ago"
@@ -99,11 +102,14 @@ func orNone(s string) string {
 
 // rows looks every image up, in the order of the containers' names.
 func (v *imagesVerb) rows(ctx context.Context, project string, services []string) ([]imageRow, error) {
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, All: true, OneOffs: true, Helpers: true})
+	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, All: true,
+		OneOffs: true, Helpers: true})
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool { return len(services) > 0 && !slices.Contains(services, s.Service) })
+	list = slices.DeleteFunc(list, func(s container.Summary) bool {
+		return len(services) > 0 && !slices.Contains(services, s.Service)
+	})
 	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	images, err := capability[container.ImageStore](v.app.conn.rt, "look up images")
 	if err != nil {
@@ -140,7 +146,8 @@ func imageOf(ctx context.Context, images container.ImageStore, s container.Summa
 		return row, err
 	}
 	row.ID, row.Size, row.LastTagTime = img.ID, img.Size, img.LastTag
-	row.Platform = platforms.Format(platforms.Platform{OS: img.OS, Architecture: img.Arch, Variant: img.Variant})
+	row.Platform = platforms.Format(platforms.Platform{OS: img.OS, Architecture: img.Arch,
+		Variant: img.Variant})
 	if !img.Created.IsZero() {
 		row.Created = &img.Created
 	}

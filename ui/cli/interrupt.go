@@ -25,8 +25,10 @@ const (
 // interrupts turns the signals that end the program into two wishes: to end (first), and to end at
 // once (again). It listens for as long as the verb runs.
 type interrupts struct {
-	first   chan struct{} // closed by the first signal
-	again   chan struct{} // capacity 1: a token when a signal came after its effect was shown, while work holds the program
+	first chan struct{} // closed by the first signal
+	// capacity 1: a token when a signal came after its effect was shown, while work holds the
+	// program
+	again   chan struct{}
 	overdue chan struct{} // closed when the program ends now, whatever is still under way
 
 	mu    sync.Mutex
@@ -37,11 +39,14 @@ type interrupts struct {
 	timer *time.Timer
 	wait  time.Duration // how long the verb has to end
 	over  bool
-	to    func(os.Signal) bool // takes signals in the place of this program; those that it does not take, and all where it is nil, end it
+	// takes signals in the place of this program; those that it does not take, and all where it is
+	// nil, end it
+	to func(os.Signal) bool
 }
 
 func newInterrupts() *interrupts {
-	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1), overdue: make(chan struct{}), wait: exitGrace}
+	return &interrupts{first: make(chan struct{}), again: make(chan struct{}, 1),
+		overdue: make(chan struct{}), wait: exitGrace}
 }
 
 // listen receives the signals until stop. The context that it returns ends with the first one.

@@ -74,8 +74,10 @@ type jsonIdentity struct {
 
 func recordLine(r engine.Record, output []string) jsonLine {
 	l := jsonLine{
-		Time: r.Time.UTC().Format(stamp), Kind: r.Kind, Seq: r.Seq, Service: r.Service, Replica: r.Replica, Generation: r.Generation,
-		ContainerID: r.ID, Cause: r.Cause, Action: r.Action, Paths: r.Paths, MS: milliseconds(r.Stages), Stop: r.Stop.String(),
+		Time: r.Time.UTC().Format(stamp), Kind: r.Kind, Seq: r.Seq, Service: r.Service,
+		Replica: r.Replica, Generation: r.Generation,
+		ContainerID: r.ID, Cause: r.Cause, Action: r.Action, Paths: r.Paths,
+		MS: milliseconds(r.Stages), Stop: r.Stop.String(),
 		Notice: r.Notice, Text: cleanLines(r.Text), Error: r.Err,
 	}
 	for _, o := range output {
@@ -100,21 +102,26 @@ func recordLine(r engine.Record, output []string) jsonLine {
 }
 
 func ledgerLine(l *engine.Ledger) *jsonLedger {
-	out := &jsonLedger{Service: l.Service, Replica: l.Replica, Fault: l.Fault, At: l.At.UTC().Format(stamp), BackInMS: l.BackIn.Milliseconds(), Rows: []ledgerRow{}}
+	out := &jsonLedger{Service: l.Service, Replica: l.Replica, Fault: l.Fault,
+		At: l.At.UTC().Format(stamp), BackInMS: l.BackIn.Milliseconds(), Rows: []ledgerRow{}}
 	for _, r := range l.Rows {
-		out.Rows = append(out.Rows, ledgerRow{Service: r.Service, Replica: r.Replica, Outcome: r.Outcome.String(),
-			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Sign: clean(r.Sign), Before: identityLine(r.Before), After: identityLine(r.After)})
+		out.Rows = append(out.Rows, ledgerRow{Service: r.Service, Replica: r.Replica,
+			Outcome: r.Outcome.String(),
+			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Sign: clean(r.Sign),
+			Before: identityLine(r.Before), After: identityLine(r.After)})
 	}
 	return out
 }
 
 func identityLine(i fault.Proof) jsonIdentity {
-	return jsonIdentity{ContainerID: i.ID, StartedAt: timeOrNull(i.Started), Restarts: i.Restarts, PID: i.PID, Health: i.Health.String()}
+	return jsonIdentity{ContainerID: i.ID, StartedAt: timeOrNull(i.Started), Restarts: i.Restarts,
+		PID: i.PID, Health: i.Health.String()}
 }
 
 func logLine(l logs.Line) jsonLine {
 	text := string(logs.Plain(nil, l.Text))
-	out := jsonLine{Time: l.Time.UTC().Format(stamp), Kind: "log", Service: l.Service, Replica: l.Replica, Generation: l.Generation,
+	out := jsonLine{Time: l.Time.UTC().Format(stamp), Kind: "log", Service: l.Service,
+		Replica: l.Replica, Generation: l.Generation,
 		Stream: l.Stream.String(), Line: &text}
 	if l.Level != logs.LevelUnknown {
 		out.Level = l.Level.String()

@@ -27,13 +27,16 @@ func (v *killVerb) command() *cobra.Command {
 			if err := checkSignal("kill", v.signal); err != nil {
 				return err
 			}
-			a := &action{app: v.app, cmds: []engine.Command{{Verb: engine.VerbKill, Services: services, Signal: v.signal, Orphans: v.orphans}}}
+			a := &action{app: v.app,
+				cmds: []engine.Command{{Verb: engine.VerbKill, Services: services, Signal: v.signal,
+					Orphans: v.orphans}}}
 			return a.run(cmd.Context())
 		},
 	}
 	v.app.addTakeOver(c)
 	c.Flags().StringVarP(&v.signal, "signal", "s", "SIGKILL", "`signal` to send, as SIGHUP, HUP or 1")
-	c.Flags().BoolVar(&v.orphans, "remove-orphans", false, "also containers of services that the file does not name")
+	c.Flags().BoolVar(&v.orphans, "remove-orphans", false,
+		"also containers of services that the file does not name")
 	return c
 }
 
@@ -88,7 +91,8 @@ func (x *action) aimed(rows []psRow) bool {
 }
 
 func takesSignals(r psRow) bool {
-	return slices.ContainsFunc([]engine.State{engine.StateRunning, engine.StatePaused, engine.StateStopping}, func(s engine.State) bool {
+	return slices.ContainsFunc([]engine.State{engine.StateRunning, engine.StatePaused,
+		engine.StateStopping}, func(s engine.State) bool {
 		return s.String() == r.State
 	})
 }
@@ -113,17 +117,21 @@ func compareRows(before, after []psRow, hit []string, fault string) string {
 			continue // who did not run before has nothing to lose
 		}
 		name := replicaName(b.Service, b.Replica)
-		i := slices.IndexFunc(after, func(r psRow) bool { return r.Service == b.Service && r.Replica == b.Replica })
+		i := slices.IndexFunc(after, func(r psRow) bool {
+			return r.Service == b.Service && r.Replica == b.Replica
+		})
 		switch {
 		case i < 0:
 			suffered = append(suffered, name+" is gone")
 		case hostless(after[i], after) != "":
-			suffered = append(suffered, fmt.Sprintf("%s shares a namespace with %s, which is down", name, hostless(after[i], after)))
+			suffered = append(suffered, fmt.Sprintf("%s shares a namespace with %s, which is down",
+				name, hostless(after[i], after)))
 		case after[i].ContainerID != b.ContainerID:
 			suffered = append(suffered, name+" has another container")
 		case after[i].ExitCode != nil:
 			suffered = append(suffered, fmt.Sprintf("%s exited %d", name, *after[i].ExitCode))
-		case after[i].StartedAt == nil || *after[i].StartedAt != *b.StartedAt || after[i].Restarts != b.Restarts:
+		case after[i].StartedAt == nil || *after[i].StartedAt != *b.StartedAt ||
+			after[i].Restarts != b.Restarts:
 			suffered = append(suffered, name+" was restarted")
 		case after[i].Health == engine.Unhealthy.String() && b.Health != after[i].Health:
 			suffered = append(suffered, name+" became unhealthy")

@@ -25,7 +25,8 @@ type loader struct {
 // options are what the shared flags say about the project.
 func (l *loader) options() project.Options {
 	return project.Options{
-		Files: l.flags.files, EnvFiles: l.flags.envFiles, Profiles: l.flags.profiles, Name: l.flags.name, Dir: l.flags.dir,
+		Files: l.flags.files, EnvFiles: l.flags.envFiles, Profiles: l.flags.profiles,
+		Name: l.flags.name, Dir: l.flags.dir,
 		Stdin: l.console.stdin, Env: l.env.lines, Typed: l.typed,
 		All: l.flags.all, Compatible: l.flags.compatible,
 		Slow: func(what string) {
@@ -123,7 +124,8 @@ func nearest(typed string, all []string) string {
 	for _, word := range all {
 		// Of words equally near, the one with the same letters is what was meant: pu is up, not ps.
 		d := edlib.OSADamerauLevenshteinDistance(typed, word)
-		if d < len(typed) && (d < near || d == near && best != "" && len(word) == len(typed) && !sameLetters(typed, best) && sameLetters(typed, word)) {
+		if d < len(typed) && (d < near || d == near && best != "" && len(word) == len(typed) &&
+			!sameLetters(typed, best) && sameLetters(typed, word)) {
 			best, near = word, d
 		}
 	}
@@ -145,7 +147,9 @@ func sameLetters(a, b string) bool {
 }
 
 // completeServices completes service names from the Compose file.
-func (l *loader) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (l *loader) completeServices(
+	cmd *cobra.Command, args []string, _ string,
+) ([]string, cobra.ShellCompDirective) {
 	p, err := l.load(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -155,7 +159,9 @@ func (l *loader) completeServices(cmd *cobra.Command, args []string, _ string) (
 }
 
 // completeOne completes the first argument only.
-func (l *loader) completeOne(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+func (l *loader) completeOne(
+	cmd *cobra.Command, args []string, typed string,
+) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
@@ -165,7 +171,8 @@ func (l *loader) completeOne(cmd *cobra.Command, args []string, typed string) ([
 // noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s: it takes no arguments, and %q is one; see `%s --help`", cmd.Name(), args[0], cmd.CommandPath())
+		return usagef("%s: it takes no arguments, and %q is one; see `%s --help`", cmd.Name(),
+			args[0], cmd.CommandPath())
 	}
 	return nil
 }
@@ -201,7 +208,8 @@ func exclusive(c *cobra.Command, names ...string) {
 			}
 		}
 		if len(set) > 1 {
-			return usagef("%s: %s exclude each other; write one of them", cmd.Name(), strings.Join(set, " and "))
+			return usagef("%s: %s exclude each other; write one of them", cmd.Name(),
+				strings.Join(set, " and "))
 		}
 		if before != nil {
 			return before(cmd, args)

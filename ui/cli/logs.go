@@ -39,7 +39,9 @@ func (v *logsVerb) command() *cobra.Command {
 		Use:               "logs [SERVICE…]",
 		Short:             "Print what services wrote, ordered by time",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	fs := c.Flags()
 	// -f of logs is --follow, as everywhere else; --file has its long name only here.
@@ -47,20 +49,25 @@ func (v *logsVerb) command() *cobra.Command {
 	fs.BoolVarP(&f.follow, "follow", "f", false, "go on as lines come, over restarts and rebuilds")
 	fs.StringVar(&f.since, "since", "", "only lines since a `time`: 10m ago, 15:04, or 2026-11-23T12:00:00Z")
 	fs.StringVar(&f.until, "until", "", "only lines before a `time`")
-	fs.StringVarP(&f.tail, "tail", "n", "all", "only the last `N` lines of each container, of those that pass the other filters")
-	fs.StringVar(&f.grep, "grep", "", "only lines that match a regular `expression`; (?i) in front of it ignores case")
+	fs.StringVarP(&f.tail, "tail", "n", "all",
+		"only the last `N` lines of each container, of those that pass the other filters")
+	fs.StringVar(&f.grep, "grep", "",
+		"only lines that match a regular `expression`; (?i) in front of it ignores case")
 	fs.BoolVarP(&f.invert, "invert-match", "v", false, "with --grep: only lines that do not match")
-	fs.StringVar(&f.level, "level", "", "only lines of this `level` or above: trace, debug, info, warn, error, fatal; lines of none count as info")
+	fs.StringVar(&f.level, "level", "",
+		"only lines of this `level` or above: trace, debug, info, warn, error, fatal; lines of none count as info")
 	fs.StringVar(&f.stream, "stream", "", "only lines of this `stream`: stdout or stderr")
 	fs.StringSliceVar(&f.mute, "mute", nil, "all services but this `service`, repeatable")
 	fs.BoolVar(&f.json, "json", false, "a JSON object a line")
 	fs.BoolVar(&f.noColor, "no-color", false, "no colours")
-	fs.BoolVar(&f.noPrefix, "no-log-prefix", false, "lines as they were written, without the container's name before them")
+	fs.BoolVar(&f.noPrefix, "no-log-prefix", false,
+		"lines as they were written, without the container's name before them")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
 	fs.Var(number{&f.replica, 0, mostReplica}, "index", "only the replica of this `number`")
 	for flag, complete := range map[string]cobra.CompletionFunc{
-		"mute":   v.app.loader.completeServices,
-		"level":  cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"}, cobra.ShellCompDirectiveNoFileComp),
+		"mute": v.app.loader.completeServices,
+		"level": cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"},
+			cobra.ShellCompDirectiveNoFileComp),
 		"stream": cobra.FixedCompletions([]string{"stdout", "stderr"}, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
@@ -229,7 +236,8 @@ const rfc3339Nano = "2006-01-02T15:04:05.000000000Z"
 
 // containerLabel is a container's name as docker compose writes it before log lines: without the project's.
 func containerLabel(project, name string) string {
-	if short, ok := strings.CutPrefix(name, project); ok && len(short) > 1 && strings.ContainsAny(short[:1], "-_") {
+	if short, ok := strings.CutPrefix(name, project); ok && len(short) > 1 &&
+		strings.ContainsAny(short[:1], "-_") {
 		return short[1:]
 	}
 	return name
@@ -278,7 +286,8 @@ func (r *reading) container(id string) *containerLog {
 // wants says whether an instance's lines are asked for.
 func (r *reading) wants(service string, replica int) bool {
 	f := &r.filter
-	return !f.Mute[service] && (f.Services == nil || slices.Contains(f.Services, service)) && (f.Replica == 0 || f.Replica == replica)
+	return !f.Mute[service] && (f.Services == nil || slices.Contains(f.Services, service)) &&
+		(f.Replica == 0 || f.Replica == replica)
 }
 
 func (r *reading) run(ctx context.Context, follow bool) error {
@@ -298,7 +307,8 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 	switch {
 	case len(instances) > 0:
 	case r.filter.Replica > 0:
-		return fmt.Errorf("service %s has no replica %d; `bulkhead ps -a` lists them", r.filter.Services[0], r.filter.Replica)
+		return fmt.Errorf("service %s has no replica %d; `bulkhead ps -a` lists them",
+			r.filter.Services[0], r.filter.Replica)
 	case len(all) > 0:
 		r.none("none of its containers is asked for; `bulkhead ps -a` lists them")
 		return nil
@@ -369,18 +379,19 @@ func (r *reading) readHistory(ctx context.Context, in engine.Instance, follow bo
 	}
 	var kept []logs.Line
 	line := r.lines(in)
-	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail}, func(read engine.Line) {
-		l, ok := line(engine.LogLine(read))
-		switch {
-		case !ok:
-		case !chosen:
-			put(l)
-		case r.tail > 0:
-			if kept = append(kept, l); len(kept)/2 >= r.tail {
-				kept = append(kept[:0], kept[len(kept)-r.tail:]...)
+	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: f.Since, Until: f.Until, Tail: tail},
+		func(read engine.Line) {
+			l, ok := line(engine.LogLine(read))
+			switch {
+			case !ok:
+			case !chosen:
+				put(l)
+			case r.tail > 0:
+				if kept = append(kept, l); len(kept)/2 >= r.tail {
+					kept = append(kept[:0], kept[len(kept)-r.tail:]...)
+				}
 			}
-		}
-	})
+		})
 	if chosen {
 		for _, l := range kept[max(len(kept)-r.tail, 0):] {
 			put(l)
@@ -473,7 +484,8 @@ func (r *reading) follow(ctx context.Context, instances []engine.Instance, from 
 		err := r.rt.Events(ctx, r.project, from, func(ev engine.Event) {
 			from = ev.Time
 			if ev.Kind == engine.EventStarted && r.wants(ev.Service, ev.Replica) {
-				in := engine.Instance{Identity: engine.Identity{ID: ev.ID}, Service: ev.Service, Replica: ev.Replica, Name: ev.Name}
+				in := engine.Instance{Identity: engine.Identity{ID: ev.ID}, Service: ev.Service,
+					Replica: ev.Replica, Name: ev.Name}
 				r.named(in)
 				tail(in)
 			}
@@ -499,11 +511,12 @@ func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
 	}
 	c.dedupe.Reopened()
 	line := r.lines(in)
-	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true}, func(read engine.Line) {
-		if l, ok := line(engine.LogLine(read)); ok {
-			r.out.followed(&l, r.label(l.Service, l.Replica))
-		}
-	})
+	err := r.rt.Logs(ctx, in.ID, engine.LogOptions{Since: since, Tail: -1, Follow: true},
+		func(read engine.Line) {
+			if l, ok := line(engine.LogLine(read)); ok {
+				r.out.followed(&l, r.label(l.Service, l.Replica))
+			}
+		})
 	if ctx.Err() != nil || errors.Is(err, engine.ErrNotFound) {
 		return nil
 	}

@@ -62,8 +62,10 @@ func TestFollowedLogHasLinesOfEqualTimeOnce(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			d := &recorded{parts: [][]engine.Line{lines("one", "two", "two"), lines("three", "two", "four")}, followed: cancel}
-			d.in = engine.Instance{Identity: engine.Identity{ID: "id"}, Service: "a", Replica: 1, State: engine.StateRunning}
+			d := &recorded{parts: [][]engine.Line{lines("one", "two", "two"),
+				lines("three", "two", "four")}, followed: cancel}
+			d.in = engine.Instance{Identity: engine.Identity{ID: "id"}, Service: "a", Replica: 1,
+				State: engine.StateRunning}
 			tail, _ := strings.CutPrefix(args, "-n ")
 			r, err := (&logFlags{tail: tail}).reading(time.Now(), nil)
 			if err != nil {

@@ -17,7 +17,8 @@ import (
 type answer string
 
 func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusUnprocessableEntity, Body: io.NopCloser(strings.NewReader(string(a)))}, nil
+	return &http.Response{StatusCode: http.StatusUnprocessableEntity,
+		Body: io.NopCloser(strings.NewReader(string(a)))}, nil
 }
 
 func TestErrorNamesTheCommandOnce(t *testing.T) {
@@ -51,7 +52,9 @@ func TestDoctorShowsARemedyOnlyWhereThereIsOne(t *testing.T) {
 	}{
 		{errors.New("RUN npm ci; npm test"), "RUN npm ci; npm test", general},
 		{container.WithRemedy(engine.ErrNoEngine, "start it"), "no engine answers", "start it"},
-		{&silentError{where: "unix:///s"}, "no engine answers: unix:///s takes connections and does not answer", "restart it, or set DOCKER_HOST"},
+		{&silentError{where: "unix:///s"},
+			"no engine answers: unix:///s takes connections and does not answer",
+			"restart it, or set DOCKER_HOST"},
 	} {
 		if f := engineFindings(engine.Info{}, c.err)[0]; f.text != c.text || f.remedy != c.remedy {
 			t.Errorf("%v: %q and %q", c.err, f.text, f.remedy)

@@ -15,6 +15,8 @@ var omitted = []omittedVerb{
 func (o omittedVerb) command() *cobra.Command {
 	return &cobra.Command{
 		Use: o.name, Short: "Left out: " + o.why, Hidden: true, DisableFlagParsing: true,
-		RunE: func(*cobra.Command, []string) error { return usagef("%s: left out on purpose: %s", o.name, o.why) },
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("%s: left out on purpose: %s", o.name, o.why)
+		},
 	}
 }

@@ -25,7 +25,9 @@ func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 	if err := os.WriteFile("compose.yaml", []byte("name: p\nservices: {a: {image: x}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"version", "--version", "--help", "up --help", "config", "config --hash *", "config --json", "trust", "trust --list", "ps", "ps --json", "ps -q", "logs", "logs --json", "doctor", "completion bash"} {
+	for _, args := range []string{"version", "--version", "--help", "up --help", "config",
+		"config --hash *", "config --json", "trust", "trust --list", "ps", "ps --json", "ps -q",
+		"logs", "logs --json", "doctor", "completion bash"} {
 		for _, c := range []struct {
 			err  error
 			code int
@@ -34,7 +36,8 @@ func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 			n := neighbour{in: engine.Instance{Service: "a", Replica: 1, State: engine.StateRunning}}
 			code := Main(t.Context(), strings.Fields(args), Parts{
 				Stdin: strings.NewReader(""), Stdout: failing{c.err}, Stderr: &errs,
-				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()},
+				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
+					"HOME=" + t.TempDir()},
 				Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder, error) {
 					return n, nil, nil
 				},

@@ -36,7 +36,8 @@ func vetSocket(path string) error {
 		return &strangerError{path, "its folder is not a folder"}
 	case !hostfile.Ours(dir):
 		return &strangerError{path, "its folder belongs to somebody else"}
-	case closable && dir.Mode().Perm()&0o022 != 0: // a folder that others may only read is closed by the next up
+	// a folder that others may only read is closed by the next up
+	case closable && dir.Mode().Perm()&0o022 != 0:
 		return &strangerError{path, "its folder is open to others"}
 	}
 	socket, err := os.Lstat(path)

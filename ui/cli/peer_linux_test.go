@@ -61,7 +61,8 @@ func TestPeerThatIsSomebodyElseIsRefused(t *testing.T) {
 	if _, err := dialOwn(t.Context(), path); !errors.As(err, &refused) {
 		t.Errorf("somebody else answers: %v", err)
 	}
-	code, out, errs := outputsIn(t, run, neighbour{in: engine.Instance{Service: "a", Replica: 1, State: engine.StateRunning}}, "stop")
+	code, out, errs := outputsIn(t, run, neighbour{in: engine.Instance{Service: "a", Replica: 1,
+		State: engine.StateRunning}}, "stop")
 	if code != exitFailed || out != "" || !strings.Contains(errs, "is not used: ") {
 		t.Errorf("code %d, %q %q", code, out, errs)
 	}

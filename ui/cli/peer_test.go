@@ -60,12 +60,15 @@ func TestSocketOfSomebodyElseIsRefused(t *testing.T) {
 	refused := func(what, want string) {
 		t.Helper()
 		var stranger *strangerError
-		if _, err := dialOwn(t.Context(), path); !errors.As(err, &stranger) || !strings.Contains(err.Error(), want) {
+		if _, err := dialOwn(t.Context(), path); !errors.As(err, &stranger) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", what, err)
 		}
 		for _, verb := range []string{"stop", "restart", "down"} {
-			code, out, errs := outputsIn(t, run, neighbour{in: engine.Instance{Service: "a", Replica: 1, State: engine.StateRunning}}, verb)
-			if code != exitFailed || out != "" || !strings.Contains(errs, "is not used: "+want) || strings.Count(errs, "\n") != 1 {
+			code, out, errs := outputsIn(t, run,
+				neighbour{in: engine.Instance{Service: "a", Replica: 1, State: engine.StateRunning}}, verb)
+			if code != exitFailed || out != "" || !strings.Contains(errs, "is not used: "+want) ||
+				strings.Count(errs, "\n") != 1 {
 				t.Errorf("%s, %s: code %d, %q %q", what, verb, code, out, errs)
 			}
 		}
@@ -103,7 +106,9 @@ func outputsIn(t *testing.T, run string, rt engine.Runtime, args ...string) (cod
 	code = Main(t.Context(), append([]string{"-p", "other"}, args...), Parts{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 		Environ: []string{"XDG_RUNTIME_DIR=" + run, "XDG_STATE_HOME=" + t.TempDir()},
-		Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder, error) { return rt, nil, nil },
+		Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder, error) {
+			return rt, nil, nil
+		},
 	})
 	return code, out.String(), errs.String()
 }

@@ -46,7 +46,8 @@ func (e *environment) socketPath(project string) string {
 	}
 	sum := sha256.Sum256([]byte(project))
 	short := hex.EncodeToString(sum[:8]) + ".sock"
-	for _, path := range []string{filepath.Join(dir, project+".sock"), filepath.Join(dir, short), filepath.Join(temp, short)} {
+	for _, path := range []string{filepath.Join(dir, project+".sock"), filepath.Join(dir, short),
+		filepath.Join(temp, short)} {
 		if len(path) <= maxSocket {
 			return path
 		}
@@ -55,7 +56,8 @@ func (e *environment) socketPath(project string) string {
 }
 
 // errRunning means that another process holds a project.
-var errRunning = errors.New("another bulkhead runs it already; see it with `bulkhead ps` and `bulkhead logs -f`, or end that one first")
+var errRunning = errors.New(
+	"another bulkhead runs it already; see it with `bulkhead ps` and `bulkhead logs -f`, or end that one first")
 
 // claim makes this process the one that runs a project: it takes its lock, and listens on path, its
 // control socket. A socket that a killed process left behind is replaced. release returns both.

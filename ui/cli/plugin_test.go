@@ -13,10 +13,14 @@ func TestDockerStartsThePluginWithItsOwnFlagsFirst(t *testing.T) {
 		env        map[string]string
 	}{
 		{[]string{"bulkhead", "up", "-d"}, []string{"up", "-d"}, map[string]string{}},
-		{[]string{"--context", "far", "bulkhead", "-f", "x", "ps"}, []string{"-f", "x", "ps"}, map[string]string{"DOCKER_CONTEXT": "far", "DOCKER_HOST": ""}},
-		{[]string{"-H", "tcp://a:1", "--tlsverify", "--tlscacert", "/c/ca.pem", "-D", "-l", "info", "bulkhead"}, []string{},
-			map[string]string{"DOCKER_HOST": "tcp://a:1", "DOCKER_CONTEXT": "", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c"}},
-		{[]string{"--config", "/d", "bulkhead", "ps"}, []string{"ps"}, map[string]string{"DOCKER_CONFIG": "/d"}},
+		{[]string{"--context", "far", "bulkhead", "-f", "x", "ps"}, []string{"-f", "x", "ps"},
+			map[string]string{"DOCKER_CONTEXT": "far", "DOCKER_HOST": ""}},
+		{[]string{"-H", "tcp://a:1", "--tlsverify", "--tlscacert", "/c/ca.pem", "-D", "-l", "info",
+			"bulkhead"}, []string{},
+			map[string]string{"DOCKER_HOST": "tcp://a:1", "DOCKER_CONTEXT": "",
+				"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c"}},
+		{[]string{"--config", "/d", "bulkhead", "ps"}, []string{"ps"},
+			map[string]string{"DOCKER_CONFIG": "/d"}},
 		{[]string{"__complete", "bulkhead", "up", ""}, []string{"__complete", "up", ""}, nil},
 	} {
 		p, ok := AsPlugin("/home/x/.docker/cli-plugins/docker-bulkhead", c.args)

@@ -66,7 +66,8 @@ func (v *portVerb) run(ctx context.Context, port int) error {
 		}
 	}
 	if port != 0 && !found {
-		return fmt.Errorf("no port %d/%s for container %s: %s", port, v.protocol, s.Name, strings.Join(others, ", "))
+		return fmt.Errorf("no port %d/%s for container %s: %s", port, v.protocol, s.Name,
+			strings.Join(others, ", "))
 	}
 	return nil
 }

@@ -141,7 +141,8 @@ func (p *printer) log(l *logs.Line, name string) {
 	switch {
 	case !p.json:
 		p.prefixed(name, l.Time, l.Stream, l.Text, l.Cut)
-	case l.Stream != logs.System: // what bulkhead itself puts between the lines of a service comes as records here
+	// what bulkhead itself puts between the lines of a service comes as records here
+	case l.Stream != logs.System:
 		p.line(string(encode(logLine(*l))))
 	}
 }
@@ -230,7 +231,8 @@ func faultText(hit, fault string, suffered []string, untouched int) string {
 	case untouched == 0:
 		return fmt.Sprintf("%s: %s; no other service runs", hit, fault)
 	}
-	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit, fault, who, untouched)
+	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit,
+		fault, who, untouched)
 }
 
 // replicaName names a replica as people do: the first one by its service alone.

@@ -31,7 +31,8 @@ func (s *session) progress() (rest func()) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
 	g := &group{ctx: ctx}
 	g.Go("progress", func(ctx context.Context) error {
-		p := &progress{out: s.a.console.progressPrinter(), steps: map[string]bool{}, waits: map[string]string{}, last: time.Now(), s: s}
+		p := &progress{out: s.a.console.progressPrinter(), steps: map[string]bool{},
+			waits: map[string]string{}, last: time.Now(), s: s}
 		p.run(ctx, s.e)
 		return nil
 	})
@@ -95,7 +96,8 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	for _, b := range n.Builds {
 		for _, st := range b.Steps {
 			key := fmt.Sprintf("%d %s", b.ID, st.Name)
-			if st.Began.IsZero() || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] || strings.HasPrefix(st.Name, "[internal]") {
+			if st.Began.IsZero() || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] ||
+				strings.HasPrefix(st.Name, "[internal]") {
 				continue
 			}
 			p.steps[key] = true

@@ -33,16 +33,21 @@ func (v *psVerb) command() *cobra.Command {
 		Long: `List the project's containers as docker compose does: those that run, or with -a all. --format wide and --json have
 those of all services, with restarts, generations, and whether they run the code on disk.`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	fs := c.Flags()
-	fs.StringVar(&v.format, "format", "", "`how` to print: table, wide, table TEMPLATE, json, or a Go TEMPLATE with the functions of the docker command")
+	fs.StringVar(&v.format, "format", "",
+		"`how` to print: table, wide, table TEMPLATE, json, or a Go TEMPLATE with the functions of the docker command")
 	fs.StringVar(&v.filter, "filter", "", "only those with a `property`: status=running")
-	fs.StringArrayVar(&v.status, "status", nil, "only those of this `state`, repeatable: paused, restarting, removing, running, dead, created, exited")
+	fs.StringArrayVar(&v.status, "status", nil,
+		"only those of this `state`, repeatable: paused, restarting, removing, running, dead, created, exited")
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "container ids only")
 	fs.BoolVar(&v.services, "services", false, "names of services only")
 	fs.BoolVar(&v.orphans, "orphans", true, "those of services that the file does not name, too")
-	fs.BoolVarP(&v.all, "all", "a", false, "those that do not run and those of run, too; with --json services that have no container")
+	fs.BoolVarP(&v.all, "all", "a", false,
+		"those that do not run and those of run, too; with --json services that have no container")
 	fs.BoolVar(&v.noTrunc, "no-trunc", false, "nothing cut short")
 	fs.BoolVar(&v.asJSON, "json", false, "one JSON array")
 	exclusive(c, "json", "quiet", "services")
@@ -76,7 +81,9 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	if err := v.app.conn.reach(ctx); err != nil {
 		return err
 	}
-	return v.app.conn.asking(ctx, name, func(ctx context.Context) error { return v.containers(ctx, name, services) })
+	return v.app.conn.asking(ctx, name, func(ctx context.Context) error {
+		return v.containers(ctx, name, services)
+	})
 }
 
 // containers prints what docker compose prints. One question is enough for the table.
@@ -87,7 +94,8 @@ func (v *psVerb) containers(ctx context.Context, name string, services []string)
 		return err
 	}
 	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return len(services) > 0 && !slices.Contains(services, s.Service) || len(v.status) > 0 && !slices.Contains(v.status, s.State)
+		return len(services) > 0 && !slices.Contains(services, s.Service) || len(v.status) > 0 &&
+			!slices.Contains(v.status, s.State)
 	})
 	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	out := v.app.console.stdout
@@ -101,7 +109,9 @@ func (v *psVerb) containers(ctx context.Context, name string, services []string)
 	switch format {
 	case "table":
 		format = psTable
-		if slices.ContainsFunc(list, func(s container.Summary) bool { return s.Labels["com.docker.compose.engine"] != "" }) {
+		if slices.ContainsFunc(list, func(s container.Summary) bool {
+			return s.Labels["com.docker.compose.engine"] != ""
+		}) {
 			format += "\t{{.Engine}}"
 		}
 	case "raw":
@@ -111,7 +121,8 @@ func (v *psVerb) containers(ctx context.Context, name string, services []string)
 	for i, s := range list {
 		rows[i] = &psView{s: s, trunc: !v.noTrunc}
 	}
-	if format == "json" || strings.Contains(format, "json .}}") || strings.Contains(format, ".Health") || strings.Contains(format, ".ExitCode") {
+	if format == "json" || strings.Contains(format, "json .}}") ||
+		strings.Contains(format, ".Health") || strings.Contains(format, ".ExitCode") {
 		if err := v.inspect(ctx, rows); err != nil {
 			return err
 		}
@@ -159,7 +170,8 @@ func (v *psVerb) replicas(ctx context.Context, name string, p *project.Project, 
 		return err
 	}
 	rows = slices.DeleteFunc(rows, func(r psRow) bool {
-		return len(services) > 0 && !slices.Contains(services, r.Service) || len(v.status) > 0 && !slices.Contains(v.status, r.State)
+		return len(services) > 0 && !slices.Contains(services, r.Service) || len(v.status) > 0 &&
+			!slices.Contains(v.status, r.State)
 	})
 	out := v.app.console
 	switch {

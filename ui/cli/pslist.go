@@ -86,10 +86,13 @@ func (q *listing) direct(ctx context.Context) ([]psRow, error) {
 	rows := []psRow{}
 	for _, in := range instances {
 		if in.State == engine.StateExited || in.State == engine.StateCreated {
-			in.Health = engine.HealthNone // the engine keeps the last check result of a container that no longer runs
+			// the engine keeps the last check result of a container that no longer runs
+			in.Health = engine.HealthNone
 		}
-		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name, State: in.State.String(), Health: in.Health.String(),
-			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef, Ports: psPorts(in.Ports), joins: in.Joins}
+		r := psRow{Service: in.Service, Replica: in.Replica, ContainerID: in.ID, Name: in.Name,
+			State: in.State.String(), Health: in.Health.String(),
+			StartedAt: timeOrNull(in.Started), Restarts: in.Restarts, Image: in.ImageRef,
+			Ports: psPorts(in.Ports), joins: in.Joins}
 		if g, ok := generations[in.ID]; ok {
 			r.Generation = &g
 		}
@@ -101,7 +104,9 @@ func (q *listing) direct(ctx context.Context) ([]psRow, error) {
 	if q.all && q.p != nil {
 		for _, s := range q.p.Services {
 			if !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == s.Name }) {
-				rows = append(rows, psRow{Service: s.Name, Replica: 1, State: engine.StateWaiting.String(), Health: engine.HealthNone.String(), Image: s.Image, Ports: []psPort{}})
+				rows = append(rows, psRow{Service: s.Name, Replica: 1,
+					State: engine.StateWaiting.String(), Health: engine.HealthNone.String(),
+					Image: s.Image, Ports: []psPort{}})
 			}
 		}
 	}
@@ -115,12 +120,15 @@ func snapshotRows(s *engine.Snapshot) []psRow {
 	for _, svc := range s.Services {
 		stale := len(svc.Stale) > 0 || len(svc.Pending) > 0
 		if len(svc.Replicas) == 0 {
-			rows = append(rows, psRow{Service: svc.Name, Replica: 1, State: svc.State.String(), Health: engine.HealthNone.String(), Image: svc.Image,
+			rows = append(rows, psRow{Service: svc.Name, Replica: 1, State: svc.State.String(),
+				Health: engine.HealthNone.String(), Image: svc.Image,
 				Ports: []psPort{}, Stale: &stale})
 		}
 		for _, rep := range svc.Replicas {
-			r := psRow{Service: svc.Name, Replica: rep.Number, ContainerID: rep.Identity.ID, Name: rep.Name, State: rep.State.String(),
-				Health: rep.Health.String(), StartedAt: timeOrNull(rep.Identity.Started), Restarts: rep.Restarts, Image: svc.Image,
+			r := psRow{Service: svc.Name, Replica: rep.Number, ContainerID: rep.Identity.ID,
+				Name: rep.Name, State: rep.State.String(),
+				Health: rep.Health.String(), StartedAt: timeOrNull(rep.Identity.Started),
+				Restarts: rep.Restarts, Image: svc.Image,
 				Ports: psPorts(rep.Ports), Stale: &stale}
 			if rep.Generation > 0 {
 				r.Generation = &rep.Generation
@@ -136,7 +144,8 @@ func snapshotRows(s *engine.Snapshot) []psRow {
 }
 
 func ended(s engine.State, started time.Time) bool {
-	return (s == engine.StateExited || s == engine.StateRestarting || s == engine.StateCrashing) && !started.IsZero()
+	return (s == engine.StateExited || s == engine.StateRestarting || s == engine.StateCrashing) &&
+		!started.IsZero()
 }
 
 func sortRows(rows []psRow) {
@@ -159,7 +168,8 @@ func psPorts(ports []engine.Port) []psPort {
 // printTable prints rows for people.
 func printTable(w io.Writer, rows []psRow) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SERVICE\tNAME\tSTATE\tHEALTH\tUP\tRST\tRUN\tPORTS") // a tabwriter keeps its error until Flush
+	// a tabwriter keeps its error until Flush
+	fmt.Fprintln(t, "SERVICE\tNAME\tSTATE\tHEALTH\tUP\tRST\tRUN\tPORTS")
 	for _, r := range logs.CleanAll(rows) {
 		state, up, gen, health := r.State, "-", "-", r.Health
 		if r.ExitCode != nil {
@@ -182,7 +192,8 @@ func printTable(w io.Writer, rows []psRow) error {
 		if r.Stale != nil && *r.Stale {
 			state += " stale"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Service, orDash(r.Name), state, health, up, r.Restarts, gen, orDash(portsText(r.Ports)))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Service, orDash(r.Name), state, health,
+			up, r.Restarts, gen, orDash(portsText(r.Ports)))
 	}
 	return t.Flush()
 }

@@ -32,8 +32,10 @@ ports: {{- pad .Ports 1 0}}
 `
 
 var psHeaders = headers{
-	"ID": "CONTAINER ID", "Name": "NAME", "Project": "PROJECT", "Service": "SERVICE", "Image": "IMAGE", "Command": "COMMAND",
-	"CreatedAt": "CREATED AT", "RunningFor": "CREATED", "Ports": "PORTS", "State": "STATE", "Status": "STATUS", "Size": "SIZE",
+	"ID": "CONTAINER ID", "Name": "NAME", "Project": "PROJECT", "Service": "SERVICE",
+	"Image": "IMAGE", "Command": "COMMAND",
+	"CreatedAt": "CREATED AT", "RunningFor": "CREATED", "Ports": "PORTS", "State": "STATE",
+	"Status": "STATUS", "Size": "SIZE",
 	"Labels": "LABELS", "Engine": "ENGINE",
 }
 
@@ -56,7 +58,8 @@ type publisher struct {
 
 // String is a port as docker compose writes it in a template.
 func (p publisher) String() string {
-	return fmt.Sprintf("%d/%s -> %s", p.TargetPort, p.Protocol, net.JoinHostPort(p.URL, strconv.Itoa(p.PublishedPort)))
+	return fmt.Sprintf("%d/%s -> %s", p.TargetPort, p.Protocol,
+		net.JoinHostPort(p.URL, strconv.Itoa(p.PublishedPort)))
 }
 
 func (v *psView) MarshalJSON() ([]byte, error) { return methodsJSON(v) }
@@ -111,7 +114,8 @@ func (v *psView) Health() string { return v.health }
 func (v *psView) Publishers() []publisher {
 	all := []publisher{}
 	for _, p := range v.s.Ports {
-		all = append(all, publisher{URL: p.Host, TargetPort: p.Target, PublishedPort: p.Published, Protocol: p.Protocol})
+		all = append(all, publisher{URL: p.Host, TargetPort: p.Target, PublishedPort: p.Published,
+			Protocol: p.Protocol})
 	}
 	return all
 }
@@ -175,14 +179,17 @@ func displayedPorts(ports []container.SummaryPort) string {
 	var open []*portRange
 	for _, p := range ports {
 		if p.Host != "" && p.Published != p.Target {
-			others = append(others, fmt.Sprintf("%s->%d/%s", net.JoinHostPort(p.Host, strconv.Itoa(p.Published)), p.Target, p.Protocol))
+			others = append(others,
+				fmt.Sprintf("%s->%d/%s", net.JoinHostPort(p.Host, strconv.Itoa(p.Published)),
+					p.Target, p.Protocol))
 			continue
 		}
 		key := p.Host + "/" + p.Protocol
 		i := slices.IndexFunc(open, func(r *portRange) bool { return r.key == key })
 		switch {
 		case i < 0:
-			open = append(open, &portRange{key: key, host: p.Host, protocol: p.Protocol, first: p.Target, last: p.Target})
+			open = append(open, &portRange{key: key, host: p.Host, protocol: p.Protocol,
+				first: p.Target, last: p.Target})
 		case p.Target == open[i].last+1:
 			open[i].last = p.Target
 		default:

@@ -21,14 +21,17 @@ func (v *pullVerb) command() *cobra.Command {
 		Use:               "pull [SERVICE…]",
 		Short:             "Fetch the images of services from their registries",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	fs := c.Flags()
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing but errors")
 	fs.BoolVar(&v.deps, "include-deps", false, "those of services that they depend on, too")
 	fs.BoolVar(&v.o.IgnoreFailures, "ignore-pull-failures", false, "what cannot be fetched is a warning")
 	fs.BoolVar(&v.o.IgnoreBuildable, "ignore-buildable", false, "leave out what can be built")
-	fs.StringVar(&v.o.Policy, "policy", "", "`missing` fetches what is not here, always everything, never nothing; else the file's pull_policy")
+	fs.StringVar(&v.o.Policy, "policy", "",
+		"`missing` fetches what is not here, always everything, never nothing; else the file's pull_policy")
 	completeWords(c, "policy", fetchPolicies...)
 	return c
 }
@@ -61,7 +64,9 @@ func (v *pullVerb) run(ctx context.Context, services []string) error {
 
 // imageServices loads the project for a verb that works on images, and returns the services that are
 // meant: those named, or all; with what they depend on where that is asked for.
-func (a *app) imageServices(ctx context.Context, services []string, deps bool) (*project.Project, []string, error) {
+func (a *app) imageServices(
+	ctx context.Context, services []string, deps bool,
+) (*project.Project, []string, error) {
 	o := a.loader.options()
 	o.Services = services
 	p, err := project.Load(ctx, o)

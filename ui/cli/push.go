@@ -19,7 +19,9 @@ func (v *pushVerb) command() *cobra.Command {
 		Use:               "push [SERVICE…]",
 		Short:             "Send the images that services build to their registries",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	fs := c.Flags()
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing but errors")

@@ -24,7 +24,9 @@ func (v *rmVerb) command() *cobra.Command {
 		Use:               "rm [SERVICE…]",
 		Short:             "Remove containers that are stopped",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	v.app.addTakeOver(c)
 	c.Flags().BoolVarP(&v.force, "force", "f", false, "do not ask")

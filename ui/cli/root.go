@@ -21,8 +21,10 @@ func (a *app) verbs() []verb {
 		&psVerb{app: a},
 		&logsVerb{app: a},
 		&serviceVerb{app: a, verb: engine.VerbStart, short: "Start services that are stopped"},
-		&serviceVerb{app: a, verb: engine.VerbStop, short: "Stop services, those that depend on others first", stops: true},
-		&serviceVerb{app: a, verb: engine.VerbRestart, short: "Stop and start services", stops: true, follows: true},
+		&serviceVerb{app: a, verb: engine.VerbStop,
+			short: "Stop services, those that depend on others first", stops: true},
+		&serviceVerb{app: a, verb: engine.VerbRestart, short: "Stop and start services", stops: true,
+			follows: true},
 		&killVerb{app: a},
 		&serviceVerb{app: a, verb: engine.VerbPause, short: "Freeze services"},
 		&serviceVerb{app: a, verb: engine.VerbUnpause, short: "Let frozen services go on"},
@@ -122,7 +124,8 @@ files change, with logs, health, restart and kill for each. Without a verb it is
 }
 
 // harmful are the verbs that are never suggested for a word that is not one: they end or remove what runs.
-var harmful = map[string]bool{"down": true, "kill": true, "rm": true, "stop": true, "fault": true, "drill": true, "pause": true}
+var harmful = map[string]bool{"down": true, "kill": true, "rm": true, "stop": true, "fault": true,
+	"drill": true, "pause": true}
 
 // misplacedFlag refuses the flags of up before another verb.
 func misplacedFlag(root, cmd *cobra.Command) error {

@@ -48,7 +48,9 @@ func (v *runVerb) command() *cobra.Command {
 ports are not published without -P. The exit code is the command's.`,
 		Args:              atLeast(1, "a service"),
 		ValidArgsFunction: v.app.loader.completeOne,
-		RunE:              func(cmd *cobra.Command, args []string) error { return v.run(cmd, args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return v.run(cmd, args[0], args[1:])
+		},
 	}
 	fs := c.Flags()
 	fs.SetInterspersed(false) // flags after the service are the command's
@@ -56,7 +58,8 @@ ports are not published without -P. The exit code is the command's.`,
 	fs.StringVar(&v.app.loader.flags.name, "project-name", "", "project `name`")
 	fs.BoolVarP(&v.detach, "detach", "d", false, "leave it running and print its id")
 	fs.BoolVar(&v.o.Remove, "rm", false, "remove the container when it has ended")
-	fs.StringArrayVarP(&v.env, "env", "e", nil, "`KEY=value` for the command, repeatable; KEY alone takes it from here")
+	fs.StringArrayVarP(&v.env, "env", "e", nil,
+		"`KEY=value` for the command, repeatable; KEY alone takes it from here")
 	fs.StringArrayVar(&v.envFiles, "env-from-file", nil, "read variables from this `file`, repeatable")
 	fs.StringArrayVarP(&v.labels, "label", "l", nil, "`KEY=value` for the container, repeatable")
 	fs.BoolVarP(&v.noTTY, "no-tty", "T", false, "no terminal, though stdin and stdout are one")
@@ -69,7 +72,8 @@ ports are not published without -P. The exit code is the command's.`,
 	fs.StringArrayVar(&v.o.CapAdd, "cap-add", nil, "add a Linux `capability`, repeatable")
 	fs.StringArrayVar(&v.o.CapDrop, "cap-drop", nil, "drop a Linux `capability`, repeatable")
 	fs.BoolVar(&v.noDeps, "no-deps", false, "do not start what the service depends on")
-	fs.BoolVar(&v.noRecreate, "no-recreate", false, "replace no container of what it depends on, though it is not as it should be")
+	fs.BoolVar(&v.noRecreate, "no-recreate", false,
+		"replace no container of what it depends on, though it is not as it should be")
 	fs.StringArrayVarP(&v.o.Volumes, "volume", "v", nil, "mount `SOURCE:TARGET` too, repeatable")
 	fs.StringArrayVarP(&v.o.Publish, "publish", "p", nil, "publish a `port`, as in ports:, repeatable")
 	fs.BoolVarP(&v.o.Ports, "service-ports", "P", false, "publish the service's ports")
@@ -130,7 +134,8 @@ func (v *runVerb) run(cmd *cobra.Command, service string, command []string) erro
 	if err := v.dependencies(ctx, p, service); err != nil {
 		return fmt.Errorf("run %s: %w", service, err)
 	}
-	m := &oneoff.Maker{Runtime: container.Completed(v.app.conn.rt), Builder: v.app.conn.builder, Project: p, Report: v.report}
+	m := &oneoff.Maker{Runtime: container.Completed(v.app.conn.rt), Builder: v.app.conn.builder,
+		Project: p, Report: v.report}
 	made, err := m.Make(ctx, service, v.o)
 	if err != nil {
 		return err
@@ -254,7 +259,8 @@ func (v *runVerb) dependencies(ctx context.Context, p *project.Project, service 
 			rest = c.follow(ctx, v.app.console)
 		}
 		defer rest()
-		if _, err := c.do(ctx, engine.Command{Verb: engine.VerbUp, Services: names, Cause: "run " + service}); err != nil {
+		if _, err := c.do(ctx, engine.Command{Verb: engine.VerbUp, Services: names, Cause: "run " +
+			service}); err != nil {
 			return err
 		}
 		_, err := c.wait(ctx, waited(own), 0)
@@ -321,7 +327,9 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 	// What ends this program ends the one-off from here on, and its end ends this program.
 	ctx, cancel := goOn(ctx)
 	defer cancel()
-	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error { return m.Runtime.Kill(ctx, made.ID, signalName(sig)) }))()
+	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
+		return m.Runtime.Kill(ctx, made.ID, signalName(sig))
+	}))()
 	hooks := &group{ctx: ctx}
 	start := func(ctx context.Context) error {
 		if err := m.Start(ctx, made); err != nil {

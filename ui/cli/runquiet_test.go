@@ -24,7 +24,8 @@ func TestRunPrintsNoStepsThatAreNotWanted(t *testing.T) {
 		v.report(images.BuildStep, "RUN a")
 		v.report(images.PullStep, "a: x pulling y")
 		if got := out.String(); got != c.want {
-			t.Errorf("quiet %v, build %v, pull %v: %q, want %q", v.quiet, v.quietBuild, v.quietPull, got, c.want)
+			t.Errorf("quiet %v, build %v, pull %v: %q, want %q", v.quiet, v.quietBuild, v.quietPull,
+				got, c.want)
 		}
 	}
 }

@@ -29,7 +29,8 @@ func (v *scaleVerb) command() *cobra.Command {
 			a := &action{app: v.app, noDeps: v.noDeps}
 			for _, arg := range args {
 				name, _, _ := strings.Cut(arg, "=")
-				a.cmds = append(a.cmds, engine.Command{Verb: engine.VerbScale, Services: []string{name}, Scale: counts[name]})
+				a.cmds = append(a.cmds, engine.Command{Verb: engine.VerbScale,
+					Services: []string{name}, Scale: counts[name]})
 			}
 			return a.run(cmd.Context())
 		},

@@ -91,11 +91,14 @@ type session struct {
 type sessionOptions struct {
 	load    func(context.Context) (*project.Project, error) // loads it again when a file of it was saved
 	signals bool                                            // a signal stops the project
-	shared  bool                                            // others may work on it at the same time: it is not claimed
+	// others may work on it at the same time: it is not claimed
+	shared bool
 }
 
 // open claims the project and starts an engine for it. Callers go on with run.
-func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, how sessionOptions) (*session, error) {
+func (a *app) open(
+	ctx context.Context, p *project.Project, o engine.Options, how sessionOptions,
+) (*session, error) {
 	c, err := a.claim(ctx, p.Name, how)
 	if err != nil {
 		return nil, err
@@ -114,7 +117,8 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, ho
 	if !o.NoWatch && !how.shared && p.Watched() {
 		by, unlock := a.env.watchLock(p.Name).take()
 		if by != 0 {
-			a.console.printWarning(fmt.Sprintf("%s: `docker compose watch` (process %d) watches its files; no file is watched here, so that no edit is carried out twice", p.Name, by))
+			a.console.printWarning(
+				fmt.Sprintf("%s: `docker compose watch` (process %d) watches its files; no file is watched here, so that no edit is carried out twice", p.Name, by))
 			o.NoWatch = true
 		}
 		c.addRelease(unlock)
@@ -133,7 +137,8 @@ func (a *app) open(ctx context.Context, p *project.Project, o engine.Options, ho
 	}
 	if c.listener != nil {
 		var once sync.Once
-		ctl := &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), ends: s.signalled, downs: func() { once.Do(func() { close(s.downed) }) }}
+		ctl := &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), ends: s.signalled,
+			downs: func() { once.Do(func() { close(s.downed) }) }}
 		s.tasks.Go("control socket", func(ctx context.Context) error { return ctl.serve(ctx, c.listener) })
 	}
 	s.tasks.Go("engine", func(ctx context.Context) error {
@@ -216,7 +221,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	if s.onScreen && signalled && err == nil {
 		// The screen is gone by then, and with it whatever said so.
 		word := map[Outcome]string{Leave: "runs on", Stop: "is stopped"}[outcome]
-		fmt.Fprintf(s.a.console.stdout, "%s %s: a signal ended bulkhead\n", s.p.Name, cmp.Or(word, "is removed"))
+		fmt.Fprintf(s.a.console.stdout, "%s %s: a signal ended bulkhead\n", s.p.Name,
+			cmp.Or(word, "is removed"))
 	}
 	if outcome != Leave {
 		s.a.setVerdict(s.verdict(err))
@@ -247,7 +253,8 @@ func (s *session) decide(wanted Outcome, cause error) Outcome {
 		return Leave
 	}
 	if wanted != Leave && !s.held() {
-		s.a.console.printWarning("up " + s.p.Name + ": somebody else has taken the project over; it is left running")
+		s.a.console.printWarning("up " + s.p.Name +
+			": somebody else has taken the project over; it is left running")
 		return Leave
 	}
 	return wanted
@@ -334,7 +341,8 @@ func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs
 		if n := f.Missed() - missed; n > 0 {
 			missed += n
 			p.records([]engine.Record{{Kind: "notice", Notice: "missed", Time: time.Now(),
-				Text: fmt.Sprintf("%d log lines came faster than they could be written, and are left out", n)}}, nil)
+				Text: fmt.Sprintf(
+					"%d log lines came faster than they could be written, and are left out", n)}}, nil)
 		}
 		p.lines(buf, name)
 		if err != nil {

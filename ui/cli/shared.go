@@ -40,14 +40,20 @@ func (f *sharedFlags) add(fs *pflag.FlagSet, kinds []string) {
 	fs.StringArrayVar(&f.profiles, "profile", nil, "enable a `profile`, repeatable")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read this `file` instead of .env, repeatable")
 	fs.StringVar(&f.dir, "project-directory", "", "project `folder`; else that of the first Compose file")
-	fs.StringVar(&f.runtime, "runtime", kinds[0], "what `kind` of engine runs the containers: "+strings.Join(kinds, ", "))
-	fs.BoolVar(&f.all, "all-resources", false, "with the networks, volumes, secrets and configs that no service uses")
-	fs.BoolVar(&f.compatible, "compatibility", false, "name containers and images with _ in the place of -, as docker-compose 1 did")
+	fs.StringVar(&f.runtime, "runtime", kinds[0], "what `kind` of engine runs the containers: "+
+		strings.Join(kinds, ", "))
+	fs.BoolVar(&f.all, "all-resources", false,
+		"with the networks, volumes, secrets and configs that no service uses")
+	fs.BoolVar(&f.compatible, "compatibility", false,
+		"name containers and images with _ in the place of -, as docker-compose 1 did")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
-	fs.BoolVar(&f.trust, "trust", false, "allow the programs that the project runs on this machine, for this run; `bulkhead trust` shows them")
+	fs.BoolVar(&f.trust, "trust", false,
+		"allow the programs that the project runs on this machine, for this run; `bulkhead trust` shows them")
 	fs.StringVar(&f.ansi, "ansi", "auto", "`when` to write colours: never, always or auto")
-	fs.StringVar(&f.progress, "progress", "", "`how` to write progress on stderr: "+strings.Join(progressModes, ", "))
-	fs.IntVar(&f.parallel, "parallel", -1, "carry out at most this `number` of creations, starts, stops, pulls and builds at a time; -1 for no limit")
+	fs.StringVar(&f.progress, "progress", "", "`how` to write progress on stderr: "+
+		strings.Join(progressModes, ", "))
+	fs.IntVar(&f.parallel, "parallel", -1,
+		"carry out at most this `number` of creations, starts, stops, pulls and builds at a time; -1 for no limit")
 	fs.StringVar(&f.workdir, "workdir", "", "the old name of --project-directory")
 	fs.BoolVar(&f.noANSI, "no-ansi", false, "the old name of --ansi=never")
 	for _, old := range []string{"workdir", "no-ansi"} {
@@ -102,7 +108,8 @@ func (f *sharedFlags) settleOutput(out *console, env *environment) error {
 		return usagef("--progress %s: write one of %s", out.progress, strings.Join(progressModes, ", "))
 	}
 	if out.progress == "plain" && out.ansi == "always" || out.progress == "tty" && out.ansi == "never" {
-		return usagef("--progress %s and --ansi %s contradict each other; leave one out", out.progress, out.ansi)
+		return usagef("--progress %s and --ansi %s contradict each other; leave one out",
+			out.progress, out.ansi)
 	}
 	return nil
 }

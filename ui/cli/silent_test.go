@@ -135,7 +135,8 @@ func TestVerbWhoseEngineFallsSilentEnds(t *testing.T) {
 		if code, _ := exitCode(err); code != exitNoEngine {
 			t.Errorf("exit code %d: %v", code, err)
 		}
-		if got := strings.Count(errs.String(), "waiting for the Docker engine at unix:///some.sock\n"); got != 1 {
+		if got := strings.Count(errs.String(),
+			"waiting for the Docker engine at unix:///some.sock\n"); got != 1 {
 			t.Errorf("said %d times: %s", got, errs.String())
 		}
 	})
@@ -189,13 +190,16 @@ func TestStopVerbSaysWhoItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		started := time.Now().Add(-time.Hour)
 		one := func(service string, replica int) engine.Instance {
-			return engine.Instance{Service: service, Replica: replica, State: engine.StateRunning, Identity: engine.Identity{ID: service, Started: started}}
+			return engine.Instance{Service: service, Replica: replica, State: engine.StateRunning,
+				Identity: engine.Identity{ID: service, Started: started}}
 		}
-		rt := &silentRuntime{answers: true, instances: []engine.Instance{one("web", 1), one("db", 2), one("other", 1)}}
+		rt := &silentRuntime{answers: true, instances: []engine.Instance{one("web", 1), one("db", 2),
+			one("other", 1)}}
 		a, errs := newTestApp(rt)
 		twenty := 20 * time.Second
 		cmd := engine.Command{Verb: engine.VerbStop, Services: []string{"web", "db"}, Grace: &twenty}
-		_, explain := a.conn.supervise(t.Context(), "shop", (&action{app: a, name: "shop", cmds: []engine.Command{cmd}}).stopNotices())
+		_, explain := a.conn.supervise(t.Context(), "shop",
+			(&action{app: a, name: "shop", cmds: []engine.Command{cmd}}).stopNotices())
 		time.Sleep(3500 * time.Millisecond) // two looks with the same answer are one line
 		rt.set(one("db", 2), one("other", 1))
 		time.Sleep(2 * time.Second)

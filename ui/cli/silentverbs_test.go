@@ -48,21 +48,28 @@ func (mute) RemoteDigest(ctx context.Context, _ string) (string, error) { return
 // muteBuilder begins builds and never ends them.
 type muteBuilder struct{}
 
-func (muteBuilder) Build(ctx context.Context, _ container.BuildRequest, _ func(container.BuildProgress)) (r container.BuildResult, err error) {
+func (muteBuilder) Build(
+	ctx context.Context, _ container.BuildRequest, _ func(container.BuildProgress),
+) (r container.BuildResult, err error) {
 	return r, hang(ctx)
 }
 func (muteBuilder) Close() error { return nil }
 
 // verbsNeedNoEngine are those that a silent engine does not hold up.
-var verbsNeedNoEngine = map[string]bool{"completion": true, "help": true, "keys": true, "man": true, "version": true, "config": true, "trust": true}
+var verbsNeedNoEngine = map[string]bool{"completion": true, "help": true, "keys": true, "man": true,
+	"version": true, "config": true, "trust": true}
 
 // words are what verbs need besides their name, or more ways to ask one.
 var verbWords = map[string][]string{
-	"attach": {"attach a"}, "commit": {"commit a x:y"}, "cp": {"cp a:/f ."}, "exec": {"exec -T a true"}, "export": {"export -o f a"},
-	"fault": {"fault a kill", "fault --list"}, "port": {"port a 80"}, "rm": {"rm -f"}, "run": {"run -T a true"}, "scale": {"scale a=2"}, "wait": {"wait a"},
+	"attach": {"attach a"}, "commit": {"commit a x:y"}, "cp": {"cp a:/f ."},
+	"exec": {"exec -T a true"}, "export": {"export -o f a"},
+	"fault": {"fault a kill", "fault --list"}, "port": {"port a 80"}, "rm": {"rm -f"},
+	"run": {"run -T a true"}, "scale": {"scale a=2"}, "wait": {"wait a"},
 	"up":   {"up --plain", "up --json", "up -d", "up --wait", "up --dry-run", "up --no-start"},
-	"logs": {"logs", "logs -f", "logs --json"}, "ps": {"ps", "ps -a", "ps --json", "ps -q"}, "stats": {"stats", "stats --no-stream", "stats --all-projects"},
-	"config": {"config --resolve-image-digests"}, "down": {"down", "down -v --rmi local"}, "events": {"events", "events --json"},
+	"logs": {"logs", "logs -f", "logs --json"}, "ps": {"ps", "ps -a", "ps --json", "ps -q"},
+	"stats":  {"stats", "stats --no-stream", "stats --all-projects"},
+	"config": {"config --resolve-image-digests"}, "down": {"down", "down -v --rmi local"},
+	"events": {"events", "events --json"},
 }
 
 // verbLines are command lines of all verbs that there are, those that need words of their own once
@@ -94,7 +101,8 @@ func TestEveryVerbEndsWhenTheEngineIsSilent(t *testing.T) {
 	}
 	for _, line := range verbLines(func(name string) bool { return !verbsNeedNoEngine[name] }) {
 		t.Run(line, func(t *testing.T) {
-			env := []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(), "HOME=" + t.TempDir()}
+			env := []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
+				"HOME=" + t.TempDir()}
 			synctest.Test(t, func(t *testing.T) { endsSilent(t, line, env) })
 		})
 	}

@@ -111,7 +111,8 @@ func (v *statsVerb) run(ctx context.Context) error {
 
 // read takes a reading of each container.
 func (v *statsVerb) read(ctx context.Context, project string) ([]statsReading, error) {
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, All: v.allContainers, OneOffs: true, Helpers: true})
+	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project,
+		All: v.allContainers, OneOffs: true, Helpers: true})
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,9 @@ func (v *statsVerb) read(ctx context.Context, project string) ([]statsReading, e
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool { return v.service != "" && s.Service != v.service })
+	list = slices.DeleteFunc(list, func(s container.Summary) bool {
+		return v.service != "" && s.Service != v.service
+	})
 	all := make([]statsReading, len(list))
 	var g errgroup.Group
 	g.SetLimit(32)
@@ -163,7 +166,8 @@ func (v *statsVerb) containers(w io.Writer, all []statsReading) error {
 }
 
 var statsHeaders = headers{
-	"Container": "CONTAINER", "Name": "NAME", "ID": "CONTAINER ID", "CPUPerc": "CPU %", "MemUsage": "MEM USAGE / LIMIT", "MemPerc": "MEM %",
+	"Container": "CONTAINER", "Name": "NAME", "ID": "CONTAINER ID", "CPUPerc": "CPU %",
+	"MemUsage": "MEM USAGE / LIMIT", "MemPerc": "MEM %",
 	"NetIO": "NET I/O", "BlockIO": "BLOCK I/O", "PIDs": "PIDS",
 }
 

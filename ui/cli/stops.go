@@ -25,7 +25,8 @@ func (x *action) stopNotices() func([]engine.Instance) {
 			return
 		}
 		before = names
-		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting", doing(x.verb()), x.name, listNames(names),
+		x.app.console.notify(fmt.Sprintf("%s %s: waiting for %s (up to %s); ctrl+c stops waiting",
+			doing(x.verb()), x.name, listNames(names),
 			graceText(graceOf(x.p, x.cmds[0].Grace, names))))
 	}
 }
@@ -50,7 +51,8 @@ func waitedFor(p *project.Project, cmd engine.Command, instances []engine.Instan
 	for _, in := range instances {
 		switch {
 		case len(cmd.Services) > 0 && !slices.Contains(cmd.Services, in.Service):
-		case len(cmd.Services) == 0 && p != nil && !slices.Contains(serviceNames(p), in.Service): // an orphan, left alone
+		// an orphan, left alone
+		case len(cmd.Services) == 0 && p != nil && !slices.Contains(serviceNames(p), in.Service):
 		case in.State != engine.StateRunning && in.State != engine.StateStopping:
 		case in.Started.After(began): // restarted already
 		default:
@@ -66,5 +68,8 @@ func (x *action) interrupted(err error) error {
 	if !errors.Is(err, context.Canceled) || !stopsContainers(x.verb()) {
 		return err
 	}
-	return &exit{code: exitFailed, err: fmt.Errorf("%s: interrupted; what was asked to stop goes on stopping, `bulkhead ps` shows it", x.what(x.cmds[0]))}
+	return &exit{code: exitFailed,
+		err: fmt.Errorf(
+			"%s: interrupted; what was asked to stop goes on stopping, `bulkhead ps` shows it",
+			x.what(x.cmds[0]))}
 }

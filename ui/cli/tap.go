@@ -47,7 +47,9 @@ was not used in a minute.`,
   bulkhead tap --for 30s --json         half a minute of all calls, for a script
   bulkhead tap --show                   what a tap that is on has seen so far`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&v.from, "from", "", "only the calls of this `service`")
@@ -148,7 +150,8 @@ func (v *tapVerb) alone(ctx context.Context, cmd engine.Command) error {
 	if err != nil {
 		return err
 	}
-	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true, NoLogs: true, Build: engine.BuildNever}, sessionOptions{})
+	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
+		NoLogs: true, Build: engine.BuildNever}, sessionOptions{})
 	if err != nil {
 		return fmt.Errorf("tap %s: %w", p.Name, err)
 	}
@@ -159,7 +162,9 @@ func (v *tapVerb) alone(ctx context.Context, cmd engine.Command) error {
 		if err := s.e.Do(sctx, cmd); err != nil {
 			return Leave, err
 		}
-		return Leave, v.follow(sctx, func(context.Context) (tapRows, error) { return edgeRows(s.e.Snapshot()), nil })
+		return Leave, v.follow(sctx, func(context.Context) (tapRows, error) {
+			return edgeRows(s.e.Snapshot()), nil
+		})
 	})
 }
 
@@ -223,7 +228,8 @@ func (v *tapVerb) print(rows tapRows) error {
 	}
 	for i := range rows.all {
 		for n := range rows.all[i].Routes[:min(3, len(rows.all[i].Routes))] {
-			fmt.Fprintln(out, logs.CleanLine(fmt.Sprintf("  %s → %s  %s", rows.all[i].From, rows.all[i].To, rows.all[i].Routes[n].Text())))
+			fmt.Fprintln(out, logs.CleanLine(fmt.Sprintf("  %s → %s  %s", rows.all[i].From,
+				rows.all[i].To, rows.all[i].Routes[n].Text())))
 		}
 	}
 	_, err := fmt.Fprintln(out)
@@ -283,11 +289,14 @@ func edgeRows(n *engine.Snapshot) tapRows {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	for _, e := range n.Edges {
-		row := edgeRow{Time: n.Time.UTC().Format(stamp), From: e.From, To: e.To, Machine: e.Machine, Declared: append([]string{}, e.Declared...), Tapped: e.Tapped, Finding: e.Finding.String(),
-			Conns: e.Conns, Refused: e.Refused, Kept: e.Kept, Sent: e.Sent, Received: e.Received, Requests: e.Requests, Failed: e.Failed,
+		row := edgeRow{Time: n.Time.UTC().Format(stamp), From: e.From, To: e.To, Machine: e.Machine,
+			Declared: append([]string{}, e.Declared...), Tapped: e.Tapped, Finding: e.Finding.String(),
+			Conns: e.Conns, Refused: e.Refused, Kept: e.Kept, Sent: e.Sent, Received: e.Received,
+			Requests: e.Requests, Failed: e.Failed,
 			PerSecond: e.PerSecond, Errors: e.Errors, P50: ms(e.P50), P95: ms(e.P95), Routes: []routeRow{}}
 		for _, r := range e.Routes {
-			row.Routes = append(row.Routes, routeRow{Method: clean(r.Method), Path: clean(r.Path), Requests: r.Requests, Failed: r.Failed, Statuses: r.Statuses, P50: ms(r.P50), P95: ms(r.P95)})
+			row.Routes = append(row.Routes, routeRow{Method: clean(r.Method), Path: clean(r.Path),
+				Requests: r.Requests, Failed: r.Failed, Statuses: r.Statuses, P50: ms(r.P50), P95: ms(r.P95)})
 		}
 		out.Edges = append(out.Edges, row)
 	}
@@ -307,10 +316,13 @@ func (c *client) edges(ctx context.Context) (tapRows, error) {
 // edge is the row as the engine has it.
 func (r *edgeRow) edge() edge.Edge {
 	d := func(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
-	e := edge.Edge{From: r.From, To: r.To, Machine: r.Machine, Declared: r.Declared, Tapped: r.Tapped, Conns: r.Conns, Refused: r.Refused, Kept: r.Kept, Sent: r.Sent, Received: r.Received,
-		Requests: r.Requests, Failed: r.Failed, PerSecond: r.PerSecond, Errors: r.Errors, P50: d(r.P50), P95: d(r.P95), Finding: edge.FindingOf(r.Finding)}
+	e := edge.Edge{From: r.From, To: r.To, Machine: r.Machine, Declared: r.Declared, Tapped: r.Tapped,
+		Conns: r.Conns, Refused: r.Refused, Kept: r.Kept, Sent: r.Sent, Received: r.Received,
+		Requests: r.Requests, Failed: r.Failed, PerSecond: r.PerSecond, Errors: r.Errors,
+		P50: d(r.P50), P95: d(r.P95), Finding: edge.FindingOf(r.Finding)}
 	for _, o := range r.Routes {
-		e.Routes = append(e.Routes, edge.Route{Method: o.Method, Path: o.Path, Requests: o.Requests, Failed: o.Failed, Statuses: o.Statuses, P50: d(o.P50), P95: d(o.P95)})
+		e.Routes = append(e.Routes, edge.Route{Method: o.Method, Path: o.Path, Requests: o.Requests,
+			Failed: o.Failed, Statuses: o.Statuses, P50: d(o.P50), P95: d(o.P95)})
 	}
 	return e
 }

@@ -46,7 +46,8 @@ func (t *target) project(ctx context.Context) (string, error) {
 
 // list returns the containers, those of services before one-offs, by number.
 func (t *target) list(ctx context.Context, project string) ([]container.Summary, error) {
-	list, err := summaries(ctx, t.app.conn.rt, container.ListOptions{Project: project, All: t.all, OneOffs: t.oneOffs})
+	list, err := summaries(ctx, t.app.conn.rt, container.ListOptions{Project: project, All: t.all,
+		OneOffs: t.oneOffs})
 	if err != nil {
 		return nil, err
 	}
@@ -81,14 +82,18 @@ func (t *target) one(ctx context.Context) (container.Summary, error) {
 	case len(list) > 0:
 		return list[0], nil
 	case t.index > 0:
-		return container.Summary{}, fmt.Errorf("service %s has no replica %d that runs; `bulkhead ps -a` lists them", t.service, t.index)
+		return container.Summary{},
+			fmt.Errorf("service %s has no replica %d that runs; `bulkhead ps -a` lists them",
+				t.service, t.index)
 	}
-	return container.Summary{}, fmt.Errorf("service %s does not run; `bulkhead up -d %s` starts it", t.service, t.service)
+	return container.Summary{}, fmt.Errorf("service %s does not run; `bulkhead up -d %s` starts it",
+		t.service, t.service)
 }
 
 // completeWords completes a flag with fixed words.
 func completeWords(c *cobra.Command, flag string, words ...string) {
-	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words,
+		cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag stands a few lines above
 	}
 }

@@ -22,7 +22,9 @@ func (v *topVerb) command() *cobra.Command {
 		Use:               "top [SERVICE…]",
 		Short:             "List the processes in the containers",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 }
 
@@ -55,7 +57,9 @@ func (v *topVerb) processes(ctx context.Context, project string, services []stri
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool { return len(services) > 0 && !slices.Contains(services, s.Service) })
+	list = slices.DeleteFunc(list, func(s container.Summary) bool {
+		return len(services) > 0 && !slices.Contains(services, s.Service)
+	})
 	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	lister, err := capability[container.ProcessLister](v.app.conn.rt, "list processes")
 	if err != nil {

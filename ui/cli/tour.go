@@ -50,12 +50,14 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 		return err
 	}
 	// What the tour learns of its containers goes with them.
-	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")}, sessionOptions{load: v.app.loader.load, signals: true})
+	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")},
+		sessionOptions{load: v.app.loader.load, signals: true})
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}
 	s.whenSignalled, s.images = DownVolumes, true
-	t := &tour{s: s, printStep: v.printStep, dir: dir, home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
+	t := &tour{s: s, printStep: v.printStep, dir: dir,
+		home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
 	ended := time.Now()
 	err = s.run(func(ctx context.Context) (Outcome, error) {
 		ctx, cancel := context.WithTimeout(ctx, tourPatient)
@@ -71,9 +73,11 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	case look != nil:
 		return fmt.Errorf("demo: look for what is left: %w", look)
 	case len(left) > 0:
-		return fmt.Errorf("demo: left behind: %s; `bulkhead -p %s down -v --rmi local` removes it", strings.Join(left, ", "), p.Name)
+		return fmt.Errorf("demo: left behind: %s; `bulkhead -p %s down -v --rmi local` removes it",
+			strings.Join(left, ", "), p.Name)
 	}
-	v.printStep("down", "containers, networks, volumes and images removed in %s; nothing is left", container.Brief(time.Since(ended)))
+	v.printStep("down", "containers, networks, volumes and images removed in %s; nothing is left",
+		container.Brief(time.Since(ended)))
 	return nil
 }
 
@@ -148,7 +152,8 @@ func (t *tour) walk(ctx context.Context) error {
 		return fmt.Errorf("up: %w", err)
 	}
 	snap := s.e.Snapshot()
-	t.printStep("up", "%d services ready in %s, each in its own container; the gateway is at %s", len(snap.Services), container.Brief(snap.ReadyIn), t.home)
+	t.printStep("up", "%d services ready in %s, each in its own container; the gateway is at %s",
+		len(snap.Services), container.Brief(snap.ReadyIn), t.home)
 	for _, part := range []func(context.Context) error{t.edit, t.kill} {
 		if err := part(ctx); err != nil {
 			return err
@@ -193,7 +198,9 @@ func (t *tour) ask(ctx context.Context) (home, error) {
 }
 
 // until asks the gateway again and again until its answer is as wanted, and returns when that was.
-func (t *tour) until(ctx context.Context, what string, patience time.Duration, ok func(home) bool) (time.Time, error) {
+func (t *tour) until(
+	ctx context.Context, what string, patience time.Duration, ok func(home) bool,
+) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -204,7 +211,8 @@ func (t *tour) until(ctx context.Context, what string, patience time.Duration, o
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
-			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s", what, container.Brief(patience)), err)
+			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s",
+				what, container.Brief(patience)), err)
 		}
 	}
 }
@@ -249,9 +257,12 @@ func (t *tour) edit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printStep("edit", "%s/items.json saved: %s, ready in %d ms (%s); through the gateway the new price answers after %d ms",
-		tourEdits, change.Action, change.Ended.Sub(saved).Milliseconds(), stages(change.Stages), live.Sub(saved).Milliseconds())
-	t.printStep("", "%s", compareRows(bystanders, snapshotRows(t.s.e.Snapshot()), []string{tourEdits}, "the change"))
+	t.printStep("edit",
+		"%s/items.json saved: %s, ready in %d ms (%s); through the gateway the new price answers after %d ms",
+		tourEdits, change.Action, change.Ended.Sub(saved).Milliseconds(), stages(change.Stages),
+		live.Sub(saved).Milliseconds())
+	t.printStep("", "%s", compareRows(bystanders, snapshotRows(t.s.e.Snapshot()), []string{tourEdits},
+		"the change"))
 	return nil
 }
 
@@ -260,7 +271,9 @@ func (t *tour) change(ctx context.Context, since time.Time) (engine.Change, erro
 	var found *engine.Change
 	err := t.look(ctx, func(s *engine.Snapshot) bool {
 		for _, svc := range s.Services {
-			if svc.Name == tourEdits && svc.Last != nil && svc.Last.Began.After(since.Add(-time.Second)) && !svc.Last.Ended.IsZero() && len(svc.Last.Paths) > 0 {
+			if svc.Name == tourEdits && svc.Last != nil &&
+				svc.Last.Began.After(since.Add(-time.Second)) && !svc.Last.Ended.IsZero() &&
+				len(svc.Last.Paths) > 0 {
 				found = svc.Last
 			}
 		}
@@ -304,11 +317,14 @@ func stages(all []engine.Stage) string {
 // kill kills one service, prints who noticed, and brings it back.
 func (t *tour) kill(ctx context.Context) error {
 	e := t.s.e
-	if _, err := t.until(ctx, "before the kill", time.Minute, func(h home) bool { return !h.Degraded }); err != nil {
+	if _, err := t.until(ctx, "before the kill", time.Minute, func(h home) bool {
+		return !h.Degraded
+	}); err != nil {
 		return err
 	}
 	before := snapshotRows(e.Snapshot())
-	if err := e.Do(ctx, engine.Command{Verb: engine.VerbKill, Services: []string{tourKills}, Cause: "the tour"}); err != nil {
+	if err := e.Do(ctx, engine.Command{Verb: engine.VerbKill, Services: []string{tourKills},
+		Cause: "the tour"}); err != nil {
 		return err
 	}
 	watched := time.NewTimer(tourWatches)
@@ -327,16 +343,20 @@ func (t *tour) kill(ctx context.Context) error {
 	ledger := snap.Ledgers[len(snap.Ledgers)-1] // the kill opened it
 	t.printStep("kill", "%s", ledger.Verdict())
 	for _, b := range before {
-		i := slices.IndexFunc(after, func(r psRow) bool { return r.Service == b.Service && r.Replica == b.Replica })
+		i := slices.IndexFunc(after, func(r psRow) bool {
+			return r.Service == b.Service && r.Replica == b.Replica
+		})
 		if b.Service == tourKills || i < 0 || b.StartedAt == nil || after[i].StartedAt == nil {
 			continue
 		}
-		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service, after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
+		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service,
+			after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
 	}
 	t.printStep("", "the gateway answers all the while: 200, \"degraded\": true, with the last orders it saw")
 
 	began := time.Now()
-	if err := e.Do(ctx, engine.Command{Verb: engine.VerbUp, Services: []string{tourKills}, Cause: "the tour"}); err != nil {
+	if err := e.Do(ctx, engine.Command{Verb: engine.VerbUp, Services: []string{tourKills},
+		Cause: "the tour"}); err != nil {
 		return err
 	}
 	if err := e.WaitReady(ctx, tourKills); err != nil {
@@ -347,7 +367,8 @@ func (t *tour) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printStep("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills, ready.Milliseconds(), whole.Sub(began).Milliseconds())
+	t.printStep("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills,
+		ready.Milliseconds(), whole.Sub(began).Milliseconds())
 	return nil
 }
 

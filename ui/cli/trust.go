@@ -48,12 +48,14 @@ func (v *trustVerb) run(ctx context.Context) error {
 		if err := trust.Forget(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(v.app.console.stdout, "No program of %s is allowed on this machine any more.\n", clean(p.Dir))
+		_, err := fmt.Fprintf(v.app.console.stdout,
+			"No program of %s is allowed on this machine any more.\n", clean(p.Dir))
 		return err
 	}
 	all := engine.HostCommands(p)
 	if len(all) == 0 {
-		_, err := fmt.Fprintf(v.app.console.stdout, "%s runs nothing on this machine outside of its containers.\n", clean(p.Name))
+		_, err := fmt.Fprintf(v.app.console.stdout,
+			"%s runs nothing on this machine outside of its containers.\n", clean(p.Name))
 		return err
 	}
 	missing := trust.Missing(all)
@@ -69,9 +71,12 @@ func (v *trustVerb) run(ctx context.Context) error {
 		if err := trust.Allow(all...); err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "Allowed in %s, until one of them changes; `bulkhead trust --forget` takes it back.\n", clean(p.Dir))
+		fmt.Fprintf(&b,
+			"Allowed in %s, until one of them changes; `bulkhead trust --forget` takes it back.\n",
+			clean(p.Dir))
 	}
-	if _, err := fmt.Fprint(v.app.console.stdout, b.String()); err != nil || v.list || v.app.loader.flags.dryRun {
+	if _, err := fmt.Fprint(v.app.console.stdout, b.String()); err != nil || v.list ||
+		v.app.loader.flags.dryRun {
 		return err
 	}
 	return v.wake(ctx, p)
@@ -139,5 +144,6 @@ func (s *session) leftOut() error {
 	if len(left) == 0 {
 		return nil
 	}
-	return fmt.Errorf("up %s: nobody has allowed this on the host: %s; `bulkhead trust` shows and allows it, --trust does so for one run", s.p.Name, strings.Join(left, ", "))
+	return fmt.Errorf(
+		"up %s: nobody has allowed this on the host: %s; `bulkhead trust` shows and allows it, --trust does so for one run", s.p.Name, strings.Join(left, ", "))
 }

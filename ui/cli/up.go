@@ -62,7 +62,8 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 	if err != nil {
 		return err
 	}
-	screen := !compose && !f.noStart && out.interactive() && v.app.env.get("TERM") != "dumb" && !f.plain && !f.json && !f.detach && !v.app.loader.flags.dryRun
+	screen := !compose && !f.noStart && out.interactive() && v.app.env.get("TERM") != "dumb" &&
+		!f.plain && !f.json && !f.detach && !v.app.loader.flags.dryRun
 	if !screen {
 		out.printWarnings(p)
 	}
@@ -110,7 +111,10 @@ func (v *upVerb) remotely(ctx context.Context, u *remoteUp) error {
 type upManner struct{ screen, compose bool }
 
 // here runs the project in this process.
-func (v *upVerb) here(ctx context.Context, p *project.Project, o engine.Options, opts project.Options, services []string, how upManner) error {
+func (v *upVerb) here(
+	ctx context.Context, p *project.Project, o engine.Options, opts project.Options,
+	services []string, how upManner,
+) error {
 	f, out := &v.flags, v.app.console
 	if !how.screen {
 		o.LogTail = -1 // lines from before this run are for `bulkhead logs`
@@ -157,7 +161,8 @@ func (v *upVerb) dryRun(ctx context.Context, p *project.Project, o engine.Option
 		if !trust.Allows(c) {
 			mark = "; not allowed yet, see `bulkhead trust`"
 		}
-		if _, err := fmt.Fprintf(v.app.console.stdout, "%s: runs on the host: %s%s\n", clean(c.Service), oneLine(c.String()), mark); err != nil {
+		if _, err := fmt.Fprintf(v.app.console.stdout, "%s: runs on the host: %s%s\n",
+			clean(c.Service), oneLine(c.String()), mark); err != nil {
 			return err
 		}
 	}
@@ -249,7 +254,8 @@ func (s *session) screen(ctx context.Context) (Outcome, error) {
 	o, err := s.a.screen(ctx, s.e, version())
 	s.onScreen = true
 	if err == nil && o == Leave && ctx.Err() == nil {
-		fmt.Fprintf(s.a.console.stdout, "%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
+		fmt.Fprintf(s.a.console.stdout,
+			"%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
 	}
 	return o, err
 }

@@ -25,7 +25,9 @@ func (v *volumesVerb) command() *cobra.Command {
 		Use:               "volumes [SERVICE…]",
 		Short:             "List the project's volumes, or those that services use",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "names only")
 	c.Flags().StringVar(&v.format, "format", "table", formatHelp)
@@ -72,7 +74,8 @@ func (v *volumesVerb) list(ctx context.Context, project string, services []strin
 	if err != nil || len(services) == 0 {
 		return logs.CleanAll(list), err
 	}
-	containers, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, OneOffs: true, Helpers: true})
+	containers, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project,
+		OneOffs: true, Helpers: true})
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +88,9 @@ func (v *volumesVerb) list(ctx context.Context, project string, services []strin
 }
 
 var volumeHeaders = headers{
-	"ID": "ID", "Name": "VOLUME NAME", "Group": "GROUP", "Driver": "DRIVER", "Scope": "SCOPE", "Availability": "AVAILABILITY",
-	"Mountpoint": "MOUNTPOINT", "Labels": "LABELS", "Links": "LINKS", "Size": "SIZE", "Status": "STATUS",
+	"ID": "ID", "Name": "VOLUME NAME", "Group": "GROUP", "Driver": "DRIVER", "Scope": "SCOPE",
+	"Availability": "AVAILABILITY",
+	"Mountpoint":   "MOUNTPOINT", "Labels": "LABELS", "Links": "LINKS", "Size": "SIZE", "Status": "STATUS",
 }
 
 // volumeView is one volume in a template. Its methods are the fields of the docker command's.

@@ -25,7 +25,9 @@ func (v *waitVerb) command() *cobra.Command {
 		Long:              "Wait until the containers of services have ended. The exit code is that of the container that ended last.",
 		Args:              atLeast(1, "the names of services"),
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE:              func(cmd *cobra.Command, services []string) error { return v.run(cmd.Context(), services) },
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return v.run(cmd.Context(), services)
+		},
 	}
 	c.Flags().BoolVar(&v.down, "down-project", false, "then take the project down")
 	v.app.addTakeOver(c)
@@ -58,7 +60,8 @@ func (v *waitVerb) run(ctx context.Context, services []string) error {
 				mu.Lock()
 				defer mu.Unlock()
 				last = code
-				_, err = fmt.Fprintf(v.app.console.stdout, "container %q exited with status code %d\n", s.ID, code)
+				_, err = fmt.Fprintf(v.app.console.stdout,
+					"container %q exited with status code %d\n", s.ID, code)
 				return err
 			})
 		})
@@ -67,7 +70,8 @@ func (v *waitVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	if v.down {
-		a := &action{app: v.app, cmds: []engine.Command{{Verb: engine.VerbDown, Orphans: true, Cause: "wait --down-project"}}}
+		a := &action{app: v.app, cmds: []engine.Command{{Verb: engine.VerbDown, Orphans: true,
+			Cause: "wait --down-project"}}}
 		if err := a.run(ctx); err != nil {
 			return err
 		}
@@ -81,14 +85,18 @@ func (v *waitVerb) run(ctx context.Context, services []string) error {
 // ending are the containers to wait for: those that run, or where none does those that have ended.
 func (v *waitVerb) ending(ctx context.Context, project string, services []string) ([]container.Summary, error) {
 	for _, all := range []bool{false, true} {
-		list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, OneOffs: true, All: all})
+		list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project,
+			OneOffs: true, All: all})
 		if err != nil {
 			return nil, err
 		}
-		list = slices.DeleteFunc(list, func(s container.Summary) bool { return !slices.Contains(services, s.Service) })
+		list = slices.DeleteFunc(list, func(s container.Summary) bool {
+			return !slices.Contains(services, s.Service)
+		})
 		if len(list) > 0 {
 			return list, nil
 		}
 	}
-	return nil, fmt.Errorf("wait: project %s has no containers of these services; `bulkhead up -d` makes them", project)
+	return nil, fmt.Errorf(
+		"wait: project %s has no containers of these services; `bulkhead up -d` makes them", project)
 }

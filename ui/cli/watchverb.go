@@ -27,7 +27,8 @@ containers' own lines. Ctrl+c ends the watching; the containers go on.`,
 		RunE:              v.run,
 	}
 	v.app.addTakeOver(c)
-	c.Flags().BoolVar(&v.noUp, "no-up", false, "take the containers as they are: build and start nothing before files change")
+	c.Flags().BoolVar(&v.noUp, "no-up", false,
+		"take the containers as they are: build and start nothing before files change")
 	c.Flags().BoolVar(&v.quiet, "quiet", false, "do not print builds")
 	return c
 }
@@ -50,7 +51,8 @@ func (v *watchVerb) run(cmd *cobra.Command, services []string) error {
 		return err
 	}
 	if !p.Watched() {
-		return fmt.Errorf("watch %s: no service has files to watch; write build: or develop.watch: below one", p.Name)
+		return fmt.Errorf(
+			"watch %s: no service has files to watch; write build: or develop.watch: below one", p.Name)
 	}
 	up := &upVerb{app: v.app}
 	if v.app.loader.flags.dryRun {
@@ -59,7 +61,8 @@ func (v *watchVerb) run(cmd *cobra.Command, services []string) error {
 	if by := v.app.env.watchLock(p.Name).holder(); by != 0 {
 		return fmt.Errorf("watch %s: process %d watches its files already; end that one first", p.Name, by)
 	}
-	o := engine.Options{AsIs: v.noUp, NoLogs: true, NoStats: true, Ignore: ownOutput(v.app.console.stdout, v.app.console.stderr)}
+	o := engine.Options{AsIs: v.noUp, NoLogs: true, NoStats: true,
+		Ignore: ownOutput(v.app.console.stdout, v.app.console.stderr)}
 	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true, load: up.again(opts)})
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", p.Name, err)

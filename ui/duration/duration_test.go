@@ -7,8 +7,10 @@ import (
 
 func TestDurationsFitTheirColumns(t *testing.T) {
 	for d, want := range map[time.Duration][2]string{
-		-time.Second: {"0s", "0.00s"}, 40 * time.Millisecond: {"0s", "0.04s"}, 900 * time.Millisecond: {"0s", "0.9s"}, 59 * time.Second: {"59s", "59.0s"},
-		182 * time.Second: {"3m", "3m02s"}, 25 * time.Hour: {"25h", "25h"}, 300 * 24 * time.Hour: {"300d", "300d"}, 9e6 * time.Second: {"104d", "104d"},
+		-time.Second: {"0s", "0.00s"}, 40 * time.Millisecond: {"0s", "0.04s"},
+		900 * time.Millisecond: {"0s", "0.9s"}, 59 * time.Second: {"59s", "59.0s"},
+		182 * time.Second: {"3m", "3m02s"}, 25 * time.Hour: {"25h", "25h"},
+		300 * 24 * time.Hour: {"300d", "300d"}, 9e6 * time.Second: {"104d", "104d"},
 	} {
 		if got := [2]string{Age(d), Took(d)}; got != want {
 			t.Errorf("%v is written %q, want %q", d, got, want)

@@ -28,7 +28,8 @@ func build(arch string) error {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "agent")
-	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "./main")
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o",
+		out, "./main")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
 	c.Stderr = os.Stderr
 	if err := c.Run(); err != nil {

@@ -33,7 +33,8 @@ type Client struct {
 // Dial waits for the greeting of an agent, whose input and output is stream. Close the Client when
 // done with it; after an error stream is closed.
 func Dial(ctx context.Context, stream io.ReadWriteCloser) (*Client, error) {
-	c := &Client{stream: stream, greeting: make(chan reply, 1), ended: make(chan struct{}), turn: make(chan struct{}, 1), answers: make(chan reply, 1)}
+	c := &Client{stream: stream, greeting: make(chan reply, 1), ended: make(chan struct{}),
+		turn: make(chan struct{}, 1), answers: make(chan reply, 1)}
 	c.wg.Go(c.read)
 	c.wg.Go(func() { agent.KeepBeating(c.ended, func() error { return c.write(request{}, nil) }) })
 	h, err := agent.Greeting(ctx, c.greeting, c.ended)

@@ -32,7 +32,8 @@ func TestNoSaveLeavesTheTargetDuringARace(t *testing.T) {
 	for _, to := range []string{"/etc", "../etc"} {
 		dir := t.TempDir()
 		at := func(name string) string { return filepath.Join(dir, name) }
-		if err := errors.Join(os.MkdirAll(at("app/sub"), 0o755), os.Mkdir(at("etc"), 0o755), os.Symlink(to, at("app/evil"))); err != nil {
+		if err := errors.Join(os.MkdirAll(at("app/sub"), 0o755), os.Mkdir(at("etc"), 0o755),
+			os.Symlink(to, at("app/evil"))); err != nil {
 			t.Fatal(err)
 		}
 		stop := make(chan struct{})
@@ -43,15 +44,20 @@ func TestNoSaveLeavesTheTargetDuringARace(t *testing.T) {
 				case <-stop:
 					return
 				default: // its own errors are those of a moment in which one of the two is being written
-					_ = unix.Renameat2(unix.AT_FDCWD, at("app/sub"), unix.AT_FDCWD, at("app/evil"), unix.RENAME_EXCHANGE)
+					_ = unix.Renameat2(unix.AT_FDCWD, at("app/sub"), unix.AT_FDCWD, at("app/evil"),
+						unix.RENAME_EXCHANGE)
 				}
 			}
 		})
 		root := rootOf(t, dir)
-		save, remove := func(r io.Reader) error { return Unpack(root, "/app", r, false) }, func(name string) error { return Delete(root, "/app", []string{name}) }
+		save, remove := func(r io.Reader) error {
+			return Unpack(root, "/app", r, false)
+		}, func(name string) error { return Delete(root, "/app", []string{name}) }
 		if to == "../etc" { // through the agent
 			c := talk(t, dir)
-			save, remove = func(r io.Reader) error { return c.Unpack(t.Context(), "/app", r, false) }, func(name string) error { return c.Delete(t.Context(), "/app", []string{name}) }
+			save, remove = func(r io.Reader) error {
+				return c.Unpack(t.Context(), "/app", r, false)
+			}, func(name string) error { return c.Delete(t.Context(), "/app", []string{name}) }
 		}
 		for n := range 120 {
 			var files []string
@@ -92,24 +98,29 @@ func TestLinksOnTheWayToATarget(t *testing.T) {
 	}
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for name, to := range map[string]string{"run": "/var/run", "theirs": "/var", "loop": "loop", "up": "../../../var"} {
+	for name, to := range map[string]string{"run": "/var/run", "theirs": "/var", "loop": "loop",
+		"up": "../../../var"} {
 		if err := os.Symlink(to, at(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Lchown(at("theirs"), 1000, 1000), os.WriteFile(at("file"), nil, 0o600)); err != nil {
+	if err := errors.Join(os.Lchown(at("theirs"), 1000, 1000), os.WriteFile(at("file"), nil,
+		0o600)); err != nil {
 		t.Fatal(err)
 	}
 	root := rootOf(t, dir)
-	for below, want := range map[string]string{"/run/deep": "var/run/deep/f", "/up": "var/f", "/new/folder": "new/folder/f"} {
+	for below, want := range map[string]string{"/run/deep": "var/run/deep/f", "/up": "var/f",
+		"/new/folder": "new/folder/f"} {
 		if err := Unpack(root, below, tartest.Of(t, below[1:]+"/f", "x"), false); err != nil {
 			t.Errorf("%s: %v", below, err)
 		} else if _, err := os.Lstat(at(want)); err != nil {
 			t.Errorf("%s: %v", below, err)
 		}
 	}
-	for below, want := range map[string]string{"/theirs/x": "does not belong to root", "/loop": "link", "/file/x": "is a file"} {
-		if err := Unpack(root, below, tartest.Of(t, below[1:]+"/f", "x"), false); err == nil || !strings.Contains(err.Error(), want) {
+	for below, want := range map[string]string{"/theirs/x": "does not belong to root",
+		"/loop": "link", "/file/x": "is a file"} {
+		if err := Unpack(root, below, tartest.Of(t, below[1:]+"/f", "x"), false); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", below, err)
 		}
 	}
@@ -120,7 +131,8 @@ func TestLinksOnTheWayToATarget(t *testing.T) {
 func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, "app", name) }
-	if err := errors.Join(os.Mkdir(at(""), 0o755), os.WriteFile(at("a"), []byte("old"), 0o600), os.Mkdir(at("b"), 0o755),
+	if err := errors.Join(os.Mkdir(at(""), 0o755), os.WriteFile(at("a"), []byte("old"), 0o600),
+		os.Mkdir(at("b"), 0o755),
 		os.WriteFile(at(besideName("c")), []byte("half"), 0o600), os.WriteFile(at("c"), []byte("old"), 0o600),
 		os.WriteFile(at(besideName("gone")), []byte("half"), 0o600)); err != nil {
 		t.Fatal(err)
@@ -139,7 +151,8 @@ func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 	}
-	cut := io.MultiReader(io.LimitReader(tartest.Of(t, "app/a", strings.Repeat("new", 1000)), 1024), brokenReader{})
+	cut := io.MultiReader(io.LimitReader(tartest.Of(t, "app/a", strings.Repeat("new", 1000)), 1024),
+		brokenReader{})
 	if err := Unpack(root, "/app", cut, false); err == nil {
 		t.Error("a stream that broke is no error")
 	}

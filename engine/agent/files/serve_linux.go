@@ -156,7 +156,8 @@ func (s *server) answer(q incoming) reply {
 		if all, err = Stat(root, paths); err == nil {
 			for _, p := range paths {
 				e, ok := all[p]
-				a.Entries = append(a.Entries, entry{There: ok, Mode: uint32(e.Mode), Size: e.Size, Link: []byte(e.Link)})
+				a.Entries = append(a.Entries, entry{There: ok, Mode: uint32(e.Mode), Size: e.Size,
+					Link: []byte(e.Link)})
 			}
 		}
 	}

@@ -68,7 +68,8 @@ func TestAgentWritesLooksAndDeletes(t *testing.T) {
 		all["/app/link"].Mode.Type() != fs.ModeSymlink || all["/app/link"].Link != "/nowhere/\xff" {
 		t.Errorf("there is %v, %v", all, err)
 	}
-	if uid, gid, err := c.Owner(ctx, "/app/none/of/it"); err != nil || uid != os.Getuid() || gid != os.Getgid() {
+	if uid, gid, err := c.Owner(ctx, "/app/none/of/it"); err != nil || uid != os.Getuid() ||
+		gid != os.Getgid() {
 		t.Errorf("owner %d:%d, %v", uid, gid, err)
 	}
 	if err := c.Delete(ctx, "/app", []string{strings.TrimPrefix(odd, "app/"), "link", "none"}); err != nil {
@@ -89,21 +90,25 @@ func TestAgentWritesLooksAndDeletes(t *testing.T) {
 // Errors are the same facts on either side of the wire, and the next request works.
 func TestAgentErrorsAreTyped(t *testing.T) {
 	dir := t.TempDir()
-	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "app/own/below"), 0o755), os.WriteFile(filepath.Join(dir, "app/f"), nil, 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "app/own/below"), 0o755),
+		os.WriteFile(filepath.Join(dir, "app/f"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	c, ctx := talk(t, dir), t.Context()
 	var folder *FolderInWay
 	more := strings.Repeat("x", 2*maxData)
-	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/own", more, "app/more", more), false); !errors.As(err, &folder) || folder.Path != "/app/own" {
+	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/own", more, "app/more", more),
+		false); !errors.As(err, &folder) || folder.Path != "/app/own" {
 		t.Errorf("a folder: %v", err)
 	}
 	var some *NotWritten
-	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/f/x", "x", "app/g", "g"), false); !errors.As(err, &some) || len(some.Files) != 1 || some.Files["/app/f/x"] == nil {
+	if err := c.Unpack(ctx, "/app", tartest.Of(t, "app/f/x", "x", "app/g", "g"),
+		false); !errors.As(err, &some) || len(some.Files) != 1 || some.Files["/app/f/x"] == nil {
 		t.Errorf("a file: %v", err)
 	}
 	broken := errors.New("broken")
-	cut := io.MultiReader(io.LimitReader(tartest.Of(t, "app/h", more), maxData), readerFunc(func([]byte) (int, error) { return 0, broken }))
+	cut := io.MultiReader(io.LimitReader(tartest.Of(t, "app/h", more), maxData),
+		readerFunc(func([]byte) (int, error) { return 0, broken }))
 	if err := c.Unpack(ctx, "/app", cut, false); !errors.Is(err, broken) {
 		t.Errorf("a stream that breaks: %v", err)
 	}
@@ -136,7 +141,9 @@ func TestAgentEndsWithItsCaller(t *testing.T) {
 		in, nothing := io.Pipe()
 		defer nothing.Close()
 		began := time.Now()
-		err := serve(t.Context(), in, io.Discard, func() (int, error) { return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) })
+		err := serve(t.Context(), in, io.Discard, func() (int, error) {
+			return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		})
 		if took := time.Since(began); err == nil || took != agent.Silence {
 			t.Errorf("without a word it ended after %v: %v", took, err)
 		}

@@ -50,7 +50,8 @@ func Unpack(root int, below string, r io.Reader, replace bool) error {
 	if below == "/" {
 		resolve = unix.RESOLVE_IN_ROOT
 	}
-	u := &unpacker{below: below, top: top, resolve: resolve, replace: replace, folder: -1, failed: map[string]error{}, blocked: map[string]error{}}
+	u := &unpacker{below: below, top: top, resolve: resolve, replace: replace, folder: -1,
+		failed: map[string]error{}, blocked: map[string]error{}}
 	defer u.leave()
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
@@ -135,7 +136,8 @@ func settle(f func() error) error {
 
 // moved says whether an error may come from a change under the writer.
 func moved(err error) bool {
-	for _, e := range []error{unix.EXDEV, unix.ELOOP, unix.EAGAIN, unix.ENOTDIR, unix.ENOENT, unix.EEXIST, unix.ENOTEMPTY,
+	for _, e := range []error{unix.EXDEV, unix.ELOOP, unix.EAGAIN, unix.ENOTDIR, unix.ENOENT,
+		unix.EEXIST, unix.ENOTEMPTY,
 		unix.EPERM} {
 		if errors.Is(err, e) {
 			return true
@@ -235,7 +237,8 @@ func (u *unpacker) link(base string, h *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	if err = unix.Fchownat(u.folder, beside, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err == nil && !h.ModTime.IsZero() {
+	if err = unix.Fchownat(u.folder, beside, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err == nil &&
+		!h.ModTime.IsZero() {
 		t := unix.NsecToTimespec(h.ModTime.UnixNano())
 		err = unix.UtimesNanoAt(u.folder, beside, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
 	}
@@ -374,7 +377,8 @@ func (u *unpacker) place(f *os.File, name, base string) (string, error) {
 // mount namespace rename over it, and takes the mount away.
 func (u *unpacker) mounted(base string) bool {
 	var is, around unix.Statx_t
-	err := errors.Join(unix.Statx(u.folder, base, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &is),
+	err := errors.Join(unix.Statx(u.folder, base, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT,
+		unix.STATX_MNT_ID, &is),
 		unix.Statx(u.folder, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &around))
 	if err != nil {
 		return false
@@ -521,7 +525,8 @@ func descend(root int, name string) (int, error) {
 			cur, err = unix.Openat(root, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 			at, rest, hops = "/", append(elements(path.Clean(to)), rest[1:]...), hops+1
 		case kind == unix.S_IFLNK:
-			err = fmt.Errorf("%s is a link that does not belong to root; name what it leads to as the target: %w",
+			err = fmt.Errorf(
+				"%s is a link that does not belong to root; name what it leads to as the target: %w",
 				path.Join(at, part), unix.ELOOP)
 		default:
 			err = fmt.Errorf("%s is a file: %w", path.Join(at, part), unix.ENOTDIR)

@@ -35,7 +35,8 @@ func main() {
 	var err error
 	switch profile {
 	case "net":
-		err = netns.Serve(ctx, os.Stdin, os.Stdout, slices.Contains(os.Args[2:], "take"), slices.Contains(os.Args[2:], "alone"))
+		err = netns.Serve(ctx, os.Stdin, os.Stdout, slices.Contains(os.Args[2:], "take"),
+			slices.Contains(os.Args[2:], "alone"))
 	case "files":
 		err = files.Serve(ctx, os.Stdin, os.Stdout)
 	case "dial":

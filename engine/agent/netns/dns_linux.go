@@ -45,7 +45,8 @@ func listenResolver() (*resolver, error) {
 		udp.Close()
 		return nil, err
 	}
-	r := &resolver{udp: udp, tcp: tcp, upstream: nameserver("/etc/resolv.conf"), slots: make(chan struct{}, questions)}
+	r := &resolver{udp: udp, tcp: tcp, upstream: nameserver("/etc/resolv.conf"),
+		slots: make(chan struct{}, questions)}
 	r.wg.Go(r.serveUDP)
 	r.wg.Go(r.serveTCP)
 	return r, nil
@@ -57,7 +58,8 @@ func nameserver(file string) string {
 	if err == nil {
 		defer f.Close()
 		for s := bufio.NewScanner(f); s.Scan(); {
-			if words := strings.Fields(s.Text()); len(words) > 1 && words[0] == "nameserver" && net.ParseIP(words[1]) != nil {
+			if words := strings.Fields(s.Text()); len(words) > 1 && words[0] == "nameserver" &&
+				net.ParseIP(words[1]) != nil {
 				return net.JoinHostPort(words[1], "53")
 			}
 		}

@@ -82,7 +82,8 @@ func sendQuestionsTo(upstream *net.UDPConn) error {
 	chain := c.AddChain(&nftables.Chain{Name: "nat", Table: table, Type: nftables.ChainTypeNAT,
 		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest})
 	port := uint16(upstream.LocalAddr().(*net.UDPAddr).Port)
-	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: slices.Concat(l4(unix.IPPROTO_UDP), dport(53, 2), redirect(port))})
+	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: slices.Concat(l4(unix.IPPROTO_UDP),
+		dport(53, 2), redirect(port))})
 	return c.Flush()
 }
 
@@ -105,7 +106,8 @@ func answerAll(c *net.UDPConn) {
 func rcode(t *testing.T, c *net.UDPConn) dnsmessage.RCode {
 	t.Helper()
 	m := dnsmessage.Message{Header: dnsmessage.Header{ID: 7, RecursionDesired: true},
-		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("callee."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("callee."),
+			Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
 	q, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)

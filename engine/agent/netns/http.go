@@ -92,7 +92,8 @@ func (h *httpConn) idle() bool {
 	if h.two != nil {
 		return h.two.idle()
 	}
-	return !h.opaque && len(h.early) == 0 && len(h.waiting) == 0 && h.requests.part == headPart && len(h.requests.head) == 0 && h.answers.part == headPart
+	return !h.opaque && len(h.early) == 0 && len(h.waiting) == 0 && h.requests.part == headPart &&
+		len(h.requests.head) == 0 && h.answers.part == headPart
 }
 
 func (h *httpConn) take(m *message, data []byte, now time.Time) {

@@ -167,7 +167,8 @@ func (c *http2Conn) frame(f *frames, now time.Time) bool {
 		if !ok {
 			return false
 		}
-		f.push, f.of, f.ends, f.began = f.kind() == framePush, f.stream(), f.kind() == frameHeaders && f.flag(flagEndStream), now
+		f.push, f.of, f.ends, f.began = f.kind() == framePush, f.stream(), f.kind() == frameHeaders &&
+			f.flag(flagEndStream), now
 		f.block, f.open = append(f.block[:0], fields...), !f.flag(flagEndHeaders)
 		return f.open || c.fields(f, now)
 	case frameContinuation:
@@ -220,7 +221,8 @@ func (c *http2Conn) fields(f *frames, now time.Time) bool {
 		if len(c.streams) >= streamsMax {
 			return false
 		}
-		s = &stream{exchange: exchange{method: value(":method"), path: pathTemplate(value(":path")), sent: f.began}}
+		s = &stream{exchange: exchange{method: value(":method"), path: pathTemplate(value(":path")),
+			sent: f.began}}
 		if s.grpc = strings.HasPrefix(value("content-type"), "application/grpc"); s.grpc {
 			s.path = shortPath(value(":path")) // a method's name, in which nothing varies
 		}

@@ -17,7 +17,8 @@ func TestHTTP2CallerGoesWithoutLosingARequest(t *testing.T) {
 	var plain http.Protocols
 	plain.SetUnencryptedHTTP2(true)
 	slow := make(chan struct{})
-	server := &http.Server{Protocols: &plain, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Protocols: &plain, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if r.URL.Path == "/slow" {
 			w.(http.Flusher).Flush()
 			<-slow
@@ -35,31 +36,32 @@ func TestHTTP2CallerGoesWithoutLosingARequest(t *testing.T) {
 	var mu sync.Mutex
 	var through []*conn
 	ended := make(chan struct{}) // the first one
-	client := &http.Client{Transport: &http.Transport{Protocols: &plain, DialContext: func(context.Context, string, string) (net.Conn, error) {
-		caller, fromCaller := pipe(t)
-		toCallee, err := net.Dial("tcp4", callees.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		c := &conn{caller: fromCaller, callee: toCallee.(*net.TCPConn), tap: newTapped("t").open(nobody)}
-		c.lines = [2]*line{newLine(c.callee), newLine(fromCaller)}
-		mu.Lock()
-		defer mu.Unlock()
-		first := len(through) == 0
-		through = append(through, c)
-		go func() {
-			var both sync.WaitGroup
-			both.Go(func() { p.copy(c, c.callee, fromCaller, 0) })
-			both.Go(func() { p.copy(c, fromCaller, c.callee, 1) })
-			both.Wait()
-			c.over.Store(true)
-			c.reset()
-			if first {
-				close(ended)
+	client := &http.Client{Transport: &http.Transport{Protocols: &plain,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			caller, fromCaller := pipe(t)
+			toCallee, err := net.Dial("tcp4", callees.Addr().String())
+			if err != nil {
+				return nil, err
 			}
-		}()
-		return caller, nil
-	}}}
+			c := &conn{caller: fromCaller, callee: toCallee.(*net.TCPConn), tap: newTapped("t").open(nobody)}
+			c.lines = [2]*line{newLine(c.callee), newLine(fromCaller)}
+			mu.Lock()
+			defer mu.Unlock()
+			first := len(through) == 0
+			through = append(through, c)
+			go func() {
+				var both sync.WaitGroup
+				both.Go(func() { p.copy(c, c.callee, fromCaller, 0) })
+				both.Go(func() { p.copy(c, fromCaller, c.callee, 1) })
+				both.Wait()
+				c.over.Store(true)
+				c.reset()
+				if first {
+					close(ended)
+				}
+			}()
+			return caller, nil
+		}}}
 	ask := func(path string) error {
 		resp, err := client.Get("http://" + callees.Addr().String() + path)
 		if err != nil {
@@ -100,7 +102,8 @@ func TestHTTP2CallerGoesWithoutLosingARequest(t *testing.T) {
 	first := through[0]
 	mu.Unlock()
 	p.wg.Go(first.leave)
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // until another connection is there
+	// until another connection is there
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		mu.Lock()
 		n := len(through)
 		mu.Unlock()

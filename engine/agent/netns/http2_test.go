@@ -46,7 +46,8 @@ func (p *peer) block(lines ...string) []byte {
 func (p *peer) head(id uint32, ends bool, lines ...string) {
 	block := p.block(lines...)
 	half := len(block) / 2
-	p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block[:half], EndStream: ends, PadLength: 3, Priority: http2.PriorityParam{Weight: 1}})
+	p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block[:half], EndStream: ends,
+		PadLength: 3, Priority: http2.PriorityParam{Weight: 1}})
 	p.WriteContinuation(id, true, block[half:])
 }
 
@@ -61,7 +62,9 @@ func request(path string, more ...string) []string {
 }
 
 func TestTapFollowsHTTP2WhereverItIsCut(t *testing.T) {
-	grpc := func(path string) []string { return request(path, "content-type application/grpc+proto", "te trailers") }
+	grpc := func(path string) []string {
+		return request(path, "content-type application/grpc+proto", "te trailers")
+	}
 	for name, c := range map[string]struct {
 		pieces func(there, back *peer) []string
 		want   []string
@@ -86,46 +89,57 @@ func TestTapFollowsHTTP2WhereverItIsCut(t *testing.T) {
 			first := back.sent()
 			there.head(1, true, request("/a")...)
 			back.head(1, true, ":status 204")
-			return []string{"<" + first, ">" + prefaceLine + "\r\n\r\n" + prefaceRest + there.sent(), "<" + back.sent()}
+			return []string{"<" + first, ">" + prefaceLine + "\r\n\r\n" + prefaceRest + there.sent(),
+				"<" + back.sent()}
 		}, want: []string{"POST /a 204"}},
 		"gRPC": {pieces: func(there, back *peer) []string {
-			for i, path := range []string{"/shop.v1.Orders/Get", "/shop.v1.Orders/List2", "/shop.v1.Orders/Bad", "/shop.v1.Orders/Odd"} {
+			for i, path := range []string{"/shop.v1.Orders/Get", "/shop.v1.Orders/List2",
+				"/shop.v1.Orders/Bad", "/shop.v1.Orders/Odd"} {
 				there.head(uint32(2*i+1), true, grpc(path)...)
 			}
 			back.head(1, false, ":status 200", "content-type application/grpc")
 			back.WriteData(1, false, []byte("\x00\x00\x00\x00\x01x"))
 			back.head(1, true, "grpc-status 0")
-			back.head(3, true, ":status 200", "content-type application/grpc", "grpc-status 14", "grpc-message away")
+			back.head(3, true, ":status 200", "content-type application/grpc", "grpc-status 14",
+				"grpc-message away")
 			back.head(5, false, ":status 502", "content-type text/html") // of a proxy between
 			back.WriteData(5, true, []byte("bad gateway"))
 			back.head(7, false, ":status 200", "content-type application/grpc")
 			back.WriteData(7, true, nil)
 			return []string{">" + prefaceLine + "\r\n\r\n" + prefaceRest + there.sent(), "<" + back.sent()}
-		}, want: []string{"POST /shop.v1.Orders/Get 200", "POST /shop.v1.Orders/List2 503", "POST /shop.v1.Orders/Bad 502",
+		}, want: []string{"POST /shop.v1.Orders/Get 200", "POST /shop.v1.Orders/List2 503",
+			"POST /shop.v1.Orders/Bad 502",
 			"POST /shop.v1.Orders/Odd 0 the stream ended without a grpc-status"}},
 		"resets, and requests that the callee makes up": {pieces: func(there, back *peer) (out []string) {
 			for _, id := range []uint32{1, 3, 5, 7} {
 				there.head(id, true, grpc(fmt.Sprintf("/s/m%d", id))...)
 			}
 			out = append(out, ">"+prefaceLine+"\r\n\r\n"+prefaceRest+there.sent())
-			back.WritePushPromise(http2.PushPromiseParam{StreamID: 1, PromiseID: 2, BlockFragment: back.block(request("/pushed", "x-long "+strings.Repeat("y", 300))...), EndHeaders: true, PadLength: 1})
+			back.WritePushPromise(http2.PushPromiseParam{StreamID: 1, PromiseID: 2,
+				BlockFragment: back.block(request("/pushed", "x-long "+strings.Repeat("y", 300))...),
+				EndHeaders:    true, PadLength: 1})
 			back.WriteRSTStream(1, http2.ErrCodeRefusedStream)
 			back.head(5, false, ":status 200", "content-type application/grpc")
 			out = append(out, "<"+back.sent())
 			there.WriteRSTStream(3, http2.ErrCodeCancel)
 			there.WriteRSTStream(5, http2.ErrCodeCancel) // the end of a stream of answers that nobody needs
 			return append(out, ">"+there.sent())
-		}, want: []string{"POST /s/m1 0 the stream was reset without an answer", "POST /s/m3 0 no answer in 0s; the caller gave up", "POST /s/m5 200", "POST /s/m7 0 gone"}},
+		}, want: []string{"POST /s/m1 0 the stream was reset without an answer",
+			"POST /s/m3 0 no answer in 0s; the caller gave up", "POST /s/m5 200", "POST /s/m7 0 gone"}},
 		"a block that is broken": {pieces: func(there, back *peer) []string {
-			there.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true})
+			there.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff,
+				0xff, 0xff, 0xff, 0xff}, EndHeaders: true})
 			return []string{">" + prefaceLine + "\r\n\r\n" + prefaceRest + there.sent()}
 		}, opaque: true},
-		"no preface after all": {pieces: func(there, back *peer) []string { return []string{">" + prefaceLine + "\r\n\r\nXX\r\n\r\n"} }, opaque: true},
+		"no preface after all": {pieces: func(there, back *peer) []string {
+			return []string{">" + prefaceLine + "\r\n\r\nXX\r\n\r\n"}
+		}, opaque: true},
 	} {
 		for _, size := range []int{1, 2, 5, 9, 1 << 20} {
 			var got []string
 			h := newHTTPConn(func(x exchange) {
-				got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %d %s", x.method, x.path, x.status, x.why)))
+				got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %d %s", x.method, x.path,
+					x.status, x.why)))
 			})
 			now := time.Unix(1000, 0)
 			for _, p := range c.pieces(newPeer(), newPeer()) {
@@ -142,7 +156,8 @@ func TestTapFollowsHTTP2WhereverItIsCut(t *testing.T) {
 			}
 			h.broken("gone", now)
 			if !slices.Equal(got, c.want) || h.opaque != c.opaque {
-				t.Errorf("%s in pieces of %d: %q, opaque %v; want %q, %v", name, size, got, h.opaque, c.want, c.opaque)
+				t.Errorf("%s in pieces of %d: %q, opaque %v; want %q, %v", name, size, got, h.opaque,
+					c.want, c.opaque)
 			}
 		}
 	}
@@ -152,7 +167,8 @@ func TestTapFollowsHTTP2WhereverItIsCut(t *testing.T) {
 func TestTapCountsWhatAnHTTP2ServerAnswers(t *testing.T) {
 	var plain http.Protocols
 	plain.SetUnencryptedHTTP2(true)
-	server := &http.Server{Protocols: &plain, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Protocols: &plain, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		w.Header().Set("X-Much", strings.Repeat("z", len(r.URL.Path)*20))
 		if strings.HasPrefix(r.URL.Path, "/bad/") {
@@ -169,13 +185,16 @@ func TestTapCountsWhatAnHTTP2ServerAnswers(t *testing.T) {
 
 	var mu sync.Mutex
 	counts := map[string]int{}
-	client := &http.Client{Transport: &http.Transport{Protocols: &plain, DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-		if err != nil {
-			return nil, err
-		}
-		return &followed{Conn: c, mu: &mu, http: newHTTPConn(func(x exchange) { counts[fmt.Sprintf("%s %d", x.path, x.status)]++ })}, nil
-	}}}
+	client := &http.Client{Transport: &http.Transport{Protocols: &plain,
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return nil, err
+			}
+			return &followed{Conn: c, mu: &mu, http: newHTTPConn(func(x exchange) {
+				counts[fmt.Sprintf("%s %d", x.path, x.status)]++
+			})}, nil
+		}}}
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
 	for i := range 60 {
@@ -184,7 +203,8 @@ func TestTapCountsWhatAnHTTP2ServerAnswers(t *testing.T) {
 			if i%3 == 0 {
 				path = fmt.Sprintf("/bad/%s", strings.Repeat("w", 1+i%30))
 			}
-			resp, err := client.Post("http://"+l.Addr().String()+path, "text/plain", strings.NewReader(strings.Repeat("x", i*1000)))
+			resp, err := client.Post("http://"+l.Addr().String()+path, "text/plain",
+				strings.NewReader(strings.Repeat("x", i*1000)))
 			if err != nil {
 				t.Error(err)
 				return
@@ -256,7 +276,8 @@ func FuzzHTTP2Conn(f *testing.F) {
 		}
 		for _, one := range []*frames{&h.two.requests, &h.two.answers} {
 			if len(one.payload) > headMax || len(one.block) > headMax || len(h.two.streams) > streamsMax {
-				t.Errorf("it keeps %d and %d bytes, %d streams", len(one.payload), len(one.block), len(h.two.streams))
+				t.Errorf("it keeps %d and %d bytes, %d streams", len(one.payload), len(one.block),
+					len(h.two.streams))
 			}
 		}
 	})

@@ -35,7 +35,8 @@ func TestTapFollowsHTTPWhereverItIsCut(t *testing.T) {
 		want   []string
 		opaque bool
 	}{
-		"one": {pieces: []string{">GET /orders/17?x=1 HTTP/1.1\nHost: a\n\n", "<HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"},
+		"one": {pieces: []string{">GET /orders/17?x=1 HTTP/1.1\nHost: a\n\n",
+			"<HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"},
 			want: []string{"GET /orders/{} 200"}},
 		"kept alive, with bodies": {pieces: []string{
 			">POST /a HTTP/1.1\nContent-Length: 3\n\nabc", "<HTTP/1.1 201 Created\nContent-Length: 0\n\n",
@@ -44,11 +45,14 @@ func TestTapFollowsHTTPWhereverItIsCut(t *testing.T) {
 			">HEAD /d HTTP/1.1\n\n", "<HTTP/1.1 200 OK\nContent-Length: 100\n\n",
 			">GET /e HTTP/1.1\n\n", "<HTTP/1.1 304 Not Modified\nContent-Length: 100\n\n",
 			">GET /f HTTP/1.0\n\n", "<HTTP/1.0 200 OK\n\nuntil the end\n\nHTTP/1.1 500 no\n\n"},
-			want: []string{"POST /a 201", "POST /b 503", "DELETE /c 204", "HEAD /d 200", "GET /e 304", "GET /f 200"}},
+			want: []string{"POST /a 201", "POST /b 503", "DELETE /c 204", "HEAD /d 200", "GET /e 304",
+				"GET /f 200"}},
 		"pipelined, with interim answers": {pieces: []string{">GET /a HTTP/1.1\n\nGET /b HTTP/1.1\n\n",
 			"<HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\nContent-Length: 1\n\nxHTTP/1.1 103 Early Hints\nLink: x\n\nHTTP/1.1 404 Not Found\nContent-Length: 1\n\ny"},
 			want: []string{"GET /a 200", "GET /b 404"}},
-		"a web socket":     {pieces: []string{">GET /ws HTTP/1.1\nUpgrade: websocket\n\n", "<HTTP/1.1 101 Switching Protocols\n\nGET / HTTP/1.1\n\n"}, want: []string{"GET /ws 101"}, opaque: true},
+		"a web socket": {pieces: []string{">GET /ws HTTP/1.1\nUpgrade: websocket\n\n",
+			"<HTTP/1.1 101 Switching Protocols\n\nGET / HTTP/1.1\n\n"}, want: []string{"GET /ws 101"},
+			opaque: true},
 		"a database":       {pieces: []string{">\x00\x00\x00\x08\x04\xd2\x16\x2f", "<N"}, opaque: true},
 		"TLS":              {pieces: []string{">\x16\x03\x01\x02\x00", "<\x16\x03\x03"}, opaque: true},
 		"redis":            {pieces: []string{">*1\n$4\nPING\n", "<+PONG\n"}, opaque: true},
@@ -59,7 +63,8 @@ func TestTapFollowsHTTPWhereverItIsCut(t *testing.T) {
 			all, h := talk(c.pieces, size)
 			h.broken("gone", time.Unix(2000, 0))
 			if got := *all; !slices.Equal(got, c.want) || h.opaque != c.opaque {
-				t.Errorf("%s in pieces of %d: %q, opaque %v; want %q, %v", name, size, *all, h.opaque, c.want, c.opaque)
+				t.Errorf("%s in pieces of %d: %q, opaque %v; want %q, %v", name, size, *all, h.opaque,
+					c.want, c.opaque)
 			}
 		}
 	}
@@ -70,8 +75,10 @@ func TestTapKnowsWhenNobodyWaits(t *testing.T) {
 		pieces []string
 		want   bool
 	}{
-		"after an answer":    {[]string{">GET / HTTP/1.1\n\n", "<HTTP/1.1 200 OK\nContent-Length: 2\n\nhi"}, true},
-		"in the answer":      {[]string{">GET / HTTP/1.1\n\n", "<HTTP/1.1 200 OK\nContent-Length: 20\n\nhi"}, false},
+		"after an answer": {[]string{">GET / HTTP/1.1\n\n",
+			"<HTTP/1.1 200 OK\nContent-Length: 2\n\nhi"}, true},
+		"in the answer": {[]string{">GET / HTTP/1.1\n\n",
+			"<HTTP/1.1 200 OK\nContent-Length: 20\n\nhi"}, false},
 		"before the answer":  {[]string{">GET / HTTP/1.1\n\n"}, false},
 		"in a head":          {[]string{">GET / HT"}, false},
 		"no HTTP, who knows": {[]string{">\x00\x01"}, false},

@@ -46,7 +46,8 @@ type effect struct {
 }
 
 func listenProxy() (*proxy, error) {
-	p := &proxy{pace: map[string]*[2]pace{}, counts: map[string]*agent.Count{}, taps: map[string]*tapped{}, conns: map[*conn]struct{}{}}
+	p := &proxy{pace: map[string]*[2]pace{}, counts: map[string]*agent.Count{},
+		taps: map[string]*tapped{}, conns: map[*conn]struct{}{}}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -177,7 +178,8 @@ func meantFor(c *net.TCPConn) (to netip.AddrPort, err error) {
 	ctl := raw.Control(func(fd uintptr) {
 		if is4 {
 			var a unix.RawSockaddrInet4
-			if err = getsockopt(fd, unix.SOL_IP, originalDst, unsafe.Pointer(&a), unsafe.Sizeof(a)); err == nil {
+			if err = getsockopt(fd, unix.SOL_IP, originalDst, unsafe.Pointer(&a),
+				unsafe.Sizeof(a)); err == nil {
 				to = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), port(a.Port))
 			}
 			return
@@ -192,7 +194,8 @@ func meantFor(c *net.TCPConn) (to netip.AddrPort, err error) {
 
 func getsockopt(fd uintptr, level, name int, into unsafe.Pointer, size uintptr) error {
 	n := uint32(size)
-	if _, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, uintptr(level), uintptr(name), uintptr(into), uintptr(unsafe.Pointer(&n)), 0); e != 0 {
+	if _, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, uintptr(level), uintptr(name), uintptr(into),
+		uintptr(unsafe.Pointer(&n)), 0); e != 0 {
 		return e
 	}
 	return nil
@@ -207,7 +210,9 @@ func port(raw uint16) uint16 {
 // markedDialer opens connections that the agent's own rules leave alone.
 var markedDialer = net.Dialer{Timeout: 2 * time.Minute, Control: func(_, _ string, raw syscall.RawConn) error {
 	var err error
-	if ctl := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, markOwn) }); ctl != nil {
+	if ctl := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, markOwn)
+	}); ctl != nil {
 		return ctl
 	}
 	return err
@@ -459,7 +464,8 @@ func (c *conn) leave() {
 	if c.tap == nil {
 		return
 	}
-	const often = 200 * time.Millisecond // nothing tells when nobody waits any more, nor when both ends have gone
+	// nothing tells when nobody waits any more, nor when both ends have gone
+	const often = 200 * time.Millisecond
 	until, asked, left := time.Now().Add(agent.Drain), time.Time{}, false
 	for ; time.Now().Before(until) && !c.over.Load(); time.Sleep(often) {
 		if c.askToLeave() {

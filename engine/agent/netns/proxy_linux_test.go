@@ -15,7 +15,8 @@ func TestRequestThatComesAsTheConnectionIsLeft(t *testing.T) {
 	caller, fromCaller := pipe(t)
 	toCallee, callee := pipe(t)
 	p := &proxy{}
-	c := &conn{caller: fromCaller, callee: toCallee, lines: [2]*line{newLine(toCallee), newLine(fromCaller)}, tap: newTapped("t").open(nobody)}
+	c := &conn{caller: fromCaller, callee: toCallee, lines: [2]*line{newLine(toCallee),
+		newLine(fromCaller)}, tap: newTapped("t").open(nobody)}
 	p.wg.Go(func() { p.copy(c, toCallee, fromCaller, 0) })
 	p.wg.Go(func() { p.copy(c, fromCaller, toCallee, 1) })
 

@@ -46,14 +46,17 @@ func kindOf(r agent.Rule) string {
 }
 
 func setQueue(l netlink.Link, r agent.Rule) error {
-	attrs := netlink.QdiscAttrs{LinkIndex: l.Attrs().Index, Parent: netlink.HANDLE_ROOT, Handle: netlink.MakeHandle(queueHandle, 0)}
+	attrs := netlink.QdiscAttrs{LinkIndex: l.Attrs().Index, Parent: netlink.HANDLE_ROOT,
+		Handle: netlink.MakeHandle(queueHandle, 0)}
 	var q netlink.Qdisc
 	if r.Does == agent.Queue {
-		q = netlink.NewNetem(attrs, netlink.NetemQdiscAttrs{Latency: uint32(r.Delay.Microseconds()), Jitter: uint32(r.Jitter.Microseconds()), Limit: 10_000})
+		q = netlink.NewNetem(attrs, netlink.NetemQdiscAttrs{Latency: uint32(r.Delay.Microseconds()),
+			Jitter: uint32(r.Jitter.Microseconds()), Limit: 10_000})
 	} else {
 		bytes := uint64(r.Rate / 8)
 		burst := uint32(max(bytes/100, 4096)) // a hundredth of a second, and at least one packet with room
-		q = &netlink.Tbf{QdiscAttrs: attrs, Rate: bytes, Buffer: netlink.Xmittime(bytes, burst), Limit: uint32(max(bytes/4, 16*1024))}
+		q = &netlink.Tbf{QdiscAttrs: attrs, Rate: bytes, Buffer: netlink.Xmittime(bytes, burst),
+			Limit: uint32(max(bytes/4, 16*1024))}
 	}
 	if err := netlink.QdiscReplace(q); err != nil {
 		return fmt.Errorf("queue on %s: %w", l.Attrs().Name, err)

@@ -70,9 +70,12 @@ func (s *ruleset) chains() {
 		return
 	}
 	s.t = s.c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: table})
-	s.nat = s.c.AddChain(&nftables.Chain{Name: "nat", Table: s.t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityRef(beforeResolver)})
-	s.out = s.c.AddChain(&nftables.Chain{Name: "out", Table: s.t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityFilter})
-	s.in = s.c.AddChain(&nftables.Chain{Name: "in", Table: s.t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter})
+	s.nat = s.c.AddChain(&nftables.Chain{Name: "nat", Table: s.t, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityRef(beforeResolver)})
+	s.out = s.c.AddChain(&nftables.Chain{Name: "out", Table: s.t, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityFilter})
+	s.in = s.c.AddChain(&nftables.Chain{Name: "in", Table: s.t, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter})
 }
 
 func (s *ruleset) add(r *agent.Rule) error {
@@ -104,7 +107,8 @@ func (s *ruleset) add(r *agent.Rule) error {
 			if r.Both || r.All {
 				return nil
 			}
-			return []expr.Any{&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1}, &expr.Cmp{Register: 1, Data: []byte{d}}}
+			return []expr.Any{&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
+				&expr.Cmp{Register: 1, Data: []byte{d}}}
 		}
 		s.drop(r, there, direction(0), back, direction(1))
 	case agent.Lose:
@@ -115,13 +119,16 @@ func (s *ruleset) add(r *agent.Rule) error {
 }
 
 // drop drops what matches: on its way out at egress, on its way in at once.
-func (s *ruleset) drop(r *agent.Rule, there [][]expr.Any, outIf []expr.Any, back [][]expr.Any, inIf []expr.Any) {
+func (s *ruleset) drop(
+	r *agent.Rule, there [][]expr.Any, outIf []expr.Any, back [][]expr.Any, inIf []expr.Any,
+) {
 	s.drops = true
 	for _, m := range there {
 		s.rule(s.out, neighbours(r), m, dport(r.Port, 2), outIf, mark(markDrop))
 	}
 	for _, m := range back {
-		s.rule(s.in, neighbours(r), m, dport(r.Port, 0), inIf, []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})
+		s.rule(s.in, neighbours(r), m, dport(r.Port, 0), inIf,
+			[]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})
 	}
 }
 
@@ -142,9 +149,12 @@ func (s *ruleset) dropAtEgress() error {
 		if l.Attrs().Index == loopback {
 			continue
 		}
-		chain := s.c.AddChain(&nftables.Chain{Name: fmt.Sprintf("egress%d", l.Attrs().Index), Table: t, Type: nftables.ChainTypeFilter,
+		chain := s.c.AddChain(&nftables.Chain{Name: fmt.Sprintf("egress%d", l.Attrs().Index),
+			Table: t, Type: nftables.ChainTypeFilter,
 			Hooknum: nftables.ChainHookEgress, Priority: nftables.ChainPriorityFilter, Device: l.Attrs().Name})
-		s.c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: slices.Concat(marked(expr.CmpOpEq, markDrop), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})})
+		s.c.AddRule(&nftables.Rule{Table: t, Chain: chain,
+			Exprs: slices.Concat(marked(expr.CmpOpEq, markDrop),
+				[]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})})
 	}
 	return nil
 }
@@ -161,7 +171,8 @@ func (s *ruleset) matches(r *agent.Rule, source bool) ([][]expr.Any, error) {
 		if source {
 			key = expr.MetaKeyIIF
 		}
-		return [][]expr.Any{{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(loopback)}}}, nil
+		return [][]expr.Any{{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq,
+			Register: 1, Data: binaryutil.NativeEndian.PutUint32(loopback)}}}, nil
 	}
 	var out [][]expr.Any
 	for _, f := range []struct {
@@ -169,7 +180,8 @@ func (s *ruleset) matches(r *agent.Rule, source bool) ([][]expr.Any, error) {
 		key      nftables.SetDatatype
 		src, dst uint32 // offsets in the header
 		is4      bool
-	}{{unix.NFPROTO_IPV4, nftables.TypeIPAddr, 12, 16, true}, {unix.NFPROTO_IPV6, nftables.TypeIP6Addr, 8, 24, false}} {
+	}{{unix.NFPROTO_IPV4, nftables.TypeIPAddr, 12, 16, true},
+		{unix.NFPROTO_IPV6, nftables.TypeIP6Addr, 8, 24, false}} {
 		var of []netip.Prefix
 		for _, p := range r.To {
 			if p.Addr().Is4() == f.is4 {
@@ -180,7 +192,8 @@ func (s *ruleset) matches(r *agent.Rule, source bool) ([][]expr.Any, error) {
 			continue
 		}
 		s.sets++
-		set := &nftables.Set{Table: s.t, Name: fmt.Sprintf("to%d", s.sets), KeyType: f.key, Interval: true, Constant: false}
+		set := &nftables.Set{Table: s.t, Name: fmt.Sprintf("to%d", s.sets), KeyType: f.key,
+			Interval: true, Constant: false}
 		if err := s.c.AddSet(set, intervals(of)); err != nil {
 			return nil, err
 		}
@@ -190,7 +203,8 @@ func (s *ruleset) matches(r *agent.Rule, source bool) ([][]expr.Any, error) {
 		}
 		out = append(out, []expr.Any{
 			&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, &expr.Cmp{Register: 1, Data: []byte{f.proto}},
-			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: f.key.Bytes},
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset,
+				Len: f.key.Bytes},
 			&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
 		})
 	}
@@ -229,15 +243,18 @@ func after(p netip.Prefix) netip.Addr {
 func notOwn() []expr.Any { return marked(expr.CmpOpNeq, markOwn) }
 
 func marked(op expr.CmpOp, mark uint32) []expr.Any {
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: binaryutil.NativeEndian.PutUint32(mark)}}
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, &expr.Cmp{Op: op, Register: 1,
+		Data: binaryutil.NativeEndian.PutUint32(mark)}}
 }
 
 func mark(m uint32) []expr.Any {
-	return []expr.Any{&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(m)}, &expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}
+	return []expr.Any{&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(m)},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}
 }
 
 func l4(proto byte) []expr.Any {
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Register: 1, Data: []byte{proto}}}
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Register: 1, Data: []byte{proto}}}
 }
 
 // dport matches a port at an offset of the transport header: 2 is where packets go, 0 where they
@@ -246,12 +263,14 @@ func dport(port uint16, offset uint32) []expr.Any {
 	if port == 0 {
 		return nil
 	}
-	return []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
+	return []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader,
+		Offset: offset, Len: 2},
 		&expr.Cmp{Register: 1, Data: binaryutil.BigEndian.PutUint16(port)}}
 }
 
 func redirect(to uint16) []expr.Any {
-	return []expr.Any{&expr.Immediate{Register: 1, Data: binaryutil.BigEndian.PutUint16(to)}, &expr.Redir{RegisterProtoMin: 1}}
+	return []expr.Any{&expr.Immediate{Register: 1, Data: binaryutil.BigEndian.PutUint16(to)},
+		&expr.Redir{RegisterProtoMin: 1}}
 }
 
 // neighbours leaves out, of a rule about all addresses, what IPv6 finds its neighbours with: as
@@ -260,7 +279,8 @@ func neighbours(r *agent.Rule) []expr.Any {
 	if !r.All {
 		return nil
 	}
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{unix.IPPROTO_ICMPV6}}}
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq,
+		Register: 1, Data: []byte{unix.IPPROTO_ICMPV6}}}
 }
 
 // chance matches a share of all packets.

@@ -74,7 +74,8 @@ func claim(ctx context.Context, take, alone bool) (net.Listener, error) {
 			}
 		}
 		if time.Now().After(end) {
-			return nil, errors.New("another bulkhead has a fault or a tap in force in this network; `bulkhead heal` ends its faults")
+			return nil, errors.New(
+				"another bulkhead has a fault or a tap in force in this network; `bulkhead heal` ends its faults")
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

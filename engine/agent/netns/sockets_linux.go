@@ -67,7 +67,8 @@ func cut(r *agent.Rule, p *proxy) error {
 	all, err := opened()
 	errs := []error{err}
 	for _, s := range existing(r, all, p.ours()) {
-		err := netlink.SocketDestroy(&net.TCPAddr{IP: s.ID.Source, Port: int(s.ID.SourcePort)}, &net.TCPAddr{IP: s.ID.Destination, Port: int(s.ID.DestinationPort)})
+		err := netlink.SocketDestroy(&net.TCPAddr{IP: s.ID.Source, Port: int(s.ID.SourcePort)},
+			&net.TCPAddr{IP: s.ID.Destination, Port: int(s.ID.DestinationPort)})
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, err)
 		}

@@ -25,7 +25,8 @@ type tapped struct {
 type route struct{ method, path string }
 
 func newTapped(id string) *tapped {
-	return &tapped{id: id, slices: map[int64]*agent.Slice{}, routes: map[route]*agent.Route{}, known: map[route]bool{}}
+	return &tapped{id: id, slices: map[int64]*agent.Slice{}, routes: map[route]*agent.Route{},
+		known: map[route]bool{}}
 }
 
 // slice is that of a moment. Callers hold mu.
@@ -72,7 +73,8 @@ func (t *tapped) finished(x exchange) {
 	r.Failed++
 	if len(t.seen.Bad) < agent.MaxBad {
 		// Until it is reported its Age is the moment it was sent.
-		t.seen.Bad = append(t.seen.Bad, agent.Bad{Age: time.Duration(x.sent.UnixNano()), Took: x.took, Method: x.method, Path: x.path, Status: x.status, Why: x.why})
+		t.seen.Bad = append(t.seen.Bad, agent.Bad{Age: time.Duration(x.sent.UnixNano()), Took: x.took,
+			Method: x.method, Path: x.path, Status: x.status, Why: x.why})
 	}
 }
 
@@ -84,7 +86,8 @@ func (t *tapped) refused(began, now time.Time, err error) {
 	t.seen.Refused++
 	t.slice(began).Refused++
 	if len(t.seen.Bad) < agent.MaxBad {
-		t.seen.Bad = append(t.seen.Bad, agent.Bad{Age: time.Duration(began.UnixNano()), Took: now.Sub(began), Why: err.Error()})
+		t.seen.Bad = append(t.seen.Bad, agent.Bad{Age: time.Duration(began.UnixNano()),
+			Took: now.Sub(began), Why: err.Error()})
 	}
 }
 
@@ -201,7 +204,8 @@ func (c *tapConn) abandoned() {
 
 func (c *tapConn) abandonedLocked() {
 	if sent, waits := c.http.oldest(); waits {
-		c.http.broken(fmt.Sprintf("no answer in %s; the caller gave up", c.gaveUp.Sub(sent).Round(10*time.Millisecond)), c.gaveUp)
+		c.http.broken(fmt.Sprintf("no answer in %s; the caller gave up",
+			c.gaveUp.Sub(sent).Round(10*time.Millisecond)), c.gaveUp)
 	}
 }
 

@@ -66,14 +66,19 @@ func TestTapTellsWhoEndedWhatWasNotAnswered(t *testing.T) {
 		why  string
 		held bool // the caller's program has its end open
 	}{
-		"the callee": {func(c *tapConn, now time.Time) { c.ended(1, false, now) }, 1, "the connection was closed without an answer", true},
+		"the callee": {func(c *tapConn, now time.Time) {
+			c.ended(1, false, now)
+		}, 1, "the connection was closed without an answer", true},
 		"the callee, and the caller waits for it": {func(c *tapConn, now time.Time) {
 			c.ended(0, false, now)
 			c.abandoned()
 			c.ended(1, false, now)
 		}, 1, "the connection was closed without an answer", true},
-		"the caller": {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.ended(1, false, now) }, 1, "no answer in 1.5s; the caller gave up", false},
-		"we":         {func(c *tapConn, now time.Time) { c.ended(0, true, now); c.ended(1, true, now) }, 0, "", true},
+		"the caller": {func(c *tapConn, now time.Time) {
+			c.ended(0, false, now)
+			c.ended(1, false, now)
+		}, 1, "no answer in 1.5s; the caller gave up", false},
+		"we": {func(c *tapConn, now time.Time) { c.ended(0, true, now); c.ended(1, true, now) }, 0, "", true},
 		"a caller waits, and gets it": {func(c *tapConn, now time.Time) {
 			c.ended(0, false, now)
 			c.passed(1, []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), now)
@@ -85,10 +90,21 @@ func TestTapTellsWhoEndedWhatWasNotAnswered(t *testing.T) {
 			c.passed(1, []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), now)
 			c.ended(1, false, now)
 		}, 0, "", true},
-		"a caller is gone": {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.abandoned() }, 1, "no answer in 1.5s; the caller gave up", false},
-		"a caller waits":   {func(c *tapConn, now time.Time) { c.ended(0, false, now); c.abandoned() }, 0, "", true},
-		"nobody any more":  {func(c *tapConn, now time.Time) { c.detach(); c.ended(1, false, now) }, 0, "", true},
-		"refused, another": {func(c *tapConn, now time.Time) { c.of.refused(now, now, errors.New("refused")) }, 1, "refused", true},
+		"a caller is gone": {func(c *tapConn, now time.Time) {
+			c.ended(0, false, now)
+			c.abandoned()
+		}, 1, "no answer in 1.5s; the caller gave up", false},
+		"a caller waits": {func(c *tapConn, now time.Time) {
+			c.ended(0, false, now)
+			c.abandoned()
+		}, 0, "", true},
+		"nobody any more": {func(c *tapConn, now time.Time) {
+			c.detach()
+			c.ended(1, false, now)
+		}, 0, "", true},
+		"refused, another": {func(c *tapConn, now time.Time) {
+			c.of.refused(now, now, errors.New("refused"))
+		}, 1, "refused", true},
 	} {
 		tap := newTapped("edge")
 		conn := tap.open(func() bool { return c.held })
@@ -107,7 +123,8 @@ func TestSpreadHasQuantilesWithinTenPercent(t *testing.T) {
 	for i := 1; i <= 1000; i++ {
 		s = s.Add(time.Duration(i) * time.Millisecond)
 	}
-	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.95: 950 * time.Millisecond, 1: time.Second} {
+	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond,
+		0.95: 950 * time.Millisecond, 1: time.Second} {
 		if got := s.Quantile(q); got < want*9/10 || got > want*11/10 {
 			t.Errorf("%g: %v, want about %v", q, got, want)
 		}

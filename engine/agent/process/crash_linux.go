@@ -34,7 +34,8 @@ func crash(signal string) error {
 	pid := program()
 	// The kernel keeps from process 1 what it does not handle, and a program may handle what it is
 	// sent: what is left then is a fault in the program itself.
-	if err := unix.Kill(pid, s); err != nil && !errors.Is(err, unix.EPERM) { // another user's: it may be traced all the same
+	// another user's: it may be traced all the same
+	if err := unix.Kill(pid, s); err != nil && !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("send %s to process %d: %w", signal, pid, err)
 	}
 	for range 10 {

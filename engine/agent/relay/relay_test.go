@@ -141,7 +141,8 @@ func TestRefusalIsThatOfADialer(t *testing.T) {
 	if !errors.As(err, &op) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("refused: %v", err)
 	}
-	if _, err := c.DialContext(t.Context(), "no address"); !errors.As(err, &op) || errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := c.DialContext(t.Context(), "no address"); !errors.As(err, &op) ||
+		errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("no address: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -182,7 +183,8 @@ func TestConnectionsAreLimited(t *testing.T) {
 		all[i] = dial(t, c, address)
 		defer all[i].Close()
 	}
-	if _, err := c.DialContext(t.Context(), address); err == nil || !strings.Contains(err.Error(), fmt.Sprint(maxConns)) {
+	if _, err := c.DialContext(t.Context(), address); err == nil || !strings.Contains(err.Error(),
+		fmt.Sprint(maxConns)) {
 		t.Errorf("one more: %v", err)
 	}
 }

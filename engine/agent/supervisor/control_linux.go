@@ -81,7 +81,8 @@ func (s *supervisor) converse(c net.Conn) {
 		return
 	}
 	if o.Version != agent.Version || o.Signal < 0 || o.Grace < 0 {
-		answer(failed(fmt.Errorf("version %d of the protocol is not that of process 1, which is %d", o.Version, agent.Version)))
+		answer(failed(fmt.Errorf("version %d of the protocol is not that of process 1, which is %d",
+			o.Version, agent.Version)))
 		return
 	}
 	r := request{signal: syscall.Signal(o.Signal), grace: o.Grace, reply: make(chan Report, 2)}
@@ -110,7 +111,9 @@ func peerOf(c net.Conn) (peer *unix.Ucred, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cerr := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	cerr := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
 	return peer, errors.Join(err, cerr)
 }
 

@@ -39,7 +39,9 @@ func TestProcess1IsAskedOverItsOwnFile(t *testing.T) {
 	if err != nil || !r.Started.Equal(began) {
 		t.Errorf("asked how it is: %+v, %v", r, err)
 	}
-	if _, err := Ask(t.Context(), os.Getpid(), func() bool { return false }, nil, "status"); !errors.Is(err, ErrNotReached) {
+	if _, err := Ask(t.Context(), os.Getpid(), func() bool {
+		return false
+	}, nil, "status"); !errors.Is(err, ErrNotReached) {
 		t.Errorf("a process of somebody else: %v", err)
 	}
 	// What is no connection is gone by.
@@ -49,7 +51,8 @@ func TestProcess1IsAskedOverItsOwnFile(t *testing.T) {
 	}
 	defer pipe.Close()
 	defer other.Close()
-	for _, rights := range [][]byte{nil, unix.UnixRights(int(pipe.Fd())), unix.UnixRights(int(pipe.Fd()), int(other.Fd()))} {
+	for _, rights := range [][]byte{nil, unix.UnixRights(int(pipe.Fd())),
+		unix.UnixRights(int(pipe.Fd()), int(other.Fd()))} {
 		if err := unix.Sendmsg(directFD, []byte{0}, rights, nil, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,8 @@ const Name = "bulkhead-init"
 type Report struct {
 	agent.Reply           // its version, and why it did not work
 	Started     time.Time // of the program that runs now
-	Before      *End      `json:",omitempty"` // of the program that ran before, since the container's start; nil: none
+	// of the program that ran before, since the container's start; nil: none
+	Before *End `json:",omitempty"`
 }
 
 // ended says that it is the report of an end that a beginning is to follow.

@@ -58,7 +58,8 @@ func Run(argv []string) int {
 		fmt.Fprintln(os.Stderr, Name+": no program was named")
 		return codeNotFound
 	}
-	s := &supervisor{argv: argv, ask: make(chan request), noted: make(chan struct{}), signals: make(chan os.Signal, 64)}
+	s := &supervisor{argv: argv, ask: make(chan request), noted: make(chan struct{}),
+		signals: make(chan os.Signal, 64)}
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
 		s.tty = true
 	}
@@ -106,7 +107,8 @@ func (s *supervisor) start() error {
 	if err != nil && !errors.Is(err, exec.ErrDot) {
 		return err
 	}
-	attr := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true}}
+	attr := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2},
+		Sys: &syscall.SysProcAttr{Setsid: true}}
 	if s.tty {
 		// A session of its own would lose the terminal, and take it down at its end.
 		attr.Sys = &syscall.SysProcAttr{Setpgid: true}

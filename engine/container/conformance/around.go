@@ -221,7 +221,8 @@ func ports(t *testing.T, h Harness) {
 	b.app.Networks["default"] = b.network("default")
 	published := func(text string) set {
 		return func(c *types.ServiceConfig) {
-			c.Ports = []types.ServicePortConfig{{Target: 80, Published: text, HostIP: "127.0.0.1", Protocol: "tcp"}}
+			c.Ports = []types.ServicePortConfig{{Target: 80, Published: text, HostIP: "127.0.0.1",
+				Protocol: "tcp"}}
 		}
 	}
 	first := b.start("first", waits(), onNetwork("default"), published(""))
@@ -290,7 +291,8 @@ func images(t *testing.T, h Harness) {
 	remove(old, false, false) // it is gone
 	dangling("when it is gone")
 	remove(fresh, false, false) // it has a name
-	if all, err := b.rt.ProjectImages(b.ctx, b.Project, true); err != nil || !slices.Equal(all, []string{fresh}) {
+	if all, err := b.rt.ProjectImages(b.ctx, b.Project, true); err != nil ||
+		!slices.Equal(all, []string{fresh}) {
 		b.Errorf("with a name: %v, %v", all, err)
 	}
 	remove(fresh, true, true) // the name is one that its build gave it

@@ -89,7 +89,8 @@ func open(t *testing.T, h Harness) *bench {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	return &bench{T: t, Harness: h, rt: container.Completed(h.Runtime), ctx: ctx, app: &container.App{
-		Name: h.Project, Dir: t.TempDir(), Environment: types.Mapping{}, Services: map[string]*container.Service{},
+		Name: h.Project, Dir: t.TempDir(), Environment: types.Mapping{},
+		Services: map[string]*container.Service{},
 		Networks: map[string]types.NetworkConfig{}, Volumes: map[string]types.VolumeConfig{},
 		Secrets: map[string]types.SecretConfig{}, Configs: map[string]types.ConfigObjConfig{},
 	}}
@@ -196,7 +197,9 @@ type line struct {
 func (b *bench) log(id string, o container.LogOptions) []line {
 	b.Helper()
 	var all []line
-	b.ok(b.rt.Logs(b.ctx, id, o, func(l container.Line) { all = append(all, line{l.Stream, l.Time, string(l.Text)}) }))
+	b.ok(b.rt.Logs(b.ctx, id, o, func(l container.Line) {
+		all = append(all, line{l.Stream, l.Time, string(l.Text)})
+	}))
 	return all
 }
 

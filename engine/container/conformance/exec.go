@@ -96,7 +96,9 @@ func contents(t *testing.T, h Harness) {
 	if out, code := b.exec(id, "cat", "/run/secrets/token", "/etc/app.conf"); out != "t0kena=b" || code != 0 {
 		b.Errorf("its contents: %q, %d", out, code)
 	}
-	s := b.spec("missing", waits(), func(c *types.ServiceConfig) { c.Secrets = []types.ServiceSecretConfig{{Source: "other"}} })
+	s := b.spec("missing", waits(), func(c *types.ServiceConfig) {
+		c.Secrets = []types.ServiceSecretConfig{{Source: "other"}}
+	})
 	b.app.Secrets["other"] = types.SecretConfig{Environment: "CONFORMANCE_MISSING"}
 	if err := b.rt.Start(b.ctx, s, b.create(s)); err == nil ||
 		!strings.Contains(err.Error(), "CONFORMANCE_MISSING") {

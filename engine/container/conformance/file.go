@@ -145,7 +145,8 @@ func fileConflict(t *testing.T, h Harness) {
 		if err := b.copy(id, false, entry(tar.TypeDir, "t/f", "")); err == nil {
 			b.Errorf("a folder over a file, running %t: it is done", runs)
 		}
-		b.same("what stays", b.tree(id, "/t"), []string{"d /t 755", "d /t/d 755", "f /t/d/x 644 x", "f /t/f 644 f"})
+		b.same("what stays", b.tree(id, "/t"), []string{"d /t 755", "d /t/d 755", "f /t/d/x 644 x",
+			"f /t/f 644 f"})
 		b.ok(b.copy(id, true, file("t/d", "d"), entry(tar.TypeDir, "t/f", ""), file("t/f/y", "y")))
 		b.same("what is replaced", b.tree(id, "/t"),
 			[]string{"d /t 755", "d /t/f 755", "f /t/d 644 d", "f /t/f/y 644 y"})
@@ -162,7 +163,8 @@ func fileLinks(t *testing.T, h Harness) {
 		entry(tar.TypeSymlink, "t/out", "/out"), entry(tar.TypeSymlink, "t/file", "../out/f"),
 		entry(tar.TypeSymlink, "t/loop", "loop")))
 	b.ok(b.copy(id, false, file("t/out/g", "ours")))
-	b.same("through a link", b.tree(id, "/out"), []string{"d /out 755", "f /out/f 644 theirs", "f /out/g 644 ours"})
+	b.same("through a link", b.tree(id, "/out"), []string{"d /out 755", "f /out/f 644 theirs",
+		"f /out/g 644 ours"})
 	at, err := b.rt.Stat(b.ctx, id, []string{"/t/out", "/t/out/f", "/t/loop", "/t/loop/x"})
 	b.ok(err)
 	if at["/t/out"].Mode&fs.ModeSymlink == 0 || at["/t/out"].Link != "/out" || at["/t/out/f"].Size != 6 ||

@@ -38,13 +38,15 @@ func oneLife(t *testing.T, h Harness) {
 	s := b.spec("web", waits())
 	id := b.create(s)
 	in := b.inspect(id)
-	if in.State != container.StateCreated || !in.Started.IsZero() || !in.Finished.IsZero() || in.Created.IsZero() {
+	if in.State != container.StateCreated || !in.Started.IsZero() || !in.Finished.IsZero() ||
+		in.Created.IsZero() {
 		b.Errorf("created: %+v", in)
 	}
 	b.ok(b.rt.Start(b.ctx, s, id))
 	b.ok(b.rt.Start(b.ctx, s, id)) // of one that runs it is no error
 	in = b.inspect(id)
-	if in.State != container.StateRunning || in.Started.Before(in.Created) || !in.Finished.IsZero() || in.ExitCode != 0 {
+	if in.State != container.StateRunning || in.Started.Before(in.Created) || !in.Finished.IsZero() ||
+		in.ExitCode != 0 {
 		b.Errorf("running: %+v", in)
 	}
 	b.until("its handler", func() bool { return len(b.log(id, container.LogOptions{Tail: -1})) > 0 })
@@ -57,7 +59,8 @@ func oneLife(t *testing.T, h Harness) {
 	first := in
 	b.ok(b.rt.Start(b.ctx, container.CreateSpec{}, id)) // as it is
 	in = b.inspect(id)
-	if in.State != container.StateRunning || !in.Started.After(first.Finished) || in.ID != first.ID || in.Restarts != 0 {
+	if in.State != container.StateRunning || !in.Started.After(first.Finished) || in.ID != first.ID ||
+		in.Restarts != 0 {
 		b.Errorf("started again: %+v, was %+v", in, first)
 	}
 	if !in.Finished.Equal(first.Finished) {
@@ -91,7 +94,8 @@ func fields(t *testing.T, h Harness) {
 		in.ImageID != s.Image.ID || in.Digest != s.Image.Digest {
 		b.Errorf("made of: %+v", in)
 	}
-	if in.StopGrace != 7*time.Second || !in.TTY || fmt.Sprint(in.Check) != "[true]" || in.HealthTimeout != 5*time.Second {
+	if in.StopGrace != 7*time.Second || !in.TTY || fmt.Sprint(in.Check) != "[true]" ||
+		in.HealthTimeout != 5*time.Second {
 		b.Errorf("configuration: %+v", in)
 	}
 	if !reflect.DeepEqual(in.DependsOn, s.Service.DependsOn) {
@@ -147,7 +151,9 @@ func names(t *testing.T, h Harness) {
 
 func noProgram(t *testing.T, h Harness) {
 	b := open(t, h)
-	s := b.spec("web", handlesNoSignal(), func(c *types.ServiceConfig) { c.Command = types.ShellCommand{"/no/such/program"} })
+	s := b.spec("web", handlesNoSignal(), func(c *types.ServiceConfig) {
+		c.Command = types.ShellCommand{"/no/such/program"}
+	})
 	id := b.create(s)
 	err := b.rt.Start(b.ctx, s, id)
 	if err == nil || !strings.Contains(err.Error(), "/no/such/program") {
@@ -217,7 +223,8 @@ func health(t *testing.T, h Harness) {
 	timeout := types.Duration(time.Minute)
 	checked := func(test ...string) set {
 		return func(c *types.ServiceConfig) {
-			c.HealthCheck = &types.HealthCheckConfig{Test: test, Interval: &interval, Timeout: &timeout, Retries: &retries}
+			c.HealthCheck = &types.HealthCheckConfig{Test: test, Interval: &interval,
+				Timeout: &timeout, Retries: &retries}
 		}
 	}
 	events := b.record()
@@ -232,7 +239,8 @@ func health(t *testing.T, h Harness) {
 		b.Fatalf("touch ended with %d", code)
 	}
 	b.until("a success", func() bool { return b.inspect(id).Health == container.Healthy })
-	b.same("events", events.until(id, "health healthy")[1:], []string{"started", "health unhealthy", "health healthy"})
+	b.same("events", events.until(id, "health healthy")[1:], []string{"started", "health unhealthy",
+		"health healthy"})
 	b.ok(b.rt.Stop(b.ctx, id, 0))
 	if in := b.ended(id); in.Health != container.Unhealthy {
 		b.Errorf("when its life is over it is %s", in.Health)
@@ -241,7 +249,9 @@ func health(t *testing.T, h Harness) {
 	b.until("a success of the next life", func() bool { return b.inspect(id).Health == container.Healthy })
 
 	said := b.start("words", waits(), checked("CMD", "cat", "/no/table"))
-	b.until("what a check says", func() bool { return strings.Contains(b.inspect(said).HealthOutput, "/no/table") })
+	b.until("what a check says", func() bool {
+		return strings.Contains(b.inspect(said).HealthOutput, "/no/table")
+	})
 }
 
 func joins(t *testing.T, h Harness) {
@@ -359,17 +369,20 @@ func kills(t *testing.T, h Harness) {
 func stopSignal(t *testing.T, h Harness) {
 	b := open(t, h)
 	events := b.record()
-	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "USR1", Code: 4}, func(c *types.ServiceConfig) { c.StopSignal = "SIGUSR1" })
+	id := b.start("web", Program{Out: []string{"ready"}, OnStop: "USR1", Code: 4},
+		func(c *types.ServiceConfig) { c.StopSignal = "SIGUSR1" })
 	b.ok(b.rt.Stop(b.ctx, id, time.Minute))
 	if in := b.inspect(id); in.ExitCode != 4 {
 		b.Errorf("stopped: %+v", in)
 	}
-	b.same("events", events.until(id, "stopped"), []string{"created", "started", "killed 10", "died 4", "stopped"})
+	b.same("events", events.until(id, "stopped"), []string{"created", "started", "killed 10",
+		"died 4", "stopped"})
 }
 
 func handles(t *testing.T, h Harness) {
 	b := open(t, h)
-	if _, known := b.rt.HandlesStop(b.ctx, b.start("probe", waits())); b.lacks(known, "SignalReader that can know") {
+	if _, known := b.rt.HandlesStop(b.ctx, b.start("probe", waits())); b.lacks(known,
+		"SignalReader that can know") {
 		return
 	}
 	for service, want := range map[string]bool{"waits": true, "nosignal": false} {

@@ -27,7 +27,8 @@ func listed(t *testing.T, h Harness) {
 		b.ok(err)
 		for _, s := range all {
 			if s.Project == b.Project {
-				out = append(out, strings.Join([]string{s.Service, s.Number, s.State, strings.TrimPrefix(s.Name, b.Project)}, " "))
+				out = append(out, strings.Join([]string{s.Service, s.Number, s.State,
+					strings.TrimPrefix(s.Name, b.Project)}, " "))
 			}
 		}
 		slices.Sort(out)

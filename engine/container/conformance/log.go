@@ -73,7 +73,8 @@ func logParts(t *testing.T, h Harness) {
 		[]string{"2", "3", "4"})
 	b.same("after the second", texts(b.log(id, container.LogOptions{Tail: -1, Since: second.Add(1)})),
 		[]string{"3", "4"})
-	b.same("until the second", texts(b.log(id, container.LogOptions{Tail: -1, Until: second})), []string{"1", "2"})
+	b.same("until the second", texts(b.log(id, container.LogOptions{Tail: -1, Until: second})),
+		[]string{"1", "2"})
 	b.same("the last two", texts(b.log(id, container.LogOptions{Tail: 2})), []string{"3", "4"})
 	b.same("none of the past", texts(b.log(id, container.LogOptions{Tail: 0})), nil)
 	b.same("followed, when it is over", texts(b.log(id, container.LogOptions{Tail: -1, Follow: true})),
@@ -175,7 +176,8 @@ func logPreview(t *testing.T, h Harness) {
 	if b.lacks(b.rt.Caps.Preview, "Previewer") {
 		return
 	}
-	s := b.spec("web", Program{Out: []string{"one"}, Open: "50 of 100\r100 of 100, ", OnStop: "TERM", Last: "done"})
+	s := b.spec("web", Program{Out: []string{"one"}, Open: "50 of 100\r100 of 100, ", OnStop: "TERM",
+		Last: "done"})
 	id := b.create(s)
 	for range 2 {
 		var c collector
@@ -183,7 +185,9 @@ func logPreview(t *testing.T, h Harness) {
 		go func() { ended <- b.rt.Preview(b.ctx, id, attached, c.add) }()
 		<-attached
 		b.ok(b.rt.Start(b.ctx, s, id))
-		b.until("the line without an end", func() bool { return slices.Contains(c.texts(), "50 of 100\r100 of 100, ") })
+		b.until("the line without an end", func() bool {
+			return slices.Contains(c.texts(), "50 of 100\r100 of 100, ")
+		})
 		b.same("the log by then", texts(b.log(id, container.LogOptions{Tail: 1})), []string{"one"})
 
 		ctx, cancel := context.WithCancel(b.ctx)
@@ -206,7 +210,8 @@ func logPreview(t *testing.T, h Harness) {
 				b.Errorf("%q is of %s", l.text, l.stream)
 			}
 		}
-		b.same("the log at the end", texts(b.log(id, container.LogOptions{Tail: 1})), []string{"50 of 100\r100 of 100, done"})
+		b.same("the log at the end", texts(b.log(id, container.LogOptions{Tail: 1})),
+			[]string{"50 of 100\r100 of 100, done"})
 		b.ended(id)
 	}
 }

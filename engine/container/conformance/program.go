@@ -38,7 +38,8 @@ func (b *bench) restarts(s container.CreateSpec) (id string, end container.Progr
 
 func programAlone(t *testing.T, h Harness) {
 	b := open(t, h)
-	id, end, ok := b.restarts(b.program("web", Program{Out: []string{"ready"}, OnStop: "TERM", Last: "bye", Code: 7}))
+	id, end, ok := b.restarts(b.program("web", Program{Out: []string{"ready"}, OnStop: "TERM",
+		Last: "bye", Code: 7}))
 	if !ok {
 		return
 	}
@@ -63,7 +64,8 @@ func programAlone(t *testing.T, h Harness) {
 		b.Errorf("after another restart %+v, was %+v", again, in)
 	}
 	b.ok(b.rt.Stop(b.ctx, id, time.Minute))
-	if in = b.inspect(id); in.State != container.StateExited || in.ExitCode != 7 || in.Finished.Before(in.Started) {
+	if in = b.inspect(id); in.State != container.StateExited || in.ExitCode != 7 ||
+		in.Finished.Before(in.Started) {
 		b.Errorf("stopped: %+v", in)
 	}
 	b.until("the end of the container", func() bool {

@@ -124,9 +124,11 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 	b.in = container.Instance{
 		Identity: container.Identity{ID: e.id("")}, Service: s.Service.Name, Replica: s.Replica,
 		Number: strconv.Itoa(s.Replica), Name: name,
-		State: container.StateCreated, Health: container.HealthNone, Created: e.now(), Hash: s.Hash, Files: s.App.Files,
+		State: container.StateCreated, Health: container.HealthNone, Created: e.now(), Hash: s.Hash,
+		Files:   s.App.Files,
 		Content: s.Content, Program: s.Service.Program && s.Beside == nil,
-		VolumeImages: s.Service.VolumeImages, ImageRef: s.Service.Image, ImageID: img.id, Digest: s.Image.Digest, LogDriver: "json-file", TTY: c.Tty,
+		VolumeImages: s.Service.VolumeImages, ImageRef: s.Service.Image, ImageID: img.id,
+		Digest: s.Image.Digest, LogDriver: "json-file", TTY: c.Tty,
 	}
 	if c.Logging != nil && c.Logging.Driver != "" {
 		b.in.LogDriver = c.Logging.Driver
@@ -138,7 +140,8 @@ func (e *engine) Create(ctx context.Context, s container.CreateSpec) (string, er
 		if b.in.DependsOn == nil {
 			b.in.DependsOn = map[string]types.ServiceDependency{}
 		}
-		b.in.DependsOn[name] = types.ServiceDependency{Condition: d.Condition, Restart: d.Restart, Required: true}
+		b.in.DependsOn[name] = types.ServiceDependency{Condition: d.Condition, Restart: d.Restart,
+			Required: true}
 	}
 	if err := b.prepare(c, img.Image); err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)

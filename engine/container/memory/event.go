@@ -91,7 +91,9 @@ func (e *engine) now() time.Time {
 }
 
 // Events implements container.Runtime.
-func (e *engine) Events(ctx context.Context, project string, since time.Time, emit func(container.Event)) error {
+func (e *engine) Events(
+	ctx context.Context, project string, since time.Time, emit func(container.Event),
+) error {
 	if err := e.faults.enter(ctx, "Events", ""); err != nil {
 		return err
 	}

@@ -55,7 +55,8 @@ func (e *engine) run(ctx context.Context, b *box, l *life, cmd, env []string, st
 	prog, ok := e.program(cmd)
 	e.mu.Unlock()
 	if !ok {
-		out(container.Stdout, fmt.Sprintf("OCI runtime exec failed: exec failed: %q: executable file not found in $PATH\n", strings.Join(cmd, " ")))
+		out(container.Stdout,
+			fmt.Sprintf("OCI runtime exec failed: exec failed: %q: executable file not found in $PATH\n", strings.Join(cmd, " ")))
 		return 127, nil
 	}
 	if stdin == nil {

@@ -20,7 +20,8 @@ type Fault struct {
 	Times  int           // only so often
 	Delay  time.Duration // before the call is carried out, or answered with Err; the call's context may end it
 	Err    error         // nil: the call is carried out
-	After  bool          // the call is carried out and answered with Err all the same, as when a connection breaks
+	// the call is carried out and answered with Err all the same, as when a connection breaks
+	After bool
 }
 
 // fault is one that is on.

@@ -121,8 +121,9 @@ func (s *imageStore) Image(ctx context.Context, ref, platform string) (container
 		return container.Image{}, fmt.Errorf("look up image %s: no such image: %w", ref, container.ErrNotFound)
 	}
 	return container.Image{
-		ID: img.id, Digest: img.id, Tags: s.tags(img.id), Size: 1 << 20, Created: img.created, LastTag: img.tagged,
-		Stop: img.Stop, Health: check(nil, img.Health) != nil,
+		ID: img.id, Digest: img.id, Tags: s.tags(img.id), Size: 1 << 20, Created: img.created,
+		LastTag: img.tagged,
+		Stop:    img.Stop, Health: check(nil, img.Health) != nil,
 		Volumes: slices.Sorted(slices.Values(img.Volumes)), User: img.User,
 	}, nil
 }
@@ -159,7 +160,8 @@ func (s *imageStore) RemoveImage(ctx context.Context, id string, named bool) (re
 		return false, nil
 	}
 	for _, name := range s.tags(id) {
-		own := img.Project != "" && strings.HasPrefix(name, img.Project+"-") && strings.HasSuffix(name, ":latest")
+		own := img.Project != "" && strings.HasPrefix(name, img.Project+"-") &&
+			strings.HasSuffix(name, ":latest")
 		if !named || !own {
 			return false, nil
 		}

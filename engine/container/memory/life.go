@@ -206,8 +206,9 @@ func newLife(prog Program) (*life, error) {
 
 // launch runs the program of a life. Callers hold mu.
 func (e *engine) launch(b *box, l *life, prog Program) {
-	p := &Process{Args: b.command, Env: b.env, Stdin: strings.NewReader(""), Signals: l.signals, Killed: l.killed,
-		e: e, box: b, life: l, outcome: &outcome{}}
+	p := &Process{Args: b.command, Env: b.env, Stdin: strings.NewReader(""), Signals: l.signals,
+		Killed: l.killed,
+		e:      e, box: b, life: l, outcome: &outcome{}}
 	p.out = func(stream container.Stream, text string) { e.print(b, l, stream, text) }
 	e.running.Go(func() {
 		code := prog.Run(p)
@@ -493,7 +494,8 @@ func (p pauser) Unpause(ctx context.Context, id string) error {
 		return err
 	}
 	if b.in.State != container.StatePaused {
-		return fmt.Errorf("unpause %s: it is not paused", short(id)) // Docker's engine does not call it a conflict
+		// Docker's engine does not call it a conflict
+		return fmt.Errorf("unpause %s: it is not paused", short(id))
 	}
 	p.e.thaw(b)
 	return nil

@@ -29,8 +29,10 @@ func (l lister) Summaries(ctx context.Context, o container.ListOptions) ([]conta
 			continue
 		}
 		s := container.Summary{
-			ID: in.ID, Name: in.Name, Names: []string{in.Name}, Project: b.project, Service: in.Service, Number: strconv.Itoa(in.Replica),
-			Image: in.ImageRef, ImageID: in.ImageID, Command: strings.Join(b.command, " "), State: in.State.String(), Status: in.State.String(),
+			ID: in.ID, Name: in.Name, Names: []string{in.Name}, Project: b.project,
+			Service: in.Service, Number: strconv.Itoa(in.Replica),
+			Image: in.ImageRef, ImageID: in.ImageID, Command: strings.Join(b.command, " "),
+			State: in.State.String(), Status: in.State.String(),
 			Created: in.Created.Unix(), Volumes: in.Volumes, Mounts: in.Volumes,
 		}
 		for _, p := range in.Ports {

@@ -90,7 +90,8 @@ func (e *engine) Logs(ctx context.Context, id string, o container.LogOptions, em
 	e.mu.Lock()
 	b, err := e.box("read the log of", id)
 	if err == nil && b.in.LogDriver == "none" {
-		err = fmt.Errorf("%s: its logging driver none keeps nothing to read: %w", what, container.ErrUnsupported)
+		err = fmt.Errorf("%s: its logging driver none keeps nothing to read: %w", what,
+			container.ErrUnsupported)
 	}
 	if err != nil {
 		e.mu.Unlock()
@@ -124,7 +125,9 @@ func (e *engine) Logs(ctx context.Context, id string, o container.LogOptions, em
 type attacher struct{ e *engine }
 
 // Attach implements container.Attacher.
-func (a attacher) Attach(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line)) error {
+func (a attacher) Attach(
+	ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line),
+) error {
 	if err := a.e.faults.enter(ctx, "Attach", id); err != nil {
 		return err
 	}
@@ -132,7 +135,9 @@ func (a attacher) Attach(ctx context.Context, id string, attached chan<- struct{
 }
 
 // attach follows what a container writes from now on.
-func (e *engine) attach(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line), open *openLines) error {
+func (e *engine) attach(
+	ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line), open *openLines,
+) error {
 	e.mu.Lock()
 	b, err := e.box("attach to", id)
 	if err != nil {
@@ -164,7 +169,9 @@ func (e *engine) attach(ctx context.Context, id string, attached chan<- struct{}
 type previewer struct{ e *engine }
 
 // Preview implements container.Previewer.
-func (p previewer) Preview(ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line)) error {
+func (p previewer) Preview(
+	ctx context.Context, id string, attached chan<- struct{}, emit func(container.Line),
+) error {
 	if err := p.e.faults.enter(ctx, "Preview", id); err != nil {
 		return err
 	}

@@ -76,8 +76,10 @@ func New() *Runtime {
 	return &Runtime{
 		engine: e, faults: e.faults, feed: e.feed, provisioner: e.around, imageStore: e.store,
 		pauser: pauser{e}, renamer: renamer{e},
-		attacher: attacher{e}, previewer: previewer{e}, meter: meter{e}, fileWriter: fileWriter{e}, fileReader: fileReader{e},
-		signalReader: signalReader{e}, dialer: dialer{e}, limiter: limiter{e}, lister: lister{e}, programRestarter: programRestarter{e},
+		attacher: attacher{e}, previewer: previewer{e}, meter: meter{e}, fileWriter: fileWriter{e},
+		fileReader:   fileReader{e},
+		signalReader: signalReader{e}, dialer: dialer{e}, limiter: limiter{e}, lister: lister{e},
+		programRestarter: programRestarter{e},
 	}
 }
 

@@ -125,7 +125,9 @@ func (p *provisioner) EnsureVolume(ctx context.Context, v container.VolumeSpec) 
 
 // RemoveNetworks implements container.Provisioner. Only containers that run keep a
 // network.
-func (p *provisioner) RemoveNetworks(ctx context.Context, project string, only []string) (all container.Swept, err error) {
+func (p *provisioner) RemoveNetworks(
+	ctx context.Context, project string, only []string,
+) (all container.Swept, err error) {
 	if err := p.e.faults.enter(ctx, "RemoveNetworks", ""); err != nil {
 		return all, err
 	}
@@ -143,7 +145,9 @@ func (p *provisioner) RemoveNetworks(ctx context.Context, project string, only [
 
 // RemoveVolumes implements container.Provisioner. A container keeps its volumes
 // also when it does not run.
-func (p *provisioner) RemoveVolumes(ctx context.Context, project string, only []string) (all container.Swept, err error) {
+func (p *provisioner) RemoveVolumes(
+	ctx context.Context, project string, only []string,
+) (all container.Swept, err error) {
 	if err := p.e.faults.enter(ctx, "RemoveVolumes", ""); err != nil {
 		return all, err
 	}
@@ -263,7 +267,8 @@ func (p *provisioner) mountFrom(b *box, others []string) error {
 
 // connect joins a container's networks when it starts. Callers hold mu.
 func (p *provisioner) connect(b *box) error {
-	for what, id := range map[string]string{"network": b.joins.network, "PID": b.joins.pid, "IPC": b.joins.ipc} {
+	for what, id := range map[string]string{"network": b.joins.network, "PID": b.joins.pid,
+		"IPC": b.joins.ipc} {
 		if id == "" {
 			continue
 		}

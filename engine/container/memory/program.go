@@ -25,9 +25,10 @@ type Program struct {
 type Process struct {
 	Args    []string // with the program's name
 	Env     []string
-	Stdin   io.Reader       // never nil
-	Signals <-chan string   // those that the program handles: "TERM"
-	Killed  <-chan struct{} // closed by SIGKILL, by an engine that closes, and for an exec by the end of its container
+	Stdin   io.Reader     // never nil
+	Signals <-chan string // those that the program handles: "TERM"
+	// closed by SIGKILL, by an engine that closes, and for an exec by the end of its container
+	Killed <-chan struct{}
 
 	e       *engine
 	box     *box
@@ -123,7 +124,11 @@ func (p *Process) Listen(port int) <-chan net.Conn {
 // as a whole, or splits a single command at its blanks.
 func Builtins() map[string]Program {
 	all := map[string]Program{
-		"loop":  {Handles: []string{"TERM"}, Run: func(p *Process) int { p.Print("hello"); p.Wait(); return 0 }},
+		"loop": {Handles: []string{"TERM"}, Run: func(p *Process) int {
+			p.Print("hello")
+			p.Wait()
+			return 0
+		}},
 		"sleep": {Run: runSleep},
 		"true":  {Run: func(*Process) int { return 0 }},
 		"false": {Run: func(*Process) int { return 1 }},

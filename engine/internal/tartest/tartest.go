@@ -16,7 +16,8 @@ func Of(t *testing.T, files ...string) io.Reader {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for pair := range slices.Chunk(files, 2) {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: pair[0], Mode: 0o644, Size: int64(len(pair[1])), Uid: os.Getuid(), Gid: os.Getgid()}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: pair[0], Mode: 0o644, Size: int64(len(pair[1])),
+			Uid: os.Getuid(), Gid: os.Getgid()}
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
 		}

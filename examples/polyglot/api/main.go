@@ -59,7 +59,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, http.StatusOK, "ok")
+	})
 	mux.HandleFunc("GET /links", func(w http.ResponseWriter, r *http.Request) { list(w, r, db) })
 	mux.HandleFunc("POST /links", func(w http.ResponseWriter, r *http.Request) { add(w, r, db) })
 	mux.HandleFunc("GET /links/{code}", func(w http.ResponseWriter, r *http.Request) { get(w, r, db) })

@@ -67,7 +67,8 @@ func (c *carts) add(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if want.SKU == "" || want.Cents <= 0 || want.Qty < 1 || want.Qty > maxQty {
-		service.Fail(w, http.StatusBadRequest, "a line needs a sku, a price and a quantity from 1 to %d", maxQty)
+		service.Fail(w, http.StatusBadRequest,
+			"a line needs a sku, a price and a quantity from 1 to %d", maxQty)
 		return
 	}
 	user := r.PathValue("user")

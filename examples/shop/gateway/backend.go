@@ -25,7 +25,8 @@ const (
 type view struct {
 	Data     json.RawMessage `json:"data"`
 	Degraded bool            `json:"degraded"`
-	AsOf     *time.Time      `json:"as_of,omitempty"` // of Data, when Degraded; nil when there never was an answer
+	// of Data, when Degraded; nil when there never was an answer
+	AsOf *time.Time `json:"as_of,omitempty"`
 }
 
 type cached struct {
@@ -90,7 +91,8 @@ func (b *backend) call(ctx context.Context, method, path string, in, out any, in
 	return err
 }
 
-var errTripped = &service.StatusError{Service: "gateway", Code: http.StatusServiceUnavailable, Message: "not asked, it was down a moment ago"}
+var errTripped = &service.StatusError{Service: "gateway", Code: http.StatusServiceUnavailable,
+	Message: "not asked, it was down a moment ago"}
 
 func (b *backend) tripped() bool {
 	b.mu.Lock()

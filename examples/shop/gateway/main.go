@@ -22,7 +22,9 @@ const summaryEvery = 10 * time.Second
 
 func main() {
 	service.Main(service.Logfmt, func(log *slog.Logger, _ string) (service.App, error) {
-		g := newGateway(log, func(name string) *service.Client { return service.NewClient(name, "", patience()) })
+		g := newGateway(log, func(name string) *service.Client {
+			return service.NewClient(name, "", patience())
+		})
 		return service.App{Handler: g.routes(), Health: g.health, Loop: g.summaryLoop}, nil
 	})
 }
@@ -121,7 +123,8 @@ func (g *gateway) home(w http.ResponseWriter, r *http.Request) {
 	}
 	var h home
 	var all sync.WaitGroup
-	for into, get := range map[*view]getter{&h.Catalog: g.getCatalog, &h.Cart: g.getCart, &h.Orders: g.getOrders, &h.Payments: g.getPayments} {
+	for into, get := range map[*view]getter{&h.Catalog: g.getCatalog, &h.Cart: g.getCart,
+		&h.Orders: g.getOrders, &h.Payments: g.getPayments} {
 		all.Go(func() {
 			v, err := get(r.Context(), user)
 			if err != nil { // refused: a fault of ours, and still no reason to show nothing
@@ -165,7 +168,8 @@ func (g *gateway) addToCart(w http.ResponseWriter, r *http.Request) {
 	}
 	line.Qty = want.Qty
 	var cart json.RawMessage
-	err = g.cart.call(r.Context(), http.MethodPost, "/carts/"+url.PathEscape(r.PathValue("user"))+"/lines", line, &cart, "nothing added")
+	err = g.cart.call(r.Context(), http.MethodPost, "/carts/"+url.PathEscape(r.PathValue("user"))+
+		"/lines", line, &cart, "nothing added")
 	g.answer(w, err, view{Data: cart, Degraded: item.Degraded}, "cart is down: nothing was added")
 }
 
@@ -184,7 +188,8 @@ func (g *gateway) checkout(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = json.Unmarshal(placed, &order)
 	}
-	g.answer(w, err, view{Data: placed, Degraded: order.Degraded}, "orders is down: the cart is kept, please try again")
+	g.answer(w, err, view{Data: placed, Degraded: order.Degraded},
+		"orders is down: the cart is kept, please try again")
 }
 
 // answer writes the outcome of a wish that changes something; sorry is for when

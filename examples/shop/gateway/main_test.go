@@ -87,8 +87,10 @@ func TestHomeServesTheLastAnswerOfADeadService(t *testing.T) {
 	if code := s.ask("GET", "/api/home?user=ann", "", &after); code != 200 {
 		t.Errorf("without orders: %d, want 200", code)
 	}
-	if !after.Degraded || !after.Orders.Degraded || after.Orders.AsOf == nil || string(after.Orders.Data) != string(before.Orders.Data) {
-		t.Errorf("orders: %s degraded %v as of %v, want the last list, marked", after.Orders.Data, after.Orders.Degraded, after.Orders.AsOf)
+	if !after.Degraded || !after.Orders.Degraded || after.Orders.AsOf == nil ||
+		string(after.Orders.Data) != string(before.Orders.Data) {
+		t.Errorf("orders: %s degraded %v as of %v, want the last list, marked", after.Orders.Data,
+			after.Orders.Degraded, after.Orders.AsOf)
 	}
 	if after.Catalog.Degraded || after.Cart.Degraded || after.Payments.Degraded {
 		t.Error("a service that runs is marked as degraded")
@@ -106,7 +108,8 @@ func TestHomeIsThereWhenEverythingElseIsDownFromTheStart(t *testing.T) {
 	s.kill("catalog", "cart", "orders", "payments")
 	for range 2 * tripAfter {
 		var h home
-		if code := s.ask("GET", "/api/home", "", &h); code != 200 || !h.Degraded || string(h.Catalog.Data) != "[]" || len(h.Down) != 4 {
+		if code := s.ask("GET", "/api/home", "", &h); code != 200 || !h.Degraded ||
+			string(h.Catalog.Data) != "[]" || len(h.Down) != 4 {
 			t.Fatalf("%d %+v, want an empty page with 200", code, h)
 		}
 	}
@@ -125,7 +128,8 @@ func TestCheckoutSaysClearlyThatOrdersIsDown(t *testing.T) {
 		Degraded bool
 		Error    string
 	}
-	if code := s.ask("POST", "/api/orders", `{"user":"ann"}`, &answer); code != 503 || !answer.Degraded || answer.Error == "" {
+	if code := s.ask("POST", "/api/orders", `{"user":"ann"}`, &answer); code != 503 ||
+		!answer.Degraded || answer.Error == "" {
 		t.Errorf("%d %+v, want a 503 that is marked and says why", code, answer)
 	}
 }
@@ -158,7 +162,8 @@ func TestCartTakesAnItemAtTheCachedPrice(t *testing.T) {
 func TestRefusalOfAServiceReachesTheCustomer(t *testing.T) {
 	s := openShop(t)
 	var refusal struct{ Error string }
-	if code := s.ask("POST", "/api/cart/ann", `{"sku":"gold","qty":1}`, &refusal); code != 404 || !strings.Contains(refusal.Error, "gold") {
+	if code := s.ask("POST", "/api/cart/ann", `{"sku":"gold","qty":1}`, &refusal); code != 404 ||
+		!strings.Contains(refusal.Error, "gold") {
 		t.Errorf("%d %q, want the catalog's own 404", code, refusal.Error)
 	}
 	if down := s.gateway.down(); len(down) != 0 {

@@ -26,7 +26,8 @@ func main() {
 		if err != nil {
 			return service.App{}, err
 		}
-		l := &loadgen{log: log, gateway: service.NewClient("gateway", "", service.Front), every: time.Duration(float64(time.Second) / rate)}
+		l := &loadgen{log: log, gateway: service.NewClient("gateway", "", service.Front),
+			every: time.Duration(float64(time.Second) / rate)}
 		return service.App{Loop: l.loop}, nil
 	})
 }

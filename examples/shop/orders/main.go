@@ -22,7 +22,8 @@ const (
 
 func main() {
 	service.Main(service.JSON, func(log *slog.Logger, data string) (service.App, error) {
-		o, err := open(log, data, service.NewClient("cart", "", service.Back), service.NewClient("payments", "", service.Back))
+		o, err := open(log, data, service.NewClient("cart", "", service.Back),
+			service.NewClient("payments", "", service.Back))
 		if err != nil {
 			return service.App{}, err
 		}
@@ -40,13 +41,14 @@ const (
 )
 
 type order struct {
-	ID       string    `json:"id"`
-	User     string    `json:"user"`
-	Cents    int       `json:"cents"`
-	Items    int       `json:"items"`
-	State    state     `json:"state"`
-	Time     time.Time `json:"time"`
-	Degraded bool      `json:"degraded,omitempty"` // taken while payments was down; in the answer to a checkout only
+	ID    string    `json:"id"`
+	User  string    `json:"user"`
+	Cents int       `json:"cents"`
+	Items int       `json:"items"`
+	State state     `json:"state"`
+	Time  time.Time `json:"time"`
+	// taken while payments was down; in the answer to a checkout only
+	Degraded bool `json:"degraded,omitempty"`
 }
 
 // book is the service's data.
@@ -127,14 +129,16 @@ func (o *orders) checkout(w http.ResponseWriter, r *http.Request) {
 	ctx := context.WithoutCancel(r.Context())
 	if err := o.pay(ctx, &placed); err != nil {
 		placed.Degraded = true
-		o.log.Warn("payments is down, order kept as pending", "service", "payments", "order", placed.ID, "err", err)
+		o.log.Warn("payments is down, order kept as pending", "service", "payments", "order",
+			placed.ID, "err", err)
 	}
 	if placed.State != declined {
 		if err := o.cart.Do(ctx, http.MethodDelete, cartPath, nil, nil); err != nil {
 			o.log.Warn("cart not cleared", "service", "cart", "order", placed.ID, "err", err)
 		}
 	}
-	o.log.Info("order placed", "order", placed.ID, "user", placed.User, "cents", placed.Cents, "state", placed.State)
+	o.log.Info("order placed", "order", placed.ID, "user", placed.User, "cents", placed.Cents,
+		"state", placed.State)
 	service.Write(w, http.StatusCreated, placed)
 }
 

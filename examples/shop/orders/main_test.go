@@ -29,7 +29,8 @@ type town struct {
 }
 
 func newTown(t *testing.T) *town {
-	w := &town{t: t, data: t.TempDir(), down: map[string]bool{}, lines: 2, cents: 500, charged: map[string]int{}}
+	w := &town{t: t, data: t.TempDir(), down: map[string]bool{}, lines: 2, cents: 500,
+		charged: map[string]int{}}
 	cart := w.serve("cart", func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete {
 			w.lines = 0
@@ -77,7 +78,8 @@ func (w *town) set(name string, down bool) {
 func (w *town) checkout() (int, order) {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
-	w.orders.routes().ServeHTTP(rec, httptest.NewRequest("POST", "/orders", strings.NewReader(`{"user":"ann"}`)))
+	w.orders.routes().ServeHTTP(rec, httptest.NewRequest("POST", "/orders",
+		strings.NewReader(`{"user":"ann"}`)))
 	var placed order
 	if err := json.Unmarshal(rec.Body.Bytes(), &placed); err != nil {
 		w.t.Fatal(err)
@@ -125,7 +127,10 @@ func TestOrderIsTakenWhilePaymentsIsDownAndPaidOnceLater(t *testing.T) {
 		t.Error("the cart is still full")
 	}
 	// As if it had been placed a while ago: a new one is left to its checkout.
-	err := w.orders.book.Update(func(b *book) error { b.Orders[0].Time = b.Orders[0].Time.Add(-time.Minute); return nil })
+	err := w.orders.book.Update(func(b *book) error {
+		b.Orders[0].Time = b.Orders[0].Time.Add(-time.Minute)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

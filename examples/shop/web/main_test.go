@@ -30,7 +30,8 @@ func TestPageStaysWhenTheGatewayGoes(t *testing.T) {
 		return rec.Body.String()
 	}
 	open := page()
-	for _, want := range []string{"&lt;b&gt;Tea&lt;/b&gt;", "7.05 €", "orders is down", `<section class="stale">`, "</html>"} {
+	for _, want := range []string{"&lt;b&gt;Tea&lt;/b&gt;", "7.05 €", "orders is down",
+		`<section class="stale">`, "</html>"} {
 		if !strings.Contains(open, want) {
 			t.Errorf("no %q in the page:\n%s", want, open)
 		}

@@ -16,9 +16,13 @@ const Payload = "PWN"
 const Colour = "\x1b[58;5;201m"
 
 // Text is every kind of terminal command there is.
-const Text = "\x1b]52;c;" + Payload + "1\x07" + "\x1b]0;" + Payload + "2\x1b\\" + "\x1bP" + Payload + "3\x1b\\" + "\x1b_" + Payload + "4\x1b\\" + "\x1b^" +
-	Payload + "5\x1b\\" + "\x1bX" + Payload + "6\x1b\\" + "\u009d52;c;" + Payload + "7\u009c" + "\u0090" + Payload + "8\u009c" + "\u009f" + Payload +
-	"9\u009c" + "\u009e" + Payload + "10\u009c" + "\u0098" + Payload + "11\u009c" + "\x1b]8;;file:///" + Payload + "12\x1b\\x\x1b]8;;\x1b\\" + "\u009b2J" + "\x1b[2J\x1b[H\x1bc\x1b[?1049l" + Colour +
+const Text = "\x1b]52;c;" + Payload + "1\x07" + "\x1b]0;" + Payload + "2\x1b\\" + "\x1bP" + Payload +
+	"3\x1b\\" + "\x1b_" + Payload + "4\x1b\\" + "\x1b^" +
+	Payload + "5\x1b\\" + "\x1bX" + Payload + "6\x1b\\" + "\u009d52;c;" + Payload + "7\u009c" +
+	"\u0090" + Payload + "8\u009c" + "\u009f" + Payload +
+	"9\u009c" + "\u009e" + Payload + "10\u009c" + "\u0098" + Payload + "11\u009c" +
+	"\x1b]8;;file:///" + Payload + "12\x1b\\x\x1b]8;;\x1b\\" + "\u009b2J" +
+	"\x1b[2J\x1b[H\x1bc\x1b[?1049l" + Colour +
 	"\a\b\x00\x0e\x7f\u0085\u202e\u2066\u2028" + "\x9b31m\x9d\x90"
 
 // Log is Text for a log line.
@@ -108,7 +112,8 @@ var (
 )
 
 // link is a hyperlink as the screen makes it: it leads to a file, and ends in the row that it began in.
-var link = regexp.MustCompile("\x1b\\]8;;file://[A-Za-z0-9.-]*/[A-Za-z0-9_%./~$&+,:;=@-]*\x1b\\\\((?:[^\x1b\n]|\x1b\\[[0-9;:]*m)*)\x1b\\]8;;\x1b\\\\")
+var link = regexp.MustCompile(
+	"\x1b\\]8;;file://[A-Za-z0-9.-]*/[A-Za-z0-9_%./~$&+,:;=@-]*\x1b\\\\((?:[^\x1b\n]|\x1b\\[[0-9;:]*m)*)\x1b\\]8;;\x1b\\\\")
 
 // WithoutLinks is a text without the links that the screen makes itself. Whatever is not whole, or
 // leads elsewhere, stays.
@@ -119,7 +124,8 @@ func WithoutLinks(output string) string { return link.ReplaceAllString(output, "
 // left. A terminal program's own output has commands of its own, and there only ours count.
 func Check(output string, strict bool) string {
 	if !utf8.ValidString(output) {
-		return fmt.Sprintf("it is not UTF-8, so a C1 byte may be in it: %q", around(output, strings.IndexFunc(output, func(r rune) bool { return r == utf8.RuneError })))
+		return fmt.Sprintf("it is not UTF-8, so a C1 byte may be in it: %q",
+			around(output, strings.IndexFunc(output, func(r rune) bool { return r == utf8.RuneError })))
 	}
 	if at := strings.IndexFunc(output, func(r rune) bool {
 		return r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069

@@ -98,9 +98,17 @@ func serve() {
 	born := time.Now().UnixNano()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/born", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, born) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { served.Add(1); w.Write(make([]byte, 1024)) })
-	mux.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) { heads.Add(1); http.Error(w, "no", 500) })
-	mux.HandleFunc("/received", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, received.Swap(0)) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		served.Add(1)
+		w.Write(make([]byte, 1024))
+	})
+	mux.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) {
+		heads.Add(1)
+		http.Error(w, "no", 500)
+	})
+	mux.HandleFunc("/received", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, received.Swap(0))
+	})
 	mux.HandleFunc("/served", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, served.Swap(0)) })
 	mux.HandleFunc("/bytes", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
@@ -294,7 +302,8 @@ type paced struct{ N, P50, P99 int64 }
 
 // pace makes n requests, 500 a second, on new and on kept connections in turn.
 func pace(host string, n int) any {
-	clients := []*http.Client{{Transport: &http.Transport{DisableKeepAlives: true}}, {Transport: &http.Transport{MaxIdleConnsPerHost: 100}}}
+	clients := []*http.Client{{Transport: &http.Transport{DisableKeepAlives: true}},
+		{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}}
 	addresses, err := net.LookupHost(host) // once: questions for names are not what is measured
 	if err != nil {
 		return why(err)

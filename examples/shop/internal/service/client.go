@@ -72,7 +72,8 @@ func NewClient(name, base string, limit time.Duration) *Client {
 		DialContext:       (&net.Dialer{Timeout: dial}).DialContext,
 		DisableKeepAlives: true,
 	}
-	return &Client{name: name, base: strings.TrimSuffix(base, "/"), limit: limit, http: &http.Client{Transport: transport}}
+	return &Client{name: name, base: strings.TrimSuffix(base, "/"), limit: limit,
+		http: &http.Client{Transport: transport}}
 }
 
 // Name is the service that the client calls.
@@ -123,7 +124,8 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 		return fmt.Errorf("%s: read answer: %w", c.name, err)
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		status := &StatusError{Service: c.name, Code: resp.StatusCode, Message: http.StatusText(resp.StatusCode)}
+		status := &StatusError{Service: c.name, Code: resp.StatusCode,
+			Message: http.StatusText(resp.StatusCode)}
 		var said struct{ Error string }
 		if json.Unmarshal(answer, &said) == nil && said.Error != "" {
 			status.Message = said.Error

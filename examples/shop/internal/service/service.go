@@ -158,5 +158,6 @@ func AskHealth(ctx context.Context, addr string) error {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	return NewClient("self", "http://"+net.JoinHostPort(host, port), time.Second).Do(ctx, http.MethodGet, "/health", nil, nil)
+	return NewClient("self", "http://"+net.JoinHostPort(host, port), time.Second).Do(ctx,
+		http.MethodGet, "/health", nil, nil)
 }

@@ -47,7 +47,9 @@ func TestHealthTellsARunningServiceFromNone(t *testing.T) {
 
 func TestLoopThatFailsEndsTheService(t *testing.T) {
 	listener := listen(t)
-	err := App{Loop: func(context.Context) error { return context.DeadlineExceeded }}.serve(t.Context(), slog.New(slog.DiscardHandler), listener)
+	err := App{Loop: func(context.Context) error {
+		return context.DeadlineExceeded
+	}}.serve(t.Context(), slog.New(slog.DiscardHandler), listener)
 	if err == nil {
 		t.Error("serve went on, or forgot the error")
 	}
@@ -66,7 +68,9 @@ func TestCallEndsAtItsLimit(t *testing.T) {
 
 func TestRefusalIsNotDown(t *testing.T) {
 	for code, down := range map[int]bool{404: false, 409: false, 500: true, 503: true} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { Fail(w, code, "because of %d", code) }))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			Fail(w, code, "because of %d", code)
+		}))
 		err := NewClient("it", server.URL, time.Minute).Do(t.Context(), http.MethodPost, "/", "x", nil)
 		server.Close()
 		status, ok := err.(*StatusError)
