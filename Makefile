@@ -50,7 +50,7 @@ test: agent
 # Rewrites the golden screens and scripts: look at the difference before you commit it.
 golden:
 	$(GO) test ./ui -update
-	$(GO) test -run TestScript . -update
+	$(GO) test -run 'TestScript|TestEngineScript' . -update
 
 # The loop as a person waits for it, in turn with docker compose where that is on the machine; about 25 minutes. BENCH picks cases.
 BENCH ?= .

@@ -155,3 +155,29 @@ func TestPortsOfAStoppedService(t *testing.T) {
 		}
 	})
 }
+
+// Containers that somebody else numbered otherwise are kept as they are, and are the service's replicas.
+func TestReplicasKeepTheNumbersThatTheyHave(t *testing.T) {
+	virtually(t, map[string]string{"compose.yaml": "services:\n  a: {image: app, scale: 3}\n"}, func(s *scene) {
+		s.up()
+		ids := s.identities()
+		s.must(s.stop())
+		s.must(s.rt.Remove(s.t.Context(), ids["a/1"].ID, true, true))
+		s.write(map[string]string{"compose.yaml": "services:\n  a: {image: app, scale: 2}\n"})
+		s.up()
+		if now := s.identities(); len(now) != 2 || now["a/2"] != ids["a/2"] || now["a/3"] != ids["a/3"] {
+			t.Errorf("containers %v, were %v", now, ids)
+		}
+		r := find(s.Snapshot(), "a").Replicas
+		if len(r) != 2 || r[0].Number != 2 || r[1].Number != 3 || !find(s.Snapshot(), "a").Ready {
+			t.Errorf("shown are %+v", r)
+		}
+		// One that is missing gets the first free number.
+		s.must(s.rt.Remove(s.t.Context(), ids["a/2"].ID, true, true))
+		s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
+		s.ready()
+		if r := find(s.Snapshot(), "a").Replicas; len(r) != 2 || r[0].Number != 1 || r[1].Number != 3 {
+			t.Errorf("shown are %+v", r)
+		}
+	})
+}

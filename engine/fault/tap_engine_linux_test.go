@@ -187,7 +187,7 @@ func TestSecondBulkheadIsRefusedWhereOneTaps(t *testing.T) {
 		t.Errorf("a second agent: %v", err)
 	}
 	y.sees("ok", "caller", "get", "callee")
-	y.eventually("the request", func() bool { return y.edge("caller", "callee").Requests == 1 })
+	y.eventually("the request", func() bool { return y.edge("caller", "callee").Requests >= 1 })
 	y.tap(engine.VerbUntap)
 	// By force it ends what the first one keeps in force, which does not do it again.
 	y.inject("latency=100ms", "callee", "caller")

@@ -24,6 +24,7 @@ type walk struct {
 	swaps   map[int]func(context.Context) error
 	noStart bool
 	changed bool
+	first   int // the lowest number of a replica
 }
 
 func (w *walk) spec(n int) container.CreateSpec {
@@ -35,6 +36,9 @@ func (w *walk) spec(n int) container.CreateSpec {
 // run carries out the steps. Having changed something, it may fail all the same.
 func (w *walk) run(ctx context.Context, steps plan.Plan) (changed bool, err error) {
 	for _, st := range steps {
+		if st.Op != plan.Remove && st.Replica > 0 && (w.first == 0 || st.Replica < w.first) {
+			w.first = st.Replica
+		}
 		if err := w.begin(ctx, st); err != nil {
 			return w.changed, err
 		}
@@ -171,7 +175,7 @@ func (w *walk) swap(ctx context.Context, st plan.Step, cause string) error {
 	}
 	e.State.Ledgers.OpenMove(l.name, move)
 	mode := w.t.stopMode()
-	mode.Overlap = st.Op == plan.Overlap
+	mode.Overlap, mode.PreStart = st.Op == plan.Overlap, st.Replica == w.first
 	how, note, err := e.Steps.Swap(ctx, w.u, old, w.spec(st.Replica), mode, cause, w.k)
 	w.k.Stopped(how, note)
 	if err != nil {

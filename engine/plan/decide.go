@@ -149,7 +149,8 @@ func Decide(w Want, seen Seen) Plan {
 	}
 
 	have, extra := onePerNumber(w, seen.Instances)
-	for n := 1; n <= w.Replicas; n++ {
+	numbers := numbersOf(w, have)
+	for _, n := range numbers {
 		in, there := have[n]
 		if !there {
 			p = append(p, Step{Service: w.Name, Replica: n, Op: Create, Reason: "no container"})
@@ -174,9 +175,14 @@ func Decide(w Want, seen Seen) Plan {
 		}
 		p = append(p, s)
 	}
+	for _, n := range slices.Sorted(maps.Keys(have)) {
+		if !slices.Contains(numbers, n) {
+			extra = append(extra, have[n])
+		}
+	}
 	for _, in := range extra {
 		reason := fmt.Sprintf("%d wanted", w.Replicas)
-		if in.Replica >= 1 && in.Replica <= w.Replicas {
+		if slices.Contains(numbers, in.Replica) {
 			reason = "second container for this number"
 		}
 		p = append(p, Step{Service: w.Name, Replica: in.Replica, Op: Remove, Reason: reason, Seen: in})
@@ -184,14 +190,38 @@ func Decide(w Want, seen Seen) Plan {
 	return p
 }
 
-// onePerNumber chooses the container that each wanted number keeps: the newest of those that fit,
-// or the newest when none does. The others, and those of numbers that are not wanted, are too many.
+// numbersOf are the numbers that a service's containers have from now on, sorted. Which those are does not
+// matter: what is there stays, whatever its number, as long as it is not too many, and the lowest free
+// numbers are for what is missing. Of too many those stay that need no new container, and of these the
+// first ones.
+func numbersOf(w Want, have map[int]container.Instance) []int {
+	all := slices.SortedFunc(maps.Keys(have), func(a, b int) int {
+		fits := func(n int) int {
+			if diverged(w, have[n]) != "" {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(fits(a), fits(b)), cmp.Compare(a, b))
+	})
+	all = all[:min(len(all), w.Replicas)]
+	for n := 1; len(all) < w.Replicas; n++ {
+		if _, taken := have[n]; !taken {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// onePerNumber chooses the container that each number keeps: the newest of those that fit, or the newest
+// when none does. The others, and those without a number, are too many.
 func onePerNumber(
 	w Want, all []container.Instance,
 ) (have map[int]container.Instance, extra []container.Instance) {
 	have = map[int]container.Instance{}
 	for _, in := range slices.SortedFunc(slices.Values(all), ByNumberThenAge) {
-		if in.Replica < 1 || in.Replica > w.Replicas {
+		if in.Replica < 1 {
 			extra = append(extra, in)
 			continue
 		}

@@ -152,3 +152,28 @@ func TestPlanSaysWhatAndWhy(t *testing.T) {
 		})
 	}
 }
+
+// What is there stays, whatever its number: docker compose counts on, and nothing is replaced for that.
+func TestNumbersOfWhatIsThereStay(t *testing.T) {
+	at := func(n int, hash string) container.Instance {
+		return with(running("web", n), func(i *container.Instance) { i.ID, i.Hash = i.ID+string(rune('0'+n)), hash })
+	}
+	for name, c := range map[string]struct {
+		replicas int
+		seen     []container.Instance
+		plan     string
+	}{
+		"counted on":      {2, []container.Instance{at(2, "h1"), at(3, "h1")}, "#1 web/2: keep (running)\n#2 web/3: keep (running)\n"},
+		"the only one":    {1, []container.Instance{at(2, "h1")}, "#1 web/2: keep (running)\n"},
+		"one is missing":  {3, []container.Instance{at(2, "h1"), at(3, "h1")}, "#1 web/1: create (no container)\n#2 web/2: keep (running)\n#3 web/3: keep (running)\n"},
+		"one too many":    {2, []container.Instance{at(1, "h1"), at(2, "h1"), at(4, "h1")}, "#1 web/1: keep (running)\n#2 web/2: keep (running)\n#3 web/4: remove (2 wanted)\n"},
+		"the one that is": {1, []container.Instance{at(1, "h0"), at(4, "h1")}, "#1 web/4: keep (running)\n#2 web/1: remove (1 wanted)\n"},
+		"none is":         {1, []container.Instance{at(3, "h0"), at(4, "h0")}, "#1 web/3: recreate (configuration changed)\n#2 web/4: remove (1 wanted)\n"},
+	} {
+		w := wanted()
+		w.Replicas = c.replicas
+		if got := Decide(w, Seen{Instances: c.seen}).String(); got != c.plan {
+			t.Errorf("%s: plan:\n%swant:\n%s", name, got, c.plan)
+		}
+	}
+}

@@ -38,14 +38,16 @@ func First(p *project.Project, by map[string]Outlook, seen []container.Instance,
 					w.Renews = "it joins " + parent + ", which gets a new container"
 				}
 			}
+			first := true
 			for _, s := range Decide(w, o.Seen) {
 				switch {
 				case s.Resource != "" && made[s.Resource]:
 					continue // another service has it made
 				case s.Resource != "":
 					made[s.Resource] = true
-				case s.Replica == 1 && (s.Op == Create || s.Op == Recreate || s.Op == Overlap):
-					fresh[name] = true
+				case s.Op != Remove && s.Replica > 0:
+					fresh[name] = fresh[name] || first && (s.Op == Create || s.Op == Recreate || s.Op == Overlap)
+					first = false
 				}
 				out = append(out, s)
 			}

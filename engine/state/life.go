@@ -66,7 +66,7 @@ func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 		Replica: tail.Replica{Service: s.c.Name, Number: n}, Instance: in, Generation: r.generation, Cause: cause,
 		Beside: prev.ID != in.ID && prev.State == container.StateRunning,
 	})
-	if newLife && n == 1 && !(prev.ID == in.ID && prev.Since().Equal(in.Since())) { // else its namespaces are the same
+	if newLife && r == s.reps.all[0] && !(prev.ID == in.ID && prev.Since().Equal(in.Since())) { // else its namespaces are the same
 		ended := in.Finished
 		if prev.ID != in.ID {
 			ended = in.Created // the old one ended after the new one was made
@@ -203,7 +203,7 @@ func (s *Member) Forget(id, cause string) {
 	if r != nil {
 		slot.Number = r.Number
 	}
-	over := r != nil && r.Number > s.c.Conf.Replicas
+	over := r != nil && len(s.reps.all) > s.c.Conf.Replicas
 	st.o.Lives.Gone(slot, id, over)
 	if r == nil {
 		return

@@ -56,8 +56,13 @@ type replicas struct {
 	all []*replica         // sorted by number
 }
 
-// of returns the slot of a number, making it when it is new.
+// of returns the slot of a number, making it when it is new. It takes the place of one whose container is
+// gone, where there are as many as are wanted.
 func (rs *replicas) of(n int) *replica {
+	if gone := rs.find(func(r *replica) bool { return r.Instance.ID == "" }); gone != nil &&
+		rs.has(n) == nil && len(rs.all) >= rs.c.Conf.Replicas {
+		rs.drop(gone.Number)
+	}
 	i, ok := slices.BinarySearchFunc(rs.all, n, func(r *replica, n int) int { return r.Number - n })
 	if !ok {
 		r := &replica{

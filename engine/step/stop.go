@@ -47,6 +47,8 @@ type Mode struct {
 	Loop  bool           // the inner loop stops it because files changed, not a person
 	// Overlap is of a Swap: the old container stops only once the new one is ready.
 	Overlap bool
+	// PreStart is of a Swap: the pre_start hooks of the service run before it.
+	PreStart bool
 }
 
 // Asked is a stop that a person, or the end of the program, asks for.

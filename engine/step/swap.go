@@ -47,7 +47,7 @@ func (r *Runner) Swap(
 	if err != nil {
 		return StopNone, "", err
 	}
-	if spec.Replica == 1 {
+	if m.PreStart {
 		// Before the old one stops: it serves on when a hook fails.
 		if err := r.PreStart(ctx, s, spec, id); err != nil {
 			return StopNone, "", r.discard(ctx, s, id, err)

@@ -209,5 +209,8 @@ func (x *action) what(cmd engine.Command) string {
 	if of == "" {
 		of = x.name
 	}
+	if cmd.Verb == engine.VerbScale {
+		of = fmt.Sprintf("%s to %d", of, cmd.Scale)
+	}
 	return string(cmd.Verb) + " " + of
 }

@@ -229,6 +229,11 @@ func (v *configVerb) hashes(ctx context.Context, services []string) ([]byte, err
 		return nil, err
 	}
 	v.app.console.printWarnings(p)
+	for _, name := range services {
+		if p.Service(name) == nil {
+			return nil, fmt.Errorf("config --hash %s: it is not enabled; enable its profile", name)
+		}
+	}
 	var out []byte
 	for _, s := range p.Services {
 		if len(services) == 0 || slices.Contains(services, s.Name) {

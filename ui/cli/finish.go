@@ -63,12 +63,12 @@ func (s *session) finish(o Outcome, signalled bool) error {
 	s.a.interrupts.acknowledge() // before the line itself: its reader may be stuck
 	ctx, cancel := context.WithCancel(s.tasks.ctx)
 	defer cancel()
+	w := &stopWatch{s: s, verb: cmd.Verb, key: "ctrl+c", silent: make(chan struct{}), first: runningReplicas(s.ending())}
 	done := make(chan error, 1)
 	s.tasks.Go("stop", func(context.Context) error {
 		done <- s.e.Do(ctx, cmd)
 		return nil
 	})
-	w := &stopWatch{s: s, verb: cmd.Verb, key: "ctrl+c", silent: make(chan struct{})}
 	if signalled {
 		w.key = "ctrl+c again"
 	}
@@ -207,6 +207,7 @@ type stopWatch struct {
 	s      *session
 	verb   engine.Verb
 	key    string        // what kills
+	first  []string      // who ran before the stop began
 	silent chan struct{} // closed when the engine has not answered for fellSilent
 
 	mu    sync.Mutex
@@ -251,8 +252,7 @@ func (w *stopWatch) printWaits(ctx context.Context) {
 	changed, stop := w.s.e.Subscribe()
 	defer stop()
 	var before []string
-	for {
-		names := runningReplicas(w.s.ending())
+	for names := w.first; ; names = runningReplicas(w.s.ending()) {
 		if len(names) > 0 && (before == nil || len(names) < len(before)) {
 			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills",
 				doing(w.verb), w.s.p.Name,

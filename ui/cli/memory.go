@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"sync/atomic"
+	"sync"
 )
 
 // leastGarbage is what may lie about before the collector comes, however little lives beside the log lines.
@@ -20,22 +20,28 @@ func keepGarbageLow(kept func() int64) (stop func()) {
 	g := &garbage{kept: kept, percent: before, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 	g.again()
 	return func() {
-		g.over.Store(true)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.over = true
 		debug.SetGCPercent(before)
 	}
 }
 
 type garbage struct {
-	kept    func() int64
-	over    atomic.Bool
+	kept func() int64
+	live []metrics.Sample
+
+	mu      sync.Mutex // a look may be under way when it is over
+	over    bool
 	percent int
-	live    []metrics.Sample
 }
 
 // again has the share looked at once the next collection is over.
 func (g *garbage) again() {
 	runtime.SetFinalizer(&struct{ *garbage }{g}, func(*struct{ *garbage }) {
-		if g.over.Load() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.over {
 			return
 		}
 		metrics.Read(g.live)

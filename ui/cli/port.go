@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,12 +28,15 @@ func (v *portVerb) command() *cobra.Command {
 			port := 0
 			if len(args) > 1 {
 				n, err := strconv.ParseUint(args[1], 10, 16)
-				if err != nil {
+				if err != nil || n == 0 {
 					return usagef("port: %s: it is not a port; write a number up to 65535", args[1])
 				}
 				port = int(n)
 			} else if !cmd.Flags().Changed("protocol") {
 				v.protocol = ""
+			}
+			if protocols := []string{"", "tcp", "udp", "sctp"}; !slices.Contains(protocols, strings.ToLower(v.protocol)) {
+				return usagef("port: --protocol %s: it is not known; write tcp, udp or sctp", v.protocol)
 			}
 			v.service, v.oneOffs = args[0], true
 			return v.run(cmd.Context(), port)

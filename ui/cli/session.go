@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 	"bulkhead/engine/machine"
 	"bulkhead/engine/project"
@@ -211,8 +212,11 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	}
 	signalled := errors.Is(cause, errSignal)
 	outcome = s.decide(outcome, cause)
-	if finish := s.finish(outcome, signalled); err == nil || stdoutClosed(err) && finish != nil {
+	switch finish := s.finish(outcome, signalled); {
+	case err == nil || stdoutClosed(err) && finish != nil:
 		err = finish
+	case finish != nil: // what went wrong before does not hide that containers run on
+		err = container.Join(err, finish)
 	}
 	// An exit code that is passed on is an error too: what led to it is printed whole.
 	if (s.attach != nil || s.printer != nil) && !stdoutClosed(err) && !errors.Is(err, engine.ErrNoEngine) {
