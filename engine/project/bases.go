@@ -41,6 +41,15 @@ func imageName(image string) string {
 	return ref.String()
 }
 
+// ImageTag is a name of an image as engines list it: "app" is app:latest.
+func ImageTag(image string) string {
+	ref, err := reference.ParseDockerRef(image)
+	if err != nil {
+		return image
+	}
+	return reference.FamiliarString(ref)
+}
+
 // Bases are the other services whose images the build of one begins with or copies from, sorted: named by
 // additional_contexts, or by the Dockerfile as it is now. Those that begin with its own are left out, since
 // neither could be built first.

@@ -229,13 +229,30 @@ func (sw Sweeper) removeAllImages(ctx context.Context, c command.Command) error 
 	return container.Join(errs...)
 }
 
-// removeOwnImages removes the images that were built for the project without a name of their own.
+// untagBuilt takes away the names that the file gives to what it builds: they are the project's as well.
+func (sw Sweeper) untagBuilt(ctx context.Context, tags []string) error {
+	var errs []error
+	for _, s := range sw.State.Project().Services {
+		if s.Built && slices.Contains(tags, project.ImageTag(s.Image)) {
+			_, err := sw.Runtime.Untag(ctx, s.Image) // one that a container uses stays, and is named
+			errs = append(errs, err)
+		}
+	}
+	return container.Join(errs...)
+}
+
+// removeOwnImages removes the images that were built for the project.
 func (sw Sweeper) removeOwnImages(ctx context.Context) error {
 	ids, err := sw.Runtime.ProjectImages(ctx, sw.Project, true)
 	errs := []error{err}
 	for _, id := range ids {
 		img, lost := sw.Runtime.Image(ctx, id, "")
+		errs = append(errs, sw.untagBuilt(ctx, img.Tags))
 		gone, err := sw.Runtime.RemoveImage(ctx, id, true)
+		if !gone && lost == nil {
+			_, after := sw.Runtime.Image(ctx, id, "")
+			gone = errors.Is(after, container.ErrNotFound) // with its last name
+		}
 		switch {
 		case err != nil:
 			errs = append(errs, container.WrapErr(err, "remove image %s", container.ShortID(id)))
