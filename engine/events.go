@@ -47,6 +47,7 @@ type observer struct {
 	p *lane.Parts
 	// hand notes that somebody else had a hand in the project; "" is nobody's.
 	hand func(what string)
+	see  func(Event) // passes an event on to the faults
 }
 
 // adoptAll takes over what is there already when Run begins.
@@ -181,11 +182,13 @@ func (o *observer) resync(instances []Instance) {
 			}
 		}
 	}
+	o.see(Event{Kind: EventStarted})
 	o.p.Tail.Retain(func(id string) bool { _, ok := there[id]; return ok })
 }
 
 // handle takes in one event.
 func (o *observer) handle(ctx context.Context, ev Event) {
+	o.see(ev)
 	m := o.p.State.Member(ev.Service)
 	if m == nil {
 		return

@@ -67,7 +67,10 @@ type Options struct {
 	Host    Host
 	Project string
 	Engine  string // id of the engine, which names the folder of the state
-	State   string // base folder of all state; "" keeps none, and nobody heals after a crash
+	// Told says that the owner passes on what happens to containers, by See and Moved; else Run follows
+	// the events itself.
+	Told  bool
+	State string // base folder of all state; "" keeps none, and nobody heals after a crash
 	// Tapped is called each second with what every agent saw on tapped edges; nil: nobody taps. It
 	// is called without locks of the Injector, from several goroutines.
 	Tapped func([]Tapped)
@@ -86,6 +89,7 @@ type Injector struct {
 	net     network // guarded by working
 	taps    taps
 	tapped  func([]Tapped) // may be nil
+	told    bool           // nobody need follow the events
 
 	mu    sync.Mutex
 	all   []*injection  // oldest first
@@ -131,7 +135,7 @@ func (in *injection) targets(i container.Instance) *Target {
 // NewInjector makes an Injector without faults.
 func NewInjector(o Options) *Injector {
 	return &Injector{net: network{agents: map[site]*sidecar{}}, rt: o.Runtime, host: o.Host, project: o.Project,
-		tapped: o.Tapped, disk: diskOf(o.State, o.Engine, o.Project),
+		tapped: o.Tapped, told: o.Told, disk: diskOf(o.State, o.Engine, o.Project),
 		working: make(turn, 1), wake: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
 }
 
@@ -429,9 +433,21 @@ func (r *Injector) Wait(ctx context.Context, id string) {
 	}
 }
 
-// Moved tells the Injector that containers of the project started, ended or were replaced. It is
-// not needed while Run follows the events itself.
-func (r *Injector) Moved() { nudge(r.moved) }
+// Moved tells the Injector that containers of the project may have started, ended or been replaced. A nil
+// Injector has no faults to keep in force.
+func (r *Injector) Moved() {
+	if r != nil {
+		nudge(r.moved)
+	}
+}
+
+// See is Moved for an event, if it is about that.
+func (r *Injector) See(e container.Event) {
+	switch e.Kind {
+	case container.EventStarted, container.EventDied, container.EventUnpaused, container.EventPaused, container.EventRemoved:
+		r.Moved()
+	}
+}
 
 func nudge(c chan struct{}) {
 	select {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"bulkhead/engine/container"
 )
 
 // lookForRequests is how often the owner of a fault looks whether another process wants it healed.
@@ -28,6 +26,7 @@ func (r *Injector) Run(ctx context.Context) error {
 		due, some := r.next()
 		some = some || len(r.Tapping()) > 0
 		switch {
+		case r.told:
 		case some && unfollow == nil:
 			fctx, cancel := context.WithCancel(ctx)
 			unfollow = cancel
@@ -155,13 +154,7 @@ func (r *Injector) trouble(in *injection, err error) {
 func (r *Injector) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		r.Moved()
-		_ = r.rt.Events(ctx, r.project, time.Now(), func(e container.Event) {
-			switch e.Kind {
-			case container.EventStarted, container.EventDied, container.EventUnpaused, container.EventPaused,
-				container.EventRemoved:
-				r.Moved()
-			}
-		})
+		_ = r.rt.Events(ctx, r.project, time.Now(), r.See)
 		select {
 		case <-time.After(lookForRequests):
 		case <-ctx.Done():
