@@ -239,14 +239,14 @@ func (p *drillPane) pick() tea.Cmd {
 	var choices []choice
 	keys := "abcdefghilmnoprstuvwxyz" // without those that move in a menu or close it
 	for i, k := range fault.Kinds() {
-		why := k.Lacking(p.e.snap.Caps)
+		why := p.e.lacking(&k)
 		c := choice{key: keys[i : i+1], label: k.Example, hint: k.Help}
 		if why != "" {
 			c.label, c.hint = p.e.st.dim.s(k.Example), why
 		}
 		words := k.Example
 		c.run = func() tea.Cmd {
-			if why != "" {
+			if why := p.e.lacking(&k); why != "" { // it may be known by now
 				p.e.status.fail(words + ": " + why)
 				return nil
 			}
@@ -256,7 +256,7 @@ func (p *drillPane) pick() tea.Cmd {
 		choices = append(choices, c)
 	}
 	p.e.over = newMenu(p.e, "Fault of the drill", nil, choices)
-	return nil
+	return p.e.findLacks()
 }
 
 // save asks in which form to save the report.

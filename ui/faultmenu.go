@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -36,17 +37,27 @@ func (v *verbs) askFault() tea.Cmd {
 		return nil
 	}
 	v.e.over = &faultMenu{v: v, kinds: fault.Kinds(), services: names, replica: replica}
-	backend := v.e.backend
-	if v.lacks != nil {
+	return v.e.findLacks()
+}
+
+// findLacks has the engine find out which faults are possible, once.
+func (e *env) findLacks() tea.Cmd {
+	backend := e.backend
+	if e.lacks != nil {
 		return nil
 	}
-	return v.e.jobs.do("find out which faults are possible", func(ctx context.Context) tea.Msg {
+	return e.jobs.do("find out which faults are possible", func(ctx context.Context) tea.Msg {
 		lacks, err := backend.FaultsLacking(ctx)
 		if err != nil {
 			return nil // the fault itself says what is wrong
 		}
 		return lacksMsg(lacks)
 	})
+}
+
+// lacking says why faults of a kind are not possible here, "" where they are, as far as that is known.
+func (e *env) lacking(k *fault.Kind) string {
+	return cmp.Or(k.Lacking(e.snap.Caps), e.lacks[k.Name])
 }
 
 // faultMenu picks a kind of fault.
@@ -81,18 +92,10 @@ func (m *faultMenu) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	return nil, false
 }
 
-// lacking is why a kind is not possible, "" when it is or nobody knows yet.
-func (m *faultMenu) lacking(k *fault.Kind) string {
-	if why := k.Lacking(m.v.e.snap.Caps); why != "" && m.v.lacks != nil {
-		return why
-	}
-	return m.v.lacks[k.Name]
-}
-
 // pick goes on to the form of the kind under the cursor.
 func (m *faultMenu) pick() (closed bool) {
 	k := &m.kinds[m.at]
-	if why := m.lacking(k); why != "" {
+	if why := m.v.e.lacking(k); why != "" {
 		return false
 	}
 	f := &faultForm{menu: m, kind: k}
@@ -152,7 +155,7 @@ func (m *faultMenu) render(w, h int) []string {
 		k := &m.kinds[i]
 		text := k.Help
 		name := st.key.s(faultKeys[k.Name]) + "  " + fit(k.Name, 10)
-		if why := m.lacking(k); why != "" {
+		if why := m.v.e.lacking(k); why != "" {
 			name = st.dim.s(faultKeys[k.Name] + "  " + fit(k.Name, 10))
 			text = oneLine(why)
 		}

@@ -18,8 +18,6 @@ type verbs struct {
 	e    *env
 	sel  *selection
 	echo *echo
-
-	lacks map[string]string // why faults are not possible here; nil: not known yet
 }
 
 // doneMsg is the end of a command that was sent to the engine.
@@ -50,7 +48,7 @@ func (v *verbs) send(what, key string, c engine.Command) tea.Cmd {
 // receive shows how a command ended. Only what went wrong is worth a line: success is seen on the screen.
 func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
 	if l, ok := msg.(lacksMsg); ok {
-		v.lacks = l
+		v.e.lacks = l
 		return nil, true
 	}
 	done, ok := msg.(doneMsg)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,8 +115,8 @@ func TestSecondSignalEndsAVerbThatIsStuck(t *testing.T) {
 func TestSignalThatCannotBeHandedOnLeavesTheNextOneToUs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent := make(chan struct{})
-		sent := 0
-		to := deliver(func(os.Signal) error { sent++; <-silent; return nil })
+		var sent atomic.Int32
+		to := deliver(func(os.Signal) error { sent.Add(1); <-silent; return nil })
 		for range 2 {
 			if !to(os.Interrupt) {
 				t.Error("two at once are both for the container")
@@ -123,8 +124,8 @@ func TestSignalThatCannotBeHandedOnLeavesTheNextOneToUs(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(signalPause + time.Millisecond)
-		if to(os.Interrupt) || sent != 2 {
-			t.Errorf("after a while the next one is handed on too, as number %d", sent)
+		if to(os.Interrupt) || sent.Load() != 2 {
+			t.Errorf("after a while the next one is handed on too, as number %d", sent.Load())
 		}
 		close(silent)
 		synctest.Wait()
