@@ -2,7 +2,7 @@
 // has the difference planned, and has it carried out, by one lane per service (engine/lane). What is
 // known is owned by engine/state, what it means is judged by engine/condition; the engine knows no
 // screen, and decides and does nothing that a room of its own decides or does. Engine is the façade;
-// each of its parts has a file: observer, commander, faults, taps, drills, reloader, watching.
+// its parts are observer (events.go), commander, faults, taps (tap.go), drills, reloader and watching.
 //
 // Who sends what to whom:
 //

@@ -29,7 +29,7 @@ type alert struct {
 	count   int
 }
 
-// most is how many lines one look tells of; a flood of them is one note.
+// mostAlerts is how many lines one look tells of; a flood of them is one note.
 const mostAlerts = 3
 
 // refresh looks for new lines, and rings when there are some.

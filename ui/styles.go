@@ -11,7 +11,7 @@ import (
 // paint is a style as its opening escape: putting it around a word costs a concatenation.
 type paint string
 
-// of makes a paint of a lipgloss style.
+// paintOf makes a paint of a lipgloss style.
 func paintOf(s lipgloss.Style) paint {
 	open, _, found := strings.Cut(s.Render("x"), "x")
 	if !found {

@@ -85,6 +85,7 @@ func (l *Lane) Enqueue(t *Task) {
 	l.Nudge()
 }
 
+// Nudge has the lane look at its queue and its work again.
 func (l *Lane) Nudge() {
 	select {
 	case l.wake <- struct{}{}:

@@ -76,7 +76,7 @@ func (l *Lane) OfferOwed(again bool) {
 	l.owed.renew = false
 	l.mu.Unlock()
 	if renew {
-		l.Enqueue(NewTask(Task{Verb: Renew, Cause: "the engine is back"}))
+		l.Enqueue(NewTask(Task{Verb: Renew, Cause: "tried again"}))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

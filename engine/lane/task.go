@@ -11,7 +11,7 @@ import (
 	"bulkhead/engine/step"
 )
 
-// task is one thing for a lane to do.
+// Task is one thing for a lane to do.
 type Task struct {
 	Verb  command.Verb
 	Cmd   command.Command // that it comes from; its Verb is "" when it comes from none

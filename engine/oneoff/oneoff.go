@@ -90,7 +90,7 @@ func (m *Maker) Make(ctx context.Context, service string, o Options) (*Made, err
 	return &Made{ID: id, Name: name, Spec: spec}, nil
 }
 
-// Start starts a one-off and runs the post_start hooks of its service in it. hook gets each line of their output.
+// Start starts a one-off. Its hooks are PostStart's.
 func (m *Maker) Start(ctx context.Context, made *Made) error {
 	return m.Runtime.Start(ctx, made.Spec, made.ID)
 }

@@ -36,7 +36,7 @@ type Snapshot struct {
 	// of the bulkhead that ran the project before, of the last minutes, oldest first; they have no
 	// Seq of this one
 	Past     []Record
-	Builds   []Build        // oldest first; at most 50; running ones last
+	Builds   []Build        // oldest first; in the order of their beginning; at most 50
 	Ledgers  []fault.Ledger // oldest first; at most 20
 	Faults   []fault.Active // in force, oldest first
 	Drill    *drill.Report  // the one that runs, else the last one; nil: there was none
@@ -94,7 +94,7 @@ type Service struct {
 	Image      string
 	Restarts   int     // by policy, over all replicas
 	Generation int     // highest of its replicas
-	ExitCode   int     // of the last replica that ended
+	ExitCode   int     // of the replica with the highest number among those that ended
 	CPU        float64 // cores; NaN before the second sample
 	Mem        int64   // bytes; -1 before the first sample
 	MemLimit   int64   // bytes over all replicas; 0 without a limit

@@ -50,7 +50,7 @@ func (v *statsVerb) command() *cobra.Command {
 	return c
 }
 
-// reading of one container; Sample is zero for one that cannot be read.
+// statsReading is what one container uses; use is zero where it cannot be read.
 type statsReading struct {
 	s     container.Summary
 	use   container.Sample

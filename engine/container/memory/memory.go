@@ -3,7 +3,7 @@
 // logs, health and events, and keeps time with package time, so that under
 // testing/synctest hours pass in milliseconds. Faults are injected by method: slow
 // answers, errors, lost events, cut streams, an engine that is gone. It starts no
-// process, opens no socket and knows no Docker; the conformance suite keeps it like
+// process and opens no socket; the conformance suite keeps it like
 // the real engine. Tests of the engine and of its rooms call it.
 package memory
 
