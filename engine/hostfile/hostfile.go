@@ -26,7 +26,7 @@ const (
 // KindError says that a path is not a regular file.
 type KindError struct {
 	Path string
-	Kind string // "a pipe", "a socket", "a device"
+	Kind string // "a pipe", "a socket", "a device", "what the kernel answers"
 }
 
 func (e *KindError) Error() string { return e.Path + ": " + e.Reason() }
@@ -56,6 +56,9 @@ func Open(path string) (*os.File, error) {
 	info, err := f.Stat()
 	if err == nil {
 		err = regular(path, info)
+	}
+	if err == nil && ofKernel(f) {
+		err = &KindError{Path: path, Kind: "what the kernel answers"}
 	}
 	if err != nil {
 		f.Close() // only opened for reading

@@ -83,3 +83,15 @@ func TestLargeFilesAreRefused(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }
+
+// What the kernel answers when it is read may wait for ever, or be gone afterwards.
+func TestFilesOfTheKernelAreRefused(t *testing.T) {
+	const file = "/proc/self/status"
+	if _, err := os.Stat(file); err != nil {
+		t.Skipf("this system has no %s", file)
+	}
+	var kind *KindError
+	if _, err := Read(file, 1<<20); !errors.As(err, &kind) || kind.Error() != file+": is what the kernel answers, not a regular file" {
+		t.Errorf("%s: %v", file, err)
+	}
+}

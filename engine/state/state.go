@@ -418,8 +418,11 @@ func (st *State) Orphans(left []Orphan) {
 	for i, o := range left {
 		names[i] = o.Name
 	}
-	st.Warn(fmt.Sprintf(
-		"%d containers belong to services that the file does not name (%s); --remove-orphans removes them", len(names), strings.Join(names, ", ")))
+	what, them := "1 container belongs to a service that the file does not name", "it"
+	if len(names) > 1 {
+		what, them = fmt.Sprintf("%d containers belong to services that the file does not name", len(names)), "them"
+	}
+	st.Warn(fmt.Sprintf("%s (%s); --remove-orphans removes %s", what, strings.Join(names, ", "), them))
 }
 
 // SetReload notes a changed Compose file that waits to be applied, or does not load; nil: none. It is
