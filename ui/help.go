@@ -10,7 +10,7 @@ import (
 
 // openHelp shows all keys, made from the key map.
 func (e *env) openHelp() tea.Cmd {
-	e.over = &textView{e: e, title: "Keys", lines: e.helpLines, close: []string{"?"}}
+	e.over = &textView{e: e, title: "Keys", lines: e.helpLines, close: []string{e.keyOf("help")}}
 	return nil
 }
 

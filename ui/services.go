@@ -307,7 +307,7 @@ func (p *servicesPane) draw(r rect) []string {
 	var out []string
 	if titled {
 		title := fmt.Sprintf(" %s %d", strings.ToUpper(string(paneServices)), len(p.e.snap.Services))
-		hint := fmt.Sprintf("sort: %s   space mark   [1] ", p.order)
+		hint := fmt.Sprintf("sort: %s   %s mark   [1] ", p.order, p.e.keyOf("mark"))
 		if more > 0 {
 			hint = fmt.Sprintf("↓ %d more   ", more) + hint
 		}

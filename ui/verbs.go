@@ -301,24 +301,24 @@ func (v *verbs) watch() tea.Cmd {
 		return nil
 	}
 	mode := nextMode(s.Mode)
-	v.e.status.set(fmt.Sprintf("watch %s: %s", s.Name, modeText(mode)))
+	v.e.status.set(fmt.Sprintf("watch %s: %s", s.Name, v.modeText(mode)))
 	return v.act(engine.VerbWatch, "watch", func(c *engine.Command) { c.Mode, c.Replica = mode, 0 })
 }
 
 func (v *verbs) watchAll() tea.Cmd {
 	mode := nextMode(v.e.snap.Watch.Mode)
-	v.e.status.set("watch for all: " + modeText(mode))
+	v.e.status.set("watch for all: " + v.modeText(mode))
 	return v.send("set watch for all", v.e.keyOf("watch-all"), engine.Command{Verb: engine.VerbWatch,
 		Mode: mode})
 }
 
 // modeText explains a watch mode in a few words.
-func modeText(mode project.WatchMode) string {
+func (v *verbs) modeText(mode project.WatchMode) string {
 	switch mode {
 	case project.Auto:
 		return "auto, changes are carried out"
 	case project.Manual:
-		return "manual, changes wait for u"
+		return "manual, changes wait for " + v.e.keyOf("up")
 	case project.Off:
 		return "off, changes are ignored"
 	}

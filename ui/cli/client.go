@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/engine"
@@ -19,6 +20,7 @@ import (
 type client struct {
 	http  *http.Client
 	hello hello
+	last  atomic.Uint64 // Seq of the last event that an answer knew of
 }
 
 // dialLimit is how long an `up` may take to say who it is. One that is stopped, as by ctrl+z, is taken for none
@@ -164,6 +166,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 	var d did
 	err := c.call(ctx, http.MethodPost, "/v1/do", cmd, &d)
+	c.last.Store(max(c.last.Load(), d.Seq))
 	return d.Lines, err
 }
 

@@ -46,6 +46,7 @@ type did struct {
 	Lines []string `json:"lines"` // events that came while it was carried out
 	Error string   `json:"error,omitempty"`
 	Named bool     `json:"named,omitempty"` // the error says what was being done
+	Seq   uint64   `json:"seq,omitempty"`   // of the last event that came by then
 }
 
 // control serves a running engine.
@@ -139,6 +140,7 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 	out, status := did{Lines: []string{}}, http.StatusOK
 	recs, _ := c.e.Records(since)
 	for _, rec := range recs {
+		out.Seq = rec.Seq
 		if rec.Kind != "plan" {
 			out.Lines = append(out.Lines, eventText(rec))
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/engine"
@@ -136,10 +137,16 @@ func waiting(n *engine.Snapshot) []string {
 	return out
 }
 
+// lastEvents is how long the events that a command led to are waited for, once it was answered: a running
+// `up` that is stuck sends none.
+const lastEvents = 5 * time.Second
+
 // follow prints the events of a running `up` on stderr until the returned function is called.
 func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 	ctx, stop := context.WithCancel(ctx)
 	g := &group{ctx: ctx}
+	var shown atomic.Uint64 // Seq of the last event
+	more := make(chan struct{}, 1)
 	started := make(chan struct{})
 	g.Go("progress", func(ctx context.Context) error {
 		defer close(started)
@@ -149,19 +156,29 @@ func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 		}
 		resp, err := c.http.Do(req)
 		if err != nil {
+			close(more)
 			return nil // the command itself meets the same
 		}
 		g.Go("progress lines", func(context.Context) error {
+			defer close(more)
 			defer resp.Body.Close()
 			events := out.progressPrinter()
 			records := json.NewDecoder(resp.Body)
 			for {
-				var rec struct{ Text string }
+				var rec struct {
+					Seq  uint64
+					Text string
+				}
 				if records.Decode(&rec) != nil {
 					return nil // it ends with ctx, or with the running up
 				}
 				if rec.Text != "" {
 					events.text(rec.Text)
+				}
+				shown.Store(rec.Seq)
+				select {
+				case more <- struct{}{}:
+				default: // whoever waits looks anyway
 				}
 			}
 		})
@@ -170,7 +187,15 @@ func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 	<-started
 	return func() {
 		// What the command led to is on its way; its answer may have been quicker.
-		time.AfterFunc(100*time.Millisecond, stop)
+		late := time.After(lastEvents)
+		for waits := true; waits && shown.Load() < c.last.Load(); {
+			select {
+			case _, waits = <-more:
+			case <-late:
+				waits = false
+			}
+		}
+		stop()
 		if err := g.Wait(); err != nil {
 			out.printError(err.Error())
 		}
