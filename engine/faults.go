@@ -24,7 +24,7 @@ type faults struct {
 // open makes the Injector of this project. base is the folder of all state.
 func (f *faults) open(engineID, base string) {
 	f.injector.Store(fault.NewInjector(fault.Options{
-		Runtime: f.p.Runtime, Host: faultHost{f}, Project: f.p.Name, Engine: engineID, State: base, Tapped: f.tapped, Told: true,
+		Runtime: f.p.Runtime, Host: faultHost{f}, Project: f.p.Name, Engine: engineID, State: base, Tapped: f.tapped, Notified: true,
 	}))
 }
 

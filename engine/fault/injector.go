@@ -67,10 +67,10 @@ type Options struct {
 	Host    Host
 	Project string
 	Engine  string // id of the engine, which names the folder of the state
-	// Told says that the owner passes on what happens to containers, by See and Moved; else Run follows
+	// Notified says that the owner passes on what happens to containers, by See and Moved; else Run follows
 	// the events itself.
-	Told  bool
-	State string // base folder of all state; "" keeps none, and nobody heals after a crash
+	Notified bool
+	State    string // base folder of all state; "" keeps none, and nobody heals after a crash
 	// Tapped is called each second with what every agent saw on tapped edges; nil: nobody taps. It
 	// is called without locks of the Injector, from several goroutines.
 	Tapped func([]Tapped)
@@ -85,11 +85,11 @@ type Injector struct {
 	disk    disk
 
 	// held while something is injected, healed or brought up to date, but not while the host acts
-	working turn
-	net     network // guarded by working
-	taps    taps
-	tapped  func([]Tapped) // may be nil
-	told    bool           // nobody need follow the events
+	working  turn
+	net      network // guarded by working
+	taps     taps
+	tapped   func([]Tapped) // may be nil
+	notified bool           // nobody need follow the events
 
 	mu    sync.Mutex
 	all   []*injection  // oldest first
@@ -135,7 +135,7 @@ func (in *injection) targets(i container.Instance) *Target {
 // NewInjector makes an Injector without faults.
 func NewInjector(o Options) *Injector {
 	return &Injector{net: network{agents: map[site]*sidecar{}}, rt: o.Runtime, host: o.Host, project: o.Project,
-		tapped: o.Tapped, told: o.Told, disk: diskOf(o.State, o.Engine, o.Project),
+		tapped: o.Tapped, notified: o.Notified, disk: diskOf(o.State, o.Engine, o.Project),
 		working: make(turn, 1), wake: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
 }
 
@@ -146,7 +146,7 @@ type turn chan struct{}
 func (t turn) Lock()   { t <- struct{}{} }
 func (t turn) Unlock() { <-t }
 
-// lock is Lock that gives up when ctx ends.
+// lock is Lock that returns ctx's error when that ends.
 func (t turn) lock(ctx context.Context) error {
 	select {
 	case t <- struct{}{}:

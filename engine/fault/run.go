@@ -26,7 +26,7 @@ func (r *Injector) Run(ctx context.Context) error {
 		due, some := r.next()
 		some = some || len(r.Tapping()) > 0
 		switch {
-		case r.told:
+		case r.notified:
 		case some && unfollow == nil:
 			fctx, cancel := context.WithCancel(ctx)
 			unfollow = cancel

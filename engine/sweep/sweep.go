@@ -229,7 +229,7 @@ func (sw Sweeper) removeAllImages(ctx context.Context, c command.Command) error 
 	return container.Join(errs...)
 }
 
-// untagBuilt takes away the names that the file gives to what it builds: they are the project's as well.
+// untagBuilt takes away the names that the file has for what it builds: they are the project's as well.
 func (sw Sweeper) untagBuilt(ctx context.Context, tags []string) error {
 	var errs []error
 	for _, s := range sw.State.Project().Services {
