@@ -80,24 +80,40 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 	if v.app.loader.flags.dryRun {
 		return v.dryRun(ctx, p, o)
 	}
-	c, err := v.app.conn.running(ctx, p.Name)
-	if err != nil {
-		return fmt.Errorf("up %s: %w", p.Name, err)
-	}
-	if c != nil && !f.detach && !f.noStart {
-		return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
-	}
-	if c != nil {
-		err := v.remotely(ctx, &remoteUp{app: v.app, client: c, p: p, f: f, services: services})
-		if !errors.Is(err, errEnding) {
-			return err
-		}
-		if err := v.app.conn.awaitEnd(ctx, p.Name); err != nil {
-			return err
-		}
-	}
 	o.Logs = logs.New(logs.Options{ServiceBytes: keep})
-	return v.here(ctx, p, o, opts, services, upManner{screen: screen, compose: compose})
+	for try := 1; ; try++ {
+		over, err := v.throughRunning(ctx, p, services)
+		if over || err != nil {
+			return err
+		}
+		err = v.here(ctx, p, o, opts, services, upManner{screen: screen, compose: compose})
+		// Another one may have begun since we looked. It does what we were to do, or is over by then.
+		if !errors.Is(err, errRunning) || !f.detach && !f.noStart || try == upTries {
+			return err
+		}
+	}
+}
+
+// upTries is how often an up that leaves the project running meets others that begin at the same moment.
+const upTries = 20
+
+// throughRunning has the `up` that runs the project do it. over is false when there is none, or none any more.
+func (v *upVerb) throughRunning(ctx context.Context, p *project.Project, services []string) (over bool, err error) {
+	f := &v.flags
+	c, err := v.app.conn.running(ctx, p.Name)
+	switch {
+	case err != nil:
+		return true, fmt.Errorf("up %s: %w", p.Name, err)
+	case c == nil:
+		return false, nil
+	case !f.detach && !f.noStart:
+		return true, fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+	}
+	err = v.remotely(ctx, &remoteUp{app: v.app, client: c, p: p, f: f, services: services})
+	if !errors.Is(err, errEnding) {
+		return true, err
+	}
+	return false, v.app.conn.awaitEnd(ctx, p.Name)
 }
 
 // remotely has the `up` that runs the project do it.
