@@ -147,3 +147,20 @@ services:
 		t.Errorf("warnings:\n%s", text)
 	}
 }
+
+// A limit that is read as none is worth a line.
+func TestLimitThatIsReadAsNoneIsWarnedOf(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+services:
+  a: {image: x, mem_limit: 5e8, shm_size: 64m, pids_limit: 100}
+  b: {image: x, mem_limit: "0", memswap_limit: -1, pids_limit: -1}
+`)
+	var got []string
+	for _, w := range load(t, Options{}).Warnings {
+		got = append(got, w.String())
+	}
+	if len(got) != 1 || !strings.Contains(got[0], "compose.yaml:2: mem_limit 5e8 is read as 0, which is no limit") {
+		t.Errorf("warnings:\n%s", strings.Join(got, "\n"))
+	}
+}

@@ -41,6 +41,7 @@ func (w *warner) warnings(logged []string) []Warning {
 		all = append(all, w.relativeTargets(s)...)
 		all = append(all, w.fileModes(s)...)
 		all = append(all, w.restartPolicy(s)...)
+		all = append(all, w.lostNumbers(s)...)
 	}
 	unset := regexp.MustCompile(`^The "(.+)" variable is not set`)
 	for _, line := range logged {

@@ -48,6 +48,10 @@ func (c *connection) dialWithin(ctx context.Context, project string, limit time.
 	}}}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	slow := time.AfterFunc(slowAnswer, func() {
+		c.console.notify(project + ": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")
+	})
+	defer slow.Stop()
 	if err := up.call(ctx, http.MethodGet, "/v1/", nil, &up.hello); err != nil {
 		if stranger := new(strangerError); errors.As(err, &stranger) {
 			return nil, stranger

@@ -182,7 +182,7 @@ func (v *upVerb) dryRun(ctx context.Context, p *project.Project, o engine.Option
 			return err
 		}
 	}
-	if _, err := fmt.Fprint(v.app.console.stdout, steps); err != nil {
+	if _, err := fmt.Fprint(v.app.console.stdout, logs.CleanAll(steps)); err != nil {
 		return err
 	}
 	if failed != nil {
