@@ -171,3 +171,27 @@ func grumble(p *memory.Process, text string, every time.Duration) int {
 		}
 	}
 }
+
+// What a service wrote before anybody read its log is not taken for silence: noise that it writes all day is
+// no sign of a fault a moment after this bulkhead came.
+func TestNoiseFromBeforeTheLogWasReadIsNoSign(t *testing.T) {
+	file := "services:\n  fast: {image: app}\n  web: {image: app, command: [noisy], depends_on: [fast]}\n"
+	virtually(t, map[string]string{"compose.yaml": file}, func(s *scene) {
+		s.rt.Program("noisy", memory.Program{Handles: []string{"TERM"}, Run: func(p *memory.Process) int {
+			return grumble(p, "ERROR random failure", 3*time.Second)
+		}})
+		s.up()
+		time.Sleep(10 * time.Minute)
+		s.must(s.stop())
+		s.run(engine.Options{LogTail: -1})
+		s.ready()
+		time.Sleep(7 * time.Second)
+		s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"fast"}})
+		time.Sleep(14 * time.Second)
+		for _, r := range s.Snapshot().Ledgers[0].Rows {
+			if r.Outcome != fault.Untouched {
+				s.t.Errorf("%s: %s, %s", r.Service, r.Outcome, r.Sign)
+			}
+		}
+	})
+}

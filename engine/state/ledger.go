@@ -230,6 +230,9 @@ func (b *Bystanders) trouble(row fault.Row, at time.Time, past []fault.Ledger) (
 		span, habits = min(span, lived), min(habits, lived)
 	}
 	f := logs.Filter{Services: []string{row.Service}, Replica: row.Replica, MinLevel: logs.Warn}
+	if known := at.Sub(b.readFrom(f, at.Add(-habits))); known > 0 {
+		span, habits = min(span, known), min(habits, known)
+	}
 	now := time.Now()
 	lines := troubles(b.Logs, f, at.Add(-span))
 	if row.Needs {
@@ -237,6 +240,19 @@ func (b *Bystanders) trouble(row fault.Row, at time.Time, past []fault.Ledger) (
 	}
 	first, line, found := unusualOf(lines, at, now, span)
 	return first, line, found && (row.Needs || !habitual(b.Logs, f, at, now, habits))
+}
+
+// readFrom is since when the log of a replica is known, at the earliest since: it may have lived for long
+// before anybody read it, and what it wrote then is not counted.
+func (b *Bystanders) readFrom(f logs.Filter, since time.Time) time.Time {
+	f.MinLevel, f.Since = 0, since
+	v := b.Logs.View(f)
+	v.Refresh()
+	first, _ := v.Bounds()
+	if l, ok := v.Line(first); ok && l.Time.Before(b.State.Began()) {
+		return l.Time
+	}
+	return b.State.Began()
 }
 
 // besideFaults leaves out of the lines and of the span before at what belongs to faults that were over by then.

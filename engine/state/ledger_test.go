@@ -39,7 +39,7 @@ func TestLedgerKnowsWhomATapSawCalling(t *testing.T) {
 // What bulkhead itself writes into a service's log, a note or the output of a hook, is no error of the service.
 func TestNotesInTheLogAreNoSignOfAFault(t *testing.T) {
 	store := logs.New(logs.Options{})
-	b := Bystanders{Logs: store}
+	b := Bystanders{Logs: store, State: &State{}}
 	at := time.Now()
 	row := fault.Row{Service: "web", Replica: 1}
 	store.Append("web", 1, 1, logs.System, at.Add(time.Second), []byte("a note"))
