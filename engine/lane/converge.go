@@ -216,7 +216,7 @@ func (c *convergence) moved(ctx context.Context, seen plan.Seen, ids map[string]
 // compare gathers what is wanted of a service and what is seen of it.
 func (c *convergence) compare() (plan.Want, plan.Seen, error) {
 	l := c.l
-	wanted, err := WantOf(l.p.State.Project(), l.conf, c.parents)
+	wanted, err := l.p.wantOf(l.p.State.Project(), l.conf, c.parents)
 	if err != nil {
 		return wanted, plan.Seen{}, err
 	}
@@ -249,8 +249,9 @@ func (c *convergence) walk(img container.Image, wanted plan.Want) *walk {
 	}
 }
 
-// WantOf gathers what the project asks of a service.
-func WantOf(p *project.Project, conf *project.Service, parents map[string]string) (plan.Want, error) {
+// wantOf gathers what the project asks of a service. A runtime that makes no networks and volumes has none
+// that a container could lack.
+func (e *Parts) wantOf(p *project.Project, conf *project.Service, parents map[string]string) (plan.Want, error) {
 	hash, err := project.ConfigHash(conf, parents)
 	if err != nil {
 		return plan.Want{}, err
@@ -259,7 +260,8 @@ func WantOf(p *project.Project, conf *project.Service, parents map[string]string
 	w.VolumeImages = conf.VolumeImages
 	w.Content, w.Program = project.ContentHash(p, conf), conf.Extra.Restart == project.ProcessScope
 	w.Networks = map[string]string{}
-	if conf.Config.NetworkMode == "" {
+	around := e.Runtime.Caps.Provision
+	if around && conf.Config.NetworkMode == "" {
 		for key := range conf.Config.Networks {
 			if n, ok := p.Networks[key]; ok {
 				w.Networks[n.Name] = ""
@@ -267,7 +269,7 @@ func WantOf(p *project.Project, conf *project.Service, parents map[string]string
 		}
 	}
 	for _, v := range conf.Config.Volumes {
-		if vol, ok := p.Volumes[v.Source]; ok && v.Type == "volume" {
+		if vol, ok := p.Volumes[v.Source]; around && ok && v.Type == "volume" {
 			w.Volumes = append(w.Volumes, vol.Name)
 		}
 	}

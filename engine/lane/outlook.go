@@ -23,7 +23,7 @@ func (p *Parts) OutlookOf(
 	ctx context.Context, conf *project.Service, instances []container.Instance,
 ) (Outlook, error) {
 	wanted := p.State.Project()
-	w, err := WantOf(wanted, conf, nil)
+	w, err := p.wantOf(wanted, conf, nil)
 	o := Outlook{Outlook: plan.Outlook{Want: w, Seen: plan.Seen{Completed: p.Journal.Completed(),
 		Stopping: p.Journal.StopsBegun()}}}
 	if err != nil {
