@@ -89,23 +89,28 @@ type bystanders struct {
 	// With a question mark where one has nothing to do with the fault as far as anybody can tell.
 	died, degraded []string
 
+	with      []string // have the fault too
 	moved     []string // changed on purpose meanwhile
 	untouched int
 }
 
 func sortBystanders(l *engine.Ledger) (b bystanders) {
-	unrelated := map[string]bool{}
+	unrelated, included := map[string]bool{}, map[string]bool{}
 	worst := map[string]engine.Outcome{}
 	var names []string
 	for _, r := range l.Rows {
 		if _, ok := worst[r.Service]; !ok {
 			names = append(names, r.Service)
 		}
-		unrelated[r.Service] = !r.Needs
+		unrelated[r.Service], included[r.Service] = !r.Needs, r.Included
 		worst[r.Service] = max(worst[r.Service], r.Outcome)
 	}
 	for _, n := range names {
 		outcome := worst[n]
+		if included[n] {
+			b.with = append(b.with, n)
+			continue
+		}
 		if unrelated[n] {
 			n += "?"
 		}
@@ -170,6 +175,9 @@ func ledgerAs(l *engine.Ledger, event string) string {
 		name = fmt.Sprintf("%s/%d", name, l.Replica)
 	}
 	b := sortBystanders(l)
+	if len(b.with) > 0 {
+		name += " with " + strings.Join(b.with, ", ")
+	}
 	var parts []string
 	for _, p := range []struct {
 		names []string

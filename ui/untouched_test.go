@@ -25,6 +25,8 @@ func TestUntouchedIsSaidInASentence(t *testing.T) {
 			Outcome: engine.Errors, Needs: true}},
 		"db died: c? degraded; 1 untouched": {row("a"), {Service: "c", Replica: 1,
 			Outcome: engine.Errors}},
+		"db with c died: the 1 other untouched": {row("a"), {Service: "c", Replica: 1,
+			Outcome: engine.Blind, Included: true}},
 		"db died: c changed on purpose; 1 untouched": {row("a"), {Service: "c", Replica: 1,
 			Outcome: engine.Blind}},
 	} {

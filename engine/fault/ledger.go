@@ -80,10 +80,11 @@ type Row struct {
 	// Needs says that it depends on the one that was hit, directly or through others, or lives in its
 	// namespaces: what it suffers then most likely comes from that.
 	Needs bool
+	// Included says that it has the fault too, since it shares the network that this is done to.
+	Included bool
 
 	wasHealthy bool
 	shares     string // "network": what it shares with the container that was hit
-	included   bool   // it has the fault too
 	frozen     bool   // it was stopped or replaced on purpose; what became of it since proves nothing
 }
 
@@ -251,7 +252,7 @@ func (b *Ledgers) Include(services []string) {
 	}
 	for i := range l.Rows {
 		if row := &l.Rows[i]; slices.Contains(services, row.Service) {
-			row.frozen, row.included = true, true
+			row.frozen, row.Included = true, true
 			row.worsen(Blind, 0, "has the fault too: it shares the network")
 		}
 	}
@@ -293,7 +294,7 @@ func (l *Ledger) Verdict() string {
 			untouched++
 			continue
 		case Blind:
-			if r.included {
+			if r.Included {
 				with = append(with, name)
 			} else {
 				moved = append(moved, name)
@@ -312,7 +313,7 @@ func (l *Ledger) Verdict() string {
 	}
 	hit := l.Service
 	if len(with) > 0 {
-		hit += " with " + strings.Join(with, ", ") + ", which share its network"
+		hit += " with " + strings.Join(with, ", ") + " in its network"
 	}
 	if untouched+len(touched)+len(moved) == 0 {
 		return fmt.Sprintf("%s: %s; no other service runs", hit, l.Fault)

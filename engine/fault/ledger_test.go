@@ -92,3 +92,21 @@ func TestMoveDoesNotCloseTheLedgerOfAFault(t *testing.T) {
 		t.Errorf("%+v", row)
 	}
 }
+
+// Who shares the network that a fault is done to has it too: that is no bystander, and nothing about it is
+// a claim.
+func TestWhoHasTheFaultTooIsNamedWithIt(t *testing.T) {
+	var all Ledgers
+	now := time.Unix(100, 0)
+	all.Open(now, "side", 0, "partition", []Stand{{Service: "mid", Replica: 1, Live: true}, {Service: "web", Replica: 1, Live: true}})
+	all.Include([]string{"mid"})
+	all.Compare(now.Add(time.Second), func(string, int) Stand { return Stand{Live: true} }, Hit{HeldDown: true})
+	l := all.Current()
+	if l.Rows[0].Outcome != Blind || !l.Rows[0].Included || l.Rows[1].Outcome != Untouched {
+		t.Errorf("rows %+v", l.Rows)
+	}
+	const want = "side with mid in its network: partition; no other service suffered; 1 untouched (same container id, start time, restart count)"
+	if got := l.Verdict(); got != want {
+		t.Errorf("verdict %q, want %q", got, want)
+	}
+}

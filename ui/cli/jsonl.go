@@ -54,14 +54,16 @@ type jsonLedger struct {
 }
 
 type ledgerRow struct {
-	Service string       `json:"service"`
-	Replica int          `json:"replica"`
-	Outcome string       `json:"outcome"`
-	AfterMS int64        `json:"after_ms,omitempty"`
-	Sign    string       `json:"sign,omitempty"`
-	Needs   bool         `json:"needs"` // it depends on the one that was hit
-	Before  jsonIdentity `json:"before"`
-	After   jsonIdentity `json:"after"`
+	Service string `json:"service"`
+	Replica int    `json:"replica"`
+	Outcome string `json:"outcome"`
+	AfterMS int64  `json:"after_ms,omitempty"`
+	Sign    string `json:"sign,omitempty"`
+	Needs   bool   `json:"needs"` // it depends on the one that was hit
+	// Included: it has the fault too, since it shares the network that this is done to.
+	Included bool         `json:"included,omitempty"`
+	Before   jsonIdentity `json:"before"`
+	After    jsonIdentity `json:"after"`
 }
 
 type jsonIdentity struct {
@@ -107,7 +109,7 @@ func ledgerLine(l *engine.Ledger) *jsonLedger {
 	for _, r := range l.Rows {
 		out.Rows = append(out.Rows, ledgerRow{Service: r.Service, Replica: r.Replica,
 			Outcome: r.Outcome.String(),
-			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Sign: clean(r.Sign),
+			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Included: r.Included, Sign: clean(r.Sign),
 			Before: identityLine(r.Before), After: identityLine(r.After)})
 	}
 	return out
