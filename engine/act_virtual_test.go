@@ -174,6 +174,7 @@ func TestReplicasKeepTheNumbersThatTheyHave(t *testing.T) {
 		}
 		// One that is missing gets the first free number.
 		s.must(s.rt.Remove(s.t.Context(), ids["a/2"].ID, true, true))
+		s.until("word of that", func(n *engine.Snapshot) bool { return find(n, "a").Replicas[0].Identity.ID == "" })
 		s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"a"}})
 		s.ready()
 		if r := find(s.Snapshot(), "a").Replicas; len(r) != 2 || r[0].Number != 1 || r[1].Number != 3 {
