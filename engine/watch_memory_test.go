@@ -234,13 +234,13 @@ func TestFirstSyncIsPreparedInEveryLife(t *testing.T) {
 `
 	s := watched(t, files)
 	s.up()
-	prepared := func(times int) func(*engine.Snapshot) bool {
-		return func(*engine.Snapshot) bool { return s.rt.Calls("PrepareFiles") == times }
+	prepared := func(times int) func() bool {
+		return func() bool { return s.rt.Calls("PrepareFiles") == times }
 	}
-	s.until("a's files are prepared", prepared(1))
+	s.eventually("a's files are prepared", prepared(1))
 	s.do(engine.Command{Verb: engine.VerbRestart, Services: []string{"a", "b", "c"}})
 	s.ready()
-	s.until("a's files are prepared in its second life", prepared(2))
+	s.eventually("a's files are prepared in its second life", prepared(2))
 }
 
 // A mode of the whole project holds for each service, whatever the service's own is, and whoever comes
