@@ -272,7 +272,7 @@ func TestSwapKeepsTheCompatibleName(t *testing.T) {
 	before := s.instances()["a/1"]
 	s.write(map[string]string{"x": "2"})
 	s.change("a", "rebuild", 0)
-	s.until("the new one has its name", func(*engine.Snapshot) bool {
+	s.eventually("the new one has its name", func() bool {
 		in := s.instances()["a/1"]
 		return in.ID != before.ID && in.Name == before.Name
 	})
