@@ -260,7 +260,8 @@ func (cm *commander) injectFault(ctx context.Context, l *lane.Lane, c Command) e
 	return cm.carryOut(ctx, l, c, hit)
 }
 
-// carryOut does to containers what was noted, to all at the same time, and looks what came of it.
+// carryOut does to containers what was noted, to one after the other without a wait between, and then looks what came
+// of it.
 func (cm *commander) carryOut(ctx context.Context, l *lane.Lane, c Command, hit state.Injection) error {
 	var errs []error
 	var done, failed []string
