@@ -121,6 +121,9 @@ func TestFilesAgentIsStartedAhead(t *testing.T) {
 	if now := b.helpers(id); len(before) != 1 || !slices.Equal(now, before) {
 		t.Errorf("agents %v, before the first write %v", now, before)
 	}
+	if all, err := b.rt.OneOffs(b.ctx, b.p.Name); err != nil || len(all) != 0 {
+		t.Errorf("one-offs that a person would be told of: %v, %v", all, err)
+	}
 }
 
 func TestFilesAgentEndsWithTheRuntime(t *testing.T) {

@@ -38,6 +38,9 @@ func (x *extras) list(ctx context.Context, project, label string) ([]container.I
 	}
 	var found []container.Instance
 	for _, s := range list.Items {
+		if s.Labels[labelAgent] != "" {
+			continue // ours: it ends with what it is beside
+		}
 		in, err := x.conn.inspect(ctx, s.ID)
 		if errors.Is(err, container.ErrNotFound) {
 			continue // removed in between
