@@ -16,6 +16,7 @@ type Complete struct {
 	Runtime
 	Pauser
 	Renamer
+	Swapper
 	Provisioner
 	ImageStore
 	Attacher
@@ -38,7 +39,7 @@ type Complete struct {
 
 // Caps says which of the optional interfaces a runtime has itself: what it lacks is grey on the screen.
 type Caps struct {
-	Pause, Rename, Provision, Images, Attach, Preview, Meter, Sync, Dial, Limits bool
+	Pause, Rename, Swap, Provision, Images, Attach, Preview, Meter, Sync, Dial, Limits bool
 	// the agent can be run in a container's network
 	Agent bool
 }
@@ -49,12 +50,13 @@ func Completed(rt Runtime) *Complete {
 		return c
 	}
 	l := lacking{}
-	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Provisioner: l, ImageStore: l, Attacher: l,
+	c := &Complete{Runtime: rt, Pauser: l, Renamer: l, Swapper: l, Provisioner: l, ImageStore: l, Attacher: l,
 		Previewer: l, Meter: l, FileWriter: l, FilePreparer: l, FileReader: l, SignalReader: l,
 		Dialer: l, Limiter: l, Extras: l, Foregrounder: l, AgentRunner: l, Pinger: l,
 		ProgramRestarter: l}
 	find(rt, &c.Pauser, &c.Caps.Pause)
 	find(rt, &c.Renamer, &c.Caps.Rename)
+	find(rt, &c.Swapper, &c.Caps.Swap)
 	find(rt, &c.Provisioner, &c.Caps.Provision)
 	find(rt, &c.ImageStore, &c.Caps.Images)
 	find(rt, &c.Attacher, &c.Caps.Attach)
@@ -91,10 +93,11 @@ type lacking struct{}
 
 func lacks(what string) error { return fmt.Errorf("%s: %w", what, ErrUnsupported) }
 
-func (lacking) Ping(context.Context) error                   { return nil }
-func (lacking) Pause(context.Context, string) error          { return lacks("pause") }
-func (lacking) Unpause(context.Context, string) error        { return lacks("unpause") }
-func (lacking) Rename(context.Context, string, string) error { return nil }
+func (lacking) Ping(context.Context) error                     { return nil }
+func (lacking) Pause(context.Context, string) error            { return lacks("pause") }
+func (lacking) Unpause(context.Context, string) error          { return lacks("unpause") }
+func (lacking) Rename(context.Context, string, string) error   { return nil }
+func (lacking) Swap(context.Context, SwapSpec) (string, error) { return "", lacks("swap a container") }
 
 func (lacking) FindNetwork(context.Context, NetworkSpec) (Found, error) {
 	return Found{There: true}, nil

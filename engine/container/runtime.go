@@ -12,6 +12,10 @@ import (
 
 // Runtime is what every runtime does. All methods may be called from any goroutine; all block until
 // done or until ctx ends; errors name the object they were about.
+//
+// An id is that of a container, and lasts from Create to Remove over any number of lives, which Started
+// tells apart. A runtime whose containers are other ones after each start hands out ids of their places,
+// and lists a place that has none as exited.
 type Runtime interface {
 	// Info asks the runtime who it is; the first answer is kept. ErrNoEngine when nothing answers.
 	Info(ctx context.Context) (Info, error)

@@ -176,18 +176,21 @@ func (w *walk) swap(ctx context.Context, st plan.Step, cause string) error {
 	e.State.Ledgers.OpenMove(l.name, move)
 	mode := w.t.stopMode()
 	mode.Overlap, mode.PreStart = st.Op == plan.Overlap, st.Replica == w.first
-	how, note, err := e.Steps.Swap(ctx, w.u, old, w.spec(st.Replica), mode, cause, w.k)
-	w.k.Stopped(how, note)
+	did, err := e.Steps.Swap(ctx, w.u, old, w.spec(st.Replica), mode, cause, w.k)
+	w.k.Stopped(did.How, did.Note)
 	if err != nil {
 		return err
 	}
 	l.restartDependents(l.name + " was recreated")
+	if did.Left == "" {
+		return nil
+	}
 	e.Go("old container of "+l.name, func(ctx context.Context) error {
-		if err := e.Steps.ClearAway(ctx, l.name, old.ID); err != nil {
+		if err := e.Steps.ClearAway(ctx, l.name, did.Left); err != nil {
 			e.State.Warn(container.FirstLine(err.Error())) // the next up finds it and tries again
 			return nil
 		}
-		e.DropRecords(old.ID)
+		e.DropRecords(did.Left)
 		e.Images.Clean(context.WithoutCancel(ctx)) // the images that nobody runs any more
 		return nil
 	})

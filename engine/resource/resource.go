@@ -17,7 +17,7 @@ import (
 
 // Store knows and makes the networks and volumes of a project. Its methods may be called from any goroutine.
 type Store struct {
-	rt   container.Provisioner
+	rt   *container.Complete
 	made func(what string) // is called with each that was made; never nil
 	// moving is called for each container that ends for a moment because its network is made again; never nil
 	moving func(service, id, cause string)
@@ -35,7 +35,7 @@ type entry struct {
 
 // New makes a Store. made is called with each network and volume that was made, moving for each
 // container that ends for a moment because its network is made again.
-func New(rt container.Provisioner, made func(what string), moving func(service, id, cause string)) *Store {
+func New(rt *container.Complete, made func(what string), moving func(service, id, cause string)) *Store {
 	return &Store{rt: rt, made: made, moving: moving, all: map[string]*entry{}}
 }
 
@@ -96,8 +96,11 @@ func (s *Store) Provide(
 	return ids, nil
 }
 
-// needs lists what a service uses.
+// needs lists what a service uses of what the runtime makes.
 func (s *Store) needs(p *project.Project, conf *project.Service) ([]need, error) {
+	if !s.rt.Caps.Provision {
+		return nil, nil
+	}
 	var all []need
 	for _, key := range slices.Sorted(maps.Keys(conf.Config.Networks)) {
 		n, ok := p.Networks[key]

@@ -31,7 +31,7 @@ func created(t *testing.T) (*resource.Store, *memory.Runtime, func() []string) {
 	t.Cleanup(func() { rt.Close() })
 	var mu sync.Mutex
 	var made []string
-	s := resource.New(rt, func(what string) { mu.Lock(); defer mu.Unlock(); made = append(made, what) },
+	s := resource.New(container.Completed(rt), func(what string) { mu.Lock(); defer mu.Unlock(); made = append(made, what) },
 		func(_, _, _ string) {})
 	return s, rt, func() []string {
 		mu.Lock()

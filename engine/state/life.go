@@ -99,7 +99,7 @@ func (r *replica) begin(generation int) {
 	r.use.begin()
 	// What we asked of the life before; a short one may have ended by itself already.
 	r.ExpectedExit, r.pendingCause, r.starting, r.expectBy, r.idles = false, "", false, time.Time{}, false
-	r.outside, r.foreignSignal = OutsideNothing, ""
+	r.outside, r.foreignSignal, r.replaced = OutsideNothing, "", false
 }
 
 // take makes what was seen of a container what is known of the replica, and returns it with what only we know.
@@ -301,7 +301,7 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 			}
 		}
 	case container.EventRemoved:
-		if do.Gone, do.Cause = true, r.pendingCause; !r.ExpectedExit {
+		if do.Gone, do.Cause = !r.replaced, r.pendingCause; do.Gone && !r.ExpectedExit {
 			do.Cause, do.Foreign = "", "another program removed a container of "+s.c.Name
 		}
 		return do

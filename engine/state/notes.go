@@ -55,6 +55,12 @@ func (n Notes) ExpectEnd(name, id, cause string) {
 	})
 }
 
+// Replacing implements step.Host.
+func (n Notes) Replacing(name, id, cause string) {
+	n.ExpectEnd(name, id, cause)
+	n.held(name, id, func(_ *Member, r *replica) { r.replaced = true })
+}
+
 // ExpectStart implements step.Host.
 func (n Notes) ExpectStart(name, id, cause string) {
 	n.held(name, id, func(_ *Member, r *replica) { r.pendingCause, r.starting = cause, true })
@@ -80,6 +86,7 @@ func (n Notes) Stopping(name, id string, grace time.Duration, cause string) {
 func (n Notes) StopFailed(name, id string) {
 	n.held(name, id, func(s *Member, r *replica) {
 		r.lapseLate()
+		r.replaced = false
 		if r.Instance.State == container.StateStopping {
 			r.stopBy, r.Instance.State = time.Time{}, container.StateRunning
 		}

@@ -18,6 +18,7 @@ type replica struct {
 	pendingCause string    // what the next change of state is due to, when we know beforehand
 	expectBy     time.Time // until when ExpectedExit and pendingCause hold; zero: until it comes true
 	idles        bool      // its restart policy stays idle when it ends
+	replaced     bool      // its container is removed by the runtime, which puts another in its place
 	starting     bool      // its start was asked for, and has not been seen
 	sick         bool      // its health was unhealthy when it was recorded last
 	lastExit     int       // the code of the last end that was seen; a container that runs again has none

@@ -33,6 +33,9 @@ type Host interface {
 	Discarded(service, id string)
 	// ExpectEnd notes that the next end of a container was asked for, and why; ExpectStart the same for its next start.
 	ExpectEnd(service, id, cause string)
+	// Replacing is ExpectEnd for a container that the runtime itself removes once another has its place:
+	// its replica waits for that other. StopFailed takes it back.
+	Replacing(service, id, cause string)
 	ExpectStart(service, id, cause string)
 	// Adopt makes in the container of a replica, or takes in what became of it.
 	Adopt(service string, replica int, in container.Instance, cause string)
@@ -123,10 +126,7 @@ func (r *Runner) Create(
 	if err != nil {
 		return "", container.WrapErr(err, "create %s", s.name())
 	}
-	r.host.Created(s.name(), id)
-	t := filesync.Target{Service: s.Conf, ID: id, ImageID: spec.Image.ID}
-	r.sync.RecordInitial(ctx, t, true)
-	if err := r.CatchUpEarly(ctx, s, t); err != nil {
+	if err := r.takeIn(ctx, s, spec, id); err != nil {
 		return "", r.discard(ctx, s, id, err)
 	}
 	if spec.Name != "" {
@@ -139,6 +139,14 @@ func (r *Runner) Create(
 	}
 	r.host.Adopt(s.name(), spec.Replica, in, cause)
 	return id, nil
+}
+
+// takeIn notes a container that was made, and brings its files up to date.
+func (r *Runner) takeIn(ctx context.Context, s Service, spec container.CreateSpec, id string) error {
+	r.host.Created(s.name(), id)
+	t := filesync.Target{Service: s.Conf, ID: id, ImageID: spec.Image.ID}
+	r.sync.RecordInitial(ctx, t, true)
+	return r.CatchUpEarly(ctx, s, t)
 }
 
 // CatchUp brings into a container what changed since its image was made.
@@ -186,10 +194,7 @@ func (r *Runner) Start(
 			return context.Cause(ctx)
 		}
 	}
-	r.host.ExpectStart(s.name(), id, cause) // the runtime's event may come before we have looked
-	if len(s.Conf.Config.PostStart) > 0 {
-		r.journal.SetUnhooked(id, true)
-	}
+	r.expectStart(s, id, cause)
 	began := time.Now()
 	err = r.rt.Start(ctx, spec, id)
 	release()
@@ -197,6 +202,21 @@ func (r *Runner) Start(
 		return container.WrapErr(err, "start %s", s.name())
 	}
 	since(timer, "start", began)
+	return r.started(ctx, s, spec, id, cause)
+}
+
+// expectStart notes that a container is about to be started: the runtime's event may come before we have looked.
+func (r *Runner) expectStart(s Service, id, cause string) {
+	r.host.ExpectStart(s.name(), id, cause)
+	if len(s.Conf.Config.PostStart) > 0 {
+		r.journal.SetUnhooked(id, true)
+	}
+}
+
+// started sees a container run that was started, does what could not be done before, and runs its post_start hooks.
+func (r *Runner) started(
+	ctx context.Context, s Service, spec container.CreateSpec, id, cause string,
+) error {
 	r.journal.EndStop(id)
 	in, err := r.rt.Inspect(ctx, id)
 	if err != nil {
@@ -274,6 +294,9 @@ func (r *Runner) Remove(
 func (r *Runner) RestoreName(
 	ctx context.Context, s Service, spec container.CreateSpec, in container.Instance,
 ) error {
+	if !r.rt.Caps.Rename {
+		return nil
+	}
 	name := spec.FinalName()
 	if !strings.HasSuffix(in.Name, "_"+name) && in.Name != name+"_"+container.ShortID(in.ID) {
 		return nil

@@ -29,28 +29,38 @@ type swap struct {
 	id    string // of the new one
 }
 
+// Swapped is what a swap left.
+type Swapped struct {
+	How  Stop   // the old container was stopped
+	Note string // a line about it, or ""
+	Left string // id of the old container, which ClearAway removes; "" where the new one has the same
+}
+
 // Swap puts a new container in the place of one that is there, and returns how the old one ended.
-// The new one is made, and given its files, while the old one still serves; when it does not start,
-// it goes and the old one comes back. The old one is left for ClearAway, for which nobody has to
-// wait.
+// Where the runtime does not do all of it by itself, the new one is made, and given its files, while
+// the old one still serves; when it does not start, it goes and the old one comes back. The old one is
+// left for ClearAway, for which nobody has to wait.
 func (r *Runner) Swap(
 	ctx context.Context, s Service, old container.Instance, spec container.CreateSpec, m Mode,
 	cause string, timer Timer,
-) (Stop, string, error) {
+) (Swapped, error) {
 	if m.Overlap {
 		if err := canOverlap(s.Conf, spec.Image); err != nil {
-			return StopNone, "", err
+			return Swapped{}, err
 		}
+	}
+	if r.rt.Caps.Swap {
+		return r.swapWhole(ctx, s, old, spec, m, cause, timer)
 	}
 	name := spec.FinalName()
 	id, spec, err := r.createBeside(ctx, s, old, spec, cause, timer)
 	if err != nil {
-		return StopNone, "", err
+		return Swapped{}, err
 	}
 	if m.PreStart {
 		// Before the old one stops: it serves on when a hook fails.
 		if err := r.PreStart(ctx, s, spec, id); err != nil {
-			return StopNone, "", r.discard(ctx, s, id, err)
+			return Swapped{}, r.discard(ctx, s, id, err)
 		}
 	}
 	r.host.ExpectEnd(s.name(), old.ID, cause)
@@ -61,21 +71,22 @@ func (r *Runner) Swap(
 	}
 	e, err := handOver(ctx)
 	if err != nil {
-		return StopNone, "", err
+		return Swapped{}, err
 	}
 	// Asked only now, because each request between stop and start makes the gap longer.
-	how, note, err := r.how(ctx, s, e)
+	did := Swapped{Left: old.ID}
+	did.How, did.Note, err = r.how(ctx, s, e)
 	if err != nil {
-		return how, note, err
+		return did, err
 	}
 	// From here on the new generation serves; what is left is tidying.
 	if err := w.makeRoom(ctx, name); err != nil {
-		return how, note, err
+		return did, err
 	}
 	if err := r.rt.Rename(ctx, id, name); err != nil {
-		return how, note, container.WrapErr(err, "rename the new container of %s", s.name())
+		return did, container.WrapErr(err, "rename the new container of %s", s.name())
 	}
-	return how, note, r.host.Refresh(ctx, s.name(), id, "")
+	return did, r.host.Refresh(ctx, s.name(), id, "")
 }
 
 // makeRoom takes the name that the new container gets from the old one. What is known of the old one's

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,8 @@ type Harness struct {
 	// Build makes an image for the project, with a content that no other one has,
 	// and names it. nil: the runtime makes none.
 	Build func(t *testing.T, name string) (id string)
+	// NoSignals: the runtime's events tell of lives, and not of the signals and calls that ended them.
+	NoSignals bool
 }
 
 // Program is what a container's first process does.
@@ -63,7 +66,7 @@ type Case struct {
 func Cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{lifeCases, stopCases, policyCases, eventCases, logCases, execCases,
-		fileCases, aroundCases, imageCases, listCases, programCases} {
+		fileCases, aroundCases, imageCases, listCases, programCases, swapCases} {
 		all = append(all, group...)
 	}
 	return all
@@ -281,6 +284,18 @@ func (r *recorder) until(id, last string) []string {
 	r.b.Helper()
 	r.b.until("event "+last, func() bool { return slices.Contains(r.words(id), last) })
 	return r.words(id)
+}
+
+// are waits for as many events of a container as are wanted, and compares them.
+func (r *recorder) are(what, id string, want ...string) {
+	r.b.Helper()
+	if r.b.NoSignals {
+		want = slices.DeleteFunc(want, func(w string) bool {
+			return strings.HasPrefix(w, "killed ") || w == "stopped" || w == "renamed"
+		})
+	}
+	r.b.until("event "+want[len(want)-1], func() bool { return len(r.words(id)) >= len(want) })
+	r.b.same(what, r.words(id), want)
 }
 
 var eventWords = map[container.EventKind]string{

@@ -29,7 +29,7 @@ func eventOrder(t *testing.T, h Harness) {
 	b.ok(b.rt.Start(b.ctx, container.CreateSpec{}, id))
 	b.ok(b.rt.Remove(b.ctx, id, true, true))
 	want = append(want, "started", "killed 9", "died 137", "removed")
-	b.same("events", events.until(id, "removed"), want)
+	events.are("events", id, want...)
 	events.mu.Lock()
 	all := slices.Clone(events.events)
 	events.mu.Unlock()

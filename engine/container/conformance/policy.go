@@ -61,8 +61,8 @@ func policyIdles(t *testing.T, h Harness) {
 		if in := b.ended(id); in.Restarts != 0 {
 			b.Errorf("%s: restarted %d times", policy, in.Restarts)
 		}
-		b.same(policy, events.until(id, "stopped"), []string{"created", "started", "killed 9", "died 137",
-			"started", "killed 15", "died 0", "started", "killed 15", "died 0", "stopped"})
+		events.are(policy, id, "created", "started", "killed 9", "died 137", "started", "killed 15", "died 0",
+			"started", "killed 15", "died 0", "stopped")
 		b.ok(b.rt.Remove(b.ctx, id, true, true))
 		events.close()
 	}

@@ -10,13 +10,27 @@ import (
 
 // The suite runs in virtual time: what waits for hours is over at once, and a
 // goroutine that is left behind fails the case.
-func TestMemoryConforms(t *testing.T) {
+func TestMemoryConforms(t *testing.T) { conforms(t, func(*Runtime, *conformance.Harness) {}) }
+
+// What the suite asks of a runtime is what the port says, and no more.
+func TestCoreConforms(t *testing.T) {
+	conforms(t, func(rt *Runtime, h *conformance.Harness) { h.Runtime = Core(rt) })
+}
+
+func TestOrchestratorConforms(t *testing.T) {
+	conforms(t, func(rt *Runtime, h *conformance.Harness) { h.Runtime, h.NoSignals = Orchestrated(rt), true })
+}
+
+// conforms runs the suite on runtimes that change makes of ones in memory.
+func conforms(t *testing.T, change func(*Runtime, *conformance.Harness)) {
 	for _, c := range conformance.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rt := New()
 				t.Cleanup(func() { rt.Close() })
-				c.Run(t, harness(rt))
+				h := harness(rt)
+				change(rt, &h)
+				c.Run(t, h)
 			})
 		})
 	}
