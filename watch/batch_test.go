@@ -245,3 +245,26 @@ func TestWritesThatWaitTogetherAreOneEvent(t *testing.T) {
 		t.Errorf("the merged event ends %v after its begin, want 9.999µs", events[0].last.Sub(now))
 	}
 }
+
+// What waits is handed out sorted, however it came together, and once.
+func TestWaitingPathsStaySorted(t *testing.T) {
+	var o, other offer
+	now := time.Now()
+	for _, paths := range [][]string{{"/m", "/a"}, {"/z", "/b", "/a"}, {"/m"}, {"/c"}} {
+		for _, p := range paths {
+			o.merge([]change{{path: p, first: now, last: now}})
+		}
+		if got := o.batch().Paths; !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+			t.Errorf("after %v: %v", paths, got)
+		}
+	}
+	before := o.batch().Paths
+	other.merge([]change{{path: "/b", first: now, last: now}, {path: "/d", first: now, last: now}})
+	o.join(other)
+	if got := o.batch().Paths; !slices.Equal(got, []string{"/a", "/b", "/c", "/d", "/m", "/z"}) {
+		t.Errorf("joined: %v", got)
+	}
+	if !slices.Equal(before, []string{"/a", "/b", "/c", "/m", "/z"}) {
+		t.Errorf("what was handed out became %v", before)
+	}
+}

@@ -22,7 +22,7 @@ func (t *tree) ignored(real string, dir bool) bool {
 // spell returns a real path below the root as it is spelled through the root.
 func (t *tree) spell(real string) string {
 	rel, ok := below(t.place.real, real)
-	if !ok || t.place.real == t.Path {
+	if !ok || t.place.info == nil || t.place.real == t.Path {
 		return real
 	}
 	return filepath.Join(t.Path, rel)

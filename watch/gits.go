@@ -61,6 +61,9 @@ func (g *gits) seekAll(trees []*tree) {
 			delete(g.half, h)
 			continue
 		}
+		if h.tree.place.info == nil {
+			continue // its root is away: where the folder is in it cannot be told
+		}
 		g.found(h.tree, h.path)
 	}
 }

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 )
@@ -13,7 +12,9 @@ type offer struct {
 	lost        bool
 	first, last time.Time
 	git         Operation
-	made        *Batch // the batch as it would be sent; nil after a change
+	made        *Batch   // the batch as it would be sent; nil after a change
+	sorted      []string // paths, but for fresh
+	fresh       []string
 }
 
 func (o *offer) empty() bool { return len(o.paths) == 0 && !o.lost }
@@ -25,14 +26,23 @@ func (o *offer) merge(due []change) {
 			o.lost = true
 			continue
 		}
-		if o.paths == nil {
-			o.paths = map[string]struct{}{}
-		}
-		o.paths[c.path] = struct{}{}
+		o.put(c.path)
 	}
 	if len(due) > 0 {
 		o.made = nil
 	}
+}
+
+// put adds a path.
+func (o *offer) put(path string) {
+	if _, ok := o.paths[path]; ok {
+		return
+	}
+	if o.paths == nil {
+		o.paths = map[string]struct{}{}
+	}
+	o.paths[path] = struct{}{}
+	o.fresh = append(o.fresh, path)
 }
 
 // span widens the time of the offer.
@@ -47,10 +57,8 @@ func (o *offer) span(first, last time.Time) {
 func (o *offer) join(other offer) {
 	o.span(other.first, other.last)
 	o.lost = o.lost || other.lost
-	if o.paths == nil {
-		o.paths = other.paths
-	} else {
-		maps.Copy(o.paths, other.paths)
+	for path := range other.paths {
+		o.put(path)
 	}
 	if other.git.Name != "" {
 		o.git = other.git
@@ -58,12 +66,31 @@ func (o *offer) join(other offer) {
 	o.made = nil
 }
 
+// batch returns the offer as it would be sent. Only what came since the last time is sorted: many paths may wait for
+// long while more come.
 func (o *offer) batch() Batch {
 	if o.made == nil {
-		o.made = &Batch{Paths: slices.Sorted(maps.Keys(o.paths)), Lost: o.lost, First: o.first,
-			Last: o.last, Git: o.git}
+		slices.Sort(o.fresh)
+		o.sorted, o.fresh = mergeSorted(o.sorted, o.fresh), nil
+		o.made = &Batch{Paths: o.sorted, Lost: o.lost, First: o.first, Last: o.last, Git: o.git}
 	}
 	return *o.made
+}
+
+// mergeSorted returns two sorted lists as one.
+func mergeSorted(a, b []string) []string {
+	if len(b) == 0 {
+		return a
+	}
+	all := make([]string, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0] <= b[0] {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // grouper is the last stage: changes in, batches, holds and notices out.

@@ -74,3 +74,29 @@ func TestFolderThatMovesBelowItselfWhileItIsRegistered(t *testing.T) {
 	k.wantByKernel(t, dir)
 	k.wantByKernel(t, kid)
 }
+
+// A git folder that was found half made in a root that is away cannot be told where it lies.
+func TestHalfMadeGitFolderInARootThatIsAway(t *testing.T) {
+	base := t.TempDir()
+	git := mustMkdir(t, base, "real", "sub", ".git")
+	link := filepath.Join(base, "link")
+	if err := os.Symlink(filepath.Join(base, "real"), link); err != nil {
+		t.Fatal(err)
+	}
+	k := keeping(t, Root{Path: link})
+	k.verify(t.Context(), time.Now())
+	if len(k.gits.half) != 1 {
+		t.Fatalf("half made git folders: %v", k.gits.half)
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	k.verify(t.Context(), time.Now())
+	if err := os.WriteFile(filepath.Join(git, "HEAD"), []byte("ref: refs/heads/main\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.verify(t.Context(), time.Now())
+	if len(k.gits.dirs) != 0 {
+		t.Errorf("git folders of a root that is away: %v", k.gits.dirs)
+	}
+}

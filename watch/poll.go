@@ -17,6 +17,11 @@ type stamp struct {
 	mode fs.FileMode // type and permission bits
 }
 
+// replaces says whether what has the stamp is another thing than what had old, of the same name.
+func (s stamp) replaces(old stamp) bool {
+	return s.mode.Type() != old.mode.Type() || old.mode.IsDir() && s.id != old.id
+}
+
 func stampOf(fi fs.FileInfo) stamp {
 	s := stamp{time: fi.ModTime().UnixNano(), size: fi.Size(), mode: fi.Mode() & (fs.ModeType | permBits)}
 	s.id, _ = idOf(fi)
@@ -184,16 +189,16 @@ func (p *poller) lookAt(dir string) {
 	if !still {
 		return // dropped meanwhile
 	}
+	// Neither is written to any more: another look may go over them at the same time.
 	for name, o := range old {
-		if n, ok := fresh[name]; !ok || n.mode.Type() != o.mode.Type() || o.mode.IsDir() && n.id != o.id {
+		if n, ok := fresh[name]; !ok || n.replaces(o) {
 			p.post.post(event{path: filepath.Join(dir, name), op: opGone, first: now, last: now})
-			delete(old, name)
 		}
 	}
 	for name, n := range fresh {
 		o, ok := old[name]
 		switch {
-		case !ok, o.id != n.id:
+		case !ok, n.replaces(o), o.id != n.id:
 			p.post.post(event{path: filepath.Join(dir, name), op: opCreate, first: now, last: now})
 		case o != n && n.mode.IsDir():
 			p.post.post(event{path: filepath.Join(dir, name), op: opAttrib, first: now, last: now})

@@ -160,7 +160,7 @@ func classicTree(in *input) (fsutil.FS, string, error) {
 
 var (
 	classicStep  = regexp.MustCompile(`^Step (\d+)/(\d+) : (.*)$`)
-	classicBuilt = regexp.MustCompile(`^Successfully built ([0-9a-f]+)`)
+	classicBuilt = regexp.MustCompile(`^Successfully built ([0-9a-f]{12,64})$`)
 )
 
 // classicParser makes steps of the old builder's output.
@@ -185,6 +185,7 @@ func (p *classicParser) line(text string) {
 	switch {
 	case m != nil:
 		p.close("")
+		p.image = ""                // a program of the step before said so
 		p.n, _ = strconv.Atoi(m[1]) // digits by the pattern
 		p.cur = c.add(fmt.Sprintf("[%s/%s] %s", m[1], m[2], m[3]))
 		p.cur.Started = time.Now()

@@ -110,7 +110,8 @@ func output(rd io.Reader, o container.ExecOptions) error {
 	return demux(rd, take)
 }
 
-// feed copies stdin until done is called or it ends. filter wraps what is read.
+// feed copies stdin until done is called or it ends. filter wraps what is read. done closes the connection:
+// what nobody takes on its other side would hold up a write for ever.
 func feed(conn client.HijackedResponse, stdin io.Reader, filter func(io.Reader) io.Reader) (done func()) {
 	var file cancelreader.CancelReader
 	if f, ok := stdin.(*os.File); ok {
@@ -130,6 +131,7 @@ func feed(conn client.HijackedResponse, stdin io.Reader, filter func(io.Reader) 
 		})
 	}()
 	return func() {
+		conn.Close()
 		if file == nil {
 			return
 		}

@@ -39,8 +39,9 @@ var (
 // whole, and writes files in place.
 func (w *fileWriter) CopyTo(ctx context.Context, id, below string, tar io.Reader, replace bool) error {
 	what := "copy files into " + container.ShortID(id)
-	err := w.inside.do(ctx, id, func(f root) error { return f.Unpack(ctx, below, tar, replace) })
-	if errors.Is(err, files.ErrNoAccess) {
+	content := &touched{Reader: tar}
+	err := w.inside.do(ctx, id, func(f root) error { return f.Unpack(ctx, below, content, replace) })
+	if errors.Is(err, files.ErrNoAccess) && !content.read {
 		err = w.sendArchive(ctx, id, tar, replace)
 	}
 	var folder *files.FolderInWay
@@ -62,6 +63,18 @@ func (w *fileWriter) CopyTo(ctx context.Context, id, below string, tar io.Reader
 		}
 	}
 	return w.conn.wrap(what, err)
+}
+
+// touched notes whether anything was read of a Reader: what is left of it then is no whole archive.
+type touched struct {
+	io.Reader
+	read bool
+}
+
+// Read implements io.Reader.
+func (t *touched) Read(p []byte) (int, error) {
+	t.read = true
+	return t.Reader.Read(p)
 }
 
 // PrepareFiles implements container.FilePreparer.

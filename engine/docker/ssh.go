@@ -64,6 +64,10 @@ type pipeConn struct {
 	closed error
 }
 
+// stderrGrace is how long an ssh that has ended may leave its stderr to others: a master that it began
+// keeps it open for as long as that lives.
+const stderrGrace = 2 * time.Second
+
 func startConn(cmd *exec.Cmd) (net.Conn, error) {
 	c := &pipeConn{cmd: cmd, stderr: &tailBuffer{}}
 	var err error
@@ -74,6 +78,7 @@ func startConn(cmd *exec.Cmd) (net.Conn, error) {
 		return nil, fmt.Errorf("run ssh: %w", err)
 	}
 	cmd.Stderr = c.stderr
+	cmd.WaitDelay = stderrGrace
 	ownGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run ssh: %w", err)
@@ -111,7 +116,7 @@ func (c *pipeConn) Close() error {
 		_ = c.cmd.Process.Kill()
 		if err := c.cmd.Wait(); err != nil {
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) {
+			if !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 				c.closed = err
 			}
 		}

@@ -1,6 +1,9 @@
 package logs
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestLevelsAreRecognised(t *testing.T) {
 	for want, lines := range map[Level][]string{
@@ -226,4 +229,22 @@ func FuzzRecognise(f *testing.F) {
 			t.Fatalf("%q is %s and carries %v", text, l, carries)
 		}
 	})
+}
+
+// A stack trace has the level of its own replica's line, and none of another life.
+func TestContinuationsGoWithTheirOwnReplicaAndGeneration(t *testing.T) {
+	s := New(Options{})
+	at := day
+	add := func(replica, generation int, text string) {
+		at = at.Add(time.Millisecond)
+		s.Append("a", replica, generation, Stderr, at, []byte(text))
+	}
+	add(1, 1, "ERROR it broke")
+	add(2, 1, "INFO all is well")
+	add(1, 1, "\tat the place")
+	add(1, 2, "  a banner")
+	add(2, 1, "\tand so on")
+	if st := s.Stats()[0]; st.Errors != 2 {
+		t.Errorf("%d errors, want the line of replica 1 and its trace", st.Errors)
+	}
 }

@@ -94,17 +94,24 @@ type ring struct {
 	ids     uint64
 	used    int // bytes of tail's text that are filled
 	filled  int // records of tail that are filled
-	last    [4]carried
+	last    map[carrier]carried
 	errors  int64
 	lastErr int64
 	lastAt  int64
 	seconds [rateSeconds]second
 }
 
-// carried is the level of the last line of a stream, which its continuation lines (stack traces) take over.
-type carried struct {
+// carrier is a stream of a replica; lines of several come in turns.
+type carrier struct {
 	replica uint16
-	level   Level
+	stream  Stream
+}
+
+// carried is the level of the last line of a stream, which its continuation lines (stack traces) take over
+// within its generation.
+type carried struct {
+	generation uint32
+	level      Level
 }
 
 type second struct {
@@ -113,7 +120,7 @@ type second struct {
 }
 
 func newRing(service string) *ring {
-	r := &ring{service: service, lastErr: math.MinInt64, lastAt: math.MinInt64}
+	r := &ring{service: service, last: map[carrier]carried{}, lastErr: math.MinInt64, lastAt: math.MinInt64}
 	r.list.Store(&[]*chunk{})
 	return r
 }
@@ -124,11 +131,11 @@ func (r *ring) append(s *Store, text []byte, carries bool, rec record) (grew boo
 	if b == nil {
 		b, grew = r.grow(s, len(text)), true
 	}
-	last := &r.last[rec.stream&3]
-	if carries && rec.level == LevelUnknown && last.replica == rec.replica {
+	from := carrier{rec.replica, rec.stream}
+	if last := r.last[from]; carries && rec.level == LevelUnknown && last.generation == rec.generation {
 		rec.level = last.level
 	}
-	*last = carried{rec.replica, rec.level}
+	r.last[from] = carried{rec.generation, rec.level}
 
 	rec.off, rec.size = uint32(r.used), uint32(len(text))
 	copy(b.text[r.used:], text)
@@ -261,23 +268,39 @@ func (r *ring) remove(s *Store) {
 // note counts a line for Stats and Rates.
 func (r *ring) note(rec *record) {
 	bad := rec.level >= Error
-	r.lastAt = max(r.lastAt, rec.time)
+	r.lastAt = latest(r.lastAt, rec.time)
 	if bad {
 		r.errors++
-		r.lastErr = max(r.lastErr, rec.time)
+		r.lastErr = latest(r.lastErr, rec.time)
 	}
 	at := rec.time / int64(time.Second)
 	sec := &r.seconds[uint64(at)%rateSeconds]
-	if at < sec.at {
+	if at < sec.at && !ahead(sec.at*int64(time.Second)) {
 		return // late by more than we remember
 	}
-	if at > sec.at {
+	if at != sec.at {
 		*sec = second{at: at}
 	}
 	sec.lines++
 	if bad {
 		sec.errors++
 	}
+}
+
+// clockSkew is how far a line's stamp may be ahead of our clock, in nanoseconds, and still count as a time.
+const clockSkew = int64(time.Minute)
+
+// ahead says whether a time, in Unix nanoseconds, is one that has not come: an engine's clock that went
+// back has stamped lines with such.
+func ahead(at int64) bool { return at > time.Now().UnixNano()+clockSkew }
+
+// latest is the later of two times, in Unix nanoseconds, unless that has not come. The clock is asked only
+// after a jump.
+func latest(was, at int64) int64 {
+	if at <= was || was < at-clockSkew && ahead(at) {
+		return was
+	}
+	return at
 }
 
 func (r *ring) stats() ServiceStats {

@@ -341,3 +341,19 @@ func TestExportWritesTextAndJSONLines(t *testing.T) {
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+// A clock that went back leaves lines whose time has not come: they are kept, and count for no rate.
+func TestStampThatHasNotComeSpoilsNoFigure(t *testing.T) {
+	s := New(Options{})
+	now := time.Now().Truncate(time.Second)
+	s.Append("a", 1, 1, Stdout, now.Add(300*time.Hour), []byte("ERROR from tomorrow"))
+	for range 5 {
+		s.Append("a", 1, 1, Stdout, now, []byte("now"))
+	}
+	if lines, _ := s.Rates("a", now, time.Second, 1); lines[0] != 5 {
+		t.Errorf("rate %v, want 5", lines)
+	}
+	if st := s.Stats()[0]; !st.LastLine.Equal(now) || st.Lines != 6 {
+		t.Errorf("%d lines, the last at %v, want 6 at %v", st.Lines, st.LastLine, now)
+	}
+}

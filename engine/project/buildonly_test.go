@@ -11,7 +11,7 @@ func TestWhatOnlyABuildNeedsIsLoadedForIt(t *testing.T) {
 -- compose.yaml --
 services:
   main: {build: {dockerfile_inline: "FROM a", additional_contexts: {a: "service:dep"}}}
-  dep: {build: {dockerfile_inline: "FROM c", additional_contexts: {c: "service:deeper", d: "service:main"}}}
+  dep: {build: {dockerfile_inline: "FROM c", additional_contexts: {c: "service:deeper"}}}
   deeper: {build: {dockerfile_inline: "FROM scratch"}, profiles: [never]}
   other: {build: .}
 `)
@@ -29,6 +29,22 @@ services:
 	if p := load(t, Options{Services: []string{"other"}}); len(p.BuildOnly) != 0 {
 		t.Errorf("built without a need: %v", p.BuildOnly)
 	}
+}
+
+func TestBuildsThatBeginWithEachOtherAreRefusedWhoeverIsSelected(t *testing.T) {
+	write(t, `
+-- compose.yaml --
+services:
+  a: {build: {dockerfile_inline: "FROM x", additional_contexts: {x: "service:b"}}}
+  b: {build: {dockerfile_inline: "FROM x", additional_contexts: {x: "service:c"}}}
+  c: {build: {dockerfile_inline: "FROM x", additional_contexts: {x: "service:b"}}, profiles: [never]}
+  other: {build: .}
+`)
+	_, err := Load(t.Context(), Options{Services: []string{"a"}})
+	if err == nil || !strings.Contains(err.Error(), "compose.yaml:3: the builds begin with each other: b -> c -> b") {
+		t.Errorf("a alone: %v", err)
+	}
+	load(t, Options{Services: []string{"other"}})
 }
 
 func TestBuildsBeginWithTheImagesOfOtherServices(t *testing.T) {

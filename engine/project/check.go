@@ -73,7 +73,11 @@ func (c *checker) check(p *types.Project) error {
 // them could be built first.
 func (c *checker) buildCircle(p *types.Project) error {
 	next := func(name string) (out []string) {
-		if b := p.Services[name].Build; b != nil {
+		s, ok := p.Services[name]
+		if !ok { // one that is not enabled is built all the same for who begins with its image
+			s = p.DisabledServices[name]
+		}
+		if b := s.Build; b != nil {
 			for _, where := range b.AdditionalContexts {
 				if of, ok := strings.CutPrefix(where, types.ServicePrefix); ok && !slices.Contains(out, of) {
 					out = append(out, of)

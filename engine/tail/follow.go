@@ -20,6 +20,8 @@ type follower struct {
 	read       time.Time // start of the life that was read last
 	tail       int       // lines of the past to read the next time; negative: all
 	attachOnly bool      // there is no log to read: only what is written while somebody listens is seen
+	unread     int       // tries in a row to read what is left of a life that is over
+	readOn     bool      // what was read last was cut
 	finished   bool      // the end of the life that was read last is written, or will not be seen
 	pause      time.Duration
 }
@@ -57,15 +59,17 @@ func (f *follower) next(ctx context.Context, first bool) bool {
 	switch {
 	case ctx.Err() != nil:
 		return false
-	case err != nil && f.goesOn(ctx, in):
-		// The stream was cut and the life was not: there is no end to wait for.
+	case err != nil && f.hasMore(ctx, in, err):
+		// The stream was cut and the life was not, or it ended with words that were not read.
+		f.read, f.readOn = time.Time{}, true
 		return f.pauseAfterCut(ctx, opened, err)
-	case in.State == container.StateExited && !f.attachOnly:
+	case in.State == container.StateExited && !f.attachOnly && !f.readOn:
 		f.finished = true // it had ended before it was read, so its end is not going to be seen
 		f.noteRead(in.Started)
 	default:
 		f.finished = f.writeEnds(ctx)
 	}
+	f.readOn, f.unread = false, 0
 	return true
 }
 
@@ -139,10 +143,27 @@ func (f *follower) put(ctx context.Context, line logs.Line) {
 	f.t.o.Changed()
 }
 
-// goesOn says whether an instance still lives the life in which it was seen.
-func (f *follower) goesOn(ctx context.Context, seen container.Instance) bool {
+// unreadTries is how often a life that is over is read on, while its engine answers, when its log cannot
+// be read to the end.
+const unreadTries = 5
+
+// hasMore says whether there is more to read of the life in which an instance was seen, whose log ended
+// with an error. What is left of one that another follows is read with that.
+func (f *follower) hasMore(ctx context.Context, seen container.Instance, cut error) bool {
 	in, err := f.t.o.Runtime.Inspect(ctx, seen.ID)
-	return err == nil && runs(in) && in.Started.Equal(seen.Started)
+	switch {
+	case err != nil:
+		return !f.attachOnly && !errors.Is(err, container.ErrNotFound)
+	case !in.Started.Equal(seen.Started):
+		return false
+	case runs(in):
+		f.unread = 0
+		return true
+	case f.attachOnly || errors.Is(cut, container.ErrNotFound):
+		return false
+	}
+	f.unread++
+	return f.unread <= unreadTries
 }
 
 // lived says whether a container was started at least once.

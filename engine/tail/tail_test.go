@@ -516,3 +516,33 @@ func TestSignalsHaveTheirNamesOnLinux(t *testing.T) {
 		}
 	}
 }
+
+// A stream that breaks while its container ends has not said everything.
+func TestLastWordsBehindACutAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, nil)
+		s.rt.write("x")
+		s.begin("x", 1, "")
+		s.rt.write("x", "one")
+		s.pass(time.Second)
+		s.rt.change("x", func(l *recordedLog) {
+			l.cuts++
+			l.running, l.in.State, l.in.Finished, l.in.ExitCode = false, container.StateExited, time.Now(), 2
+		})
+		synctest.Wait() // it has seen the cut
+		s.rt.write("x", "panic: the reason")
+		s.see("x", 1, "seen after the connection was lost", false)
+		s.pass(time.Minute)
+		if all := strings.Join(s.byTime(), "\n"); !strings.Contains(all, "1 panic: the reason") ||
+			!strings.Contains(all, "run 1 ended") {
+			t.Errorf("the last words are missing:\n%s", all)
+		}
+		s.begin("x", 2, "you pressed u")
+		s.rt.write("x", "two")
+		s.pass(time.Minute)
+		if all := strings.Join(s.byTime(), "\n"); strings.Count(all, "the reason") != 1 ||
+			!strings.Contains(all, "2 two") {
+			t.Errorf("after the next life began:\n%s", all)
+		}
+	})
+}
