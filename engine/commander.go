@@ -33,9 +33,9 @@ type commander struct {
 
 // do carries out a command that is not about faults, for a person or for a fault.
 func (cm *commander) do(ctx context.Context, c Command) error {
-	if c.Verb == VerbUp && len(c.Services) == 0 {
-		if err := cm.reload.apply(c.Cause); err != nil {
-			return err
+	if c.Verb == VerbApply || c.Verb == VerbUp && len(c.Services) == 0 {
+		if errands, err := cm.reload.apply(c.Cause); err != nil || c.Verb == VerbApply {
+			return container.Join(err, cm.finish(ctx, errands, c.Limit))
 		}
 	}
 	if c.Verb == VerbTrust {
@@ -251,6 +251,7 @@ func (cm *commander) injectFault(ctx context.Context, l *lane.Lane, c Command) e
 		hit.IDs = append(hit.IDs, h.Instance.ID)
 		if c.Verb == VerbKill {
 			hit.Ends, hit.Idles = h.Instance.EndsBy(c.Signal)
+			hit.Handled = !container.Kills(c.Signal)
 		}
 	}
 	if len(hit.IDs) == 0 {

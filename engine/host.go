@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -63,14 +62,7 @@ func (h host) AwaitReady(ctx context.Context, name string, n int, id string) err
 		if s == nil {
 			return false, lane.ErrGone
 		}
-		r := s.ByID(id)
-		if r == nil || r.Number != n {
-			return false, fmt.Errorf("%s: the new generation is gone before it was ready", name)
-		}
-		if r.Instance.State == StateExited {
-			return false, fmt.Errorf("%s: the new generation exited with code %d before it was ready", name, r.Instance.ExitCode)
-		}
-		return r.Ready(s.Conf), nil
+		return s.Came(n, id)
 	})
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -100,45 +101,51 @@ func (r *reloader) take() (*project.Project, []project.Change, error) {
 }
 
 // apply takes over the project of a changed Compose file: services that are new, gone or
-// changed get their task, others none. Those that are gone go first, because they may have the
-// names, ports and addresses that the others are to get.
-func (r *reloader) apply(cause string) error {
+// changed get their task, which it returns, others none. Those that are gone go first, because they
+// may have the names, ports and addresses that the others are to get.
+func (r *reloader) apply(cause string) (errands []lane.Errand, err error) {
 	p, changes, err := r.take()
 	if p == nil {
-		return err
+		return nil, err
 	}
-	verbs := map[string]Verb{}
-	for _, c := range changes {
-		switch c.Kind {
-		case project.Build:
-			verbs[c.Service] = VerbRebuild
-		case project.Recreate, project.Rescale:
-			if verbs[c.Service] == "" {
-				verbs[c.Service] = lane.Renew
-			}
-		}
-	}
+	verbs := changeVerbs(changes)
 	r.p.State.Apply(p)
 	r.p.Resources.Forget()
 	after := r.removeLeaving(p)
 	for _, conf := range p.Services {
 		l := r.p.Lanes.Of(conf.Name)
 		if l == nil {
-			r.p.Lanes.Open(r.p, conf.Name, lane.NewTask(lane.Task{Verb: VerbUp, First: true, Cause: cause, After: after}))
+			t := lane.NewTask(lane.Task{Verb: VerbUp, First: true, Cause: cause, After: after})
+			errands = append(errands, lane.Errand{L: r.p.Lanes.Open(r.p, conf.Name, t), T: t})
 			continue
 		}
-		verb := verbs[conf.Name]
+		verb := cmp.Or(verbs[conf.Name], lane.Adopt)
 		if l.M.Leave(false) { // it came back while its containers were being removed
 			verb = lane.Renew
 		}
-		if verb == "" {
-			verb = lane.Adopt
-		}
-		l.Enqueue(lane.NewTask(lane.Task{Verb: verb, Conf: conf, Cause: "the Compose file changed", After: after}))
+		t := lane.NewTask(lane.Task{Verb: verb, Conf: conf, Cause: "the Compose file changed", After: after})
+		l.Enqueue(t)
+		errands = append(errands, lane.Errand{L: l, T: t})
 	}
 	r.p.Go("reloaded", func(context.Context) error { r.applied(); return nil })
 	r.p.State.Record(Record{Kind: "notice", Notice: "reloaded", Text: "the changed Compose file is applied: " + state.Times(len(changes), "change"), Cause: cause})
-	return nil
+	return errands, nil
+}
+
+// changeVerbs says what changed services are to do.
+func changeVerbs(changes []project.Change) map[string]Verb {
+	verbs := map[string]Verb{}
+	for _, c := range changes { // a service's kinds are in order, and the last one does what the others do
+		switch c.Kind {
+		case project.Build:
+			verbs[c.Service] = VerbRebuild
+		case project.Recreate, project.Rescale:
+			verbs[c.Service] = lane.Renew
+		case project.Rules:
+			verbs[c.Service] = cmp.Or(verbs[c.Service], lane.Rescan)
+		}
+	}
+	return verbs
 }
 
 // removeLeaving removes the services that the project does not name any more, and returns a channel

@@ -80,6 +80,7 @@ type BuildPolicy = plan.BuildPolicy
 
 const (
 	VerbUp      = command.Up
+	VerbApply   = command.Apply
 	VerbStart   = command.Start
 	VerbStop    = command.Stop
 	VerbRestart = command.Restart

@@ -15,6 +15,7 @@ type Verb string
 
 const (
 	Up      Verb = "up" // bring back what was killed or stopped by hand; else apply what is pending
+	Apply   Verb = "apply" // carry out a changed Compose file, and nothing else
 	Start   Verb = "start"
 	Stop    Verb = "stop"
 	Restart Verb = "restart"

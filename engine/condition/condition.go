@@ -324,6 +324,20 @@ func (s *Service) Hopeless() string {
 	return ""
 }
 
+// Came says whether the container that a replica is to have from now on is ready, or why it will not be.
+func (s *Service) Came(replica int, id string) (ready bool, err error) {
+	r := s.ByID(id)
+	switch {
+	case r == nil || r.Number != replica:
+		return false, fmt.Errorf("%s: the new generation is gone before it was ready", s.Name)
+	case r.Instance.State == container.StateExited:
+		return false, fmt.Errorf("%s: the new generation exited with code %d before it was ready", s.Name, r.Instance.ExitCode)
+	case r.Live() && r.Instance.Health == container.Unhealthy:
+		return false, fmt.Errorf("%s: the new generation is %s", s.Name, Illness(r.Instance))
+	}
+	return r.Ready(s.Conf), nil
+}
+
 // HopelessAlone is Hopeless as an error, nil while it may.
 func (s *Service) HopelessAlone() error {
 	if why := s.Hopeless(); why != "" {

@@ -27,6 +27,12 @@ func SignalNumber(text string) (n int, ok bool) {
 	return n, err == nil && n >= 1 && n <= lastSignal
 }
 
+// Kills says whether a signal is one that no process can handle.
+func Kills(signal string) bool {
+	n, _ := SignalNumber(signal)
+	return n == signals["KILL"]
+}
+
 // EndsBy says what a signal that is sent through the runtime is to do: ends says that it is meant to
 // end the container, as SIGKILL and the stop signal are; idles that its restart policy stays idle
 // when it ends of it. An engine takes every signal for one that is to end a container which was made

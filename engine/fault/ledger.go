@@ -53,11 +53,14 @@ type Ledger struct {
 	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
 	Move    bool          // a restart or a swap, which is no fault
+	Gone    bool          // the service, or a replica of it, was seen to be another one than before, or not to run
 	Rows    []Row         // every other replica that ran, in dependency order
 	// Down counts other replicas that did not run then, and had not done what they had to do, or crashed again and again.
 	Down int
 
-	back time.Time // when the user brought it back
+	was  []container.Identity // of the replicas that were hit and ran
+	hurt bool                 // it was seen to have a fault that leaves lives alone
+	back time.Time            // when it was to come back: the user brought it back, the fault healed, or nobody held it down
 }
 
 // Proof is what shows of a replica that it was not touched.
@@ -109,13 +112,19 @@ func (s *Stand) proof() Proof {
 
 // Hit is how the service of a ledger stands.
 type Hit struct {
-	HeldDown bool // only the user brings it back, and has not yet
+	HeldDown bool                 // only the user brings it back, and has not yet
+	Faulty   bool                 // it has a fault that leaves lives alone
+	Live     []container.Identity // of its replicas that run, by number
 	Ready    bool
 	Hosting  bool // its container has the process that namespaces live by
 }
 
-// closesAfter is how long a ledger is open at least: a service that is back at once may still have hurt others.
-const closesAfter = time.Second
+const (
+	// closesAfter is how long a ledger is open at least: a service that is back at once may still have hurt others.
+	closesAfter = time.Second
+	// uneventful is how long a ledger is open of which nothing came: its service outlived the signal, say.
+	uneventful = 30 * time.Second
+)
 
 // kept is how many ledgers are kept.
 const kept = 20
@@ -125,22 +134,26 @@ type Ledgers struct{ all []*Ledger }
 
 // OpenMove is Open for a restart or a swap, which does not close the ledger of a fault that is
 // still on: what that does to others goes on. It says whether it opened one.
-func (b *Ledgers) OpenMove(now time.Time, service string, replica int, move string, bystanders []Stand) bool {
+func (b *Ledgers) OpenMove(
+	now time.Time, service string, replica int, move string, was []container.Identity, bystanders []Stand,
+) bool {
 	if b.Current() != nil {
 		return false
 	}
-	b.Open(now, service, replica, move, bystanders)
+	b.Open(now, service, replica, move, was, bystanders)
 	b.Current().Move = true
 	return true
 }
 
 // Open notes how everybody else stands at the moment of a fault, and closes the ledger before. Those
-// that do not run are counted.
-func (b *Ledgers) Open(now time.Time, service string, replica int, fault string, bystanders []Stand) {
+// that do not run are counted. was are the replicas that are hit and run.
+func (b *Ledgers) Open(
+	now time.Time, service string, replica int, fault string, was []container.Identity, bystanders []Stand,
+) {
 	if l := b.Current(); l != nil {
 		l.Closed = now
 	}
-	l := &Ledger{Service: service, Replica: replica, Fault: fault, At: now}
+	l := &Ledger{Service: service, Replica: replica, Fault: fault, At: now, was: was}
 	for _, s := range bystanders {
 		if !s.Live {
 			l.Down++
@@ -189,14 +202,31 @@ func (b *Ledgers) Compare(now time.Time, stand func(service string, replica int)
 			row.compare(now.Sub(l.At), at, hit, l.Service)
 		}
 	}
-	if l.back.IsZero() && !hit.HeldDown {
+	return l.close(now, hit)
+}
+
+// close closes the ledger when its service is back, or nothing came of what was done to it, and returns it then. Before
+// the service was seen to be gone it cannot be back: a stop may take its time, and so may what is to take its place.
+func (l *Ledger) close(now time.Time, hit Hit) *Ledger {
+	l.Gone = l.Gone || !slices.EqualFunc(l.was, hit.Live, sameLife)
+	l.hurt = l.hurt || hit.Faulty
+	if l.back.IsZero() && !hit.HeldDown && !hit.Faulty && (l.Gone || l.hurt) {
 		l.back = now
 	}
-	if l.back.IsZero() || !hit.Ready || now.Sub(l.At) <= closesAfter {
+	switch {
+	case !hit.Ready, hit.HeldDown, hit.Faulty, now.Sub(l.At) <= closesAfter:
+		return nil
+	case !l.back.IsZero():
+		l.BackIn = now.Sub(l.back)
+	case now.Sub(l.At) <= uneventful:
 		return nil
 	}
-	l.BackIn, l.Closed = now.Sub(l.back), now
+	l.Closed = now
 	return l
+}
+
+func sameLife(a, b container.Identity) bool {
+	return a.ID == b.ID && a.Started.Equal(b.Started) && a.Restarts == b.Restarts
 }
 
 func (row *Row) compare(after time.Duration, now Stand, hit Hit, of string) {

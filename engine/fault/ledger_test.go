@@ -29,7 +29,8 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 	shares := stand("sidecar")
 	shares.Shares = "network"
 	var b Ledgers
-	b.Open(start, "db", 0, "SIGKILL", []Stand{stand("api"), stand("web"), shares, stand("moved"),
+	was, is := []container.Identity{{ID: "db", Started: start}}, []container.Identity{{ID: "db", Started: start.Add(time.Second)}}
+	b.Open(start, "db", 0, "SIGKILL", was, []Stand{stand("api"), stand("web"), shares, stand("moved"),
 		stand("gone"), stand("again"), {Service: "crashing", Replica: 1}})
 	if l := b.Current(); len(l.Rows) != 6 || l.Down != 1 {
 		t.Errorf("%d others ran, and %d did not", len(l.Rows), l.Down)
@@ -58,7 +59,7 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 	if l := b.Compare(start.Add(3*time.Second), look, Hit{}); l != nil {
 		t.Fatal("closed before the service is ready")
 	}
-	l := b.Compare(start.Add(5*time.Second), look, Hit{Ready: true, Hosting: true})
+	l := b.Compare(start.Add(5*time.Second), look, Hit{Ready: true, Hosting: true, Live: is})
 	if l == nil || l.BackIn != 2*time.Second || b.Current() != nil {
 		t.Fatalf("closed %v, back in %v", l, l.BackIn)
 	}
@@ -72,17 +73,60 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 	}
 }
 
+// A service is not back before it was gone: a stop takes its time, and so does what is to take its place.
+func TestServiceIsBackOnlyAfterItWasGone(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	old, fresh := []container.Identity{{ID: "a"}}, []container.Identity{{ID: "b"}}
+	var at func(seconds int, hit Hit) *Ledger
+	open := func(fault string) {
+		var b Ledgers
+		b.Open(start, "db", 0, fault, old, nil)
+		at = func(seconds int, hit Hit) *Ledger {
+			return b.Compare(start.Add(time.Duration(seconds)*time.Second), func(string, int) Stand { return Stand{} }, hit)
+		}
+	}
+	for name, during := range map[string]Hit{
+		"stopped": {}, "not ready yet": {Live: fresh}, "held down": {HeldDown: true},
+	} {
+		open("stop")
+		if l := at(5, Hit{Ready: true, Live: old}); l != nil {
+			t.Errorf("%s: back before it was gone", name)
+		}
+		if l := at(6, during); l != nil {
+			t.Errorf("%s: back while it is gone", name)
+		}
+		at(7, Hit{Live: fresh})
+		if l := at(9, Hit{Ready: true, Live: fresh}); l == nil || !l.Gone || l.BackIn < 2*time.Second || l.BackIn > 3*time.Second {
+			t.Errorf("%s: closed %+v", name, l)
+		}
+	}
+	open("latency=1s")
+	if l := at(5, Hit{Ready: true, Live: old, Faulty: true}); l != nil {
+		t.Error("closed while the fault is on")
+	}
+	if l := at(9, Hit{Ready: true, Live: old}); l == nil || l.Gone {
+		t.Errorf("healed: %+v", l)
+	}
+	open("SIGHUP")
+	if l := at(29, Hit{Ready: true, Live: old}); l != nil {
+		t.Error("closed before it is known that nothing comes of it")
+	}
+	if l := at(31, Hit{Ready: true, Live: old}); l == nil || l.Gone || l.BackIn != 0 {
+		t.Errorf("outlived: %+v", l)
+	}
+}
+
 func TestMoveDoesNotCloseTheLedgerOfAFault(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	api := Stand{Service: "api", Replica: 1, Live: true, PID: 7, Health: container.Healthy,
 		Identity: container.Identity{ID: "api", Started: now}}
 	var b Ledgers
-	if !b.OpenMove(now, "web", 0, "restart", []Stand{api}) || !b.Current().Move ||
+	if !b.OpenMove(now, "web", 0, "restart", nil, []Stand{api}) || !b.Current().Move ||
 		b.Current().Rows[0].Before.PID != 7 {
 		t.Errorf("%+v", b.Current())
 	}
-	b.Open(now, "db", 0, "SIGKILL", []Stand{api})
-	if b.OpenMove(now, "web", 0, "restart", []Stand{api}) || b.Current().Service != "db" {
+	b.Open(now, "db", 0, "SIGKILL", nil, []Stand{api})
+	if b.OpenMove(now, "web", 0, "restart", nil, []Stand{api}) || b.Current().Service != "db" {
 		t.Errorf("%+v", b.Current())
 	}
 	api.PID, api.Health = 9, container.Unhealthy
@@ -98,7 +142,7 @@ func TestMoveDoesNotCloseTheLedgerOfAFault(t *testing.T) {
 func TestWhoHasTheFaultTooIsNamedWithIt(t *testing.T) {
 	var all Ledgers
 	now := time.Unix(100, 0)
-	all.Open(now, "side", 0, "partition", []Stand{{Service: "mid", Replica: 1, Live: true}, {Service: "web", Replica: 1, Live: true}})
+	all.Open(now, "side", 0, "partition", nil, []Stand{{Service: "mid", Replica: 1, Live: true}, {Service: "web", Replica: 1, Live: true}})
 	all.Include([]string{"mid"})
 	all.Compare(now.Add(time.Second), func(string, int) Stand { return Stand{Live: true} }, Hit{HeldDown: true})
 	l := all.Current()

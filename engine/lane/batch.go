@@ -27,6 +27,10 @@ func (l *worker) batch(ctx context.Context, t *Task, w *plan.Work) error {
 	r := &batchRun{l: l, t: t, w: w, cause: w.Cause(l.p.Dir)}
 	losses := l.p.State.Losses()
 	err := r.carryOut(ctx)
+	if err != nil && !r.copying && ctx.Err() == nil && !errors.Is(err, ErrAborted) && !l.q.mayPass(err, losses) {
+		// What is only copied needs no image, and would be copied were it saved a moment later.
+		l.q.Offer(w.TakeSyncs(l.conf))
+	}
 	if err != nil && (!errors.Is(err, ErrAborted) || ctx.Err() == nil) {
 		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...)
 		l.fail(err)
@@ -52,6 +56,8 @@ type batchRun struct {
 	cause string
 	k     *state.Timing // nil until it is known that something is to be done
 	again bool          // not all was copied, and the rest may be later
+	// copying: what comes before it worked
+	copying bool
 }
 
 // open begins the change, or corrects what it turned out to be.
@@ -151,6 +157,7 @@ func (r *batchRun) compare(
 // sync copies, and then restarts or runs what the rules ask for.
 func (r *batchRun) sync(ctx context.Context) error {
 	l, w := r.l, r.w
+	r.copying = true
 	rs := l.m.Holders(0)
 	if len(rs) == 0 {
 		return nil // the next container gets it all when it is made

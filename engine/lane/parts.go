@@ -97,7 +97,7 @@ func (ls *Set) List() []*Lane {
 }
 
 // Open makes a service's lane, with a first task that may be nil, and starts it.
-func (ls *Set) Open(p *Parts, service string, first *Task) {
+func (ls *Set) Open(p *Parts, service string, first *Task) *Lane {
 	l := newLane(p, p.State.Member(service))
 	ls.mu.Lock()
 	if ls.all == nil {
@@ -112,6 +112,7 @@ func (ls *Set) Open(p *Parts, service string, first *Task) {
 		l.Enqueue(first)
 	}
 	p.Go("lane of "+service, l.Run)
+	return l
 }
 
 // remove takes the lane of a service away that is gone.

@@ -26,10 +26,14 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 		w = plan.NewWork(time.Now())
 	}
 	l.q.dropOwn(l.conf, w)
-	if t.Verb == command.Up && !t.First && !was.ByHand && t.Cmd.Plain() && (len(was.Stale) > 0 || was.Unbuilt) {
+	pending := len(was.Stale) > 0 || was.Unbuilt
+	if was.Unapplied && !l.conf.Built {
+		pending = false // it is made as the file has it first, and then gets its files
+	}
+	if t.Verb == command.Up && !t.First && !was.ByHand && t.Cmd.Plain() && pending {
 		// u applies what is pending: the same work as if the files had just been saved.
 		w.Merge(plan.WorkFor(l.conf, was.Stale, time.Now()))
-		w.Rebuild = w.Rebuild || was.Unbuilt
+		w.Rebuild = w.Rebuild || was.Unbuilt || was.Unapplied
 		return l.batch(ctx, &Task{Verb: Batch, Cmd: t.Cmd, Cause: t.Cause, asked: true}, w)
 	}
 
@@ -47,7 +51,9 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 			err = errEnds
 		}
 		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...) // they are still to be carried out
-		l.fail(err)
+		if l.fail(err); !errors.Is(err, ErrAborted) && !errors.Is(err, errEnds) {
+			l.m.Files.SetUnapplied(true)
+		}
 		k.End(err)
 		l.awaitRecovery(k)
 		return err
@@ -55,7 +61,7 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 	if t.Verb == command.Rebuild {
 		l.m.Files.Has(nil, true)
 	}
-	if t.First {
+	if t.First || was.Unapplied {
 		l.catchUpMissed(ctx)
 	}
 	switch {

@@ -46,7 +46,9 @@ func (w *walk) run(ctx context.Context, steps plan.Plan) (changed bool, err erro
 	if err := w.restoreNames(ctx, steps); err != nil {
 		return w.changed, err
 	}
-	err = w.finish(ctx)
+	if err = w.finish(ctx); err == nil {
+		w.l.m.Files.SetUnapplied(false)
+	}
 	return w.changed, err
 }
 

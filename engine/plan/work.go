@@ -98,6 +98,21 @@ func (w *Work) Merge(o *Work) {
 	}
 }
 
+// TakeSyncs takes out of the work what asks for no image: copies and restarts, with the paths that ask
+// for nothing else.
+func (w *Work) TakeSyncs(conf *project.Service) *Work {
+	rest := NewWork(w.At)
+	rest.Git, rest.Sync, rest.Restart = w.Git, w.Sync, w.Restart
+	w.Sync, w.Restart = map[int]map[string]struct{}{}, false
+	for p := range w.Paths {
+		if alone := WorkFor(conf, []string{p}, w.At); !alone.Prepare && !alone.Rebuild {
+			rest.Paths[p] = struct{}{}
+			delete(w.Paths, p)
+		}
+	}
+	return rest
+}
+
 // Empty says whether there is nothing to do.
 func (w *Work) Empty() bool {
 	return !w.Prepare && !w.Rebuild && !w.Restart && !w.Lost && len(w.Sync) == 0

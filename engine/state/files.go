@@ -14,6 +14,7 @@ type Files struct {
 	pending    map[string]struct{} // paths of batches that the lane has not begun to carry out
 	stale      map[string]struct{} // paths that the running code does not have
 	unbuilt    bool                // the last build failed: up tries it again
+	unapplied  bool                // its containers are not what the project wants, since that failed: up tries it again
 	unprepared bool                // the last prepare failed: up runs it again
 }
 
@@ -68,6 +69,14 @@ func (f *Files) SetUnbuilt(failed bool) {
 	f.s.st.mu.Lock()
 	defer f.s.st.mu.Unlock()
 	f.unbuilt = failed
+}
+
+// SetUnapplied notes whether the service could not be brought where the project wants it.
+func (f *Files) SetUnapplied(failed bool) {
+	f.s.st.mu.Lock()
+	defer f.s.st.mu.Unlock()
+	f.unapplied = failed
+	f.s.st.bump()
 }
 
 // SetUnprepared notes whether the last prepare failed.

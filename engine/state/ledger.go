@@ -40,13 +40,13 @@ func (l *Ledgers) Open(service string, n int, what string) {
 func (l *Ledgers) OpenMove(service, what string) {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
-	if l.all.OpenMove(time.Now(), service, 0, what, l.bystanders(service, 0)) {
+	if l.all.OpenMove(time.Now(), service, 0, what, l.live(service, 0), l.bystanders(service, 0)) {
 		l.st.bump()
 	}
 }
 
 func (l *Ledgers) open(service string, n int, what string) {
-	l.all.Open(time.Now(), service, n, what, l.bystanders(service, n))
+	l.all.Open(time.Now(), service, n, what, l.live(service, n), l.bystanders(service, n))
 	l.st.bump()
 }
 
@@ -58,6 +58,18 @@ func (l *Ledgers) OpenFault(f fault.Fault) {
 	if fault.OnNetwork(f.Kind) {
 		l.all.Include(l.st.known.Neighbours(f.Service))
 	}
+}
+
+// live lists the replicas of a service that run; n is one of them, 0 all.
+func (l *Ledgers) live(service string, n int) (out []container.Identity) {
+	if s := l.st.services[service]; s != nil {
+		for _, r := range s.reps.all {
+			if r.Live() && (n == 0 || n == r.Number) {
+				out = append(out, r.Instance.Identity)
+			}
+		}
+	}
+	return out
 }
 
 // bystanders says how all but the replica n of a service stand; 0 is all of its replicas.
@@ -123,8 +135,12 @@ func (l *Ledgers) update() {
 		return
 	}
 	hit := fault.Hit{HeldDown: true}
-	if s := l.st.known[now.Service]; s != nil {
-		hit = fault.Hit{HeldDown: s.ByHand || l.faulty(s.Name), Ready: s.Ready(), Hosting: s.Hosting()}
+	if s := l.st.services[now.Service]; s != nil {
+		for _, r := range s.reps.all {
+			s.c.ByHand = !r.lapse() && s.c.ByHand // what was to end, and went on, is held down by nobody
+		}
+		hit = fault.Hit{HeldDown: s.c.ByHand, Faulty: l.faulty(s.c.Name), Ready: s.c.Ready(), Hosting: s.c.Hosting(),
+			Live: l.live(s.c.Name, now.Replica)}
 	}
 	closed := l.all.Compare(time.Now(), func(name string, n int) fault.Stand {
 		if s := l.st.services[name]; s != nil {

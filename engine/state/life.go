@@ -37,7 +37,7 @@ func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	r := s.reps.of(n)
-	r.lapse()
+	s.c.ByHand = !r.lapse() && s.c.ByHand
 	prev, was := r.Instance, r.Health()
 	if s.incoming[in.ID] == eventful {
 		f.Again = in.ID
@@ -271,7 +271,7 @@ func (s *Member) React(ev container.Event) (do Reaction) {
 	if r == nil {
 		return Reaction{Unheld: true, Busy: s.c.Lane.Busy}
 	}
-	r.lapse()
+	s.c.ByHand = !r.lapse() && s.c.ByHand
 	switch ev.Kind {
 	case container.EventHealth:
 		// What the check said is not in the event, but in the container.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -162,13 +163,16 @@ type Owed struct {
 	ByHand  bool     // it was held down by the user
 	Stale   []string // sorted
 	Unbuilt bool     // its last build failed
+	// Unapplied: its containers are not what the project wants, since that failed
+	Unapplied bool
 }
 
 // BringBack notes that the service is to run again, and returns what it lacks.
 func (s *Member) BringBack() Owed {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	o := Owed{ByHand: s.c.ByHand, Stale: slices.Sorted(maps.Keys(s.Files.stale)), Unbuilt: s.Files.unbuilt}
+	o := Owed{ByHand: s.c.ByHand, Stale: slices.Sorted(maps.Keys(s.Files.stale)), Unbuilt: s.Files.unbuilt,
+		Unapplied: s.Files.unapplied}
 	s.c.ByHand = false
 	s.failLocked(nil)
 	s.st.bump()
@@ -321,6 +325,7 @@ type Injection struct {
 	Replica int             // 0: all
 	IDs     []string        // of the containers that it is done to
 	Ends    bool            // they are to end of it, and stay down
+	Handled bool            // their processes may handle it, and go on
 	Idles   bool            // they stay down if they end of it
 	Happens fault.EventKind // as those who need the service may notice it; EventUnknown: not at all
 	Cause   string
@@ -332,7 +337,7 @@ func (s *Member) Inject(f Injection) {
 	defer s.st.mu.Unlock()
 	for _, id := range f.IDs {
 		if r := s.reps.byID(id); r != nil {
-			if !f.Ends && !r.ExpectedExit { // nobody knows whether anything comes of it
+			if f.Handled || !f.Ends && !r.ExpectedExit { // nobody knows whether anything comes of it
 				r.expectBy = time.Now().Add(lateEnd)
 			}
 			r.pendingCause, r.idles = f.Cause, f.Idles
@@ -396,12 +401,14 @@ func (s *Member) snapshot(memTotal int64) Service {
 			out.ExitCode = r.exitCode()
 		}
 		if r.Live() {
+			out.Image = cmp.Or(in.ImageRef, out.Image) // what runs, which may be of an older file
 			r.use.addTo(&out, r.Number, memTotal)
 		}
 	}
-	if len(out.Ports) == 0 {
+	if out.Started.IsZero() {
 		out.Ports = declared(c.Conf)
 	}
+	out.Unapplied = s.Files.unapplied && !out.Started.IsZero()
 	for _, ch := range s.changes {
 		k := *ch
 		k.Stages = slices.Clone(ch.Stages)

@@ -44,11 +44,14 @@ func (r *replica) lapseLate() {
 	}
 }
 
-// lapse forgets what was expected of a container and has not come.
-func (r *replica) lapse() {
-	if !r.expectBy.IsZero() && time.Now().After(r.expectBy) {
-		r.ExpectedExit, r.pendingCause, r.expectBy, r.idles = false, "", time.Time{}, false
+// lapse forgets what was expected of a container and has not come. It returns whether it was to end, and runs.
+func (r *replica) lapse() (outlived bool) {
+	if r.expectBy.IsZero() || !time.Now().After(r.expectBy) {
+		return false
 	}
+	outlived = r.ExpectedExit && r.Live()
+	r.ExpectedExit, r.pendingCause, r.expectBy, r.idles = false, "", time.Time{}, false
+	return outlived
 }
 
 // replicas are the container slots of a service. Those who use them hold the State's lock.

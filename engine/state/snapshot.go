@@ -114,6 +114,7 @@ type Service struct {
 	Doing      string   // "building 4/7", "pulling 34%", "syncing", "" when its lane is idle
 	Pending    []string // changed paths that wait for the lane
 	Stale      []string // changed paths that the running code does not have
+	Unapplied  bool     // it runs, and not as the project wants it, since that failed
 	Last       *Change  // the last change, running or done
 	Changes    []Change // history, oldest first; at most 20
 	Err        string   // why State is Broken, one line
