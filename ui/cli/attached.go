@@ -276,19 +276,11 @@ func (s *session) attached(ctx context.Context) (Outcome, error) {
 			}
 			started = err == nil
 		case <-changed:
-			pace(ctx)
+			sleep(ctx, 50*time.Millisecond) // a flood of log lines, each of which is a change, costs no more than a look
 		}
 		if started && s.attach.allEnded(s.e.Snapshot()) && !s.attach.abort && !s.attach.fail {
 			return Leave, nil
 		}
-	}
-}
-
-// pace keeps a flood of log lines, each of which is a change, from costing more than a glance.
-func pace(ctx context.Context) {
-	select {
-	case <-time.After(50 * time.Millisecond):
-	case <-ctx.Done():
 	}
 }
 

@@ -85,9 +85,7 @@ func (c *connection) awaitEnd(ctx context.Context, project string) error {
 		if up, err := c.dial(ctx, project); up == nil {
 			return err
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 100*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
@@ -114,9 +112,7 @@ func (c *connection) claim(ctx context.Context, project string) (l net.Listener,
 		if up, derr := c.dial(ctx, project); derr != nil || up != nil && !up.hello.Ending {
 			return nil, nil, err
 		}
-		select { // its socket is closed, or about to be
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 50*time.Millisecond) { // its socket is closed, or about to be
 			return nil, nil, err
 		}
 	}

@@ -246,16 +246,7 @@ func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]en
 		if err := f(recs); err != nil || over {
 			return err
 		}
-		// A token comes with every log line too: a pause keeps a flood of them from costing more than a glance.
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			continue
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
+		awaitChange(ctx, changed, 20*time.Millisecond)
 	}
 }
 

@@ -259,15 +259,8 @@ func (w *stopWatch) printWaits(ctx context.Context) {
 				listNames(names), graceText(graceOf(w.s.p, w.s.grace, names)), w.key))
 			before = names
 		}
-		// A token comes with every log line too, and of services that end together one line is enough.
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
+		// Of services that end together one line is enough.
+		if awaitChange(ctx, changed, 500*time.Millisecond); ctx.Err() != nil {
 			return
 		}
 	}
@@ -276,12 +269,7 @@ func (w *stopWatch) printWaits(ctx context.Context) {
 // pollEngine looks whether the engine answers until ctx ends.
 func (w *stopWatch) pollEngine(ctx context.Context) {
 	answered := time.Now()
-	for {
-		select {
-		case <-time.After(slowAnswer):
-		case <-ctx.Done():
-			return
-		}
+	for sleep(ctx, slowAnswer) {
 		w.mark(time.Now())
 		slow := w.s.a.conn.noticeIfSlow(slowAnswer)
 		asked, cancel := context.WithTimeout(ctx, fellSilent)

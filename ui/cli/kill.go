@@ -64,10 +64,7 @@ func (x *action) kill(ctx context.Context) error {
 	if err := x.do(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-time.After(settle):
-	case <-ctx.Done():
-	}
+	sleep(ctx, settle)
 	after, err := all.rows(ctx)
 	if err != nil {
 		return err

@@ -48,8 +48,6 @@ func (s *session) progress() (rest func()) {
 func (p *progress) run(ctx context.Context, e *engine.Engine) {
 	changed, stop := e.Subscribe()
 	defer stop()
-	beat := time.NewTicker(heartbeat / 3)
-	defer beat.Stop()
 	for {
 		over := ctx.Err() != nil
 		recs, _ := e.Records(p.since)
@@ -65,16 +63,9 @@ func (p *progress) run(ctx context.Context, e *engine.Engine) {
 		if over {
 			return
 		}
-		select {
-		case <-time.After(50 * time.Millisecond): // a token comes with every line of a build
-		case <-ctx.Done():
-			continue
-		}
-		select {
-		case <-changed:
-		case <-beat.C:
-		case <-ctx.Done():
-		}
+		beat, cancel := context.WithTimeout(ctx, heartbeat/3)
+		awaitChange(beat, changed, 50*time.Millisecond) // a change comes with every line of a build
+		cancel()
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -18,47 +17,6 @@ import (
 	"bulkhead/engine/project"
 	"bulkhead/ui/cli/startup"
 )
-
-// group runs goroutines and waits for them. A panic in one becomes its error.
-type group struct {
-	ctx context.Context
-	wg  sync.WaitGroup
-
-	mu  sync.Mutex
-	err error // the first one
-}
-
-// Go starts f, which has to return soon after the group's ctx ended.
-func (g *group) Go(name string, f func(ctx context.Context) error) {
-	g.wg.Add(1)
-	go func() {
-		defer g.wg.Done()
-		err := guarded(name, func() error { return f(g.ctx) })
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.err == nil {
-			g.err = err
-		}
-	}()
-}
-
-// Wait returns the first error once all have ended.
-func (g *group) Wait() error {
-	g.wg.Wait()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.err
-}
-
-// guarded turns a panic of f into an error with its stack.
-func guarded(name string, f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())
-		}
-	}()
-	return f()
-}
 
 // session is one engine that runs in this process, with its control socket and its signals.
 type session struct {

@@ -101,9 +101,7 @@ func (v *statsVerb) run(ctx context.Context) error {
 		if _, err := out.Write(page.Bytes()); err != nil || v.noStream {
 			return err
 		}
-		select {
-		case <-time.After(statsPause):
-		case <-ctx.Done():
+		if !sleep(ctx, statsPause) {
 			return nil // ctrl+c is how it ends
 		}
 	}

@@ -208,9 +208,7 @@ func (t *tour) until(
 		if err == nil && ok(h) {
 			return time.Now(), nil
 		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 10*time.Millisecond) {
 			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s",
 				what, container.Brief(patience)), err)
 		}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// group runs goroutines and waits for them. A panic in one becomes its error.
+type group struct {
+	ctx context.Context
+	wg  sync.WaitGroup
+
+	mu  sync.Mutex
+	err error // the first one
+}
+
+// Go starts f, which has to return soon after the group's ctx ended.
+func (g *group) Go(name string, f func(ctx context.Context) error) {
+	g.wg.Add(1)
+	go func() {
+		defer g.wg.Done()
+		err := guarded(name, func() error { return f(g.ctx) })
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.err == nil {
+			g.err = err
+		}
+	}()
+}
+
+// Wait returns the first error once all have ended.
+func (g *group) Wait() error {
+	g.wg.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+// guarded turns a panic of f into an error with its stack.
+func guarded(name string, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// sleep waits for d. It returns false, at once, when ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// awaitChange waits for a change of an engine, or for the end of ctx. It pauses first, since a change
+// comes with every log line too: a flood of them must not cost more than a look now and then.
+func awaitChange(ctx context.Context, changed <-chan struct{}, pause time.Duration) {
+	if !sleep(ctx, pause) {
+		return
+	}
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
