@@ -115,20 +115,13 @@ func (x *action) services() []string {
 func (x *action) run(ctx context.Context) (err error) {
 	connected := x.app.conn.startConnect(ctx)
 	if x.makes() {
-		if x.p, err = x.app.loader.load(ctx); err == nil {
+		if x.p, err = x.app.loader.load(ctx, x.services()...); err == nil {
 			x.name = x.p.Name
 		}
 	} else {
-		x.name, x.p, err = x.app.loader.find(ctx)
+		x.name, x.p, err = x.app.loader.find(ctx, x.services()...)
 	}
-	noEngine := connected(err)
-	if err == nil {
-		err = checkServices(x.p, x.services())
-	}
-	if err == nil {
-		err = noEngine
-	}
-	if err == nil && x.makes() {
+	if err = connected(err); err == nil && x.makes() {
 		err = x.app.mountSocket(ctx, x.p)
 	}
 	if err != nil {

@@ -221,10 +221,7 @@ func (v *configVerb) hashes(ctx context.Context, services []string) ([]byte, err
 	services = strings.FieldsFunc(strings.Join(append(services, v.hash), ","), func(r rune) bool {
 		return r == ',' || r == '*'
 	})
-	p, err := v.app.loader.load(ctx)
-	if err == nil {
-		err = checkServices(p, services)
-	}
+	p, err := v.app.loader.load(ctx, services...)
 	if err != nil {
 		return nil, err
 	}

@@ -155,8 +155,8 @@ func (c *connection) answered() {
 	c.waiting = false
 }
 
-// startConnect opens the runtime while the caller loads the project. wait returns the result, and
-// has to be called with what the load came to: where it failed, no engine is needed.
+// startConnect connects while the caller loads the project. wait has to be called with the error of the
+// load, and returns that, or the one of connecting: where nothing was loaded, no engine is needed.
 func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
@@ -166,6 +166,9 @@ func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) 
 		if loaded != nil {
 			cancel()
 		}
-		return <-done
+		if err := <-done; loaded == nil {
+			return err
+		}
+		return loaded
 	}
 }

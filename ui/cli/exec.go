@@ -65,11 +65,8 @@ func (v *execVerb) command() *cobra.Command {
 
 func (v *execVerb) run(ctx context.Context, service string) error {
 	o := v.o
-	name, p, err := v.app.loader.find(ctx)
+	name, _, err := v.app.loader.find(ctx, service)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, []string{service}); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -86,8 +85,12 @@ func (v *faultVerb) run(ctx context.Context, args []string) error {
 	if err := f.Check(); err != nil {
 		return usagef("%w", err)
 	}
+	named := []string{f.Service}
+	if f.From != "" {
+		named = append(named, f.From)
+	}
 	x := &faultAction{app: v.app, json: v.asJSON}
-	return x.with(ctx, []string{f.Service, f.From}, func(ctx context.Context) error {
+	return x.with(ctx, named, func(ctx context.Context) error {
 		if v.app.would("fault %s: %s", f.Edge(), f.Words()) {
 			return nil
 		}
@@ -108,17 +111,8 @@ type faultAction struct {
 // with finds the project and its engine, and calls f.
 func (x *faultAction) with(ctx context.Context, services []string, f func(context.Context) error) (err error) {
 	connected := x.app.conn.startConnect(ctx)
-	x.name, x.p, err = x.app.loader.find(ctx)
-	noEngine := connected(err)
-	if err == nil {
-		err = checkServices(x.p, slices.DeleteFunc(slices.Clone(services), func(s string) bool {
-			return s == ""
-		}))
-	}
-	if err == nil {
-		err = noEngine
-	}
-	if err != nil {
+	x.name, x.p, err = x.app.loader.find(ctx, services...)
+	if err = connected(err); err != nil {
 		return err
 	}
 	x.out = newPrinter(x.app.console.stdout)

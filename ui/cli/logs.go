@@ -86,11 +86,8 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	name, p, err := v.app.loader.find(ctx)
+	name, p, err := v.app.loader.find(ctx, slices.Concat(services, f.mute)...)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, slices.Concat(services, f.mute)); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

@@ -65,11 +65,8 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	} else if v.filter != "" {
 		return usagef("ps: --filter %s: write status=running, or another state", v.filter)
 	}
-	name, p, err := v.app.loader.find(ctx)
+	name, p, err := v.app.loader.find(ctx, services...)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, services); err != nil {
 		return err
 	}
 	if v.asJSON || v.format == "wide" {

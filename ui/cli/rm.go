@@ -46,11 +46,8 @@ func (v *rmVerb) run(ctx context.Context, services []string) error {
 			return err
 		}
 	}
-	name, p, err := v.app.loader.find(ctx)
+	name, p, err := v.app.loader.find(ctx, services...)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, services); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

@@ -109,16 +109,8 @@ func (v *runVerb) run(cmd *cobra.Command, service string, command []string) erro
 	}
 	opts := v.app.loader.options()
 	opts.Services, opts.NoDeps = []string{service}, v.noDeps
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
+	p, err := v.app.loadAndConnect(ctx, opts, false)
 	if err != nil {
-		return err
-	}
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
 		return err
 	}
 	if v.o.Env, err = v.environment(p); err != nil {

@@ -67,14 +67,11 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 	if v.lasts < 0 || v.every < 0 || v.every > 0 && v.every < time.Second {
 		return usagef("tap: --for and --every are 0, or a second and more")
 	}
-	if v.p, err = v.app.loader.load(ctx); err != nil {
-		return err
-	}
 	named := slices.Clone(services)
 	if v.from != "" {
 		named = append(named, v.from)
 	}
-	if err := checkServices(v.p, named); err != nil {
+	if v.p, err = v.app.loader.load(ctx, named...); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

@@ -101,11 +101,8 @@ func completeWords(c *cobra.Command, flag string, words ...string) {
 // reachProject opens the runtime and returns the name of the project, whose services are checked
 // where its file is known.
 func (a *app) reachProject(ctx context.Context, services []string) (string, error) {
-	name, p, err := a.loader.find(ctx)
+	name, _, err := a.loader.find(ctx, services...)
 	if err != nil {
-		return "", err
-	}
-	if err := checkServices(p, services); err != nil {
 		return "", err
 	}
 	return name, a.conn.reach(ctx)

@@ -51,7 +51,8 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	}
 	// What the tour learns of its containers goes with them.
 	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")},
-		sessionOptions{load: v.app.loader.load, signals: true})
+		sessionOptions{signals: true,
+			load: func(ctx context.Context) (*project.Project, error) { return v.app.loader.load(ctx) }})
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}

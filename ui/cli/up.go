@@ -56,21 +56,10 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 	if err != nil {
 		return err
 	}
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
-	if err != nil {
-		return err
-	}
 	screen := !compose && !f.noStart && out.interactive() && v.app.env.get("TERM") != "dumb" &&
 		!f.plain && !f.json && !f.detach && !v.app.loader.flags.dryRun
-	if !screen {
-		out.printWarnings(p)
-	}
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
+	p, err := v.app.loadAndConnect(ctx, opts, !screen)
+	if err != nil {
 		return err
 	}
 	o := f.engineOptions(cmd, services)

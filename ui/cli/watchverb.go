@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 // watchVerb brings the project up, rebuilds and syncs on file changes, and prints only that. The
@@ -37,17 +36,8 @@ func (v *watchVerb) run(cmd *cobra.Command, services []string) error {
 	ctx := cmd.Context()
 	opts := v.app.loader.options()
 	opts.Services = services
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
+	p, err := v.app.loadAndConnect(ctx, opts, true)
 	if err != nil {
-		return err
-	}
-	v.app.console.printWarnings(p)
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
 		return err
 	}
 	if !p.Watched() {
