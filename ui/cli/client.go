@@ -27,18 +27,9 @@ type client struct {
 // then; one on a machine that is merely busy must not be.
 const dialLimit = 10 * time.Second
 
-// dial finds the `up` that runs a project on the engine this app is connected to; nil when there is
-// none. The error is a *strangerError: somebody else may answer there.
+// dial finds the `up` that runs a project on the engine this app is connected to; nil when none answers
+// within dialLimit, or before ctx ends. The error is a *strangerError: somebody else may answer there.
 func (c *connection) dial(ctx context.Context, project string) (*client, error) {
-	return c.dialWithin(ctx, project, dialLimit)
-}
-
-// dialSoon is dial for what can do without the answer.
-func (c *connection) dialSoon(ctx context.Context, project string) (*client, error) {
-	return c.dialWithin(ctx, project, 2*time.Second)
-}
-
-func (c *connection) dialWithin(ctx context.Context, project string, limit time.Duration) (*client, error) {
 	path := c.env.socketPath(project)
 	up := &client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -46,7 +37,7 @@ func (c *connection) dialWithin(ctx context.Context, project string, limit time.
 		},
 		DisableKeepAlives: true,
 	}}}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	slow := time.AfterFunc(slowAnswer, func() {
 		c.console.notify(project + ": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")
@@ -91,13 +82,19 @@ func (c *connection) awaitEnd(ctx context.Context, project string) error {
 	}
 }
 
-// running is dial for what cannot go on beside an `up`: one that ends is waited for.
-func (c *connection) running(ctx context.Context, project string) (*client, error) {
+// through has the `up` that runs a project do something. done is false where none runs it, or none any
+// more: one that is ending, or that ends meanwhile, is waited for.
+func (c *connection) through(ctx context.Context, project string, do func(*client) error) (done bool, err error) {
 	up, err := c.dial(ctx, project)
-	if err != nil || up == nil || !up.hello.Ending {
-		return up, err
+	if up == nil {
+		return false, err
 	}
-	return nil, c.awaitEnd(ctx, project)
+	if !up.hello.Ending {
+		if err := do(up); !errors.Is(err, errEnding) {
+			return true, err
+		}
+	}
+	return false, c.awaitEnd(ctx, project)
 }
 
 // claim is claim of a project: one whose holder ends is waited for.

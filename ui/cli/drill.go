@@ -145,13 +145,11 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 	}
 	out := &drillPrinter{console: v.app.console, json: v.json}
 	var report *drill.Report
-	c, err := v.app.conn.running(ctx, v.p.Name)
-	if err != nil {
-		return err
-	}
-	if c != nil {
+	done, err := v.app.conn.through(ctx, v.p.Name, func(c *client) (err error) {
 		report, err = c.drill(ctx, v.o, out.show)
-	} else {
+		return err
+	})
+	if !done && err == nil {
 		report, err = v.alone(ctx, out)
 	}
 	if report == nil {

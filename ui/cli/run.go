@@ -238,24 +238,21 @@ func (v *runVerb) dependencies(ctx context.Context, p *project.Project, service 
 		return nil
 	}
 	own := p.Service(service)
-	c, err := v.app.conn.running(ctx, p.Name)
-	if err != nil {
-		return err
-	}
-	if c != nil {
+	done, err := v.app.conn.through(ctx, p.Name, func(c *client) error {
 		if len(names) == 0 {
 			return nil
 		}
-		rest := func() {}
 		if !v.quiet {
-			rest = c.follow(ctx, v.app.console)
+			defer c.follow(ctx, v.app.console)()
 		}
-		defer rest()
 		if _, err := c.do(ctx, engine.Command{Verb: engine.VerbUp, Services: names, Cause: "run " +
 			service}); err != nil {
 			return err
 		}
 		_, err := c.wait(ctx, waited(own), 0)
+		return err
+	})
+	if done || err != nil {
 		return err
 	}
 	instances, err := v.app.conn.rt.Instances(ctx, p.Name)

@@ -71,8 +71,8 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 	}
 	o.Logs = logs.New(logs.Options{ServiceBytes: keep})
 	for try := 1; ; try++ {
-		over, err := v.throughRunning(ctx, p, services)
-		if over || err != nil {
+		done, err := v.throughRunning(ctx, p, services)
+		if done || err != nil {
 			return err
 		}
 		err = v.here(ctx, p, o, opts, services, upManner{screen: screen, compose: compose})
@@ -86,29 +86,20 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 // upTries is how often an up that leaves the project running meets others that begin at the same moment.
 const upTries = 20
 
-// throughRunning has the `up` that runs the project do it. over is false when there is none, or none any more.
-func (v *upVerb) throughRunning(ctx context.Context, p *project.Project, services []string) (over bool, err error) {
+// throughRunning has the `up` that runs the project do it. done is false when there is none, or none any more.
+func (v *upVerb) throughRunning(ctx context.Context, p *project.Project, services []string) (done bool, err error) {
 	f := &v.flags
-	c, err := v.app.conn.running(ctx, p.Name)
-	switch {
-	case err != nil:
-		return true, fmt.Errorf("up %s: %w", p.Name, err)
-	case c == nil:
-		return false, nil
-	case !f.detach && !f.noStart:
-		return true, fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+	done, err = v.app.conn.through(ctx, p.Name, func(c *client) error {
+		if !f.detach && !f.noStart {
+			return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
+		}
+		u := &remoteUp{app: v.app, client: c, p: p, f: f, services: services}
+		return v.app.conn.asking(ctx, p.Name, u.run)
+	})
+	if err != nil && !done {
+		err = fmt.Errorf("up %s: %w", p.Name, err)
 	}
-	err = v.remotely(ctx, &remoteUp{app: v.app, client: c, p: p, f: f, services: services})
-	if !errors.Is(err, errEnding) {
-		return true, err
-	}
-	return false, v.app.conn.awaitEnd(ctx, p.Name)
-}
-
-// remotely has the `up` that runs the project do it.
-func (v *upVerb) remotely(ctx context.Context, u *remoteUp) error {
-	ctx, explain := v.app.conn.supervise(ctx, u.p.Name, nil)
-	return explain(u.run(ctx))
+	return done, err
 }
 
 // upManner is how an up shows what happens: on the screen, as docker compose does, or, with neither,
