@@ -36,7 +36,7 @@ func (s *seconds) Type() string { return "long" }
 
 // detach brings the project up and leaves it running. What it does goes to stderr, so that stdout
 // has nothing but the list of --json.
-func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
+func (s *session) detach(ctx context.Context, f *upFlags) error {
 	rest := s.progress()
 	err := s.e.WaitUp(ctx, engine.Wait{Ready: f.ready, Limit: time.Duration(f.wait)})
 	rest()
@@ -45,7 +45,7 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 		if errors.Is(why, errSignal) {
 			why = errors.New("interrupted before all was ready; what was started is stopped again")
 		}
-		return Leave, fmt.Errorf("up %s: %w", s.p.Name, why)
+		return fmt.Errorf("up %s: %w", s.p.Name, why)
 	}
 	snap := s.e.Snapshot()
 	var list error
@@ -59,10 +59,10 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 		}
 	}
 	if err != nil {
-		return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+		return fmt.Errorf("up %s: %w", s.p.Name, err)
 	}
 	s.warnOfExits(ctx, snap)
-	return Leave, list
+	return list
 }
 
 // warnOfExits names what was started by this session and has ended already, with its last lines. A
@@ -78,11 +78,15 @@ func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 			if !over || svc.ByHand || r.ExitCode == 0 && isJob(s.p, svc.Name) {
 				continue
 			}
-			name := replicaName(svc.Name, r.Number)
-			s.a.console.printLines(containerTail(ctx, s.a.conn.rt, name, r.Identity.ID))
-			s.a.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", name, r.ExitCode))
+			s.a.warnOfExit(ctx, replicaName(svc.Name, r.Number), r.Identity.ID, r.ExitCode)
 		}
 	}
+}
+
+// warnOfExit prints the last lines of a replica that was started and has ended already, and its exit code.
+func (a *app) warnOfExit(ctx context.Context, name, id string, code int) {
+	a.console.printLines(containerTail(ctx, a.conn.rt, name, id))
+	a.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", name, code))
 }
 
 // isJob says whether another service waits for one to complete.
@@ -135,9 +139,7 @@ func (u *remoteUp) run(ctx context.Context) error {
 				*b.StartedAt == *row.StartedAt
 		})
 		if fresh && row.ExitCode != nil && (*row.ExitCode != 0 || !isJob(u.p, row.Service)) {
-			who := replicaName(row.Service, row.Replica)
-			u.app.console.printLines(containerTail(ctx, u.app.conn.rt, who, row.ContainerID))
-			u.app.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", who, *row.ExitCode))
+			u.app.warnOfExit(ctx, replicaName(row.Service, row.Replica), row.ContainerID, *row.ExitCode)
 		}
 	}
 	return list

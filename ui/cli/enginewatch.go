@@ -131,6 +131,12 @@ func (c *connection) supervise(
 	}
 }
 
+// supervised calls f under supervise: its calls of the engine all have to end soon.
+func (c *connection) supervised(ctx context.Context, project string, f func(context.Context) error) error {
+	ctx, explain := c.supervise(ctx, project, nil)
+	return explain(f(ctx))
+}
+
 // pollEngine is the loop of watch.
 func (c *connection) pollEngine(stop <-chan struct{}) {
 	// Most verbs are done before the first poll, and a notice comes slowAnswer after the beginning.

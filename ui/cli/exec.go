@@ -72,9 +72,12 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	actx, explain := v.app.conn.supervise(ctx, name, nil)
-	in, err := v.running(actx, name, service)
-	if err = explain(err); err != nil {
+	var in engine.Instance
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
+		in, err = v.running(ctx, name, service)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if v.app.would("exec in %s: %s", in.Name, strings.Join(o.Cmd, " ")) {

@@ -117,8 +117,7 @@ func (x *faultAction) with(ctx context.Context, services []string, f func(contex
 	}
 	x.out = newPrinter(x.app.console.stdout)
 	x.out.json = x.json
-	ctx, explain := x.app.conn.supervise(ctx, x.name, nil)
-	if err := explain(f(ctx)); err != nil {
+	if err := x.app.conn.supervised(ctx, x.name, f); err != nil {
 		return err
 	}
 	return x.out.failed()

@@ -59,7 +59,7 @@ func (v *imagesVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	var rows []imageRow
-	err = v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		rows, err = v.rows(ctx, name, services)
 		return err
 	})

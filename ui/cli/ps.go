@@ -78,7 +78,7 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	if err := v.app.conn.reach(ctx); err != nil {
 		return err
 	}
-	return v.app.conn.asking(ctx, name, func(ctx context.Context) error {
+	return v.app.conn.supervised(ctx, name, func(ctx context.Context) error {
 		return v.containers(ctx, name, services)
 	})
 }
@@ -159,7 +159,7 @@ func (v *psVerb) replicas(ctx context.Context, name string, p *project.Project, 
 	}
 	q := &listing{conn: v.app.conn, env: v.app.env, name: name, p: p, all: v.all}
 	var rows []psRow
-	err := v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err := v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		rows, err = q.rows(ctx)
 		return err
 	})
@@ -180,13 +180,6 @@ func (v *psVerb) replicas(ctx context.Context, name string, p *project.Project, 
 		return printEach(out.stdout, rows, func(r psRow) string { return r.Service })
 	}
 	return printTable(out.stdout, rows)
-}
-
-// asking calls f, which puts questions to the runtime that all have to be answered soon: it ends, with
-// the reason, when the runtime falls silent.
-func (c *connection) asking(ctx context.Context, project string, f func(context.Context) error) error {
-	ctx, explain := c.supervise(ctx, project, nil)
-	return explain(f(ctx))
 }
 
 // summaries lists containers. Labels and names are anybody's: they are clean.

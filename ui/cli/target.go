@@ -72,7 +72,7 @@ func (t *target) one(ctx context.Context) (container.Summary, error) {
 		return container.Summary{}, err
 	}
 	var list []container.Summary
-	err = t.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = t.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		list, err = t.list(ctx, name)
 		return err
 	})

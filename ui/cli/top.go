@@ -41,7 +41,7 @@ func (v *topVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	var all []processes
-	err = v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		all, err = v.processes(ctx, name, services)
 		return err
 	})

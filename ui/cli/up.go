@@ -94,7 +94,7 @@ func (v *upVerb) throughRunning(ctx context.Context, p *project.Project, service
 			return fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
 		}
 		u := &remoteUp{app: v.app, client: c, p: p, f: f, services: services}
-		return v.app.conn.asking(ctx, p.Name, u.run)
+		return v.app.conn.supervised(ctx, p.Name, u.run)
 	})
 	if err != nil && !done {
 		err = fmt.Errorf("up %s: %w", p.Name, err)
@@ -176,9 +176,9 @@ func (v *upVerb) withoutScreen(s *session) error {
 	f, out := &v.flags, v.app.console
 	if f.detach || f.noStart {
 		return s.run(func(ctx context.Context) (Outcome, error) {
-			ctx, explain := v.app.conn.supervise(ctx, s.p.Name, nil)
-			o, err := s.detach(ctx, f)
-			return o, explain(err)
+			return Leave, v.app.conn.supervised(ctx, s.p.Name, func(ctx context.Context) error {
+				return s.detach(ctx, f)
+			})
 		})
 	}
 	s.printer = newPrinter(out.stdout)

@@ -40,7 +40,7 @@ func (v *volumesVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	var list []container.Volume
-	err = v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		list, err = v.list(ctx, name, services)
 		return err
 	})
