@@ -222,12 +222,6 @@ type reading struct {
 	names      map[replica]string       // what stands before the lines of a container
 }
 
-// replica names one of a service.
-type replica struct {
-	service string
-	number  int
-}
-
 // rfc3339Nano is how the engine writes times before log lines.
 const rfc3339Nano = "2006-01-02T15:04:05.000000000Z"
 
@@ -244,7 +238,7 @@ func containerLabel(project, name string) string {
 func (r *reading) label(service string, number int) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if name, ok := r.names[replica{service, number}]; ok {
+	if name, ok := r.names[replica{service: service, number: number}]; ok {
 		return name
 	}
 	return service + "-" + strconv.Itoa(number)
@@ -257,7 +251,7 @@ func (r *reading) named(in engine.Instance) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names[replica{in.Service, in.Replica}] = containerLabel(r.project, in.Name)
+	r.names[replica{service: in.Service, number: in.Replica}] = containerLabel(r.project, in.Name)
 }
 
 // containerLog is how far one container's log is read. One goroutine at a time reads it, and has

@@ -235,6 +235,15 @@ func faultText(hit, fault string, suffered []string, untouched int) string {
 		fault, who, untouched)
 }
 
+// replica names one of a service.
+type replica struct {
+	service string
+	number  int // from 1
+}
+
+// String is its name for people.
+func (r replica) String() string { return replicaName(r.service, r.number) }
+
 // replicaName names a replica as people do: the first one by its service alone.
 func replicaName(service string, replica int) string {
 	if replica > 1 {
