@@ -328,18 +328,10 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 		return nil
 	}
 	f := container.Completed(v.app.conn.rt)
-	var code int
-	var err error
-	inFD, isIn := terminal(out.stdin)
-	outFD, isOut := terminal(out.stdout)
-	if v.o.TTY && isIn && isOut {
-		code, err = onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
-			streams.Resize = sizes
-			return f.Foreground(ctx, made.ID, streams, start)
-		})
-	} else {
-		code, err = f.Foreground(ctx, made.ID, streams, start)
-	}
+	code, err := out.onTerminal(ctx, v.o.TTY, func(sizes <-chan engine.Size) (int, error) {
+		streams.Resize = sizes
+		return f.Foreground(ctx, made.ID, streams, start)
+	})
 	if errors.Is(err, container.ErrDetached) {
 		return nil
 	}
