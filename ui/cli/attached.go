@@ -103,8 +103,7 @@ func (at *attachment) attached() []string {
 
 // print prints until the returned function is called, which prints the rest.
 func (at *attachment) print(s *session) (rest func()) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
-	g := &group{ctx: ctx}
+	g, rest := s.streams()
 	follower := s.e.Logs().Follow(logs.Filter{})
 	at.out.text("Attaching to " + strings.Join(at.attached(), ", "))
 	g.Go("print logs", func(ctx context.Context) error { at.printLogs(ctx, follower); return nil })
@@ -119,12 +118,7 @@ func (at *attachment) print(s *session) (rest func()) {
 			return nil
 		})
 	})
-	return func() {
-		stop()
-		if err := g.Wait(); err != nil {
-			s.a.console.printError(err.Error())
-		}
-	}
+	return rest
 }
 
 // printLogs prints log lines until ctx ends and none is left.

@@ -29,20 +29,14 @@ type progress struct {
 
 // progress prints what happens on stderr until the returned function is called, which prints the rest.
 func (s *session) progress() (rest func()) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
-	g := &group{ctx: ctx}
+	g, rest := s.streams()
 	g.Go("progress", func(ctx context.Context) error {
 		p := &progress{out: s.a.console.progressPrinter(), steps: map[string]bool{},
 			waits: map[string]string{}, last: time.Now(), s: s}
 		p.run(ctx, s.e)
 		return nil
 	})
-	return func() {
-		stop()
-		if err := g.Wait(); err != nil {
-			s.a.console.printError(err.Error())
-		}
-	}
+	return rest
 }
 
 func (p *progress) run(ctx context.Context, e *engine.Engine) {

@@ -254,8 +254,7 @@ func (s *session) print() (rest func()) {
 	if s.printer == nil {
 		return func() {}
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
-	streams := &group{ctx: ctx}
+	streams, rest := s.streams()
 	streams.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
 			if recs = s.spoken(recs); len(recs) > 0 {
@@ -264,12 +263,6 @@ func (s *session) print() (rest func()) {
 			return nil
 		})
 	})
-	rest = func() {
-		stop()
-		if err := streams.Wait(); err != nil {
-			s.a.console.printError(err.Error())
-		}
-	}
 	many := map[string]bool{}
 	for _, svc := range s.p.Services {
 		many[svc.Name] = svc.Replicas > 1
@@ -290,6 +283,19 @@ func (s *session) print() (rest func()) {
 		return nil
 	})
 	return rest
+}
+
+// streams is a group for what is printed while the session goes on. rest ends its ctx, waits until the rest
+// is printed, and prints the error of one that did not work.
+func (s *session) streams() (_ *group, rest func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
+	g := &group{ctx: ctx}
+	return g, func() {
+		stop()
+		if err := g.Wait(); err != nil {
+			s.a.console.printError(err.Error())
+		}
+	}
 }
 
 // printLogs prints lines until ctx ends and none is left, and says how many left the store before
