@@ -39,10 +39,8 @@ func (c *connection) dial(ctx context.Context, project string) (*client, error) 
 	}}}
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	slow := time.AfterFunc(slowAnswer, func() {
-		c.console.notify(project + ": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")
-	})
-	defer slow.Stop()
+	defer c.console.notifyAfter(slowAnswer, project+
+		": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")()
 	if err := up.call(ctx, http.MethodGet, "/v1/", nil, &up.hello); err != nil {
 		if stranger := new(strangerError); errors.As(err, &stranger) {
 			return nil, stranger
@@ -68,10 +66,7 @@ var errEnding = errors.New("the running bulkhead is ending")
 
 // awaitEnd waits until the `up` that runs a project has ended, and says so if that takes a moment.
 func (c *connection) awaitEnd(ctx context.Context, project string) error {
-	slow := time.AfterFunc(endShown, func() {
-		c.console.notify(project + ": another bulkhead stops it; waiting for its end")
-	})
-	defer slow.Stop()
+	defer c.console.notifyAfter(endShown, project+": another bulkhead stops it; waiting for its end")()
 	for {
 		if up, err := c.dial(ctx, project); up == nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/charmbracelet/x/term"
 
@@ -67,6 +68,11 @@ func (c *console) notify(text string) {
 			return nil
 		})
 	}()
+}
+
+// notifyAfter is notify after a while, unless stop is called before.
+func (c *console) notifyAfter(d time.Duration, text string) (stop func() bool) {
+	return time.AfterFunc(d, func() { c.notify(text) }).Stop
 }
 
 // progressPrinter prints on stderr what a verb does, as --progress wants it.

@@ -200,10 +200,7 @@ const settleWait = 30 * time.Second
 func (v *drillVerb) settled(ctx context.Context, s *session) error {
 	wait, cancel := context.WithTimeout(ctx, settleWait)
 	defer cancel()
-	notice := time.AfterFunc(slowAnswer, func() {
-		v.app.console.notify("waiting until all services are ready")
-	})
-	defer notice.Stop()
+	defer v.app.console.notifyAfter(slowAnswer, "waiting until all services are ready")()
 	err := s.e.WaitReady(wait)
 	// Where the machine has no CPU left, the drill looks for itself whether a check says anything.
 	if ctx.Err() != nil || err != nil && wait.Err() == nil && !v.o.AllowUnhealthy && !machine.Read().Starved() {

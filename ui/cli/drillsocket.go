@@ -23,9 +23,7 @@ type drilled struct {
 // drill runs a drill for another terminal.
 func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 	var o drill.Options
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
+	if err := readBody(w, r, &o); err != nil {
 		reply(w, http.StatusBadRequest, drilled{Ended: true, Error: "read the drill: " + err.Error()})
 		return
 	}
