@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // group runs goroutines and waits for them. A panic in one becomes its error.
@@ -47,6 +49,19 @@ func guarded(name string, f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// concurrently calls f for each index below n, limit at a time; -1 is no limit. It returns the first error,
+// which ends the ctx of the others. A panic is an error.
+func concurrently(ctx context.Context, n, limit int, f func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(limit)
+	for i := range n {
+		g.Go(func() error {
+			return guarded("look at a container", func() error { return f(ctx, i) })
+		})
+	}
+	return g.Wait()
 }
 
 // sleep waits for d. It returns false, at once, when ctx has ended.

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
@@ -86,15 +85,14 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 // containers prints what docker compose prints. One question is enough for the table.
 func (v *psVerb) containers(ctx context.Context, name string, services []string) error {
 	all := v.all || len(v.status) > 0
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: name, All: all, OneOffs: all})
+	list, err := containersOf(ctx, v.app.conn.rt,
+		container.ListOptions{Project: name, All: all, OneOffs: all}, services)
 	if err != nil {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return len(services) > 0 && !slices.Contains(services, s.Service) || len(v.status) > 0 &&
-			!slices.Contains(v.status, s.State)
+		return len(v.status) > 0 && !slices.Contains(v.status, s.State)
 	})
-	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	out := v.app.console.stdout
 	switch {
 	case v.quiet:
@@ -129,27 +127,21 @@ func (v *psVerb) containers(ctx context.Context, name string, services []string)
 
 // inspect finds out what a listing does not have.
 func (v *psVerb) inspect(ctx context.Context, rows []*psView) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for _, r := range rows {
-		g.Go(func() error {
-			return guarded("inspect", func() error {
-				in, err := v.app.conn.rt.Inspect(ctx, r.s.ID)
-				if errors.Is(err, engine.ErrNotFound) {
-					return nil // removed in between
-				}
-				switch {
-				case err != nil:
-				case r.s.State == "running" && in.Health != engine.HealthNone:
-					r.health = in.Health.String()
-				case r.s.State == "exited" || r.s.State == "dead":
-					r.exitCode = in.ExitCode
-				}
-				return err
-			})
-		})
-	}
-	return g.Wait()
+	return concurrently(ctx, len(rows), 8, func(ctx context.Context, i int) error {
+		r := rows[i]
+		in, err := v.app.conn.rt.Inspect(ctx, r.s.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil // removed in between
+		}
+		switch {
+		case err != nil:
+		case r.s.State == "running" && in.Health != engine.HealthNone:
+			r.health = in.Health.String()
+		case r.s.State == "exited" || r.s.State == "dead":
+			r.exitCode = in.ExitCode
+		}
+		return err
+	})
 }
 
 // replicas prints what only bulkhead knows, of all services.
@@ -190,6 +182,20 @@ func summaries(ctx context.Context, rt engine.Runtime, o container.ListOptions) 
 	}
 	list, err := l.Summaries(ctx, o)
 	return logs.CleanAll(list), err
+}
+
+// containersOf lists the containers of some services, or of all where none is named, by project and name.
+func containersOf(
+	ctx context.Context, rt engine.Runtime, o container.ListOptions, services []string,
+) ([]container.Summary, error) {
+	list, err := summaries(ctx, rt, o)
+	list = slices.DeleteFunc(list, func(s container.Summary) bool {
+		return len(services) > 0 && !slices.Contains(services, s.Service)
+	})
+	slices.SortFunc(list, func(a, b container.Summary) int {
+		return cmp.Or(strings.Compare(a.Project, b.Project), strings.Compare(a.Name, b.Name))
+	})
+	return list, err
 }
 
 // capability returns an optional part of a runtime, or an error that says what is lacking.

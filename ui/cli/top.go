@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
@@ -53,31 +52,21 @@ func (v *topVerb) run(ctx context.Context, services []string) error {
 }
 
 func (v *topVerb) processes(ctx context.Context, project string, services []string) ([]processes, error) {
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, OneOffs: true})
+	list, err := containersOf(ctx, v.app.conn.rt,
+		container.ListOptions{Project: project, OneOffs: true}, services)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return len(services) > 0 && !slices.Contains(services, s.Service)
-	})
-	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	lister, err := capability[container.ProcessLister](v.app.conn.rt, "list processes")
 	if err != nil {
 		return nil, err
 	}
 	all := make([]processes, len(list))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for i, s := range list {
-		g.Go(func() error {
-			return guarded("top", func() error {
-				titles, rows, err := lister.Top(ctx, s.ID)
-				all[i] = processes{Service: s.Service, Number: s.Number, Titles: titles, Rows: rows}
-				return err
-			})
-		})
-	}
-	return all, g.Wait()
+	return all, concurrently(ctx, len(list), 8, func(ctx context.Context, i int) error {
+		titles, rows, err := lister.Top(ctx, list[i].ID)
+		all[i] = processes{Service: list[i].Service, Number: list[i].Number, Titles: titles, Rows: rows}
+		return err
+	})
 }
 
 // topTable puts the processes of all containers under common titles, the command last.
