@@ -46,7 +46,7 @@ func (v *createVerb) run(cmd *cobra.Command, services []string) error {
 		return err
 	}
 	if v.app.loader.flags.dryRun {
-		return (&upVerb{app: v.app}).dryRun(ctx, p, o)
+		return v.app.dryRun(ctx, p, o)
 	}
 	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true})
 	if err != nil {

@@ -100,16 +100,13 @@ func isJob(p *project.Project, name string) bool {
 // remoteUp is `up -d` of a project that another `up` runs already: that one
 // does the work.
 type remoteUp struct {
-	app      *app
-	client   *client
-	p        *project.Project
-	f        *upFlags
-	services []string
+	*upRun
+	client *client
 }
 
 func (u *remoteUp) run(ctx context.Context) error {
 	name := u.client.hello.Project
-	if u.f.orphans {
+	if u.flags.orphans {
 		u.app.console.printWarning(
 			"--remove-orphans: the running bulkhead decides about orphans; they are left alone")
 	}
@@ -127,7 +124,7 @@ func (u *remoteUp) run(ctx context.Context) error {
 		return err
 	}
 	after, list := u.client.snapshot(ctx)
-	if list == nil && u.f.json {
+	if list == nil && u.flags.json {
 		list = u.app.console.printJSON(after)
 	}
 	if err != nil {
@@ -188,8 +185,8 @@ func (u *remoteUp) allow(ctx context.Context) error {
 // apply has the running `up` do what the flags ask for.
 func (u *remoteUp) apply(ctx context.Context) error {
 	const cause = "up -d from another terminal"
-	commands := u.f.commands(u.p, u.services)
-	if u.f.build {
+	commands := u.flags.commands(u.p, u.services)
+	if u.flags.build {
 		var built []string
 		for _, s := range u.p.Services {
 			if s.Built {
@@ -200,7 +197,7 @@ func (u *remoteUp) apply(ctx context.Context) error {
 			commands = append(commands, engine.Command{Verb: engine.VerbRebuild, Services: built})
 		}
 	}
-	scale, err := scales(u.f.scale)
+	scale, err := scales(u.flags.scale)
 	if err != nil {
 		return err
 	}
@@ -223,10 +220,10 @@ func (u *remoteUp) apply(ctx context.Context) error {
 			failed = err
 		}
 	}
-	if !u.f.ready || failed != nil {
+	if !u.flags.ready || failed != nil {
 		return failed
 	}
-	lines, err := u.client.wait(ctx, u.services, time.Duration(u.f.wait))
+	lines, err := u.client.wait(ctx, u.services, time.Duration(u.flags.wait))
 	if err != nil {
 		u.app.console.printLines(lines)
 	}

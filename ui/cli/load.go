@@ -72,6 +72,11 @@ func (a *app) loadToRun(ctx context.Context, o project.Options) (*project.Projec
 	return p, err
 }
 
+// reloader loads a project again as o says, for when a file of it was saved.
+func (a *app) reloader(o project.Options) func(context.Context) (*project.Project, error) {
+	return func(ctx context.Context) (*project.Project, error) { return a.loadToRun(ctx, o) }
+}
+
 // mountSocket carries use_api_socket out, for which the credentials of the connected engine's user are read.
 func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
 	if !p.WantsSocket() {
