@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -169,20 +168,15 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 
 // alone runs the drill in an engine of its own, which changes nothing else.
 func (v *drillVerb) alone(ctx context.Context, out *drillPrinter) (*drill.Report, error) {
-	p, err := asItRuns(ctx, v.app, v.p, "drill")
+	s, err := v.app.openAsItRuns(ctx, "drill", v.p, engine.Options{LogTail: -1})
 	if err != nil {
 		return nil, err
-	}
-	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
-		Build: engine.BuildNever, LogTail: -1}, sessionOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("drill %s: %w", p.Name, err)
 	}
 	var report *drill.Report
 	err = s.run(func(sctx context.Context) (Outcome, error) {
 		defer context.AfterFunc(ctx, func() { _ = s.e.DrillAct(drill.ActAbort, "") })() // it may have ended
 		if err := v.settled(ctx, s); err != nil {
-			return Leave, fmt.Errorf("drill %s: %w", p.Name, err)
+			return Leave, fmt.Errorf("drill %s: %w", v.p.Name, err)
 		}
 		var err error
 		report, err = followDrill(sctx, s.e, v.o, out.show)
@@ -207,28 +201,6 @@ func (v *drillVerb) settled(ctx context.Context, s *session) error {
 		return cmp.Or(ctx.Err(), err)
 	}
 	return nil
-}
-
-// asItRuns is a project with as many replicas as run; that nothing of it does is an error of the verb.
-func asItRuns(ctx context.Context, a *app, p *project.Project, verb string) (*project.Project, error) {
-	instances, err := a.conn.rt.Instances(ctx, p.Name)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(instances, func(in engine.Instance) bool {
-		return in.State == engine.StateRunning
-	}) {
-		return nil, fmt.Errorf("%s %s: nothing of it runs; `bulkhead up -d --wait` starts it", verb, p.Name)
-	}
-	counts := map[string]int{}
-	for _, in := range instances {
-		if p.Service(in.Service) != nil {
-			counts[in.Service]++
-		}
-	}
-	opts := a.loader.options()
-	opts.Scale = counts
-	return project.Load(ctx, opts)
 }
 
 // followDrill runs a drill and shows it as it goes on.

@@ -143,14 +143,9 @@ func (v *tapVerb) throughUp(ctx context.Context, c *client, cmd engine.Command) 
 
 // alone taps in an engine of its own, which changes nothing else.
 func (v *tapVerb) alone(ctx context.Context, cmd engine.Command) error {
-	p, err := asItRuns(ctx, v.app, v.p, "tap")
+	s, err := v.app.openAsItRuns(ctx, "tap", v.p, engine.Options{NoLogs: true})
 	if err != nil {
 		return err
-	}
-	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
-		NoLogs: true, Build: engine.BuildNever}, sessionOptions{})
-	if err != nil {
-		return fmt.Errorf("tap %s: %w", p.Name, err)
 	}
 	return s.run(func(sctx context.Context) (Outcome, error) {
 		sctx, stop := context.WithCancel(sctx)
