@@ -222,19 +222,6 @@ func eventText(r engine.Record) string {
 	return oneLine(text)
 }
 
-// faultText says who was moved by a fault and who was not, in the form of engine.Ledger.Verdict.
-func faultText(hit, fault string, suffered []string, untouched int) string {
-	who := "no other service changed" // logs are not looked at here
-	switch {
-	case len(suffered) > 0:
-		who = strings.Join(suffered, ", ")
-	case untouched == 0:
-		return fmt.Sprintf("%s: %s; no other service runs", hit, fault)
-	}
-	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit,
-		fault, who, untouched)
-}
-
 // replica names one of a service.
 type replica struct {
 	service string

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -321,35 +322,31 @@ func (t *tour) kill(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	before := snapshotRows(e.Snapshot())
 	if err := e.Do(ctx, engine.Command{Verb: engine.VerbKill, Services: []string{tourKills},
 		Cause: "the tour"}); err != nil {
 		return err
 	}
-	watched := time.NewTimer(tourWatches)
-	defer watched.Stop()
+	watched := time.Now().Add(tourWatches)
 	_, err := t.until(ctx, "kill", time.Minute, func(h home) bool { return h.Orders.Degraded })
 	if err != nil {
 		return err
 	}
-	select {
-	case <-watched.C:
-	case <-ctx.Done():
+	if !sleep(ctx, time.Until(watched)) {
 		return ctx.Err()
 	}
-	snap := e.Snapshot()
-	after := snapshotRows(snap)
-	ledger := snap.Ledgers[len(snap.Ledgers)-1] // the kill opened it
+	ledgers := e.Snapshot().Ledgers
+	ledger := ledgers[len(ledgers)-1] // the kill opened it
 	t.printStep("kill", "%s", ledger.Verdict())
-	for _, b := range before {
-		i := slices.IndexFunc(after, func(r psRow) bool {
-			return r.Service == b.Service && r.Replica == b.Replica
-		})
-		if b.Service == tourKills || i < 0 || b.StartedAt == nil || after[i].StartedAt == nil {
-			continue
+	rows := slices.SortedFunc(slices.Values(ledger.Rows), func(a, b engine.LedgerRow) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), a.Replica-b.Replica)
+	})
+	for _, r := range rows {
+		outcome := r.Outcome.String()
+		if r.Outcome == engine.Errors {
+			outcome = "the same, with errors in its log"
 		}
-		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service,
-			after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
+		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", r.Service, r.After.ID,
+			r.After.Started.UTC().Format("15:04:05.000"), r.After.Restarts, outcome)
 	}
 	t.printStep("", "the gateway answers all the while: 200, \"degraded\": true, with the last orders it saw")
 
@@ -369,19 +366,4 @@ func (t *tour) kill(ctx context.Context) error {
 	t.printStep("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills,
 		ready.Milliseconds(), whole.Sub(began).Milliseconds())
 	return nil
-}
-
-// outcome is what the engine's ledger says of a bystander of the last fault.
-func (t *tour) outcome(s *engine.Snapshot, b psRow) string {
-	if len(s.Ledgers) > 0 {
-		for _, r := range s.Ledgers[len(s.Ledgers)-1].Rows {
-			if r.Service == b.Service && r.Replica == b.Replica && r.Outcome != engine.OutcomeUnknown {
-				if r.Outcome == engine.Errors {
-					return "the same, with errors in its log"
-				}
-				return r.Outcome.String()
-			}
-		}
-	}
-	return "not known"
 }
