@@ -38,9 +38,9 @@ func (x *action) alone(ctx context.Context, out *printer) error {
 	done := make(chan error, 1)
 	go func() {
 		done <- guarded(string(x.verb()), func() error {
-			return s.run(func(sctx context.Context) (Outcome, error) {
+			return s.runAndLeave(func(sctx context.Context) error {
 				defer context.AfterFunc(ctx, s.end)()
-				return Leave, x.carryOut(sctx, s, commands)
+				return x.carryOut(sctx, s, commands)
 			})
 		})
 	}()

@@ -53,11 +53,11 @@ func (v *createVerb) run(cmd *cobra.Command, services []string) error {
 		return fmt.Errorf("create %s: %w", p.Name, err)
 	}
 	s.quiet = f.quiet()
-	return s.run(func(ctx context.Context) (Outcome, error) {
+	return s.runAndLeave(func(ctx context.Context) error {
 		defer s.progress()()
 		if err := s.e.WaitUp(ctx, engine.Wait{}); err != nil && ctx.Err() == nil {
-			return Leave, fmt.Errorf("create %s: %w", p.Name, err)
+			return fmt.Errorf("create %s: %w", p.Name, err)
 		}
-		return Leave, nil
+		return nil
 	})
 }

@@ -173,14 +173,13 @@ func (v *drillVerb) alone(ctx context.Context, out *drillPrinter) (*drill.Report
 		return nil, err
 	}
 	var report *drill.Report
-	err = s.run(func(sctx context.Context) (Outcome, error) {
+	err = s.runAndLeave(func(sctx context.Context) (err error) {
 		defer context.AfterFunc(ctx, func() { _ = s.e.DrillAct(drill.ActAbort, "") })() // it may have ended
 		if err := v.settled(ctx, s); err != nil {
-			return Leave, fmt.Errorf("drill %s: %w", v.p.Name, err)
+			return fmt.Errorf("drill %s: %w", v.p.Name, err)
 		}
-		var err error
 		report, err = followDrill(sctx, s.e, v.o, out.show)
-		return Leave, err
+		return err
 	})
 	return report, err
 }

@@ -268,15 +268,15 @@ func (v *runVerb) dependencies(ctx context.Context, p *project.Project, service 
 	if err != nil {
 		return err
 	}
-	return s.run(func(sctx context.Context) (Outcome, error) {
+	return s.runAndLeave(func(sctx context.Context) error {
 		defer context.AfterFunc(ctx, s.end)()
 		if !v.quiet {
 			defer s.progress()()
 		}
 		if err := s.e.WaitUp(sctx, engine.Wait{}); err != nil {
-			return Leave, err
+			return err
 		}
-		return Leave, s.e.AwaitDependencies(sctx, own)
+		return s.e.AwaitDependencies(sctx, own)
 	})
 }
 

@@ -202,6 +202,11 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	return err
 }
 
+// runAndLeave is run for what leaves the project as it is then.
+func (s *session) runAndLeave(show func(ctx context.Context) error) error {
+	return s.run(func(ctx context.Context) (Outcome, error) { return Leave, show(ctx) })
+}
+
 // decide says what happens to the project when a session ends: wanted is what its show returned,
 // and cause what ended that, nil when nothing did.
 func (s *session) decide(wanted Outcome, cause error) Outcome {

@@ -147,14 +147,14 @@ func (v *tapVerb) alone(ctx context.Context, cmd engine.Command) error {
 	if err != nil {
 		return err
 	}
-	return s.run(func(sctx context.Context) (Outcome, error) {
+	return s.runAndLeave(func(sctx context.Context) error {
 		sctx, stop := context.WithCancel(sctx)
 		defer stop()
 		defer context.AfterFunc(ctx, stop)()
 		if err := s.e.Do(sctx, cmd); err != nil {
-			return Leave, err
+			return err
 		}
-		return Leave, v.follow(sctx, func(context.Context) (tapRows, error) {
+		return v.follow(sctx, func(context.Context) (tapRows, error) {
 			return edgeRows(s.e.Snapshot()), nil
 		})
 	})

@@ -139,10 +139,8 @@ func (u *upRun) here(ctx context.Context) error {
 	case at != nil:
 		return at.result(s, s.run(s.attached))
 	case f.detach || f.noStart:
-		err = s.run(func(ctx context.Context) (Outcome, error) {
-			return Leave, u.app.conn.supervised(ctx, u.p.Name, func(ctx context.Context) error {
-				return s.detach(ctx, f)
-			})
+		err = s.runAndLeave(func(ctx context.Context) error {
+			return u.app.conn.supervised(ctx, u.p.Name, func(ctx context.Context) error { return s.detach(ctx, f) })
 		})
 	default:
 		err = s.runAsText(f)
