@@ -246,7 +246,7 @@ func (at *attachment) drain(ctx context.Context) {
 
 // attached waits until something ends the session: a signal, an exit, an up that did not succeed, or
 // the end of all containers.
-func (s *session) attached(ctx context.Context) (Outcome, error) {
+func (s *session) attached(ctx context.Context) (engine.Ending, error) {
 	up := make(chan error, 1)
 	s.tasks.Go("wait", func(context.Context) error {
 		up <- s.e.WaitUp(ctx, engine.Wait{})
@@ -258,22 +258,22 @@ func (s *session) attached(ctx context.Context) (Outcome, error) {
 	for {
 		select {
 		case <-ctx.Done():
-			return Leave, nil // the cause of ctx says what is to happen
+			return engine.EndLeave, nil // the cause of ctx says what is to happen
 		case <-s.attach.out.broken:
-			return Stop, s.attach.out.failed()
+			return engine.EndStop, s.attach.out.failed()
 		case <-s.attach.over:
 			s.attach.events.text("Aborting on container exit...")
-			return Stop, nil
+			return engine.EndStop, nil
 		case err := <-up:
 			if err != nil && ctx.Err() == nil {
-				return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+				return engine.EndLeave, fmt.Errorf("up %s: %w", s.p.Name, err)
 			}
 			started = err == nil
 		case <-changed:
 			sleep(ctx, 50*time.Millisecond) // a flood of log lines, each of which is a change, costs no more than a look
 		}
 		if started && s.attach.allEnded(s.e.Snapshot()) && !s.attach.abort && !s.attach.fail {
-			return Leave, nil
+			return engine.EndLeave, nil
 		}
 	}
 }

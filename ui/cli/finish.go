@@ -35,25 +35,18 @@ func reloaded(
 // finish does to the project what was asked for. A signal that comes once that was shown for a
 // second kills; signalled says that it is not the first one. An engine that does not answer is
 // given up after a while.
-func (s *session) finish(o Outcome, signalled bool) error {
-	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images,
-		Orphans: s.images, Grace: s.grace}
-	switch o {
-	case Leave:
+func (s *session) finish(end engine.Ending, signalled bool) error {
+	cmd := end.Command()
+	switch cmd.Verb {
+	case "":
 		return nil
-	case Stop:
+	case engine.VerbStop:
 		if s.attach != nil {
 			cmd.Services = s.attach.named
 		}
-	case Down:
-		cmd.Verb = engine.VerbDown
-	case DownVolumes:
-		cmd.Verb, cmd.Volumes = engine.VerbDown, true
-	case DownOrphans:
-		cmd.Verb, cmd.Orphans = engine.VerbDown, true
-	case DownAll:
-		cmd.Verb, cmd.Volumes, cmd.Orphans = engine.VerbDown, true, true
 	}
+	cmd.Cause, cmd.Grace, cmd.Images = "bulkhead ends", s.grace, s.images
+	cmd.Orphans = cmd.Orphans || s.images
 	defer s.a.interrupts.hold()()
 	s.a.interrupts.acknowledge() // before the line itself: its reader may be stuck
 	ctx, cancel := context.WithCancel(s.tasks.ctx)

@@ -26,8 +26,8 @@ type session struct {
 	// signalled is closed by the first signal; nil where another one ends the session.
 	signalled <-chan struct{}
 	keep      bool // leave the project running whatever ends the session
-	// whenSignalled is what a signal leads to; the zero value stands for Stop.
-	whenSignalled Outcome
+	// whenSignalled is what a signal leads to; the zero value stands for EndStop.
+	whenSignalled engine.Ending
 	onScreen      bool           // it was shown on the screen
 	images        bool           // down removes the project's own images too
 	printer       *printer       // nil: nothing is streamed
@@ -144,7 +144,7 @@ func (a *app) claim(ctx context.Context, project string, how sessionOptions) (*c
 
 // run carries out a session: show is what it is for, and returns what is to happen to the project
 // then. Its ctx ends when something else ends the session.
-func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err error) {
+func (s *session) run(show func(ctx context.Context) (engine.Ending, error)) (err error) {
 	defer s.a.conn.watch.pause()()
 	ctx, cancel := context.WithCancelCause(s.tasks.ctx)
 	var watching sync.WaitGroup
@@ -160,8 +160,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 		}
 	})
 	printing := s.print()
-	outcome := Leave
-	err = guarded("show", func() (err error) { outcome, err = show(ctx); return err })
+	ending := engine.EndLeave
+	err = guarded("show", func() (err error) { ending, err = show(ctx); return err })
 	cause := context.Cause(ctx)
 	cancel(nil)
 	watching.Wait()
@@ -169,8 +169,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 		err = cause
 	}
 	signalled := errors.Is(cause, errSignal)
-	outcome = s.decide(outcome, cause)
-	switch finish := s.finish(outcome, signalled); {
+	ending = s.decide(ending, cause)
+	switch finish := s.finish(ending, signalled); {
 	case err == nil || stdoutClosed(err) && finish != nil:
 		err = finish
 	case finish != nil: // what went wrong before does not hide that containers run on
@@ -182,11 +182,11 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	}
 	if s.onScreen && signalled && err == nil {
 		// The screen is gone by then, and with it whatever said so.
-		word := map[Outcome]string{Leave: "runs on", Stop: "is stopped"}[outcome]
+		word := map[engine.Ending]string{engine.EndLeave: "runs on", engine.EndStop: "is stopped"}[ending]
 		fmt.Fprintf(s.a.console.stdout, "%s %s: a signal ended bulkhead\n", s.p.Name,
 			cmp.Or(word, "is removed"))
 	}
-	if outcome != Leave {
+	if ending != engine.EndLeave {
 		s.a.setVerdict(s.verdict(err))
 	}
 	s.end()
@@ -204,25 +204,25 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 
 // runAndLeave is run for what leaves the project as it is then.
 func (s *session) runAndLeave(show func(ctx context.Context) error) error {
-	return s.run(func(ctx context.Context) (Outcome, error) { return Leave, show(ctx) })
+	return s.run(func(ctx context.Context) (engine.Ending, error) { return engine.EndLeave, show(ctx) })
 }
 
 // decide says what happens to the project when a session ends: wanted is what its show returned,
 // and cause what ended that, nil when nothing did.
-func (s *session) decide(wanted Outcome, cause error) Outcome {
+func (s *session) decide(wanted engine.Ending, cause error) engine.Ending {
 	switch {
 	case errors.Is(cause, errSignal):
-		wanted = max(Stop, s.whenSignalled)
+		wanted = max(engine.EndStop, s.whenSignalled)
 	case cause != nil:
-		return Leave // there is nothing left to stop, or no engine to stop it
+		return engine.EndLeave // there is nothing left to stop, or no engine to stop it
 	}
-	if s.keep && wanted == Stop {
-		return Leave
+	if s.keep && wanted == engine.EndStop {
+		return engine.EndLeave
 	}
-	if wanted != Leave && !s.held() {
+	if wanted != engine.EndLeave && !s.held() {
 		s.a.console.printWarning("up " + s.p.Name +
 			": somebody else has taken the project over; it is left running")
-		return Leave
+		return engine.EndLeave
 	}
 	return wanted
 }

@@ -57,16 +57,16 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}
-	s.whenSignalled, s.images = DownVolumes, true
+	s.whenSignalled, s.images = engine.EndDownVolumes, true
 	t := &tour{s: s, printStep: v.printStep, dir: dir,
 		home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
 	ended := time.Now()
-	err = s.run(func(ctx context.Context) (Outcome, error) {
+	err = s.run(func(ctx context.Context) (engine.Ending, error) {
 		ctx, cancel := context.WithTimeout(ctx, tourPatient)
 		defer cancel()
 		err := t.walk(ctx)
 		ended = time.Now()
-		return DownVolumes, err
+		return engine.EndDownVolumes, err
 	})
 	left, look := leftovers(context.WithoutCancel(ctx), v.app.conn.rt, p.Name)
 	switch {

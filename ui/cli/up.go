@@ -182,7 +182,7 @@ func (s *session) runAsText(f *upFlags) error {
 	s.printer.json, s.printer.stamps = f.json, f.stamps
 	s.printer.colour = out.colours() && !f.noColor
 	s.printer.width = nameWidth(s.p)
-	return s.run(func(ctx context.Context) (Outcome, error) { return s.stream(ctx, time.Duration(f.wait)) })
+	return s.run(func(ctx context.Context) (engine.Ending, error) { return s.stream(ctx, time.Duration(f.wait)) })
 }
 
 // logSize is how many bytes of each service's log are kept: the flag's, else the person's setting,
@@ -243,10 +243,10 @@ func nameWidth(p *project.Project) int {
 }
 
 // screen shows the screen until the user leaves it.
-func (s *session) screen(ctx context.Context) (Outcome, error) {
+func (s *session) screen(ctx context.Context) (engine.Ending, error) {
 	o, err := s.a.screen(ctx, s.e, version())
 	s.onScreen = true
-	if err == nil && o == Leave && ctx.Err() == nil {
+	if err == nil && o == engine.EndLeave && ctx.Err() == nil {
 		fmt.Fprintf(s.a.console.stdout,
 			"%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
 	}
@@ -254,7 +254,7 @@ func (s *session) screen(ctx context.Context) (Outcome, error) {
 }
 
 // stream prints until something ends the session. The printing itself goes on until the engine has ended.
-func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, error) {
+func (s *session) stream(ctx context.Context, wait time.Duration) (engine.Ending, error) {
 	s.tasks.Go("wait", func(context.Context) error {
 		var up *engine.UpError
 		if errors.As(s.e.WaitUp(ctx, engine.Wait{Ready: true, Limit: wait}), &up) {
@@ -268,8 +268,8 @@ func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, erro
 	})
 	select {
 	case <-ctx.Done():
-		return Leave, nil // the cause of ctx says what is to happen
+		return engine.EndLeave, nil // the cause of ctx says what is to happen
 	case <-s.printer.broken:
-		return Stop, s.printer.failed()
+		return engine.EndStop, s.printer.failed()
 	}
 }
