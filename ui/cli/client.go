@@ -118,17 +118,22 @@ type remoteError struct {
 
 func (e *remoteError) Error() string { return e.text }
 
-// call asks, and reads the answer into out. An answer that says error is one.
-func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+// request sends in, where it is not nil, and returns the answer, whose body the caller closes.
+func (c *client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body bytes.Buffer
 	if in != nil {
 		body.Write(encode(in))
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, &body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp, err := c.http.Do(req)
+	return c.http.Do(req)
+}
+
+// call asks, and reads the answer into out. An answer that says error is one.
+func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.request(ctx, method, path, in)
 	if err != nil {
 		if ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", errEnding, err)

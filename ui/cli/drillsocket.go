@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,12 +43,7 @@ func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 
 // drill has the running `up` do a drill, and shows it as it goes on.
 func (c *client) drill(ctx context.Context, o drill.Options, show func(*drill.Report)) (*drill.Report, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://bulkhead/v1/drill",
-		bytes.NewReader(encode(o)))
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.request(ctx, http.MethodPost, "/v1/drill", o)
 	if err != nil {
 		return nil, err
 	}

@@ -154,12 +154,17 @@ func (x *faultAction) direct(ctx context.Context) (*fault.Injector, error) {
 	if err := x.app.checkHolder(ctx, x.name); err != nil {
 		return nil, err
 	}
-	faults, err := engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
+	faults, err := x.faults(ctx)
 	if err != nil {
 		return nil, err
 	}
 	_, err = faults.Recover(ctx, false)
 	return faults, err
+}
+
+// faults are those of the project, which are worked on without an engine that runs it.
+func (x *faultAction) faults(ctx context.Context) (*fault.Injector, error) {
+	return engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
 }
 
 func (x *faultAction) report(r engine.Record) {
@@ -191,7 +196,7 @@ func (x *faultAction) remote(ctx context.Context, c *client, cmd engine.Command)
 func (v *faultVerb) show(ctx context.Context) error {
 	x := &faultAction{app: v.app, json: v.asJSON}
 	return x.with(ctx, nil, func(ctx context.Context) error {
-		faults, err := engine.DirectFaults(ctx, v.app.conn.rt, x.name, x.p, v.app.env.stateDir(), nil)
+		faults, err := x.faults(ctx)
 		if err != nil {
 			return err
 		}
@@ -277,7 +282,7 @@ func (x *faultAction) heal(ctx context.Context, services []string, force bool) e
 			return err
 		}
 	}
-	faults, err := engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
+	faults, err := x.faults(ctx)
 	if err != nil {
 		return err
 	}

@@ -41,9 +41,7 @@ func (v *imagesVerb) command() *cobra.Command {
 		Use:               "images [SERVICE…]",
 		Short:             "List the images that the containers were made from",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	c.Flags().StringVar(&v.format, "format", "table", "`how` to print: table or json")
 	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "ids only")

@@ -193,6 +193,13 @@ func (l *loader) completeOne(
 	return l.completeServices(cmd, args, typed)
 }
 
+// withServices makes a verb of a function that takes the services that are named.
+func withServices(
+	run func(ctx context.Context, services []string) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, services []string) error { return run(cmd.Context(), services) }
+}
+
 // noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {

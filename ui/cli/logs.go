@@ -39,13 +39,11 @@ func (v *logsVerb) command() *cobra.Command {
 		Use:               "logs [SERVICE…]",
 		Short:             "Print what services wrote, ordered by time",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	// -f of logs is --follow, as everywhere else; --file has its long name only here.
-	fs.StringArrayVar(&v.app.loader.flags.files, "file", nil, "Compose `file`, repeatable; - is stdin")
+	v.app.loader.flags.addFile(fs, "")
 	fs.BoolVarP(&f.follow, "follow", "f", false, "go on as lines come, over restarts and rebuilds")
 	fs.StringVar(&f.since, "since", "", "only lines since a `time`: 10m ago, 15:04, or 2026-11-23T12:00:00Z")
 	fs.StringVar(&f.until, "until", "", "only lines before a `time`")
@@ -64,16 +62,9 @@ func (v *logsVerb) command() *cobra.Command {
 		"lines as they were written, without the container's name before them")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
 	fs.Var(number{&f.replica, 0, mostReplica}, "index", "only the replica of this `number`")
-	for flag, complete := range map[string]cobra.CompletionFunc{
-		"mute": v.app.loader.completeServices,
-		"level": cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"},
-			cobra.ShellCompDirectiveNoFileComp),
-		"stream": cobra.FixedCompletions([]string{"stdout", "stderr"}, cobra.ShellCompDirectiveNoFileComp),
-	} {
-		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
-			panic(err) // the flag stands a few lines above
-		}
-	}
+	completeWith(c, "mute", v.app.loader.completeServices)
+	completeWords(c, "level", "trace", "debug", "info", "warn", "error", "fatal")
+	completeWords(c, "stream", "stdout", "stderr")
 	return c
 }
 

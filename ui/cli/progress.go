@@ -135,11 +135,7 @@ func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 	started := make(chan struct{})
 	g.Go("progress", func(ctx context.Context) error {
 		defer close(started)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bulkhead/v1/records?since=now", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := c.http.Do(req)
+		resp, err := c.request(ctx, http.MethodGet, "/v1/records?since=now", nil)
 		if err != nil {
 			close(more)
 			return nil // the command itself meets the same

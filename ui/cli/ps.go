@@ -32,9 +32,7 @@ func (v *psVerb) command() *cobra.Command {
 		Long: `List the project's containers as docker compose does: those that run, or with -a all. --format wide and --json have
 those of all services, with restarts, generations, and whether they run the code on disk.`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	fs.StringVar(&v.format, "format", "",

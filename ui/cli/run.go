@@ -55,7 +55,7 @@ ports are not published without -P. The exit code is the command's.`,
 	fs := c.Flags()
 	fs.SetInterspersed(false) // flags after the service are the command's
 	// -p of run is --publish, as everywhere else; --project-name has its long name only here.
-	fs.StringVar(&v.app.loader.flags.name, "project-name", "", "project `name`")
+	v.app.loader.flags.addName(fs, "")
 	fs.BoolVarP(&v.detach, "detach", "d", false, "leave it running and print its id")
 	fs.BoolVar(&v.o.Remove, "rm", false, "remove the container when it has ended")
 	fs.StringArrayVarP(&v.env, "env", "e", nil,

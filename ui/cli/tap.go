@@ -47,9 +47,7 @@ was not used in a minute.`,
   bulkhead tap --for 30s --json         half a minute of all calls, for a script
   bulkhead tap --show                   what a tap that is on has seen so far`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	f := c.Flags()
 	f.StringVar(&v.from, "from", "", "only the calls of this `service`")

@@ -90,14 +90,6 @@ func (t *target) one(ctx context.Context) (container.Summary, error) {
 		t.service, t.service)
 }
 
-// completeWords completes a flag with fixed words.
-func completeWords(c *cobra.Command, flag string, words ...string) {
-	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words,
-		cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag stands a few lines above
-	}
-}
-
 // reachProject opens the runtime and returns the name of the project, whose services are checked
 // where its file is known.
 func (a *app) reachProject(ctx context.Context, services []string) (string, error) {

@@ -21,9 +21,7 @@ func (v *topVerb) command() *cobra.Command {
 		Use:               "top [SERVICE…]",
 		Short:             "List the processes in the containers",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 }
 

@@ -23,9 +23,7 @@ func (v *waitVerb) command() *cobra.Command {
 		Long:              "Wait until the containers of services have ended. The exit code is that of the container that ended last.",
 		Args:              atLeast(1, "the names of services"),
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	c.Flags().BoolVar(&v.down, "down-project", false, "then take the project down")
 	v.app.addTakeOver(c)
