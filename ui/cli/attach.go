@@ -66,7 +66,7 @@ func (v *attachVerb) run(ctx context.Context) error {
 		streams.Stdin = out.stdin
 	}
 	if v.proxySignals && !in.TTY {
-		on, cancel := goOn(ctx)
+		on, cancel := outliving(ctx)
 		defer cancel()
 		ctx = on
 		defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {

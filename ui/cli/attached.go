@@ -109,7 +109,7 @@ func (at *attachment) print(s *session) (rest func()) {
 	g.Go("print logs", func(ctx context.Context) error { at.printLogs(ctx, follower); return nil })
 	g.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
-			for _, r := range s.spoken(recs) {
+			for _, r := range s.withoutQuiet(recs) {
 				at.events.text(eventText(r))
 			}
 			for _, r := range recs {

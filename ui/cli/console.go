@@ -82,7 +82,7 @@ func (c *console) progressPrinter() *printer {
 		return newPrinter(io.Discard)
 	}
 	p := newPrinter(c.stderr)
-	if truth(c.env.get("COMPOSE_STATUS_STDOUT")) {
+	if isTrue(c.env.get("COMPOSE_STATUS_STDOUT")) {
 		p = newPrinter(c.stdout)
 	}
 	p.wrap = c.progress == "json"

@@ -142,9 +142,9 @@ func deliver(send func(os.Signal) error) func(os.Signal) bool {
 	}
 }
 
-// goOn returns a context that goes on when a signal ends ctx, for those who pass signals on. It ends, with
-// that reason, when the engine has fallen silent.
-func goOn(ctx context.Context) (context.Context, context.CancelFunc) {
+// outliving returns a context that goes on when a signal ends ctx, for those who pass signals on. It ends,
+// with that reason, when the engine has fallen silent.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
 	on, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		if silent := (*silentError)(nil); errors.As(context.Cause(ctx), &silent) {

@@ -90,7 +90,7 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	r.out.json, r.out.stamps, r.out.tabs = f.json, f.stamps, true
 	r.out.colour = v.app.console.colours() && !f.noColor
 	r.out.stampFormat, r.out.noPrefix = rfc3339Nano, f.noPrefix
-	r.own(p, services)
+	r.restrictToFile(p, services)
 	if f.follow && !r.filter.Until.IsZero() {
 		// The lines until then are followed until then.
 		if f.follow = time.Now().Before(r.filter.Until); f.follow {
@@ -116,9 +116,9 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	return r.out.failed()
 }
 
-// own has the lines of the file's own services alone, and leaves out those that it does not attach to; which ones are
-// asked for says otherwise.
-func (r *reading) own(p *project.Project, services []string) {
+// restrictToFile keeps the lines of the file's services, without those that it does not attach to, where no
+// service is named.
+func (r *reading) restrictToFile(p *project.Project, services []string) {
 	if p == nil || len(services) > 0 {
 		return
 	}

@@ -69,7 +69,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	if len(recs) > 0 {
 		p.since = recs[len(recs)-1].Seq
 	}
-	for _, r := range p.s.spoken(recs) {
+	for _, r := range p.s.withoutQuiet(recs) {
 		if r.Kind == "notice" && r.Notice == "ready" {
 			continue // what was not applied may well run on from before
 		}

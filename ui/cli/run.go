@@ -314,7 +314,7 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 		streams.Stdin = out.stdin
 	}
 	// What ends this program ends the one-off from here on, and its end ends this program.
-	ctx, cancel := goOn(ctx)
+	ctx, cancel := outliving(ctx)
 	defer cancel()
 	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
 		return m.Runtime.Kill(ctx, made.ID, signalName(sig))

@@ -131,14 +131,14 @@ func (a *app) claim(ctx context.Context, project string, how sessionOptions) (*c
 	if c.listener, c.release, err = a.conn.claim(ctx, project); err != nil || project == "" {
 		return c, err
 	}
-	held, letGo, err := a.hold(ctx, project, a.takeOver)
+	held, release, err := a.hold(ctx, project, a.takeOver)
 	if err != nil {
 		c.listener.Close()
 		c.release()
 		return nil, err
 	}
 	c.held = held
-	c.addRelease(letGo)
+	c.addRelease(release)
 	return c, nil
 }
 
@@ -262,7 +262,7 @@ func (s *session) print() (rest func()) {
 	streams, rest := s.streams()
 	streams.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
-			if recs = s.spoken(recs); len(recs) > 0 {
+			if recs = s.withoutQuiet(recs); len(recs) > 0 {
 				s.printer.records(recs, s.buildOutput)
 			}
 			return nil
@@ -324,8 +324,8 @@ func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs
 	}
 }
 
-// spoken leaves out the records of builds and pulls that are not to be printed. One that failed is.
-func (s *session) spoken(recs []engine.Record) []engine.Record {
+// withoutQuiet leaves out the records of builds and pulls that are not to be printed. One that failed is.
+func (s *session) withoutQuiet(recs []engine.Record) []engine.Record {
 	if len(s.quiet) == 0 {
 		return recs
 	}

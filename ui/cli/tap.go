@@ -88,7 +88,7 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 		return fmt.Errorf("tap %s: no `up` runs it, so nothing of it is tapped", v.p.Name)
 	case v.off:
 		cmd.Verb = engine.VerbUntap
-		return v.say(c.do(ctx, cmd))
+		return v.printAnswer(c.do(ctx, cmd))
 	case v.show:
 		rows, err := c.edges(ctx)
 		if err != nil {
@@ -98,13 +98,13 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 	case c == nil:
 		return v.alone(ctx, cmd)
 	case v.lasts == 0:
-		return v.say(c.do(ctx, cmd))
+		return v.printAnswer(c.do(ctx, cmd))
 	}
 	return v.throughUp(ctx, c, cmd)
 }
 
-// say prints what came of a command of the running `up`.
-func (v *tapVerb) say(lines []string, err error) error {
+// printAnswer prints what came of a command of the running `up`.
+func (v *tapVerb) printAnswer(lines []string, err error) error {
 	for _, l := range lines {
 		if !v.json {
 			fmt.Fprintln(v.app.console.stdout, logs.CleanLine(l))

@@ -148,7 +148,7 @@ func (u *upRun) here(ctx context.Context) error {
 	if err != nil || f.detach {
 		return err
 	}
-	return s.leftOut()
+	return s.untrustedError()
 }
 
 // dryRun prints the plan.
