@@ -39,7 +39,7 @@ type connection struct {
 
 	// giveUp ends the verb, with the reason; nil: nothing ends.
 	giveUp context.CancelCauseFunc
-	watch  watch
+	watch  engineWatch
 
 	mu      sync.Mutex
 	address string // the engine's, "" before it is known
