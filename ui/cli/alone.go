@@ -35,15 +35,12 @@ func (x *action) alone(ctx context.Context, out *printer) error {
 	}
 	s.printer, s.ownLines = out, true
 	x.session.Store(s)
-	done := make(chan error, 1)
-	go func() {
-		done <- guarded(string(x.verb()), func() error {
-			return s.runAndLeave(func(sctx context.Context) error {
-				defer context.AfterFunc(ctx, s.end)()
-				return x.carryOut(sctx, s, commands)
-			})
+	done := background(string(x.verb()), func() error {
+		return s.runAndLeave(func(sctx context.Context) error {
+			defer context.AfterFunc(ctx, s.end)()
+			return x.carryOut(sctx, s, commands)
 		})
-	}()
+	})
 	if !stopsContainers(x.verb()) {
 		err = <-done
 	} else {

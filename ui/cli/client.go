@@ -41,7 +41,7 @@ func (c *connection) dial(ctx context.Context, project string) (*client, error) 
 	defer cancel()
 	defer c.console.notifyAfter(slowAnswer, project+
 		": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")()
-	if err := up.call(ctx, http.MethodGet, "/v1/", nil, &up.hello); err != nil {
+	if err := up.call(ctx, "/v1/", nil, &up.hello); err != nil {
 		if stranger := new(strangerError); errors.As(err, &stranger) {
 			return nil, stranger
 		}
@@ -118,10 +118,12 @@ type remoteError struct {
 
 func (e *remoteError) Error() string { return e.text }
 
-// request sends in, where it is not nil, and returns the answer, whose body the caller closes.
-func (c *client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
+// request posts in, or gets where it is nil, and returns the answer, whose body the caller closes.
+func (c *client) request(ctx context.Context, path string, in any) (*http.Response, error) {
 	var body bytes.Buffer
+	method := http.MethodGet
 	if in != nil {
+		method = http.MethodPost
 		body.Write(encode(in))
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, &body)
@@ -131,9 +133,9 @@ func (c *client) request(ctx context.Context, method, path string, in any) (*htt
 	return c.http.Do(req)
 }
 
-// call asks, and reads the answer into out. An answer that says error is one.
-func (c *client) call(ctx context.Context, method, path string, in, out any) error {
-	resp, err := c.request(ctx, method, path, in)
+// call is request, and reads the answer into out. An answer that says error is one.
+func (c *client) call(ctx context.Context, path string, in, out any) error {
+	resp, err := c.request(ctx, path, in)
 	if err != nil {
 		if ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", errEnding, err)
@@ -145,7 +147,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		return errEnding
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		if method == http.MethodGet && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
+		if in == nil && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", errEnding, err) // in the middle of its answer
 		}
 		return fmt.Errorf("read the answer of the running bulkhead: %w", err)
@@ -162,7 +164,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 // do has a command carried out and returns the events it led to.
 func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 	var d did
-	err := c.call(ctx, http.MethodPost, "/v1/do", cmd, &d)
+	err := c.call(ctx, "/v1/do", cmd, &d)
 	c.last.Store(max(c.last.Load(), d.Seq))
 	return d.Lines, err
 }
@@ -170,20 +172,20 @@ func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 // wait waits until services are ready. lines are the last log lines of those that do not become ready.
 func (c *client) wait(ctx context.Context, services []string, limit time.Duration) (lines []string, err error) {
 	var d did
-	err = c.call(ctx, http.MethodGet, "/v1/wait?"+url.Values{"service": services,
+	err = c.call(ctx, "/v1/wait?"+url.Values{"service": services,
 		"limit": {limit.String()}}.Encode(), nil, &d)
 	return d.Lines, err
 }
 
 func (c *client) snapshot(ctx context.Context) ([]psRow, error) {
 	rows := []psRow{}
-	err := c.call(ctx, http.MethodGet, "/v1/snapshot", nil, &rows)
+	err := c.call(ctx, "/v1/snapshot", nil, &rows)
 	return rows, err
 }
 
 // faults returns the faults in force.
 func (c *client) faults(ctx context.Context) ([]faultRow, error) {
 	rows := []faultRow{}
-	err := c.call(ctx, http.MethodGet, "/v1/faults", nil, &rows)
+	err := c.call(ctx, "/v1/faults", nil, &rows)
 	return rows, err
 }

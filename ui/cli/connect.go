@@ -159,8 +159,7 @@ func (c *connection) answered() {
 // load, and returns that, or the one of connecting: where nothing was loaded, no engine is needed.
 func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) error) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- guarded("connect", func() error { return c.connect(ctx) }) }()
+	done := background("connect", func() error { return c.connect(ctx) })
 	return func(loaded error) error {
 		defer cancel()
 		if loaded != nil {

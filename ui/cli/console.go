@@ -60,14 +60,12 @@ func (c *console) printWarnings(p *project.Project) {
 // notify prints one line on stderr and does not wait for its reader. A verb that is over has nothing
 // more to say.
 func (c *console) notify(text string) {
-	go func() {
-		_ = guarded("print", func() error {
-			if !c.over.Load() {
-				c.printError(text)
-			}
-			return nil
-		})
-	}()
+	background("print", func() error {
+		if !c.over.Load() {
+			c.printError(text)
+		}
+		return nil
+	})
 }
 
 // notifyAfter is notify after a while, unless stop is called before.

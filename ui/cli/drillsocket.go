@@ -43,7 +43,7 @@ func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 
 // drill has the running `up` do a drill, and shows it as it goes on.
 func (c *client) drill(ctx context.Context, o drill.Options, show func(*drill.Report)) (*drill.Report, error) {
-	resp, err := c.request(ctx, http.MethodPost, "/v1/drill", o)
+	resp, err := c.request(ctx, "/v1/drill", o)
 	if err != nil {
 		return nil, err
 	}

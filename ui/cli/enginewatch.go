@@ -37,9 +37,8 @@ func (w *engineWatch) add(c *connection, one *watched) (forget func()) {
 	w.list = append(w.list, one)
 	if w.stop == nil {
 		w.stop = make(chan struct{})
-		go func(stop <-chan struct{}) {
-			_ = guarded("look after the engine", func() error { c.pollEngine(stop); return nil })
-		}(w.stop)
+		stop := w.stop
+		background("look after the engine", func() error { c.pollEngine(stop); return nil })
 	}
 	return func() {
 		w.mu.Lock()

@@ -138,8 +138,7 @@ func (x *faultAction) inject(ctx context.Context, f fault.Fault) error {
 	// Until the fault is healed this process keeps it in force.
 	run, end := context.WithCancel(ctx)
 	defer end()
-	ended := make(chan error, 1)
-	go func() { ended <- guarded("faults", func() error { return faults.Run(run) }) }()
+	ended := background("faults", func() error { return faults.Run(run) })
 	f.Why = "you asked for it"
 	a, err := faults.Inject(ctx, f)
 	if err == nil {

@@ -205,15 +205,8 @@ type stopWatch struct {
 
 // watch does both until ctx ends; wait is to be called then.
 func (w *stopWatch) watch(ctx context.Context) (wait func()) {
-	printed, polled := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(printed)
-		_ = guarded("say who stops", func() error { w.printWaits(ctx); return nil })
-	}()
-	go func() {
-		defer close(polled)
-		_ = guarded("look after the engine", func() error { w.awaitSilence(ctx); return nil })
-	}()
+	printed := background("say who stops", func() error { w.printWaits(ctx); return nil })
+	polled := background("look after the engine", func() error { w.awaitSilence(ctx); return nil })
 	return func() {
 		<-polled
 		select {

@@ -51,6 +51,13 @@ func guarded(name string, f func() error) (err error) {
 	return f()
 }
 
+// background runs f in a goroutine. Its error, or that of its panic, comes once.
+func background(name string, f func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- guarded(name, f) }()
+	return done
+}
+
 // concurrently calls f for each index below n, limit at a time; -1 is no limit. It returns the first error,
 // which ends the ctx of the others. A panic is an error.
 func concurrently(ctx context.Context, n, limit int, f func(ctx context.Context, i int) error) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -129,43 +128,36 @@ const lastEvents = 5 * time.Second
 // follow prints the events of a running `up` on stderr until the returned function is called.
 func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 	ctx, stop := context.WithCancel(ctx)
-	g := &group{ctx: ctx}
+	resp, err := c.request(ctx, "/v1/records?since=now", nil)
+	if err != nil {
+		return stop // the command itself meets the same
+	}
 	var shown atomic.Uint64 // Seq of the last event
 	more := make(chan struct{}, 1)
-	started := make(chan struct{})
-	g.Go("progress", func(ctx context.Context) error {
-		defer close(started)
-		resp, err := c.request(ctx, http.MethodGet, "/v1/records?since=now", nil)
-		if err != nil {
-			close(more)
-			return nil // the command itself meets the same
-		}
-		g.Go("progress lines", func(context.Context) error {
-			defer close(more)
-			defer resp.Body.Close()
-			events := out.progressPrinter()
-			records := json.NewDecoder(resp.Body)
-			for {
-				var rec struct {
-					Seq  uint64
-					Text string
-				}
-				if records.Decode(&rec) != nil {
-					return nil // it ends with ctx, or with the running up
-				}
-				if rec.Text != "" {
-					events.text(rec.Text)
-				}
-				shown.Store(rec.Seq)
-				select {
-				case more <- struct{}{}:
-				default: // whoever waits looks anyway
-				}
+	g := &group{ctx: ctx}
+	g.Go("progress", func(context.Context) error {
+		defer close(more)
+		defer resp.Body.Close()
+		events := out.progressPrinter()
+		records := json.NewDecoder(resp.Body)
+		for {
+			var rec struct {
+				Seq  uint64
+				Text string
 			}
-		})
-		return nil
+			if records.Decode(&rec) != nil {
+				return nil // it ends with ctx, or with the running up
+			}
+			if rec.Text != "" {
+				events.text(rec.Text)
+			}
+			shown.Store(rec.Seq)
+			select {
+			case more <- struct{}{}:
+			default: // whoever waits looks anyway
+			}
+		}
 	})
-	<-started
 	return func() {
 		// What the command led to is on its way; its answer may have been quicker.
 		late := time.After(lastEvents)

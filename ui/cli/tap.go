@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -296,7 +295,7 @@ func edgeRows(n *engine.Snapshot) tapRows {
 // edges returns what the running `up` has seen of who calls whom.
 func (c *client) edges(ctx context.Context) (tapRows, error) {
 	var rows tapRows
-	err := c.call(ctx, http.MethodGet, "/v1/edges", nil, &rows)
+	err := c.call(ctx, "/v1/edges", nil, &rows)
 	for _, r := range rows.Edges {
 		rows.all = append(rows.all, r.edge())
 	}
