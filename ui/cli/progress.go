@@ -81,8 +81,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	for _, b := range n.Builds {
 		for _, st := range b.Steps {
 			key := fmt.Sprintf("%d %s", b.ID, st.Name)
-			if st.Began.IsZero() || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] ||
-				strings.HasPrefix(st.Name, "[internal]") {
+			if st.Began.IsZero() || st.Internal || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] {
 				continue
 			}
 			p.steps[key] = true
