@@ -89,8 +89,8 @@ func TestScreenStaysUntilTheProjectHasStopped(t *testing.T) {
 	for _, tt := range []struct {
 		keys []string
 		want engine.Ending
-	}{{[]string{"q", "s"}, engine.EndStop}, {[]string{"ctrl+c", "ctrl+c"}, engine.EndStop}, {[]string{"D", "d"}, engine.EndDown},
-		{[]string{"D", "v", "y"}, engine.EndDownVolumes}} {
+	}{{[]string{"q", "s"}, engine.EndStop}, {[]string{"ctrl+c", "ctrl+c"}, engine.EndStop},
+		{[]string{"D", "d"}, engine.EndDown}, {[]string{"D", "v", "y"}, engine.EndDownVolumes}} {
 		t.Run(strings.Join(tt.keys, " "), func(t *testing.T) {
 			s, b := openSlowStop(t, 80, 24)
 			s.keys(tt.keys...)

@@ -153,8 +153,8 @@ func TestQuitAsksAndSaysWhatToDo(t *testing.T) {
 		keys []string
 		want engine.Ending
 	}{
-		{[]string{"q", "l"}, engine.EndLeave}, {[]string{"q", "s"}, engine.EndStop}, {[]string{"q", "down", "enter"},
-			engine.EndStop}, {[]string{"ctrl+c", "ctrl+c"}, engine.EndStop},
+		{[]string{"q", "l"}, engine.EndLeave}, {[]string{"q", "s"}, engine.EndStop},
+		{[]string{"q", "down", "enter"}, engine.EndStop}, {[]string{"ctrl+c", "ctrl+c"}, engine.EndStop},
 		{[]string{"D", "d"}, engine.EndDown}, {[]string{"D", "v", "y"}, engine.EndDownVolumes},
 		{[]string{"q", "esc", "D", "v", "c", "q", "c", "q", "l"}, engine.EndLeave},
 	} {

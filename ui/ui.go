@@ -89,9 +89,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was restored, with what the
-// user wants to happen to the project then; that is EndLeave where there is an error of the screen's own. A panic on
-// the screen, in one of its goroutines or in the Backend's methods becomes an error.
+// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was
+// restored, with what the user wants to become of the project; where the screen itself failed that is
+// EndLeave. A panic on the screen, in one of its goroutines or in the Backend's methods becomes an error.
 func Run(ctx context.Context, o Options) (ending engine.Ending, err error) {
 	o.setDefaults()
 	work, cancel := context.WithCancel(ctx)

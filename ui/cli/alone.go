@@ -59,9 +59,11 @@ func (x *action) alone(ctx context.Context, out *printer) error {
 	return out.failed()
 }
 
-// openAsItRuns opens a session of a project that runs, with as many replicas as there are, for a verb that
-// changes nothing else. That nothing of it runs is an error.
-func (a *app) openAsItRuns(ctx context.Context, verb string, p *project.Project, o engine.Options) (*session, error) {
+// openAsItRuns opens a session of a project that runs, with as many replicas as there are, for a
+// verb that changes nothing else. That nothing of it runs is an error.
+func (a *app) openAsItRuns(
+	ctx context.Context, verb string, p *project.Project, o engine.Options,
+) (*session, error) {
 	instances, err := a.conn.rt.Instances(ctx, p.Name)
 	if err != nil {
 		return nil, err

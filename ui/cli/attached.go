@@ -270,7 +270,7 @@ func (s *session) attached(ctx context.Context) (engine.Ending, error) {
 			}
 			started = err == nil
 		case <-changed:
-			sleep(ctx, 50*time.Millisecond) // a flood of log lines, each of which is a change, costs no more than a look
+			sleep(ctx, 50*time.Millisecond) // each of a flood of log lines is a change
 		}
 		if started && s.attach.allEnded(s.e.Snapshot()) && !s.attach.abort && !s.attach.fail {
 			return engine.EndLeave, nil

@@ -40,7 +40,8 @@ type Parts struct {
 	Runtimes []string
 	// Connect opens the runtime. It is called once at most, by verbs that need one.
 	Connect Connector
-	// Screen shows an engine until the user leaves, or until ctx ends (then with EndLeave), and restores the terminal.
+	// Screen shows an engine until the user leaves, or until ctx ends (then with EndLeave), and restores
+	// the terminal.
 	Screen func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error)
 	// Tour is Screen with a tour of the shop; nil: there is none.
 	Tour func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error)

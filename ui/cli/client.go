@@ -79,7 +79,9 @@ func (c *connection) awaitEnd(ctx context.Context, project string) error {
 
 // through has the `up` that runs a project do something. done is false where none runs it, or none any
 // more: one that is ending, or that ends meanwhile, is waited for.
-func (c *connection) through(ctx context.Context, project string, do func(*client) error) (done bool, err error) {
+func (c *connection) through(
+	ctx context.Context, project string, do func(*client) error,
+) (done bool, err error) {
 	up, err := c.dial(ctx, project)
 	if up == nil {
 		return false, err

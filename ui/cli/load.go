@@ -91,9 +91,9 @@ func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
 	return p.MountSocket(config)
 }
 
-// find loads the project that a verb works on. A project name is enough (p is nil then), and containers are found by
-// their labels: where -p names it without -f, as docker compose has it, or where there is no Compose file. Services
-// that its file does not have are an error.
+// find loads the project that a verb works on. A project name is enough (p is nil then), and containers
+// are found by their labels: where -p names it without -f, as docker compose has it, or where there is no
+// Compose file. Services that its file does not have are an error.
 func (l *loader) find(
 	ctx context.Context, services ...string,
 ) (name string, p *project.Project, err error) {
