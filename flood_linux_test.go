@@ -165,7 +165,7 @@ func counting() {
 	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Parts{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
 		Connect: connect, Keys: keys, LogSize: logSize,
-		Screen: func(ctx context.Context, e *engine.Engine, version string) (cli.Outcome, error) {
+		Screen: func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error) {
 			watching, end := context.WithCancel(ctx)
 			told := make(chan error, 1)
 			go func() { told <- tellComplete(watching, e.Logs()) }()

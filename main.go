@@ -101,35 +101,22 @@ func connectDocker(_ context.Context, o cli.ConnectOptions) (engine.Runtime, con
 }
 
 // screen shows an engine until the user leaves.
-func screen(ctx context.Context, e *engine.Engine, version string) (cli.Outcome, error) {
+func screen(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error) {
 	return show(ctx, e, version, false)
 }
 
 // tour is screen with a tour of the shop.
-func tour(ctx context.Context, e *engine.Engine, version string) (cli.Outcome, error) {
+func tour(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error) {
 	return show(ctx, e, version, true)
 }
 
-func show(ctx context.Context, e *engine.Engine, version string, tour bool) (cli.Outcome, error) {
+func show(ctx context.Context, e *engine.Engine, version string, tour bool) (engine.Ending, error) {
 	config, err := ui.LoadConfig(configFile())
 	if err != nil {
-		return cli.Stop, err
+		return engine.EndStop, err
 	}
-	outcome, err := ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, Tour: tour,
+	return ui.Run(ctx, ui.Options{Backend: e, Config: config, Version: version, Tour: tour,
 		StateDir: cli.StateDir(os.Environ())})
-	switch outcome {
-	case ui.Stop:
-		return cli.Stop, err
-	case ui.Down:
-		return cli.Down, err
-	case ui.DownVolumes:
-		return cli.DownVolumes, err
-	case ui.DownOrphans:
-		return cli.DownOrphans, err
-	case ui.DownAll:
-		return cli.DownAll, err
-	}
-	return cli.Leave, err
 }
 
 // keys prints the key map as the config file has it.

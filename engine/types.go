@@ -54,12 +54,11 @@ type (
 
 	Verb    = command.Verb
 	Command = command.Command
+	Ending  = command.Ending
 	Replace = lane.Replace
 
 	// HostCommand is a program that the project runs on this machine, as a person agrees to it.
 	HostCommand = hostcmd.Terms
-	// PrepareError is an x-bulkhead.prepare that did not succeed.
-	PrepareError = lane.PrepareError
 
 	UpError   = condition.UpError
 	Failure   = condition.Failure
@@ -97,6 +96,13 @@ const (
 	VerbTap     = command.Tap
 	VerbUntap   = command.Untap
 
+	EndLeave       = command.EndLeave
+	EndStop        = command.EndStop
+	EndDown        = command.EndDown
+	EndDownVolumes = command.EndDownVolumes
+	EndDownOrphans = command.EndDownOrphans
+	EndDownAll     = command.EndDownAll
+
 	BuildMissing = plan.BuildMissing
 	BuildAlways  = plan.BuildAlways
 	BuildNever   = plan.BuildNever
@@ -118,19 +124,9 @@ const (
 	HealthStarting  = container.HealthStarting
 	Healthy         = container.Healthy
 	Unhealthy       = container.Unhealthy
-	EventUnknown    = container.EventUnknown
-	EventCreated    = container.EventCreated
 	EventStarted    = container.EventStarted
-	EventKilled     = container.EventKilled
 	EventDied       = container.EventDied
-	EventStopped    = container.EventStopped
 	EventRestarted  = container.EventRestarted
-	EventPaused     = container.EventPaused
-	EventUnpaused   = container.EventUnpaused
-	EventOOM        = container.EventOOM
-	EventHealth     = container.EventHealth
-	EventRemoved    = container.EventRemoved
-	EventRenamed    = container.EventRenamed
 
 	PhaseUnknown  = state.PhaseUnknown
 	PhaseStarting = state.PhaseStarting

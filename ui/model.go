@@ -166,7 +166,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.log.ahead.held = false
 		return m, tea.RequestWindowSize
 	case tea.InterruptMsg:
-		return m, m.interrupt(func() tea.Cmd { return m.end.leave(Stop) })
+		return m, m.interrupt(func() tea.Cmd { return m.end.leave(engine.EndStop) })
 	}
 	for _, r := range m.receivers {
 		if cmd, ok := r.receive(msg); ok {

@@ -210,7 +210,7 @@ func TestOrphansAreRowsAndGoWithDownWhenAskedFor(t *testing.T) {
 	s.keys("o")
 	s.wait("These go too")
 	s.keys("d")
-	if o, err := s.end(); o != DownOrphans || err != nil {
+	if o, err := s.end(); o != engine.EndDownOrphans || err != nil {
 		t.Errorf("%v, %v", o, err)
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
 	"go.uber.org/goleak"
+
+	"bulkhead/engine"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden screens")
@@ -38,7 +40,7 @@ type screen struct {
 	prog    chan *tea.Program
 	p       *tea.Program
 	done    chan struct{}
-	outcome Outcome
+	outcome engine.Ending
 	err     error
 	cancel  context.CancelFunc
 
@@ -99,7 +101,7 @@ func openScreen(t *testing.T, b *fake, w, h int, change ...func(*Options)) *scre
 }
 
 // end waits for Run.
-func (s *screen) end() (Outcome, error) {
+func (s *screen) end() (engine.Ending, error) {
 	s.t.Helper()
 	select {
 	case <-s.done:
@@ -196,7 +198,7 @@ func (s *screen) quit() {
 	s.keys("q")
 	s.wait("leave them running")
 	s.keys("l")
-	if o, err := s.end(); err != nil && !errors.Is(err, tea.ErrProgramKilled) || o != Leave {
+	if o, err := s.end(); err != nil && !errors.Is(err, tea.ErrProgramKilled) || o != engine.EndLeave {
 		s.t.Errorf("the screen ended with %v, %v", o, err)
 	}
 }

@@ -204,7 +204,7 @@ func TestEndFromOutsideEndsTheShellFirst(t *testing.T) {
 	s.keys("e")
 	s.wait("in the shell")
 	s.cancel()
-	if o, err := s.end(); o != Leave || err != nil {
+	if o, err := s.end(); o != engine.EndLeave || err != nil {
 		t.Errorf("it ended with %v, %v", o, err)
 	}
 	if !f.told("shell ended") {

@@ -35,8 +35,8 @@ type shutdown struct {
 	killed   time.Time // when ctrl+c was pressed again; zero before
 	left     bool      // the program is about to end: keys act on nothing any more
 
-	outcome Outcome
-	err     error // what Run returns
+	ending engine.Ending
+	err    error // what Run returns
 }
 
 type (
@@ -50,7 +50,7 @@ type (
 func (s *shutdown) receive(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case fatalMsg:
-		s.err, s.outcome = msg.err, Leave
+		s.err, s.ending = msg.err, engine.EndLeave
 	case endedMsg:
 		switch {
 		case s.left:
@@ -69,9 +69,9 @@ func (s *shutdown) receive(msg tea.Msg) (tea.Cmd, bool) {
 
 // leave ends the screen: at once where the containers go on running, else when all have stopped.
 // What is to happen then to containers and networks is the caller's.
-func (s *shutdown) leave(o Outcome) tea.Cmd {
-	s.outcome = o
-	if o == Leave {
+func (s *shutdown) leave(o engine.Ending) tea.Cmd {
+	s.ending = o
+	if o == engine.EndLeave {
 		return s.quit()
 	}
 	if s.stopping {
@@ -100,7 +100,7 @@ func (s *shutdown) ctrlC() tea.Cmd {
 	case s.stopping:
 		return s.atOnce(now)
 	case now.Sub(s.lastCtrl) < secondQuit:
-		return s.leave(Stop)
+		return s.leave(engine.EndStop)
 	}
 	s.lastCtrl = now
 	s.e.status.set("ctrl+c again stops " + s.e.snap.Project + " and quits; " + s.e.keyOf("quit") + " asks")
@@ -122,7 +122,7 @@ func (s *shutdown) atOnce(now time.Time) tea.Cmd {
 		now.Sub(s.killed) < shownFirst:
 		return nil
 	case !s.killed.IsZero():
-		s.outcome = Leave
+		s.ending = engine.EndLeave
 		s.err = fmt.Errorf(
 			"stop %s: bulkhead was ended before everything had stopped; `bulkhead kill` tries again",
 			s.e.snap.Project)
@@ -202,9 +202,9 @@ func (s *shutdown) askQuit() tea.Cmd {
 	s.e.over = newMenu(s.e, "Quit", []string{fmt.Sprintf("%s has %s running.", s.e.snap.Project,
 		plural(s.e.snap.alive(), "service"))}, []choice{
 		{key: "l", label: "leave them running", hint: "bulkhead up comes back to them",
-			run: func() tea.Cmd { return s.leave(Leave) }},
+			run: func() tea.Cmd { return s.leave(engine.EndLeave) }},
 		{key: "s", label: "stop them", hint: "in reverse dependency order", run: func() tea.Cmd {
-			return s.leave(Stop)
+			return s.leave(engine.EndStop)
 		}},
 		{key: "c", label: "cancel"},
 	})
@@ -213,7 +213,7 @@ func (s *shutdown) askQuit() tea.Cmd {
 
 func (s *shutdown) askDown() tea.Cmd {
 	if s.e.opts.Config.Confirm == "none" {
-		return s.leave(Down)
+		return s.leave(engine.EndDown)
 	}
 	return s.askDownWith(false)
 }
@@ -221,7 +221,7 @@ func (s *shutdown) askDown() tea.Cmd {
 // askDownWith asks what goes; orphans says whether the containers go too that the file does not name.
 func (s *shutdown) askDownWith(orphans bool) tea.Cmd {
 	lines := []string{"Stops " + s.e.snap.Project + ", removes its containers and networks, and quits."}
-	down, volumes := Down, DownVolumes
+	down, volumes := engine.EndDown, engine.EndDownVolumes
 	var left []string
 	for _, o := range s.e.snap.Orphans {
 		left = append(left, o.Name)
@@ -229,7 +229,7 @@ func (s *shutdown) askDownWith(orphans bool) tea.Cmd {
 	if len(left) > 0 {
 		text := "The file does not name the services of these, which stay: "
 		if orphans {
-			down, volumes = DownOrphans, DownAll
+			down, volumes = engine.EndDownOrphans, engine.EndDownAll
 			text = "These go too, although the file does not name their services: "
 		}
 		lines = append(lines, wrapped(text+strings.Join(left, ", "), max(min(s.e.w-6, 76), 20))...)

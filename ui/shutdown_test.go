@@ -88,9 +88,9 @@ func TestStoppingIsShownWithItsTimes(t *testing.T) {
 func TestScreenStaysUntilTheProjectHasStopped(t *testing.T) {
 	for _, tt := range []struct {
 		keys []string
-		want Outcome
-	}{{[]string{"q", "s"}, Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop}, {[]string{"D", "d"}, Down},
-		{[]string{"D", "v", "y"}, DownVolumes}} {
+		want engine.Ending
+	}{{[]string{"q", "s"}, engine.EndStop}, {[]string{"ctrl+c", "ctrl+c"}, engine.EndStop},
+		{[]string{"D", "d"}, engine.EndDown}, {[]string{"D", "v", "y"}, engine.EndDownVolumes}} {
 		t.Run(strings.Join(tt.keys, " "), func(t *testing.T) {
 			s, b := openSlowStop(t, 80, 24)
 			s.keys(tt.keys...)
@@ -123,7 +123,7 @@ func TestAnotherCtrlCKillsAndTheNextLeaves(t *testing.T) {
 		t.Errorf("the engine was told %q", b.acts())
 	}
 	b.let <- nil
-	if o, err := s.end(); o != Stop || err == nil || err.Error() != "stop shop: killed by a second ctrl+c" {
+	if o, err := s.end(); o != engine.EndStop || err == nil || err.Error() != "stop shop: killed by a second ctrl+c" {
 		t.Errorf("%v, %v", o, err)
 	}
 
@@ -137,7 +137,7 @@ func TestAnotherCtrlCKillsAndTheNextLeaves(t *testing.T) {
 			s.wait(next)
 		}
 	}
-	if o, err := s.end(); o != Leave || err == nil || !strings.Contains(err.Error(),
+	if o, err := s.end(); o != engine.EndLeave || err == nil || !strings.Contains(err.Error(),
 		"ended before everything had stopped") {
 		t.Errorf("%v, %v", o, err)
 	}
@@ -149,7 +149,7 @@ func TestStopThatFailsIsReturned(t *testing.T) {
 	s.wait("stopping db")
 	refused := errors.New("its pre_stop hook ended with 1")
 	b.let <- refused
-	if o, err := s.end(); o != Stop || !errors.Is(err, refused) {
+	if o, err := s.end(); o != engine.EndStop || !errors.Is(err, refused) {
 		t.Errorf("%v, %v", o, err)
 	}
 }

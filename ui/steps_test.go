@@ -151,12 +151,12 @@ func TestSurvivesEverySizeAndComesBack(t *testing.T) {
 func TestQuitAsksAndSaysWhatToDo(t *testing.T) {
 	for _, tt := range []struct {
 		keys []string
-		want Outcome
+		want engine.Ending
 	}{
-		{[]string{"q", "l"}, Leave}, {[]string{"q", "s"}, Stop}, {[]string{"q", "down", "enter"},
-			Stop}, {[]string{"ctrl+c", "ctrl+c"}, Stop},
-		{[]string{"D", "d"}, Down}, {[]string{"D", "v", "y"}, DownVolumes},
-		{[]string{"q", "esc", "D", "v", "c", "q", "c", "q", "l"}, Leave},
+		{[]string{"q", "l"}, engine.EndLeave}, {[]string{"q", "s"}, engine.EndStop},
+		{[]string{"q", "down", "enter"}, engine.EndStop}, {[]string{"ctrl+c", "ctrl+c"}, engine.EndStop},
+		{[]string{"D", "d"}, engine.EndDown}, {[]string{"D", "v", "y"}, engine.EndDownVolumes},
+		{[]string{"q", "esc", "D", "v", "c", "q", "c", "q", "l"}, engine.EndLeave},
 	} {
 		t.Run(strings.Join(tt.keys, " "), func(t *testing.T) {
 			s := openScreen(t, shop(), 80, 24)
@@ -184,7 +184,7 @@ func TestEndOfContextGivesTheTerminalBack(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.wait("api")
 	s.cancel()
-	if o, err := s.end(); o != Leave || err != nil {
+	if o, err := s.end(); o != engine.EndLeave || err != nil {
 		t.Errorf("%v, %v", o, err)
 	}
 	if s.IsAltScreen() {

@@ -67,32 +67,6 @@ type Options struct {
 	started func(*tea.Program)
 }
 
-// Outcome is what the user wants to happen to the project when the screen is left.
-type Outcome uint8
-
-// The outcomes. Leave is also what an error goes with.
-const (
-	Leave       Outcome = iota // the containers go on running
-	Stop                       // stop the project
-	Down                       // remove containers and networks
-	DownVolumes                // and the named volumes
-	DownOrphans                // as Down, with the containers of services that the file does not name
-	DownAll                    // as DownVolumes, with those
-)
-
-// String is the word for messages.
-func (o Outcome) String() string {
-	switch o {
-	case Stop:
-		return "stop"
-	case Down, DownOrphans:
-		return "down"
-	case DownVolumes, DownAll:
-		return "down with volumes"
-	}
-	return "leave"
-}
-
 // setDefaults fills what the caller left empty with the process's own.
 func (o *Options) setDefaults() {
 	if o.Stdin == nil {
@@ -115,9 +89,10 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was restored. A panic on
-// the screen, in one of its goroutines or in the Backend's methods becomes an error.
-func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
+// Run shows the screen until the user leaves it or ctx ends, and returns after the terminal was
+// restored, with what the user wants to become of the project; where the screen itself failed that is
+// EndLeave. A panic on the screen, in one of its goroutines or in the Backend's methods becomes an error.
+func Run(ctx context.Context, o Options) (ending engine.Ending, err error) {
 	o.setDefaults()
 	work, cancel := context.WithCancel(ctx)
 	changed, unsubscribe := o.Backend.Subscribe()
@@ -125,7 +100,7 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	if err != nil {
 		cancel()
 		unsubscribe()
-		return Leave, err
+		return engine.EndLeave, err
 	}
 	restore := func() {}
 	if f, ok := o.Stdin.(term.File); ok {
@@ -163,13 +138,13 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	m.shell.ended.Store(true)
 	switch {
 	case m.end.err != nil:
-		return m.end.outcome, m.end.err
+		return m.end.ending, m.end.err
 	case errors.Is(err, tea.ErrProgramPanic):
-		return Leave, fmt.Errorf("show the screen: %w", err)
+		return engine.EndLeave, fmt.Errorf("show the screen: %w", err)
 	case err != nil && !errors.Is(err, tea.ErrInterrupted):
-		return Leave, fmt.Errorf("show the screen: %w", err)
+		return engine.EndLeave, fmt.Errorf("show the screen: %w", err)
 	}
-	return m.end.outcome, nil
+	return m.end.ending, nil
 }
 
 // jobs runs work outside of the event loop. Its commands end when ctx does, and a panic in one ends the program.

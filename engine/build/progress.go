@@ -184,7 +184,7 @@ func (c *recorder) vertex(v *client.Vertex) {
 
 // add appends a step; the caller holds mu.
 func (c *recorder) add(name string) *step {
-	s := &step{BuildStep: container.BuildStep{Name: name}}
+	s := &step{BuildStep: container.BuildStep{Name: name, Internal: strings.HasPrefix(name, "[internal]")}}
 	if m := numbered.FindStringSubmatch(name); m != nil {
 		s.dockerfile = true
 		if n, err := strconv.Atoi(m[3]); err == nil { // not an int: a number nobody counts to

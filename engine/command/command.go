@@ -34,6 +34,36 @@ const (
 	Untap Verb = "untap" // no more
 )
 
+// Ending is what becomes of a project when the program that runs it ends.
+type Ending uint8
+
+const (
+	EndLeave       Ending = iota // it runs on
+	EndStop                      // its containers are stopped
+	EndDown                      // containers and networks are removed
+	EndDownVolumes               // and named volumes
+	EndDownOrphans               // as EndDown, with the containers of services that the file does not name
+	EndDownAll                   // as EndDownVolumes, with those
+)
+
+var endingNames = [...]string{"leave", "stop", "down", "down with volumes", "down with orphans",
+	"down with volumes and orphans"}
+
+// String is the word for messages.
+func (e Ending) String() string { return endingNames[e] }
+
+// Command is what asks for an ending; its Verb is "" for EndLeave.
+func (e Ending) Command() Command {
+	switch e {
+	case EndLeave:
+		return Command{}
+	case EndStop:
+		return Command{Verb: Stop}
+	}
+	return Command{Verb: Down, Volumes: e == EndDownVolumes || e == EndDownAll,
+		Orphans: e == EndDownOrphans || e == EndDownAll}
+}
+
 // Recreate says which containers are replaced; "" stands for those that are not as they should be.
 type Recreate string
 

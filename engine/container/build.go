@@ -114,6 +114,7 @@ type BuildProgress struct {
 // while Ended is zero, and has failed where Err is set.
 type BuildStep struct {
 	Name           string    // "[2/5] RUN go build ./..."
+	Internal       bool      // the builder's own work, as loading the context, which nobody asked for
 	Cached         bool      // the result was there already
 	Started, Ended time.Time // by the engine's clock
 	Err            string

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -179,7 +178,7 @@ func (b *building) one(ctx context.Context, svc *project.Service) error {
 	seen := map[string]bool{}
 	res, err := s.Builder.Build(ctx, req, func(p container.BuildProgress) {
 		for _, st := range p.Steps {
-			if !st.Started.IsZero() && !seen[st.Name] && !strings.HasPrefix(st.Name, "[internal]") {
+			if !st.Started.IsZero() && !seen[st.Name] && !st.Internal {
 				seen[st.Name] = true
 				s.report(BuildStep, "%s: build: %s", svc.Name, st.Name)
 			}

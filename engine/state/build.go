@@ -57,7 +57,8 @@ func (w *Building) Progress(p container.BuildProgress) {
 	b.Done, b.Total, b.Cached = p.Done, p.Total, p.Cached
 	b.Steps = make([]BuildStep, len(p.Steps))
 	for i, s := range p.Steps {
-		b.Steps[i] = BuildStep{Name: s.Name, Cached: s.Cached, Began: s.Started, Ended: s.Ended, Err: s.Err}
+		b.Steps[i] = BuildStep{Name: s.Name, Internal: s.Internal, Cached: s.Cached, Began: s.Started,
+			Ended: s.Ended, Err: s.Err}
 	}
 	if len(p.Output) > 0 {
 		b.addLines(p.Output)

@@ -204,11 +204,12 @@ type Build struct {
 
 // BuildStep is one step of a build.
 type BuildStep struct {
-	Name   string
-	Cached bool
-	Began  time.Time
-	Ended  time.Time
-	Err    string
+	Name     string
+	Internal bool // as of container.BuildStep
+	Cached   bool
+	Began    time.Time
+	Ended    time.Time
+	Err      string
 }
 
 // Record is one event in the words of the JSON lines: the events pane, --plain and --json all print these.

@@ -115,20 +115,13 @@ func (x *action) services() []string {
 func (x *action) run(ctx context.Context) (err error) {
 	connected := x.app.conn.startConnect(ctx)
 	if x.makes() {
-		if x.p, err = x.app.loader.load(ctx); err == nil {
+		if x.p, err = x.app.loader.load(ctx, x.services()...); err == nil {
 			x.name = x.p.Name
 		}
 	} else {
-		x.name, x.p, err = x.app.loader.find(ctx)
+		x.name, x.p, err = x.app.loader.find(ctx, x.services()...)
 	}
-	noEngine := connected(err)
-	if err == nil {
-		err = checkServices(x.p, x.services())
-	}
-	if err == nil {
-		err = noEngine
-	}
-	if err == nil && x.makes() {
+	if err = connected(err); err == nil && x.makes() {
 		err = x.app.mountSocket(ctx, x.p)
 	}
 	if err != nil {
@@ -148,22 +141,31 @@ func (x *action) do(ctx context.Context) error {
 	if x.dry() {
 		return nil
 	}
-	c, err := x.app.conn.dial(ctx, x.name)
-	if err != nil {
+	var up *client
+	done, err := x.app.conn.through(ctx, x.name, func(c *client) error {
+		up = c
+		return x.ask(ctx, c, out)
+	})
+	switch {
+	case err != nil && !done:
 		return x.named(x.cmds[0], err)
-	}
-	if c == nil {
+	case err != nil:
+		return err
+	case !done: // an `up` that is ending stops what it ran; what is left to do is done here
 		return x.alone(ctx, out)
-	}
-	for _, cmd := range x.cmds {
-		lines, err := c.do(ctx, cmd)
-		if errors.Is(err, errEnding) {
-			// It stops what it ran; what is left to do is done here.
-			if err := x.app.conn.awaitEnd(ctx, x.name); err != nil {
-				return err
-			}
-			return x.alone(ctx, out)
+	case x.ready:
+		if lines, err := up.wait(ctx, x.services(), time.Duration(x.wait)); err != nil {
+			x.app.console.printLines(lines)
+			return err
 		}
+	}
+	return out.failed()
+}
+
+// ask has the running `up` carry the commands out.
+func (x *action) ask(ctx context.Context, up *client, out *printer) error {
+	for _, cmd := range x.cmds {
+		lines, err := up.do(ctx, cmd)
 		for _, l := range lines {
 			out.text(l)
 		}
@@ -171,13 +173,7 @@ func (x *action) do(ctx context.Context) error {
 			return x.named(cmd, err)
 		}
 	}
-	if x.ready {
-		if lines, err := c.wait(ctx, x.services(), time.Duration(x.wait)); err != nil {
-			x.app.console.printLines(lines)
-			return err
-		}
-	}
-	return out.failed()
+	return nil
 }
 
 // dry says of a dry run what would be done; it is false of another.

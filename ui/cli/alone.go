@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -34,15 +35,12 @@ func (x *action) alone(ctx context.Context, out *printer) error {
 	}
 	s.printer, s.ownLines = out, true
 	x.session.Store(s)
-	done := make(chan error, 1)
-	go func() {
-		done <- guarded(string(x.verb()), func() error {
-			return s.run(func(sctx context.Context) (Outcome, error) {
-				defer context.AfterFunc(ctx, s.end)()
-				return Leave, x.carryOut(sctx, s, commands)
-			})
+	done := background(string(x.verb()), func() error {
+		return s.runAndLeave(func(sctx context.Context) error {
+			defer context.AfterFunc(ctx, s.end)()
+			return x.carryOut(sctx, s, commands)
 		})
-	}()
+	})
 	if !stopsContainers(x.verb()) {
 		err = <-done
 	} else {
@@ -59,6 +57,38 @@ func (x *action) alone(ctx context.Context, out *printer) error {
 		x.app.forget(ctx, p.Name)
 	}
 	return out.failed()
+}
+
+// openAsItRuns opens a session of a project that runs, with as many replicas as there are, for a
+// verb that changes nothing else. That nothing of it runs is an error.
+func (a *app) openAsItRuns(
+	ctx context.Context, verb string, p *project.Project, o engine.Options,
+) (*session, error) {
+	instances, err := a.conn.rt.Instances(ctx, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(instances, func(in engine.Instance) bool {
+		return in.State == engine.StateRunning
+	}) {
+		return nil, fmt.Errorf("%s %s: nothing of it runs; `bulkhead up -d --wait` starts it", verb, p.Name)
+	}
+	opts := a.loader.options()
+	opts.Scale = map[string]int{}
+	for _, in := range instances {
+		if p.Service(in.Service) != nil {
+			opts.Scale[in.Service]++
+		}
+	}
+	if p, err = project.Load(ctx, opts); err != nil {
+		return nil, err
+	}
+	o.AsIs, o.NoWatch, o.NoStats, o.Build = true, true, true, engine.BuildNever
+	s, err := a.open(ctx, p, o, sessionOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", verb, p.Name, err)
+	}
+	return s, nil
 }
 
 // doneWithNone says whether a verb is done where there are no containers, as docker compose has it for scripts.

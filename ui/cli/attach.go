@@ -56,8 +56,7 @@ func (v *attachVerb) run(ctx context.Context) error {
 		return nil
 	}
 	out := v.app.console
-	inFD, isIn := terminal(out.stdin)
-	if in.TTY && !v.noStdin && !isIn {
+	if _, isIn := terminal(out.stdin); in.TTY && !v.noStdin && !isIn {
 		return fmt.Errorf("attach %s: it has a terminal, and stdin is not one; write --no-stdin", s.Name)
 	}
 	f := container.Completed(v.app.conn.rt)
@@ -67,22 +66,17 @@ func (v *attachVerb) run(ctx context.Context) error {
 		streams.Stdin = out.stdin
 	}
 	if v.proxySignals && !in.TTY {
-		on, cancel := goOn(ctx)
+		on, cancel := outliving(ctx)
 		defer cancel()
 		ctx = on
 		defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
 			return v.app.conn.rt.Kill(on, s.ID, signalName(sig))
 		}))()
 	}
-	var code int
-	if outFD, isOut := terminal(out.stdout); in.TTY && isIn && isOut && !v.noStdin {
-		code, err = onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
-			streams.Resize = sizes
-			return f.Foreground(ctx, s.ID, streams, nil)
-		})
-	} else {
-		code, err = f.Foreground(ctx, s.ID, streams, nil)
-	}
+	code, err := out.onTerminal(ctx, in.TTY && !v.noStdin, func(sizes <-chan engine.Size) (int, error) {
+		streams.Resize = sizes
+		return f.Foreground(ctx, s.ID, streams, nil)
+	})
 	switch {
 	case errors.Is(err, container.ErrDetached) || err != nil && ctx.Err() != nil:
 		return nil // it was left, and runs on

@@ -103,14 +103,13 @@ func (at *attachment) attached() []string {
 
 // print prints until the returned function is called, which prints the rest.
 func (at *attachment) print(s *session) (rest func()) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
-	g := &group{ctx: ctx}
+	g, rest := s.streams()
 	follower := s.e.Logs().Follow(logs.Filter{})
 	at.out.text("Attaching to " + strings.Join(at.attached(), ", "))
 	g.Go("print logs", func(ctx context.Context) error { at.printLogs(ctx, follower); return nil })
 	g.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
-			for _, r := range s.spoken(recs) {
+			for _, r := range s.withoutQuiet(recs) {
 				at.events.text(eventText(r))
 			}
 			for _, r := range recs {
@@ -119,12 +118,7 @@ func (at *attachment) print(s *session) (rest func()) {
 			return nil
 		})
 	})
-	return func() {
-		stop()
-		if err := g.Wait(); err != nil {
-			s.a.console.printError(err.Error())
-		}
-	}
+	return rest
 }
 
 // printLogs prints log lines until ctx ends and none is left.
@@ -252,7 +246,7 @@ func (at *attachment) drain(ctx context.Context) {
 
 // attached waits until something ends the session: a signal, an exit, an up that did not succeed, or
 // the end of all containers.
-func (s *session) attached(ctx context.Context) (Outcome, error) {
+func (s *session) attached(ctx context.Context) (engine.Ending, error) {
 	up := make(chan error, 1)
 	s.tasks.Go("wait", func(context.Context) error {
 		up <- s.e.WaitUp(ctx, engine.Wait{})
@@ -264,31 +258,23 @@ func (s *session) attached(ctx context.Context) (Outcome, error) {
 	for {
 		select {
 		case <-ctx.Done():
-			return Leave, nil // the cause of ctx says what is to happen
+			return engine.EndLeave, nil // the cause of ctx says what is to happen
 		case <-s.attach.out.broken:
-			return Stop, s.attach.out.failed()
+			return engine.EndStop, s.attach.out.failed()
 		case <-s.attach.over:
 			s.attach.events.text("Aborting on container exit...")
-			return Stop, nil
+			return engine.EndStop, nil
 		case err := <-up:
 			if err != nil && ctx.Err() == nil {
-				return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+				return engine.EndLeave, fmt.Errorf("up %s: %w", s.p.Name, err)
 			}
 			started = err == nil
 		case <-changed:
-			pace(ctx)
+			sleep(ctx, 50*time.Millisecond) // each of a flood of log lines is a change
 		}
 		if started && s.attach.allEnded(s.e.Snapshot()) && !s.attach.abort && !s.attach.fail {
-			return Leave, nil
+			return engine.EndLeave, nil
 		}
-	}
-}
-
-// pace keeps a flood of log lines, each of which is a change, from costing more than a glance.
-func pace(ctx context.Context) {
-	select {
-	case <-time.After(50 * time.Millisecond):
-	case <-ctx.Done():
 	}
 }
 

@@ -47,13 +47,12 @@ func (a *app) leave(done <-chan int) int {
 	}
 	code, text := exitCode(err)
 	// A reader that is stuck on stdout may be stuck on stderr too.
-	printed := make(chan struct{})
-	go func() {
-		defer close(printed)
+	printed := background("print", func() error {
 		if text != "" {
 			a.console.printError(text)
 		}
-	}()
+		return nil
+	})
 	select {
 	case code := <-done:
 		return code // it has ended after all
@@ -103,13 +102,12 @@ func (t *terminalState) restore() {
 	}
 	_ = term.Restore(t.fd, t.state) // there is nothing else to try
 	if _, ok := terminal(t.out); ok {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_, _ = io.WriteString(t.out, screenOff) // likewise
-		}()
+		done := background("switch the screen off", func() error {
+			_, err := io.WriteString(t.out, screenOff)
+			return err
+		})
 		select {
-		case <-done:
+		case <-done: // likewise
 		case <-time.After(time.Second): // it is stopped, as by ctrl+s
 		}
 	}

@@ -68,10 +68,7 @@ func (v *buildVerb) run(ctx context.Context, services []string, ssh bool) error 
 		v.app.console.printWarning("no service is built")
 		return nil
 	}
-	for _, name := range names {
-		v.app.would("build %s", name)
-	}
-	if v.app.loader.flags.dryRun {
+	if v.app.wouldEach("build %s", names) {
 		return nil
 	}
 	if err := v.app.conn.reach(ctx); err != nil {
@@ -179,12 +176,8 @@ func (v *buildVerb) printBake(p *project.Project, names []string) error {
 	for _, n := range names {
 		group = append(group, bakeName(n))
 	}
-	out, err := plainJSON(map[string]any{
+	return writeJSON(v.app.console.stdout, map[string]any{
 		"group": map[string]any{"default": map[string]any{"targets": group}}, "target": targets}, "  ")
-	if err == nil {
-		_, err = v.app.console.stdout.Write(escaped(out))
-	}
-	return err
 }
 
 func bakeName(service string) string { return strings.ReplaceAll(service, ".", "_") }

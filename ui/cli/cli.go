@@ -40,10 +40,11 @@ type Parts struct {
 	Runtimes []string
 	// Connect opens the runtime. It is called once at most, by verbs that need one.
 	Connect Connector
-	// Screen shows an engine until the user leaves, or until ctx ends (then with Leave), and restores the terminal.
-	Screen func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
+	// Screen shows an engine until the user leaves, or until ctx ends (then with EndLeave), and restores
+	// the terminal.
+	Screen func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error)
 	// Tour is Screen with a tour of the shop; nil: there is none.
-	Tour func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
+	Tour func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error)
 	// Keys prints the key map in the form of the config file.
 	Keys func() (string, error)
 	// LogSize is the person's setting of what to keep of each service's log, as "16MiB"; "" and a
@@ -63,19 +64,6 @@ type ConnectOptions struct {
 	State    string               // folder for what is known of engines; "": they are asked each time
 	Parallel int                  // how many creations, starts, stops and pulls run at a time; 0: no limit
 }
-
-// Outcome is what happens to the project when the screen is left.
-type Outcome uint8
-
-// The outcomes.
-const (
-	Leave       Outcome = iota // go on running
-	Stop                       // stop the containers
-	Down                       // remove containers and networks
-	DownVolumes                // and named volumes
-	DownOrphans                // as Down, with the containers of services that the file does not name
-	DownAll                    // as DownVolumes, with those
-)
 
 // Main runs one command line, without the program's name, and returns the exit code. The signals that end a program
 // are caught from its beginning to its end: the first one ends the verb's context. A verb that is stuck all the same is
@@ -98,8 +86,8 @@ type app struct {
 	loader  *loader
 	conn    *connection
 
-	screen  func(ctx context.Context, e *engine.Engine, version string) (Outcome, error)
-	tour    func(ctx context.Context, e *engine.Engine, version string) (Outcome, error) // may be nil
+	screen  func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error)
+	tour    func(ctx context.Context, e *engine.Engine, version string) (engine.Ending, error) // may be nil
 	keys    func() (string, error)
 	logSize func() (string, error) // may be nil
 

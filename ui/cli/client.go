@@ -27,18 +27,9 @@ type client struct {
 // then; one on a machine that is merely busy must not be.
 const dialLimit = 10 * time.Second
 
-// dial finds the `up` that runs a project on the engine this app is connected to; nil when there is
-// none. The error is a *strangerError: somebody else may answer there.
+// dial finds the `up` that runs a project on the engine this app is connected to; nil when none answers
+// within dialLimit, or before ctx ends. The error is a *strangerError: somebody else may answer there.
 func (c *connection) dial(ctx context.Context, project string) (*client, error) {
-	return c.dialWithin(ctx, project, dialLimit)
-}
-
-// dialSoon is dial for what can do without the answer.
-func (c *connection) dialSoon(ctx context.Context, project string) (*client, error) {
-	return c.dialWithin(ctx, project, 2*time.Second)
-}
-
-func (c *connection) dialWithin(ctx context.Context, project string, limit time.Duration) (*client, error) {
 	path := c.env.socketPath(project)
 	up := &client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -46,13 +37,11 @@ func (c *connection) dialWithin(ctx context.Context, project string, limit time.
 		},
 		DisableKeepAlives: true,
 	}}}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	slow := time.AfterFunc(slowAnswer, func() {
-		c.console.notify(project + ": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")
-	})
-	defer slow.Stop()
-	if err := up.call(ctx, http.MethodGet, "/v1/", nil, &up.hello); err != nil {
+	defer c.console.notifyAfter(slowAnswer, project+
+		": waiting for the bulkhead that runs it, which does not answer; it may be stopped (ctrl+z)")()
+	if err := up.call(ctx, "/v1/", nil, &up.hello); err != nil {
 		if stranger := new(strangerError); errors.As(err, &stranger) {
 			return nil, stranger
 		}
@@ -77,29 +66,32 @@ var errEnding = errors.New("the running bulkhead is ending")
 
 // awaitEnd waits until the `up` that runs a project has ended, and says so if that takes a moment.
 func (c *connection) awaitEnd(ctx context.Context, project string) error {
-	slow := time.AfterFunc(endShown, func() {
-		c.console.notify(project + ": another bulkhead stops it; waiting for its end")
-	})
-	defer slow.Stop()
+	defer c.console.notifyAfter(endShown, project+": another bulkhead stops it; waiting for its end")()
 	for {
 		if up, err := c.dial(ctx, project); up == nil {
 			return err
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 100*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
 }
 
-// running is dial for what cannot go on beside an `up`: one that ends is waited for.
-func (c *connection) running(ctx context.Context, project string) (*client, error) {
+// through has the `up` that runs a project do something. done is false where none runs it, or none any
+// more: one that is ending, or that ends meanwhile, is waited for.
+func (c *connection) through(
+	ctx context.Context, project string, do func(*client) error,
+) (done bool, err error) {
 	up, err := c.dial(ctx, project)
-	if err != nil || up == nil || !up.hello.Ending {
-		return up, err
+	if up == nil {
+		return false, err
 	}
-	return nil, c.awaitEnd(ctx, project)
+	if !up.hello.Ending {
+		if err := do(up); !errors.Is(err, errEnding) {
+			return true, err
+		}
+	}
+	return false, c.awaitEnd(ctx, project)
 }
 
 // claim is claim of a project: one whose holder ends is waited for.
@@ -114,9 +106,7 @@ func (c *connection) claim(ctx context.Context, project string) (l net.Listener,
 		if up, derr := c.dial(ctx, project); derr != nil || up != nil && !up.hello.Ending {
 			return nil, nil, err
 		}
-		select { // its socket is closed, or about to be
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 50*time.Millisecond) { // its socket is closed, or about to be
 			return nil, nil, err
 		}
 	}
@@ -130,17 +120,24 @@ type remoteError struct {
 
 func (e *remoteError) Error() string { return e.text }
 
-// call asks, and reads the answer into out. An answer that says error is one.
-func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+// request posts in, or gets where it is nil, and returns the answer, whose body the caller closes.
+func (c *client) request(ctx context.Context, path string, in any) (*http.Response, error) {
 	var body bytes.Buffer
+	method := http.MethodGet
 	if in != nil {
+		method = http.MethodPost
 		body.Write(encode(in))
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, &body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp, err := c.http.Do(req)
+	return c.http.Do(req)
+}
+
+// call is request, and reads the answer into out. An answer that says error is one.
+func (c *client) call(ctx context.Context, path string, in, out any) error {
+	resp, err := c.request(ctx, path, in)
 	if err != nil {
 		if ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", errEnding, err)
@@ -152,7 +149,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		return errEnding
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		if method == http.MethodGet && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
+		if in == nil && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", errEnding, err) // in the middle of its answer
 		}
 		return fmt.Errorf("read the answer of the running bulkhead: %w", err)
@@ -169,7 +166,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 // do has a command carried out and returns the events it led to.
 func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 	var d did
-	err := c.call(ctx, http.MethodPost, "/v1/do", cmd, &d)
+	err := c.call(ctx, "/v1/do", cmd, &d)
 	c.last.Store(max(c.last.Load(), d.Seq))
 	return d.Lines, err
 }
@@ -177,20 +174,20 @@ func (c *client) do(ctx context.Context, cmd engine.Command) ([]string, error) {
 // wait waits until services are ready. lines are the last log lines of those that do not become ready.
 func (c *client) wait(ctx context.Context, services []string, limit time.Duration) (lines []string, err error) {
 	var d did
-	err = c.call(ctx, http.MethodGet, "/v1/wait?"+url.Values{"service": services,
+	err = c.call(ctx, "/v1/wait?"+url.Values{"service": services,
 		"limit": {limit.String()}}.Encode(), nil, &d)
 	return d.Lines, err
 }
 
 func (c *client) snapshot(ctx context.Context) ([]psRow, error) {
 	rows := []psRow{}
-	err := c.call(ctx, http.MethodGet, "/v1/snapshot", nil, &rows)
+	err := c.call(ctx, "/v1/snapshot", nil, &rows)
 	return rows, err
 }
 
 // faults returns the faults in force.
 func (c *client) faults(ctx context.Context) ([]faultRow, error) {
 	rows := []faultRow{}
-	err := c.call(ctx, http.MethodGet, "/v1/faults", nil, &rows)
+	err := c.call(ctx, "/v1/faults", nil, &rows)
 	return rows, err
 }

@@ -17,7 +17,7 @@ import (
 // The line that stays when the screen is gone: only it says what a signal did to the project.
 func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 	for name, c := range map[string]struct {
-		key     Outcome // what the screen returns
+		key     engine.Ending // what the screen returns
 		signal  bool
 		plain   bool // there was no screen
 		set     func(*session)
@@ -29,11 +29,11 @@ func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 			s.keep = true
 		}, says: "shop runs on: a signal ended bulkhead\n", running: 1},
 		"signal that removes": {signal: true, set: func(s *session) {
-			s.whenSignalled = DownVolumes
+			s.whenSignalled = engine.EndDownVolumes
 		}, says: "shop is removed: a signal ended bulkhead\n"},
 		"signal, no screen": {signal: true, plain: true},
-		"key that stops":    {key: Stop},
-		"key that leaves": {key: Leave,
+		"key that stops":    {key: engine.EndStop},
+		"key that leaves": {key: engine.EndLeave,
 			says: "shop runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", running: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 				out := &lockedBuffer{}
 				a := newApp(Parts{Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard})
 				a.conn.rt = rt
-				show := func(ctx context.Context, e *engine.Engine, _ string) (Outcome, error) {
+				show := func(ctx context.Context, e *engine.Engine, _ string) (engine.Ending, error) {
 					if err := e.WaitUp(ctx, engine.Wait{Ready: true}); err != nil {
 						t.Error(err)
 					}
@@ -64,7 +64,7 @@ func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 					}
 					a.interrupts.signalled(os.Interrupt)
 					<-ctx.Done()
-					return Leave, nil // as the screen does
+					return engine.EndLeave, nil // as the screen does
 				}
 				a.screen = show
 				s, err := a.open(t.Context(), p, engine.Options{StateDir: state, NoWatch: true},
@@ -77,7 +77,7 @@ func TestScreenThatASignalEndsSaysWhatBecameOfTheProject(t *testing.T) {
 				}
 				run := s.screen
 				if c.plain {
-					run = func(ctx context.Context) (Outcome, error) { return show(ctx, s.e, "") }
+					run = func(ctx context.Context) (engine.Ending, error) { return show(ctx, s.e, "") }
 				}
 				if err := s.run(run); err != nil {
 					t.Error(err)

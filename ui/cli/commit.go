@@ -31,7 +31,7 @@ func (v *commitVerb) command() *cobra.Command {
 	}
 	fs := c.Flags()
 	// -p of commit is --pause, as everywhere else; --project-name has its long name only here.
-	fs.StringVar(&v.app.loader.flags.name, "project-name", "", "project `name`")
+	v.app.loader.flags.addName(fs, "")
 	fs.BoolVarP(&v.pause, "pause", "p", true, "freeze the container meanwhile")
 	fs.StringVarP(&v.o.Comment, "message", "m", "", "`text` kept with the image")
 	fs.StringVarP(&v.o.Author, "author", "a", "", "`name` kept with the image, as \"Ada <ada@example.com>\"")

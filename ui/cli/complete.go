@@ -21,15 +21,24 @@ func (a *app) completeShared(root *cobra.Command) {
 		"file": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 		},
-		"progress": cobra.FixedCompletions(progressModes, cobra.ShellCompDirectiveNoFileComp),
-		"ansi": cobra.FixedCompletions([]string{"never", "always", "auto"},
-			cobra.ShellCompDirectiveNoFileComp),
-		"runtime": cobra.FixedCompletions(a.conn.kinds, cobra.ShellCompDirectiveNoFileComp),
 	} {
-		if err := root.RegisterFlagCompletionFunc(flag, complete); err != nil {
-			panic(err) // the flags are all of sharedFlags
-		}
+		completeWith(root, flag, complete)
 	}
+	completeWords(root, "progress", progressModes...)
+	completeWords(root, "ansi", "never", "always", "auto")
+	completeWords(root, "runtime", a.conn.kinds...)
+}
+
+// completeWith completes a flag of a command, which has to have it, by a function.
+func completeWith(c *cobra.Command, flag string, complete cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
+		panic(err) // the flag stands a few lines above
+	}
+}
+
+// completeWords completes a flag with fixed words.
+func completeWords(c *cobra.Command, flag string, words ...string) {
+	completeWith(c, flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // completeProfiles completes with the profiles of the project.

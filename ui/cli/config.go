@@ -134,7 +134,7 @@ func (v *configVerb) load(ctx context.Context, services []string) (*types.Projec
 func (v *configVerb) project(ctx context.Context, services []string) ([]byte, error) {
 	p, err := v.load(ctx, services)
 	if err == nil && (v.digests || v.lock) {
-		p, err = v.pinned(ctx, p)
+		p, err = v.withDigests(ctx, p)
 	}
 	if err != nil {
 		return nil, err
@@ -155,15 +155,15 @@ func (v *configVerb) project(ctx context.Context, services []string) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("write project %s: %w", p.Name, err)
 	}
-	return loadable(out), nil
+	return escapeDollars(out), nil
 }
 
-// loadable writes each dollar sign twice, as docker compose does, so that what is printed loads
+// escapeDollars writes each dollar sign twice, as docker compose does, so that what is printed loads
 // again as the same project.
-func loadable(out []byte) []byte { return bytes.ReplaceAll(out, []byte("$"), []byte("$$")) }
+func escapeDollars(out []byte) []byte { return bytes.ReplaceAll(out, []byte("$"), []byte("$$")) }
 
-// pinned replaces the tags of images by what their registries have for them.
-func (v *configVerb) pinned(ctx context.Context, p *types.Project) (*types.Project, error) {
+// withDigests replaces the tags of images by what their registries have for them.
+func (v *configVerb) withDigests(ctx context.Context, p *types.Project) (*types.Project, error) {
 	if err := v.app.conn.reach(ctx); err != nil {
 		return nil, err
 	}
@@ -221,10 +221,7 @@ func (v *configVerb) hashes(ctx context.Context, services []string) ([]byte, err
 	services = strings.FieldsFunc(strings.Join(append(services, v.hash), ","), func(r rune) bool {
 		return r == ',' || r == '*'
 	})
-	p, err := v.app.loader.load(ctx)
-	if err == nil {
-		err = checkServices(p, services)
-	}
+	p, err := v.app.loader.load(ctx, services...)
 	if err != nil {
 		return nil, err
 	}

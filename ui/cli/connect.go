@@ -39,7 +39,7 @@ type connection struct {
 
 	// giveUp ends the verb, with the reason; nil: nothing ends.
 	giveUp context.CancelCauseFunc
-	watch  watch
+	watch  engineWatch
 
 	mu      sync.Mutex
 	address string // the engine's, "" before it is known
@@ -155,17 +155,19 @@ func (c *connection) answered() {
 	c.waiting = false
 }
 
-// startConnect opens the runtime while the caller loads the project. wait returns the result, and
-// has to be called with what the load came to: where it failed, no engine is needed.
+// startConnect connects while the caller loads the project. wait has to be called with the error of the
+// load, and returns that, or the one of connecting: where nothing was loaded, no engine is needed.
 func (c *connection) startConnect(ctx context.Context) (wait func(loaded error) error) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- guarded("connect", func() error { return c.connect(ctx) }) }()
+	done := background("connect", func() error { return c.connect(ctx) })
 	return func(loaded error) error {
 		defer cancel()
 		if loaded != nil {
 			cancel()
 		}
-		return <-done
+		if err := <-done; loaded == nil {
+			return err
+		}
+		return loaded
 	}
 }

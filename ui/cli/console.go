@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/charmbracelet/x/term"
 
@@ -59,14 +60,17 @@ func (c *console) printWarnings(p *project.Project) {
 // notify prints one line on stderr and does not wait for its reader. A verb that is over has nothing
 // more to say.
 func (c *console) notify(text string) {
-	go func() {
-		_ = guarded("print", func() error {
-			if !c.over.Load() {
-				c.printError(text)
-			}
-			return nil
-		})
-	}()
+	background("print", func() error {
+		if !c.over.Load() {
+			c.printError(text)
+		}
+		return nil
+	})
+}
+
+// notifyAfter is notify after a while, unless stop is called before.
+func (c *console) notifyAfter(d time.Duration, text string) (stop func() bool) {
+	return time.AfterFunc(d, func() { c.notify(text) }).Stop
 }
 
 // progressPrinter prints on stderr what a verb does, as --progress wants it.
@@ -76,7 +80,7 @@ func (c *console) progressPrinter() *printer {
 		return newPrinter(io.Discard)
 	}
 	p := newPrinter(c.stderr)
-	if truth(c.env.get("COMPOSE_STATUS_STDOUT")) {
+	if isTrue(c.env.get("COMPOSE_STATUS_STDOUT")) {
 		p = newPrinter(c.stdout)
 	}
 	p.wrap = c.progress == "json"

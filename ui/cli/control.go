@@ -113,21 +113,31 @@ func reply(w http.ResponseWriter, status int, v any) {
 	w.Write(append(encode(v), '\n')) // who does not wait for the answer does not get it
 }
 
-func (c *control) do(w http.ResponseWriter, r *http.Request) {
-	var cmd engine.Command
+// readBody reads the JSON of a request, of 1 MiB at most, into v. A field that v does not have is an error.
+func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&cmd); err != nil {
+	return d.Decode(v)
+}
+
+// lastSeq is the Seq of the last event; 0 before the first.
+func (c *control) lastSeq() uint64 {
+	if recs := c.e.Snapshot().Records; len(recs) > 0 {
+		return recs[len(recs)-1].Seq
+	}
+	return 0
+}
+
+func (c *control) do(w http.ResponseWriter, r *http.Request) {
+	var cmd engine.Command
+	if err := readBody(w, r, &cmd); err != nil {
 		reply(w, http.StatusBadRequest, did{Error: "read the command: " + err.Error()})
 		return
 	}
 	if cmd.Cause == "" {
 		cmd.Cause = "you asked from another terminal"
 	}
-	var since uint64
-	if recs := c.e.Snapshot().Records; len(recs) > 0 {
-		since = recs[len(recs)-1].Seq
-	}
+	since := c.lastSeq()
 	if c.ending() {
 		reply(w, http.StatusServiceUnavailable, did{Error: errEnding.Error()})
 		return
@@ -200,9 +210,7 @@ func (c *control) records(w http.ResponseWriter, r *http.Request) {
 	switch s := r.URL.Query().Get("since"); s {
 	case "":
 	case "now":
-		if recs := c.e.Snapshot().Records; len(recs) > 0 {
-			since = recs[len(recs)-1].Seq
-		}
+		since = c.lastSeq()
 	default:
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
@@ -246,16 +254,7 @@ func eachRecord(ctx context.Context, e *engine.Engine, since uint64, f func([]en
 		if err := f(recs); err != nil || over {
 			return err
 		}
-		// A token comes with every log line too: a pause keeps a flood of them from costing more than a glance.
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			continue
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
+		awaitChange(ctx, changed, 20*time.Millisecond)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 // createVerb makes what up would, and starts nothing.
@@ -37,17 +36,8 @@ func (v *createVerb) run(cmd *cobra.Command, services []string) error {
 	if err := f.loadOptions(&opts, services); err != nil {
 		return err
 	}
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
+	p, err := v.app.loadAndConnect(ctx, opts, true)
 	if err != nil {
-		return err
-	}
-	v.app.console.printWarnings(p)
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
 		return err
 	}
 	o := engine.Options{NoWatch: true, NoStats: true, NoLogs: true, Replace: f.replace(services),
@@ -56,18 +46,18 @@ func (v *createVerb) run(cmd *cobra.Command, services []string) error {
 		return err
 	}
 	if v.app.loader.flags.dryRun {
-		return (&upVerb{app: v.app}).dryRun(ctx, p, o)
+		return v.app.dryRun(ctx, p, o)
 	}
 	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true})
 	if err != nil {
 		return fmt.Errorf("create %s: %w", p.Name, err)
 	}
 	s.quiet = f.quiet()
-	return s.run(func(ctx context.Context) (Outcome, error) {
+	return s.runAndLeave(func(ctx context.Context) error {
 		defer s.progress()()
 		if err := s.e.WaitUp(ctx, engine.Wait{}); err != nil && ctx.Err() == nil {
-			return Leave, fmt.Errorf("create %s: %w", p.Name, err)
+			return fmt.Errorf("create %s: %w", p.Name, err)
 		}
-		return Leave, nil
+		return nil
 	})
 }

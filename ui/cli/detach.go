@@ -36,7 +36,7 @@ func (s *seconds) Type() string { return "long" }
 
 // detach brings the project up and leaves it running. What it does goes to stderr, so that stdout
 // has nothing but the list of --json.
-func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
+func (s *session) detach(ctx context.Context, f *upFlags) error {
 	rest := s.progress()
 	err := s.e.WaitUp(ctx, engine.Wait{Ready: f.ready, Limit: time.Duration(f.wait)})
 	rest()
@@ -45,7 +45,7 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 		if errors.Is(why, errSignal) {
 			why = errors.New("interrupted before all was ready; what was started is stopped again")
 		}
-		return Leave, fmt.Errorf("up %s: %w", s.p.Name, why)
+		return fmt.Errorf("up %s: %w", s.p.Name, why)
 	}
 	snap := s.e.Snapshot()
 	var list error
@@ -59,10 +59,10 @@ func (s *session) detach(ctx context.Context, f *upFlags) (Outcome, error) {
 		}
 	}
 	if err != nil {
-		return Leave, fmt.Errorf("up %s: %w", s.p.Name, err)
+		return fmt.Errorf("up %s: %w", s.p.Name, err)
 	}
 	s.warnOfExits(ctx, snap)
-	return Leave, list
+	return list
 }
 
 // warnOfExits names what was started by this session and has ended already, with its last lines. A
@@ -78,11 +78,15 @@ func (s *session) warnOfExits(ctx context.Context, n *engine.Snapshot) {
 			if !over || svc.ByHand || r.ExitCode == 0 && isJob(s.p, svc.Name) {
 				continue
 			}
-			name := replicaName(svc.Name, r.Number)
-			s.a.console.printLines(containerTail(ctx, s.a.conn.rt, name, r.Identity.ID))
-			s.a.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", name, r.ExitCode))
+			s.a.warnOfExit(ctx, replicaName(svc.Name, r.Number), r.Identity.ID, r.ExitCode)
 		}
 	}
+}
+
+// warnOfExit prints the last lines of a replica that was started and has ended already, and its exit code.
+func (a *app) warnOfExit(ctx context.Context, name, id string, code int) {
+	a.console.printLines(containerTail(ctx, a.conn.rt, name, id))
+	a.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", name, code))
 }
 
 // isJob says whether another service waits for one to complete.
@@ -96,16 +100,13 @@ func isJob(p *project.Project, name string) bool {
 // remoteUp is `up -d` of a project that another `up` runs already: that one
 // does the work.
 type remoteUp struct {
-	app      *app
-	client   *client
-	p        *project.Project
-	f        *upFlags
-	services []string
+	*upRun
+	client *client
 }
 
 func (u *remoteUp) run(ctx context.Context) error {
 	name := u.client.hello.Project
-	if u.f.orphans {
+	if u.flags.orphans {
 		u.app.console.printWarning(
 			"--remove-orphans: the running bulkhead decides about orphans; they are left alone")
 	}
@@ -123,7 +124,7 @@ func (u *remoteUp) run(ctx context.Context) error {
 		return err
 	}
 	after, list := u.client.snapshot(ctx)
-	if list == nil && u.f.json {
+	if list == nil && u.flags.json {
 		list = u.app.console.printJSON(after)
 	}
 	if err != nil {
@@ -135,9 +136,7 @@ func (u *remoteUp) run(ctx context.Context) error {
 				*b.StartedAt == *row.StartedAt
 		})
 		if fresh && row.ExitCode != nil && (*row.ExitCode != 0 || !isJob(u.p, row.Service)) {
-			who := replicaName(row.Service, row.Replica)
-			u.app.console.printLines(containerTail(ctx, u.app.conn.rt, who, row.ContainerID))
-			u.app.console.printWarning(fmt.Sprintf("%s has exited already, with code %d", who, *row.ExitCode))
+			u.app.warnOfExit(ctx, replicaName(row.Service, row.Replica), row.ContainerID, *row.ExitCode)
 		}
 	}
 	return list
@@ -186,8 +185,8 @@ func (u *remoteUp) allow(ctx context.Context) error {
 // apply has the running `up` do what the flags ask for.
 func (u *remoteUp) apply(ctx context.Context) error {
 	const cause = "up -d from another terminal"
-	commands := u.f.commands(u.p, u.services)
-	if u.f.build {
+	commands := u.flags.commands(u.p, u.services)
+	if u.flags.build {
 		var built []string
 		for _, s := range u.p.Services {
 			if s.Built {
@@ -198,7 +197,7 @@ func (u *remoteUp) apply(ctx context.Context) error {
 			commands = append(commands, engine.Command{Verb: engine.VerbRebuild, Services: built})
 		}
 	}
-	scale, err := scales(u.f.scale)
+	scale, err := scales(u.flags.scale)
 	if err != nil {
 		return err
 	}
@@ -221,10 +220,10 @@ func (u *remoteUp) apply(ctx context.Context) error {
 			failed = err
 		}
 	}
-	if !u.f.ready || failed != nil {
+	if !u.flags.ready || failed != nil {
 		return failed
 	}
-	lines, err := u.client.wait(ctx, u.services, time.Duration(u.f.wait))
+	lines, err := u.client.wait(ctx, u.services, time.Duration(u.flags.wait))
 	if err != nil {
 		u.app.console.printLines(lines)
 	}

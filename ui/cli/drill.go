@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -134,10 +133,7 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 	if err := v.check(); err != nil {
 		return err
 	}
-	if v.p, err = v.app.loader.load(ctx); err != nil {
-		return err
-	}
-	if err := checkServices(v.p, v.o.Services); err != nil {
+	if v.p, err = v.app.loader.load(ctx, v.o.Services...); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
@@ -148,13 +144,11 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 	}
 	out := &drillPrinter{console: v.app.console, json: v.json}
 	var report *drill.Report
-	c, err := v.app.conn.running(ctx, v.p.Name)
-	if err != nil {
-		return err
-	}
-	if c != nil {
+	done, err := v.app.conn.through(ctx, v.p.Name, func(c *client) (err error) {
 		report, err = c.drill(ctx, v.o, out.show)
-	} else {
+		return err
+	})
+	if !done && err == nil {
 		report, err = v.alone(ctx, out)
 	}
 	if report == nil {
@@ -174,24 +168,18 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 
 // alone runs the drill in an engine of its own, which changes nothing else.
 func (v *drillVerb) alone(ctx context.Context, out *drillPrinter) (*drill.Report, error) {
-	p, err := asItRuns(ctx, v.app, v.p, "drill")
+	s, err := v.app.openAsItRuns(ctx, "drill", v.p, engine.Options{LogTail: -1})
 	if err != nil {
 		return nil, err
 	}
-	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
-		Build: engine.BuildNever, LogTail: -1}, sessionOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("drill %s: %w", p.Name, err)
-	}
 	var report *drill.Report
-	err = s.run(func(sctx context.Context) (Outcome, error) {
+	err = s.runAndLeave(func(sctx context.Context) (err error) {
 		defer context.AfterFunc(ctx, func() { _ = s.e.DrillAct(drill.ActAbort, "") })() // it may have ended
 		if err := v.settled(ctx, s); err != nil {
-			return Leave, fmt.Errorf("drill %s: %w", p.Name, err)
+			return fmt.Errorf("drill %s: %w", v.p.Name, err)
 		}
-		var err error
 		report, err = followDrill(sctx, s.e, v.o, out.show)
-		return Leave, err
+		return err
 	})
 	return report, err
 }
@@ -205,38 +193,13 @@ const settleWait = 30 * time.Second
 func (v *drillVerb) settled(ctx context.Context, s *session) error {
 	wait, cancel := context.WithTimeout(ctx, settleWait)
 	defer cancel()
-	notice := time.AfterFunc(slowAnswer, func() {
-		v.app.console.notify("waiting until all services are ready")
-	})
-	defer notice.Stop()
+	defer v.app.console.notifyAfter(slowAnswer, "waiting until all services are ready")()
 	err := s.e.WaitReady(wait)
 	// Where the machine has no CPU left, the drill looks for itself whether a check says anything.
 	if ctx.Err() != nil || err != nil && wait.Err() == nil && !v.o.AllowUnhealthy && !machine.Read().Starved() {
 		return cmp.Or(ctx.Err(), err)
 	}
 	return nil
-}
-
-// asItRuns is a project with as many replicas as run; that nothing of it does is an error of the verb.
-func asItRuns(ctx context.Context, a *app, p *project.Project, verb string) (*project.Project, error) {
-	instances, err := a.conn.rt.Instances(ctx, p.Name)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(instances, func(in engine.Instance) bool {
-		return in.State == engine.StateRunning
-	}) {
-		return nil, fmt.Errorf("%s %s: nothing of it runs; `bulkhead up -d --wait` starts it", verb, p.Name)
-	}
-	counts := map[string]int{}
-	for _, in := range instances {
-		if p.Service(in.Service) != nil {
-			counts[in.Service]++
-		}
-	}
-	opts := a.loader.options()
-	opts.Scale = counts
-	return project.Load(ctx, opts)
 }
 
 // followDrill runs a drill and shows it as it goes on.

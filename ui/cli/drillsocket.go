@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,9 +22,7 @@ type drilled struct {
 // drill runs a drill for another terminal.
 func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 	var o drill.Options
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
+	if err := readBody(w, r, &o); err != nil {
 		reply(w, http.StatusBadRequest, drilled{Ended: true, Error: "read the drill: " + err.Error()})
 		return
 	}
@@ -46,12 +43,7 @@ func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 
 // drill has the running `up` do a drill, and shows it as it goes on.
 func (c *client) drill(ctx context.Context, o drill.Options, show func(*drill.Report)) (*drill.Report, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://bulkhead/v1/drill",
-		bytes.NewReader(encode(o)))
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.request(ctx, "/v1/drill", o)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,11 @@ import (
 	"bulkhead/engine/container"
 )
 
-// watch asks the engine something small again and again while a verb has to do with it, since a call
+// engineWatch asks the engine something small again and again while a verb has to do with it, since a call
 // of an engine that takes connections and does not answer never ends by itself. When the engine has
 // not answered for a while a notice is printed, and at last what is watched is ended with that
 // reason. From reach on all that a verb does is watched, so no verb has to see to it.
-type watch struct {
+type engineWatch struct {
 	mu     sync.Mutex
 	list   []*watched
 	paused int           // sessions that are under way, whose engine copes with silence by itself
@@ -24,22 +24,21 @@ type watch struct {
 
 // watched is work that ends when the engine falls silent.
 type watched struct {
-	verb    bool // the whole verb, which watch.pause leaves out
+	verb    bool // the whole verb, which pause leaves out
 	giveUp  context.CancelCauseFunc
 	project string                  // "": none
 	seen    func([]engine.Instance) // receives the project's containers with each poll; may be nil
 }
 
 // add begins to watch work. forget ends it, and returns once seen is not called any more.
-func (w *watch) add(c *connection, one *watched) (forget func()) {
+func (w *engineWatch) add(c *connection, one *watched) (forget func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.list = append(w.list, one)
 	if w.stop == nil {
 		w.stop = make(chan struct{})
-		go func(stop <-chan struct{}) {
-			_ = guarded("look after the engine", func() error { c.pollEngine(stop); return nil })
-		}(w.stop)
+		stop := w.stop
+		background("look after the engine", func() error { c.pollEngine(stop); return nil })
 	}
 	return func() {
 		w.mu.Lock()
@@ -53,7 +52,7 @@ func (w *watch) add(c *connection, one *watched) (forget func()) {
 
 // pause leaves the verb itself out, until resume is called: a session's engine waits for one that is
 // away, for as long as it takes.
-func (w *watch) pause() (resume func()) {
+func (w *engineWatch) pause() (resume func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.paused++
@@ -65,14 +64,14 @@ func (w *watch) pause() (resume func()) {
 }
 
 // end ends the polling, whatever is watched.
-func (w *watch) end() {
+func (w *engineWatch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.list = nil
 	w.endLocked()
 }
 
-func (w *watch) endLocked() {
+func (w *engineWatch) endLocked() {
 	if w.stop != nil {
 		close(w.stop)
 		w.stop = nil
@@ -80,7 +79,7 @@ func (w *watch) endLocked() {
 }
 
 // active is what is watched now; project is that of the latest that has one.
-func (w *watch) active() (list []*watched, project string) {
+func (w *engineWatch) active() (list []*watched, project string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, one := range w.list {
@@ -96,7 +95,7 @@ func (w *watch) active() (list []*watched, project string) {
 }
 
 // hand passes on what a poll has found. It holds the lock, so that nothing is handed to what was forgotten.
-func (w *watch) hand(instances []engine.Instance) {
+func (w *engineWatch) hand(instances []engine.Instance) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, one := range w.list {
@@ -131,7 +130,13 @@ func (c *connection) supervise(
 	}
 }
 
-// pollEngine is the loop of watch.
+// supervised calls f under supervise: its calls of the engine all have to end soon.
+func (c *connection) supervised(ctx context.Context, project string, f func(context.Context) error) error {
+	ctx, explain := c.supervise(ctx, project, nil)
+	return explain(f(ctx))
+}
+
+// pollEngine is the loop of engineWatch.
 func (c *connection) pollEngine(stop <-chan struct{}) {
 	// Most verbs are done before the first poll, and a notice comes slowAnswer after the beginning.
 	pause, slow, limit := slowAnswer/2, slowAnswer/2, noAnswer-slowAnswer/2

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +25,7 @@ func (v *eventsVerb) command() *cobra.Command {
 		Use:               "events [SERVICE…]",
 		Short:             "Print what happens to the project's containers, as it happens",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	fs.BoolVar(&v.asJSON, "json", false, "a JSON object a line")
@@ -77,10 +74,6 @@ func (v *eventsVerb) text(a container.Action) string {
 		return string(encode(map[string]any{"time": a.Time, "type": "container", "service": a.Service,
 			"id": a.ID, "action": a.Name, "attributes": a.Attributes}))
 	}
-	var attributes []string
-	for _, k := range slices.Sorted(maps.Keys(a.Attributes)) {
-		attributes = append(attributes, k+"="+a.Attributes[k])
-	}
 	return fmt.Sprintf("%s container %s %s (%s)", a.Time.Format("2006-01-02 15:04:05.000000"), a.Name,
-		a.ID, strings.Join(attributes, ", "))
+		a.ID, strings.Join(sortedPairs(a.Attributes), ", "))
 }

@@ -65,19 +65,19 @@ func (v *execVerb) command() *cobra.Command {
 
 func (v *execVerb) run(ctx context.Context, service string) error {
 	o := v.o
-	name, p, err := v.app.loader.find(ctx)
+	name, _, err := v.app.loader.find(ctx, service)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, []string{service}); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}
-	actx, explain := v.app.conn.supervise(ctx, name, nil)
-	in, err := v.running(actx, name, service)
-	if err = explain(err); err != nil {
+	var in engine.Instance
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
+		in, err = v.running(ctx, name, service)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if v.app.would("exec in %s: %s", in.Name, strings.Join(o.Cmd, " ")) {
@@ -90,18 +90,12 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 			o.Stdin = nil
 		}
 	}
-	inFD, isIn := terminal(v.app.console.stdin)
-	outFD, isOut := terminal(v.app.console.stdout)
-	var code int
-	if o.TTY && !o.Detach && isIn && isOut {
-		o.Stderr = nil // a terminal has one stream
-		code, err = onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
-			o.Resize = sizes
-			return v.app.conn.rt.Exec(ctx, in.ID, o)
-		})
-	} else {
-		code, err = v.app.conn.rt.Exec(ctx, in.ID, o)
-	}
+	code, err := v.app.console.onTerminal(ctx, o.TTY && !o.Detach, func(sizes <-chan engine.Size) (int, error) {
+		if o.Resize = sizes; sizes != nil {
+			o.Stderr = nil // a terminal has one stream
+		}
+		return v.app.conn.rt.Exec(ctx, in.ID, o)
+	})
 	if errors.Is(err, container.ErrDetached) {
 		return nil // the command runs on
 	}
@@ -114,8 +108,17 @@ func (v *execVerb) run(ctx context.Context, service string) error {
 	return nil
 }
 
-// onTerminal runs f with the terminal raw and its sizes, and restores it whatever f does.
-func onTerminal(ctx context.Context, in, out uintptr, f func(<-chan engine.Size) (int, error)) (int, error) {
+// onTerminal runs f with the terminal raw and its sizes, and restores it whatever f does. f runs without
+// sizes, which are nil then, and the terminal stays as it is where wanted is false or stdin and stdout are
+// not both terminals.
+func (c *console) onTerminal(
+	ctx context.Context, wanted bool, f func(sizes <-chan engine.Size) (int, error),
+) (code int, err error) {
+	in, isIn := terminal(c.stdin)
+	out, isOut := terminal(c.stdout)
+	if !wanted || !isIn || !isOut {
+		return f(nil)
+	}
 	before, err := term.MakeRaw(in)
 	if err != nil {
 		return 0, fmt.Errorf("make the terminal raw: %w", err)
@@ -148,32 +151,28 @@ func (v *execVerb) running(ctx context.Context, name, service string) (engine.In
 	if err != nil {
 		return engine.Instance{}, fmt.Errorf("exec in %s: %w", service, err)
 	}
-	state, others := "", 0
-	for _, in := range instances {
-		if in.Service != service {
-			continue
-		}
-		if v.replica != 0 && in.Replica != v.replica {
-			others++
-			continue
-		}
-		if in.State == engine.StateRunning {
+	var found *engine.Instance
+	others := false
+	for i, in := range instances {
+		switch {
+		case in.Service != service:
+		case v.replica != 0 && in.Replica != v.replica:
+			others = true
+		case in.State == engine.StateRunning:
 			return in, nil
+		default:
+			found = &instances[i]
 		}
-		state = in.State.String()
 	}
-	if state == "" && others > 0 {
-		return engine.Instance{},
-			fmt.Errorf("exec in %s: it has no replica %d; `bulkhead ps` lists them", service, v.replica)
+	switch {
+	case found == nil && others:
+		err = fmt.Errorf("it has no replica %d; `bulkhead ps` lists them", v.replica)
+	case found == nil:
+		err = fmt.Errorf("it has no container; `bulkhead up %s` makes it", service)
+	case found.State == engine.StatePaused:
+		err = fmt.Errorf("it is paused; `bulkhead unpause %s` lets it go on", service)
+	default:
+		err = fmt.Errorf("it is %s; `bulkhead start %s` starts it", found.State, service)
 	}
-	switch state {
-	case "":
-		return engine.Instance{},
-			fmt.Errorf("exec in %s: it has no container; `bulkhead up %s` makes it", service, service)
-	case engine.StatePaused.String():
-		return engine.Instance{},
-			fmt.Errorf("exec in %s: it is paused; `bulkhead unpause %s` lets it go on", service, service)
-	}
-	return engine.Instance{}, fmt.Errorf("exec in %s: it is %s; `bulkhead start %s` starts it",
-		service, state, service)
+	return engine.Instance{}, fmt.Errorf("exec in %s: %w", service, err)
 }

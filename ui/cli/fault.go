@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -86,8 +85,12 @@ func (v *faultVerb) run(ctx context.Context, args []string) error {
 	if err := f.Check(); err != nil {
 		return usagef("%w", err)
 	}
+	named := []string{f.Service}
+	if f.From != "" {
+		named = append(named, f.From)
+	}
 	x := &faultAction{app: v.app, json: v.asJSON}
-	return x.with(ctx, []string{f.Service, f.From}, func(ctx context.Context) error {
+	return x.with(ctx, named, func(ctx context.Context) error {
 		if v.app.would("fault %s: %s", f.Edge(), f.Words()) {
 			return nil
 		}
@@ -108,23 +111,13 @@ type faultAction struct {
 // with finds the project and its engine, and calls f.
 func (x *faultAction) with(ctx context.Context, services []string, f func(context.Context) error) (err error) {
 	connected := x.app.conn.startConnect(ctx)
-	x.name, x.p, err = x.app.loader.find(ctx)
-	noEngine := connected(err)
-	if err == nil {
-		err = checkServices(x.p, slices.DeleteFunc(slices.Clone(services), func(s string) bool {
-			return s == ""
-		}))
-	}
-	if err == nil {
-		err = noEngine
-	}
-	if err != nil {
+	x.name, x.p, err = x.app.loader.find(ctx, services...)
+	if err = connected(err); err != nil {
 		return err
 	}
 	x.out = newPrinter(x.app.console.stdout)
 	x.out.json = x.json
-	ctx, explain := x.app.conn.supervise(ctx, x.name, nil)
-	if err := explain(f(ctx)); err != nil {
+	if err := x.app.conn.supervised(ctx, x.name, f); err != nil {
 		return err
 	}
 	return x.out.failed()
@@ -145,8 +138,7 @@ func (x *faultAction) inject(ctx context.Context, f fault.Fault) error {
 	// Until the fault is healed this process keeps it in force.
 	run, end := context.WithCancel(ctx)
 	defer end()
-	ended := make(chan error, 1)
-	go func() { ended <- guarded("faults", func() error { return faults.Run(run) }) }()
+	ended := background("faults", func() error { return faults.Run(run) })
 	f.Why = "you asked for it"
 	a, err := faults.Inject(ctx, f)
 	if err == nil {
@@ -161,12 +153,17 @@ func (x *faultAction) direct(ctx context.Context) (*fault.Injector, error) {
 	if err := x.app.checkHolder(ctx, x.name); err != nil {
 		return nil, err
 	}
-	faults, err := engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
+	faults, err := x.faults(ctx)
 	if err != nil {
 		return nil, err
 	}
 	_, err = faults.Recover(ctx, false)
 	return faults, err
+}
+
+// faults are those of the project, which are worked on without an engine that runs it.
+func (x *faultAction) faults(ctx context.Context) (*fault.Injector, error) {
+	return engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
 }
 
 func (x *faultAction) report(r engine.Record) {
@@ -198,7 +195,7 @@ func (x *faultAction) remote(ctx context.Context, c *client, cmd engine.Command)
 func (v *faultVerb) show(ctx context.Context) error {
 	x := &faultAction{app: v.app, json: v.asJSON}
 	return x.with(ctx, nil, func(ctx context.Context) error {
-		faults, err := engine.DirectFaults(ctx, v.app.conn.rt, x.name, x.p, v.app.env.stateDir(), nil)
+		faults, err := x.faults(ctx)
 		if err != nil {
 			return err
 		}
@@ -284,7 +281,7 @@ func (x *faultAction) heal(ctx context.Context, services []string, force bool) e
 			return err
 		}
 	}
-	faults, err := engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
+	faults, err := x.faults(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,10 +12,6 @@ import (
 	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
-
-// defaultGrace is how long a service without a stop_grace_period has after its stop signal, by the
-// Compose specification.
-const defaultGrace = 10 * time.Second
 
 // reloadLimit is how long a reload of the Compose files may take. It ends one that hangs, as on a
 // disk of the network that went away: what runs goes on as it is.
@@ -40,38 +35,33 @@ func reloaded(
 // finish does to the project what was asked for. A signal that comes once that was shown for a
 // second kills; signalled says that it is not the first one. An engine that does not answer is
 // given up after a while.
-func (s *session) finish(o Outcome, signalled bool) error {
-	cmd := engine.Command{Verb: engine.VerbStop, Cause: "bulkhead ends", Images: s.images,
-		Orphans: s.images, Grace: s.grace}
-	switch o {
-	case Leave:
+func (s *session) finish(end engine.Ending, signalled bool) error {
+	cmd := end.Command()
+	switch cmd.Verb {
+	case "":
 		return nil
-	case Stop:
+	case engine.VerbStop:
 		if s.attach != nil {
 			cmd.Services = s.attach.named
 		}
-	case Down:
-		cmd.Verb = engine.VerbDown
-	case DownVolumes:
-		cmd.Verb, cmd.Volumes = engine.VerbDown, true
-	case DownOrphans:
-		cmd.Verb, cmd.Orphans = engine.VerbDown, true
-	case DownAll:
-		cmd.Verb, cmd.Volumes, cmd.Orphans = engine.VerbDown, true, true
 	}
+	cmd.Cause, cmd.Grace, cmd.Images = "bulkhead ends", s.grace, s.images
+	cmd.Orphans = cmd.Orphans || s.images
 	defer s.a.interrupts.hold()()
 	s.a.interrupts.acknowledge() // before the line itself: its reader may be stuck
 	ctx, cancel := context.WithCancel(s.tasks.ctx)
 	defer cancel()
-	w := &stopWatch{s: s, verb: cmd.Verb, key: "ctrl+c", silent: make(chan struct{}), first: runningReplicas(s.ending())}
+	key := "ctrl+c"
+	if signalled {
+		key = "ctrl+c again"
+	}
+	w := &stopWatch{s: s, silent: make(chan struct{}), first: runningReplicas(s.ending()),
+		notice: stopNotice{verb: cmd.Verb, name: s.p.Name, p: s.p, grace: s.grace, hint: key + " kills"}}
 	done := make(chan error, 1)
 	s.tasks.Go("stop", func(context.Context) error {
 		done <- s.e.Do(ctx, cmd)
 		return nil
 	})
-	if signalled {
-		w.key = "ctrl+c again"
-	}
 	defer w.watch(ctx)()
 	defer cancel()
 	select {
@@ -118,7 +108,7 @@ func (s *session) kill(verb engine.Verb, done <-chan error, w *stopWatch, signal
 func (s *session) engineSilent(verb engine.Verb) error {
 	s.a.interrupts.hurry()
 	return fmt.Errorf("%s %s: %w; what may still run: %s; `bulkhead %s` when it answers again", verb, s.p.Name,
-		&silentError{where: s.a.conn.engineName()}, orDash(listNames(runningReplicas(s.ending()))), verb)
+		&silentError{where: s.a.conn.engineName()}, orDash(listReplicas(runningReplicas(s.ending()))), verb)
 }
 
 // verdict is what a session has come to that has stopped its project and is only to end.
@@ -140,17 +130,17 @@ func alive(state engine.State) bool {
 	return false
 }
 
-// runningReplicas names the replicas that run.
-func runningReplicas(services []engine.Service) []string {
-	var names []string
+// runningReplicas are the replicas that run.
+func runningReplicas(services []engine.Service) []replica {
+	var out []replica
 	for _, svc := range services {
 		for _, r := range svc.Replicas {
 			if alive(r.State) {
-				names = append(names, replicaName(svc.Name, r.Number))
+				out = append(out, replica{service: svc.Name, number: r.Number})
 			}
 		}
 	}
-	return names
+	return out
 }
 
 // ending are the services that the end of the session stops: those that were named where the session is attached in
@@ -205,9 +195,8 @@ func (s *session) killAll(limit time.Duration) error {
 // stopWatch says who is waited for while a project stops, and looks whether the engine goes on answering.
 type stopWatch struct {
 	s      *session
-	verb   engine.Verb
-	key    string        // what kills
-	first  []string      // who ran before the stop began
+	first  []replica // who ran before the stop began
+	notice stopNotice
 	silent chan struct{} // closed when the engine has not answered for fellSilent
 
 	mu    sync.Mutex
@@ -216,15 +205,8 @@ type stopWatch struct {
 
 // watch does both until ctx ends; wait is to be called then.
 func (w *stopWatch) watch(ctx context.Context) (wait func()) {
-	printed, polled := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(printed)
-		_ = guarded("say who stops", func() error { w.printWaits(ctx); return nil })
-	}()
-	go func() {
-		defer close(polled)
-		_ = guarded("look after the engine", func() error { w.pollEngine(ctx); return nil })
-	}()
+	printed := background("say who stops", func() error { w.printWaits(ctx); return nil })
+	polled := background("look after the engine", func() error { w.awaitSilence(ctx); return nil })
 	return func() {
 		<-polled
 		select {
@@ -251,37 +233,21 @@ func (w *stopWatch) mark(at time.Time) {
 func (w *stopWatch) printWaits(ctx context.Context) {
 	changed, stop := w.s.e.Subscribe()
 	defer stop()
-	var before []string
-	for names := w.first; ; names = runningReplicas(w.s.ending()) {
-		if len(names) > 0 && (before == nil || len(names) < len(before)) {
-			w.s.a.console.printError(fmt.Sprintf("%s %s: waiting for %s (up to %s); %s kills",
-				doing(w.verb), w.s.p.Name,
-				listNames(names), graceText(graceOf(w.s.p, w.s.grace, names)), w.key))
-			before = names
+	for running := w.first; ; running = runningReplicas(w.s.ending()) {
+		if text := w.notice.next(running); text != "" {
+			w.s.a.console.printError(text)
 		}
-		// A token comes with every log line too, and of services that end together one line is enough.
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
+		// Of services that end together one line is enough.
+		if awaitChange(ctx, changed, 500*time.Millisecond); ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-// pollEngine looks whether the engine answers until ctx ends.
-func (w *stopWatch) pollEngine(ctx context.Context) {
+// awaitSilence looks whether the engine answers until ctx ends, or it has not for fellSilent.
+func (w *stopWatch) awaitSilence(ctx context.Context) {
 	answered := time.Now()
-	for {
-		select {
-		case <-time.After(slowAnswer):
-		case <-ctx.Done():
-			return
-		}
+	for sleep(ctx, slowAnswer) {
 		w.mark(time.Now())
 		slow := w.s.a.conn.noticeIfSlow(slowAnswer)
 		asked, cancel := context.WithTimeout(ctx, fellSilent)
@@ -298,56 +264,4 @@ func (w *stopWatch) pollEngine(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// listNames lists names, and only counts those that would make the line long.
-func listNames(names []string) string {
-	const most = 8
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
-}
-
-// doing is a verb while it is carried out.
-func doing(verb engine.Verb) string {
-	switch verb {
-	case engine.VerbDown:
-		return "removing"
-	case engine.VerbRestart:
-		return "restarting"
-	}
-	return "stopping"
-}
-
-// graceOf is the longest time that some replicas have between the stop signal and the kill. asked
-// is what the command says, and may be nil.
-func graceOf(p *project.Project, asked *time.Duration, replicas []string) time.Duration {
-	if asked != nil {
-		return *asked
-	}
-	if p == nil {
-		return defaultGrace
-	}
-	longest := time.Duration(0)
-	for _, s := range p.Services {
-		mine := func(name string) bool { return name == s.Name || strings.HasPrefix(name, s.Name+"/") }
-		if !slices.ContainsFunc(replicas, mine) {
-			continue
-		}
-		grace := defaultGrace
-		if g := s.Config.StopGracePeriod; g != nil {
-			grace = time.Duration(*g)
-		}
-		longest = max(longest, grace)
-	}
-	if longest == 0 {
-		return defaultGrace
-	}
-	return longest
-}
-
-// graceText writes a grace: "10 s".
-func graceText(d time.Duration) string {
-	return fmt.Sprintf("%d s", int((d+time.Second-1)/time.Second))
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/command/formatter/tabwriter"
@@ -81,6 +83,24 @@ func plainJSON(v any, indent string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// writeJSON writes a value as plainJSON, with what could command a terminal escaped.
+func writeJSON(w io.Writer, v any, indent string) error {
+	b, err := plainJSON(v, indent)
+	if err == nil {
+		_, err = w.Write(escaped(b))
+	}
+	return err
+}
+
+// sortedPairs are the entries of a map as "key=value", sorted.
+func sortedPairs(m map[string]string) []string {
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, k+"="+m[k])
+	}
+	return all
+}
+
 // writeList prints a list as docker compose does where it takes no template: a table, or json. lines
 // says that json is an object a line, else it is one array.
 func writeList[T any](
@@ -106,18 +126,10 @@ func writeList[T any](
 		list = []T{}
 	}
 	if !lines {
-		b, err := plainJSON(list, "")
-		if err == nil {
-			_, err = w.Write(escaped(b))
-		}
-		return err
+		return writeJSON(w, list, "")
 	}
 	for _, x := range list {
-		b, err := plainJSON(x, "")
-		if err == nil {
-			_, err = w.Write(escaped(b))
-		}
-		if err != nil {
+		if err := writeJSON(w, x, ""); err != nil {
 			return err
 		}
 	}

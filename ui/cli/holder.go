@@ -82,15 +82,15 @@ func (a *app) checkHolder(ctx context.Context, project string) error {
 	if err != nil {
 		return err
 	}
-	if by["process"] == "" || a.dead(by) || own(by) {
+	if by["process"] == "" || a.dead(by) || heldByUs(by) {
 		return nil
 	}
 	return &heldError{project: project, by: by}
 }
 
-// own says whether a holder is this user's, on this machine: its control socket is what a verb goes by, and one
+// heldByUs says whether a holder is this user's, on this machine: its control socket is what a verb goes by, and one
 // that ends takes its note away a moment after that is closed.
-func own(by map[string]string) bool {
+func heldByUs(by map[string]string) bool {
 	return by["host"] == hostName() && by["boot"] == bootID() && by["uid"] == strconv.Itoa(os.Getuid())
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/docker/go-units"
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
@@ -43,9 +41,7 @@ func (v *imagesVerb) command() *cobra.Command {
 		Use:               "images [SERVICE…]",
 		Short:             "List the images that the containers were made from",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	c.Flags().StringVar(&v.format, "format", "table", "`how` to print: table or json")
 	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "ids only")
@@ -59,7 +55,7 @@ func (v *imagesVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	var rows []imageRow
-	err = v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		rows, err = v.rows(ctx, name, services)
 		return err
 	})
@@ -102,28 +98,20 @@ func orNone(s string) string {
 
 // rows looks every image up, in the order of the containers' names.
 func (v *imagesVerb) rows(ctx context.Context, project string, services []string) ([]imageRow, error) {
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, All: true,
-		OneOffs: true, Helpers: true})
+	list, err := containersOf(ctx, v.app.conn.rt, container.ListOptions{Project: project, All: true,
+		OneOffs: true, Helpers: true}, services)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return len(services) > 0 && !slices.Contains(services, s.Service)
-	})
-	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	images, err := capability[container.ImageStore](v.app.conn.rt, "look up images")
 	if err != nil {
 		return nil, err
 	}
 	rows := make([]imageRow, len(list))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for i, s := range list {
-		g.Go(func() error {
-			return guarded("image", func() (err error) { rows[i], err = imageOf(ctx, images, s); return err })
-		})
-	}
-	err = g.Wait()
+	err = concurrently(ctx, len(list), 8, func(ctx context.Context, i int) (err error) {
+		rows[i], err = imageOf(ctx, images, list[i])
+		return err
+	})
 	return logs.CleanAll(rows), err
 }
 

@@ -52,31 +52,42 @@ func newInterrupts() *interrupts {
 // listen receives the signals until stop. The context that it returns ends with the first one.
 func (i *interrupts) listen(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	sigs := make(chan os.Signal, 16)
-	signal.Notify(sigs, endings...)
+	ignore := onSignals(endings, func(sig os.Signal) {
+		if !i.passOn(sig) {
+			i.signalled(sig)
+			cancel()
+		}
+	})
+	return ctx, func() {
+		// A signal that comes now, when all is over, must not end the program in another way: it is received and dropped.
+		signal.Notify(make(chan os.Signal, 1), endings...)
+		ignore()
+		cancel()
+	}
+}
+
+// onSignals calls f for each signal that comes, one after the other, until stop is called.
+func onSignals(signals []os.Signal, f func(os.Signal)) (stop func()) {
+	came := make(chan os.Signal, 16)
+	if len(signals) > 0 { // none would be all
+		signal.Notify(came, signals...)
+	}
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
 			select {
-			case sig := <-sigs:
-				if i.passOn(sig) {
-					continue
-				}
-				i.signalled(sig)
-				cancel()
+			case sig := <-came:
+				f(sig)
 			case <-end:
 				return
 			}
 		}
 	}()
-	return ctx, func() {
-		// A signal that comes now, when all is over, must not end the program in another way: it is received and dropped.
-		signal.Notify(make(chan os.Signal, 1), endings...)
-		signal.Stop(sigs)
+	return func() {
+		signal.Stop(came)
 		close(end)
 		<-ended
-		cancel()
 	}
 }
 
@@ -86,26 +97,9 @@ func (i *interrupts) forward(to func(os.Signal) bool) (stop func()) {
 	i.mu.Lock()
 	i.to = to
 	i.mu.Unlock()
-	sigs := make(chan os.Signal, 16)
-	if len(forwarded) > 0 {
-		signal.Notify(sigs, forwarded...)
-	}
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case sig := <-sigs:
-				i.passOn(sig)
-			case <-end:
-				return
-			}
-		}
-	}()
+	ignore := onSignals(forwarded, func(sig os.Signal) { i.passOn(sig) })
 	return func() {
-		signal.Stop(sigs)
-		close(end)
-		<-ended
+		ignore()
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		i.to = nil
@@ -148,9 +142,9 @@ func deliver(send func(os.Signal) error) func(os.Signal) bool {
 	}
 }
 
-// goOn returns a context that goes on when a signal ends ctx, for those who pass signals on. It ends, with
-// that reason, when the engine has fallen silent.
-func goOn(ctx context.Context) (context.Context, context.CancelFunc) {
+// outliving returns a context that goes on when a signal ends ctx, for those who pass signals on. It ends,
+// with that reason, when the engine has fallen silent.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
 	on, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		if silent := (*silentError)(nil); errors.As(context.Cause(ctx), &silent) {

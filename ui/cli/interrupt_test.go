@@ -135,7 +135,7 @@ func TestSignalThatCannotBeHandedOnLeavesTheNextOneToUs(t *testing.T) {
 		synctest.Wait()
 
 		parent, cancel := context.WithCancelCause(t.Context())
-		ctx, end := goOn(parent)
+		ctx, end := outliving(parent)
 		cancel(errSignal)
 		synctest.Wait()
 		if ctx.Err() != nil {
@@ -143,7 +143,7 @@ func TestSignalThatCannotBeHandedOnLeavesTheNextOneToUs(t *testing.T) {
 		}
 		end()
 		parent, cancel = context.WithCancelCause(t.Context())
-		ctx, end = goOn(parent)
+		ctx, end = outliving(parent)
 		defer end()
 		cancel(&silentError{where: "here"})
 		synctest.Wait()

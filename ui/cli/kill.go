@@ -64,10 +64,7 @@ func (x *action) kill(ctx context.Context) error {
 	if err := x.do(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-time.After(settle):
-	case <-ctx.Done():
-	}
+	sleep(ctx, settle)
 	after, err := all.rows(ctx)
 	if err != nil {
 		return err
@@ -97,49 +94,59 @@ func takesSignals(r psRow) bool {
 	})
 }
 
-// hostless returns the service whose namespace a container shares and whose own container has
-// ended, "" when there is none: what lives in it runs on without its network.
-func hostless(r psRow, all []psRow) string {
-	for _, o := range all {
-		if slices.Contains(r.joins, o.ContainerID) && o.ExitCode != nil {
-			return o.Service
-		}
-	}
-	return ""
-}
-
-// compareRows says who suffered from a fault: everything but the services that were hit is compared with what it was.
+// compareRows says who suffered from a fault, in the form of engine.Ledger.Verdict: all but the services
+// that were hit are compared with what they were. Rows are what a running `up` answers with, and what can
+// be known without one; a ledger is neither.
 func compareRows(before, after []psRow, hit []string, fault string) string {
 	var suffered []string
 	untouched := 0
 	for _, b := range before {
 		if slices.Contains(hit, b.Service) || b.ExitCode != nil || b.StartedAt == nil {
-			continue // who did not run before has nothing to lose
+			continue // what did not run before has nothing to lose
 		}
-		name := replicaName(b.Service, b.Replica)
-		i := slices.IndexFunc(after, func(r psRow) bool {
-			return r.Service == b.Service && r.Replica == b.Replica
-		})
-		switch {
-		case i < 0:
-			suffered = append(suffered, name+" is gone")
-		case hostless(after[i], after) != "":
-			suffered = append(suffered, fmt.Sprintf("%s shares a namespace with %s, which is down",
-				name, hostless(after[i], after)))
-		case after[i].ContainerID != b.ContainerID:
-			suffered = append(suffered, name+" has another container")
-		case after[i].ExitCode != nil:
-			suffered = append(suffered, fmt.Sprintf("%s exited %d", name, *after[i].ExitCode))
-		case after[i].StartedAt == nil || *after[i].StartedAt != *b.StartedAt ||
-			after[i].Restarts != b.Restarts:
-			suffered = append(suffered, name+" was restarted")
-		case after[i].Health == engine.Unhealthy.String() && b.Health != after[i].Health:
-			suffered = append(suffered, name+" became unhealthy")
-		default:
+		if what := harm(b, after); what != "" {
+			suffered = append(suffered, replicaName(b.Service, b.Replica)+" "+what)
+		} else {
 			untouched++
 		}
 	}
-	return faultText(strings.Join(hit, ", "), fault, suffered, untouched)
+	who := "no other service changed" // logs are not looked at here
+	switch {
+	case len(suffered) > 0:
+		who = strings.Join(suffered, ", ")
+	case untouched == 0:
+		return fmt.Sprintf("%s: %s; no other service runs", strings.Join(hit, ", "), fault)
+	}
+	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)",
+		strings.Join(hit, ", "), fault, who, untouched)
+}
+
+// harm is what became of a replica that ran before, as in "was restarted"; "" where it is as it was.
+func harm(before psRow, all []psRow) string {
+	i := slices.IndexFunc(all, func(r psRow) bool {
+		return r.Service == before.Service && r.Replica == before.Replica
+	})
+	if i < 0 {
+		return "is gone"
+	}
+	now := all[i]
+	// What lives in the namespace of a container that has ended runs on without its network.
+	host := slices.IndexFunc(all, func(o psRow) bool {
+		return slices.Contains(now.joins, o.ContainerID) && o.ExitCode != nil
+	})
+	switch {
+	case host >= 0:
+		return fmt.Sprintf("shares a namespace with %s, which is down", all[host].Service)
+	case now.ContainerID != before.ContainerID:
+		return "has another container"
+	case now.ExitCode != nil:
+		return fmt.Sprintf("exited %d", *now.ExitCode)
+	case now.StartedAt == nil || *now.StartedAt != *before.StartedAt || now.Restarts != before.Restarts:
+		return "was restarted"
+	case now.Health == engine.Unhealthy.String() && before.Health != now.Health:
+		return "became unhealthy"
+	}
+	return ""
 }
 
 // hit lists the services that the command is about: all where it names none.

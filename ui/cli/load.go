@@ -38,9 +38,29 @@ func (l *loader) options() project.Options {
 	}
 }
 
-// load loads the project that the flags name.
-func (l *loader) load(ctx context.Context) (*project.Project, error) {
-	return project.Load(ctx, l.options())
+// load loads the project that the flags name. Services that it does not have are an error.
+func (l *loader) load(ctx context.Context, services ...string) (*project.Project, error) {
+	p, err := project.Load(ctx, l.options())
+	if err == nil {
+		err = checkServices(p, services)
+	}
+	return p, err
+}
+
+// loadAndConnect loads a project whose containers are to be made, and connects meanwhile. warn prints
+// what its files ask for in vain, also where no engine answers.
+func (a *app) loadAndConnect(ctx context.Context, o project.Options, warn bool) (*project.Project, error) {
+	connected := a.conn.startConnect(ctx)
+	p, err := project.Load(ctx, o)
+	loaded := err == nil
+	err = connected(err)
+	if loaded && warn {
+		a.console.printWarnings(p)
+	}
+	if err == nil {
+		err = a.mountSocket(ctx, p)
+	}
+	return p, err
 }
 
 // loadToRun loads a project whose containers are to be made by the engine that is connected.
@@ -52,9 +72,14 @@ func (a *app) loadToRun(ctx context.Context, o project.Options) (*project.Projec
 	return p, err
 }
 
+// reloader loads a project again as o says, for when a file of it was saved.
+func (a *app) reloader(o project.Options) func(context.Context) (*project.Project, error) {
+	return func(ctx context.Context) (*project.Project, error) { return a.loadToRun(ctx, o) }
+}
+
 // mountSocket carries use_api_socket out, for which the credentials of the connected engine's user are read.
 func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
-	if p == nil || !p.WantsSocket() {
+	if !p.WantsSocket() {
 		return nil
 	}
 	config := ""
@@ -66,15 +91,18 @@ func (a *app) mountSocket(ctx context.Context, p *project.Project) (err error) {
 	return p.MountSocket(config)
 }
 
-// find loads the project that a verb works on. A project name is enough (p is nil then), and containers are found by
-// their labels: where -p names it without -f, as docker compose has it, or where there is no Compose file.
-func (l *loader) find(ctx context.Context) (name string, p *project.Project, err error) {
+// find loads the project that a verb works on. A project name is enough (p is nil then), and containers
+// are found by their labels: where -p names it without -f, as docker compose has it, or where there is no
+// Compose file. Services that its file does not have are an error.
+func (l *loader) find(
+	ctx context.Context, services ...string,
+) (name string, p *project.Project, err error) {
 	if l.flags.name != "" && len(l.flags.files) == 0 {
 		return l.flags.name, nil, project.CheckName(l.flags.name)
 	}
-	p, err = l.load(ctx)
+	p, err = project.Load(ctx, l.options())
 	if err == nil {
-		return p.Name, p, nil
+		return p.Name, p, checkServices(p, services)
 	}
 	named := l.flags.name
 	if named == "" {
@@ -90,9 +118,6 @@ func (l *loader) find(ctx context.Context) (name string, p *project.Project, err
 
 // checkServices refuses services that the project does not have.
 func checkServices(p *project.Project, services []string) error {
-	if p == nil {
-		return nil
-	}
 	all := serviceNames(p)
 	for _, s := range services {
 		if slices.Contains(all, s) {
@@ -166,6 +191,13 @@ func (l *loader) completeOne(
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	return l.completeServices(cmd, args, typed)
+}
+
+// withServices makes a verb of a function that takes the services that are named.
+func withServices(
+	run func(ctx context.Context, services []string) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, services []string) error { return run(cmd.Context(), services) }
 }
 
 // noArgs refuses arguments.

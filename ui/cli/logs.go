@@ -39,13 +39,11 @@ func (v *logsVerb) command() *cobra.Command {
 		Use:               "logs [SERVICE…]",
 		Short:             "Print what services wrote, ordered by time",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	// -f of logs is --follow, as everywhere else; --file has its long name only here.
-	fs.StringArrayVar(&v.app.loader.flags.files, "file", nil, "Compose `file`, repeatable; - is stdin")
+	v.app.loader.flags.addFile(fs, "")
 	fs.BoolVarP(&f.follow, "follow", "f", false, "go on as lines come, over restarts and rebuilds")
 	fs.StringVar(&f.since, "since", "", "only lines since a `time`: 10m ago, 15:04, or 2026-11-23T12:00:00Z")
 	fs.StringVar(&f.until, "until", "", "only lines before a `time`")
@@ -64,16 +62,9 @@ func (v *logsVerb) command() *cobra.Command {
 		"lines as they were written, without the container's name before them")
 	fs.BoolVarP(&f.stamps, "timestamps", "t", false, "the time before each line")
 	fs.Var(number{&f.replica, 0, mostReplica}, "index", "only the replica of this `number`")
-	for flag, complete := range map[string]cobra.CompletionFunc{
-		"mute": v.app.loader.completeServices,
-		"level": cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"},
-			cobra.ShellCompDirectiveNoFileComp),
-		"stream": cobra.FixedCompletions([]string{"stdout", "stderr"}, cobra.ShellCompDirectiveNoFileComp),
-	} {
-		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
-			panic(err) // the flag stands a few lines above
-		}
-	}
+	completeWith(c, "mute", v.app.loader.completeServices)
+	completeWords(c, "level", "trace", "debug", "info", "warn", "error", "fatal")
+	completeWords(c, "stream", "stdout", "stderr")
 	return c
 }
 
@@ -86,11 +77,8 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	name, p, err := v.app.loader.find(ctx)
+	name, p, err := v.app.loader.find(ctx, slices.Concat(services, f.mute)...)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, slices.Concat(services, f.mute)); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
@@ -102,7 +90,7 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	r.out.json, r.out.stamps, r.out.tabs = f.json, f.stamps, true
 	r.out.colour = v.app.console.colours() && !f.noColor
 	r.out.stampFormat, r.out.noPrefix = rfc3339Nano, f.noPrefix
-	r.own(p, services)
+	r.restrictToFile(p, services)
 	if f.follow && !r.filter.Until.IsZero() {
 		// The lines until then are followed until then.
 		if f.follow = time.Now().Before(r.filter.Until); f.follow {
@@ -128,9 +116,9 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	return r.out.failed()
 }
 
-// own has the lines of the file's own services alone, and leaves out those that it does not attach to; which ones are
-// asked for says otherwise.
-func (r *reading) own(p *project.Project, services []string) {
+// restrictToFile keeps the lines of the file's services, without those that it does not attach to, where no
+// service is named.
+func (r *reading) restrictToFile(p *project.Project, services []string) {
 	if p == nil || len(services) > 0 {
 		return
 	}
@@ -225,12 +213,6 @@ type reading struct {
 	names      map[replica]string       // what stands before the lines of a container
 }
 
-// replica names one of a service.
-type replica struct {
-	service string
-	number  int
-}
-
 // rfc3339Nano is how the engine writes times before log lines.
 const rfc3339Nano = "2006-01-02T15:04:05.000000000Z"
 
@@ -247,7 +229,7 @@ func containerLabel(project, name string) string {
 func (r *reading) label(service string, number int) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if name, ok := r.names[replica{service, number}]; ok {
+	if name, ok := r.names[replica{service: service, number: number}]; ok {
 		return name
 	}
 	return service + "-" + strconv.Itoa(number)
@@ -260,7 +242,7 @@ func (r *reading) named(in engine.Instance) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names[replica{in.Service, in.Replica}] = containerLabel(r.project, in.Name)
+	r.names[replica{service: in.Service, number: in.Replica}] = containerLabel(r.project, in.Name)
 }
 
 // containerLog is how far one container's log is read. One goroutine at a time reads it, and has

@@ -97,7 +97,7 @@ func (p *printer) records(recs []engine.Record, outputs func(engine.Record) []st
 			continue
 		}
 		for _, l := range output {
-			p.prefixed(r.Service, time.Time{}, logs.System, []byte(l), 0)
+			p.prefixed(r.Service, &logs.Line{Stream: logs.System, Text: []byte(l)})
 		}
 		p.own(eventText(r))
 	}
@@ -140,7 +140,7 @@ func (p *printer) followed(l *logs.Line, name string) {
 func (p *printer) log(l *logs.Line, name string) {
 	switch {
 	case !p.json:
-		p.prefixed(name, l.Time, l.Stream, l.Text, l.Cut)
+		p.prefixed(name, l)
 	// what bulkhead itself puts between the lines of a service comes as records here
 	case l.Stream != logs.System:
 		p.line(string(encode(logLine(*l))))
@@ -161,7 +161,7 @@ func progressLine(text string) map[string]string {
 var hues = [...]string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
 
 // prefixed prints one log line after the name of its service. Callers hold mu.
-func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []byte, cut int) {
+func (p *printer) prefixed(name string, l *logs.Line) {
 	name = logs.CleanLine(name)
 	switch {
 	case p.noPrefix:
@@ -176,27 +176,27 @@ func (p *printer) prefixed(name string, t time.Time, stream logs.Stream, text []
 		fmt.Fprintf(p.w, "%-*s | ", p.width, name)
 	}
 	switch {
-	case !p.stamps || t.IsZero():
+	case !p.stamps || l.Time.IsZero():
 	case p.stampFormat != "":
-		p.w.WriteString(t.UTC().Format(p.stampFormat) + " ")
+		p.w.WriteString(l.Time.UTC().Format(p.stampFormat) + " ")
 	default:
-		p.w.WriteString(t.Local().Format("15:04:05.000 "))
+		p.w.WriteString(l.Time.Local().Format("15:04:05.000 "))
 	}
 	switch {
 	case p.tabs:
-		p.buf = logs.Tabbed(p.buf[:0], text, p.colour)
+		p.buf = logs.Tabbed(p.buf[:0], l.Text, p.colour)
 	case p.colour:
-		p.buf = logs.Clean(p.buf[:0], text)
+		p.buf = logs.Clean(p.buf[:0], l.Text)
 	default:
-		p.buf = logs.Plain(p.buf[:0], text)
+		p.buf = logs.Plain(p.buf[:0], l.Text)
 	}
-	if stream == logs.System && p.colour {
+	if l.Stream == logs.System && p.colour {
 		fmt.Fprintf(p.w, "\x1b[2m%s\x1b[0m", p.buf)
 	} else {
 		p.w.Write(p.buf)
 	}
-	if cut > 0 {
-		fmt.Fprintf(p.w, " ... (%d bytes more)", cut)
+	if l.Cut > 0 {
+		fmt.Fprintf(p.w, " ... (%d bytes more)", l.Cut)
 	}
 	p.w.WriteByte('\n')
 }
@@ -222,18 +222,14 @@ func eventText(r engine.Record) string {
 	return oneLine(text)
 }
 
-// faultText says who was moved by a fault and who was not, in the form of engine.Ledger.Verdict.
-func faultText(hit, fault string, suffered []string, untouched int) string {
-	who := "no other service changed" // logs are not looked at here
-	switch {
-	case len(suffered) > 0:
-		who = strings.Join(suffered, ", ")
-	case untouched == 0:
-		return fmt.Sprintf("%s: %s; no other service runs", hit, fault)
-	}
-	return fmt.Sprintf("%s: %s; %s; %d untouched (same container id, start time, restart count)", hit,
-		fault, who, untouched)
+// replica names one of a service.
+type replica struct {
+	service string
+	number  int // from 1
 }
+
+// String is its name for people.
+func (r replica) String() string { return replicaName(r.service, r.number) }
 
 // replicaName names a replica as people do: the first one by its service alone.
 func replicaName(service string, replica int) string {

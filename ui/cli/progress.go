@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -29,27 +28,19 @@ type progress struct {
 
 // progress prints what happens on stderr until the returned function is called, which prints the rest.
 func (s *session) progress() (rest func()) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
-	g := &group{ctx: ctx}
+	g, rest := s.streams()
 	g.Go("progress", func(ctx context.Context) error {
 		p := &progress{out: s.a.console.progressPrinter(), steps: map[string]bool{},
 			waits: map[string]string{}, last: time.Now(), s: s}
 		p.run(ctx, s.e)
 		return nil
 	})
-	return func() {
-		stop()
-		if err := g.Wait(); err != nil {
-			s.a.console.printError(err.Error())
-		}
-	}
+	return rest
 }
 
 func (p *progress) run(ctx context.Context, e *engine.Engine) {
 	changed, stop := e.Subscribe()
 	defer stop()
-	beat := time.NewTicker(heartbeat / 3)
-	defer beat.Stop()
 	for {
 		over := ctx.Err() != nil
 		recs, _ := e.Records(p.since)
@@ -65,16 +56,9 @@ func (p *progress) run(ctx context.Context, e *engine.Engine) {
 		if over {
 			return
 		}
-		select {
-		case <-time.After(50 * time.Millisecond): // a token comes with every line of a build
-		case <-ctx.Done():
-			continue
-		}
-		select {
-		case <-changed:
-		case <-beat.C:
-		case <-ctx.Done():
-		}
+		beat, cancel := context.WithTimeout(ctx, heartbeat/3)
+		awaitChange(beat, changed, 50*time.Millisecond) // a change comes with every line of a build
+		cancel()
 	}
 }
 
@@ -84,7 +68,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	if len(recs) > 0 {
 		p.since = recs[len(recs)-1].Seq
 	}
-	for _, r := range p.s.spoken(recs) {
+	for _, r := range p.s.withoutQuiet(recs) {
 		if r.Kind == "notice" && r.Notice == "ready" {
 			continue // what was not applied may well run on from before
 		}
@@ -97,8 +81,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 	for _, b := range n.Builds {
 		for _, st := range b.Steps {
 			key := fmt.Sprintf("%d %s", b.ID, st.Name)
-			if st.Began.IsZero() || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] ||
-				strings.HasPrefix(st.Name, "[internal]") {
+			if st.Began.IsZero() || st.Internal || slices.Contains(p.s.quiet, b.Kind) || p.steps[key] {
 				continue
 			}
 			p.steps[key] = true
@@ -144,47 +127,36 @@ const lastEvents = 5 * time.Second
 // follow prints the events of a running `up` on stderr until the returned function is called.
 func (c *client) follow(ctx context.Context, out *console) (rest func()) {
 	ctx, stop := context.WithCancel(ctx)
-	g := &group{ctx: ctx}
+	resp, err := c.request(ctx, "/v1/records?since=now", nil)
+	if err != nil {
+		return stop // the command itself meets the same
+	}
 	var shown atomic.Uint64 // Seq of the last event
 	more := make(chan struct{}, 1)
-	started := make(chan struct{})
-	g.Go("progress", func(ctx context.Context) error {
-		defer close(started)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bulkhead/v1/records?since=now", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := c.http.Do(req)
-		if err != nil {
-			close(more)
-			return nil // the command itself meets the same
-		}
-		g.Go("progress lines", func(context.Context) error {
-			defer close(more)
-			defer resp.Body.Close()
-			events := out.progressPrinter()
-			records := json.NewDecoder(resp.Body)
-			for {
-				var rec struct {
-					Seq  uint64
-					Text string
-				}
-				if records.Decode(&rec) != nil {
-					return nil // it ends with ctx, or with the running up
-				}
-				if rec.Text != "" {
-					events.text(rec.Text)
-				}
-				shown.Store(rec.Seq)
-				select {
-				case more <- struct{}{}:
-				default: // whoever waits looks anyway
-				}
+	g := &group{ctx: ctx}
+	g.Go("progress", func(context.Context) error {
+		defer close(more)
+		defer resp.Body.Close()
+		events := out.progressPrinter()
+		records := json.NewDecoder(resp.Body)
+		for {
+			var rec struct {
+				Seq  uint64
+				Text string
 			}
-		})
-		return nil
+			if records.Decode(&rec) != nil {
+				return nil // it ends with ctx, or with the running up
+			}
+			if rec.Text != "" {
+				events.text(rec.Text)
+			}
+			shown.Store(rec.Seq)
+			select {
+			case more <- struct{}{}:
+			default: // whoever waits looks anyway
+			}
+		}
 	})
-	<-started
 	return func() {
 		// What the command led to is on its way; its answer may have been quicker.
 		late := time.After(lastEvents)

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
@@ -33,9 +32,7 @@ func (v *psVerb) command() *cobra.Command {
 		Long: `List the project's containers as docker compose does: those that run, or with -a all. --format wide and --json have
 those of all services, with restarts, generations, and whether they run the code on disk.`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	fs.StringVar(&v.format, "format", "",
@@ -65,11 +62,8 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	} else if v.filter != "" {
 		return usagef("ps: --filter %s: write status=running, or another state", v.filter)
 	}
-	name, p, err := v.app.loader.find(ctx)
+	name, p, err := v.app.loader.find(ctx, services...)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, services); err != nil {
 		return err
 	}
 	if v.asJSON || v.format == "wide" {
@@ -81,7 +75,7 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 	if err := v.app.conn.reach(ctx); err != nil {
 		return err
 	}
-	return v.app.conn.asking(ctx, name, func(ctx context.Context) error {
+	return v.app.conn.supervised(ctx, name, func(ctx context.Context) error {
 		return v.containers(ctx, name, services)
 	})
 }
@@ -89,15 +83,14 @@ func (v *psVerb) run(ctx context.Context, services []string) error {
 // containers prints what docker compose prints. One question is enough for the table.
 func (v *psVerb) containers(ctx context.Context, name string, services []string) error {
 	all := v.all || len(v.status) > 0
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: name, All: all, OneOffs: all})
+	list, err := containersOf(ctx, v.app.conn.rt,
+		container.ListOptions{Project: name, All: all, OneOffs: all}, services)
 	if err != nil {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return len(services) > 0 && !slices.Contains(services, s.Service) || len(v.status) > 0 &&
-			!slices.Contains(v.status, s.State)
+		return len(v.status) > 0 && !slices.Contains(v.status, s.State)
 	})
-	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	out := v.app.console.stdout
 	switch {
 	case v.quiet:
@@ -132,27 +125,21 @@ func (v *psVerb) containers(ctx context.Context, name string, services []string)
 
 // inspect finds out what a listing does not have.
 func (v *psVerb) inspect(ctx context.Context, rows []*psView) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for _, r := range rows {
-		g.Go(func() error {
-			return guarded("inspect", func() error {
-				in, err := v.app.conn.rt.Inspect(ctx, r.s.ID)
-				if errors.Is(err, engine.ErrNotFound) {
-					return nil // removed in between
-				}
-				switch {
-				case err != nil:
-				case r.s.State == "running" && in.Health != engine.HealthNone:
-					r.health = in.Health.String()
-				case r.s.State == "exited" || r.s.State == "dead":
-					r.exitCode = in.ExitCode
-				}
-				return err
-			})
-		})
-	}
-	return g.Wait()
+	return concurrently(ctx, len(rows), 8, func(ctx context.Context, i int) error {
+		r := rows[i]
+		in, err := v.app.conn.rt.Inspect(ctx, r.s.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil // removed in between
+		}
+		switch {
+		case err != nil:
+		case r.s.State == "running" && in.Health != engine.HealthNone:
+			r.health = in.Health.String()
+		case r.s.State == "exited" || r.s.State == "dead":
+			r.exitCode = in.ExitCode
+		}
+		return err
+	})
 }
 
 // replicas prints what only bulkhead knows, of all services.
@@ -162,7 +149,7 @@ func (v *psVerb) replicas(ctx context.Context, name string, p *project.Project, 
 	}
 	q := &listing{conn: v.app.conn, env: v.app.env, name: name, p: p, all: v.all}
 	var rows []psRow
-	err := v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err := v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		rows, err = q.rows(ctx)
 		return err
 	})
@@ -185,13 +172,6 @@ func (v *psVerb) replicas(ctx context.Context, name string, p *project.Project, 
 	return printTable(out.stdout, rows)
 }
 
-// asking calls f, which puts questions to the runtime that all have to be answered soon: it ends, with
-// the reason, when the runtime falls silent.
-func (c *connection) asking(ctx context.Context, project string, f func(context.Context) error) error {
-	ctx, explain := c.supervise(ctx, project, nil)
-	return explain(f(ctx))
-}
-
 // summaries lists containers. Labels and names are anybody's: they are clean.
 func summaries(ctx context.Context, rt engine.Runtime, o container.ListOptions) ([]container.Summary, error) {
 	l, err := capability[container.Lister](rt, "list containers")
@@ -200,6 +180,20 @@ func summaries(ctx context.Context, rt engine.Runtime, o container.ListOptions) 
 	}
 	list, err := l.Summaries(ctx, o)
 	return logs.CleanAll(list), err
+}
+
+// containersOf lists the containers of some services, or of all where none is named, by project and name.
+func containersOf(
+	ctx context.Context, rt engine.Runtime, o container.ListOptions, services []string,
+) ([]container.Summary, error) {
+	list, err := summaries(ctx, rt, o)
+	list = slices.DeleteFunc(list, func(s container.Summary) bool {
+		return len(services) > 0 && !slices.Contains(services, s.Service)
+	})
+	slices.SortFunc(list, func(a, b container.Summary) int {
+		return cmp.Or(strings.Compare(a.Project, b.Project), strings.Compare(a.Name, b.Name))
+	})
+	return list, err
 }
 
 // capability returns an optional part of a runtime, or an error that says what is lacking.

@@ -62,7 +62,9 @@ func (q *listing) fetch(ctx context.Context) ([]psRow, error) {
 	if err := q.conn.connect(ctx); err != nil {
 		return nil, err
 	}
-	c, err := q.conn.dialSoon(ctx, q.name)
+	soon, cancel := context.WithTimeout(ctx, 2*time.Second) // the engine knows most of it too
+	defer cancel()
+	c, err := q.conn.dial(soon, q.name)
 	if err != nil {
 		return nil, fmt.Errorf("list the containers of %s: %w", q.name, err)
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -123,11 +122,7 @@ func (v *psView) Publishers() []publisher {
 func (v *psView) Ports() string { return displayedPorts(v.s.Ports) }
 
 func (v *psView) Labels() string {
-	var all []string
-	for _, k := range slices.Sorted(maps.Keys(v.s.Labels)) {
-		all = append(all, k+"="+v.s.Labels[k])
-	}
-	return strings.Join(all, ",")
+	return strings.Join(sortedPairs(v.s.Labels), ",")
 }
 
 func (v *psView) Label(name string) string { return v.s.Labels[name] }
@@ -179,9 +174,7 @@ func displayedPorts(ports []container.SummaryPort) string {
 	var open []*portRange
 	for _, p := range ports {
 		if p.Host != "" && p.Published != p.Target {
-			others = append(others,
-				fmt.Sprintf("%s->%d/%s", net.JoinHostPort(p.Host, strconv.Itoa(p.Published)),
-					p.Target, p.Protocol))
+			others = append(others, fmt.Sprintf("%s->%d/%s", hostPort(p), p.Target, p.Protocol))
 			continue
 		}
 		key := p.Host + "/" + p.Protocol

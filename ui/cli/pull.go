@@ -21,9 +21,7 @@ func (v *pullVerb) command() *cobra.Command {
 		Use:               "pull [SERVICE…]",
 		Short:             "Fetch the images of services from their registries",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing but errors")
@@ -49,10 +47,7 @@ func (v *pullVerb) run(ctx context.Context, services []string) error {
 	if v.o.Policy == "never" {
 		return nil
 	}
-	if v.app.loader.flags.dryRun {
-		for _, name := range names {
-			v.app.would("pull the image of %s", name)
-		}
+	if v.app.wouldEach("pull the image of %s", names) {
 		return nil
 	}
 	if err := v.app.conn.reach(ctx); err != nil {

@@ -19,9 +19,7 @@ func (v *pushVerb) command() *cobra.Command {
 		Use:               "push [SERVICE…]",
 		Short:             "Send the images that services build to their registries",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	fs := c.Flags()
 	fs.BoolVarP(&v.quiet, "quiet", "q", false, "print nothing but errors")
@@ -37,10 +35,7 @@ func (v *pushVerb) run(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	if v.app.loader.flags.dryRun {
-		for _, name := range names {
-			v.app.would("push the image of %s", name)
-		}
+	if v.app.wouldEach("push the image of %s", names) {
 		return nil
 	}
 	if err := v.app.conn.reach(ctx); err != nil {

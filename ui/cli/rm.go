@@ -24,9 +24,7 @@ func (v *rmVerb) command() *cobra.Command {
 		Use:               "rm [SERVICE…]",
 		Short:             "Remove containers that are stopped",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	v.app.addTakeOver(c)
 	c.Flags().BoolVarP(&v.force, "force", "f", false, "do not ask")
@@ -35,7 +33,7 @@ func (v *rmVerb) command() *cobra.Command {
 	c.Flags().BoolVarP(&v.dummy, "all", "a", false, "no effect: one-offs go with down --remove-orphans")
 	c.Flags().Lookup("all").Hidden = true
 	// -f of rm is --force, as everywhere else; --file has its long name only here.
-	c.Flags().StringArrayVar(&v.app.loader.flags.files, "file", nil, "Compose `file`, repeatable; - is stdin")
+	v.app.loader.flags.addFile(c.Flags(), "")
 	return c
 }
 
@@ -46,11 +44,8 @@ func (v *rmVerb) run(ctx context.Context, services []string) error {
 			return err
 		}
 	}
-	name, p, err := v.app.loader.find(ctx)
+	name, p, err := v.app.loader.find(ctx, services...)
 	if err != nil {
-		return err
-	}
-	if err := checkServices(p, services); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

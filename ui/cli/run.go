@@ -55,7 +55,7 @@ ports are not published without -P. The exit code is the command's.`,
 	fs := c.Flags()
 	fs.SetInterspersed(false) // flags after the service are the command's
 	// -p of run is --publish, as everywhere else; --project-name has its long name only here.
-	fs.StringVar(&v.app.loader.flags.name, "project-name", "", "project `name`")
+	v.app.loader.flags.addName(fs, "")
 	fs.BoolVarP(&v.detach, "detach", "d", false, "leave it running and print its id")
 	fs.BoolVar(&v.o.Remove, "rm", false, "remove the container when it has ended")
 	fs.StringArrayVarP(&v.env, "env", "e", nil,
@@ -109,16 +109,8 @@ func (v *runVerb) run(cmd *cobra.Command, service string, command []string) erro
 	}
 	opts := v.app.loader.options()
 	opts.Services, opts.NoDeps = []string{service}, v.noDeps
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
+	p, err := v.app.loadAndConnect(ctx, opts, false)
 	if err != nil {
-		return err
-	}
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
 		return err
 	}
 	if v.o.Env, err = v.environment(p); err != nil {
@@ -246,24 +238,21 @@ func (v *runVerb) dependencies(ctx context.Context, p *project.Project, service 
 		return nil
 	}
 	own := p.Service(service)
-	c, err := v.app.conn.running(ctx, p.Name)
-	if err != nil {
-		return err
-	}
-	if c != nil {
+	done, err := v.app.conn.through(ctx, p.Name, func(c *client) error {
 		if len(names) == 0 {
 			return nil
 		}
-		rest := func() {}
 		if !v.quiet {
-			rest = c.follow(ctx, v.app.console)
+			defer c.follow(ctx, v.app.console)()
 		}
-		defer rest()
 		if _, err := c.do(ctx, engine.Command{Verb: engine.VerbUp, Services: names, Cause: "run " +
 			service}); err != nil {
 			return err
 		}
 		_, err := c.wait(ctx, waited(own), 0)
+		return err
+	})
+	if done || err != nil {
 		return err
 	}
 	instances, err := v.app.conn.rt.Instances(ctx, p.Name)
@@ -279,15 +268,15 @@ func (v *runVerb) dependencies(ctx context.Context, p *project.Project, service 
 	if err != nil {
 		return err
 	}
-	return s.run(func(sctx context.Context) (Outcome, error) {
+	return s.runAndLeave(func(sctx context.Context) error {
 		defer context.AfterFunc(ctx, s.end)()
 		if !v.quiet {
 			defer s.progress()()
 		}
 		if err := s.e.WaitUp(sctx, engine.Wait{}); err != nil {
-			return Leave, err
+			return err
 		}
-		return Leave, s.e.AwaitDependencies(sctx, own)
+		return s.e.AwaitDependencies(sctx, own)
 	})
 }
 
@@ -325,7 +314,7 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 		streams.Stdin = out.stdin
 	}
 	// What ends this program ends the one-off from here on, and its end ends this program.
-	ctx, cancel := goOn(ctx)
+	ctx, cancel := outliving(ctx)
 	defer cancel()
 	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
 		return m.Runtime.Kill(ctx, made.ID, signalName(sig))
@@ -339,18 +328,10 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 		return nil
 	}
 	f := container.Completed(v.app.conn.rt)
-	var code int
-	var err error
-	inFD, isIn := terminal(out.stdin)
-	outFD, isOut := terminal(out.stdout)
-	if v.o.TTY && isIn && isOut {
-		code, err = onTerminal(ctx, inFD, outFD, func(sizes <-chan engine.Size) (int, error) {
-			streams.Resize = sizes
-			return f.Foreground(ctx, made.ID, streams, start)
-		})
-	} else {
-		code, err = f.Foreground(ctx, made.ID, streams, start)
-	}
+	code, err := out.onTerminal(ctx, v.o.TTY, func(sizes <-chan engine.Size) (int, error) {
+		streams.Resize = sizes
+		return f.Foreground(ctx, made.ID, streams, start)
+	})
 	if errors.Is(err, container.ErrDetached) {
 		return nil
 	}

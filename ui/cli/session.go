@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -19,47 +18,6 @@ import (
 	"bulkhead/ui/cli/startup"
 )
 
-// group runs goroutines and waits for them. A panic in one becomes its error.
-type group struct {
-	ctx context.Context
-	wg  sync.WaitGroup
-
-	mu  sync.Mutex
-	err error // the first one
-}
-
-// Go starts f, which has to return soon after the group's ctx ended.
-func (g *group) Go(name string, f func(ctx context.Context) error) {
-	g.wg.Add(1)
-	go func() {
-		defer g.wg.Done()
-		err := guarded(name, func() error { return f(g.ctx) })
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.err == nil {
-			g.err = err
-		}
-	}()
-}
-
-// Wait returns the first error once all have ended.
-func (g *group) Wait() error {
-	g.wg.Wait()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.err
-}
-
-// guarded turns a panic of f into an error with its stack.
-func guarded(name string, f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", name, r, debug.Stack())
-		}
-	}()
-	return f()
-}
-
 // session is one engine that runs in this process, with its control socket and its signals.
 type session struct {
 	a *app
@@ -68,8 +26,8 @@ type session struct {
 	// signalled is closed by the first signal; nil where another one ends the session.
 	signalled <-chan struct{}
 	keep      bool // leave the project running whatever ends the session
-	// whenSignalled is what a signal leads to; the zero value stands for Stop.
-	whenSignalled Outcome
+	// whenSignalled is what a signal leads to; the zero value stands for EndStop.
+	whenSignalled engine.Ending
 	onScreen      bool           // it was shown on the screen
 	images        bool           // down removes the project's own images too
 	printer       *printer       // nil: nothing is streamed
@@ -173,20 +131,20 @@ func (a *app) claim(ctx context.Context, project string, how sessionOptions) (*c
 	if c.listener, c.release, err = a.conn.claim(ctx, project); err != nil || project == "" {
 		return c, err
 	}
-	held, letGo, err := a.hold(ctx, project, a.takeOver)
+	held, release, err := a.hold(ctx, project, a.takeOver)
 	if err != nil {
 		c.listener.Close()
 		c.release()
 		return nil, err
 	}
 	c.held = held
-	c.addRelease(letGo)
+	c.addRelease(release)
 	return c, nil
 }
 
 // run carries out a session: show is what it is for, and returns what is to happen to the project
 // then. Its ctx ends when something else ends the session.
-func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err error) {
+func (s *session) run(show func(ctx context.Context) (engine.Ending, error)) (err error) {
 	defer s.a.conn.watch.pause()()
 	ctx, cancel := context.WithCancelCause(s.tasks.ctx)
 	var watching sync.WaitGroup
@@ -202,8 +160,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 		}
 	})
 	printing := s.print()
-	outcome := Leave
-	err = guarded("show", func() (err error) { outcome, err = show(ctx); return err })
+	ending := engine.EndLeave
+	err = guarded("show", func() (err error) { ending, err = show(ctx); return err })
 	cause := context.Cause(ctx)
 	cancel(nil)
 	watching.Wait()
@@ -211,8 +169,8 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 		err = cause
 	}
 	signalled := errors.Is(cause, errSignal)
-	outcome = s.decide(outcome, cause)
-	switch finish := s.finish(outcome, signalled); {
+	ending = s.decide(ending, cause)
+	switch finish := s.finish(ending, signalled); {
 	case err == nil || stdoutClosed(err) && finish != nil:
 		err = finish
 	case finish != nil: // what went wrong before does not hide that containers run on
@@ -224,11 +182,11 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	}
 	if s.onScreen && signalled && err == nil {
 		// The screen is gone by then, and with it whatever said so.
-		word := map[Outcome]string{Leave: "runs on", Stop: "is stopped"}[outcome]
+		word := map[engine.Ending]string{engine.EndLeave: "runs on", engine.EndStop: "is stopped"}[ending]
 		fmt.Fprintf(s.a.console.stdout, "%s %s: a signal ended bulkhead\n", s.p.Name,
 			cmp.Or(word, "is removed"))
 	}
-	if outcome != Leave {
+	if ending != engine.EndLeave {
 		s.a.setVerdict(s.verdict(err))
 	}
 	s.end()
@@ -244,22 +202,27 @@ func (s *session) run(show func(ctx context.Context) (Outcome, error)) (err erro
 	return err
 }
 
+// runAndLeave is run for what leaves the project as it is then.
+func (s *session) runAndLeave(show func(ctx context.Context) error) error {
+	return s.run(func(ctx context.Context) (engine.Ending, error) { return engine.EndLeave, show(ctx) })
+}
+
 // decide says what happens to the project when a session ends: wanted is what its show returned,
 // and cause what ended that, nil when nothing did.
-func (s *session) decide(wanted Outcome, cause error) Outcome {
+func (s *session) decide(wanted engine.Ending, cause error) engine.Ending {
 	switch {
 	case errors.Is(cause, errSignal):
-		wanted = max(Stop, s.whenSignalled)
+		wanted = max(engine.EndStop, s.whenSignalled)
 	case cause != nil:
-		return Leave // there is nothing left to stop, or no engine to stop it
+		return engine.EndLeave // there is nothing left to stop, or no engine to stop it
 	}
-	if s.keep && wanted == Stop {
-		return Leave
+	if s.keep && wanted == engine.EndStop {
+		return engine.EndLeave
 	}
-	if wanted != Leave && !s.held() {
+	if wanted != engine.EndLeave && !s.held() {
 		s.a.console.printWarning("up " + s.p.Name +
 			": somebody else has taken the project over; it is left running")
-		return Leave
+		return engine.EndLeave
 	}
 	return wanted
 }
@@ -296,22 +259,15 @@ func (s *session) print() (rest func()) {
 	if s.printer == nil {
 		return func() {}
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
-	streams := &group{ctx: ctx}
+	streams, rest := s.streams()
 	streams.Go("print events", func(ctx context.Context) error {
 		return eachRecord(ctx, s.e, 0, func(recs []engine.Record) error {
-			if recs = s.spoken(recs); len(recs) > 0 {
+			if recs = s.withoutQuiet(recs); len(recs) > 0 {
 				s.printer.records(recs, s.buildOutput)
 			}
 			return nil
 		})
 	})
-	rest = func() {
-		stop()
-		if err := streams.Wait(); err != nil {
-			s.a.console.printError(err.Error())
-		}
-	}
 	many := map[string]bool{}
 	for _, svc := range s.p.Services {
 		many[svc.Name] = svc.Replicas > 1
@@ -332,6 +288,19 @@ func (s *session) print() (rest func()) {
 		return nil
 	})
 	return rest
+}
+
+// streams is a group for what is printed while the session goes on. rest ends its ctx, waits until the rest
+// is printed, and prints the error of one that did not work.
+func (s *session) streams() (_ *group, rest func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.tasks.ctx))
+	g := &group{ctx: ctx}
+	return g, func() {
+		stop()
+		if err := g.Wait(); err != nil {
+			s.a.console.printError(err.Error())
+		}
+	}
 }
 
 // printLogs prints lines until ctx ends and none is left, and says how many left the store before
@@ -355,8 +324,8 @@ func printLogs(ctx context.Context, f *logs.Follower, p *printer, name func(logs
 	}
 }
 
-// spoken leaves out the records of builds and pulls that are not to be printed. One that failed is.
-func (s *session) spoken(recs []engine.Record) []engine.Record {
+// withoutQuiet leaves out the records of builds and pulls that are not to be printed. One that failed is.
+func (s *session) withoutQuiet(recs []engine.Record) []engine.Record {
 	if len(s.quiet) == 0 {
 		return recs
 	}

@@ -35,8 +35,8 @@ var progressModes = []string{"auto", "tty", "plain", "json", "quiet"}
 
 // add adds the flags; kinds are those of --runtime.
 func (f *sharedFlags) add(fs *pflag.FlagSet, kinds []string) {
-	fs.StringArrayVarP(&f.files, "file", "f", nil, "Compose `file`, repeatable; - is stdin")
-	fs.StringVarP(&f.name, "project-name", "p", "", "project `name`")
+	f.addFile(fs, "f")
+	f.addName(fs, "p")
 	fs.StringArrayVar(&f.profiles, "profile", nil, "enable a `profile`, repeatable")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read this `file` instead of .env, repeatable")
 	fs.StringVar(&f.dir, "project-directory", "", "project `folder`; else that of the first Compose file")
@@ -59,6 +59,16 @@ func (f *sharedFlags) add(fs *pflag.FlagSet, kinds []string) {
 	for _, old := range []string{"workdir", "no-ansi"} {
 		fs.Lookup(old).Hidden = true
 	}
+}
+
+// addFile adds --file. short is "" for verbs that have another flag of its short name.
+func (f *sharedFlags) addFile(fs *pflag.FlagSet, short string) {
+	fs.StringArrayVarP(&f.files, "file", short, nil, "Compose `file`, repeatable; - is stdin")
+}
+
+// addName adds --project-name; short as in addFile.
+func (f *sharedFlags) addName(fs *pflag.FlagSet, short string) {
+	fs.StringVarP(&f.name, "project-name", short, "", "project `name`")
 }
 
 // settle reads what flags leave to the environment, and hands the settings to those who go by them.
@@ -112,6 +122,14 @@ func (f *sharedFlags) settleOutput(out *console, env *environment) error {
 			out.progress, out.ansi)
 	}
 	return nil
+}
+
+// wouldEach is would for each of some services.
+func (a *app) wouldEach(format string, services []string) bool {
+	for _, name := range services {
+		a.would(format, name)
+	}
+	return a.loader.flags.dryRun
 }
 
 // would prints what a dry run leaves undone, and says whether this is one.

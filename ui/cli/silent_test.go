@@ -219,10 +219,10 @@ func TestStopWhoseEngineFallsSilentIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, errs := newTestApp(&silentRuntime{})
 		s := &session{a: a, p: &project.Project{Name: "shop"}}
-		w := &stopWatch{s: s, verb: engine.VerbStop, silent: make(chan struct{})}
+		w := &stopWatch{s: s, silent: make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
-		go w.pollEngine(ctx)
+		go w.awaitSilence(ctx)
 		<-w.silent
 		if !w.late() {
 			t.Error("the engine does not count as late")

@@ -6,14 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine/container"
 )
@@ -101,9 +98,7 @@ func (v *statsVerb) run(ctx context.Context) error {
 		if _, err := out.Write(page.Bytes()); err != nil || v.noStream {
 			return err
 		}
-		select {
-		case <-time.After(statsPause):
-		case <-ctx.Done():
+		if !sleep(ctx, statsPause) {
 			return nil // ctrl+c is how it ends
 		}
 	}
@@ -111,8 +106,12 @@ func (v *statsVerb) run(ctx context.Context) error {
 
 // read takes a reading of each container.
 func (v *statsVerb) read(ctx context.Context, project string) ([]statsReading, error) {
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project,
-		All: v.allContainers, OneOffs: true, Helpers: true})
+	var services []string
+	if v.service != "" {
+		services = []string{v.service}
+	}
+	list, err := containersOf(ctx, v.app.conn.rt, container.ListOptions{Project: project,
+		All: v.allContainers, OneOffs: true, Helpers: true}, services)
 	if err != nil {
 		return nil, err
 	}
@@ -120,32 +119,19 @@ func (v *statsVerb) read(ctx context.Context, project string) ([]statsReading, e
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return v.service != "" && s.Service != v.service
-	})
 	all := make([]statsReading, len(list))
-	var g errgroup.Group
-	g.SetLimit(32)
-	for i, s := range list {
-		all[i].s = s
-		if s.State != "running" {
-			continue
+	err = concurrently(ctx, len(list), 32, func(ctx context.Context, i int) error {
+		all[i].s = list[i]
+		if list[i].State == "running" {
+			// One that cannot be read, because it is gone, is shown without its use.
+			use, err := sampler.Sample(ctx, list[i].ID)
+			all[i].use, all[i].known = use, err == nil
 		}
-		g.Go(func() error {
-			return guarded("stats", func() error {
-				// One that cannot be read, because it is gone, is shown without its use.
-				use, err := sampler.Sample(ctx, s.ID)
-				all[i].use, all[i].known = use, err == nil
-				return nil
-			})
-		})
-	}
-	if err := g.Wait(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(all, func(a, b statsReading) int {
-		return cmp.Or(strings.Compare(a.s.Project, b.s.Project), strings.Compare(a.s.Name, b.s.Name))
-	})
 	return all, ctx.Err()
 }
 

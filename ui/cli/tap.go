@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -47,9 +46,7 @@ was not used in a minute.`,
   bulkhead tap --for 30s --json         half a minute of all calls, for a script
   bulkhead tap --show                   what a tap that is on has seen so far`,
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	f := c.Flags()
 	f.StringVar(&v.from, "from", "", "only the calls of this `service`")
@@ -67,14 +64,11 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 	if v.lasts < 0 || v.every < 0 || v.every > 0 && v.every < time.Second {
 		return usagef("tap: --for and --every are 0, or a second and more")
 	}
-	if v.p, err = v.app.loader.load(ctx); err != nil {
-		return err
-	}
 	named := slices.Clone(services)
 	if v.from != "" {
 		named = append(named, v.from)
 	}
-	if err := checkServices(v.p, named); err != nil {
+	if v.p, err = v.app.loader.load(ctx, named...); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {
@@ -93,7 +87,7 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 		return fmt.Errorf("tap %s: no `up` runs it, so nothing of it is tapped", v.p.Name)
 	case v.off:
 		cmd.Verb = engine.VerbUntap
-		return v.say(c.do(ctx, cmd))
+		return v.printAnswer(c.do(ctx, cmd))
 	case v.show:
 		rows, err := c.edges(ctx)
 		if err != nil {
@@ -103,13 +97,13 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 	case c == nil:
 		return v.alone(ctx, cmd)
 	case v.lasts == 0:
-		return v.say(c.do(ctx, cmd))
+		return v.printAnswer(c.do(ctx, cmd))
 	}
 	return v.throughUp(ctx, c, cmd)
 }
 
-// say prints what came of a command of the running `up`.
-func (v *tapVerb) say(lines []string, err error) error {
+// printAnswer prints what came of a command of the running `up`.
+func (v *tapVerb) printAnswer(lines []string, err error) error {
 	for _, l := range lines {
 		if !v.json {
 			fmt.Fprintln(v.app.console.stdout, logs.CleanLine(l))
@@ -146,23 +140,18 @@ func (v *tapVerb) throughUp(ctx context.Context, c *client, cmd engine.Command) 
 
 // alone taps in an engine of its own, which changes nothing else.
 func (v *tapVerb) alone(ctx context.Context, cmd engine.Command) error {
-	p, err := asItRuns(ctx, v.app, v.p, "tap")
+	s, err := v.app.openAsItRuns(ctx, "tap", v.p, engine.Options{NoLogs: true})
 	if err != nil {
 		return err
 	}
-	s, err := v.app.open(ctx, p, engine.Options{AsIs: true, NoWatch: true, NoStats: true,
-		NoLogs: true, Build: engine.BuildNever}, sessionOptions{})
-	if err != nil {
-		return fmt.Errorf("tap %s: %w", p.Name, err)
-	}
-	return s.run(func(sctx context.Context) (Outcome, error) {
+	return s.runAndLeave(func(sctx context.Context) error {
 		sctx, stop := context.WithCancel(sctx)
 		defer stop()
 		defer context.AfterFunc(ctx, stop)()
 		if err := s.e.Do(sctx, cmd); err != nil {
-			return Leave, err
+			return err
 		}
-		return Leave, v.follow(sctx, func(context.Context) (tapRows, error) {
+		return v.follow(sctx, func(context.Context) (tapRows, error) {
 			return edgeRows(s.e.Snapshot()), nil
 		})
 	})
@@ -306,7 +295,7 @@ func edgeRows(n *engine.Snapshot) tapRows {
 // edges returns what the running `up` has seen of who calls whom.
 func (c *client) edges(ctx context.Context) (tapRows, error) {
 	var rows tapRows
-	err := c.call(ctx, http.MethodGet, "/v1/edges", nil, &rows)
+	err := c.call(ctx, "/v1/edges", nil, &rows)
 	for _, r := range rows.Edges {
 		rows.all = append(rows.all, r.edge())
 	}

@@ -72,7 +72,7 @@ func (t *target) one(ctx context.Context) (container.Summary, error) {
 		return container.Summary{}, err
 	}
 	var list []container.Summary
-	err = t.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = t.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		list, err = t.list(ctx, name)
 		return err
 	})
@@ -90,22 +90,11 @@ func (t *target) one(ctx context.Context) (container.Summary, error) {
 		t.service, t.service)
 }
 
-// completeWords completes a flag with fixed words.
-func completeWords(c *cobra.Command, flag string, words ...string) {
-	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words,
-		cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag stands a few lines above
-	}
-}
-
 // reachProject opens the runtime and returns the name of the project, whose services are checked
 // where its file is known.
 func (a *app) reachProject(ctx context.Context, services []string) (string, error) {
-	name, p, err := a.loader.find(ctx)
+	name, _, err := a.loader.find(ctx, services...)
 	if err != nil {
-		return "", err
-	}
-	if err := checkServices(p, services); err != nil {
 		return "", err
 	}
 	return name, a.conn.reach(ctx)

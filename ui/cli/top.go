@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
@@ -22,9 +21,7 @@ func (v *topVerb) command() *cobra.Command {
 		Use:               "top [SERVICE…]",
 		Short:             "List the processes in the containers",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 }
 
@@ -41,7 +38,7 @@ func (v *topVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	var all []processes
-	err = v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		all, err = v.processes(ctx, name, services)
 		return err
 	})
@@ -53,31 +50,21 @@ func (v *topVerb) run(ctx context.Context, services []string) error {
 }
 
 func (v *topVerb) processes(ctx context.Context, project string, services []string) ([]processes, error) {
-	list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project, OneOffs: true})
+	list, err := containersOf(ctx, v.app.conn.rt,
+		container.ListOptions{Project: project, OneOffs: true}, services)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s container.Summary) bool {
-		return len(services) > 0 && !slices.Contains(services, s.Service)
-	})
-	slices.SortFunc(list, func(a, b container.Summary) int { return strings.Compare(a.Name, b.Name) })
 	lister, err := capability[container.ProcessLister](v.app.conn.rt, "list processes")
 	if err != nil {
 		return nil, err
 	}
 	all := make([]processes, len(list))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for i, s := range list {
-		g.Go(func() error {
-			return guarded("top", func() error {
-				titles, rows, err := lister.Top(ctx, s.ID)
-				all[i] = processes{Service: s.Service, Number: s.Number, Titles: titles, Rows: rows}
-				return err
-			})
-		})
-	}
-	return all, g.Wait()
+	return all, concurrently(ctx, len(list), 8, func(ctx context.Context, i int) error {
+		titles, rows, err := lister.Top(ctx, list[i].ID)
+		all[i] = processes{Service: list[i].Service, Number: list[i].Number, Titles: titles, Rows: rows}
+		return err
+	})
 }
 
 // topTable puts the processes of all containers under common titles, the command last.

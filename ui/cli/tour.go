@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,20 +52,21 @@ func (v *demoVerb) tour(ctx context.Context) (err error) {
 	}
 	// What the tour learns of its containers goes with them.
 	s, err := v.app.open(ctx, p, engine.Options{StateDir: filepath.Join(temp, "state")},
-		sessionOptions{load: v.app.loader.load, signals: true})
+		sessionOptions{signals: true,
+			load: func(ctx context.Context) (*project.Project, error) { return v.app.loader.load(ctx) }})
 	if err != nil {
 		return fmt.Errorf("demo %s: %w", p.Name, err)
 	}
-	s.whenSignalled, s.images = DownVolumes, true
+	s.whenSignalled, s.images = engine.EndDownVolumes, true
 	t := &tour{s: s, printStep: v.printStep, dir: dir,
 		home: fmt.Sprintf("http://127.0.0.1:%d/api/home", gateway)}
 	ended := time.Now()
-	err = s.run(func(ctx context.Context) (Outcome, error) {
+	err = s.run(func(ctx context.Context) (engine.Ending, error) {
 		ctx, cancel := context.WithTimeout(ctx, tourPatient)
 		defer cancel()
 		err := t.walk(ctx)
 		ended = time.Now()
-		return DownVolumes, err
+		return engine.EndDownVolumes, err
 	})
 	left, look := leftovers(context.WithoutCancel(ctx), v.app.conn.rt, p.Name)
 	switch {
@@ -208,9 +210,7 @@ func (t *tour) until(
 		if err == nil && ok(h) {
 			return time.Now(), nil
 		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep(ctx, 10*time.Millisecond) {
 			return time.Time{}, errors.Join(fmt.Errorf("%s: the gateway does not say so after %s",
 				what, container.Brief(patience)), err)
 		}
@@ -322,35 +322,31 @@ func (t *tour) kill(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	before := snapshotRows(e.Snapshot())
 	if err := e.Do(ctx, engine.Command{Verb: engine.VerbKill, Services: []string{tourKills},
 		Cause: "the tour"}); err != nil {
 		return err
 	}
-	watched := time.NewTimer(tourWatches)
-	defer watched.Stop()
+	watched := time.Now().Add(tourWatches)
 	_, err := t.until(ctx, "kill", time.Minute, func(h home) bool { return h.Orders.Degraded })
 	if err != nil {
 		return err
 	}
-	select {
-	case <-watched.C:
-	case <-ctx.Done():
+	if !sleep(ctx, time.Until(watched)) {
 		return ctx.Err()
 	}
-	snap := e.Snapshot()
-	after := snapshotRows(snap)
-	ledger := snap.Ledgers[len(snap.Ledgers)-1] // the kill opened it
+	ledgers := e.Snapshot().Ledgers
+	ledger := ledgers[len(ledgers)-1] // the kill opened it
 	t.printStep("kill", "%s", ledger.Verdict())
-	for _, b := range before {
-		i := slices.IndexFunc(after, func(r psRow) bool {
-			return r.Service == b.Service && r.Replica == b.Replica
-		})
-		if b.Service == tourKills || i < 0 || b.StartedAt == nil || after[i].StartedAt == nil {
-			continue
+	rows := slices.SortedFunc(slices.Values(ledger.Rows), func(a, b engine.LedgerRow) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), a.Replica-b.Replica)
+	})
+	for _, r := range rows {
+		outcome := r.Outcome.String()
+		if r.Outcome == engine.Errors {
+			outcome = "the same, with errors in its log"
 		}
-		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", b.Service,
-			after[i].ContainerID, (*after[i].StartedAt)[11:23], after[i].Restarts, t.outcome(snap, b))
+		t.printStep("", "  %-9s container %.12s, started %s, restarts %d: %s", r.Service, r.After.ID,
+			r.After.Started.UTC().Format("15:04:05.000"), r.After.Restarts, outcome)
 	}
 	t.printStep("", "the gateway answers all the while: 200, \"degraded\": true, with the last orders it saw")
 
@@ -370,19 +366,4 @@ func (t *tour) kill(ctx context.Context) error {
 	t.printStep("back", "%s is ready after %d ms, the gateway is whole again after %d ms", tourKills,
 		ready.Milliseconds(), whole.Sub(began).Milliseconds())
 	return nil
-}
-
-// outcome is what the engine's ledger says of a bystander of the last fault.
-func (t *tour) outcome(s *engine.Snapshot, b psRow) string {
-	if len(s.Ledgers) > 0 {
-		for _, r := range s.Ledgers[len(s.Ledgers)-1].Rows {
-			if r.Service == b.Service && r.Replica == b.Replica && r.Outcome != engine.OutcomeUnknown {
-				if r.Outcome == engine.Errors {
-					return "the same, with errors in its log"
-				}
-				return r.Outcome.String()
-			}
-		}
-	}
-	return "not known"
 }

@@ -129,9 +129,9 @@ func (a *app) trusting() bool {
 	return a.loader.flags.trust || err == nil && yes
 }
 
-// leftOut is the error of a session that left services down because nobody has allowed what they
+// untrustedError is the error of a session that left services down because nobody has allowed what they
 // run on this machine; nil when there are none.
-func (s *session) leftOut() error {
+func (s *session) untrustedError() error {
 	snap := s.e.Snapshot()
 	var left []string
 	for _, c := range snap.Untrusted {

@@ -56,21 +56,10 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 	if err != nil {
 		return err
 	}
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
-	if err != nil {
-		return err
-	}
 	screen := !compose && !f.noStart && out.interactive() && v.app.env.get("TERM") != "dumb" &&
 		!f.plain && !f.json && !f.detach && !v.app.loader.flags.dryRun
-	if !screen {
-		out.printWarnings(p)
-	}
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
+	p, err := v.app.loadAndConnect(ctx, opts, !screen)
+	if err != nil {
 		return err
 	}
 	o := f.engineOptions(cmd, services)
@@ -78,15 +67,16 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 		return err
 	}
 	if v.app.loader.flags.dryRun {
-		return v.dryRun(ctx, p, o)
+		return v.app.dryRun(ctx, p, o)
 	}
 	o.Logs = logs.New(logs.Options{ServiceBytes: keep})
+	u := &upRun{upVerb: v, p: p, load: opts, o: o, services: services, screen: screen, compose: compose}
 	for try := 1; ; try++ {
-		over, err := v.throughRunning(ctx, p, services)
-		if over || err != nil {
+		done, err := u.throughRunning(ctx)
+		if done || err != nil {
 			return err
 		}
-		err = v.here(ctx, p, o, opts, services, upManner{screen: screen, compose: compose})
+		err = u.here(ctx)
 		// Another one may have begun since we looked. It does what we were to do, or is over by then.
 		if !errors.Is(err, errRunning) || !f.detach && !f.noStart || try == upTries {
 			return err
@@ -97,92 +87,86 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 // upTries is how often an up that leaves the project running meets others that begin at the same moment.
 const upTries = 20
 
-// throughRunning has the `up` that runs the project do it. over is false when there is none, or none any more.
-func (v *upVerb) throughRunning(ctx context.Context, p *project.Project, services []string) (over bool, err error) {
-	f := &v.flags
-	c, err := v.app.conn.running(ctx, p.Name)
-	switch {
-	case err != nil:
-		return true, fmt.Errorf("up %s: %w", p.Name, err)
-	case c == nil:
-		return false, nil
-	case !f.detach && !f.noStart:
-		return true, fmt.Errorf("up %s: %w (process %d)", p.Name, errRunning, c.hello.PID)
-	}
-	err = v.remotely(ctx, &remoteUp{app: v.app, client: c, p: p, f: f, services: services})
-	if !errors.Is(err, errEnding) {
-		return true, err
-	}
-	return false, v.app.conn.awaitEnd(ctx, p.Name)
+// upRun is an up whose project is loaded and whose engine is connected.
+type upRun struct {
+	*upVerb
+	p        *project.Project
+	load     project.Options // which p was loaded with
+	o        engine.Options
+	services []string // that were named
+	// It is shown on the screen, as docker compose does, or, with neither, as lines of its own.
+	screen, compose bool
 }
 
-// remotely has the `up` that runs the project do it.
-func (v *upVerb) remotely(ctx context.Context, u *remoteUp) error {
-	ctx, explain := v.app.conn.supervise(ctx, u.p.Name, nil)
-	return explain(u.run(ctx))
+// throughRunning has the `up` that runs the project do it. done is false when there is none, or none any more.
+func (u *upRun) throughRunning(ctx context.Context) (done bool, err error) {
+	done, err = u.app.conn.through(ctx, u.p.Name, func(c *client) error {
+		if !u.flags.detach && !u.flags.noStart {
+			return fmt.Errorf("up %s: %w (process %d)", u.p.Name, errRunning, c.hello.PID)
+		}
+		r := &remoteUp{upRun: u, client: c}
+		return u.app.conn.supervised(ctx, u.p.Name, r.run)
+	})
+	if err != nil && !done {
+		err = fmt.Errorf("up %s: %w", u.p.Name, err)
+	}
+	return done, err
 }
-
-// upManner is how an up shows what happens: on the screen, as docker compose does, or, with neither,
-// as lines of its own.
-type upManner struct{ screen, compose bool }
 
 // here runs the project in this process.
-func (v *upVerb) here(
-	ctx context.Context, p *project.Project, o engine.Options, opts project.Options,
-	services []string, how upManner,
-) error {
-	f, out := &v.flags, v.app.console
-	if !how.screen {
+func (u *upRun) here(ctx context.Context) error {
+	f, out, o := &u.flags, u.app.console, u.o
+	if !u.screen {
 		o.LogTail = -1 // lines from before this run are for `bulkhead logs`
 	}
 	o.Ignore = ownOutput(out.stdout, out.stderr)
 	var at *attachment
 	var err error
-	if how.compose && !f.noStart {
-		if at, err = newAttachment(f, p, services, out); err != nil {
+	if u.compose && !f.noStart {
+		if at, err = newAttachment(f, u.p, u.services, out); err != nil {
 			return err
 		}
 		o.NoWatch = !f.watch
 	}
-	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true,
-		load: v.again(opts)})
+	s, err := u.app.open(ctx, u.p, o, sessionOptions{signals: true, load: u.app.reloader(u.load)})
 	if err != nil {
-		return fmt.Errorf("up %s: %w", p.Name, err)
+		return fmt.Errorf("up %s: %w", u.p.Name, err)
 	}
 	s.keep, s.grace, s.quiet, s.attach = f.leave, o.Grace, f.quiet(), at
 	switch {
-	case how.screen:
+	case u.screen:
 		return s.run(s.screen)
 	case at != nil:
 		return at.result(s, s.run(s.attached))
+	case f.detach || f.noStart:
+		err = s.runAndLeave(func(ctx context.Context) error {
+			return u.app.conn.supervised(ctx, u.p.Name, func(ctx context.Context) error { return s.detach(ctx, f) })
+		})
+	default:
+		err = s.runAsText(f)
 	}
-	if err := v.withoutScreen(s); err != nil || f.detach {
+	if err != nil || f.detach {
 		return err
 	}
-	return s.leftOut()
-}
-
-// again loads the project again, when a file of it was saved.
-func (v *upVerb) again(opts project.Options) func(context.Context) (*project.Project, error) {
-	return func(ctx context.Context) (*project.Project, error) { return v.app.loadToRun(ctx, opts) }
+	return s.untrustedError()
 }
 
 // dryRun prints the plan.
-func (v *upVerb) dryRun(ctx context.Context, p *project.Project, o engine.Options) error {
-	o.Runtime, o.Project, o.StateDir = v.app.conn.rt, p, v.app.env.stateDir()
+func (a *app) dryRun(ctx context.Context, p *project.Project, o engine.Options) error {
+	o.Runtime, o.Project, o.StateDir = a.conn.rt, p, a.env.stateDir()
 	steps, failed := engine.New(o).DryRun(ctx)
-	trust := v.app.trust(p)
+	trust := a.trust(p)
 	for _, c := range engine.HostCommands(p) {
 		mark := ""
 		if !trust.Allows(c) {
 			mark = "; not allowed yet, see `bulkhead trust`"
 		}
-		if _, err := fmt.Fprintf(v.app.console.stdout, "%s: runs on the host: %s%s\n",
+		if _, err := fmt.Fprintf(a.console.stdout, "%s: runs on the host: %s%s\n",
 			clean(c.Service), oneLine(c.String()), mark); err != nil {
 			return err
 		}
 	}
-	if _, err := fmt.Fprint(v.app.console.stdout, logs.CleanAll(steps)); err != nil {
+	if _, err := fmt.Fprint(a.console.stdout, logs.CleanAll(steps)); err != nil {
 		return err
 	}
 	if failed != nil {
@@ -191,21 +175,14 @@ func (v *upVerb) dryRun(ctx context.Context, p *project.Project, o engine.Option
 	return nil
 }
 
-// withoutScreen runs a session detached, or as text or JSON.
-func (v *upVerb) withoutScreen(s *session) error {
-	f, out := &v.flags, v.app.console
-	if f.detach || f.noStart {
-		return s.run(func(ctx context.Context) (Outcome, error) {
-			ctx, explain := v.app.conn.supervise(ctx, s.p.Name, nil)
-			o, err := s.detach(ctx, f)
-			return o, explain(err)
-		})
-	}
+// runAsText runs a session whose events and log lines are printed, as text or as JSON.
+func (s *session) runAsText(f *upFlags) error {
+	out := s.a.console
 	s.printer = newPrinter(out.stdout)
 	s.printer.json, s.printer.stamps = f.json, f.stamps
 	s.printer.colour = out.colours() && !f.noColor
 	s.printer.width = nameWidth(s.p)
-	return s.run(func(ctx context.Context) (Outcome, error) { return s.stream(ctx, time.Duration(f.wait)) })
+	return s.run(func(ctx context.Context) (engine.Ending, error) { return s.stream(ctx, time.Duration(f.wait)) })
 }
 
 // logSize is how many bytes of each service's log are kept: the flag's, else the person's setting,
@@ -266,10 +243,10 @@ func nameWidth(p *project.Project) int {
 }
 
 // screen shows the screen until the user leaves it.
-func (s *session) screen(ctx context.Context) (Outcome, error) {
+func (s *session) screen(ctx context.Context) (engine.Ending, error) {
 	o, err := s.a.screen(ctx, s.e, version())
 	s.onScreen = true
-	if err == nil && o == Leave && ctx.Err() == nil {
+	if err == nil && o == engine.EndLeave && ctx.Err() == nil {
 		fmt.Fprintf(s.a.console.stdout,
 			"%s runs on; `bulkhead` comes back to it, `bulkhead down` removes it\n", s.p.Name)
 	}
@@ -277,7 +254,7 @@ func (s *session) screen(ctx context.Context) (Outcome, error) {
 }
 
 // stream prints until something ends the session. The printing itself goes on until the engine has ended.
-func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, error) {
+func (s *session) stream(ctx context.Context, wait time.Duration) (engine.Ending, error) {
 	s.tasks.Go("wait", func(context.Context) error {
 		var up *engine.UpError
 		if errors.As(s.e.WaitUp(ctx, engine.Wait{Ready: true, Limit: wait}), &up) {
@@ -291,8 +268,8 @@ func (s *session) stream(ctx context.Context, wait time.Duration) (Outcome, erro
 	})
 	select {
 	case <-ctx.Done():
-		return Leave, nil // the cause of ctx says what is to happen
+		return engine.EndLeave, nil // the cause of ctx says what is to happen
 	case <-s.printer.broken:
-		return Stop, s.printer.failed()
+		return engine.EndStop, s.printer.failed()
 	}
 }

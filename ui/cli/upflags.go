@@ -93,11 +93,11 @@ func (a *app) orphanFlags(
 	c *cobra.Command, p *project.Project, remove bool,
 ) (removes, ignores bool, err error) {
 	if !c.Flags().Changed("remove-orphans") {
-		remove = truth(a.env.get("COMPOSE_REMOVE_ORPHANS"))
+		remove = isTrue(a.env.get("COMPOSE_REMOVE_ORPHANS"))
 	}
-	ignores = truth(a.env.get("COMPOSE_IGNORE_ORPHANS"))
+	ignores = isTrue(a.env.get("COMPOSE_IGNORE_ORPHANS"))
 	if p != nil && p.Compose != nil {
-		ignores = truth(p.Compose.Environment["COMPOSE_IGNORE_ORPHANS"])
+		ignores = isTrue(p.Compose.Environment["COMPOSE_IGNORE_ORPHANS"])
 	}
 	if remove && ignores {
 		return false, false,
@@ -106,8 +106,8 @@ func (a *app) orphanFlags(
 	return remove, ignores, nil
 }
 
-// truth reads a switch of the environment as docker compose does.
-func truth(text string) bool {
+// isTrue reads a switch of the environment as docker compose does.
+func isTrue(text string) bool {
 	if text == "y" || text == "Y" || text == "yes" || text == "on" {
 		return true
 	}

@@ -24,7 +24,7 @@ func (v *versionVerb) command() *cobra.Command {
 		RunE:  func(*cobra.Command, []string) error { return v.run() },
 	}
 	// -f of version is --format, as docker compose has it; --file has its long name only here.
-	c.Flags().StringArrayVar(&v.app.loader.flags.files, "file", nil, "Compose `file`, repeatable; - is stdin")
+	v.app.loader.flags.addFile(c.Flags(), "")
 	c.Flags().StringVarP(&v.format, "format", "f", "", "`how` to print: pretty or json")
 	c.Flags().BoolVar(&v.short, "short", false, "the version alone")
 	completeWords(c, "format", "pretty", "json")

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,9 +24,7 @@ func (v *volumesVerb) command() *cobra.Command {
 		Use:               "volumes [SERVICE…]",
 		Short:             "List the project's volumes, or those that services use",
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "names only")
 	c.Flags().StringVar(&v.format, "format", "table", formatHelp)
@@ -40,7 +37,7 @@ func (v *volumesVerb) run(ctx context.Context, services []string) error {
 		return err
 	}
 	var list []container.Volume
-	err = v.app.conn.asking(ctx, name, func(ctx context.Context) (err error) {
+	err = v.app.conn.supervised(ctx, name, func(ctx context.Context) (err error) {
 		list, err = v.list(ctx, name, services)
 		return err
 	})
@@ -104,11 +101,7 @@ func (x *volumeView) Mountpoint() string           { return x.v.Mountpoint }
 func (x *volumeView) Label(name string) string     { return x.v.Labels[name] }
 
 func (x *volumeView) Labels() string {
-	var all []string
-	for _, k := range slices.Sorted(maps.Keys(x.v.Labels)) {
-		all = append(all, k+"="+x.v.Labels[k])
-	}
-	return strings.Join(all, ",")
+	return strings.Join(sortedPairs(x.v.Labels), ",")
 }
 
 func (x *volumeView) Links() string {

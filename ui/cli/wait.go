@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
@@ -25,9 +23,7 @@ func (v *waitVerb) command() *cobra.Command {
 		Long:              "Wait until the containers of services have ended. The exit code is that of the container that ended last.",
 		Args:              atLeast(1, "the names of services"),
 		ValidArgsFunction: v.app.loader.completeServices,
-		RunE: func(cmd *cobra.Command, services []string) error {
-			return v.run(cmd.Context(), services)
-		},
+		RunE:              withServices(v.run),
 	}
 	c.Flags().BoolVar(&v.down, "down-project", false, "then take the project down")
 	v.app.addTakeOver(c)
@@ -49,24 +45,18 @@ func (v *waitVerb) run(ctx context.Context, services []string) error {
 	waiter := container.Completed(v.app.conn.rt)
 	var mu sync.Mutex
 	last := 0
-	g, gctx := errgroup.WithContext(ctx)
-	for _, s := range list {
-		g.Go(func() error {
-			return guarded("wait", func() error {
-				code, err := waiter.Wait(gctx, s.ID)
-				if err != nil {
-					return container.WrapErr(err, "wait for %s", s.Name)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				last = code
-				_, err = fmt.Fprintf(v.app.console.stdout,
-					"container %q exited with status code %d\n", s.ID, code)
-				return err
-			})
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err = concurrently(ctx, len(list), -1, func(ctx context.Context, i int) error {
+		code, err := waiter.Wait(ctx, list[i].ID)
+		if err != nil {
+			return container.WrapErr(err, "wait for %s", list[i].Name)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		last = code
+		_, err = fmt.Fprintf(v.app.console.stdout, "container %q exited with status code %d\n", list[i].ID, code)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if v.down {
@@ -85,16 +75,10 @@ func (v *waitVerb) run(ctx context.Context, services []string) error {
 // ending are the containers to wait for: those that run, or where none does those that have ended.
 func (v *waitVerb) ending(ctx context.Context, project string, services []string) ([]container.Summary, error) {
 	for _, all := range []bool{false, true} {
-		list, err := summaries(ctx, v.app.conn.rt, container.ListOptions{Project: project,
-			OneOffs: true, All: all})
-		if err != nil {
-			return nil, err
-		}
-		list = slices.DeleteFunc(list, func(s container.Summary) bool {
-			return !slices.Contains(services, s.Service)
-		})
-		if len(list) > 0 {
-			return list, nil
+		list, err := containersOf(ctx, v.app.conn.rt, container.ListOptions{Project: project,
+			OneOffs: true, All: all}, services)
+		if err != nil || len(list) > 0 {
+			return list, err
 		}
 	}
 	return nil, fmt.Errorf(

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
-	"bulkhead/engine/project"
 )
 
 // watchVerb brings the project up, rebuilds and syncs on file changes, and prints only that. The
@@ -37,33 +36,23 @@ func (v *watchVerb) run(cmd *cobra.Command, services []string) error {
 	ctx := cmd.Context()
 	opts := v.app.loader.options()
 	opts.Services = services
-	connected := v.app.conn.startConnect(ctx)
-	p, err := project.Load(ctx, opts)
-	noEngine := connected(err)
+	p, err := v.app.loadAndConnect(ctx, opts, true)
 	if err != nil {
-		return err
-	}
-	v.app.console.printWarnings(p)
-	if noEngine != nil {
-		return noEngine
-	}
-	if err := v.app.mountSocket(ctx, p); err != nil {
 		return err
 	}
 	if !p.Watched() {
 		return fmt.Errorf(
 			"watch %s: no service has files to watch; write build: or develop.watch: below one", p.Name)
 	}
-	up := &upVerb{app: v.app}
 	if v.app.loader.flags.dryRun {
-		return up.dryRun(ctx, p, engine.Options{})
+		return v.app.dryRun(ctx, p, engine.Options{})
 	}
 	if by := v.app.env.watchLock(p.Name).holder(); by != 0 {
 		return fmt.Errorf("watch %s: process %d watches its files already; end that one first", p.Name, by)
 	}
 	o := engine.Options{AsIs: v.noUp, NoLogs: true, NoStats: true,
 		Ignore: ownOutput(v.app.console.stdout, v.app.console.stderr)}
-	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true, load: up.again(opts)})
+	s, err := v.app.open(ctx, p, o, sessionOptions{signals: true, load: v.app.reloader(opts)})
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", p.Name, err)
 	}
@@ -71,5 +60,5 @@ func (v *watchVerb) run(cmd *cobra.Command, services []string) error {
 	if v.quiet {
 		s.quiet = []string{"build", "pull"}
 	}
-	return up.withoutScreen(s)
+	return s.runAsText(&upFlags{})
 }
