@@ -129,7 +129,7 @@ func (s *stage) killParent() {
 	s.t.Helper()
 	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"parent"}})
 	n := s.until("followers that wait", func(n *engine.Snapshot) bool {
-		return strings.Join(find(n, "net").WaitsFor, ",") == "parent running" && strings.Join(find(n, "ns").WaitsFor, ",") == "parent running"
+		return find(n, "net").WaitsFor.String() == "parent running" && find(n, "ns").WaitsFor.String() == "parent running"
 	})
 	for _, name := range []string{"net", "ns"} {
 		if svc := find(n, name); svc.State != engine.StateWaiting || svc.Ready {

@@ -13,6 +13,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine"
+	"bulkhead/engine/condition"
 	"bulkhead/engine/logs"
 )
 
@@ -38,7 +39,7 @@ func troubled() *fake {
 				Since: start.Add(-time.Minute)}
 		case "mail":
 			s.State, s.Doing, s.Last, s.WaitsFor, s.Replicas = engine.StateWaiting, "", nil,
-				[]string{"db healthy"}, nil
+				condition.Waits{{Service: "db", Goal: condition.GoalHealthy}}, nil
 		case "worker":
 			s.ExitCode = 3
 			r.ExitCode, r.Finished = 3, start.Add(-12*time.Second)
@@ -301,7 +302,7 @@ func TestFirstMinutesShowWhatIsUnderWay(t *testing.T) {
 	b := shop()
 	b.store = logs.New(logs.Options{})
 	b.snap.Services[0].State, b.snap.Services[0].WaitsFor,
-		b.snap.Services[0].Last = engine.StateWaiting, []string{"db healthy"}, nil
+		b.snap.Services[0].Last = engine.StateWaiting, condition.Waits{{Service: "db", Goal: condition.GoalHealthy}}, nil
 	s := openScreen(t, b, 80, 24)
 	s.wait("mail build 3/7, 2 cached", "go: downloading golang.org/x/sys", "waiting for db (healthy)",
 		"K kills the selected service", "u brings back", "/ in the logs searches")

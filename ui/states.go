@@ -345,9 +345,8 @@ func outOfMemory(s *engine.Service) bool {
 func waitText(s *engine.Service, w int) string {
 	var names, full []string
 	for _, wait := range s.WaitsFor {
-		name, what, _ := strings.Cut(wait, " ")
-		names = append(names, name)
-		full = append(full, strings.TrimSuffix(name+" ("+what+")", " ()"))
+		names = append(names, wait.Service)
+		full = append(full, fmt.Sprintf("%s (%s)", wait.Service, wait.Goal))
 	}
 	if text := "waiting for " + strings.Join(full, ", "); width(text) <= w {
 		return text

@@ -128,9 +128,8 @@ func (a *Arrival) Stuck(s *Service) error {
 				name, d.Failed)
 		}
 	}
-	for _, what := range s.WaitsFor {
-		name, _, _ := strings.Cut(what, " ")
-		d := a.all[name]
+	for _, wait := range s.WaitsFor {
+		d := a.all[wait.Service]
 		if d == nil {
 			continue
 		}
@@ -139,7 +138,7 @@ func (a *Arrival) Stuck(s *Service) error {
 			err = a.late(d)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: waits for %s: %w", s.Name, what, err)
+			return fmt.Errorf("%s: waits for %s: %w", s.Name, wait, err)
 		}
 	}
 	return nil
@@ -177,7 +176,7 @@ func (s *Service) Unready(doing string) string {
 	case s.Ready():
 		return ""
 	case len(s.WaitsFor) > 0:
-		return fmt.Sprintf("%s (waits for %s)", s.Name, strings.Join(s.WaitsFor, ", "))
+		return fmt.Sprintf("%s (waits for %s)", s.Name, s.WaitsFor)
 	case doing == "":
 		doing = s.State.String()
 	}

@@ -33,11 +33,11 @@ type Service struct {
 	Provided bool // its provider has brought up what it stands for
 	Follow   bool // it is to run as soon as the service that it joins does
 	Err      string
-	Remedy   string   // of Err
-	Failed   error    // of the last task that was to bring it where it should be
-	Blocked  error    // why what it waits for does not come by itself, nil when it may; Err says it too
-	WaitsFor []string // "db healthy": conditions that do not hold yet
-	WaitsOn  []string // "a running": the services that are down whose namespaces it shares
+	Remedy   string // of Err
+	Failed   error  // of the last task that was to bring it where it should be
+	Blocked  error  // why what it waits for does not come by itself, nil when it may; Err says it too
+	WaitsFor Waits  // conditions that do not hold yet
+	WaitsOn  Waits  // the services that are down whose namespaces it shares
 }
 
 // Lane is what the lane of a service is at.

@@ -90,16 +90,16 @@ func (all Services) Joined(conf *project.Service) (since time.Time, why string) 
 	return since, why
 }
 
-// Down lists the services whose namespaces a service shares and that are down ("a running"): what it
+// Down lists the services whose namespaces a service shares and that are down: what it
 // shares with them is gone.
-func (all Services) Down(s *Service) []string {
+func (all Services) Down(s *Service) Waits {
 	if s.ByHand || s.Leaving || s.Completed() || !s.Settled || s.FirstID() == "" {
 		return nil
 	}
-	var out []string
+	var out Waits
 	for _, name := range s.Conf.Parents() {
 		if d := all[name]; d != nil && d.Settled && !d.Hosting() && Shared(s.Conf, name) != "" {
-			out = append(out, name+" running")
+			out = append(out, Wait{Service: name, Goal: GoalRunning})
 		}
 	}
 	return out

@@ -218,7 +218,7 @@ func (s *Member) failLocked(err error) {
 
 // Waits notes the conditions that a service waits for, and why they do not come to hold by
 // themselves; nil when they may.
-func (s *Member) Waits(conditions []string, why error) {
+func (s *Member) Waits(conditions condition.Waits, why error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
 	was := s.c.Blocked

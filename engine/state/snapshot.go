@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	"bulkhead/engine/condition"
 	"bulkhead/engine/container"
 	"bulkhead/engine/drill"
 	"bulkhead/engine/edge"
@@ -105,8 +106,8 @@ type Service struct {
 	NetHistory []float64 // bytes per second, in and out together
 	Ports      []container.Port
 	DependsOn  []string
-	WaitsFor   []string // "db healthy": what keeps it from starting
-	ReadyBy    string   // "healthcheck", "probe", "running": what ready means for it
+	WaitsFor   condition.Waits // what keeps it from starting
+	ReadyBy    string          // "healthcheck", "probe", "running": what ready means for it
 	Ready      bool
 	ByHand     bool // the user stopped, killed or paused it: only the user brings it back
 	Mode       project.WatchMode

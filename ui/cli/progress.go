@@ -106,7 +106,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 		}
 	}
 	for _, s := range n.Services {
-		waits := strings.Join(s.WaitsFor, ", ")
+		waits := s.WaitsFor.String()
 		if waits != "" && waits != p.waits[s.Name] {
 			out = append(out, fmt.Sprintf("%s: waiting for %s", s.Name, waits))
 		}
@@ -129,7 +129,7 @@ func waiting(n *engine.Snapshot) []string {
 			}
 			out = append(out, text)
 		case len(s.WaitsFor) > 0:
-			out = append(out, fmt.Sprintf("%s: still waiting for %s", s.Name, strings.Join(s.WaitsFor, ", ")))
+			out = append(out, fmt.Sprintf("%s: still waiting for %s", s.Name, s.WaitsFor))
 		case !s.Ready:
 			out = append(out, fmt.Sprintf("%s: not ready yet, %s", s.Name, s.State))
 		}
