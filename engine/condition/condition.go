@@ -7,12 +7,8 @@ package condition
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"bulkhead/engine/container"
@@ -298,84 +294,6 @@ func (s *Service) Unchecked() bool {
 		return false
 	}
 	return s.Image != nil && !s.Image.Health
-}
-
-// crashLoop is how many restarts by policy without a healthy moment in between make a service one
-// that will not come up by itself. With Docker's pauses between them (100 ms, doubled each time)
-// that is about three seconds, which a service that only has to wait for another may well need.
-const crashLoop = 5
-
-// Hopeless says why a service will not become ready by itself, "" while it may.
-func (s *Service) Hopeless() string {
-	if len(s.WaitsOn) > 0 {
-		return "" // it is the other one's matter
-	}
-	if s.Err != "" {
-		return s.Err
-	}
-	for _, r := range s.Replicas {
-		if why := s.Ailment(r); why != "" {
-			return s.Name + ": " + strings.TrimPrefix(why, "is ")
-		}
-		if r.ExpectedExit && s.ByHand && r.Instance.ID != "" {
-			return s.Name + ": stopped by you"
-		}
-	}
-	return ""
-}
-
-// HopelessAlone is Hopeless as an error, nil while it may.
-func (s *Service) HopelessAlone() error {
-	if why := s.Hopeless(); why != "" {
-		return errors.New(why)
-	}
-	return nil
-}
-
-// HopelessErr is Hopeless as an error with the remedy where there is one, nil while it may.
-func (s *Service) HopelessErr() error {
-	why := s.Hopeless()
-	if why == "" {
-		return nil
-	}
-	if s.Remedy != "" && why == s.Err {
-		why += "; " + s.Remedy
-	}
-	return errors.New(why)
-}
-
-// Ailment says what keeps a replica from becoming ready by itself, in words that follow the
-// service's name; "" when nothing does, or when it is down because somebody asked for it.
-func (s *Service) Ailment(r *Replica) string {
-	in := r.Instance
-	switch {
-	case in.ID == "":
-	case in.State == container.StateExited && (in.ExitCode != 0 || !s.Completed()) &&
-		!r.ExpectedExit && s.Settled:
-		if in.OOM {
-			return fmt.Sprintf("is out of memory, killed by the kernel (exit code %d)", in.ExitCode)
-		}
-		return fmt.Sprintf("exited with code %d", in.ExitCode)
-	case in.State == container.StateRestarting && in.Restarts-r.Calm.Restarts >= crashLoop:
-		return fmt.Sprintf(
-			"is crash-looping: exited with code %d, restarted %d times by its restart policy",
-			in.ExitCode, in.Restarts-r.Calm.Restarts)
-	case r.Live() && in.Health == container.Unhealthy:
-		return "is " + Illness(in)
-	}
-	return ""
-}
-
-// Illness is an unhealthy state with its reason: `unhealthy: its check says "connection refused" (exit 7)`.
-func Illness(in container.Instance) string {
-	text := "unhealthy"
-	if out := strings.TrimSpace(in.HealthOutput); out != "" {
-		text += ": its check says " + strconv.Quote(out[strings.LastIndexByte(out, '\n')+1:])
-	}
-	if in.HealthExit > 1 { // 1 is what most fail with; below 0 there was no answer
-		text += fmt.Sprintf(" (exit %d)", in.HealthExit)
-	}
-	return text
 }
 
 // dependencies lists what a service depends on, sorted.

@@ -200,7 +200,11 @@ func TestHopelessSaysWhy(t *testing.T) {
 		}),
 		"no such image": service("a", func(s *Service) { s.Err = "no such image" }),
 	} {
-		if got := s.Hopeless(); got != want {
+		got := ""
+		if why := s.Hopeless(); why != nil {
+			got = why.Error()
+		}
+		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

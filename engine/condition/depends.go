@@ -82,8 +82,8 @@ func (s *Service) failsAt(goal Goal, idle bool) error {
 		return errors.New(s.Err)
 	case goal == GoalHealthy:
 		for _, r := range s.Replicas {
-			if why := s.Ailment(r); why != "" {
-				return errors.New(s.Name + " " + why)
+			if a := s.Ailment(r); a != nil {
+				return errors.New(a.Of(s.Name))
 			}
 			if r.Instance.State == container.StateExited && !r.ExpectedExit {
 				return fmt.Errorf("%s exited with code %d before it was healthy", s.Name, r.Instance.ExitCode)
@@ -91,8 +91,8 @@ func (s *Service) failsAt(goal Goal, idle bool) error {
 		}
 	case goal == GoalCompleted:
 		for _, r := range s.Replicas {
-			if why := s.Ailment(r); why != "" && !r.Live() {
-				return errors.New(s.Name + " " + why)
+			if a := s.Ailment(r); a != nil && !r.Live() {
+				return errors.New(a.Of(s.Name))
 			}
 		}
 	}

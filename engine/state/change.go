@@ -157,7 +157,7 @@ func (k *Timing) EndWhenReady(ctx context.Context) error {
 		if s.Lane.Busy {
 			return false
 		}
-		failed = s.HopelessAlone()
+		failed = s.Hopeless()
 		return failed != nil || s.Ready()
 	})
 	if err != nil {
