@@ -175,7 +175,7 @@ func (b *banners) ledger(up upPlan, add func(p paint, text, offer string)) {
 	}
 	p := b.e.st.good
 	switch others := sortBystanders(l); {
-	case slices.ContainsFunc(others.died, func(n string) bool { return !strings.HasSuffix(n, "?") }):
+	case slices.ContainsFunc(others.died, func(one bystander) bool { return !one.unrelated }):
 		p = b.e.st.fail
 	case len(others.died) > 0:
 		p = b.e.st.warn

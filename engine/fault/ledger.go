@@ -48,7 +48,8 @@ func (o Outcome) String() string {
 type Ledger struct {
 	Service string // the one that was hit
 	Replica int    // 0: all
-	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild", "recreate"
+	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild", "recreate", "latency=1s"
+	Kind    string // of a fault that leaves lives alone, and of a crash: the name of one of Kinds; "" else
 	At      time.Time
 	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
@@ -158,6 +159,12 @@ func (b *Ledgers) Open(now time.Time, service string, replica int, fault string,
 	if len(b.all) > kept {
 		b.all = b.all[1:]
 	}
+}
+
+// OpenFault is Open for a fault of the catalogue.
+func (b *Ledgers) OpenFault(now time.Time, f *Fault, bystanders []Stand) {
+	b.Open(now, f.Service, f.Replica, f.Words(), bystanders)
+	b.Current().Kind = f.Kind
 }
 
 // Withdraw takes back the open ledger of a service, because nothing was done to it after all.

@@ -54,7 +54,8 @@ func (l *Ledgers) open(service string, n int, what string) {
 func (l *Ledgers) OpenFault(f fault.Fault) {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
-	l.open(f.Service, f.Replica, f.Words())
+	l.all.OpenFault(time.Now(), &f, l.bystanders(f.Service, f.Replica))
+	l.st.bump()
 	if fault.OnNetwork(f.Kind) {
 		l.all.Include(l.st.known.Neighbours(f.Service))
 	}
