@@ -165,6 +165,12 @@ func restarts(n int, s engine.State) string {
 
 // ports lists the published ports in w cells, those that do not fit as a number: ":8080 +1".
 func ports(all []engine.Port, w int) string {
+	text, _ := fitPorts(all, w)
+	return cut(text, w)
+}
+
+// fitPorts is ports before it is cut; fits is false where it has to be.
+func fitPorts(all []engine.Port, w int) (text string, fits bool) {
 	var list []string
 	for _, p := range all {
 		text := fmt.Sprintf(":%d", p.Published)
@@ -173,26 +179,21 @@ func ports(all []engine.Port, w int) string {
 		}
 	}
 	if len(list) == 0 {
-		return "-"
+		return "-", true
 	}
-	if text := strings.Join(list, " "); width(text) <= w {
-		return text
+	text = strings.Join(list, " ")
+	for n := len(list) - 1; n > 0 && width(text) > w; n-- {
+		text = fmt.Sprintf("%s +%d", strings.Join(list[:n], " "), len(list)-n)
 	}
-	for n := len(list) - 1; n > 0; n-- {
-		if text := fmt.Sprintf("%s +%d", strings.Join(list[:n], " "), len(list)-n); width(text) <= w || n == 1 {
-			return cut(text, w)
-		}
-	}
-	return cut(list[0], w)
+	return text, width(text) <= w
 }
 
 // portsWidth is how wide the column of ports is: what the first of each takes, and how many more there are.
 func portsWidth(services []engine.Service) int {
 	n := 6
 	for i := range services {
-		for _, text := range []string{ports(services[i].Ports, 6), ports(services[i].Ports, 7),
-			ports(services[i].Ports, 8), ports(services[i].Ports, 9)} {
-			if !strings.HasSuffix(text, "…") {
+		for w := 6; w <= 9; w++ {
+			if text, fits := fitPorts(services[i].Ports, w); fits {
 				n = max(n, width(text))
 				break
 			}
