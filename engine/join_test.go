@@ -141,7 +141,7 @@ func (s *stage) killParent() {
 		if (row.Outcome == engine.Died) != lost {
 			s.t.Errorf("ledger: %s %s (%s)", row.Service, row.Outcome, row.Sign)
 		}
-		if lost && !strings.Contains(row.Sign, "of parent, which is down") {
+		if lost && !strings.Contains(row.Sign.Text, "of parent, which is down") {
 			s.t.Errorf("ledger: the reason for %s is %q", row.Service, row.Sign)
 		}
 	}

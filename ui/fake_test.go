@@ -216,10 +216,10 @@ func fakeLedger(s *engine.Snapshot, hit string, at time.Time) engine.Ledger {
 		case "gw":
 			row.Before.Health, row.After.Health = engine.Healthy, engine.Unhealthy
 			row.Outcome, row.Delay, row.Sign = engine.WentUnhealthy, 2310*time.Millisecond,
-				"healthy -> unhealthy"
+				fault.Sign{Text: "healthy -> unhealthy"}
 		case "api":
 			row.Outcome, row.Delay, row.Sign = engine.Errors, 40*time.Millisecond,
-				"queue worker: connection refused"
+				fault.Sign{Text: "queue worker: connection refused"}
 		}
 		l.Rows = append(l.Rows, row)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
 	"bulkhead/ui/duration"
 )
 
@@ -328,11 +329,11 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 
 // signText is a first sign for reading: a structured line as the logs show it, also where the engine
 // kept only its beginning, and the last field is not whole.
-func signText(sign string) string {
-	if text, ok := compact([]byte(sign)); ok {
+func signText(sign fault.Sign) string {
+	if text, ok := compact([]byte(sign.String())); ok {
 		return text
 	}
-	for cut, more := strings.CutSuffix(sign, "…"); more; {
+	for cut := sign.Text; sign.Cut; {
 		i := strings.LastIndexByte(cut, ' ')
 		if i < 0 {
 			break
@@ -343,7 +344,7 @@ func signText(sign string) string {
 			}
 		}
 	}
-	return sign
+	return sign.String()
 }
 
 func outcomeSign(o engine.Outcome) (string, tone) {

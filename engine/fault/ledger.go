@@ -76,7 +76,7 @@ type Row struct {
 	After   Proof
 	Outcome Outcome
 	Delay   time.Duration // from the fault to the first sign of Outcome
-	Sign    string        // the first sign: "healthy -> unhealthy", a log line
+	Sign    Sign          // the first one; empty while there is none
 
 	// Needs says that it depends on the one that was hit, directly or through others, or lives in its
 	// namespaces: what it suffers then most likely comes from that.
@@ -87,6 +87,20 @@ type Row struct {
 	wasHealthy bool
 	shares     string // "network": what it shares with the container that was hit
 	frozen     bool   // it was stopped or replaced on purpose; what became of it since proves nothing
+}
+
+// Sign is what showed an outcome: "healthy -> unhealthy", a log line.
+type Sign struct {
+	Text string
+	Cut  bool // Text is the beginning of a longer line
+}
+
+// String returns the text, with a mark where it is cut.
+func (s Sign) String() string {
+	if s.Cut {
+		return s.Text + "…"
+	}
+	return s.Text
 }
 
 // Stand is how one replica stands at a moment.
@@ -224,10 +238,10 @@ func (row *Row) compare(after time.Duration, now Stand, hit Hit, of string) {
 }
 
 // NoteErrors notes that a bystander logs more errors than before, since the first of them, which is line.
-func (b *Ledgers) NoteErrors(l *Ledger, service string, replica int, at time.Time, line string) {
+func (b *Ledgers) NoteErrors(l *Ledger, service string, replica int, at time.Time, line Sign) {
 	for i := range l.Rows {
 		if row := &l.Rows[i]; row.Service == service && row.Replica == replica {
-			row.worsen(Errors, at.Sub(l.At), line)
+			row.worsenBy(Errors, at.Sub(l.At), line)
 		}
 	}
 }
@@ -266,6 +280,10 @@ func (b *Ledgers) Include(services []string) {
 }
 
 func (row *Row) worsen(o Outcome, after time.Duration, sign string) {
+	row.worsenBy(o, after, Sign{Text: sign})
+}
+
+func (row *Row) worsenBy(o Outcome, after time.Duration, sign Sign) {
 	if o > row.Outcome {
 		row.Outcome, row.Delay, row.Sign = o, after, sign
 	}
