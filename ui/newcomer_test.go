@@ -14,6 +14,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/condition"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 )
 
@@ -318,7 +319,8 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 			"build mail: /home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1",
 			"/home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1"
 		bld.File, bld.Line, bld.Around = "/home/me/shop/mail/Dockerfile", 4,
-			[]string{"    3 | COPY . .", ">   4 | RUN go vet ./...", "    5 | CMD [\"/mail\"]"}
+			[]container.SourceLine{{Number: 3, Text: "COPY . ."},
+				{Number: 4, Text: "RUN go vet ./...", Failed: true}, {Number: 5, Text: "CMD [\"/mail\"]"}}
 		bld.Lines = nil
 		for i := range 40 {
 			bld.Lines = append(bld.Lines, fmt.Sprintf("# step %d of the compiler", i))

@@ -167,19 +167,16 @@ func sameImage(written, said string) bool {
 
 func squeeze(s string) string { return strings.TrimSpace(blanks.ReplaceAllString(s, " ")) }
 
-// around returns a text's lines first to last, counted from 1, with two before and after them, each
-// with its number; those in question have a mark.
-func around(text string, first, last int) []string {
+// around returns a text's lines first to last, counted from 1, with two before and after them;
+// those in question are marked as failed.
+func around(text string, first, last int) []container.SourceLine {
 	const more = 2
 	all := strings.Split(strings.TrimRight(text, "\r\n"), "\n")
 	last = max(last, first)
-	var out []string
+	var out []container.SourceLine
 	for i := max(first-more, 1); i <= min(last+more, len(all)); i++ {
-		mark := " "
-		if i >= first && i <= last {
-			mark = ">"
-		}
-		out = append(out, fmt.Sprintf("%s %3d | %s", mark, i, strings.TrimRight(all[i-1], "\r")))
+		out = append(out, container.SourceLine{Number: i, Text: strings.TrimRight(all[i-1], "\r"),
+			Failed: i >= first && i <= last})
 	}
 	return out
 }

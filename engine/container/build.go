@@ -135,15 +135,31 @@ type BuildResult struct {
 	Notices []string
 }
 
+// SourceLine is a line of a Dockerfile that is shown around one that failed.
+type SourceLine struct {
+	Number int // from 1
+	Text   string
+	Failed bool // it is a part of the step that failed
+}
+
+// String returns the line with its number, and a mark where it failed.
+func (l SourceLine) String() string {
+	mark := " "
+	if l.Failed {
+		mark = ">"
+	}
+	return fmt.Sprintf("%s %3d | %s", mark, l.Number, l.Text)
+}
+
 // BuildError is a build that ran and did not succeed.
 type BuildError struct {
 	Service string
-	Step    string   // the Dockerfile line, as written; empty where the build broke before its steps
-	File    string   // path of the Dockerfile; empty for an inline one and where it is not known
-	Around  []string // lines of the Dockerfile around Step, numbered; none where it is not known
-	Line    int      // of Step in File, from 1; 0 where it is not known
-	Tail    []string // last 20 lines of the step's output, uncleaned
-	Err     error    // what went wrong, without the prefix that every failed build has in common
+	Step    string       // the Dockerfile line, as written; empty where the build broke before its steps
+	File    string       // path of the Dockerfile; empty for an inline one and where it is not known
+	Around  []SourceLine // lines of the Dockerfile around Step; none where it is not known
+	Line    int          // of Step in File, from 1; 0 where it is not known
+	Tail    []string     // last 20 lines of the step's output, uncleaned
+	Err     error        // what went wrong, without the prefix that every failed build has in common
 }
 
 func (e *BuildError) Error() string {

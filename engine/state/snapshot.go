@@ -195,11 +195,11 @@ type Build struct {
 	Size     int64
 	Lines    []string `text:"log"` // output, bounded to the last 500 lines, raw
 	Err      string
-	File     string   // of Err: the Dockerfile; "" where it is not known
-	Line     int      // in File
-	Around   []string `text:"log"` // lines of File around Line, numbered
-	Why      string   // of Err, without what was being done and to what
-	Canceled bool     // superseded or stopped by the user
+	File     string                 // of Err: the Dockerfile; "" where it is not known
+	Line     int                    // in File
+	Around   []container.SourceLine `text:"log"` // lines of File around Line
+	Why      string                 // of Err, without what was being done and to what
+	Canceled bool                   // superseded or stopped by the user
 }
 
 // BuildStep is one step of a build.
