@@ -149,8 +149,9 @@ func (x *explainer) unsetVariable(m []string) *LoadError {
 	if m[2] != "" {
 		problem += ": " + strings.Join(strings.Fields(m[2]), " ")
 	}
-	return x.errorUsing(m[0], "${"+m[1]+":?", "${"+m[1]+"?").with(problem, "set "+m[1]+
-		" in the environment or in .env")
+	e := x.errorUsing(m[0], "${"+m[1]+":?", "${"+m[1]+"?")
+	e.unset = m[1]
+	return e.with(problem, "set "+m[1]+" in the environment or in .env")
 }
 
 // errorUsing is errorAt for a path in which list items have lost their number: the texts tell them apart.

@@ -205,6 +205,8 @@ type LoadError struct {
 	Problem string
 	Remedy  string // what to write instead
 	Err     error  // what compose-go said; may be nil
+
+	unset string // the variable that Problem says is not set; "" for none
 }
 
 // Suggestion returns the remedy.
