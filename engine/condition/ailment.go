@@ -94,15 +94,15 @@ func (s *Service) Hopeless() error {
 	if len(s.WaitsOn) > 0 {
 		return nil // it is the other one's matter
 	}
-	if s.Err != "" {
-		return errors.New(s.Err)
+	if s.Problem.Text != "" {
+		return s.Problem.err(s.Name)
 	}
 	for _, r := range s.Replicas {
 		if a := s.Ailment(r); a != nil {
-			return fmt.Errorf("%s: %s", s.Name, a)
+			return &container.About{Service: s.Name, Err: errors.New(a.String())}
 		}
 		if r.ExpectedExit && s.ByHand && r.Instance.ID != "" {
-			return errors.New(s.Name + ": stopped by you")
+			return &container.About{Service: s.Name, Err: errors.New("stopped by you")}
 		}
 	}
 	return nil
@@ -111,8 +111,8 @@ func (s *Service) Hopeless() error {
 // HopelessErr is Hopeless with the remedy where there is one, nil while it may.
 func (s *Service) HopelessErr() error {
 	why := s.Hopeless()
-	if why == nil || s.Err == "" || s.Remedy == "" {
+	if why == nil || s.Problem.Text == "" || s.Problem.Remedy == "" {
 		return why
 	}
-	return container.WithRemedy(why, "%s", s.Remedy)
+	return container.WithRemedy(why, "%s", s.Problem.Remedy)
 }

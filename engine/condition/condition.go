@@ -23,17 +23,16 @@ type Service struct {
 	State    container.State  // as it is shown
 	Replicas []*Replica       // sorted by number
 	Lane     Lane
-	Settled  bool // the first up has been carried out
-	ByHand   bool // only the user brings it back
-	Leaving  bool // the Compose file does not name it any more: its containers are being removed
-	Provided bool // its provider has brought up what it stands for
-	Follow   bool // it is to run as soon as the service that it joins does
-	Err      string
-	Remedy   string // of Err
-	Failed   error  // of the last task that was to bring it where it should be
-	Blocked  error  // why what it waits for does not come by itself, nil when it may; Err says it too
-	WaitsFor Waits  // conditions that do not hold yet
-	WaitsOn  Waits  // the services that are down whose namespaces it shares
+	Settled  bool    // the first up has been carried out
+	ByHand   bool    // only the user brings it back
+	Leaving  bool    // the Compose file does not name it any more: its containers are being removed
+	Provided bool    // its provider has brought up what it stands for
+	Follow   bool    // it is to run as soon as the service that it joins does
+	Problem  Problem // why it is not where it should be
+	Failed   error   // of the last task that was to bring it where it should be
+	Blocked  error   // why what it waits for does not come by itself, nil when it may; Problem says it too
+	WaitsFor Waits   // conditions that do not hold yet
+	WaitsOn  Waits   // the services that are down whose namespaces it shares
 }
 
 // Lane is what the lane of a service is at.
@@ -212,7 +211,7 @@ func (s *Service) Shown() container.State {
 	switch {
 	case len(s.WaitsOn) > 0 && !s.Lane.Busy:
 		return container.StateWaiting
-	case s.Err != "" && state != container.StateRunning && state != container.StatePaused:
+	case s.Problem.Text != "" && state != container.StateRunning && state != container.StatePaused:
 		return container.StateBroken
 	case (state == container.StateExited || state == container.StateCreated) && s.coming():
 		// What ended made room for it, or is about to be started.

@@ -198,7 +198,7 @@ func TestHopelessSaysWhy(t *testing.T) {
 		"a: stopped by you": service("a", exited(0), func(s *Service) {
 			s.ByHand, s.Replicas[0].ExpectedExit = true, true
 		}),
-		"no such image": service("a", func(s *Service) { s.Err = "no such image" }),
+		"no such image": service("a", func(s *Service) { s.Problem.Text = "no such image" }),
 	} {
 		got := ""
 		if why := s.Hopeless(); why != nil {

@@ -38,7 +38,7 @@ func (all Services) Unmet(
 		default:
 			waits = append(waits, wait)
 			if why == nil {
-				why = fmt.Errorf("%s: waits for %s, but %w", s.Name, wait, fails)
+				why = &container.About{Service: s.Name, Words: fmt.Sprintf("waits for %s, but ", wait), Err: fails}
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func (s *Service) failsAt(goal Goal, idle bool) error {
 		return s.Blocked
 	case !idle:
 	case s.State == container.StateBroken:
-		return errors.New(s.Err)
+		return errors.New(s.Problem.Text)
 	case goal == GoalHealthy:
 		for _, r := range s.Replicas {
 			if a := s.Ailment(r); a != nil {

@@ -167,7 +167,10 @@ func (e *BuildError) Error() string {
 }
 
 // Reason is why, without what was being done.
-func (e *BuildError) Reason() string {
+func (e *BuildError) Reason() string { return e.place() + e.Err.Error() }
+
+// place is where it broke, in front of why.
+func (e *BuildError) place() string {
 	var s strings.Builder
 	if e.File != "" && e.Line > 0 {
 		fmt.Fprintf(&s, "%s:%d: ", e.File, e.Line)
@@ -177,8 +180,19 @@ func (e *BuildError) Reason() string {
 	} else if e.Step != "" {
 		fmt.Fprintf(&s, "%s: ", e.Step)
 	}
-	s.WriteString(e.Err.Error())
 	return s.String()
+}
+
+// Subject returns the service.
+func (e *BuildError) Subject() string { return e.Service }
+
+// WithoutService returns the error as it reads beside the service's name.
+func (e *BuildError) WithoutService() error { return &About{Words: e.place(), Err: e.Err} }
+
+// Explain implements Explainer.
+func (e *BuildError) Explain() (text, remedy string) {
+	text, remedy = Explain(e.Err)
+	return "build " + e.Service + ": " + e.place() + text, remedy
 }
 
 func (e *BuildError) Unwrap() error { return e.Err }

@@ -236,8 +236,9 @@ func (l *worker) runRuleExec(ctx context.Context, rule *project.Rule, rs []state
 			return container.WrapErr(err, "sync+exec in %s", l.name)
 		}
 		if code != 0 {
-			return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", l.name,
-				strings.Join(rule.Exec.Command, " "), code), "its output stands in the log")
+			err := fmt.Errorf("sync+exec in %s: %q exited with %d", l.name,
+				strings.Join(rule.Exec.Command, " "), code)
+			return container.WithRemedy(container.Naming(l.name, err), "its output stands in the log")
 		}
 	}
 	return nil

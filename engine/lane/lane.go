@@ -18,6 +18,7 @@ import (
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/state"
+	"bulkhead/engine/step"
 )
 
 // errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun
@@ -234,6 +235,9 @@ func (l *Lane) Run(ctx context.Context) error {
 		err := container.Guard("lane of "+l.Name, func() error { return w.carryOut(tctx, t) })
 		if own := t.First || t.Verb == Renew; own && tctx.Err() == nil && l.mayPass(err, losses) {
 			l.Owe(nil)
+		}
+		if errors.As(err, new(*step.HookError)) {
+			err = container.Naming(l.Name, err)
 		}
 		l.release(t, err)
 		if l.p.State.Member(l.Name) != l.M { // it was removed

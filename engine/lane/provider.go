@@ -120,7 +120,7 @@ func (l *worker) takeProvided(ctx context.Context) error {
 	conf.Bare.Environment = withVariables(conf.Bare.Environment, vars)
 	var err error
 	if conf.Hash, err = project.ServiceHash(conf.Bare); err != nil {
-		return fmt.Errorf("create %s: %w", l.name, err)
+		return container.Naming(l.name, fmt.Errorf("create %s: %w", l.name, err))
 	}
 	l.conf = &conf
 	l.m.SetConf(&conf)

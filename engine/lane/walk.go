@@ -179,7 +179,7 @@ func (w *walk) swap(ctx context.Context, st plan.Step, cause string) error {
 	how, note, err := e.Steps.Swap(ctx, w.u, old, w.spec(st.Replica), mode, cause, w.k)
 	w.k.Stopped(how, note)
 	if err != nil {
-		return err
+		return container.Naming(l.name, err)
 	}
 	l.restartDependents(l.name + " was recreated")
 	e.Go("old container of "+l.name, func(ctx context.Context) error {

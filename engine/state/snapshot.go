@@ -118,6 +118,8 @@ type Service struct {
 	Last       *Change  // the last change, running or done
 	Changes    []Change // history, oldest first; at most 20
 	Err        string   // why State is Broken, one line
+	ErrShort   string   // Err as it reads beside the service's name
+	ErrNamed   bool     // Err names the service
 	Untrusted  bool     // a host command of it did not run because nobody has allowed it
 	Remedy     string
 	Config     project.Service
@@ -162,6 +164,7 @@ type Change struct {
 	Ended      time.Time // zero while it runs
 	Stages     []Stage   // in the order in which they began
 	Err        string    // one line, "" when it worked
+	ErrNamed   bool      // Err names the service
 	Recovered  time.Time // when the service became ready after all, despite Err; zero when it did not
 	Generation int       // that it led to
 	Note       string    // "killed at once: its first process does not react to the stop signal"
