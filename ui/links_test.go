@@ -180,6 +180,7 @@ func TestPathsInBuildErrorsAreLinks(t *testing.T) {
 			bld.Lines = []string{filepath.Join(b.snap.Dir, "mail/main.go") + ":12:2: undefined: smtpp"}
 			n.Builds = []engine.Build{n.Builds[0], bld}
 			n.Services[4].State, n.Services[4].Err, n.Services[4].Doing = engine.StateBroken, bld.Err, ""
+			n.Services[4].ErrShort, n.Services[4].ErrNamed = bld.Why, true
 		})
 		s.keys("4", "w")
 		s.waitLink("./mail/main.go:12", file) // the list of services has it without the dot

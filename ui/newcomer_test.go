@@ -329,6 +329,7 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 			strings.Repeat("and so on ", 10)+"the end")
 		n.Builds = []engine.Build{n.Builds[0], bld}
 		n.Services[4].State, n.Services[4].Err, n.Services[4].Doing = engine.StateBroken, bld.Err, ""
+		n.Services[4].ErrShort, n.Services[4].ErrNamed = bld.Why, true
 	})
 	s.wait("mail/Dockerfile:4: mail/main.go:12:2: undefined")
 	s.keys("4")
@@ -345,7 +346,9 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 
 func TestFailureFoldsAwayAndStaysInTheEvents(t *testing.T) {
 	b := shop()
-	b.snap.Services[0].Err, b.snap.Services[0].State = "create api: no space left on device", engine.StateBroken
+	api := &b.snap.Services[0]
+	api.Err, api.State = "create api: no space left on device", engine.StateBroken
+	api.ErrShort, api.ErrNamed = api.Err, true
 	s := openScreen(t, b, 80, 24)
 	s.wait(" create api: no space left on device")
 	s.keys("esc")
@@ -398,6 +401,7 @@ func TestBannerWithoutRoomSaysThatItGoesOn(t *testing.T) {
 	b := shop()
 	b.snap.Services[0].State, b.snap.Services[0].Err = engine.StateBroken,
 		strings.Repeat("much is wrong here ", 8)
+	b.snap.Services[0].ErrShort = b.snap.Services[0].Err
 	b.snap.Services[0].Last = nil
 	s := openScreen(t, b, 80, 24)
 	s.wait("much is wrong here")

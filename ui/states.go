@@ -412,9 +412,5 @@ func reason(st *styles, snap snapshot, s *engine.Service, now time.Time) string 
 
 // brokenText is why a service is broken, without what the STATE column and the name say already.
 func brokenText(s *engine.Service, w int) string {
-	text := oneLine(s.Err)
-	for _, said := range []string{"build " + s.Name + ": ", "prepare " + s.Name + ": ", s.Name + ": "} {
-		text = strings.TrimPrefix(text, said)
-	}
-	return cut(text, w)
+	return cut(oneLine(s.ErrShort), w)
 }

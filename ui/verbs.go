@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -56,7 +57,7 @@ func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
 		return nil, ok
 	}
 	text := oneLine(done.err.Error())
-	if !strings.Contains(text, strings.Fields(done.what + " x")[0]) {
+	if container.What(done.err) == "" { // it does not say what was being done
 		text = done.what + ": " + text
 	}
 	if len(done.services) == 1 {
