@@ -23,10 +23,10 @@ type env struct {
 
 	panes []paneLine // in the order of their digits
 
-	snap  snapshot
-	lacks map[string]string // why faults are not possible here, by their kinds; nil before it was asked
-	now   time.Time         // of snap
-	st    styles
+	snap        snapshot
+	unavailable map[string]string // why faults are not possible here, by their kinds; nil before it was asked
+	now         time.Time         // of snap
+	st          styles
 
 	w, h  int
 	f     frame

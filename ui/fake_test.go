@@ -139,8 +139,8 @@ func (f *fake) tell() {
 	}
 }
 
-// say writes a log line.
-func (f *fake) say(service, text string, at time.Time) {
+// write writes a log line.
+func (f *fake) write(service, text string, at time.Time) {
 	f.store.Append(service, 1, 1, logs.Stdout, at, []byte(text))
 	f.mu.Lock()
 	f.tell()

@@ -236,7 +236,7 @@ func TestAlertsRingAreNotedAndCount(t *testing.T) {
 	b.has = map[string]string{"page me": ""}
 	s := openScreen(t, b, 120, 40, func(o *Options) { o.Config.AlertCommand = []string{"page", "me"} })
 	s.wait("GET /orders 200 15ms")
-	b.say("api", "panic: cannot open config", start.Add(time.Second))
+	b.write("api", "panic: cannot open config", start.Add(time.Second))
 	s.wait("api alert: panic: cannot open config", "!1")
 	s.until("the command", func(string) bool {
 		return b.told(`ran page me with "api alert: panic: cannot open config"`)
@@ -259,7 +259,7 @@ func TestLineLeadsToItsSource(t *testing.T) {
 	b.snap.Dir = dir
 	b.snap.Services[0].Config.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind",
 		Source: filepath.Join(dir, "api"), Target: "/app"}}
-	b.say("api", "\t/app/main.go:42 +0x1d", start)
+	b.write("api", "\t/app/main.go:42 +0x1d", start)
 	s := openScreen(t, b, 120, 40)
 	s.wait("/app/main.go:42")
 	s.keys("2", "k", "G", "k", "j") // the last line

@@ -58,30 +58,30 @@ func stateSign(s engine.State, h engine.Health, exit int, byHand bool) (string, 
 
 // signOf is the sign of a service.
 func signOf(s *engine.Service) (string, tone) {
-	did := outside(s)
-	if did == engine.OutsideRemoved {
+	what := outside(s)
+	if what == engine.OutsideRemoved {
 		return "✗", toneBad
 	}
-	return stateSign(s.State, s.Health, s.ExitCode, s.ByHand || did != engine.OutsideNothing)
+	return stateSign(s.State, s.Health, s.ExitCode, s.ByHand || what != engine.OutsideNothing)
 }
 
 // outside is what another program did to a service that does not run.
-func outside(s *engine.Service) (did engine.Outside) {
+func outside(s *engine.Service) (worst engine.Outside) {
 	if s.State == engine.StateExited || s.State == engine.StatePaused || s.State == engine.StateWaiting {
 		for i := range s.Replicas {
-			did = max(did, s.Replicas[i].Outside)
+			worst = max(worst, s.Replicas[i].Outside)
 		}
 	}
-	return did
+	return worst
 }
 
 // outsideText says what another program did to a service, and when.
 func outsideText(s *engine.Service, now time.Time, w int) string {
-	did := outside(s).String()
-	if long := did + " " + duration.Age(now.Sub(s.Since)) + " ago by another program"; width(long) <= w {
+	what := outside(s).String()
+	if long := what + " " + duration.Age(now.Sub(s.Since)) + " ago by another program"; width(long) <= w {
 		return long
 	}
-	return did + " outside"
+	return what + " outside"
 }
 
 // stateText is the word for the STATE column.
@@ -289,9 +289,9 @@ func endedChange(st *styles, c *engine.Change, now time.Time, w int) string {
 // downText says how the user took a service down, and when. That a signal ended it says nothing by
 // itself: a stop begins with one, and ends with SIGKILL where the grace was not enough.
 func downText(s *engine.Service, now time.Time, w int) string {
-	did := &engine.Change{}
+	last := &engine.Change{}
 	if s.Last != nil && (s.Last.Action == "stop" || s.Last.Action == "kill") {
-		did = s.Last
+		last = s.Last
 	}
 	verb := "stopped"
 	switch {
@@ -299,11 +299,11 @@ func downText(s *engine.Service, now time.Time, w int) string {
 		verb = "paused"
 	case s.State != engine.StateExited:
 		verb = s.State.String()
-	case did.Action == "kill", did.Action == "" && s.ExitCode == exitKilled:
+	case last.Action == "kill", last.Action == "" && s.ExitCode == exitKilled:
 		verb = "killed"
 	}
 	text := fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
-	if long := text + ", killed after its grace"; verb == "stopped" && did.Stop == engine.StopLate &&
+	if long := text + ", killed after its grace"; verb == "stopped" && last.Stop == engine.StopLate &&
 		width(long) <= w {
 		return long
 	}

@@ -48,8 +48,8 @@ func (v *verbs) send(what, key string, c engine.Command) tea.Cmd {
 
 // receive shows how a command ended. Only what went wrong is worth a line: success is seen on the screen.
 func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
-	if l, ok := msg.(lacksMsg); ok {
-		v.e.lacks = l
+	if l, ok := msg.(unavailableMsg); ok {
+		v.e.unavailable = l
 		return nil, true
 	}
 	done, ok := msg.(doneMsg)

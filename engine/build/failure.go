@@ -149,20 +149,20 @@ func locate(dockerfile []byte, name string) (first, last int) {
 }
 
 // sameText compares an instruction as written with one whose variables are filled in.
-func sameText(written, said string) bool {
+func sameText(written, found string) bool {
 	written = squeeze(written)
-	if written == said {
+	if written == found {
 		return true
 	}
 	word, rest, _ := strings.Cut(written, " ")
 	pattern := variable.ReplaceAllString(regexp.QuoteMeta(rest), ".*")
-	ok, err := regexp.MatchString("^(?i:"+regexp.QuoteMeta(word)+") "+pattern+"$", said)
+	ok, err := regexp.MatchString("^(?i:"+regexp.QuoteMeta(word)+") "+pattern+"$", found)
 	return err == nil && ok // an error: nothing that we could have made of a Dockerfile
 }
 
-func sameImage(written, said string) bool {
+func sameImage(written, found string) bool {
 	ref, err := reference.ParseDockerRef(written)
-	return err == nil && ref.String() == said
+	return err == nil && ref.String() == found
 }
 
 func squeeze(s string) string { return strings.TrimSpace(blanks.ReplaceAllString(s, " ")) }

@@ -46,14 +46,14 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 		case errors.Is(err, context.Canceled):
 			err = errEnds
 		}
-		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...) // they are still to be carried out
+		l.m.Files.MarkStale(slices.Collect(maps.Keys(w.Paths))...) // they are still to be carried out
 		l.fail(err)
 		k.End(err)
 		l.awaitRecovery(k)
 		return err
 	}
 	if t.Verb == command.Rebuild {
-		l.m.Files.Has(nil, true)
+		l.m.Files.ClearStale(nil, true)
 	}
 	if t.First {
 		l.catchUpMissed(ctx)
