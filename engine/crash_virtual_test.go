@@ -103,7 +103,7 @@ func TestServiceThatComesBackWaitsForItsTurn(t *testing.T) {
 			s.do(engine.Command{Verb: engine.VerbUp, Services: []string{"db", "a"}})
 		}()
 		n := s.until("a to wait", func(n *engine.Snapshot) bool { return len(find(n, "a").WaitsFor) > 0 })
-		if a := find(n, "a"); a.State != engine.StateWaiting || a.WaitsFor[0] != "db healthy" {
+		if a := find(n, "a"); a.State != engine.StateWaiting || a.WaitsFor.String() != "db healthy" {
 			s.t.Errorf("a is %v, waits for %v", a.State, a.WaitsFor)
 		}
 		s.ready()

@@ -22,32 +22,32 @@ import (
 
 // drills is what the engine keeps of drills. Its methods may be called from any goroutine.
 type drills struct {
-	mu     sync.Mutex
-	run    *drill.Drill  // the one that runs; nil: none
-	report *drill.Report // of the last one, as far as it is
-	hold   bool          // lanes leave what changed files ask for waiting
-	hands  []hand        // what was done to the project by others than a drill
+	mu            sync.Mutex
+	run           *drill.Drill   // the one that runs; nil: none
+	report        *drill.Report  // of the last one, as far as it is
+	hold          bool           // lanes leave what changed files ask for waiting
+	interventions []intervention // what was done to the project by others than a drill
 }
 
-// hand is something that a person or another program did.
-type hand struct {
+// intervention is something that a person or another program did.
+type intervention struct {
 	at   time.Time
 	what string
 }
 
-// keptHands is how many hands are kept: those of one row are all that counts.
-const keptHands = 50
+// keptInterventions is how many interventions are kept: those of one row are all that counts.
+const keptInterventions = 50
 
-// hand notes that somebody had a hand in the project: what a drill sees then proves nothing. "" is
+// intervene notes that somebody had a hand in the project: what a drill sees then proves nothing. "" is
 // nobody's.
-func (d *drills) hand(what string) {
+func (d *drills) intervene(what string) {
 	if what == "" {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.hands = append(d.hands, hand{at: time.Now(), what: what})
-	d.hands = d.hands[max(len(d.hands)-keptHands, 0):]
+	d.interventions = append(d.interventions, intervention{at: time.Now(), what: what})
+	d.interventions = d.interventions[max(len(d.interventions)-keptInterventions, 0):]
 }
 
 // since lists what was done since a time.
@@ -55,7 +55,7 @@ func (d *drills) since(t time.Time) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var out []string
-	for _, h := range d.hands {
+	for _, h := range d.interventions {
 		if !h.at.Before(t) && !slices.Contains(out, h.what) {
 			out = append(out, h.what)
 		}
@@ -128,7 +128,7 @@ func (e *Engine) noteHand(c Command) {
 	if len(c.Services) == 0 {
 		what = string(c.Verb)
 	}
-	e.drills.hand(fmt.Sprintf("%s (%s)", what, c.Cause))
+	e.drills.intervene(fmt.Sprintf("%s (%s)", what, c.Cause))
 	if d := e.drills.running(); d != nil && len(c.Services) == 0 &&
 		(c.Verb == VerbHeal || c.Verb == VerbStop || c.Verb == VerbDown) {
 		_ = d.Act(drill.ActAbort, "") // it may have ended by now
@@ -152,7 +152,7 @@ func (e *Engine) Drill(ctx context.Context, o drill.Options) (*drill.Report, err
 	if err != nil {
 		return nil, err
 	}
-	if why := e.faults.injector.Load().Lacks(ctx, f.Kind); why != "" {
+	if why := e.faults.injector.Load().Unavailable(ctx, f.Kind); why != "" {
 		return nil, container.Failed("drill "+e.parts.Name+" with "+words, "%s", why)
 	}
 	if _, err := e.commands.targets(Command{Verb: VerbFault, Services: o.Services}); len(o.Services) > 0 && err != nil {

@@ -61,7 +61,7 @@ func New(o Options) *Engine {
 		Lanes: &lane.Set{}, AsIs: o.AsIs, NoWatch: o.NoWatch, NoStart: o.NoStart, Replace: o.Replace,
 	}
 	e := &Engine{opts: o, parts: p, running: make(chan struct{})}
-	e.observe = &observer{p: p, hand: e.drills.hand, see: func(ev Event) { e.faults.injector.Load().See(ev) }}
+	e.observe = &observer{p: p, intervened: e.drills.intervene, see: func(ev Event) { e.faults.injector.Load().See(ev) }}
 	e.reload = &reloader{p: p, load: o.Load, applied: e.reloaded, loads: make(turn, 1), waits: make(turn, 1)}
 	e.watch = &watching{p: p, reload: e.reload, ignore: o.Ignore, times: o.Watch}
 	e.trust = trusting{p}

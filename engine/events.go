@@ -45,9 +45,9 @@ func (l lives) Gone(r tail.Replica, id string, slot bool) {
 // methods may be called from any goroutine.
 type observer struct {
 	p *lane.Parts
-	// hand notes that somebody else had a hand in the project; "" is nobody's.
-	hand func(what string)
-	see  func(Event) // passes an event on to the faults
+	// intervened notes that somebody else had a hand in the project; "" is nobody's.
+	intervened func(what string)
+	see        func(Event) // passes an event on to the faults
 }
 
 // adoptAll takes over what is there already when Run begins.
@@ -168,7 +168,7 @@ func (o *observer) resync(instances []Instance) {
 	}
 	if o.p.State.Found() {
 		for _, l := range o.p.Lanes.List() {
-			l.OfferOwed(true)
+			l.Retry(true)
 		}
 		o.p.Images.CleanLater()
 	}
@@ -194,7 +194,7 @@ func (o *observer) handle(ctx context.Context, ev Event) {
 		return
 	}
 	do := m.React(ev)
-	o.hand(do.Foreign)
+	o.intervened(do.Foreign)
 	if do.Completed {
 		o.p.Journal.Complete(ev.ID)
 	}
@@ -238,7 +238,7 @@ func (o *observer) handleUnheld(ctx context.Context, m *state.Member, ev Event, 
 		return
 	}
 	if in, err := o.p.Runtime.Inspect(ctx, ev.ID); err == nil && in.Replica >= 1 {
-		o.hand("another program made a container of " + ev.Service)
+		o.intervened("another program made a container of " + ev.Service)
 		o.adopt(m, in.Replica, in, "started by another program")
 		o.p.Lanes.Of(ev.Service).ScheduleRescan()
 	}

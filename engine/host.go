@@ -75,10 +75,10 @@ func (h host) LeftOut(name string, left []filesync.LeftOut) {
 	if l == nil {
 		return
 	}
-	l.M.Files.Lacks(l.WarnLeft(left)...)
+	l.M.Files.MarkStale(l.WarnLeft(left)...)
 	if slices.ContainsFunc(left, func(l filesync.LeftOut) bool { return l.Again }) {
 		w := plan.NewWork(time.Now())
 		w.Lost = true
-		l.Owe(w)
+		l.RetryLater(w)
 	}
 }

@@ -129,7 +129,7 @@ func (s *stage) killParent() {
 	s.t.Helper()
 	s.do(engine.Command{Verb: engine.VerbKill, Services: []string{"parent"}})
 	n := s.until("followers that wait", func(n *engine.Snapshot) bool {
-		return strings.Join(find(n, "net").WaitsFor, ",") == "parent running" && strings.Join(find(n, "ns").WaitsFor, ",") == "parent running"
+		return find(n, "net").WaitsFor.String() == "parent running" && find(n, "ns").WaitsFor.String() == "parent running"
 	})
 	for _, name := range []string{"net", "ns"} {
 		if svc := find(n, name); svc.State != engine.StateWaiting || svc.Ready {
@@ -141,7 +141,7 @@ func (s *stage) killParent() {
 		if (row.Outcome == engine.Died) != lost {
 			s.t.Errorf("ledger: %s %s (%s)", row.Service, row.Outcome, row.Sign)
 		}
-		if lost && !strings.Contains(row.Sign, "of parent, which is down") {
+		if lost && !strings.Contains(row.Sign.Text, "of parent, which is down") {
 			s.t.Errorf("ledger: the reason for %s is %q", row.Service, row.Sign)
 		}
 	}

@@ -269,14 +269,14 @@ func TestWithoutATailOnlyWhatIsSaidFromNowOnIsRead(t *testing.T) {
 			s.line("a", fmt.Sprintf("gen%d stdout hello", round))
 			s.do(engine.Command{Verb: engine.VerbStop})
 			s.line("a", fmt.Sprintf("gen%d stdout bye", round)) // the stop waits for last words, and not for ever
-			var said []string
+			var lines []string
 			for _, l := range s.lines("a") {
 				if strings.Contains(l, "stdout") {
-					said = append(said, l)
+					lines = append(lines, l)
 				}
 			}
-			if want := []string{fmt.Sprintf("a gen%d stdout hello", round), fmt.Sprintf("a gen%d stdout bye", round)}; !slices.Equal(said, want) {
-				s.t.Errorf("round %d: %q, want %q", round, said, want)
+			if want := []string{fmt.Sprintf("a gen%d stdout hello", round), fmt.Sprintf("a gen%d stdout bye", round)}; !slices.Equal(lines, want) {
+				s.t.Errorf("round %d: %q, want %q", round, lines, want)
 			}
 			time.Sleep(time.Minute) // virtual: a first line may be stamped before the start, so lives are kept apart
 			s.must(s.stop())

@@ -150,7 +150,7 @@ func (fw *watching) take(ctx context.Context, b watch.Batch) {
 			continue
 		}
 		paths := slices.Sorted(maps.Keys(w.Paths))
-		l.M.Files.Lacks(paths...)
+		l.M.Files.MarkStale(paths...)
 		if len(paths) > 0 {
 			mode, cause := l.M.Files.Mode(), w.Cause(fw.p.Dir)
 			fw.p.State.Record(Record{Kind: "watch", Service: l.Name, Action: "stale", Paths: paths, Cause: cause,

@@ -175,7 +175,7 @@ func (b *banners) ledger(up upPlan, add func(p paint, text, offer string)) {
 	}
 	p := b.e.st.good
 	switch others := sortBystanders(l); {
-	case slices.ContainsFunc(others.died, func(n string) bool { return !strings.HasSuffix(n, "?") }):
+	case slices.ContainsFunc(others.died, func(one bystander) bool { return !one.unrelated }):
 		p = b.e.st.fail
 	case len(others.died) > 0:
 		p = b.e.st.warn
@@ -250,15 +250,15 @@ func (b *banners) failure(add func(paint, string, string)) {
 	if s == nil {
 		return
 	}
-	text := s.Err
+	text, named := s.Err, s.ErrNamed
 	if text == "" && s.Last != nil {
-		text = s.Last.Action + ": " + s.Last.Err
+		text, named = s.Last.Action+": "+s.Last.Err, s.Last.ErrNamed
 	}
 	text = oneLine(b.e.snap.local(text))
 	if built := b.e.snap.failedBuild(s.Name); built != nil {
-		text = built.Kind + " " + s.Name + ": " + buildReason(b.e.snap, built)
+		text, named = built.Kind+" "+s.Name+": "+buildReason(b.e.snap, built), true
 	}
-	if !strings.Contains(text, s.Name) {
+	if !named {
 		text = s.Name + ": " + text
 	}
 	if s.Remedy != "" {

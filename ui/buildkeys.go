@@ -75,7 +75,9 @@ func (p *buildsPane) copy() tea.Cmd {
 	if b.File != "" {
 		out = append(out, fmt.Sprintf("%s:%d", b.File, b.Line))
 	}
-	out = append(out, b.Around...)
+	for _, l := range b.Around {
+		out = append(out, l.String())
+	}
 	for _, l := range b.Lines {
 		out = append(out, string(logs.Plain(nil, []byte(l))))
 	}

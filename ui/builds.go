@@ -341,7 +341,7 @@ func (p *buildsPane) detailRows(b *engine.Build, w int) (rows []string, failed i
 	if broken {
 		rows = append(rows, "")
 		add(p.e.st.bad, " "+oneLine(cmp.Or(b.Why, b.Err)))
-		if strings.Contains(b.Kind, "build") || b.Kind == "prepare" {
+		if b.Kind == "build" || b.Kind == "prepare" {
 			rows = append(rows, p.e.st.dim.s(" what ran before runs on; the next save tries again"))
 		}
 	}
@@ -360,10 +360,10 @@ func (p *buildsPane) keepText(text string, n int) {
 func (p *buildsPane) aroundRows(b *engine.Build, add func(paint, string)) {
 	for _, l := range b.Around {
 		paint := p.e.st.dim
-		if strings.HasPrefix(l, ">") {
+		if l.Failed {
 			paint = p.e.st.plain
 		}
-		add(paint, " "+logs.CleanLine(l))
+		add(paint, " "+logs.CleanLine(l.String()))
 	}
 }
 

@@ -52,8 +52,8 @@ func (b *cleanBackend) Preview(ctx context.Context, service string, replica int,
 
 // FaultsLacking implements Backend.
 func (b *cleanBackend) FaultsLacking(ctx context.Context) (map[string]string, error) {
-	lacks, err := b.Backend.FaultsLacking(ctx)
-	return logs.CleanAll(lacks), logs.CleanError(err)
+	unavailable, err := b.Backend.FaultsLacking(ctx)
+	return logs.CleanAll(unavailable), logs.CleanError(err)
 }
 
 // Drill implements Backend.

@@ -31,8 +31,8 @@ type copiedMsg struct {
 	screen bool     // packed for GNU screen
 	done   string   // what was copied: "copied 3 lines"
 	ways   []string // where it went
-	hint   string
-	err    error // no way worked
+	hints  []string // what did not work, and what helps
+	err    error    // no way worked
 }
 
 // run carries out a command of another program. An input goes to its stdin; without one its output is read.
@@ -77,7 +77,7 @@ func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd
 				msg.ways[0] = "the terminal (OSC 52 through screen)"
 			}
 		} else {
-			msg.hint = "too long for the terminal's OSC 52"
+			msg.hints = append(msg.hints, "too long for the terminal's OSC 52")
 		}
 		for _, cmd := range clipboardCommands(env) {
 			if _, err := run(ctx, environ, text, cmd[0], cmd[1:]...); err == nil {
@@ -89,7 +89,7 @@ func (c *clipboard) copy(gather func() (text, done string), file string) tea.Cmd
 			if err := hostfile.WritePrivate(file, []byte(text)); err == nil {
 				msg.ways = append(msg.ways, file)
 			} else if msg.err = err; len(msg.ways) > 0 {
-				msg.hint = strings.TrimPrefix(msg.hint+"; "+err.Error(), "; ")
+				msg.hints = append(msg.hints, err.Error())
 			}
 		}
 		if len(msg.ways) > 0 {
@@ -127,8 +127,8 @@ func (msg *copiedMsg) throughTmux(ctx context.Context, environ []string, run run
 	if _, err := run(ctx, environ, text, "tmux", "load-buffer", "-"); err == nil {
 		msg.ways = append(msg.ways, "tmux's buffer")
 	}
-	msg.hint = fmt.Sprintf(
-		"tmux's set-clipboard is %s; it passes copies on with: tmux set -g set-clipboard on", setting)
+	msg.hints = append(msg.hints, fmt.Sprintf(
+		"tmux's set-clipboard is %s; it passes copies on with: tmux set -g set-clipboard on", setting))
 }
 
 // clipboardCommands are the commands that may reach the clipboard of the desktop that this terminal
@@ -168,10 +168,7 @@ func (c *clipboard) receive(m tea.Msg) (tea.Cmd, bool) {
 		return nil, true
 	}
 	text := msg.done + " to " + strings.Join(msg.ways, ", ")
-	if msg.hint != "" {
-		text += "; " + msg.hint
-	}
-	c.e.status.set(text)
+	c.e.status.set(strings.Join(slices.Insert(msg.hints, 0, text), "; "))
 	switch {
 	case msg.text == "":
 		return nil, true

@@ -59,6 +59,42 @@ func columnHeads(c columns, lead string, focus bool) string {
 	return rowOf(c, lead, name, "STATE", "HEALTH", "UP", "RST", "CPU", "MEM", "PORT", "LAST CHANGE")
 }
 
+// headSpot is where the name of a column stands that services can be sorted by.
+type headSpot struct {
+	order order
+	at, w int // cells from the left edge of the head; width of the name
+}
+
+// headSpots returns the places of the names that columnHeads writes in full.
+func headSpots(c columns) (out []headSpot) {
+	at := leadW
+	for _, col := range []struct {
+		w, name int // of the column; of its name, 0 where it is no order
+		toRight bool
+		order   order
+	}{
+		{w: c.name, name: len("SERVICE"), order: byName},
+		{w: c.state, name: len("STATE"), order: byState},
+		{w: c.health, name: len("HEALTH"), order: byState},
+		{w: c.up}, {w: c.rst},
+		{w: c.cpu, name: len("CPU"), toRight: true, order: byCPU},
+		{w: c.mem, name: len("MEM"), toRight: true, order: byMem},
+	} {
+		if col.w <= 0 {
+			continue
+		}
+		if col.name > 0 && col.name <= col.w {
+			spot := headSpot{order: col.order, at: at, w: col.name}
+			if col.toRight {
+				spot.at += col.w - col.name
+			}
+			out = append(out, spot)
+		}
+		at += col.w + 1
+	}
+	return out
+}
+
 // rowOf puts cells into columns.
 func rowOf(c columns, lead, name, state, health, up, rst, cpu, mem, port, last string) string {
 	var b strings.Builder

@@ -58,7 +58,7 @@ func (d *detail) render(r rect) []string {
 	}
 	add("needs", strings.Join(s.DependsOn, ", "))
 	if len(s.WaitsFor) > 0 {
-		add("waits", d.e.st.busy.s(strings.Join(s.WaitsFor, ", ")))
+		add("waits", d.e.st.busy.s(s.WaitsFor.String()))
 	}
 	d.sideError(s, add, r.w-9)
 	d.sideCharts(s, add, func() { rows = append(rows, "") })

@@ -494,14 +494,12 @@ func (p *drillPane) renderRow(r *drill.Report, i, w int) string {
 		return line + p.e.st.dim.s(text)
 	}
 	for c := p.left; c < p.left+p.columns; c++ {
-		cell := fit(row.Mark(r.Services[c]), drillCell)
-		paint := p.paintOf(row, r.Services[c])
+		mark, paint := cut(row.Mark(r.Services[c]), drillCell), p.paintOf(row, r.Services[c])
 		if i == p.row && c == p.col {
-			cell = p.e.st.selected.s(strings.TrimRight(cell, " ")) + spaces(drillCell-width(strings.TrimRight(cell, " ")))
+			line += p.e.st.selected.s(mark) + spaces(drillCell-width(mark))
 		} else {
-			cell = paint.s(cell)
+			line += paint.s(fit(mark, drillCell))
 		}
-		line += cell
 	}
 	return line + fit(row.Back(), 9) + p.e.st.tone(verdictTone(row.Verdict)).s(row.VerdictText())
 }
@@ -576,8 +574,11 @@ func (p *drillPane) evidenceOfRow(w int) []string {
 	}
 	var out []string
 	for _, l := range r.RowText(p.row) {
-		indent := len(l) - len(strings.TrimLeft(l, " "))
-		for _, part := range wrapped(strings.TrimLeft(l, " "), w-indent) {
+		indent := 0
+		if l.Evidence {
+			indent = 4
+		}
+		for _, part := range wrapped(l.Text, w-indent) {
 			out = append(out, spaces(indent)+part)
 		}
 	}

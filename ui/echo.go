@@ -73,7 +73,7 @@ func shellWord(s string) string {
 // note keeps the docker commands of one that was sent, for the events.
 func (x *echo) note(c engine.Command) {
 	for _, line := range x.of(c) {
-		x.e.status.keep("$ " + line)
+		x.e.status.keepCommand(line)
 	}
 }
 
@@ -114,8 +114,8 @@ func (x *echo) lines() []string {
 	out = append(out, x.e.st.titleFocus.s("what was done, the latest first"))
 	done := 0
 	for _, n := range slices.Backward(x.e.status.notes) {
-		if strings.HasPrefix(n.text, "$ ") {
-			out = append(out, "  "+x.e.st.dim.s(n.at.Local().Format("15:04:05"))+"  "+n.text[2:])
+		if n.command {
+			out = append(out, "  "+x.e.st.dim.s(n.at.Local().Format("15:04:05"))+"  "+n.text)
 			done++
 		}
 	}

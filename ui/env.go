@@ -23,10 +23,10 @@ type env struct {
 
 	panes []paneLine // in the order of their digits
 
-	snap  snapshot
-	lacks map[string]string // why faults are not possible here, by their kinds; nil before it was asked
-	now   time.Time         // of snap
-	st    styles
+	snap        snapshot
+	unavailable map[string]string // why faults are not possible here, by their kinds; nil before it was asked
+	now         time.Time         // of snap
+	st          styles
 
 	w, h  int
 	f     frame
@@ -130,9 +130,18 @@ type status struct {
 
 // note is a line of the screen's own for the events pane: an error, or a docker command.
 type note struct {
-	at   time.Time
-	text string
-	bad  bool
+	at      time.Time
+	text    string
+	bad     bool
+	command bool // text is a docker command
+}
+
+// String returns the note as the events show it.
+func (n *note) String() string {
+	if n.command {
+		return "$ " + n.text
+	}
+	return n.text
 }
 
 // keptNotes is how many errors the events pane keeps.
@@ -148,13 +157,18 @@ func (s *status) set(text string) {
 func (s *status) fail(text string) {
 	s.set(text)
 	s.bad = true
-	s.keep(s.text)
-	s.notes[len(s.notes)-1].bad = true
+	s.keep(note{text: s.text, bad: true})
 }
 
-// keep keeps a line for the events pane.
-func (s *status) keep(text string) {
-	s.notes = append(s.notes, note{at: s.clock(), text: logs.CleanLine(text)})
+// keepCommand keeps a docker command for the events pane and for the echo.
+func (s *status) keepCommand(line string) {
+	s.keep(note{text: logs.CleanLine(line), command: true})
+}
+
+// keep keeps a note for the events pane; its time is now.
+func (s *status) keep(n note) {
+	n.at = s.clock()
+	s.notes = append(s.notes, n)
 	s.notes = s.notes[max(len(s.notes)-keptNotes, 0):]
 }
 

@@ -103,7 +103,7 @@ func (p *eventsPane) list() []event {
 		if n.bad {
 			t = toneBad
 		}
-		out = append(out, event{time: n.at, what: n.text, tone: t})
+		out = append(out, event{time: n.at, what: n.String(), tone: t})
 	}
 	slices.SortStableFunc(out, func(a, b event) int { return a.time.Compare(b.time) })
 	slices.Reverse(out)

@@ -139,8 +139,8 @@ func (f *fake) tell() {
 	}
 }
 
-// say writes a log line.
-func (f *fake) say(service, text string, at time.Time) {
+// write writes a log line.
+func (f *fake) write(service, text string, at time.Time) {
 	f.store.Append(service, 1, 1, logs.Stdout, at, []byte(text))
 	f.mu.Lock()
 	f.tell()
@@ -203,7 +203,7 @@ func (f *fake) Do(ctx context.Context, c engine.Command) error {
 }
 
 func fakeLedger(s *engine.Snapshot, hit string, at time.Time) engine.Ledger {
-	l := engine.Ledger{Service: hit, Fault: "SIGKILL", At: at}
+	l := engine.Ledger{Service: hit, Fault: "SIGKILL", Gone: true, At: at}
 	for i, svc := range s.Services {
 		if svc.Name == hit {
 			continue
@@ -216,10 +216,10 @@ func fakeLedger(s *engine.Snapshot, hit string, at time.Time) engine.Ledger {
 		case "gw":
 			row.Before.Health, row.After.Health = engine.Healthy, engine.Unhealthy
 			row.Outcome, row.Delay, row.Sign = engine.WentUnhealthy, 2310*time.Millisecond,
-				"healthy -> unhealthy"
+				fault.Sign{Text: "healthy -> unhealthy"}
 		case "api":
 			row.Outcome, row.Delay, row.Sign = engine.Errors, 40*time.Millisecond,
-				"queue worker: connection refused"
+				fault.Sign{Text: "queue worker: connection refused"}
 		}
 		l.Rows = append(l.Rows, row)
 	}

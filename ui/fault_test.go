@@ -58,10 +58,13 @@ func TestHealLeavesWhatWasStoppedOrPausedOnPurpose(t *testing.T) {
 
 func TestLedgerLineSaysWhatTheFaultDidToItsService(t *testing.T) {
 	for want, l := range map[string]engine.Ledger{
-		"web died":             {Fault: "SIGKILL"},
-		"web crashed":          {Fault: "crash"},
-		"web under latency=1s": {Fault: "latency=1s"},
-		"web after latency=1s": {Fault: "latency=1s", Closed: start, BackIn: time.Second},
+		"web died":             {Fault: "SIGKILL", Gone: true},
+		"web got SIGTERM":      {Fault: "SIGTERM"},
+		"web outlived SIGTERM": {Fault: "SIGTERM", Closed: start},
+		"web is to restart":    {Fault: "restart"},
+		"web crashed":          {Fault: "crash", Kind: "crash", Gone: true},
+		"web under latency=1s": {Fault: "latency=1s", Kind: "latency"},
+		"web after latency=1s": {Fault: "latency=1s", Kind: "latency", Closed: start, BackIn: time.Second},
 		"web is back in 1.0s":  {Fault: "pause", Closed: start, BackIn: time.Second},
 	} {
 		l.Service = "web"

@@ -27,8 +27,8 @@ var faultKeys = map[string]string{
 var faultTimes = []time.Duration{time.Minute, 10 * time.Second, 30 * time.Second, 5 * time.Minute,
 	15 * time.Minute, time.Hour, 0}
 
-// lacksMsg says why faults are not possible here, by their kinds.
-type lacksMsg map[string]string
+// unavailableMsg says why faults are not possible here, by their kinds.
+type unavailableMsg map[string]string
 
 // askFault opens the menu of faults, and has the engine find out what is possible here.
 func (v *verbs) askFault() tea.Cmd {
@@ -43,21 +43,21 @@ func (v *verbs) askFault() tea.Cmd {
 // findLacks has the engine find out which faults are possible, once.
 func (e *env) findLacks() tea.Cmd {
 	backend := e.backend
-	if e.lacks != nil {
+	if e.unavailable != nil {
 		return nil
 	}
 	return e.jobs.do("find out which faults are possible", func(ctx context.Context) tea.Msg {
-		lacks, err := backend.FaultsLacking(ctx)
+		unavailable, err := backend.FaultsLacking(ctx)
 		if err != nil {
 			return nil // the fault itself says what is wrong
 		}
-		return lacksMsg(lacks)
+		return unavailableMsg(unavailable)
 	})
 }
 
 // lacking says why faults of a kind are not possible here, "" where they are, as far as that is known.
 func (e *env) lacking(k *fault.Kind) string {
-	return cmp.Or(k.Lacking(e.snap.Caps), e.lacks[k.Name])
+	return cmp.Or(k.Lacking(e.snap.Caps), e.unavailable[k.Name])
 }
 
 // faultMenu picks a kind of fault.

@@ -54,7 +54,7 @@ func (d *detail) inspectLines(s *engine.Service, w int) []string {
 		pair("ready", readyText(s))
 	}
 	d.inspectFiles(s, pair)
-	pair("waits for", strings.Join(s.WaitsFor, ", "))
+	pair("waits for", s.WaitsFor.String())
 	pair("doing", s.Doing)
 	pair("error", d.e.st.bad.s(oneLine(s.Err)))
 	pair("remedy", s.Remedy)

@@ -84,14 +84,26 @@ func (p *ledgerPane) actions() []action {
 		}, run: p.openProof}}
 }
 
+// bystander is another service of a ledger.
+type bystander struct {
+	service   string
+	unrelated bool // it has nothing to do with the fault as far as anybody can tell
+}
+
+// String returns its name, with a question mark where it is unrelated.
+func (b bystander) String() string {
+	if b.unrelated {
+		return b.service + "?"
+	}
+	return b.service
+}
+
 // bystanders are the other services of a ledger, by what happened to them; each counts once, by its worst row.
 type bystanders struct {
-	// With a question mark where one has nothing to do with the fault as far as anybody can tell.
-	died, degraded []string
-
-	with      []string // have the fault too
-	moved     []string // changed on purpose meanwhile
-	untouched int
+	died, degraded []bystander
+	moved          []bystander // changed on purpose meanwhile; none is unrelated
+	with           []string    // have the fault too
+	untouched      int
 }
 
 func sortBystanders(l *engine.Ledger) (b bystanders) {
@@ -106,21 +118,18 @@ func sortBystanders(l *engine.Ledger) (b bystanders) {
 		worst[r.Service] = max(worst[r.Service], r.Outcome)
 	}
 	for _, n := range names {
-		outcome := worst[n]
 		if included[n] {
 			b.with = append(b.with, n)
 			continue
 		}
-		if unrelated[n] {
-			n += "?"
-		}
-		switch outcome {
+		one := bystander{service: n, unrelated: unrelated[n]}
+		switch worst[n] {
 		case engine.Died:
-			b.died = append(b.died, n)
+			b.died = append(b.died, one)
 		case engine.Errors, engine.WentUnhealthy:
-			b.degraded = append(b.degraded, n)
+			b.degraded = append(b.degraded, one)
 		case engine.Blind:
-			b.moved = append(b.moved, strings.TrimSuffix(n, "?"))
+			b.moved = append(b.moved, bystander{service: n})
 		default:
 			b.untouched++
 		}
@@ -141,32 +150,53 @@ func ledgerLine(l *engine.Ledger) string { return ledgerAs(l, ledgerEvent(l)) }
 
 // ledgerEvent is what happened to the service of a ledger.
 func ledgerEvent(l *engine.Ledger) string {
-	event := "died"
+	over := !l.Closed.IsZero()
+	switch {
+	case l.Kind != "" && l.Kind != crashKind && !over: // it lives on
+		return "under " + l.Fault
+	case l.Kind != "" && l.Kind != crashKind:
+		return "after " + l.Fault
+	case over && l.BackIn > 0:
+		return "is back in " + duration.Took(l.BackIn)
+	case !l.Gone:
+		return eventBefore(l, over)
+	case l.Kind == crashKind:
+		return "crashed"
+	}
 	switch l.Fault {
 	case "stop":
-		event = "stopped"
+		return "stopped"
 	case "pause":
-		event = "paused"
+		return "paused"
 	case "restart":
-		event = "restarted"
+		return "restarted"
 	case "rebuild", "recreate":
-		event = "replaced"
+		return "replaced"
 	}
-	kind, _, _ := strings.Cut(l.Fault, "=")
-	switch k := fault.KindOf(kind); {
-	case kind == "crash":
-		event = "crashed"
-	case k == nil || fault.MovesLife(kind):
-	case l.Closed.IsZero():
-		event = "under " + l.Fault
-	default:
-		event = "after " + l.Fault
-	}
-	if !l.Closed.IsZero() && l.BackIn > 0 && !strings.HasPrefix(event, "after") {
-		event = "is back in " + duration.Took(l.BackIn)
-	}
-	return event
+	return "died"
 }
+
+// eventBefore is what happened to the service of a ledger while it still runs as before; over says that nothing came of
+// it.
+func eventBefore(l *engine.Ledger, over bool) string {
+	switch l.Fault {
+	case "stop":
+		return "is to stop"
+	case "pause":
+		return "is to pause"
+	case "restart":
+		return "is to restart"
+	case "rebuild", "recreate":
+		return "is to be replaced"
+	}
+	if over {
+		return "outlived " + l.Fault
+	}
+	return "got " + l.Fault
+}
+
+// crashKind is the fault that ends a program by a signal, so that its restart policy acts.
+const crashKind = "crash"
 
 // ledgerAs says who suffered from an event.
 func ledgerAs(l *engine.Ledger, event string) string {
@@ -180,11 +210,15 @@ func ledgerAs(l *engine.Ledger, event string) string {
 	}
 	var parts []string
 	for _, p := range []struct {
-		names []string
-		what  string
+		who  []bystander
+		what string
 	}{{b.died, " died too"}, {b.degraded, " degraded"}, {b.moved, " changed on purpose"}} {
-		if len(p.names) > 0 {
-			parts = append(parts, strings.Join(p.names, ", ")+p.what)
+		var names []string
+		for _, one := range p.who {
+			names = append(names, one.String())
+		}
+		if len(names) > 0 {
+			parts = append(parts, strings.Join(names, ", ")+p.what)
 		}
 	}
 	if len(parts) == 0 {
@@ -316,11 +350,11 @@ func (p *ledgerPane) row(l *engine.Ledger, r *engine.LedgerRow, name, w int) str
 
 // signText is a first sign for reading: a structured line as the logs show it, also where the engine
 // kept only its beginning, and the last field is not whole.
-func signText(sign string) string {
-	if text, ok := compact([]byte(sign)); ok {
+func signText(sign fault.Sign) string {
+	if text, ok := compact([]byte(sign.String())); ok {
 		return text
 	}
-	for cut, more := strings.CutSuffix(sign, "…"); more; {
+	for cut := sign.Text; sign.Cut; {
 		i := strings.LastIndexByte(cut, ' ')
 		if i < 0 {
 			break
@@ -331,7 +365,7 @@ func signText(sign string) string {
 			}
 		}
 	}
-	return sign
+	return sign.String()
 }
 
 func outcomeSign(o engine.Outcome) (string, tone) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
 )
 
 // twoFaults is a screen on the ledgers of two kills, the cursor on the first row.
@@ -78,13 +79,14 @@ func TestCursorStaysOnItsRowOfALedger(t *testing.T) {
 }
 
 func TestFirstSignsReadAsTheLogsDo(t *testing.T) {
-	for sign, want := range map[string]string{
-		"healthy -> unhealthy": "healthy -> unhealthy",
-		`time=2026-11-27T12:00:24Z level=WARN msg="orders is down" service=orders err="orders: Pos…`: "WARN  orders is down service=orders …",
-		`time=2026-11-27T12:00:24Z level=WARN msg="orders is down" service=orders`:                   "WARN  orders is down service=orders",
-		`{"level":"error","msg":"no table"}`:                                                         "ERROR no table",
-		"connection refused by a b c…":                                                               "connection refused by a b c…",
-		"…":                                                                                          "…",
+	const slog = "time=2026-11-27T12:00:24Z level=WARN msg=\"orders is down\" service=orders"
+	for want, sign := range map[string]fault.Sign{
+		"healthy -> unhealthy":                  {Text: "healthy -> unhealthy"},
+		"WARN  orders is down service=orders …": {Text: slog + ` err="orders: Pos`, Cut: true},
+		"WARN  orders is down service=orders":   {Text: slog},
+		"ERROR no table":                        {Text: `{"level":"error","msg":"no table"}`},
+		"connection refused by a b c…":          {Text: "connection refused by a b c", Cut: true},
+		"…":                                     {Cut: true},
 	} {
 		if got := signText(sign); got != want {
 			t.Errorf("%q: %q, want %q", sign, got, want)

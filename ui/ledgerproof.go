@@ -92,7 +92,7 @@ func (p *ledgerPane) proofOf(l *engine.Ledger, r *engine.LedgerRow, w int) []str
 	pair("restarts", strconv.Itoa(b.Restarts), strconv.Itoa(a.Restarts))
 	pair("process", pidText(b.PID), pidText(a.PID))
 	pair("health", b.Health.String(), a.Health.String())
-	if r.Sign != "" {
+	if r.Sign.Text != "" {
 		lines = append(lines, "  "+p.e.st.dim.s(fit("first sign", 13))+"+"+duration.Took(r.Delay)+
 			"  "+oneLine(signText(r.Sign)))
 	}

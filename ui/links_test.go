@@ -73,9 +73,9 @@ func linkedShop(t *testing.T) (*fake, string) {
 func TestPathsInLogsAreLinks(t *testing.T) {
 	b, file := linkedShop(t)
 	python := sourceFile(t, b.snap.Dir, "api/my app é.py")
-	b.say("api",
+	b.write("api",
 		"\x1b[31mgoroutine\x1b[0m in \x1b[1m/app/ma\x1b[32min.go:42\x1b[m +0x1d, /app/none.go:7", start)
-	b.say("api", `  File "/app/my app é.py", line 3, in main`, start)
+	b.write("api", `  File "/app/my app é.py", line 3, in main`, start)
 	s := openScreen(t, b, 120, 40)
 	s.waitLink("/app/main.go:42", file)
 	s.waitLink(`File "/app/my app é.py", line 3`, python)
@@ -105,7 +105,7 @@ func TestPathsInLogsAreLinks(t *testing.T) {
 func TestPathsThatAreBrokenAreLinks(t *testing.T) {
 	for n := 46; n <= 64; n++ {
 		b, file := linkedShop(t)
-		b.say("api", strings.Repeat("x", n)+" /app/main.go:42 here and more of it", start)
+		b.write("api", strings.Repeat("x", n)+" /app/main.go:42 here and more of it", start)
 		s := openScreen(t, b, 80, 24)
 		s.keys("2", "w")
 		s.wait("of it")
@@ -180,6 +180,7 @@ func TestPathsInBuildErrorsAreLinks(t *testing.T) {
 			bld.Lines = []string{filepath.Join(b.snap.Dir, "mail/main.go") + ":12:2: undefined: smtpp"}
 			n.Builds = []engine.Build{n.Builds[0], bld}
 			n.Services[4].State, n.Services[4].Err, n.Services[4].Doing = engine.StateBroken, bld.Err, ""
+			n.Services[4].ErrShort, n.Services[4].ErrNamed = bld.Why, true
 		})
 		s.keys("4", "w")
 		s.waitLink("./mail/main.go:12", file) // the list of services has it without the dot
@@ -227,7 +228,7 @@ func TestOnlyOwnLinksReachTheTerminal(t *testing.T) {
 		"/app/ma\x1b]8;id=1;file:///etc/passwd\x1b\\in.go:42",
 		`File "/app/a;b` + "\u009c" + `c.py", line 3`,
 	} {
-		b.say("api", text, start)
+		b.write("api", text, start)
 	}
 	m, err := newModel(t.Context(), Options{Backend: b, Now: b.clock}, make(chan struct{}))
 	if err != nil {
@@ -262,7 +263,7 @@ func TestOnlyOwnLinksReachTheTerminal(t *testing.T) {
 
 func TestFilesOfLinksAreLookedForAgain(t *testing.T) {
 	b, _ := linkedShop(t)
-	b.say("api", "/app/later.go:1", start)
+	b.write("api", "/app/later.go:1", start)
 	m, err := newModel(t.Context(), Options{Backend: b, Now: b.clock}, make(chan struct{}))
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func TestMutedServiceIsSaidInItsRowAndInTheTitle(t *testing.T) {
 	s.keys("2", "/", "rendered", "enter") // it stays muted while something is looked for
 	s.wait("0 of 3 lines")
 	s.keys("esc")
-	s.b.say("later", "a service that comes later", start)
+	s.b.write("later", "a service that comes later", start)
 	s.wait("a service that comes later", "all but api, web")
 	s.keys("1", "enter")
 	s.wait("rendered /cart") // asked for by its name
@@ -62,7 +62,7 @@ func TestMuteInTheLogsIsForTheLinesService(t *testing.T) {
 func TestCursorStaysInSightWhenLinesComeBackAboveIt(t *testing.T) {
 	b := shop()
 	for i := range 30 {
-		b.say("db", fmt.Sprintf("line %d between", i), start.Add(-2*time.Second))
+		b.write("db", fmt.Sprintf("line %d between", i), start.Add(-2*time.Second))
 	}
 	s := openScreen(t, b, 80, 24)
 	s.wait("line 29 between")
@@ -138,8 +138,8 @@ func TestTimeWindowByTextByEventAndByMark(t *testing.T) {
 
 func TestLineOpensInItsPlace(t *testing.T) {
 	b := shop()
-	b.say("api", strings.Repeat("a long line that goes on ", 10)+"to its end", start.Add(time.Second))
-	b.say("db", "short", start.Add(2*time.Second))
+	b.write("api", strings.Repeat("a long line that goes on ", 10)+"to its end", start.Add(time.Second))
+	b.write("db", "short", start.Add(2*time.Second))
 	s := openScreen(t, b, 80, 24)
 	s.wait("short")
 	s.keys("2", "space") // the last line, which has no more to it

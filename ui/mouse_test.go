@@ -33,7 +33,7 @@ func (s *screen) rowOf(what string) int {
 func TestDraggingSelectsLines(t *testing.T) {
 	b := shop()
 	for i := range 100 {
-		b.say("db", fmt.Sprintf("line %02d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+		b.write("db", fmt.Sprintf("line %02d of many", i), start.Add(time.Duration(i)*time.Millisecond))
 	}
 	s := openScreen(t, b, 80, 24)
 	y := s.rowOf("line 95 of many")
@@ -82,9 +82,9 @@ func (s *screen) cellOf(what string) (x, y int) {
 
 func TestDraggingWithinALineSelectsCharacters(t *testing.T) {
 	b := shop()
-	b.say("db", "\x1b[32mone\x1b[m two ünï 日本 end", start)
-	b.say("db", "the line below", start)
-	b.say("db", "head "+strings.Repeat("0123456789", 12)+" tail", start)
+	b.write("db", "\x1b[32mone\x1b[m two ünï 日本 end", start)
+	b.write("db", "the line below", start)
+	b.write("db", "head "+strings.Repeat("0123456789", 12)+" tail", start)
 	s := openScreen(t, b, 80, 24)
 	x, y := s.cellOf("two ünï")
 	s.dragAcross(x, y, x+6, y)
@@ -135,8 +135,8 @@ func TestDraggingWithinALineSelectsCharacters(t *testing.T) {
 
 func TestSelectedCharactersAreTheLinesOwn(t *testing.T) {
 	b := shop()
-	b.say("db", "\x1b[32mone\x1b[m two ünï 日本 end", start)
-	b.say("db", "head "+strings.Repeat("0123456789", 12)+" tail", start)
+	b.write("db", "\x1b[32mone\x1b[m two ünï 日本 end", start)
+	b.write("db", "head "+strings.Repeat("0123456789", 12)+" tail", start)
 	for _, c := range []struct {
 		wrap           bool
 		x, y, toX, toY int // in the text, from the first of the two lines on

@@ -13,6 +13,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"bulkhead/engine"
+	"bulkhead/engine/condition"
+	"bulkhead/engine/container"
 	"bulkhead/engine/logs"
 )
 
@@ -38,7 +40,7 @@ func troubled() *fake {
 				Since: start.Add(-time.Minute)}
 		case "mail":
 			s.State, s.Doing, s.Last, s.WaitsFor, s.Replicas = engine.StateWaiting, "", nil,
-				[]string{"db healthy"}, nil
+				condition.Waits{{Service: "db", Goal: condition.GoalHealthy}}, nil
 		case "worker":
 			s.ExitCode = 3
 			r.ExitCode, r.Finished = 3, start.Add(-12*time.Second)
@@ -234,7 +236,7 @@ func TestAlertsRingAreNotedAndCount(t *testing.T) {
 	b.has = map[string]string{"page me": ""}
 	s := openScreen(t, b, 120, 40, func(o *Options) { o.Config.AlertCommand = []string{"page", "me"} })
 	s.wait("GET /orders 200 15ms")
-	b.say("api", "panic: cannot open config", start.Add(time.Second))
+	b.write("api", "panic: cannot open config", start.Add(time.Second))
 	s.wait("api alert: panic: cannot open config", "!1")
 	s.until("the command", func(string) bool {
 		return b.told(`ran page me with "api alert: panic: cannot open config"`)
@@ -257,7 +259,7 @@ func TestLineLeadsToItsSource(t *testing.T) {
 	b.snap.Dir = dir
 	b.snap.Services[0].Config.Config.Volumes = []types.ServiceVolumeConfig{{Type: "bind",
 		Source: filepath.Join(dir, "api"), Target: "/app"}}
-	b.say("api", "\t/app/main.go:42 +0x1d", start)
+	b.write("api", "\t/app/main.go:42 +0x1d", start)
 	s := openScreen(t, b, 120, 40)
 	s.wait("/app/main.go:42")
 	s.keys("2", "k", "G", "k", "j") // the last line
@@ -301,7 +303,7 @@ func TestFirstMinutesShowWhatIsUnderWay(t *testing.T) {
 	b := shop()
 	b.store = logs.New(logs.Options{})
 	b.snap.Services[0].State, b.snap.Services[0].WaitsFor,
-		b.snap.Services[0].Last = engine.StateWaiting, []string{"db healthy"}, nil
+		b.snap.Services[0].Last = engine.StateWaiting, condition.Waits{{Service: "db", Goal: condition.GoalHealthy}}, nil
 	s := openScreen(t, b, 80, 24)
 	s.wait("mail build 3/7, 2 cached", "go: downloading golang.org/x/sys", "waiting for db (healthy)",
 		"K kills the selected service", "u brings back", "/ in the logs searches")
@@ -317,7 +319,8 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 			"build mail: /home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1",
 			"/home/me/shop/mail/Dockerfile:4: RUN go vet: exit code 1"
 		bld.File, bld.Line, bld.Around = "/home/me/shop/mail/Dockerfile", 4,
-			[]string{"    3 | COPY . .", ">   4 | RUN go vet ./...", "    5 | CMD [\"/mail\"]"}
+			[]container.SourceLine{{Number: 3, Text: "COPY . ."},
+				{Number: 4, Text: "RUN go vet ./...", Failed: true}, {Number: 5, Text: "CMD [\"/mail\"]"}}
 		bld.Lines = nil
 		for i := range 40 {
 			bld.Lines = append(bld.Lines, fmt.Sprintf("# step %d of the compiler", i))
@@ -326,6 +329,7 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 			strings.Repeat("and so on ", 10)+"the end")
 		n.Builds = []engine.Build{n.Builds[0], bld}
 		n.Services[4].State, n.Services[4].Err, n.Services[4].Doing = engine.StateBroken, bld.Err, ""
+		n.Services[4].ErrShort, n.Services[4].ErrNamed = bld.Why, true
 	})
 	s.wait("mail/Dockerfile:4: mail/main.go:12:2: undefined")
 	s.keys("4")
@@ -342,7 +346,9 @@ func TestFailedBuildIsReadByKeyboard(t *testing.T) {
 
 func TestFailureFoldsAwayAndStaysInTheEvents(t *testing.T) {
 	b := shop()
-	b.snap.Services[0].Err, b.snap.Services[0].State = "create api: no space left on device", engine.StateBroken
+	api := &b.snap.Services[0]
+	api.Err, api.State = "create api: no space left on device", engine.StateBroken
+	api.ErrShort, api.ErrNamed = api.Err, true
 	s := openScreen(t, b, 80, 24)
 	s.wait(" create api: no space left on device")
 	s.keys("esc")
@@ -395,6 +401,7 @@ func TestBannerWithoutRoomSaysThatItGoesOn(t *testing.T) {
 	b := shop()
 	b.snap.Services[0].State, b.snap.Services[0].Err = engine.StateBroken,
 		strings.Repeat("much is wrong here ", 8)
+	b.snap.Services[0].ErrShort = b.snap.Services[0].Err
 	b.snap.Services[0].Last = nil
 	s := openScreen(t, b, 80, 24)
 	s.wait("much is wrong here")

@@ -50,7 +50,7 @@ func TestTopTellsWhatWasDropped(t *testing.T) {
 	b := shop()
 	b.store = logs.New(logs.Options{ServiceBytes: 64 << 10})
 	for i := range 5000 {
-		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+		b.write("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
 	}
 	s := openScreen(t, b, 120, 30)
 	s.wait("line 4999 of many")
@@ -65,14 +65,14 @@ func TestTopTellsWhatWasDropped(t *testing.T) {
 func TestLinesThatComeLateLeaveTheCursorOnItsLine(t *testing.T) {
 	b := shop()
 	for i := range 50 {
-		b.say("db", fmt.Sprintf("line %d of db", i), start.Add(time.Duration(i)*100*time.Millisecond))
+		b.write("db", fmt.Sprintf("line %d of db", i), start.Add(time.Duration(i)*100*time.Millisecond))
 	}
 	s := openScreen(t, b, 100, 24)
 	s.wait("line 49 of db")
 	s.keys("2", "k", "k", "k")
 	s.wait(">12:04:35.600 db     line 46 of db")
 	for i := range 25 { // from a source that lags by two seconds
-		b.say("web", fmt.Sprintf("late %d", i), start.Add(time.Duration(i)*100*time.Millisecond+
+		b.write("web", fmt.Sprintf("late %d", i), start.Add(time.Duration(i)*100*time.Millisecond+
 			2550*time.Millisecond))
 	}
 	text := s.wait(">12:04:35.600 db     line 46 of db", "12:04:35.650 web    late 21")

@@ -36,7 +36,7 @@ func TestUnfinishedLineOfTheShownService(t *testing.T) {
 		}
 	}
 	s.gone("fetching")
-	b.say("api", "password: accepted", start)
+	b.write("api", "password: accepted", start)
 	write("")
 	s.until("the whole line alone", func(text string) bool {
 		return strings.Count(text, "password:") == 1 && strings.Contains(text, "accepted")

@@ -17,7 +17,7 @@ func TestSearchShowsMatchesWhileTypedAndWhileFollowing(t *testing.T) {
 	s := openScreen(t, shop(), 80, 24)
 	s.keys("2", "/", "refu")
 	s.wait("/refu", "1 of 9 lines", "following")
-	s.b.say("db", "one more is refused", start)
+	s.b.write("db", "one more is refused", start)
 	s.wait("2 of 10 lines", "one more is refused", "following")
 	s.keys("s[e")
 	s.wait("as text: missing closing ]", "/refus[e", "0 of 10 lines")
@@ -253,7 +253,7 @@ func BenchmarkHostileScreen(b *testing.B) {
 func TestOnlyMatchesThenTheLinesAroundThemThenAll(t *testing.T) {
 	b := shop()
 	for i := range 8 {
-		b.say("web", fmt.Sprintf("web step %d", i), start.Add(time.Duration(i)*time.Millisecond))
+		b.write("web", fmt.Sprintf("web step %d", i), start.Add(time.Duration(i)*time.Millisecond))
 	}
 	s := openScreen(t, b, 80, 24)
 	s.wait("web step 7")

@@ -80,19 +80,12 @@ func (t servicesTyper) cursor(r rect) (x, y int, ok bool) {
 
 // sortBy sorts by the column at a cell of the head: by what a click can be meant for.
 func (p *servicesPane) sortBy(x int) {
-	head := p.heads
-	for _, by := range []struct {
-		name  string
-		order order
-	}{{"SERVICE", byName}, {"service", byName}, {"STATE", byState}, {"HEALTH", byState},
-		{"CPU", byCPU}, {"MEM", byMem}} {
-		if at := strings.Index(head, by.name); at >= 0 {
-			if at = width(head[:at]); x >= at-2 && x < at+len(by.name)+1 {
-				p.order = by.order
-				p.refresh()
-				p.e.status.set("services sorted by " + p.order.String())
-				return
-			}
+	for _, head := range p.heads {
+		if x >= head.at-2 && x < head.at+head.w+1 {
+			p.order = head.order
+			p.refresh()
+			p.e.status.set("services sorted by " + p.order.String())
+			return
 		}
 	}
 }

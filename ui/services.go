@@ -40,7 +40,7 @@ type servicesPane struct {
 	free   bool // the wheel moved the window away from the selection
 	filter nameFilter
 	alerts *alerts
-	heads  string // the names of the columns, as they were drawn last
+	heads  []headSpot // where the names of the columns were drawn last
 	cache  servicesCache
 }
 
@@ -368,7 +368,7 @@ func (p *servicesPane) headLine(c columns, w int) string {
 		paint = p.e.st.titleFocus
 	}
 	left := columnHeads(c, lead, focus || p.headRows() == 2)
-	p.heads = left
+	p.heads = headSpots(c)
 	right := ""
 	if p.filter.on() || p.filter.open {
 		right = " /" + p.filter.query()

@@ -179,8 +179,8 @@ func (s *shutdown) text() string {
 		parts = []string{s.e.snap.Project}
 	}
 	text := word + " " + strings.Join(parts, ", ")
-	if said := s.words(); said != "" {
-		text += ": " + said
+	if words := s.words(); words != "" {
+		text += ": " + words
 	}
 	if n := len(rest); n > 3 {
 		text += "; then " + plural(n, "service")

@@ -58,30 +58,30 @@ func stateSign(s engine.State, h engine.Health, exit int, byHand bool) (string, 
 
 // signOf is the sign of a service.
 func signOf(s *engine.Service) (string, tone) {
-	did := outside(s)
-	if did == engine.OutsideRemoved {
+	what := outside(s)
+	if what == engine.OutsideRemoved {
 		return "✗", toneBad
 	}
-	return stateSign(s.State, s.Health, s.ExitCode, s.ByHand || did != engine.OutsideNothing)
+	return stateSign(s.State, s.Health, s.ExitCode, s.ByHand || what != engine.OutsideNothing)
 }
 
 // outside is what another program did to a service that does not run.
-func outside(s *engine.Service) (did engine.Outside) {
+func outside(s *engine.Service) (worst engine.Outside) {
 	if s.State == engine.StateExited || s.State == engine.StatePaused || s.State == engine.StateWaiting {
 		for i := range s.Replicas {
-			did = max(did, s.Replicas[i].Outside)
+			worst = max(worst, s.Replicas[i].Outside)
 		}
 	}
-	return did
+	return worst
 }
 
 // outsideText says what another program did to a service, and when.
 func outsideText(s *engine.Service, now time.Time, w int) string {
-	did := outside(s).String()
-	if long := did + " " + duration.Age(now.Sub(s.Since)) + " ago by another program"; width(long) <= w {
+	what := outside(s).String()
+	if long := what + " " + duration.Age(now.Sub(s.Since)) + " ago by another program"; width(long) <= w {
 		return long
 	}
-	return did + " outside"
+	return what + " outside"
 }
 
 // stateText is the word for the STATE column.
@@ -165,6 +165,12 @@ func restarts(n int, s engine.State) string {
 
 // ports lists the published ports in w cells, those that do not fit as a number: ":8080 +1".
 func ports(all []engine.Port, w int) string {
+	text, _ := fitPorts(all, w)
+	return cut(text, w)
+}
+
+// fitPorts is ports before it is cut; fits is false where it has to be.
+func fitPorts(all []engine.Port, w int) (text string, fits bool) {
 	var list []string
 	for _, p := range all {
 		text := fmt.Sprintf(":%d", p.Published)
@@ -173,26 +179,21 @@ func ports(all []engine.Port, w int) string {
 		}
 	}
 	if len(list) == 0 {
-		return "-"
+		return "-", true
 	}
-	if text := strings.Join(list, " "); width(text) <= w {
-		return text
+	text = strings.Join(list, " ")
+	for n := len(list) - 1; n > 0 && width(text) > w; n-- {
+		text = fmt.Sprintf("%s +%d", strings.Join(list[:n], " "), len(list)-n)
 	}
-	for n := len(list) - 1; n > 0; n-- {
-		if text := fmt.Sprintf("%s +%d", strings.Join(list[:n], " "), len(list)-n); width(text) <= w || n == 1 {
-			return cut(text, w)
-		}
-	}
-	return cut(list[0], w)
+	return text, width(text) <= w
 }
 
 // portsWidth is how wide the column of ports is: what the first of each takes, and how many more there are.
 func portsWidth(services []engine.Service) int {
 	n := 6
 	for i := range services {
-		for _, text := range []string{ports(services[i].Ports, 6), ports(services[i].Ports, 7),
-			ports(services[i].Ports, 8), ports(services[i].Ports, 9)} {
-			if !strings.HasSuffix(text, "…") {
+		for w := 6; w <= 9; w++ {
+			if text, fits := fitPorts(services[i].Ports, w); fits {
 				n = max(n, width(text))
 				break
 			}
@@ -288,9 +289,9 @@ func endedChange(st *styles, c *engine.Change, now time.Time, w int) string {
 // downText says how the user took a service down, and when. That a signal ended it says nothing by
 // itself: a stop begins with one, and ends with SIGKILL where the grace was not enough.
 func downText(s *engine.Service, now time.Time, w int) string {
-	did := &engine.Change{}
+	last := &engine.Change{}
 	if s.Last != nil && (s.Last.Action == "stop" || s.Last.Action == "kill") {
-		did = s.Last
+		last = s.Last
 	}
 	verb := "stopped"
 	switch {
@@ -298,11 +299,11 @@ func downText(s *engine.Service, now time.Time, w int) string {
 		verb = "paused"
 	case s.State != engine.StateExited:
 		verb = s.State.String()
-	case did.Action == "kill", did.Action == "" && s.ExitCode == exitKilled:
+	case last.Action == "kill", last.Action == "" && s.ExitCode == exitKilled:
 		verb = "killed"
 	}
 	text := fmt.Sprintf("%s %s ago", verb, duration.Age(now.Sub(s.Since)))
-	if long := text + ", killed after its grace"; verb == "stopped" && did.Stop == engine.StopLate &&
+	if long := text + ", killed after its grace"; verb == "stopped" && last.Stop == engine.StopLate &&
 		width(long) <= w {
 		return long
 	}
@@ -345,9 +346,8 @@ func outOfMemory(s *engine.Service) bool {
 func waitText(s *engine.Service, w int) string {
 	var names, full []string
 	for _, wait := range s.WaitsFor {
-		name, what, _ := strings.Cut(wait, " ")
-		names = append(names, name)
-		full = append(full, strings.TrimSuffix(name+" ("+what+")", " ()"))
+		names = append(names, wait.Service)
+		full = append(full, fmt.Sprintf("%s (%s)", wait.Service, wait.Goal))
 	}
 	if text := "waiting for " + strings.Join(full, ", "); width(text) <= w {
 		return text
@@ -412,9 +412,5 @@ func reason(st *styles, snap snapshot, s *engine.Service, now time.Time) string 
 
 // brokenText is why a service is broken, without what the STATE column and the name say already.
 func brokenText(s *engine.Service, w int) string {
-	text := oneLine(s.Err)
-	for _, said := range []string{"build " + s.Name + ": ", "prepare " + s.Name + ": ", s.Name + ": "} {
-		text = strings.TrimPrefix(text, said)
-	}
-	return cut(text, w)
+	return cut(oneLine(s.ErrShort), w)
 }

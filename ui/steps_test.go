@@ -93,7 +93,7 @@ func TestSearchFindsCountsAndNarrows(t *testing.T) {
 func TestScrollingStopsFollowingUntilAskedAgain(t *testing.T) {
 	b := shop()
 	for i := range 200 {
-		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+		b.write("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
 	}
 	s := openScreen(t, b, 80, 24)
 	s.wait("line 199 of many", "following")
@@ -103,7 +103,7 @@ func TestScrollingStopsFollowingUntilAskedAgain(t *testing.T) {
 	}
 	s.keys("ctrl+u")
 	s.wait(">12:04:31 db     line 191", "scrolled back")
-	b.say("db", "a line that comes later", start.Add(time.Second))
+	b.write("db", "a line that comes later", start.Add(time.Second))
 	s.wait(">12:04:31 db     line 191", "1 below")
 	s.keys("g")
 	s.wait(">12:04:21 api    INFO  GET /orders 200 14ms")
@@ -115,7 +115,7 @@ func TestScrollingStopsFollowingUntilAskedAgain(t *testing.T) {
 func TestWheelScrollsThePaneUnderIt(t *testing.T) {
 	b := shop()
 	for i := range 100 {
-		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
+		b.write("db", fmt.Sprintf("line %d of many", i), start.Add(time.Duration(i)*time.Millisecond))
 	}
 	s := openScreen(t, b, 80, 24)
 	s.wait("line 99 of many")
@@ -523,7 +523,7 @@ func TestCauseLineSaysThatAServiceWasChangedItself(t *testing.T) {
 func TestTimelineCursorMovesTheLogs(t *testing.T) {
 	b := shop()
 	for i := range 300 {
-		b.say("db", fmt.Sprintf("line %d of many", i), start.Add(-time.Duration(300-i)*time.Second))
+		b.write("db", fmt.Sprintf("line %d of many", i), start.Add(-time.Duration(300-i)*time.Second))
 	}
 	s := openScreen(t, b, 200, 50)
 	s.wait("GET /orders 200 15ms")

@@ -42,7 +42,7 @@ func screenProcess() int {
 	if os.Getenv(onTerminal) == "flood" {
 		go func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				b.say("api", fmt.Sprintf("line %d of very many", i), start)
+				b.write("api", fmt.Sprintf("line %d of very many", i), start)
 				time.Sleep(time.Millisecond)
 			}
 		}()
@@ -395,12 +395,12 @@ func TestSlowLinkIsNotDrowned(t *testing.T) {
 // multiplexer runs the screen in a terminal multiplexer.
 type multiplexer struct {
 	t   *testing.T
-	say func(args ...string) (string, error)
+	run func(args ...string) (string, error)
 }
 
 func (m *multiplexer) must(args ...string) string {
 	m.t.Helper()
-	out, err := m.say(args...)
+	out, err := m.run(args...)
 	if err != nil {
 		m.t.Fatalf("%q: %v\n%s", args, err, out)
 	}
@@ -445,14 +445,14 @@ func besideLastWords(shown string) string {
 func TestScreenInTmux(t *testing.T) {
 	tmux := program(t, "tmux")
 	socket := fmt.Sprintf("%s/tmux", t.TempDir())
-	m := &multiplexer{t: t, say: func(args ...string) (string, error) {
+	m := &multiplexer{t: t, run: func(args ...string) (string, error) {
 		cmd := exec.Command(tmux, append([]string{"-S", socket, "-f", "/dev/null"}, args...)...)
 		cmd.Env = append(plainEnv(), "SHELL=/bin/sh") // else it is that of the user, who may have none
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}}
 	m.must("new-session", "-d", "-x", "80", "-y", "24", inShell())
-	t.Cleanup(func() { _, _ = m.say("kill-server") }) // it may be gone
+	t.Cleanup(func() { _, _ = m.run("kill-server") }) // it may be gone
 	shown := func() string { return m.must("capture-pane", "-p") }
 	wait := func(what string) {
 		t.Helper()
@@ -491,7 +491,7 @@ func TestScreenInGNUScreen(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := &multiplexer{t: t, say: func(args ...string) (string, error) {
+	m := &multiplexer{t: t, run: func(args ...string) (string, error) {
 		cmd := exec.Command(path, args...)
 		cmd.Env = append(plainEnv(), "SCREENDIR="+dir)
 		out, err := cmd.CombinedOutput()
@@ -501,9 +501,9 @@ func TestScreenInGNUScreen(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.must("-c", config, "-U", "-dmS", name, "sh", "-c", inShell())
-	t.Cleanup(func() { _, _ = m.say("-S", name, "-X", "quit") }) // it may be gone
+	t.Cleanup(func() { _, _ = m.run("-S", name, "-X", "quit") }) // it may be gone
 	shown := func() string {
-		_, _ = m.say("-S", name, "-p", "0", "-X", "hardcopy", copied) // it is not there at first
+		_, _ = m.run("-S", name, "-p", "0", "-X", "hardcopy", copied) // it is not there at first
 		b, _ := os.ReadFile(copied)
 		return string(b)
 	}

@@ -30,12 +30,12 @@ func TestUntouchedIsSaidInASentence(t *testing.T) {
 		"db died: c changed on purpose; 1 untouched": {row("a"), {Service: "c", Replica: 1,
 			Outcome: engine.Blind}},
 	} {
-		if got := ledgerLine(&engine.Ledger{Service: "db", Fault: "SIGKILL", Rows: rows}); got != want {
+		if got := ledgerLine(&engine.Ledger{Service: "db", Fault: "SIGKILL", Gone: true, Rows: rows}); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	// One that crashes at that moment is no proof, and not one of all.
-	l := &engine.Ledger{Service: "db", Fault: "SIGKILL", Rows: []engine.LedgerRow{row("a"), row("b")}, Down: 1}
+	l := &engine.Ledger{Service: "db", Fault: "SIGKILL", Gone: true, Rows: []engine.LedgerRow{row("a"), row("b")}, Down: 1}
 	if got, want := ledgerLine(l), "db died: all 2 others that ran untouched"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

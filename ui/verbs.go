@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -47,8 +48,8 @@ func (v *verbs) send(what, key string, c engine.Command) tea.Cmd {
 
 // receive shows how a command ended. Only what went wrong is worth a line: success is seen on the screen.
 func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
-	if l, ok := msg.(lacksMsg); ok {
-		v.e.lacks = l
+	if l, ok := msg.(unavailableMsg); ok {
+		v.e.unavailable = l
 		return nil, true
 	}
 	done, ok := msg.(doneMsg)
@@ -56,7 +57,7 @@ func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
 		return nil, ok
 	}
 	text := oneLine(done.err.Error())
-	if !strings.Contains(text, strings.Fields(done.what + " x")[0]) {
+	if container.What(done.err) == "" { // it does not say what was being done
 		text = done.what + ": " + text
 	}
 	if len(done.services) == 1 {

@@ -15,21 +15,21 @@ var ErrEnded = errors.New("the agent beside the container ended")
 
 // Greeting waits up to GreetingLimit for what an agent says first. ended is closed when nothing more
 // comes from it; what it said before that counts.
-func Greeting[T any](ctx context.Context, greeting <-chan T, ended <-chan struct{}) (said T, err error) {
+func Greeting[T any](ctx context.Context, greeting <-chan T, ended <-chan struct{}) (first T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, GreetingLimit)
 	defer cancel()
 	select {
-	case said = <-greeting:
-		return said, nil
+	case first = <-greeting:
+		return first, nil
 	case <-ended:
 	case <-ctx.Done():
-		return said, ctx.Err()
+		return first, ctx.Err()
 	}
 	select {
-	case said = <-greeting: // why it ends
-		return said, nil
+	case first = <-greeting: // why it ends
+		return first, nil
 	default:
-		return said, ErrEnded
+		return first, ErrEnded
 	}
 }
 

@@ -13,8 +13,8 @@ func TestGreetingIsTakenThoughTheAgentHasEnded(t *testing.T) {
 	for range 50 { // a select of two that are ready takes either
 		greeting := make(chan string, 1)
 		greeting <- "no access"
-		if said, err := Greeting(t.Context(), greeting, ended); said != "no access" || err != nil {
-			t.Fatalf("%q, %v", said, err)
+		if first, err := Greeting(t.Context(), greeting, ended); first != "no access" || err != nil {
+			t.Fatalf("%q, %v", first, err)
 		}
 	}
 	if _, err := Greeting(t.Context(), make(chan string), ended); !errors.Is(err, ErrEnded) {

@@ -34,7 +34,7 @@ type Command struct {
 type Reply struct {
 	Version int `json:"version,omitempty"` // of the greeting
 	// of the greeting, where it was asked to probe: why something cannot be done
-	Lacks map[Ability]string `json:"lacks,omitempty"`
+	Missing map[Ability]string `json:"lacks,omitempty"`
 
 	Seq   uint64 `json:"seq,omitempty"` // of the answer to Apply
 	Error string `json:"error,omitempty"`

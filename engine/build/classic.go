@@ -78,7 +78,7 @@ func (b *Builder) classic(
 
 // classicLimits refuses what the old builder cannot do.
 func classicLimits(r container.BuildRequest, in *input) error {
-	var lacks []string
+	var unsupported []string
 	for what, used := range map[string]bool{
 		"secrets": len(r.Secrets) > 0, "ssh": len(r.SSH) > 0,
 		"additional_contexts": len(r.AdditionalContexts) > 0,
@@ -89,13 +89,13 @@ func classicLimits(r container.BuildRequest, in *input) error {
 		"platforms (more than one)": len(r.Platforms) > 1, "a remote context": in.remote != "",
 	} {
 		if used {
-			lacks = append(lacks, what)
+			unsupported = append(unsupported, what)
 		}
 	}
-	if lacks != nil {
-		slices.Sort(lacks)
+	if unsupported != nil {
+		slices.Sort(unsupported)
 		return fmt.Errorf("%w: %s: that needs BuildKit, which this engine lacks", ErrUnsupported,
-			strings.Join(lacks, ", "))
+			strings.Join(unsupported, ", "))
 	}
 	return nil
 }

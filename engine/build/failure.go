@@ -149,37 +149,34 @@ func locate(dockerfile []byte, name string) (first, last int) {
 }
 
 // sameText compares an instruction as written with one whose variables are filled in.
-func sameText(written, said string) bool {
+func sameText(written, found string) bool {
 	written = squeeze(written)
-	if written == said {
+	if written == found {
 		return true
 	}
 	word, rest, _ := strings.Cut(written, " ")
 	pattern := variable.ReplaceAllString(regexp.QuoteMeta(rest), ".*")
-	ok, err := regexp.MatchString("^(?i:"+regexp.QuoteMeta(word)+") "+pattern+"$", said)
+	ok, err := regexp.MatchString("^(?i:"+regexp.QuoteMeta(word)+") "+pattern+"$", found)
 	return err == nil && ok // an error: nothing that we could have made of a Dockerfile
 }
 
-func sameImage(written, said string) bool {
+func sameImage(written, found string) bool {
 	ref, err := reference.ParseDockerRef(written)
-	return err == nil && ref.String() == said
+	return err == nil && ref.String() == found
 }
 
 func squeeze(s string) string { return strings.TrimSpace(blanks.ReplaceAllString(s, " ")) }
 
-// around returns a text's lines first to last, counted from 1, with two before and after them, each
-// with its number; those in question have a mark.
-func around(text string, first, last int) []string {
+// around returns a text's lines first to last, counted from 1, with two before and after them;
+// those in question are marked as failed.
+func around(text string, first, last int) []container.SourceLine {
 	const more = 2
 	all := strings.Split(strings.TrimRight(text, "\r\n"), "\n")
 	last = max(last, first)
-	var out []string
+	var out []container.SourceLine
 	for i := max(first-more, 1); i <= min(last+more, len(all)); i++ {
-		mark := " "
-		if i >= first && i <= last {
-			mark = ">"
-		}
-		out = append(out, fmt.Sprintf("%s %3d | %s", mark, i, strings.TrimRight(all[i-1], "\r")))
+		out = append(out, container.SourceLine{Number: i, Text: strings.TrimRight(all[i-1], "\r"),
+			Failed: i >= first && i <= last})
 	}
 	return out
 }

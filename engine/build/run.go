@@ -270,7 +270,8 @@ func (x *run) follow(ctx context.Context, progress func(container.BuildProgress)
 }
 
 func canceled(r container.BuildRequest, ctx context.Context) error {
-	return fmt.Errorf("build %s: %w: %w", r.Service, container.ErrBuildCanceled, context.Cause(ctx))
+	return &container.About{Verb: "build", Service: r.Service,
+		Err: fmt.Errorf("%w: %w", container.ErrBuildCanceled, context.Cause(ctx))}
 }
 
 // nameService puts the caller's service into an error that several callers share.
@@ -281,5 +282,5 @@ func nameService(err error, service string) error {
 		own.Service = service
 		return &own
 	}
-	return fmt.Errorf("build %s: %w", service, err)
+	return &container.About{Verb: "build", Service: service, Err: err}
 }

@@ -14,7 +14,7 @@ import (
 type Verb string
 
 const (
-	Up      Verb = "up" // bring back what was killed or stopped by hand; else apply what is pending
+	Up      Verb = "up"    // bring back what was killed or stopped by hand; else apply what is pending
 	Apply   Verb = "apply" // carry out a changed Compose file, and nothing else
 	Start   Verb = "start"
 	Stop    Verb = "stop"

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"bulkhead/engine/container"
 )
@@ -25,10 +24,7 @@ type Failure struct {
 func (u *UpError) Error() string {
 	var out []string
 	for _, f := range u.Failures {
-		for text := range strings.SplitSeq(f.Err.Error(), "\n") {
-			if !slices.Contains(strings.FieldsFunc(text, apart), f.Service) {
-				text = f.Service + ": " + text
-			}
+		for _, text := range f.lines(f.Err) {
 			if !slices.Contains(out, text) {
 				out = append(out, text)
 			}
@@ -37,9 +33,23 @@ func (u *UpError) Error() string {
 	return strings.Join(out, "; ")
 }
 
-// apart says which characters no service's name holds.
-func apart(r rune) bool {
-	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' && r != '.'
+// lines returns the lines of an error of the service, each with the name of that where it has none.
+func (f *Failure) lines(err error) (out []string) {
+	if all, ok := err.(interface{ Unwrap() []error }); ok &&
+		errors.Join(all.Unwrap()...).Error() == err.Error() {
+		for _, one := range all.Unwrap() {
+			out = append(out, f.lines(one)...)
+		}
+		return out
+	}
+	named := container.Names(err, f.Service)
+	for text := range strings.SplitSeq(err.Error(), "\n") {
+		if !named {
+			text = f.Service + ": " + text
+		}
+		out, named = append(out, text), false
+	}
+	return out
 }
 
 // Unwrap returns the errors of all services.
@@ -109,8 +119,8 @@ func (a *Arrival) late(s *Service) error {
 	if h := s.WorstHealth(); h > container.HealthNone {
 		at += ", " + h.String()
 	}
-	return fmt.Errorf("%s is not ready %s after its start (%s); %w", s.Name, container.Brief(a.limit),
-		at, ErrLate)
+	return container.Naming(s.Name, fmt.Errorf("%s is not ready %s after its start (%s); %w", s.Name,
+		container.Brief(a.limit), at, ErrLate))
 }
 
 // Stuck says why a service whose lane is not done will not be by itself, nil while it may.
@@ -124,13 +134,12 @@ func (a *Arrival) Stuck(s *Service) error {
 	for _, name := range s.Conf.Parents() {
 		d := a.all[name]
 		if d != nil && d.Settled && !d.Lane.Busy && d.Failed != nil && d.Count((*Replica).Live) == 0 {
-			return fmt.Errorf("%s: it joins the container of %s, which does not run: %w", s.Name,
-				name, d.Failed)
+			return &container.About{Service: s.Name, Err: d.Failed,
+				Words: fmt.Sprintf("it joins the container of %s, which does not run: ", name)}
 		}
 	}
-	for _, what := range s.WaitsFor {
-		name, _, _ := strings.Cut(what, " ")
-		d := a.all[name]
+	for _, wait := range s.WaitsFor {
+		d := a.all[wait.Service]
 		if d == nil {
 			continue
 		}
@@ -139,7 +148,7 @@ func (a *Arrival) Stuck(s *Service) error {
 			err = a.late(d)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: waits for %s: %w", s.Name, what, err)
+			return &container.About{Service: s.Name, Words: fmt.Sprintf("waits for %s: ", wait), Err: err}
 		}
 	}
 	return nil
@@ -158,7 +167,8 @@ func (a *Arrival) There(s *Service, ready bool) (over bool, err error) {
 	case !ready:
 		return true, nil
 	case s.Completed() && !s.Conf.Restarts() && !a.all.Awaited(s.Name):
-		return true, fmt.Errorf("%s: exited with code 0, and no service waits for it to complete", s.Name)
+		return true, &container.About{Service: s.Name,
+			Err: errors.New("exited with code 0, and no service waits for it to complete")}
 	}
 	if err := s.HopelessErr(); err != nil {
 		return true, err
@@ -177,7 +187,7 @@ func (s *Service) Unready(doing string) string {
 	case s.Ready():
 		return ""
 	case len(s.WaitsFor) > 0:
-		return fmt.Sprintf("%s (waits for %s)", s.Name, strings.Join(s.WaitsFor, ", "))
+		return fmt.Sprintf("%s (waits for %s)", s.Name, s.WaitsFor)
 	case doing == "":
 		doing = s.State.String()
 	}

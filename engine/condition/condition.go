@@ -7,12 +7,8 @@ package condition
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"bulkhead/engine/container"
@@ -27,17 +23,16 @@ type Service struct {
 	State    container.State  // as it is shown
 	Replicas []*Replica       // sorted by number
 	Lane     Lane
-	Settled  bool // the first up has been carried out
-	ByHand   bool // only the user brings it back
-	Leaving  bool // the Compose file does not name it any more: its containers are being removed
-	Provided bool // its provider has brought up what it stands for
-	Follow   bool // it is to run as soon as the service that it joins does
-	Err      string
-	Remedy   string   // of Err
-	Failed   error    // of the last task that was to bring it where it should be
-	Blocked  error    // why what it waits for does not come by itself, nil when it may; Err says it too
-	WaitsFor []string // "db healthy": conditions that do not hold yet
-	WaitsOn  []string // "a running": the services that are down whose namespaces it shares
+	Settled  bool    // the first up has been carried out
+	ByHand   bool    // only the user brings it back
+	Leaving  bool    // the Compose file does not name it any more: its containers are being removed
+	Provided bool    // its provider has brought up what it stands for
+	Follow   bool    // it is to run as soon as the service that it joins does
+	Problem  Problem // why it is not where it should be
+	Failed   error   // of the last task that was to bring it where it should be
+	Blocked  error   // why what it waits for does not come by itself, nil when it may; Problem says it too
+	WaitsFor Waits   // conditions that do not hold yet
+	WaitsOn  Waits   // the services that are down whose namespaces it shares
 }
 
 // Lane is what the lane of a service is at.
@@ -216,7 +211,7 @@ func (s *Service) Shown() container.State {
 	switch {
 	case len(s.WaitsOn) > 0 && !s.Lane.Busy:
 		return container.StateWaiting
-	case s.Err != "" && state != container.StateRunning && state != container.StatePaused:
+	case s.Problem.Text != "" && state != container.StateRunning && state != container.StatePaused:
 		return container.StateBroken
 	case (state == container.StateExited || state == container.StateCreated) && s.coming():
 		// What ended made room for it, or is about to be started.
@@ -298,98 +293,6 @@ func (s *Service) Unchecked() bool {
 		return false
 	}
 	return s.Image != nil && !s.Image.Health
-}
-
-// crashLoop is how many restarts by policy without a healthy moment in between make a service one
-// that will not come up by itself. With Docker's pauses between them (100 ms, doubled each time)
-// that is about three seconds, which a service that only has to wait for another may well need.
-const crashLoop = 5
-
-// Hopeless says why a service will not become ready by itself, "" while it may.
-func (s *Service) Hopeless() string {
-	if len(s.WaitsOn) > 0 {
-		return "" // it is the other one's matter
-	}
-	if s.Err != "" {
-		return s.Err
-	}
-	for _, r := range s.Replicas {
-		if why := s.Ailment(r); why != "" {
-			return s.Name + ": " + strings.TrimPrefix(why, "is ")
-		}
-		if r.ExpectedExit && s.ByHand && r.Instance.ID != "" {
-			return s.Name + ": stopped by you"
-		}
-	}
-	return ""
-}
-
-// Came says whether the container that a replica is to have from now on is ready, or why it will not be.
-func (s *Service) Came(replica int, id string) (ready bool, err error) {
-	r := s.ByID(id)
-	switch {
-	case r == nil || r.Number != replica:
-		return false, fmt.Errorf("%s: the new generation is gone before it was ready", s.Name)
-	case r.Instance.State == container.StateExited:
-		return false, fmt.Errorf("%s: the new generation exited with code %d before it was ready", s.Name, r.Instance.ExitCode)
-	case r.Live() && r.Instance.Health == container.Unhealthy:
-		return false, fmt.Errorf("%s: the new generation is %s", s.Name, Illness(r.Instance))
-	}
-	return r.Ready(s.Conf), nil
-}
-
-// HopelessAlone is Hopeless as an error, nil while it may.
-func (s *Service) HopelessAlone() error {
-	if why := s.Hopeless(); why != "" {
-		return errors.New(why)
-	}
-	return nil
-}
-
-// HopelessErr is Hopeless as an error with the remedy where there is one, nil while it may.
-func (s *Service) HopelessErr() error {
-	why := s.Hopeless()
-	if why == "" {
-		return nil
-	}
-	if s.Remedy != "" && why == s.Err {
-		why += "; " + s.Remedy
-	}
-	return errors.New(why)
-}
-
-// Ailment says what keeps a replica from becoming ready by itself, in words that follow the
-// service's name; "" when nothing does, or when it is down because somebody asked for it.
-func (s *Service) Ailment(r *Replica) string {
-	in := r.Instance
-	switch {
-	case in.ID == "":
-	case in.State == container.StateExited && (in.ExitCode != 0 || !s.Completed()) &&
-		!r.ExpectedExit && s.Settled:
-		if in.OOM {
-			return fmt.Sprintf("is out of memory, killed by the kernel (exit code %d)", in.ExitCode)
-		}
-		return fmt.Sprintf("exited with code %d", in.ExitCode)
-	case in.State == container.StateRestarting && in.Restarts-r.Calm.Restarts >= crashLoop:
-		return fmt.Sprintf(
-			"is crash-looping: exited with code %d, restarted %d times by its restart policy",
-			in.ExitCode, in.Restarts-r.Calm.Restarts)
-	case r.Live() && in.Health == container.Unhealthy:
-		return "is " + Illness(in)
-	}
-	return ""
-}
-
-// Illness is an unhealthy state with its reason: `unhealthy: its check says "connection refused" (exit 7)`.
-func Illness(in container.Instance) string {
-	text := "unhealthy"
-	if out := strings.TrimSpace(in.HealthOutput); out != "" {
-		text += ": its check says " + strconv.Quote(out[strings.LastIndexByte(out, '\n')+1:])
-	}
-	if in.HealthExit > 1 { // 1 is what most fail with; below 0 there was no answer
-		text += fmt.Sprintf(" (exit %d)", in.HealthExit)
-	}
-	return text
 }
 
 // dependencies lists what a service depends on, sorted.

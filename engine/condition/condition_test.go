@@ -2,7 +2,6 @@ package condition
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,7 +74,7 @@ func TestReadyGoesByWhatThereIsToAsk(t *testing.T) {
 			s.Settled = false
 		}), false, "running", container.StateRunning},
 		"its host is down": {service("a", func(s *Service) {
-			s.WaitsOn = []string{"b running"}
+			s.WaitsOn = Waits{{Service: "b", Goal: GoalRunning}}
 		}), false, "running", container.StateWaiting},
 		"none wanted": {service("a", func(s *Service) {
 			s.Conf.Replicas, s.Replicas = 0, nil
@@ -156,7 +155,7 @@ func TestConditionsOfDependsOn(t *testing.T) {
 		if why != nil {
 			text, _ = container.Explain(why)
 		}
-		if fmt.Sprint(waits) != c.waits || text != c.why {
+		if "["+waits.String()+"]" != c.waits || text != c.why {
 			t.Errorf("%s: waits for %v, %q; want %s, %q", name, waits, text, c.waits, c.why)
 		}
 	}
@@ -199,9 +198,13 @@ func TestHopelessSaysWhy(t *testing.T) {
 		"a: stopped by you": service("a", exited(0), func(s *Service) {
 			s.ByHand, s.Replicas[0].ExpectedExit = true, true
 		}),
-		"no such image": service("a", func(s *Service) { s.Err = "no such image" }),
+		"no such image": service("a", func(s *Service) { s.Problem.Text = "no such image" }),
 	} {
-		if got := s.Hopeless(); got != want {
+		got := ""
+		if why := s.Hopeless(); why != nil {
+			got = why.Error()
+		}
+		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -251,7 +254,7 @@ func TestArrivalIsLateByItsOwnStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := service("db", health(container.HealthStarting))
 		web := service("web", needs("db", types.ServiceConditionHealthy, true), func(s *Service) {
-			s.Replicas, s.WaitsFor, s.Lane = nil, []string{"db healthy"}, Lane{Busy: true, Arriving: true}
+			s.Replicas, s.WaitsFor, s.Lane = nil, Waits{{Service: "db", Goal: GoalHealthy}}, Lane{Busy: true, Arriving: true}
 		})
 		all := Services{"db": db, "web": web}
 		a := NewArrival(time.Minute)

@@ -10,13 +10,13 @@ import (
 	"bulkhead/engine/project"
 )
 
-// Unmet lists the conditions of a service that do not hold yet ("db healthy"), and says why the first
+// Unmet lists the conditions of a service that do not hold yet, and says why the first
 // of those that will not hold by themselves does not. A dependency that the user holds down keeps
 // nobody waiting, nor do those that which leaves out (nil: none), nor does one that is not required
 // and fails: skip is called with it and may be nil.
 func (all Services) Unmet(
 	conf *project.Service, which func(*Service) bool, skip func(dependency string, why error),
-) (waits []string, why error) {
+) (waits Waits, why error) {
 	s := &Service{Name: conf.Name, Conf: conf}
 	for _, name := range s.dependencies() {
 		dep := conf.DependsOn[name]
@@ -25,28 +25,29 @@ func (all Services) Unmet(
 			!d.Conf.Provided() {
 			continue
 		}
-		want, met, fails := d.condition(dep)
+		goal, met, fails := d.condition(dep)
+		wait := Wait{Service: name, Goal: goal}
 		switch {
 		case met:
 		case fails == nil:
-			waits = append(waits, name+" "+want)
+			waits = append(waits, wait)
 		case !dep.Required:
 			if skip != nil {
 				skip(name, fails)
 			}
 		default:
-			waits = append(waits, name+" "+want)
+			waits = append(waits, wait)
 			if why == nil {
-				why = fmt.Errorf("%s: waits for %s %s, but %w", s.Name, name, want, fails)
+				why = &container.About{Service: s.Name, Words: fmt.Sprintf("waits for %s, but ", wait), Err: fails}
 			}
 		}
 	}
 	return waits, why
 }
 
-// condition says what a dependency on a service asks for in a word, whether that holds, and why it
+// condition says what a dependency on a service asks for, whether that holds, and why it
 // will not by itself (nil while it may).
-func (s *Service) condition(dep types.ServiceDependency) (want string, met bool, fails error) {
+func (s *Service) condition(dep types.ServiceDependency) (goal Goal, met bool, fails error) {
 	idle := s.Settled && s.Lane.Idle()
 	asked := dep.Condition
 	if s.Conf.Provided() {
@@ -54,44 +55,44 @@ func (s *Service) condition(dep types.ServiceDependency) (want string, met bool,
 	}
 	switch asked {
 	case types.ServiceConditionHealthy:
-		want, met = "healthy", s.Settled && !s.Lane.Arriving && s.Count((*Replica).Healthy) >= s.Conf.Replicas
+		goal, met = GoalHealthy, s.Settled && !s.Lane.Arriving && s.Count((*Replica).Healthy) >= s.Conf.Replicas
 		met = met && s.Count(func(r *Replica) bool { return r.Unhooked }) == 0
 		if !met && s.Unchecked() {
 			why := errors.New(s.Name + " has no healthcheck, in the file or in its image")
-			return want, false, container.WithRemedy(why, "give it one, or write condition: service_started")
+			return goal, false, container.WithRemedy(why, "give it one, or write condition: service_started")
 		}
 	case types.ServiceConditionCompletedSuccessfully:
-		want, met = "completed", idle && s.Completed()
+		goal, met = GoalCompleted, idle && s.Completed()
 	default:
-		want, met = "started", s.running() >= s.Conf.Replicas && (!s.Conf.Provided() || s.Provided)
+		goal, met = GoalStarted, s.running() >= s.Conf.Replicas && (!s.Conf.Provided() || s.Provided)
 	}
 	if !met {
-		fails = s.failsAt(want, idle)
+		fails = s.failsAt(goal, idle)
 	}
-	return want, met, fails
+	return goal, met, fails
 }
 
-// failsAt says why a service will not be what is wanted of it by itself, nil while it may.
-func (s *Service) failsAt(want string, idle bool) error {
+// failsAt says why a service will not reach a goal by itself, nil while it may.
+func (s *Service) failsAt(goal Goal, idle bool) error {
 	switch {
 	case s.Blocked != nil:
 		return s.Blocked
 	case !idle:
 	case s.State == container.StateBroken:
-		return errors.New(s.Err)
-	case want == "healthy":
+		return errors.New(s.Problem.Text)
+	case goal == GoalHealthy:
 		for _, r := range s.Replicas {
-			if why := s.Ailment(r); why != "" {
-				return errors.New(s.Name + " " + why)
+			if a := s.Ailment(r); a != nil {
+				return errors.New(a.Of(s.Name))
 			}
 			if r.Instance.State == container.StateExited && !r.ExpectedExit {
 				return fmt.Errorf("%s exited with code %d before it was healthy", s.Name, r.Instance.ExitCode)
 			}
 		}
-	case want == "completed":
+	case goal == GoalCompleted:
 		for _, r := range s.Replicas {
-			if why := s.Ailment(r); why != "" && !r.Live() {
-				return errors.New(s.Name + " " + why)
+			if a := s.Ailment(r); a != nil && !r.Live() {
+				return errors.New(a.Of(s.Name))
 			}
 		}
 	}

@@ -90,16 +90,16 @@ func (all Services) Joined(conf *project.Service) (since time.Time, why string) 
 	return since, why
 }
 
-// Down lists the services whose namespaces a service shares and that are down ("a running"): what it
+// Down lists the services whose namespaces a service shares and that are down: what it
 // shares with them is gone.
-func (all Services) Down(s *Service) []string {
+func (all Services) Down(s *Service) Waits {
 	if s.ByHand || s.Leaving || s.Completed() || !s.Settled || s.FirstID() == "" {
 		return nil
 	}
-	var out []string
+	var out Waits
 	for _, name := range s.Conf.Parents() {
 		if d := all[name]; d != nil && d.Settled && !d.Hosting() && Shared(s.Conf, name) != "" {
-			out = append(out, name+" running")
+			out = append(out, Wait{Service: name, Goal: GoalRunning})
 		}
 	}
 	return out
@@ -154,12 +154,12 @@ func (all Services) Parents(
 		d := all[name]
 		switch {
 		case d == nil:
-			return nil, false, container.WithRemedy(container.Failed("create "+conf.Name,
+			return nil, false, container.WithRemedy(container.FailedTo("create", conf.Name,
 				"it joins the container of %s, which is not enabled", name), "enable its profile")
 		case !d.Settled || settled && !d.Lane.Idle():
 			return nil, false, nil
 		case d.FirstID() == "":
-			return nil, true, container.WithRemedy(container.Failed("create "+conf.Name,
+			return nil, true, container.WithRemedy(container.FailedTo("create", conf.Name,
 				"it joins the container of %s, which has none", name), "it follows when %s is up", name)
 		}
 		ids[name] = d.FirstID()
@@ -179,7 +179,7 @@ func (all Services) Hosted(conf *project.Service) (bool, error) {
 			d.Replicas[0].Instance.State == container.StateRestarting {
 			return false, nil
 		}
-		return false, container.WithRemedy(container.Failed("start "+conf.Name,
+		return false, container.WithRemedy(container.FailedTo("start", conf.Name,
 			"it shares the %s of %s, which does not run", what, name), "it follows when %s is up", name)
 	}
 	return true, nil

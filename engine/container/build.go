@@ -136,15 +136,31 @@ type BuildResult struct {
 	Notices []string
 }
 
+// SourceLine is a line of a Dockerfile that is shown around one that failed.
+type SourceLine struct {
+	Number int // from 1
+	Text   string
+	Failed bool // it is a part of the step that failed
+}
+
+// String returns the line with its number, and a mark where it failed.
+func (l SourceLine) String() string {
+	mark := " "
+	if l.Failed {
+		mark = ">"
+	}
+	return fmt.Sprintf("%s %3d | %s", mark, l.Number, l.Text)
+}
+
 // BuildError is a build that ran and did not succeed.
 type BuildError struct {
 	Service string
-	Step    string   // the Dockerfile line, as written; empty where the build broke before its steps
-	File    string   // path of the Dockerfile; empty for an inline one and where it is not known
-	Around  []string // lines of the Dockerfile around Step, numbered; none where it is not known
-	Line    int      // of Step in File, from 1; 0 where it is not known
-	Tail    []string // last 20 lines of the step's output, uncleaned
-	Err     error    // what went wrong, without the prefix that every failed build has in common
+	Step    string       // the Dockerfile line, as written; empty where the build broke before its steps
+	File    string       // path of the Dockerfile; empty for an inline one and where it is not known
+	Around  []SourceLine // lines of the Dockerfile around Step; none where it is not known
+	Line    int          // of Step in File, from 1; 0 where it is not known
+	Tail    []string     // last 20 lines of the step's output, uncleaned
+	Err     error        // what went wrong, without the prefix that every failed build has in common
 }
 
 func (e *BuildError) Error() string {
@@ -152,7 +168,10 @@ func (e *BuildError) Error() string {
 }
 
 // Reason is why, without what was being done.
-func (e *BuildError) Reason() string {
+func (e *BuildError) Reason() string { return e.place() + e.Err.Error() }
+
+// place is where it broke, in front of why.
+func (e *BuildError) place() string {
 	var s strings.Builder
 	if e.File != "" && e.Line > 0 {
 		fmt.Fprintf(&s, "%s:%d: ", e.File, e.Line)
@@ -162,8 +181,19 @@ func (e *BuildError) Reason() string {
 	} else if e.Step != "" {
 		fmt.Fprintf(&s, "%s: ", e.Step)
 	}
-	s.WriteString(e.Err.Error())
 	return s.String()
+}
+
+// Subject returns the service.
+func (e *BuildError) Subject() string { return e.Service }
+
+// WithoutService returns the error as it reads beside the service's name.
+func (e *BuildError) WithoutService() error { return &About{Words: e.place(), Err: e.Err} }
+
+// Explain implements Explainer.
+func (e *BuildError) Explain() (text, remedy string) {
+	text, remedy = Explain(e.Err)
+	return "build " + e.Service + ": " + e.place() + text, remedy
 }
 
 func (e *BuildError) Unwrap() error { return e.Err }

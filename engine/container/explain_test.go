@@ -18,8 +18,15 @@ func TestRemedyIsAFieldAndNotAPartOfASentence(t *testing.T) {
 	}{
 		"none": {errors.New("a; b"), "a; b", ""},
 		"own":  {taken, "start web: port 80 is taken", "stop nginx; or publish another port"},
-		"wrapped": {fmt.Errorf("up shop: %w", taken), "up shop: start web: port 80 is taken",
+		"wrapped": {&container.Error{What: "up shop", Err: taken}, "up shop: start web: port 80 is taken",
 			"stop nginx; or publish another port"},
+		"about": {&container.About{Service: "web", Words: "waits for db, but ", Err: taken},
+			"web: waits for db, but start web: port 80 is taken", "stop nginx; or publish another port"},
+		"alone":                       {errors.Join(taken, nil), "start web: port 80 is taken", "stop nginx; or publish another port"},
+		"by name":                     {container.Naming("web", taken), "start web: port 80 is taken", "stop nginx; or publish another port"},
+		"last":                        {container.Join(errors.New("a"), taken), "a; start web: port 80 is taken", "stop nginx; or publish another port"},
+		"first":                       {container.Join(taken, errors.New("a")), taken.Error() + "; a", ""},
+		"in words of another program": {fmt.Errorf("up shop: %w", taken), "up shop: " + taken.Error(), ""},
 		"renamed": {container.WrapErr(advised{}, "copy into %s", "web"),
 			"copy into web: read-only", "remove read_only"},
 		"in the middle": {fmt.Errorf("%w, and more", taken), taken.Error() + ", and more", ""},
@@ -50,5 +57,31 @@ func TestWhatWasDoneIsFoundInTheTree(t *testing.T) {
 	}
 	if failed.Error() != "stop web: it is paused; unpause it" {
 		t.Error(failed)
+	}
+}
+
+func TestWhoseAnErrorIsIsAField(t *testing.T) {
+	gone := errors.New("no such image")
+	for text, c := range map[string]struct {
+		err    error
+		named  bool
+		beside string
+	}{
+		"web has none":            {errors.New("web has none"), false, "web has none"},
+		"stop web: it is paused":  {container.FailedTo("stop", "web", "it is paused"), true, "stop web: it is paused"},
+		"create web: no":          {container.WrapErr(errors.New("no"), "create %s", "web"), true, "create web: no"},
+		"web: no such image":      {&container.About{Service: "web", Err: gone}, true, "no such image"},
+		"build web: RUN x: no":    {&container.BuildError{Service: "web", Step: "RUN x", Err: errors.New("no")}, true, "RUN x: no"},
+		"build web: in time":      {&container.About{Verb: "build", Service: "web", Err: errors.New("in time")}, true, "in time"},
+		"look for image web: no":  {container.WrapErr(errors.New("no"), "look for image %s", "shop-web"), false, ""},
+		"web is late":             {container.Naming("web", errors.New("web is late")), true, "web is late"},
+		"network x; create web: ": {container.Join(errors.New("network x"), container.Naming("web", errors.New("create web: "))), true, ""},
+	} {
+		if got := container.Names(c.err, "web"); got != c.named {
+			t.Errorf("%s: named: %v", text, got)
+		}
+		if got := container.WithoutService(c.err).Error(); c.beside != "" && (got != c.beside || c.err.Error() != text) {
+			t.Errorf("%s: beside its name: %q", c.err, got)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package container
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Error is an error in parts, for those who show them apart.
@@ -12,6 +11,9 @@ type Error struct {
 	Why    string // why it did not work; "" where Err says it
 	Remedy string // what a person can do about it; "" where nobody knows
 	Err    error  // the error behind it; may be nil when Why is set
+
+	// Names are the services, images and containers that the text names; nil where nobody has noted them.
+	Names []string
 }
 
 // Error returns the parts as one text: "what: why; remedy".
@@ -35,8 +37,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Suggestion returns the remedy.
 func (e *Error) Suggestion() string { return e.Remedy }
 
-// Suggester is an error that knows what a person can do about it. The text of
-// such an error ends with "; " and the suggestion, unless that is "".
+// Suggester is an error that knows what a person can do about it.
 type Suggester interface {
 	error
 	Suggestion() string
@@ -47,25 +48,14 @@ func Failed(what, format string, args ...any) error {
 	return &Error{What: what, Why: fmt.Sprintf(format, args...)}
 }
 
+// FailedTo is Failed for what was being done to a service: verb "stop", service "web".
+func FailedTo(verb, service, format string, args ...any) error {
+	return &Error{What: verb + " " + service, Why: fmt.Sprintf(format, args...), Names: []string{service}}
+}
+
 // WithRemedy adds to an error what a person can do about it.
 func WithRemedy(err error, format string, args ...any) error {
 	return &Error{Remedy: fmt.Sprintf(format, args...), Err: err}
-}
-
-// Explain returns the text of an error without its remedy, and the remedy, ""
-// when there is none. A remedy in the middle of a text, as with several errors
-// in one, stays there.
-func Explain(err error) (text, remedy string) {
-	text, remedy = err.Error(), suggestion(err)
-	if remedy == "" {
-		return text, ""
-	}
-	// The text is that of wrappers, which know nothing of the remedy.
-	text, last := strings.CutSuffix(text, "; "+remedy)
-	if !last {
-		return text, ""
-	}
-	return text, remedy
 }
 
 // What returns what was being done when an error came up, "" where no error in
@@ -108,9 +98,14 @@ func suggestion(err error) string {
 type Reasoner interface{ Reason() string }
 
 // WrapErr names what was being done to which service, in place of the runtime's
-// name for it.
+// name for it. What args name is noted in Names.
 func WrapErr(err error, format string, args ...any) error {
 	e := &Error{What: fmt.Sprintf(format, args...), Err: err}
+	for _, a := range args {
+		if name, ok := a.(string); ok {
+			e.Names = append(e.Names, name)
+		}
+	}
 	var r Reasoner
 	if errors.As(err, &r) {
 		e.Why, e.Remedy = r.Reason(), suggestion(err)

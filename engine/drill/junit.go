@@ -44,7 +44,7 @@ func (r *Report) WriteJUnit(w io.Writer, failOn []Verdict) error {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		c := junitCase{Name: r.Fault + " on " + row.Killed, ClassName: "drill." + r.Project,
-			Output: printable(strings.Join(r.RowText(i), "\n"))}
+			Output: printable(strings.Join(texts(r.RowText(i)), "\n"))}
 		fault := &junitFault{Message: printable(row.Verdict.String() + ": " + row.Why),
 			Type: row.Verdict.String(), Text: c.Output}
 		switch {
@@ -81,14 +81,39 @@ func printable(text string) string {
 	}, text)
 }
 
-// RowText is a row with all its evidence, a line each.
-func (r *Report) RowText(i int) []string {
-	row := &r.Rows[i]
-	out := []string{fmt.Sprintf("%s on %s: %s, back in %s", r.Fault, row.Killed, row.Verdict, row.Back())}
-	if row.Why != "" {
-		out = append(out, row.Why)
+// RowLine is a line about a row.
+type RowLine struct {
+	Text     string
+	Evidence bool // it is evidence of the service in the line above, and stands further in
+}
+
+// String returns the line as plain text.
+func (l RowLine) String() string {
+	if l.Evidence {
+		return "    " + l.Text
 	}
-	out = append(out, row.Notes...)
+	return l.Text
+}
+
+func texts(lines []RowLine) []string {
+	var out []string
+	for _, l := range lines {
+		out = append(out, l.String())
+	}
+	return out
+}
+
+// RowText is a row with all its evidence, a line each.
+func (r *Report) RowText(i int) []RowLine {
+	row := &r.Rows[i]
+	out := []RowLine{{Text: fmt.Sprintf("%s on %s: %s, back in %s", r.Fault, row.Killed, row.Verdict,
+		row.Back())}}
+	if row.Why != "" {
+		out = append(out, RowLine{Text: row.Why})
+	}
+	for _, n := range row.Notes {
+		out = append(out, RowLine{Text: n})
+	}
 	for _, c := range row.Cells {
 		text := fmt.Sprintf("%s %s: %s", Mark(c.Outcome), c.Service, c.Outcome)
 		switch {
@@ -97,9 +122,9 @@ func (r *Report) RowText(i int) []string {
 		case c.Why != "":
 			text += ", " + c.Why
 		}
-		out = append(out, text)
+		out = append(out, RowLine{Text: text})
 		for _, e := range c.Evidence {
-			out = append(out, "    "+e.String())
+			out = append(out, RowLine{Text: e.String(), Evidence: true})
 		}
 	}
 	return out

@@ -44,8 +44,11 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		row := &r.Rows[i]
 		fmt.Fprintf(&b, "\n## %s: %s\n\n", markdown(row.Killed), row.Verdict)
 		for _, l := range r.RowText(i)[1:] {
-			indent := len(l) - len(strings.TrimLeft(l, " "))
-			fmt.Fprintf(&b, "%s- %s\n", strings.Repeat(" ", indent/2), markdown(strings.TrimLeft(l, " ")))
+			indent := ""
+			if l.Evidence {
+				indent = "  "
+			}
+			fmt.Fprintf(&b, "%s- %s\n", indent, markdown(l.Text))
 		}
 	}
 	if len(r.Edges) > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -190,11 +189,10 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
 	in.Fault, in.Owner = f, thisOwner()
 	if why := in.kind.Lacking(r.rt.Caps); why != "" {
-		return Active{}, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why,
-			Err: container.ErrUnsupported})
+		return Active{}, &container.Error{What: "fault " + f.String(), Why: why, Err: container.ErrUnsupported}
 	}
 	if err := r.working.lock(ctx); err != nil {
-		return Active{}, fmt.Errorf("fault %s: %w", f.String(), err)
+		return Active{}, &container.Error{What: "fault " + f.String(), Err: err}
 	}
 	defer r.working.Unlock()
 	defer func() {
@@ -215,7 +213,7 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	r.all = append(r.all, in)
 	r.mu.Unlock()
 	if err := in.kind.method.inject(ctx, r, in); err != nil {
-		return Active{}, fmt.Errorf("fault %s: %w", f.String(), r.undo(ctx, in, err))
+		return Active{}, &container.Error{What: "fault " + f.String(), Err: r.undo(ctx, in, err)}
 	}
 	// The time that injecting took is not part of the fault's own.
 	in.Until = time.Now().Add(f.Lasts())
@@ -299,7 +297,7 @@ func (r *Injector) HealServices(ctx context.Context, services ...string) error {
 func (r *Injector) healSettled(ctx context.Context, is func(*injection) bool) error {
 	for {
 		if err := r.working.lock(ctx); err != nil {
-			return fmt.Errorf("heal: %w", err)
+			return &container.Error{What: "heal", Err: err}
 		}
 		r.mu.Lock()
 		n := slices.IndexFunc(r.all, func(in *injection) bool { return is(in) && !in.isSettled() })
@@ -316,7 +314,8 @@ func (r *Injector) healSettled(ctx context.Context, is func(*injection) bool) er
 		select {
 		case <-wait.settled:
 		case <-ctx.Done():
-			return fmt.Errorf("heal %s, which is still being injected: %w", wait.Fault.String(), ctx.Err())
+			return &container.Error{What: "heal " + wait.Fault.String() + ", which is still being injected",
+				Err: ctx.Err()}
 		}
 	}
 }
@@ -354,7 +353,7 @@ func (r *Injector) healThese(ctx context.Context, is func(*injection) bool) erro
 			shown := in.shown
 			r.mu.Unlock()
 			r.host.Note(Note{What: Trouble, Fault: shown, Text: "heal: " + err.Error()})
-			errs = append(errs, fmt.Errorf("heal %s: %w", in.Fault.String(), err))
+			errs = append(errs, &container.Error{What: "heal " + in.Fault.String(), Err: err})
 			continue
 		}
 		r.disk.remove(in.Fault.ID)

@@ -48,7 +48,8 @@ func (o Outcome) String() string {
 type Ledger struct {
 	Service string // the one that was hit
 	Replica int    // 0: all
-	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild", "recreate"
+	Fault   string // "SIGKILL", "stop", "pause", "restart", "rebuild", "recreate", "latency=1s"
+	Kind    string // of a fault that leaves lives alone, and of a crash: the name of one of Kinds; "" else
 	At      time.Time
 	Closed  time.Time     // when the service was back, or the next fault began; zero while it is open
 	BackIn  time.Duration // from the user's bring-back to ready; 0 before
@@ -78,7 +79,7 @@ type Row struct {
 	After   Proof
 	Outcome Outcome
 	Delay   time.Duration // from the fault to the first sign of Outcome
-	Sign    string        // the first sign: "healthy -> unhealthy", a log line
+	Sign    Sign          // the first one; empty while there is none
 
 	// Needs says that it depends on the one that was hit, directly or through others, or lives in its
 	// namespaces: what it suffers then most likely comes from that.
@@ -89,6 +90,20 @@ type Row struct {
 	wasHealthy bool
 	shares     string // "network": what it shares with the container that was hit
 	frozen     bool   // it was stopped or replaced on purpose; what became of it since proves nothing
+}
+
+// Sign is what showed an outcome: "healthy -> unhealthy", a log line.
+type Sign struct {
+	Text string
+	Cut  bool // Text is the beginning of a longer line
+}
+
+// String returns the text, with a mark where it is cut.
+func (s Sign) String() string {
+	if s.Cut {
+		return s.Text + "…"
+	}
+	return s.Text
 }
 
 // Stand is how one replica stands at a moment.
@@ -173,6 +188,12 @@ func (b *Ledgers) Open(
 	}
 }
 
+// OpenFault is Open for a fault of the catalogue.
+func (b *Ledgers) OpenFault(now time.Time, f *Fault, was []container.Identity, bystanders []Stand) {
+	b.Open(now, f.Service, f.Replica, f.Words(), was, bystanders)
+	b.Current().Kind = f.Kind
+}
+
 // Withdraw takes back the open ledger of a service, because nothing was done to it after all.
 func (b *Ledgers) Withdraw(service string) {
 	if l := b.Current(); l != nil && l.Service == service {
@@ -247,10 +268,10 @@ func (row *Row) compare(after time.Duration, now Stand, hit Hit, of string) {
 }
 
 // NoteErrors notes that a bystander logs more errors than before, since the first of them, which is line.
-func (b *Ledgers) NoteErrors(l *Ledger, service string, replica int, at time.Time, line string) {
+func (b *Ledgers) NoteErrors(l *Ledger, service string, replica int, at time.Time, line Sign) {
 	for i := range l.Rows {
 		if row := &l.Rows[i]; row.Service == service && row.Replica == replica {
-			row.worsen(Errors, at.Sub(l.At), line)
+			row.worsenBy(Errors, at.Sub(l.At), line)
 		}
 	}
 }
@@ -289,6 +310,10 @@ func (b *Ledgers) Include(services []string) {
 }
 
 func (row *Row) worsen(o Outcome, after time.Duration, sign string) {
+	row.worsenBy(o, after, Sign{Text: sign})
+}
+
+func (row *Row) worsenBy(o Outcome, after time.Duration, sign Sign) {
 	if o > row.Outcome {
 		row.Outcome, row.Delay, row.Sign = o, after, sign
 	}

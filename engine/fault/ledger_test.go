@@ -54,8 +54,8 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 		t.Fatal("closed while the service is held down")
 	}
 	change("web", func(s *Stand) { s.Unhealthy = false })
-	b.NoteErrors(b.Current(), "web", 1, start.Add(time.Second), "a line") // less grave than what is known
-	b.NoteErrors(b.Current(), "api", 1, start.Add(time.Second), "a line")
+	b.NoteErrors(b.Current(), "web", 1, start.Add(time.Second), Sign{Text: "a line"}) // less grave than what is known
+	b.NoteErrors(b.Current(), "api", 1, start.Add(time.Second), Sign{Text: "a line"})
 	if l := b.Compare(start.Add(3*time.Second), look, Hit{}); l != nil {
 		t.Fatal("closed before the service is ready")
 	}
@@ -67,7 +67,7 @@ func TestLedgerComparesEverybodyAndOnlyGetsWorse(t *testing.T) {
 		"sidecar": "died shares the network of db, which is down",
 		"moved":   "blind changed on purpose", "gone": "died not running", "again": "died restarted"}
 	for _, r := range l.Rows {
-		if got := r.Outcome.String() + " " + r.Sign; got != want[r.Service] {
+		if got := r.Outcome.String() + " " + r.Sign.String(); got != want[r.Service] {
 			t.Errorf("%s: %q, want %q", r.Service, got, want[r.Service])
 		}
 	}

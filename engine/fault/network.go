@@ -45,8 +45,8 @@ func (m traffic) moved(ctx context.Context, r *Injector, in *injection, _ []cont
 // network keeps the agents of a project, and what each is to do. It belongs to whoever holds
 // Injector.working, but for what is said otherwise.
 type network struct {
-	agents map[site]*sidecar
-	lacks  map[agent.Ability]string // nil: not probed yet
+	agents  map[site]*sidecar
+	missing map[agent.Ability]string // nil: not probed yet
 }
 
 // site is one life of a network namespace.
@@ -412,8 +412,8 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 	var probed error
 	if agents {
 		r.working.Lock()
-		if r.net.lacks == nil {
-			r.net.lacks, probed = probe(ctx, r.rt, r.project)
+		if r.net.missing == nil {
+			r.net.missing, probed = probe(ctx, r.rt, r.project)
 		}
 		r.working.Unlock()
 	}
@@ -434,7 +434,7 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 			continue
 		}
 		for _, need := range k.Needs {
-			if why := r.net.lacks[kernelNeeds[need]]; why != "" {
+			if why := r.net.missing[kernelNeeds[need]]; why != "" {
 				out[k.Name] = strings.ReplaceAll(why, "\n", "; ")
 			}
 		}
@@ -442,9 +442,9 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
-// Lacks says why faults of a kind are not possible here, "" where they are. Of one that needs no agent that is
+// Unavailable says why faults of a kind are not possible here, "" where they are. Of one that needs no agent that is
 // known at once.
-func (r *Injector) Lacks(ctx context.Context, kind string) string {
+func (r *Injector) Unavailable(ctx context.Context, kind string) string {
 	k := KindOf(kind)
 	why := k.Lacking(r.rt.Caps)
 	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
@@ -466,8 +466,8 @@ func probe(ctx context.Context, rt *container.Complete, project string) (map[age
 		return nil, err
 	}
 	defer s.close()
-	if s.lacks == nil {
+	if s.missing == nil {
 		return map[agent.Ability]string{}, nil
 	}
-	return s.lacks, nil
+	return s.missing, nil
 }

@@ -81,7 +81,7 @@ func (r *Injector) Ask(ctx context.Context, held []Held, services ...string) err
 			continue
 		}
 		if err := r.disk.ask(h.Fault.ID); err != nil {
-			return fmt.Errorf("heal %s: %w", h.Fault.String(), err)
+			return &container.Error{What: "heal " + h.Fault.String(), Err: err}
 		}
 		asked = append(asked, h)
 	}

@@ -19,7 +19,7 @@ const applyLimit = 20 * time.Second
 type sidecar struct {
 	stream   io.ReadWriteCloser
 	greeting chan agent.Reply
-	lacks    map[agent.Ability]string // by its greeting
+	missing  map[agent.Ability]string // by its greeting
 	answered chan struct{}            // closed at every answer and at the end, and replaced
 	ended    chan struct{}            // closed when its output has ended
 	wg       sync.WaitGroup
@@ -66,7 +66,7 @@ func startSidecar(
 		s.close()
 		return nil, err
 	}
-	s.lacks = greeting.Lacks
+	s.missing = greeting.Missing
 	return s, nil
 }
 

@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +57,7 @@ type taps struct {
 // Options.Tapped each second.
 func (r *Injector) Tap(ctx context.Context, change func(now []Edge) []Edge) ([]Edge, error) {
 	if err := r.working.lock(ctx); err != nil {
-		return nil, fmt.Errorf("tap: %w", err)
+		return nil, &container.Error{What: "tap", Err: err}
 	}
 	defer r.working.Unlock()
 	edges := change(slices.Clone(r.taps.wanted))
@@ -72,10 +71,10 @@ func (r *Injector) Tap(ctx context.Context, change func(now []Edge) []Edge) ([]E
 func (r *Injector) tap(ctx context.Context, edges []Edge) error {
 	if len(edges) > 0 {
 		if why := tapKind.Lacking(r.rt.Caps); why != "" {
-			return fmt.Errorf("tap: %w", &container.Error{Why: why, Err: container.ErrUnsupported})
+			return &container.Error{What: "tap", Why: why, Err: container.ErrUnsupported}
 		}
 		if !agent.Built() {
-			return fmt.Errorf("tap: %w", agent.ErrNotBuilt)
+			return &container.Error{What: "tap", Err: agent.ErrNotBuilt}
 		}
 	}
 	before := r.taps.wanted
@@ -95,7 +94,7 @@ func (r *Injector) tap(ctx context.Context, edges []Edge) error {
 	}
 	nudge(r.wake)
 	if err != nil {
-		return fmt.Errorf("tap: %w", err)
+		return &container.Error{What: "tap", Err: err}
 	}
 	return nil
 }

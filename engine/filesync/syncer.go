@@ -33,7 +33,7 @@ type Syncer struct {
 	warn    func(string)
 
 	mu       sync.Mutex
-	said     map[string]bool      // lines that warn got
+	warned   map[string]bool      // lines that warn got
 	prepared map[string]*prepared // by service
 	building map[string]Manifest  // what the last builds of this process were made of, by service
 }
@@ -41,7 +41,7 @@ type Syncer struct {
 // New makes a syncer that keeps its records in j. warn shows one line to the
 // user; nil drops it.
 func New(rt Runtime, j *journal.Journal, warn func(text string)) *Syncer {
-	return &Syncer{rt: rt, records: openRecords(j), warn: warn, said: map[string]bool{},
+	return &Syncer{rt: rt, records: openRecords(j), warn: warn, warned: map[string]bool{},
 		prepared: map[string]*prepared{}, building: map[string]Manifest{}}
 }
 
@@ -61,10 +61,10 @@ func (y *Syncer) report(d *Diff) {
 	slices.Sort(lines)
 	for _, line := range lines {
 		y.mu.Lock()
-		said := y.said[line]
-		y.said[line] = true
+		known := y.warned[line]
+		y.warned[line] = true
 		y.mu.Unlock()
-		if !said && y.warn != nil {
+		if !known && y.warn != nil {
 			y.warn(line)
 		}
 	}

@@ -115,8 +115,8 @@ func TestWatchedFolderThatBecomesALink(t *testing.T) {
 	conf := &project.Service{Name: "a", Dir: dir, Led: map[string]string{src: src},
 		Rules: []project.Rule{{Action: project.Sync, Path: src, Target: "/app"}}}
 	b := &box{all: map[string]string{}}
-	var said []string
-	y := New(b, journal.Open(journal.Options{}), func(line string) { said = append(said, line) })
+	var warned []string
+	y := New(b, journal.Open(journal.Options{}), func(line string) { warned = append(warned, line) })
 	target := Target{Service: conf, ID: "c"}
 	send := func() error {
 		_, err := y.Send(t.Context(), target, diffAll(conf, y.records.has("c")))
@@ -133,8 +133,8 @@ func TestWatchedFolderThatBecomesALink(t *testing.T) {
 	if b.all["/app/f"] == "" || b.all["/app/key"] != "" {
 		t.Errorf("the container has %v", b.all)
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "outside of the project") {
-		t.Errorf("said: %q", said)
+	if len(warned) != 1 || !strings.Contains(warned[0], "outside of the project") {
+		t.Errorf("said: %q", warned)
 	}
 	ok(t, os.Remove(src), os.Symlink("other", src), send())
 	if !strings.Contains(b.all["/app/f"], "other") {
@@ -155,8 +155,8 @@ func TestPipesAreLeftOutWithALine(t *testing.T) {
 	conf := &project.Service{Name: "a", Dir: dir,
 		Rules: []project.Rule{{Action: project.Sync, Path: dir, Target: "/app"}}}
 	b := &box{all: map[string]string{}}
-	var said []string
-	y := New(b, journal.Open(journal.Options{}), func(line string) { said = append(said, line) })
+	var warned []string
+	y := New(b, journal.Open(journal.Options{}), func(line string) { warned = append(warned, line) })
 	for range 2 {
 		left, err := y.Send(t.Context(), Target{Service: conf, ID: "c"}, diffAll(conf, y.records.has("c")))
 		if ok(t, err); len(left) > 0 {
@@ -165,8 +165,8 @@ func TestPipesAreLeftOutWithALine(t *testing.T) {
 	}
 	y.Compare(t.Context(), Target{Service: conf, ID: "c"},
 		map[int]map[string]struct{}{0: {filepath.Join(dir, "pipe"): {}}})
-	if want := []string{"a: pipe is a pipe, so it is not copied"}; !slices.Equal(said, want) {
-		t.Errorf("said %q", said)
+	if want := []string{"a: pipe is a pipe, so it is not copied"}; !slices.Equal(warned, want) {
+		t.Errorf("said %q", warned)
 	}
 	if b.all["/app/pipe"] != "" || b.all["/app/f"] == "" {
 		t.Errorf("the container has %v", b.all)

@@ -35,8 +35,8 @@ read answer
 printf '{"type":"debug","message":"got %s"}\n' "$(echo "$answer" | tr -d '"')"
 echo to stderr >&2
 `)
-	var said []string
-	vars, err := p.Do(t.Context(), trusting(), "up", func(line string) { said = append(said, line) })
+	var printed []string
+	vars, err := p.Do(t.Context(), trusting(), "up", func(line string) { printed = append(printed, line) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,9 @@ echo to stderr >&2
 		!maps.Equal(vars.Raw, map[string]string{"PLAIN": "a=b"}) {
 		t.Errorf("variables %+v", vars)
 	}
-	slices.Sort(said)
-	if want := []string{"got {hello:you}", "making it", "to stderr"}; !slices.Equal(said, want) {
-		t.Errorf("said %q, want %q", said, want)
+	slices.Sort(printed)
+	if want := []string{"got {hello:you}", "making it", "to stderr"}; !slices.Equal(printed, want) {
+		t.Errorf("said %q, want %q", printed, want)
 	}
 	if _, err := p.Do(t.Context(), trusting(), "stop", func(string) {}); err != nil {
 		t.Error(err)

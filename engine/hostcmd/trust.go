@@ -61,6 +61,9 @@ func (e *UntrustedError) Reason() string {
 // Suggestion is how to allow it.
 func (e *UntrustedError) Suggestion() string { return "`bulkhead trust` shows and allows it" }
 
+// Explain returns both.
+func (e *UntrustedError) Explain() (text, remedy string) { return e.Reason(), e.Suggestion() }
+
 // Trust is what a person has agreed to for one project. It is kept outside of the project, and read
 // again for every question, so that an answer in another terminal counts at once. A nil Trust
 // allows nothing. Its methods may be called from any goroutine.

@@ -108,7 +108,7 @@ func (m *Store) need(ctx context.Context, a Ask) (*container.Image, plan.Step, e
 		return seen.Have, st, err
 	}
 	if _, err := m.await(ctx, "create "+a.Service.Name+": it runs the image of "+seen.Maker,
-		seen.Maker); err != nil {
+		seen.Maker, naming(a.Service.Name)); err != nil {
 		return nil, st, err
 	}
 	built, err := m.o.Runtime.Image(ctx, a.Service.Image, a.Service.Config.Platform)
@@ -246,7 +246,10 @@ func (m *Store) Made(ctx context.Context, conf *project.Service) (*container.Ima
 
 func (m *Store) build(ctx context.Context, conf *project.Service, why, cause string) error {
 	req, err := step.BuildRequest(m.o.State.Project(), conf, func(of string) (string, error) {
-		return m.await(ctx, "build "+conf.Name+": it begins with the image of "+of, of)
+		what := "it begins with the image of " + of
+		return m.await(ctx, "build "+conf.Name+": "+what, of, func(_, why string) error {
+			return &container.About{Verb: "build", Service: conf.Name, Err: errors.New(what + why)}
+		})
 	})
 	if err != nil {
 		return err
@@ -315,8 +318,16 @@ func (m *Store) buildOnly(ctx context.Context, of, cause string) (name string, o
 	}
 }
 
-// await waits until another service's image is there, and returns its name. One that is not enabled is built for it.
-func (m *Store) await(ctx context.Context, what, of string) (string, error) {
+// naming returns the errors of an await for a service that what names.
+func naming(service string) func(what, why string) error {
+	return func(what, why string) error { return container.Naming(service, errors.New(what+why)) }
+}
+
+// await waits until another service's image is there, and returns its name. One that is not enabled is
+// built for it, and what is the cause of that. fail makes the error of one that does not come.
+func (m *Store) await(
+	ctx context.Context, what, of string, fail func(what, why string) error,
+) (string, error) {
 	if name, ok, err := m.buildOnly(ctx, of, what); ok {
 		return name, err
 	}
@@ -324,12 +335,11 @@ func (m *Store) await(ctx context.Context, what, of string) (string, error) {
 	err := m.o.State.Await(ctx, func(v *state.View) (bool, error) {
 		d := v.Services[of]
 		if d == nil {
-			return false, container.WithRemedy(fmt.Errorf("%s, which is not enabled", what),
-				"enable its profile")
+			return false, container.WithRemedy(fail(what, ", which is not enabled"), "enable its profile")
 		}
 		name = d.Conf.Image
 		if d.Settled && d.Image == nil {
-			return false, fmt.Errorf("%s, whose image could not be made", what)
+			return false, fail(what, ", whose image could not be made")
 		}
 		return d.Image != nil, nil
 	})

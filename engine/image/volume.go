@@ -42,7 +42,7 @@ func (m *Store) volume(
 ) (name string, img container.Image, err error) {
 	p, what := m.o.State.Project(), "create "+conf.Name+": it mounts the image of "
 	if maker := p.Maker(source); maker != nil {
-		if _, err := m.await(ctx, what+maker.Name, maker.Name); err != nil {
+		if _, err := m.await(ctx, what+maker.Name, maker.Name, naming(conf.Name)); err != nil {
 			return "", img, err
 		}
 	}
@@ -61,6 +61,7 @@ func (m *Store) volume(
 		err := fmt.Errorf(
 			"create %s: image %s, which it mounts, is not there and its pull_policy is never",
 			conf.Name, source)
+		err = container.Naming(conf.Name, err)
 		return "", img, container.WithRemedy(err, "load it, or change the policy")
 	}
 	if err := m.o.Runtime.Pull(ctx, source, conf.Config.Platform, nil); err != nil {

@@ -56,11 +56,11 @@ func TestIntentionsOutliveASuddenEnd(t *testing.T) {
 	if err := os.WriteFile(pending, []byte("garbage"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var said []string
+	var warned []string
 	if j := Open(Options{Base: base, Engine: "e", Project: "p", Warn: func(s string) {
-		said = append(said, s)
-	}}); !j.Lost() || len(said) != 1 {
-		t.Errorf("a damaged file: lost %v, said %q", j.Lost(), said)
+		warned = append(warned, s)
+	}}); !j.Lost() || len(warned) != 1 {
+		t.Errorf("a damaged file: lost %v, said %q", j.Lost(), warned)
 	}
 }
 

@@ -13,13 +13,13 @@ import (
 // opened is a journal, and what it said to the user.
 type opened struct {
 	*journal.Journal
-	said []string
+	warned []string
 }
 
 func open(base string) *opened {
 	o := &opened{}
 	o.Journal = journal.Open(journal.Options{Base: base, Engine: "EN:GI/NE", Project: "shop",
-		Warn: func(text string) { o.said = append(o.said, text) }})
+		Warn: func(text string) { o.warned = append(o.warned, text) }})
 	return o
 }
 
@@ -62,8 +62,8 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	if got := journal.Generations(base, "EN:GI/NE", "shop")["c1"]; got != 2 {
 		t.Errorf("Generations returns %d", got)
 	}
-	if len(j.said) > 0 || j.Lost() {
-		t.Errorf("lost: %v; said %q", j.Lost(), j.said)
+	if len(j.warned) > 0 || j.Lost() {
+		t.Errorf("lost: %v; said %q", j.Lost(), j.warned)
 	}
 }
 
@@ -103,9 +103,9 @@ func TestStateFileThatCannotBeUsed(t *testing.T) {
 		}
 		j := open(base)
 		records := journal.TableOf[record](j.Journal, "records")
-		if len(j.said) != 1 || !strings.Contains(j.said[0], tt.want) || !strings.Contains(j.said[0],
-			file) || strings.Contains(j.said[0], "\n") {
-			t.Errorf("%s: said %q, want one line with %q", tt.what, j.said, tt.want)
+		if len(j.warned) != 1 || !strings.Contains(j.warned[0], tt.want) || !strings.Contains(j.warned[0],
+			file) || strings.Contains(j.warned[0], "\n") {
+			t.Errorf("%s: said %q, want one line with %q", tt.what, j.warned, tt.want)
 		}
 		if !j.Lost() {
 			t.Errorf("%s: the state does not count as lost", tt.what)
@@ -114,8 +114,8 @@ func TestStateFileThatCannotBeUsed(t *testing.T) {
 		j.flush(t)
 		j = open(base)
 		r, ok := journal.TableOf[record](j.Journal, "records").Get("c2")
-		if len(j.said) > 0 || j.Lost() || !ok || r.Size != 4 {
-			t.Errorf("%s: after it was written again: said %q, lost: %v, record %v", tt.what, j.said,
+		if len(j.warned) > 0 || j.Lost() || !ok || r.Size != 4 {
+			t.Errorf("%s: after it was written again: said %q, lost: %v, record %v", tt.what, j.warned,
 				j.Lost(), r)
 		}
 	}
@@ -134,8 +134,8 @@ func TestOlderStateFileIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := open(base)
-	if !j.Lost() || len(j.said) > 0 || !j.Completed()["c9"] {
-		t.Errorf("lost: %v, said %q, completed %v", j.Lost(), j.said, j.Completed())
+	if !j.Lost() || len(j.warned) > 0 || !j.Completed()["c9"] {
+		t.Errorf("lost: %v, said %q, completed %v", j.Lost(), j.warned, j.Completed())
 	}
 	j.flush(t)
 	b, err := os.ReadFile(file)
@@ -156,24 +156,24 @@ func TestStateThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := open(base)
-	j.said = nil // it cannot be read either
+	j.warned = nil // it cannot be read either
 	for range 3 {
 		j.Complete("c1")
 		if err := j.Flush(); err == nil {
 			t.Fatal("it was written")
 		}
 	}
-	if len(j.said) != 1 || !strings.Contains(j.said[0], "cannot be written: not a directory") ||
+	if len(j.warned) != 1 || !strings.Contains(j.warned[0], "cannot be written: not a directory") ||
 		j.Unsaved() == "" {
-		t.Errorf("said %q, unsaved %q", j.said, j.Unsaved())
+		t.Errorf("said %q, unsaved %q", j.warned, j.Unsaved())
 	}
 	if err := os.Remove(base); err != nil {
 		t.Fatal(err)
 	}
 	j.flush(t)
 	j.flush(t)
-	if len(j.said) != 2 || !strings.Contains(j.said[1], "is written again") || j.Unsaved() != "" {
-		t.Errorf("said %q, unsaved %q", j.said, j.Unsaved())
+	if len(j.warned) != 2 || !strings.Contains(j.warned[1], "is written again") || j.Unsaved() != "" {
+		t.Errorf("said %q, unsaved %q", j.warned, j.Unsaved())
 	}
 	if !open(base).Completed()["c1"] {
 		t.Error("what could not be written at first is not in the file")

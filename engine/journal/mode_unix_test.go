@@ -60,7 +60,7 @@ func TestPipeInPlaceOfTheStateFile(t *testing.T) {
 	if err := syscall.Mkfifo(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if j := open(base); len(j.said) != 1 || !j.Lost() {
-		t.Errorf("said %q, lost: %v", j.said, j.Lost())
+	if j := open(base); len(j.warned) != 1 || !j.Lost() {
+		t.Errorf("said %q, lost: %v", j.warned, j.Lost())
 	}
 }

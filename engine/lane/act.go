@@ -25,7 +25,7 @@ func (l *worker) stop(ctx context.Context, h state.Holder, m step.Mode, cause st
 	}
 	how, note, err := l.p.Steps.Stop(ctx, l.unit(), in, m, cause)
 	k.Stopped(how, note)
-	return err
+	return container.Naming(l.name, err)
 }
 
 // spec is what containers of a service are made from. One that no file describes is started as it is.

@@ -23,7 +23,7 @@ import (
 // batch carries out what changed files ask of a service. Whatever does not work leaves the running
 // container alone, marks the paths as stale, and is tried again with the next save.
 func (l *worker) batch(ctx context.Context, t *Task, w *plan.Work) error {
-	l.q.withOwed(w)
+	l.q.withRetries(w)
 	r := &batchRun{l: l, t: t, w: w, cause: w.Cause(l.p.Dir)}
 	losses := l.p.State.Losses()
 	err := r.carryOut(ctx)
@@ -32,7 +32,7 @@ func (l *worker) batch(ctx context.Context, t *Task, w *plan.Work) error {
 		l.q.Offer(w.TakeSyncs(l.conf))
 	}
 	if err != nil && (!errors.Is(err, ErrAborted) || ctx.Err() == nil) {
-		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...)
+		l.m.Files.MarkStale(slices.Collect(maps.Keys(w.Paths))...)
 		l.fail(err)
 		if r.k == nil {
 			r.open("sync")
@@ -41,9 +41,9 @@ func (l *worker) batch(ctx context.Context, t *Task, w *plan.Work) error {
 	}
 	switch {
 	case err == nil && r.again || l.q.mayPass(err, losses):
-		l.q.Owe(w) // last: from here on the work may be another's
+		l.q.RetryLater(w) // last: from here on the work may be another's
 	case err == nil:
-		l.q.paid()
+		l.q.resetRetries()
 	}
 	return err
 }
@@ -81,7 +81,7 @@ func (r *batchRun) carryOut(ctx context.Context) error {
 		if _, err := r.converging(command.Up).carryOut(ctx); err != nil {
 			return err
 		}
-		l.m.Files.Has(w.Paths, w.Rebuild)
+		l.m.Files.ClearStale(w.Paths, w.Rebuild)
 		l.p.Go("ready of "+l.name, r.k.EndWhenReady)
 		return nil
 	}
@@ -100,13 +100,13 @@ func (r *batchRun) carryOut(ctx context.Context) error {
 			return err
 		}
 		if changed {
-			l.m.Files.Has(w.Paths, w.Rebuild)
+			l.m.Files.ClearStale(w.Paths, w.Rebuild)
 			l.p.Go("ready of "+l.name, r.k.EndWhenReady)
 			return nil
 		}
 		// The image is what it was, so its containers stay, and get what else was saved.
 		w.Rebuild = false
-		l.m.Files.Has(nil, true)
+		l.m.Files.ClearStale(nil, true)
 	}
 	return r.sync(ctx)
 }
@@ -168,7 +168,7 @@ func (r *batchRun) sync(ctx context.Context) error {
 		if r.k != nil {
 			r.k.End(nil)
 		}
-		l.m.Files.Has(w.Paths, w.Rebuild)
+		l.m.Files.ClearStale(w.Paths, w.Rebuild)
 		return nil
 	}
 	r.open(steps.FilesAction())
@@ -181,7 +181,7 @@ func (r *batchRun) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { l.m.Files.Lacks(notCopied...) }() // after what was carried out is taken off the list
+	defer func() { l.m.Files.MarkStale(notCopied...) }() // after what was carried out is taken off the list
 	if len(steps.Only(plan.Sync)) > 0 {
 		r.k.Add("copy", time.Since(began))
 	}
@@ -191,7 +191,7 @@ func (r *batchRun) sync(ctx context.Context) error {
 			return err
 		}
 		l.restartDependents(l.name + " was restarted")
-		l.m.Files.Has(w.Paths, w.Rebuild)
+		l.m.Files.ClearStale(w.Paths, w.Rebuild)
 		l.p.Go("ready of "+l.name, r.k.EndWhenReady)
 		return nil
 	}
@@ -200,7 +200,7 @@ func (r *batchRun) sync(ctx context.Context) error {
 			return err
 		}
 	}
-	l.m.Files.Has(w.Paths, w.Rebuild)
+	l.m.Files.ClearStale(w.Paths, w.Rebuild)
 	r.k.End(nil)
 	return nil
 }
@@ -243,8 +243,9 @@ func (l *worker) runRuleExec(ctx context.Context, rule *project.Rule, rs []state
 			return container.WrapErr(err, "sync+exec in %s", l.name)
 		}
 		if code != 0 {
-			return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", l.name,
-				strings.Join(rule.Exec.Command, " "), code), "its output stands in the log")
+			err := fmt.Errorf("sync+exec in %s: %q exited with %d", l.name,
+				strings.Join(rule.Exec.Command, " "), code)
+			return container.WithRemedy(container.Naming(l.name, err), "its output stands in the log")
 		}
 	}
 	return nil

@@ -144,7 +144,8 @@ func (c *convergence) asked(wanted *plan.Want) {
 func (c *convergence) buildWhy() (string, error) {
 	switch {
 	case c.t.Verb == command.Rebuild && !c.l.conf.Built:
-		what := container.Failed("rebuild "+c.l.name, "it has no build: in the Compose file, so there is nothing to build")
+		what := container.FailedTo("rebuild", c.l.name,
+			"it has no build: in the Compose file, so there is nothing to build")
 		return "", what
 	case c.t.Verb == command.Rebuild:
 		return c.t.Cause, nil
@@ -177,7 +178,7 @@ func (c *convergence) prepareSeen() plan.PrepareSeen {
 // startAsIs starts what a service has, whatever the file says by now.
 func (c *convergence) startAsIs(ctx context.Context) (changed bool, err error) {
 	if c.t.Verb != command.Start && !c.t.Follows {
-		what := container.Failed(string(c.t.Verb)+" "+c.l.name, "no Compose file describes it")
+		what := container.FailedTo(string(c.t.Verb), c.l.name, "no Compose file describes it")
 		return false, container.WithRemedy(what, "name the file with -f")
 	}
 	if c.parents, err = c.l.waits().parents(ctx, false); err != nil {

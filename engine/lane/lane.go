@@ -18,6 +18,7 @@ import (
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/state"
+	"bulkhead/engine/step"
 )
 
 // errSuperseded ends a prepare or a build whose inputs changed while it ran; the work is begun
@@ -46,7 +47,7 @@ type Lane struct {
 	mu        sync.Mutex
 	queue     []*Task
 	work      *plan.Work // merged batches that wait for the queue to be empty
-	owed      owed
+	retries   retries
 	busy      *Task
 	cancel    context.CancelCauseFunc // ends busy
 	image     context.CancelCauseFunc // ends the prepare or build in progress; nil when there is none
@@ -233,7 +234,10 @@ func (l *Lane) Run(ctx context.Context) error {
 		losses := l.p.State.Losses()
 		err := container.Guard("lane of "+l.Name, func() error { return w.carryOut(tctx, t) })
 		if own := t.First || t.Verb == Renew; own && tctx.Err() == nil && l.mayPass(err, losses) {
-			l.Owe(nil)
+			l.RetryLater(nil)
+		}
+		if errors.As(err, new(*step.HookError)) {
+			err = container.Naming(l.Name, err)
 		}
 		l.release(t, err)
 		if l.p.State.Member(l.Name) != l.M { // it was removed

@@ -40,6 +40,18 @@ func (p *PrepareError) Reason() string {
 
 func (p *PrepareError) Unwrap() error { return p.Err }
 
+// Subject returns the service.
+func (p *PrepareError) Subject() string { return p.Service }
+
+// WithoutService returns the error as it reads beside the service's name.
+func (p *PrepareError) WithoutService() error { return p.Err }
+
+// Explain implements container.Explainer.
+func (p *PrepareError) Explain() (text, remedy string) {
+	text, remedy = container.Explain(p.Err)
+	return "prepare " + p.Service + ": " + text, remedy
+}
+
 // PrepareSeen gathers what is known of a service's host command; nothing asks for it.
 func PrepareSeen(y *filesync.Syncer, conf *project.Service) plan.PrepareSeen {
 	p := plan.PrepareSeen{Service: conf}

@@ -106,11 +106,11 @@ func (l *worker) takeProvided(ctx context.Context) error {
 		if d == nil || d.Provided() == nil {
 			continue // it is not required, or held down
 		}
-		said := d.Provided()
-		for key, value := range said.Prefixed {
+		provided := d.Provided()
+		for key, value := range provided.Prefixed {
 			vars[strings.ToUpper(name)+"_"+key] = value
 		}
-		maps.Copy(vars, said.Raw)
+		maps.Copy(vars, provided.Raw)
 	}
 	if len(vars) == 0 {
 		return nil
@@ -120,7 +120,7 @@ func (l *worker) takeProvided(ctx context.Context) error {
 	conf.Bare.Environment = withVariables(conf.Bare.Environment, vars)
 	var err error
 	if conf.Hash, err = project.ServiceHash(conf.Bare); err != nil {
-		return fmt.Errorf("create %s: %w", l.name, err)
+		return container.Naming(l.name, fmt.Errorf("create %s: %w", l.name, err))
 	}
 	l.conf = &conf
 	l.m.SetConf(&conf)

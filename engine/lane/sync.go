@@ -56,5 +56,5 @@ func (l *worker) catchUpMissed(ctx context.Context) {
 		l.q.Offer(w)
 		return
 	}
-	l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...)
+	l.m.Files.MarkStale(slices.Collect(maps.Keys(w.Paths))...)
 }

@@ -50,7 +50,7 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 		case errors.Is(err, context.Canceled):
 			err = errEnds
 		}
-		l.m.Files.Lacks(slices.Collect(maps.Keys(w.Paths))...) // they are still to be carried out
+		l.m.Files.MarkStale(slices.Collect(maps.Keys(w.Paths))...) // they are still to be carried out
 		if l.fail(err); !errors.Is(err, ErrAborted) && !errors.Is(err, errEnds) {
 			l.m.Files.SetUnapplied(true)
 		}
@@ -59,7 +59,7 @@ func (l *worker) up(ctx context.Context, t *Task) error {
 		return err
 	}
 	if t.Verb == command.Rebuild {
-		l.m.Files.Has(nil, true)
+		l.m.Files.ClearStale(nil, true)
 	}
 	if t.First || was.Unapplied {
 		l.catchUpMissed(ctx)

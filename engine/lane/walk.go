@@ -181,7 +181,7 @@ func (w *walk) swap(ctx context.Context, st plan.Step, cause string) error {
 	did, err := e.Steps.Swap(ctx, w.u, old, w.spec(st.Replica), mode, cause, w.k)
 	w.k.Stopped(did.How, did.Note)
 	if err != nil {
-		return err
+		return container.Naming(l.name, err)
 	}
 	l.restartDependents(l.name + " was recreated")
 	if did.Left == "" {

@@ -55,7 +55,7 @@ func (l *worker) carryOut(ctx context.Context, t *Task) error {
 		}
 		return l.batch(ctx, t, t.work)
 	}
-	return fmt.Errorf("%s %s: a lane cannot do that", t.Verb, l.name)
+	return container.Naming(l.name, fmt.Errorf("%s %s: a lane cannot do that", t.Verb, l.name))
 }
 
 // awaitOthers waits until the tasks are over that a task comes after.
@@ -67,7 +67,7 @@ func (l *worker) awaitOthers(ctx context.Context, t *Task) error {
 			return context.Cause(ctx)
 		}
 		if b.Required && b.T.Err != nil && !step.OnlyHooks(b.T.Err) {
-			return container.Failed(string(t.Verb)+" "+l.name,
+			return container.FailedTo(string(t.Verb), l.name,
 				"not done, because it depends on %s, which did not", b.L.Name)
 		}
 	}

@@ -67,6 +67,7 @@ func decideBuild(s Step, i ImageSeen) (Step, error) {
 	case i.Have == nil && i.Policy == BuildNever:
 		err := fmt.Errorf("create %s: image %s is not there and --no-build was given", i.Service.Name,
 			i.Service.Image)
+		err = container.Naming(i.Service.Name, err)
 		return s, container.WithRemedy(err, "run `bulkhead rebuild %s`", i.Service.Name)
 	case i.Have == nil:
 		s.Reason = "no image"
@@ -88,10 +89,12 @@ func decidePull(s Step, i ImageSeen) (Step, error) {
 	case i.Have == nil && policy == "never" && i.Other != nil:
 		err := fmt.Errorf("create %s: image %s is there for %s/%s and not for %s, and its pull_policy is never",
 			i.Service.Name, i.Service.Image, i.Other.OS, i.Other.Arch, i.Service.Config.Platform)
+		err = container.Naming(i.Service.Name, err)
 		return s, container.WithRemedy(err, "load that, or change platform: or the policy")
 	case i.Have == nil && policy == "never":
 		err := fmt.Errorf("create %s: image %s is not there and its pull_policy is never",
 			i.Service.Name, i.Service.Image)
+		err = container.Naming(i.Service.Name, err)
 		return s, container.WithRemedy(err, "load it, or change the policy")
 	case i.Have == nil:
 		s.Op, s.Reason = Pull, "no image"

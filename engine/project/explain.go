@@ -49,7 +49,7 @@ func (x *explainer) explain(err error) error {
 // is wrong then is the variable and not what the line makes of its emptiness.
 func (x *explainer) withUnset(e *LoadError) *LoadError {
 	name := x.sources.unset(e.File, e.Line)
-	if name == "" || strings.Contains(e.Problem, "variable "+name) {
+	if name == "" || e.unset == name {
 		return e
 	}
 	return e.with(e.Problem+", because variable "+name+" is not set", "set "+name+
@@ -96,7 +96,7 @@ func explanations() []explanation {
 	match := func(pattern string, f func(x *explainer, m []string) *LoadError) explanation {
 		return explanation{regexp.MustCompile(`(?s)` + pattern), f}
 	}
-	// fixed is for messages that name the path and say what is wrong with it
+	// fixed is for messages that name the path and say what is wrong with it; problem goes on behind the path
 	fixed := func(pattern, problem, remedy string) explanation {
 		return match(pattern, func(x *explainer, m []string) *LoadError {
 			path := m[0]
@@ -107,11 +107,6 @@ func explanations() []explanation {
 			for i, group := range m {
 				problem = strings.ReplaceAll(problem, "%"+strconv.Itoa(i+1), group)
 				remedy = strings.ReplaceAll(remedy, "%"+strconv.Itoa(i+1), group)
-			}
-			if strings.HasPrefix(problem, "has ") {
-				problem = " " + problem
-			} else {
-				problem = ": " + problem
 			}
 			return x.sources.errorAt(strings.Split(path, ".")...).with(path+problem, remedy)
 		})
@@ -133,20 +128,20 @@ func explanations() []explanation {
 					"remove one of these depends_on")
 		}),
 		fixed(`^service "(.+)" has neither an image nor a build context`,
-			"has neither image nor build", "write image: or build:"),
+			" has neither image nor build", "write image: or build:"),
 		fixed(`^service "(.+)" declares mutualy exclusive (\S+) and (\S+)$`,
-			"has both build.%2 and build.%3", "keep one of the two"),
-		fixed("^service (.+) declares mutually exclusive `(.+)` and `(.+)`$", "has both %2 and %3",
+			" has both build.%2 and build.%3", "keep one of the two"),
+		fixed("^service (.+) declares mutually exclusive `(.+)` and `(.+)`$", " has both %2 and %3",
 			"keep one of the two"),
-		fixed(`^(services\..+): can't set distinct values on '(.+)' and '(.+)'$`, "%2 and %3 differ",
+		fixed(`^(services\..+): can't set distinct values on '(.+)' and '(.+)'$`, ": %2 and %3 differ",
 			"keep one of the two"),
-		fixed(`^(services\..+\.develop\.watch): target is required`, "a sync has no target",
+		fixed(`^(services\..+\.develop\.watch): target is required`, ": a sync has no target",
 			"write target: and the path in the container"),
-		fixed(`^(services\..+): must be greater than or equal to 0$`, "less than 0", "write 0 or more"),
-		fixed(`^((?:secrets|configs)\..+): one of (\S+) must be set$`, "has no content", "write one of %2"),
-		fixed(`^(\S+): (\S+) attributes are mutually exclusive$`, "has more than one of %2",
+		fixed(`^(services\..+): must be greater than or equal to 0$`, ": less than 0", "write 0 or more"),
+		fixed(`^((?:secrets|configs)\..+): one of (\S+) must be set$`, " has no content", "write one of %2"),
+		fixed(`^(\S+): (\S+) attributes are mutually exclusive$`, " has more than one of %2",
 			"keep one of them"),
-		fixed(`^(\S+): conflicting parameters "(\S+)" and "(\S+)" specified$`, "has both %2 and %3",
+		fixed(`^(\S+): conflicting parameters "(\S+)" and "(\S+)" specified$`, " has both %2 and %3",
 			"keep one of the two"),
 		match(`^services\.(\S+): can't set container_name and (\S+) as container name must be unique$`, func(x *explainer, m []string) *LoadError {
 			// compose-go swaps the attribute and the service here

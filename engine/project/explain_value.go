@@ -132,16 +132,16 @@ func describedAs(path []string, words ...string) bool {
 
 func (x *explainer) wrongChoice(path string, choices []string) *LoadError {
 	parts := strings.Split(path, ".")
-	said := ""
+	value := ""
 	if n := x.sources.node(parts...); n != nil {
-		said = x.sources.scalar(n)
+		value = x.sources.scalar(n)
 	}
 	otherwise := "write one of " + strings.Join(choices, ", ")
 	if len(choices) == 1 {
 		otherwise = "write " + choices[0]
 	}
-	return x.sources.errorAt(parts...).with(fmt.Sprintf("%s: %q is not known", path, said),
-		orNearest(said, choices, otherwise))
+	return x.sources.errorAt(parts...).with(fmt.Sprintf("%s: %q is not known", path, value),
+		orNearest(value, choices, otherwise))
 }
 
 func (x *explainer) unsetVariable(m []string) *LoadError {
@@ -149,8 +149,9 @@ func (x *explainer) unsetVariable(m []string) *LoadError {
 	if m[2] != "" {
 		problem += ": " + strings.Join(strings.Fields(m[2]), " ")
 	}
-	return x.errorUsing(m[0], "${"+m[1]+":?", "${"+m[1]+"?").with(problem, "set "+m[1]+
-		" in the environment or in .env")
+	e := x.errorUsing(m[0], "${"+m[1]+":?", "${"+m[1]+"?")
+	e.unset = m[1]
+	return e.with(problem, "set "+m[1]+" in the environment or in .env")
 }
 
 // errorUsing is errorAt for a path in which list items have lost their number: the texts tell them apart.
@@ -166,14 +167,14 @@ func (x *explainer) errorUsing(path string, texts ...string) *LoadError {
 func (x *explainer) badCast(m []string) *LoadError {
 	e := x.sources.errorAt(strings.Split(m[0], ".")...)
 	m[0] = strings.ReplaceAll(m[0], "."+tree.PathMatchList, "")
-	said := ending(m[1])
+	value := ending(m[1])
 	if parsed := regexp.MustCompile(`parsing "(.*?)"`).FindStringSubmatch(m[1]); parsed != nil {
-		said = parsed[1]
+		value = parsed[1]
 	}
 	if strings.Contains(m[1], "boolean") {
-		return e.with(fmt.Sprintf("%s: %q is neither true nor false", m[0], said), "write true or false")
+		return e.with(fmt.Sprintf("%s: %q is neither true nor false", m[0], value), "write true or false")
 	}
-	return e.with(fmt.Sprintf("%s: %q is not a number", m[0], said), "write a number")
+	return e.with(fmt.Sprintf("%s: %q is not a number", m[0], value), "write a number")
 }
 
 func (x *explainer) badTemplate(m []string) *LoadError {
@@ -202,9 +203,9 @@ func (x *explainer) badValue(m []string) *LoadError {
 
 // badPort is for the messages about ports, which name no service.
 func (x *explainer) badPort(m []string) *LoadError {
-	said := strings.Trim(m[0], ` "`)
+	value := strings.Trim(m[0], ` "`)
 	at, name, text := x.sources.item("ports", func(text string) bool {
-		return text == "" && said == "<empty>" || strings.Contains(text, said)
+		return text == "" && value == "<empty>" || strings.Contains(text, value)
 	})
 	if name == "" {
 		return nil

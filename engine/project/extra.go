@@ -388,13 +388,13 @@ func (d *decoder) choice(value any, names []string, path ...string) int {
 	if i := slices.Index(names, text); ok && i > 0 {
 		return i
 	}
-	said := fmt.Sprint(value)
+	written := fmt.Sprint(value)
 	// an unquoted off is a boolean to some YAML readers
 	if i := slices.Index(names, "off"); value == false && i > 0 {
 		return i
 	}
-	d.fail(fmt.Sprintf("%q is not known", said),
-		orNearest(said, names[1:], "write one of "+strings.Join(names[1:], ", ")), path...)
+	d.fail(fmt.Sprintf("%q is not known", written),
+		orNearest(written, names[1:], "write one of "+strings.Join(names[1:], ", ")), path...)
 	return 0
 }
 

@@ -170,13 +170,13 @@ func TestSlowLoadSaysWhatItWaitsFor(t *testing.T) {
 	t.Chdir(t.TempDir())
 	pipe := pipeAt(t, "typed.yaml")
 	ctx, cancel := context.WithCancel(t.Context())
-	said := make(chan string, 1)
+	slow := make(chan string, 1)
 	_, err := Load(ctx, Options{Files: []string{"typed.yaml"}, Env: []string{},
-		Slow: func(what string) { said <- what; cancel() }})
+		Slow: func(what string) { slow <- what; cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if what := <-said; what != "typed.yaml" {
+	if what := <-slow; what != "typed.yaml" {
 		t.Errorf("it waits for %q", what)
 	}
 	if f, err := os.OpenFile(pipe, os.O_WRONLY, 0); err == nil {

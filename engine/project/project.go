@@ -205,24 +205,33 @@ type LoadError struct {
 	Problem string
 	Remedy  string // what to write instead
 	Err     error  // what compose-go said; may be nil
+
+	unset string // the variable that Problem says is not set; "" for none
 }
 
 // Suggestion returns the remedy.
 func (e *LoadError) Suggestion() string { return e.Remedy }
 
-// Error returns one line: file:line: problem; remedy.
-func (e *LoadError) Error() string {
-	s := quoted(e.Problem)
-	if e.Remedy != "" {
-		s += "; " + quoted(e.Remedy)
-	}
+// Explain returns the error without the remedy, and the remedy.
+func (e *LoadError) Explain() (text, remedy string) {
+	text = quoted(e.Problem)
 	switch {
 	case e.File == "":
-		return s
 	case e.Line == 0:
-		return e.File + ": " + s
+		text = e.File + ": " + text
+	default:
+		text = fmt.Sprintf("%s:%d: %s", e.File, e.Line, text)
 	}
-	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, s)
+	return text, e.Remedy
+}
+
+// Error returns one line: file:line: problem; remedy.
+func (e *LoadError) Error() string {
+	text, remedy := e.Explain()
+	if remedy != "" {
+		text += "; " + quoted(remedy)
+	}
+	return text
 }
 
 func (e *LoadError) Unwrap() error { return e.Err }

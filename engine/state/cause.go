@@ -65,7 +65,7 @@ func (l *Ledgers) complaints(service string, n int, in container.Instance) []fau
 			Until: who.until}
 		if at, line, ok := unusual(store, f, who.since, now, who.span); ok {
 			out = append(out, fault.Event{
-				Time: at, Kind: fault.Complained, Service: who.service, Replica: who.replica, Line: line,
+				Time: at, Kind: fault.Complained, Service: who.service, Replica: who.replica, Line: line.String(),
 			})
 		}
 	}
@@ -117,21 +117,22 @@ func newSpeaker(service string, n int, started, since time.Time) speaker {
 // what was logged in the span before at. bulkhead's own lines are none.
 func unusual(
 	store *logs.Store, f logs.Filter, at, now time.Time, span time.Duration,
-) (time.Time, string, bool) {
+) (time.Time, fault.Sign, bool) {
 	return unusualOf(troubles(store, f, at.Add(-span)), at, now, span)
 }
 
 // unusualOf is unusual for lines that were read.
-func unusualOf(lines []logs.Line, at, now time.Time, span time.Duration) (time.Time, string, bool) {
+func unusualOf(lines []logs.Line, at, now time.Time, span time.Duration) (time.Time, fault.Sign, bool) {
 	split := slices.IndexFunc(lines, func(l logs.Line) bool { return !l.Time.Before(at) })
 	if split < 0 || !fault.Unusual(split, span, len(lines)-split, now.Sub(at)) {
-		return time.Time{}, "", false
+		return time.Time{}, fault.Sign{}, false
 	}
 	text := []rune(string(logs.Plain(nil, lines[split].Text)))
+	sign := fault.Sign{Text: string(text)}
 	if len(text) > lineLimit {
-		text = append(text[:lineLimit-1], '…')
+		sign = fault.Sign{Text: string(text[:lineLimit-1]), Cut: true}
 	}
-	return lines[split].Time, string(text), true
+	return lines[split].Time, sign, true
 }
 
 // troubles are the lines that a filter lets pass since a moment: what programs wrote, of a stack trace the first.

@@ -130,7 +130,7 @@ func (k *Timing) End(err error) {
 	}
 	took := container.Brief(k.c.Ended.Sub(k.c.Began))
 	if err != nil {
-		k.c.Err = container.FirstLine(err.Error())
+		k.c.Err, k.c.ErrNamed = container.FirstLine(err.Error()), container.Names(err, name)
 		rec.Err, rec.What = k.c.Err, fmt.Sprintf("%s failed after %s: %s", k.c.Action, took, k.c.Err)
 		rec.Text = name + ": " + rec.What
 	} else {
@@ -157,7 +157,7 @@ func (k *Timing) EndWhenReady(ctx context.Context) error {
 		if s.Lane.Busy {
 			return false
 		}
-		failed = s.HopelessAlone()
+		failed = s.Hopeless()
 		return failed != nil || s.Ready()
 	})
 	if err != nil {

@@ -24,16 +24,16 @@ func (c *Check) Reason() string {
 	if c.ExitCode < 0 {
 		text = "no answer in time"
 	}
-	if said := lastOf(c.Output); said != "" {
-		text += ": " + said
+	if out := lastOf(c.Output); out != "" {
+		text += ": " + out
 	}
 	return text
 }
 
 // lastOf is the last line with something on it, clean.
 func lastOf(output string) string {
-	said := strings.TrimSpace(output)
-	return strings.TrimSpace(logs.CleanLine(said[strings.LastIndexByte(said, '\n')+1:]))
+	out := strings.TrimSpace(output)
+	return strings.TrimSpace(logs.CleanLine(out[strings.LastIndexByte(out, '\n')+1:]))
 }
 
 // noteHealth counts the lives of a replica that its restart policy followed with another soon, and

@@ -37,8 +37,8 @@ func (f *Files) Taken() {
 	clear(f.pending)
 }
 
-// Lacks notes paths that the running code does not have.
-func (f *Files) Lacks(paths ...string) {
+// MarkStale notes paths that the running code does not have.
+func (f *Files) MarkStale(paths ...string) {
 	f.s.st.mu.Lock()
 	defer f.s.st.mu.Unlock()
 	for _, p := range paths {
@@ -49,9 +49,9 @@ func (f *Files) Lacks(paths ...string) {
 	}
 }
 
-// Has takes paths that are carried out off the list of what the running code does not have, or with all
+// ClearStale takes paths that are carried out off the list of what the running code does not have, or with all
 // everything, and what was wrong with the service with them.
-func (f *Files) Has(paths map[string]struct{}, all bool) {
+func (f *Files) ClearStale(paths map[string]struct{}, all bool) {
 	f.s.st.mu.Lock()
 	defer f.s.st.mu.Unlock()
 	for p := range paths {

@@ -54,7 +54,8 @@ func (l *Ledgers) open(service string, n int, what string) {
 func (l *Ledgers) OpenFault(f fault.Fault) {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
-	l.open(f.Service, f.Replica, f.Words())
+	l.all.OpenFault(time.Now(), &f, l.live(f.Service, f.Replica), l.bystanders(f.Service, f.Replica))
+	l.st.bump()
 	if fault.OnNetwork(f.Kind) {
 		l.all.Include(l.st.known.Neighbours(f.Service))
 	}
@@ -206,7 +207,7 @@ func (b *Bystanders) Look() {
 	type trouble struct {
 		row  fault.Row
 		at   time.Time
-		line string
+		line fault.Sign
 	}
 	var found []trouble
 	for _, row := range seen.Rows {
@@ -240,7 +241,7 @@ func (b *Bystanders) Look() {
 // of them than it did in the minute before, or since it began to run. One that does not need what was
 // hit must do so by kinds of lines that it does not write now and then anyway; of one that does, what it logged
 // under the faults before that are over is not usual.
-func (b *Bystanders) trouble(row fault.Row, at time.Time, past []fault.Ledger) (time.Time, string, bool) {
+func (b *Bystanders) trouble(row fault.Row, at time.Time, past []fault.Ledger) (time.Time, fault.Sign, bool) {
 	span, habits := baselineSpan, habitSpan
 	if lived := at.Sub(row.Before.Started); lived > 0 {
 		span, habits = min(span, lived), min(habits, lived)

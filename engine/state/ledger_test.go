@@ -47,7 +47,7 @@ func TestNotesInTheLogAreNoSignOfAFault(t *testing.T) {
 		t.Errorf("%q is taken for a sign", line)
 	}
 	store.Append("web", 1, 1, logs.Stderr, at.Add(2*time.Second), []byte("ERROR db does not answer"))
-	if _, line, ok := b.trouble(row, at, nil); !ok || line != "ERROR db does not answer" {
+	if _, line, ok := b.trouble(row, at, nil); !ok || line.String() != "ERROR db does not answer" {
 		t.Errorf("the sign is %q, %v", line, ok)
 	}
 }

@@ -212,17 +212,13 @@ func (s *Member) Fail(err error) {
 }
 
 func (s *Member) failLocked(err error) {
-	s.c.Err, s.c.Remedy = "", ""
 	s.untrusted = errors.As(err, new(*hostcmd.UntrustedError))
-	if err != nil {
-		text, remedy := container.Explain(err)
-		s.c.Err, s.c.Remedy = container.FirstLine(text), remedy
-	}
+	s.c.Problem = condition.ProblemOf(s.c.Name, err).FirstLine()
 }
 
 // Waits notes the conditions that a service waits for, and why they do not come to hold by
 // themselves; nil when they may.
-func (s *Member) Waits(conditions []string, why error) {
+func (s *Member) Waits(conditions condition.Waits, why error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
 	was := s.c.Blocked
@@ -232,9 +228,9 @@ func (s *Member) Waits(conditions []string, why error) {
 	s.c.WaitsFor, s.c.Blocked = conditions, why
 	switch {
 	case why != nil:
-		s.c.Err, s.c.Remedy = container.Explain(why)
+		s.c.Problem = condition.ProblemOf(s.c.Name, why)
 	case was != nil:
-		s.c.Err, s.c.Remedy = "", ""
+		s.c.Problem = condition.Problem{}
 	}
 	s.update()
 	if why != nil && was == nil {
@@ -369,7 +365,8 @@ func (s *Member) snapshot(memTotal int64) Service {
 		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: c.ReadyBy(),
 		Ready: c.Ready(), ByHand: c.ByHand, Untrusted: s.untrusted,
 		Mode: s.Files.mode, Rules: c.Conf.Rules, Doing: s.Lane.doing,
-		WaitsFor: slices.Concat(c.WaitsFor, c.WaitsOn), Err: c.Err, Remedy: c.Remedy, Config: *c.Conf,
+		WaitsFor: slices.Concat(c.WaitsFor, c.WaitsOn), Err: c.Problem.Text, Config: *c.Conf,
+		ErrShort: c.Problem.Short, ErrNamed: c.Problem.Named, Remedy: c.Problem.Remedy,
 		DependsOn: slices.Sorted(maps.Keys(c.Conf.DependsOn)), Started: c.Started(),
 		Stale: slices.Sorted(maps.Keys(s.Files.stale)),
 	}

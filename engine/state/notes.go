@@ -130,5 +130,7 @@ func (n Notes) HooksDone(name, id string) {
 // HookFailed implements step.Host.
 func (n Notes) HookFailed(name string, err error) {
 	n.State.Warn(container.FirstLine(err.Error()))
-	n.on(name, "", func(s *Member, _ *replica) { s.Lane.hookErrs = append(s.Lane.hookErrs, err) })
+	n.on(name, "", func(s *Member, _ *replica) {
+		s.Lane.hookErrs = append(s.Lane.hookErrs, container.Naming(name, err))
+	})
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	"bulkhead/engine/condition"
 	"bulkhead/engine/container"
 	"bulkhead/engine/drill"
 	"bulkhead/engine/edge"
@@ -105,8 +106,8 @@ type Service struct {
 	NetHistory []float64 // bytes per second, in and out together
 	Ports      []container.Port
 	DependsOn  []string
-	WaitsFor   []string // "db healthy": what keeps it from starting
-	ReadyBy    string   // "healthcheck", "probe", "running": what ready means for it
+	WaitsFor   condition.Waits // what keeps it from starting
+	ReadyBy    string          // "healthcheck", "probe", "running": what ready means for it
 	Ready      bool
 	ByHand     bool // the user stopped, killed or paused it: only the user brings it back
 	Mode       project.WatchMode
@@ -118,6 +119,8 @@ type Service struct {
 	Last       *Change  // the last change, running or done
 	Changes    []Change // history, oldest first; at most 20
 	Err        string   // why State is Broken, one line
+	ErrShort   string   // Err as it reads beside the service's name
+	ErrNamed   bool     // Err names the service
 	Untrusted  bool     // a host command of it did not run because nobody has allowed it
 	Remedy     string
 	Config     project.Service
@@ -162,6 +165,7 @@ type Change struct {
 	Ended      time.Time // zero while it runs
 	Stages     []Stage   // in the order in which they began
 	Err        string    // one line, "" when it worked
+	ErrNamed   bool      // Err names the service
 	Recovered  time.Time // when the service became ready after all, despite Err; zero when it did not
 	Generation int       // that it led to
 	Note       string    // "killed at once: its first process does not react to the stop signal"
@@ -195,11 +199,11 @@ type Build struct {
 	Size     int64
 	Lines    []string `text:"log"` // output, bounded to the last 500 lines, raw
 	Err      string
-	File     string   // of Err: the Dockerfile; "" where it is not known
-	Line     int      // in File
-	Around   []string `text:"log"` // lines of File around Line, numbered
-	Why      string   // of Err, without what was being done and to what
-	Canceled bool     // superseded or stopped by the user
+	File     string                 // of Err: the Dockerfile; "" where it is not known
+	Line     int                    // in File
+	Around   []container.SourceLine `text:"log"` // lines of File around Line
+	Why      string                 // of Err, without what was being done and to what
+	Canceled bool                   // superseded or stopped by the user
 }
 
 // BuildStep is one step of a build.

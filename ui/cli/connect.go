@@ -65,8 +65,13 @@ func (c *connection) errSilent() error {
 type silentError struct{ where string }
 
 func (e *silentError) Error() string {
-	return fmt.Sprintf("no engine answers: %s takes connections and does not answer; %s", e.where,
-		e.Suggestion())
+	text, remedy := e.Explain()
+	return text + "; " + remedy
+}
+
+// Explain implements container.Explainer.
+func (e *silentError) Explain() (text, remedy string) {
+	return fmt.Sprintf("no engine answers: %s takes connections and does not answer", e.where), e.Suggestion()
 }
 
 // Suggestion is what a person can do about it.

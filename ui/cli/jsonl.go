@@ -109,7 +109,7 @@ func ledgerLine(l *engine.Ledger) *jsonLedger {
 	for _, r := range l.Rows {
 		out.Rows = append(out.Rows, ledgerRow{Service: r.Service, Replica: r.Replica,
 			Outcome: r.Outcome.String(),
-			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Included: r.Included, Sign: clean(r.Sign),
+			AfterMS: r.Delay.Milliseconds(), Needs: r.Needs, Included: r.Included, Sign: clean(r.Sign.String()),
 			Before: identityLine(r.Before), After: identityLine(r.After)})
 	}
 	return out

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -89,7 +88,7 @@ func (p *progress) lines(recs []engine.Record, n *engine.Snapshot) []string {
 		}
 	}
 	for _, s := range n.Services {
-		waits := strings.Join(s.WaitsFor, ", ")
+		waits := s.WaitsFor.String()
 		if waits != "" && waits != p.waits[s.Name] {
 			out = append(out, fmt.Sprintf("%s: waiting for %s", s.Name, waits))
 		}
@@ -112,7 +111,7 @@ func waiting(n *engine.Snapshot) []string {
 			}
 			out = append(out, text)
 		case len(s.WaitsFor) > 0:
-			out = append(out, fmt.Sprintf("%s: still waiting for %s", s.Name, strings.Join(s.WaitsFor, ", ")))
+			out = append(out, fmt.Sprintf("%s: still waiting for %s", s.Name, s.WaitsFor))
 		case !s.Ready:
 			out = append(out, fmt.Sprintf("%s: not ready yet, %s", s.Name, s.State))
 		}

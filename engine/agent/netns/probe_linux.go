@@ -16,17 +16,17 @@ import (
 // ServeProbe writes a greeting that says what the kernel cannot do. It tries each thing for real, so
 // it must run in a namespace of its own, with nothing in it.
 func ServeProbe(out io.Writer) error {
-	lacks := map[agent.Ability]string{}
+	missing := map[agent.Ability]string{}
 	dummy := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "bulkhead0"}}
 	if err := netlink.LinkAdd(dummy); err == nil {
 		defer netlink.LinkDel(dummy)
 	}
 	for ability, try := range probes {
 		if err := try(); err != nil {
-			lacks[ability] = err.Error()
+			missing[ability] = err.Error()
 		}
 	}
-	return agent.NewWriter(out).Write(agent.Reply{Version: agent.Version, Lacks: lacks})
+	return agent.NewWriter(out).Write(agent.Reply{Version: agent.Version, Missing: missing})
 }
 
 var probes = map[agent.Ability]func() error{

@@ -57,8 +57,10 @@ func (x filler) fill(v reflect.Value, above []reflect.Type) {
 		for i := range t.NumField() {
 			f := v.Field(i)
 			switch {
-			case t.Field(i).Tag.Get("text") == "log":
+			case t.Field(i).Tag.Get("text") == "log" && f.Type() == reflect.TypeFor[[]string]():
 				f.Set(reflect.ValueOf([]string{"f" + x.log}))
+			case t.Field(i).Tag.Get("text") == "log":
+				filler{text: x.log, log: x.log}.fill(f, above)
 			case t.Field(i).IsExported():
 				x.fill(f, above)
 			}

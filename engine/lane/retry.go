@@ -14,15 +14,15 @@ import (
 // How long a lane waits before it tries again what may work later without anything being done about
 // it; the pause doubles with each try in a row.
 const (
-	owedPause    = time.Second
-	owedPauseMax = 30 * time.Second
+	retryPause    = time.Second
+	retryPauseMax = 30 * time.Second
 )
 
-// owed is the work of changed files that a lane could not carry out for a reason that may pass by
+// retries is the work of changed files that a lane could not carry out for a reason that may pass by
 // itself: the engine did not answer, or there was no room in the container. It is done with the next
 // save, when the engine is back, or after a pause, whichever comes first. It is guarded by the lane's mu.
-type owed struct {
-	work  *plan.Work // nil when none is owed
+type retries struct {
+	work  *plan.Work // nil when there is none
 	renew bool       // the service was not brought where the project wants it
 	pause time.Duration
 }
@@ -42,10 +42,10 @@ func passes(err error) bool {
 	return errors.Is(err, container.ErrNoEngine) || errors.Is(err, container.ErrBuilderUnavailable)
 }
 
-// Owe keeps work for later; nil stands for all that the project wants of the service.
-func (l *Lane) Owe(w *plan.Work) {
+// RetryLater keeps work for later; nil stands for all that the project wants of the service.
+func (l *Lane) RetryLater(w *plan.Work) {
 	l.mu.Lock()
-	o := &l.owed
+	o := &l.retries
 	switch {
 	case w == nil:
 		o.renew = true
@@ -54,14 +54,14 @@ func (l *Lane) Owe(w *plan.Work) {
 	default:
 		o.work.Merge(w)
 	}
-	pause := max(owedPause, o.pause)
-	o.pause = min(2*pause, owedPauseMax)
+	pause := max(retryPause, o.pause)
+	o.pause = min(2*pause, retryPauseMax)
 	l.mu.Unlock()
 	l.p.Go("retry of "+l.Name, func(ctx context.Context) error {
 		select {
 		case <-time.After(pause):
 			if l.p.State.View().Phase != state.PhaseLost { // else it waits for resync
-				l.OfferOwed(false)
+				l.Retry(false)
 			}
 		case <-ctx.Done():
 		}
@@ -69,11 +69,11 @@ func (l *Lane) Owe(w *plan.Work) {
 	})
 }
 
-// OfferOwed hands the lane what it owes; with again the pauses begin from the start.
-func (l *Lane) OfferOwed(again bool) {
+// Retry hands the lane what it kept for later; with again the pauses begin from the start.
+func (l *Lane) Retry(again bool) {
 	l.mu.Lock()
-	renew := l.owed.renew
-	l.owed.renew = false
+	renew := l.retries.renew
+	l.retries.renew = false
 	l.mu.Unlock()
 	if renew {
 		l.Enqueue(NewTask(Task{Verb: Renew, Cause: "tried again"}))
@@ -81,27 +81,27 @@ func (l *Lane) OfferOwed(again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if again {
-		l.owed.pause = 0
+		l.retries.pause = 0
 	}
-	if w := l.owed.work; w != nil {
-		l.owed.work = nil
+	if w := l.retries.work; w != nil {
+		l.retries.work = nil
 		l.offerLocked(w)
 	}
 }
 
-// withOwed adds to work what the lane owes from earlier.
-func (l *Lane) withOwed(w *plan.Work) {
+// withRetries adds to work what the lane kept for later.
+func (l *Lane) withRetries(w *plan.Work) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o := l.owed.work; o != nil {
-		l.owed.work = nil
+	if o := l.retries.work; o != nil {
+		l.retries.work = nil
 		w.Merge(o)
 	}
 }
 
-// paid notes that nothing is owed any more: the pauses begin from the start.
-func (l *Lane) paid() {
+// resetRetries notes that nothing is kept for later any more: the pauses begin from the start.
+func (l *Lane) resetRetries() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.owed.pause = 0
+	l.retries.pause = 0
 }

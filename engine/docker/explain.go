@@ -1,0 +1,4 @@
+package docker
+
+// Explain implements container.Explainer.
+func (e *apiError) Explain() (text, remedy string) { return e.what + ": " + e.text, e.remedy }
