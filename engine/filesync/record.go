@@ -3,6 +3,7 @@ package filesync
 import (
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -247,14 +248,27 @@ func (y *Syncer) BuiltOf(conf *project.Service, imageID string, paths []string) 
 		return known && !in.Foreign && !y.records.halfBuilt(conf.Name) &&
 			in.Rebuild == rebuildFiles(conf).fingerprint(nil)
 	}
-	below := func(t Manifest, path string) Manifest { // a folder that goes away stands for all in it
-		t = maps.Clone(t)
-		maps.DeleteFunc(t, func(file string, _ FileStat) bool { return !project.Within(path, file) })
-		return t
+	return !anyWithin(changedFiles(of, rebuildFiles(conf)), paths)
+}
+
+// anyWithin says whether a file is one of some paths of the host, or lies below
+// one: a folder that goes away stands for all in it. It takes one look for each
+// folder that a file lies in, however many paths there are: a batch of thousands
+// is answered before the next one is handed out.
+func anyWithin(files, paths []string) bool {
+	all := make(map[string]bool, len(paths))
+	for _, path := range paths {
+		all[filepath.Clean(path)] = true
 	}
-	now := rebuildFiles(conf)
-	return !slices.ContainsFunc(paths, func(path string) bool {
-		return len(changedFiles(below(of, path), below(now, path))) > 0
+	return slices.ContainsFunc(files, func(file string) bool {
+		for !all[file] {
+			dir := filepath.Dir(file)
+			if dir == file {
+				return false
+			}
+			file = dir
+		}
+		return true
 	})
 }
 

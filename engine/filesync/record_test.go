@@ -1,0 +1,76 @@
+package filesync
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"bulkhead/engine/journal"
+	"bulkhead/engine/project"
+)
+
+// rebuilt is a service that is rebuilt for what lies in a folder.
+func rebuilt(dir string) *project.Service {
+	conf := &project.Service{Name: "a", Dir: dir, Built: true,
+		Rules: []project.Rule{{Action: project.Rebuild, Path: filepath.Join(dir, "src")}}}
+	conf.Config.Build = &types.BuildConfig{Context: dir}
+	return conf
+}
+
+// A batch is a build's own when nothing at or below its paths is another than the
+// build was made of; a folder stands for all in it, also when it is gone.
+func TestBatchThatABuildWasMadeOf(t *testing.T) {
+	dir := t.TempDir()
+	src := filepath.Join(dir, "src")
+	same, changed := put(t, src, "d/same", "1"), put(t, src, "d/changed", "1")
+	gone := put(t, src, "old/deep/f", "1")
+	put(t, src, "d2/same", "1")
+	conf := rebuilt(dir)
+	y := New(nil, journal.Open(journal.Options{}), nil)
+	y.IntendBuild("a", y.BuildInputs(conf, ""))
+	put(t, src, "d/changed", "longer")
+	fresh := put(t, src, "new/f", "1")
+	if err := os.RemoveAll(filepath.Join(src, "old")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		same: true, filepath.Join(src, "d2"): true, filepath.Join(src, "none"): true,
+		filepath.Join(dir, "other"): true,
+		changed:                     false, filepath.Dir(changed): false, gone: false, filepath.Join(src, "old"): false,
+		fresh: false, filepath.Join(src, "new"): false, src: false, dir: false,
+	} {
+		if got := y.BuiltOf(conf, "", []string{same, path}); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
+// The goroutine that hands batches to all lanes asks for each batch: what it
+// costs must not grow with the paths times the files.
+func TestCostOfALargeBatchIsThatOfOneLook(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for i := range 400 {
+		paths = append(paths, put(t, dir, fmt.Sprintf("src/d%d/f%d", i/20, i), "1"))
+	}
+	conf := rebuilt(dir)
+	y := New(nil, journal.Open(journal.Options{}), nil)
+	y.IntendBuild("a", y.BuildInputs(conf, ""))
+	bytes := func(paths []string) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if !y.BuiltOf(conf, "", paths) {
+			t.Error("nothing changed, and the batch is news")
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	bytes(paths[:1]) // what is made once
+	if one, all := bytes(paths[:1]), bytes(paths); all > 2*one {
+		t.Errorf("one path of %d takes %d bytes, all of them %d", len(paths), one, all)
+	}
+}
