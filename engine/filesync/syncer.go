@@ -119,7 +119,8 @@ func (r *Refused) Error() string {
 // to it. fresh says that the container was just made from its image.
 func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 	has := Manifest{}
-	all := newTrees(t.Service)
+	d := newDiff(t.Service, nil)
+	all := d.trees
 	defer all.close()
 	base, known := y.records.baseline(t.Service.Name, t.ImageID)
 	for i := range t.Service.Rules {
@@ -129,7 +130,7 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 		}
 		if known && !r.InitialSync {
 			for at, n := range base {
-				if _, ok := origin(r, at); ok {
+				if _, ok := origin(r, at); ok && !d.overruled(r, at) {
 					has[at] = n
 				}
 			}
@@ -140,7 +141,9 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 			continue
 		}
 		disk := all.scanRule(r).files
-		maps.DeleteFunc(disk, func(file string, _ FileStat) bool { return t.Service.Bound(file) })
+		maps.DeleteFunc(disk, func(file string, _ FileStat) bool {
+			return t.Service.Bound(file) || d.overruled(r, target(r, file))
+		})
 		found := y.readContainer(ctx, t.ID, r, disk)
 		for file, n := range disk {
 			at := target(r, file)
