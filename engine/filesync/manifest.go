@@ -8,11 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
+	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -225,16 +224,12 @@ func scanSync(conf *project.Service, before Manifest) Manifest {
 	return t
 }
 
-// escaped begins the name of a path that JSON cannot hold as it is; real ones
-// begin with a slash, or a drive's letter.
-const escaped = "\x00"
-
 // MarshalJSON keeps paths that are not UTF-8.
 func (t Manifest) MarshalJSON() ([]byte, error) {
 	plain := make(map[string]FileStat, len(t))
 	for p, n := range t {
-		n.Link = escape(n.Link)
-		plain[escape(p)] = n
+		n.Link = journal.EscapePath(n.Link)
+		plain[journal.EscapePath(p)] = n
 	}
 	return json.Marshal(plain)
 }
@@ -247,24 +242,8 @@ func (t *Manifest) UnmarshalJSON(b []byte) error {
 	}
 	*t = make(Manifest, len(plain))
 	for p, n := range plain {
-		n.Link = unescape(n.Link)
-		(*t)[unescape(p)] = n
+		n.Link = journal.UnescapePath(n.Link)
+		(*t)[journal.UnescapePath(p)] = n
 	}
 	return nil
-}
-
-func escape(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	return escaped + hex.EncodeToString([]byte(s))
-}
-
-func unescape(s string) string {
-	if x, ok := strings.CutPrefix(s, escaped); ok {
-		if b, err := hex.DecodeString(x); err == nil {
-			return string(b)
-		}
-	}
-	return s
 }

@@ -42,7 +42,7 @@ type records struct {
 	images     *journal.Table[BuildInputs]     // by imageKey
 	prepared   *journal.Table[string]          // fingerprint of what prepare last ran with, by service
 	// what prepare writes among the files that it watches, by service
-	outputs *journal.Table[[]string]
+	outputs *journal.Table[journal.Paths]
 
 	mu     sync.Mutex
 	owners map[ownerKey][2]int
@@ -61,7 +61,7 @@ func openRecords(j *journal.Journal) *records {
 		j: j, containers: journal.TableOf[containerRecord](j, "containers"),
 		images:   journal.TableOf[BuildInputs](j, "images"),
 		prepared: journal.TableOf[string](j, "prepare_fingerprints"),
-		outputs:  journal.TableOf[[]string](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
+		outputs:  journal.TableOf[journal.Paths](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
 	}
 	r.lost = j.Lost() // opening a table may find out
 	return r
