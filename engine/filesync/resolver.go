@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"bulkhead/engine/container"
 )
@@ -222,8 +223,8 @@ func (r *resolver) folders(u *upload, en entry, top string) error {
 			}
 		case !in:
 			u.dirs[dir] = entry{
-				at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid,
-				below: en.below,
+				at: dir, uid: en.uid, gid: en.gid, below: en.below,
+				stat: FileStat{Mode: uint32(fs.ModeDir | 0o755), At: time.Now().UnixNano()},
 			}
 			u.replace = u.replace || ok
 		case ok:
