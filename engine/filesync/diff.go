@@ -380,7 +380,7 @@ func (d *Diff) keepOthers() {
 			delete(d.deletes, at)
 			continue
 		}
-		r, file, n := d.owner(at, 0)
+		r, file, n := d.ruleOf(at, 0)
 		if r == nil {
 			continue
 		}

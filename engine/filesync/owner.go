@@ -14,11 +14,11 @@ type ruled struct {
 	file string
 }
 
-// owner returns the rule, of those from an index on, that a path of the container
+// ruleOf returns the rule, of those from an index on, that a path of the container
 // belongs to: the last one that puts something there, which is what stands there
 // when all are copied in their order. It is nil when none does. The folder of a
 // rule is not the rule's.
-func (d *Diff) owner(at string, from int) (r *project.Rule, file string, n FileStat) {
+func (d *Diff) ruleOf(at string, from int) (r *project.Rule, file string, n FileStat) {
 	for i := len(d.conf.Rules) - 1; i >= from; i-- {
 		r := &d.conf.Rules[i]
 		file, ok := d.claimed(r, at)
@@ -39,7 +39,7 @@ func (d *Diff) owner(at string, from int) (r *project.Rule, file string, n FileS
 func (d *Diff) overruled(r *project.Rule, at string) bool {
 	for i := range d.conf.Rules {
 		if &d.conf.Rules[i] == r {
-			by, _, _ := d.owner(at, i+1)
+			by, _, _ := d.ruleOf(at, i+1)
 			return by != nil
 		}
 	}

@@ -45,15 +45,17 @@ type records struct {
 	outputs *journal.Table[journal.Paths]
 
 	mu     sync.Mutex
-	owners map[ownerKey][2]int
+	owners map[ownerKey]owner
 }
 
-// ownerKey is what a file's owner depends on: one life of a container, and
-// where a rule puts files.
-type ownerKey struct {
-	id      string
-	started int64 // nanoseconds
-	top     string
+// ownerKey is a container, and where a rule puts files in it.
+type ownerKey struct{ id, top string }
+
+// owner is whom files belong to there, in one life of the container: the last one
+// in which somebody asked.
+type owner struct {
+	started  int64 // nanoseconds
+	uid, gid int
 }
 
 func openRecords(j *journal.Journal) *records {
@@ -61,7 +63,7 @@ func openRecords(j *journal.Journal) *records {
 		j: j, containers: journal.TableOf[containerRecord](j, "containers"),
 		images:   journal.TableOf[BuildInputs](j, "images"),
 		prepared: journal.TableOf[string](j, "prepare_fingerprints"),
-		outputs:  journal.TableOf[journal.Paths](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
+		outputs:  journal.TableOf[journal.Paths](j, "prepare_outputs"), owners: map[ownerKey]owner{},
 	}
 	r.lost = j.Lost() // opening a table may find out
 	return r
@@ -164,23 +166,27 @@ func (y *Syncer) Forget(id string) {
 	y.records.j.Settle(filesOf(id))
 	y.records.mu.Lock()
 	defer y.records.mu.Unlock()
-	maps.DeleteFunc(y.records.owners, func(k ownerKey, _ [2]int) bool { return k.id == id })
+	maps.DeleteFunc(y.records.owners, func(k ownerKey, _ owner) bool { return k.id == id })
 }
 
 // Owes says whether something is to be deleted in a container as soon as it runs.
 func (y *Syncer) Owes(id string) bool { return len(y.records.owes(id)) > 0 }
 
-func (r *records) owner(k ownerKey) (ids [2]int, ok bool) {
+// owner returns whom files belong to in the life of a container that began at
+// started; ok is false when nobody asked in it.
+func (r *records) owner(k ownerKey, started int64) (o owner, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ids, ok = r.owners[k]
-	return ids, ok
+	o, ok = r.owners[k]
+	return o, ok && o.started == started
 }
 
-func (r *records) setOwner(k ownerKey, ids [2]int) {
+// setOwner records that, in the place of what was so in the life before: a rule
+// that restarts makes a life with each save.
+func (r *records) setOwner(k ownerKey, o owner) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.owners[k] = ids
+	r.owners[k] = o
 }
 
 // baseline returns what an image has of the files of a service's sync rules,

@@ -241,9 +241,9 @@ func (y *Syncer) ownerFor(ctx context.Context, t Target, all *trees, it item) (u
 	}
 	// An entrypoint may hand the target to another user, so what is known holds
 	// for one life.
-	key := ownerKey{id: t.ID, started: t.Started.UnixNano(), top: top}
-	if o, ok := y.records.owner(key); ok {
-		return o[0], o[1], nil
+	key, started := ownerKey{id: t.ID, top: top}, t.Started.UnixNano()
+	if o, ok := y.records.owner(key, started); ok {
+		return o.uid, o.gid, nil
 	}
 	if uid, gid, err = y.rt.User(ctx, t.ID); err != nil {
 		return 0, 0, err
@@ -253,7 +253,7 @@ func (y *Syncer) ownerFor(ctx context.Context, t Target, all *trees, it item) (u
 			return 0, 0, err
 		}
 	}
-	y.records.setOwner(key, [2]int{uid, gid})
+	y.records.setOwner(key, owner{started: started, uid: uid, gid: gid})
 	return uid, gid, nil
 }
 
