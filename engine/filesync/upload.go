@@ -76,8 +76,9 @@ func (u *upload) notWritten(some *container.NotWritten) {
 	delete(u.failed, "") // a folder on the way; what lies in it is there by itself
 }
 
-// settling is how often, and with which pauses, a link that leads out of a
-// target is looked at again: what the container runs may just be moving things.
+// settling is how often, and with which pauses, a link that stands in the way is
+// looked at again: what the container runs may just be moving things. A folder, a
+// volume or a tmpfs that does is not looked at again: it stays.
 const (
 	settling      = 8
 	settlingPause = 10 * time.Millisecond
@@ -88,7 +89,7 @@ const (
 func (y *Syncer) packSettled(ctx context.Context, t Target, d *Diff) (*upload, error) {
 	for n := 1; ; n++ {
 		u, err := y.pack(ctx, t, d)
-		if err != nil || len(u.refused) == 0 || n == settling {
+		if err != nil || !u.passing || n == settling {
 			return u, err
 		}
 		select {
@@ -158,6 +159,7 @@ type upload struct {
 	trees      *trees
 	unreadable map[string]string // paths on the host: see whyNot
 	refused    map[string]string // paths on the host: why they are not copied
+	passing    bool              // what some were refused for may be gone in a moment
 	failed     map[string]string // paths on the host: why they did not reach their places
 	later      []string          // paths on the host: they are copied once the container runs
 }
@@ -180,13 +182,31 @@ func (u *upload) left() (left []LeftOut) {
 	return left
 }
 
+// refusal says why an item is not written in the container; none is one without
+// a text.
+type refusal struct {
+	why  string
+	link bool // a link stands in the way: it may just be on the move
+}
+
+// byLink is a refusal because of a link.
+func byLink(format string, args ...any) refusal {
+	return refusal{why: fmt.Sprintf(format, args...), link: true}
+}
+
+// byOther is a refusal because of anything else.
+func byOther(format string, args ...any) refusal { return refusal{why: fmt.Sprintf(format, args...)} }
+
+func (r refusal) refuses() bool { return r.why != "" }
+
 // refuse leaves an item out, because of what stands in the container. The
 // others go.
-func (u *upload) refuse(it item, format string, args ...any) {
+func (u *upload) refuse(it item, r refusal) {
 	if u.refused == nil {
 		u.refused = map[string]string{}
 	}
-	u.refused[it.file] = fmt.Sprintf(format, args...)
+	u.refused[it.file] = r.why
+	u.passing = u.passing || r.link
 }
 
 // record records that an entry went into the stream. What is written through a
