@@ -2,6 +2,8 @@ package filesync
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -71,7 +73,7 @@ type Diff struct {
 	forgotten  []string
 	replaced   map[string]string // what goes with a folder, to what takes the folder's place once it is sent
 	trees      *trees
-	unreadable map[string]string // paths on the host that could not be looked at: see whyNot
+	unreadable map[string]error  // paths on the host that could not be looked at, and why
 	odd        map[string]string // what is neither file, folder nor link on the host: its kind
 	links      map[ruled]bool    // whether a folder of a rule is a link, or behind one
 	// folders are what was reported and is a folder, by rule and path in the
@@ -88,7 +90,7 @@ func newDiff(conf *project.Service, have Manifest) *Diff {
 	return &Diff{
 		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{},
 		renewed: Manifest{}, links: map[ruled]bool{}, trees: newTrees(conf),
-		unreadable: map[string]string{}, odd: map[string]string{},
+		unreadable: map[string]error{}, odd: map[string]string{},
 		folders: map[*project.Rule]map[string]bool{}, replaced: map[string]string{},
 	}
 }
@@ -155,13 +157,13 @@ func (d *Diff) add(r *project.Rule, file string) {
 }
 
 // unread takes in that a path of a rule cannot be looked at. Where that is the
-// whole rule's matter, it is said of the rule's path.
+// whole rule's matter, and not one that mending the path's permissions ends, it is
+// said of the rule's path.
 func (d *Diff) unread(r *project.Rule, file string, err error) {
-	if why := whyNot(err); why != "" {
-		d.unreadable[r.Path] = why
-	} else {
-		d.unreadable[file] = ""
+	if _, whole := d.trees.of(r.Path); whole != nil && !errors.Is(whole, fs.ErrPermission) {
+		file, err = r.Path, whole
 	}
+	d.unreadable[file] = err
 }
 
 // addFolder compares a folder itself, and remembers it for addNoted. The folder

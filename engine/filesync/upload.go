@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 )
 
@@ -28,7 +29,7 @@ import (
 // *Refused.
 func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, err error) {
 	defer d.trees.close()
-	y.report(d)
+	y.report(d, d.unreadable)
 	u, err := y.packSettled(ctx, t, d)
 	if err == nil && len(u.entries)+len(d.deletes) > 0 {
 		y.records.intend(t.ID, u)
@@ -42,6 +43,7 @@ func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, e
 	if err != nil {
 		return nil, container.WrapErr(err, "copy into %s", t.Service.Name)
 	}
+	y.report(d, u.unreadable) // of what was read only now, too
 	left = u.left()
 	if len(u.refused)+len(u.failed) > 0 && len(u.sent)+len(d.deletes) == 0 {
 		return nil, &Refused{Service: t.Service.Name, Left: left}
@@ -157,7 +159,7 @@ type upload struct {
 	replace    bool             // a file takes a folder's place, or the other way round
 	sent       Manifest         // what the container has got, by path there
 	trees      *trees
-	unreadable map[string]string // paths on the host: see whyNot
+	unreadable map[string]error  // paths on the host that could not be read, and why
 	refused    map[string]string // paths on the host: why they are not copied
 	passing    bool              // what some were refused for may be gone in a moment
 	failed     map[string]string // paths on the host: why they did not reach their places
@@ -166,7 +168,8 @@ type upload struct {
 
 // left lists what is not copied, in the order of paths.
 func (u *upload) left() (left []LeftOut) {
-	for file, why := range u.unreadable {
+	for file, err := range u.unreadable {
+		why := whyNot(u.diff.conf, file, err)
 		left = append(left, LeftOut{Path: file, Why: why, Said: why != ""})
 	}
 	for file, why := range u.refused {
@@ -383,16 +386,16 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return nil
 	}
 	f, err := tr.open(en.file)
-	if errors.Is(err, fs.ErrPermission) {
-		u.unreadable[en.file] = ""
-	}
 	if err != nil {
+		if kind := (*hostfile.KindError)(nil); !gone(err) && !errors.As(err, &kind) {
+			u.unreadable[en.file] = err
+		}
 		return nil
 	}
 	defer f.Close() // only opened for reading
 	fi, err := f.Stat()
 	if err != nil {
-		u.unreadable[en.file] = ""
+		u.unreadable[en.file] = err
 		return nil
 	}
 	n, _ := statOf(fi)
@@ -409,7 +412,7 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return err
 	}
 	if src.err != nil {
-		u.unreadable[en.file] = ""
+		u.unreadable[en.file] = src.err
 	}
 	if read < h.Size {
 		_, err := io.Copy(tw, io.LimitReader(zeros{}, h.Size-read)) // the header has promised so much
