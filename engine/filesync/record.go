@@ -46,6 +46,7 @@ type records struct {
 
 	mu     sync.Mutex
 	owners map[ownerKey]owner
+	cut    map[string]bool // services whose last build was abandoned: see halfBuilt
 }
 
 // ownerKey is a container, and where a rule puts files in it.
@@ -64,6 +65,7 @@ func openRecords(j *journal.Journal) *records {
 		images:   journal.TableOf[BuildInputs](j, "images"),
 		prepared: journal.TableOf[string](j, "prepare_fingerprints"),
 		outputs:  journal.TableOf[journal.Paths](j, "prepare_outputs"), owners: map[ownerKey]owner{},
+		cut: map[string]bool{},
 	}
 	r.lost = j.Lost() // opening a table may find out
 	return r
@@ -223,6 +225,7 @@ func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 		y.records.images.Delete(imageKey(service, before))
 	}
 	y.records.images.Set(imageKey(service, imageID), in)
+	y.records.setCut(service, false)
 	y.records.j.Settle(buildOf(service))
 }
 
@@ -234,9 +237,13 @@ func (y *Syncer) IntendBuild(service string, in BuildInputs) {
 	y.building[service] = in.files
 }
 
-// AbandonBuild notes that a build was ended before it came to anything: whatever asked for it still
-// does.
+// AbandonBuild notes that nobody waited for the outcome of a build: whatever asked for it still does.
+// What was intended stays so, in the journal too. A build that is canceled, or whose engine is lost,
+// may have named its image just before, and then that image would pass for the one that is recorded,
+// or for somebody else's. Until a build is recorded, this process and the next one have the image
+// made again; where nothing was made, that costs a build from the cache.
 func (y *Syncer) AbandonBuild(service string) {
+	y.records.setCut(service, true)
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	delete(y.building, service)
@@ -278,11 +285,22 @@ func anyWithin(files, paths []string) bool {
 	})
 }
 
-// halfBuilt says whether a build was cut short by a sudden end: then its image
-// may have a name already, and nobody knows what it was built from.
+// halfBuilt says whether a build was cut short, by a sudden end or because nobody
+// waited for it: then its image may have a name already, and nobody knows what it
+// was built from.
 func (r *records) halfBuilt(service string) bool {
 	_, ok := r.j.Unsettled(buildOf(service))
-	return ok
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ok || r.cut[service]
+}
+
+func (r *records) setCut(service string, cut bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.cut, service); cut {
+		r.cut[service] = true
+	}
 }
 
 // ContextChanged says whether a file of the build context changed since an

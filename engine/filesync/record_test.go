@@ -74,3 +74,61 @@ func TestCostOfALargeBatchIsThatOfOneLook(t *testing.T) {
 		t.Errorf("one path of %d takes %d bytes, all of them %d", len(paths), one, all)
 	}
 }
+
+// A build that was abandoned may have named its image: it is made again, by this
+// process and the next one, until one is recorded.
+func TestAbandonedBuildIsMadeAgain(t *testing.T) {
+	dir, base := t.TempDir(), t.TempDir()
+	f := put(t, dir, "src/f", "1")
+	conf := rebuilt(dir)
+	opened := func() (*Syncer, *journal.Journal) {
+		j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"})
+		return New(nil, j, nil), j
+	}
+	check := func(y *Syncer, when string, changed bool) {
+		t.Helper()
+		for _, image := range []string{"i1", "named just before the end"} {
+			context, rebuild := y.ContextChanged(conf, image), y.RebuildChanged(conf, image)
+			if context != changed || rebuild != changed {
+				t.Errorf("%s: %s: context changed: %v, rebuild files: %v; want %v", when, image,
+					context, rebuild, changed)
+			}
+		}
+		if y.ContextChanged(conf, "") || y.RebuildChanged(conf, "") {
+			t.Errorf("%s: an image that is not there changed", when)
+		}
+		if got := y.BuiltOf(conf, "i1", []string{f}); got == changed {
+			t.Errorf("%s: what it was built of: %v", when, got)
+		}
+	}
+	y, j := opened()
+	build := func() BuildInputs {
+		in := y.BuildInputs(conf, "i1")
+		y.IntendBuild("a", in)
+		return in
+	}
+	y.RecordBuild("a", "i1", "", build())
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	y, _ = opened()
+	check(y, "built", false)
+	build()
+	y.AbandonBuild("a")
+	check(y, "abandoned", true)
+	y, j = opened()
+	check(y, "in the next process", true)
+	y.RecordBuild("a", "i1", "i1", build())
+	delete(y.building, "a") // as in a process that built nothing
+	check(y, "built again", false)
+	build()
+	y.AbandonBuild("a")
+	y.RecordBuild("a", "i1", "i1", build())
+	delete(y.building, "a")
+	check(y, "begun again at once", false)
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	y, _ = opened()
+	check(y, "in the process after", false)
+}
