@@ -77,13 +77,23 @@ type Diff struct {
 	odd        map[string]string // what is neither file, folder nor link on the host: its kind
 	links      map[ruled]bool    // whether a folder of a rule is a link, or behind one
 	// folders are what was reported and is a folder, by rule and path in the
-	// container. What the container has below them is compared in one go, by
-	// addNoted: a look for each folder by itself would cost their number times
-	// the size of the manifest.
-	folders map[*project.Rule]map[string]bool
+	// container, and vanished what is gone and may have been one. What the
+	// container has below them is compared in one go, by addNoted: a look for
+	// each by itself would cost their number times the size of the manifest.
+	folders, vanished noted
 
 	rules   []int // see Rules
 	differs bool  // see Differs
+}
+
+// noted are paths of the container, by rule.
+type noted map[*project.Rule]map[string]bool
+
+func (n noted) add(r *project.Rule, at string) {
+	if n[r] == nil {
+		n[r] = map[string]bool{}
+	}
+	n[r][at] = true
 }
 
 func newDiff(conf *project.Service, have Manifest) *Diff {
@@ -91,7 +101,7 @@ func newDiff(conf *project.Service, have Manifest) *Diff {
 		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{},
 		renewed: Manifest{}, links: map[ruled]bool{}, trees: newTrees(conf),
 		unreadable: map[string]error{}, odd: map[string]string{},
-		folders: map[*project.Rule]map[string]bool{}, replaced: map[string]string{},
+		folders: noted{}, vanished: noted{}, replaced: map[string]string{},
 	}
 }
 
@@ -175,32 +185,36 @@ func (d *Diff) addFolder(r *project.Rule, file string, n FileStat) {
 	} else {
 		d.compare(r, file, n)
 	}
-	if d.folders[r] == nil {
-		d.folders[r] = map[string]bool{}
-	}
-	d.folders[r][at] = true
+	d.folders.add(r, at)
 }
 
 // addNoted compares everything that the container has below the folders that
-// were added for a rule. What is new in a folder is reported by itself, but
-// what went with the folder that it replaced may not be.
+// were added for a rule, and drops what it has below those that are gone. What is
+// new in a folder is reported by itself, but what went with the folder that it
+// replaced may not be.
 func (d *Diff) addNoted(r *project.Rule) {
-	folders := d.folders[r]
+	folders, vanished := d.folders[r], d.vanished[r]
 	delete(d.folders, r)
-	if len(folders) == 0 {
+	delete(d.vanished, r)
+	if len(folders)+len(vanished) == 0 {
 		return
 	}
-	whole := folders[path.Clean(r.Target)]
+	whole := path.Clean(r.Target)
 	for at := range d.have {
-		in := whole
-		if !in {
-			ancestors(at, func(dir string) bool { in = folders[dir]; return !in })
-		}
-		if !in {
+		in, went := folders[whole], vanished[whole] && at != whole
+		ancestors(at, func(dir string) bool {
+			in, went = in || folders[dir], went || vanished[dir]
+			return !went
+		})
+		if !in && !went {
 			continue
 		}
 		file, ok := origin(r, at)
 		if !ok || file == r.Path || d.conf.Bound(file) || !r.Match(file) || watch.Ephemeral(file) {
+			continue
+		}
+		if went {
+			d.drop(r, at, file)
 			continue
 		}
 		n, kind, err := d.trees.lstat(r, file)
@@ -305,13 +319,7 @@ func (d *Diff) remove(r *project.Rule, file string) {
 	} else if _, ok := d.have[at]; ok {
 		d.drop(r, at, file)
 	}
-	for below := range d.have {
-		if _, ok := inside(at, below); ok {
-			if from, ok := origin(r, below); ok && r.Match(from) {
-				d.drop(r, below, from)
-			}
-		}
-	}
+	d.vanished.add(r, at)
 }
 
 // isFile says whether what the container has at a path is a single file.
@@ -324,8 +332,10 @@ func (d *Diff) isFile(at string) bool {
 // after the last add.
 func (d *Diff) finish() {
 	defer d.trees.close()
-	for r := range d.folders {
-		d.addNoted(r)
+	for _, n := range []noted{d.folders, d.vanished} {
+		for r := range n {
+			d.addNoted(r)
+		}
 	}
 	d.keepOthers()
 	replaces := false

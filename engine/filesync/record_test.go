@@ -2,6 +2,7 @@ package filesync
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -60,19 +61,63 @@ func TestCostOfALargeBatchIsThatOfOneLook(t *testing.T) {
 	conf := rebuilt(dir)
 	y := New(nil, journal.Open(journal.Options{}), nil)
 	y.IntendBuild("a", y.BuildInputs(conf, ""))
-	bytes := func(paths []string) uint64 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		if !y.BuiltOf(conf, "", paths) {
-			t.Error("nothing changed, and the batch is news")
+	ask := func(paths []string) func() {
+		return func() {
+			if !y.BuiltOf(conf, "", paths) {
+				t.Error("nothing changed, and the batch is news")
+			}
 		}
-		runtime.ReadMemStats(&after)
-		return after.TotalAlloc - before.TotalAlloc
 	}
-	bytes(paths[:1]) // what is made once
-	if one, all := bytes(paths[:1]), bytes(paths); all > 2*one {
+	ask(paths[:1])() // what is made once
+	if one, all := allocated(ask(paths[:1])), allocated(ask(paths)); all > 2*one {
 		t.Errorf("one path of %d takes %d bytes, all of them %d", len(paths), one, all)
 	}
+}
+
+// Nor does what a comparison costs when files are gone by the thousand: each is
+// not looked for among all that the container has.
+func TestCostOfManyDeletionsIsThatOfOneLook(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for i := range 200 {
+		paths = append(paths, put(t, dir, fmt.Sprint("d/f", i), "1"))
+	}
+	const target = "/srv/long/enough/for/a/path/to/be/put/on/the/heap"
+	rule := &project.Rule{Action: project.Sync, Path: dir, Target: target}
+	few := has(rule)
+	many := maps.Clone(few)
+	for i := range 4000 {
+		many[fmt.Sprint(target, "/other/f", i)] = FileStat{Mode: 0o644}
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "d")); err != nil {
+		t.Fatal(err)
+	}
+	compare := func(have Manifest) func() {
+		return func() {
+			d := newDiff(&project.Service{Rules: []project.Rule{*rule}}, have)
+			for _, f := range paths {
+				d.add(rule, f)
+			}
+			if d.addNoted(rule); len(d.deletes) != len(paths) {
+				t.Errorf("of %d paths that are gone, the diff is %s", len(paths), d)
+			}
+			d.trees.close()
+		}
+	}
+	compare(few)() // what is made once
+	if of, all := allocated(compare(few)), allocated(compare(many)); all > 3*of {
+		t.Errorf("of %d files it takes %d bytes, of %d %d", len(few), of, len(many), all)
+	}
+}
+
+// allocated is how many bytes f allocates: a measure of its work that does not
+// depend on the machine.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // A build that was abandoned may have named its image: it is made again, by this
