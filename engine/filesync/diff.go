@@ -1,6 +1,8 @@
 package filesync
 
 import (
+	"cmp"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -53,6 +55,9 @@ type item struct {
 	rule *project.Rule
 	stat FileStat
 	top  string // the target of its rule: nothing is written outside of it
+	// instead is the path on the host, of another rule, that is gone and that this
+	// takes the place of; "" when there was none.
+	instead string
 }
 
 // Diff is what is to be done to the files of a container, by path there: what
@@ -68,25 +73,35 @@ type Diff struct {
 	forgotten  []string
 	replaced   map[string]string // what goes with a folder, to what takes the folder's place once it is sent
 	trees      *trees
-	unreadable map[string]string // paths on the host that could not be looked at: see whyNot
+	unreadable map[string]error  // paths on the host that could not be looked at, and why
 	odd        map[string]string // what is neither file, folder nor link on the host: its kind
-	links      map[string]bool   // folders on the host: whether they are links, or behind one
+	links      map[ruled]bool    // whether a folder of a rule is a link, or behind one
 	// folders are what was reported and is a folder, by rule and path in the
-	// container. What the container has below them is compared in one go, by
-	// addNoted: a look for each folder by itself would cost their number times
-	// the size of the manifest.
-	folders map[*project.Rule]map[string]bool
+	// container, and vanished what is gone and may have been one. What the
+	// container has below them is compared in one go, by addNoted: a look for
+	// each by itself would cost their number times the size of the manifest.
+	folders, vanished noted
 
 	rules   []int // see Rules
 	differs bool  // see Differs
 }
 
+// noted are paths of the container, by rule.
+type noted map[*project.Rule]map[string]bool
+
+func (n noted) add(r *project.Rule, at string) {
+	if n[r] == nil {
+		n[r] = map[string]bool{}
+	}
+	n[r][at] = true
+}
+
 func newDiff(conf *project.Service, have Manifest) *Diff {
 	return &Diff{
 		conf: conf, have: have, files: map[string]item{}, deletes: map[string]string{},
-		renewed: Manifest{}, links: map[string]bool{}, trees: newTrees(conf),
-		unreadable: map[string]string{}, odd: map[string]string{},
-		folders: map[*project.Rule]map[string]bool{}, replaced: map[string]string{},
+		renewed: Manifest{}, links: map[ruled]bool{}, trees: newTrees(conf),
+		unreadable: map[string]error{}, odd: map[string]string{},
+		folders: noted{}, vanished: noted{}, replaced: map[string]string{},
 	}
 }
 
@@ -102,22 +117,6 @@ func diffAll(conf *project.Service, have Manifest) *Diff {
 	return d
 }
 
-// behindLink says whether a link stands on the way from a rule's folder to a
-// path: then the path is not the rule's.
-func (d *Diff) behindLink(r *project.Rule, file string) bool {
-	dir := filepath.Dir(file)
-	if dir == r.Path || !project.Within(r.Path, dir) {
-		return false
-	}
-	linked, known := d.links[dir]
-	if !known {
-		n, _, err := d.trees.lstat(r, dir)
-		linked = err == nil && n.mode()&fs.ModeSymlink != 0 || d.behindLink(r, dir)
-		d.links[dir] = linked
-	}
-	return linked
-}
-
 // Differs says whether something is to be sent or deleted for the paths that
 // were compared.
 func (d *Diff) Differs() bool { return d.differs }
@@ -131,11 +130,12 @@ func (d *Diff) empty() bool { return len(d.files) == 0 && len(d.deletes) == 0 }
 
 func (d *Diff) size() int { return len(d.files) + len(d.deletes) }
 
-// paths lists what is sent or deleted by path on the host.
+// paths lists what is sent or deleted by path on the host; of what takes the
+// place of something that is gone, that.
 func (d *Diff) paths() []string {
 	out := slices.Collect(maps.Values(d.deletes))
 	for _, it := range d.files {
-		out = append(out, it.file)
+		out = append(out, cmp.Or(it.instead, it.file))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -167,13 +167,13 @@ func (d *Diff) add(r *project.Rule, file string) {
 }
 
 // unread takes in that a path of a rule cannot be looked at. Where that is the
-// whole rule's matter, it is said of the rule's path.
+// whole rule's matter, and not one that mending the path's permissions ends, it is
+// said of the rule's path.
 func (d *Diff) unread(r *project.Rule, file string, err error) {
-	if why := whyNot(err); why != "" {
-		d.unreadable[r.Path] = why
-	} else {
-		d.unreadable[file] = ""
+	if _, whole := d.trees.of(r.Path); whole != nil && !errors.Is(whole, fs.ErrPermission) {
+		file, err = r.Path, whole
 	}
+	d.unreadable[file] = err
 }
 
 // addFolder compares a folder itself, and remembers it for addNoted. The folder
@@ -185,32 +185,36 @@ func (d *Diff) addFolder(r *project.Rule, file string, n FileStat) {
 	} else {
 		d.compare(r, file, n)
 	}
-	if d.folders[r] == nil {
-		d.folders[r] = map[string]bool{}
-	}
-	d.folders[r][at] = true
+	d.folders.add(r, at)
 }
 
 // addNoted compares everything that the container has below the folders that
-// were added for a rule. What is new in a folder is reported by itself, but
-// what went with the folder that it replaced may not be.
+// were added for a rule, and drops what it has below those that are gone. What is
+// new in a folder is reported by itself, but what went with the folder that it
+// replaced may not be.
 func (d *Diff) addNoted(r *project.Rule) {
-	folders := d.folders[r]
+	folders, vanished := d.folders[r], d.vanished[r]
 	delete(d.folders, r)
-	if len(folders) == 0 {
+	delete(d.vanished, r)
+	if len(folders)+len(vanished) == 0 {
 		return
 	}
-	whole := folders[path.Clean(r.Target)]
+	whole := path.Clean(r.Target)
 	for at := range d.have {
-		in := whole
-		if !in {
-			ancestors(at, func(dir string) bool { in = folders[dir]; return !in })
-		}
-		if !in {
+		in, went := folders[whole], vanished[whole] && at != whole
+		ancestors(at, func(dir string) bool {
+			in, went = in || folders[dir], went || vanished[dir]
+			return !went
+		})
+		if !in && !went {
 			continue
 		}
 		file, ok := origin(r, at)
 		if !ok || file == r.Path || d.conf.Bound(file) || !r.Match(file) || watch.Ephemeral(file) {
+			continue
+		}
+		if went {
+			d.drop(r, at, file)
 			continue
 		}
 		n, kind, err := d.trees.lstat(r, file)
@@ -218,11 +222,11 @@ func (d *Diff) addNoted(r *project.Rule) {
 		case err == nil && kind != "":
 			d.odd[file] = kind
 		case d.behindLink(r, file):
-			d.deletes[at] = file
+			d.drop(r, at, file)
 		case err != nil && !gone(err):
 			d.unread(r, file, err)
 		case err != nil:
-			d.deletes[at] = file
+			d.drop(r, at, file)
 		default:
 			d.compare(r, file, n)
 		}
@@ -253,7 +257,7 @@ func (d *Diff) addAll(r *project.Rule) {
 			continue
 		}
 		if _, still := l.files[file]; !still && (!d.there(r, file) || d.behindLink(r, file)) {
-			d.deletes[at] = file
+			d.drop(r, at, file)
 		}
 	}
 }
@@ -264,8 +268,21 @@ func (d *Diff) there(r *project.Rule, file string) bool {
 	return err == nil || !gone(err)
 }
 
+// drop takes in that the container has at a path what a rule does not put there
+// any more. What a later rule puts there is that rule's matter.
+func (d *Diff) drop(r *project.Rule, at, file string) {
+	if !d.overruled(r, at) {
+		d.deletes[at] = file
+	}
+}
+
+// compare takes in what a rule puts somewhere when the container has something
+// else there.
 func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
 	at := target(r, file)
+	if d.overruled(r, at) {
+		return
+	}
 	if have, ok := d.have[at]; ok {
 		tr, err := d.trees.of(r.Path)
 		if err != nil {
@@ -276,6 +293,8 @@ func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
 			if kept != have {
 				d.renewed[at] = kept
 			}
+			// An earlier rule's was to go there, before this one's appeared.
+			delete(d.files, at)
 			return
 		}
 	}
@@ -298,15 +317,9 @@ func (d *Diff) remove(r *project.Rule, file string) {
 	if file == r.Path && !d.isFile(at) {
 		at = path.Clean(r.Target)
 	} else if _, ok := d.have[at]; ok {
-		d.deletes[at] = file
+		d.drop(r, at, file)
 	}
-	for below := range d.have {
-		if _, ok := inside(at, below); ok {
-			if from, ok := origin(r, below); ok && r.Match(from) {
-				d.deletes[below] = from
-			}
-		}
-	}
+	d.vanished.add(r, at)
 }
 
 // isFile says whether what the container has at a path is a single file.
@@ -319,8 +332,10 @@ func (d *Diff) isFile(at string) bool {
 // after the last add.
 func (d *Diff) finish() {
 	defer d.trees.close()
-	for r := range d.folders {
-		d.addNoted(r)
+	for _, n := range []noted{d.folders, d.vanished} {
+		for r := range n {
+			d.addNoted(r)
+		}
 	}
 	d.keepOthers()
 	replaces := false
@@ -369,46 +384,25 @@ func (d *Diff) finish() {
 	}
 }
 
-// keepOthers takes out the deletions of what is sent, and sends instead of
+// keepOthers takes out the deletions of what is sent, and compares instead of
 // deleting what another rule puts there.
 func (d *Diff) keepOthers() {
-	for at := range d.deletes {
+	for at, was := range d.deletes {
 		if _, sent := d.files[at]; sent {
 			delete(d.deletes, at)
 			continue
 		}
-		for i := range d.conf.Rules {
-			r := &d.conf.Rules[i]
-			file, ok := d.claimed(r, at)
-			if !ok {
-				continue
-			}
-			if n, kind, err := d.trees.lstat(r, file); kind == "" && err == nil {
-				d.files[at] = item{file: file, rule: r, stat: n, top: top(r, file)}
-				delete(d.deletes, at)
-				break
-			}
+		r, file, n := d.ruleOf(at, 0)
+		if r == nil {
+			continue
+		}
+		delete(d.deletes, at)
+		d.compare(r, file, n)
+		if it, sent := d.files[at]; sent {
+			it.instead = was
+			d.files[at] = it
 		}
 	}
-}
-
-// claimed returns the path on the host that a rule may put at a path of the
-// container; ok is false when it puts nothing there.
-func (d *Diff) claimed(r *project.Rule, at string) (file string, ok bool) {
-	file, ok = origin(r, at)
-	return file, ok && r.Action.Syncs() && r.Match(file) && !d.conf.Bound(file) && !d.behindLink(r, file)
-}
-
-// source returns the path on the host that the rules put at a path of the
-// container, "" when there is none.
-func (d *Diff) source(at string) string {
-	for i := range d.conf.Rules {
-		r := &d.conf.Rules[i]
-		if file, ok := d.claimed(r, at); ok && d.there(r, file) {
-			return file
-		}
-	}
-	return ""
 }
 
 // replacedBy returns what a diff puts, and is not a folder, in the place of one

@@ -265,10 +265,14 @@ func TestPathsThatAreNotTextOutliveTheProcess(t *testing.T) {
 		has[odd] = FileStat{Mode: 1}
 		owes[odd] = FileStat{Link: "\xfe"}
 	})
+	y.records.outputs.Set("a", journal.Paths{odd})
 	if err := j.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	_, y = opened()
+	if files, _ := y.records.outputs.Get("a"); !slices.Equal(files, []string{odd}) {
+		t.Errorf("prepare writes %q", files)
+	}
 	if y.records.has("c1")[odd].Mode != 1 || y.records.owes("c1")[odd].Link != "\xfe" || !y.Owes("c1") {
 		t.Errorf("has %v, owes %v", y.records.has("c1"), y.records.owes("c1"))
 	}

@@ -5,14 +5,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
+	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
 	"bulkhead/watch"
 )
@@ -126,7 +125,7 @@ func sumFrom(r io.Reader) (string, error) {
 // listing is what stands at and below a path of the host.
 type listing struct {
 	files      Manifest
-	unreadable map[string]string // what could not be looked at: why; "" for a matter of permissions
+	unreadable map[string]error  // what could not be looked at, and why; see whyNot
 	odd        map[string]string // what is neither file, folder nor link: its kind
 }
 
@@ -134,36 +133,36 @@ type listing struct {
 // too unless it is a folder. Ignored folders are not entered.
 func (t *tree) scan(match func(string) bool, ignored func(string, bool) bool) listing {
 	l := newListing()
-	t.walk(func(p, rel string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			if !gone(err) {
-				l.unreadable[p] = ""
+	t.walk(func(p, rel string, fi fs.FileInfo, err error) (enter bool) {
+		var n FileStat
+		kind := ""
+		if err == nil {
+			switch {
+			case fi.IsDir() && p == t.path:
+				return true
+			case fi.IsDir() && ignored != nil && ignored(p, true):
+				return false
+			case match != nil && !match(p):
+				return true
 			}
-			return nil
-		case d.IsDir() && p == t.path:
-			return nil
-		case d.IsDir() && ignored != nil && ignored(p, true):
-			return filepath.SkipDir
-		case match != nil && !match(p):
-			return nil
+			n, kind, err = t.statOf(rel, fi)
 		}
-		fi, err := d.Info()
-		if err != nil {
-			return nil // it went away meanwhile, and the notice of that comes by itself
-		}
-		if n, kind, err := t.statOf(rel, fi); err == nil && kind == "" {
-			l.files[p] = n
-		} else if err == nil {
+		switch {
+		case err != nil && gone(err): // it went away meanwhile, and the notice of that comes by itself
+		case err != nil:
+			l.unreadable[p] = err
+		case kind != "":
 			l.odd[p] = kind
+		default:
+			l.files[p] = n
 		}
-		return nil
+		return true
 	})
 	return l
 }
 
 func newListing() listing {
-	return listing{files: Manifest{}, unreadable: map[string]string{}, odd: map[string]string{}}
+	return listing{files: Manifest{}, unreadable: map[string]error{}, odd: map[string]string{}}
 }
 
 // scan lists what matches at and below a path that the project names; for one
@@ -175,17 +174,25 @@ func (t *trees) scan(path string, match func(string) bool, ignored func(string, 
 	}
 	l := newListing()
 	if !gone(err) {
-		l.unreadable[path] = whyNot(err)
+		l.unreadable[path] = err
 	}
 	return l
 }
 
-// whyNot says why a path cannot be read, "" when that is a matter of permissions.
-func whyNot(err error) string {
+// whyNot says why a path of a service's project cannot be read, "" when that is a
+// matter of permissions, whose remedy the lane knows. Where there is no remedy that
+// could be named, the system's own words have to do.
+func whyNot(conf *project.Service, file string, err error) string {
 	if outside := (*project.OutsideError)(nil); errors.As(err, &outside) {
 		return outside.Path + " " + outside.Reason() + ", so nothing of it is copied; " + outside.Suggestion()
 	}
-	return ""
+	if errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	if in := (*fs.PathError)(nil); errors.As(err, &in) {
+		err = in.Err
+	}
+	return fmt.Sprintf("%s cannot be read, so it is not copied: %v", project.Relative(conf.Dir, file), err)
 }
 
 // scanRule lists what a rule names, without what editors put beside it for a
@@ -225,16 +232,12 @@ func scanSync(conf *project.Service, before Manifest) Manifest {
 	return t
 }
 
-// escaped begins the name of a path that JSON cannot hold as it is; real ones
-// begin with a slash, or a drive's letter.
-const escaped = "\x00"
-
 // MarshalJSON keeps paths that are not UTF-8.
 func (t Manifest) MarshalJSON() ([]byte, error) {
 	plain := make(map[string]FileStat, len(t))
 	for p, n := range t {
-		n.Link = escape(n.Link)
-		plain[escape(p)] = n
+		n.Link = journal.EscapePath(n.Link)
+		plain[journal.EscapePath(p)] = n
 	}
 	return json.Marshal(plain)
 }
@@ -247,24 +250,8 @@ func (t *Manifest) UnmarshalJSON(b []byte) error {
 	}
 	*t = make(Manifest, len(plain))
 	for p, n := range plain {
-		n.Link = unescape(n.Link)
-		(*t)[unescape(p)] = n
+		n.Link = journal.UnescapePath(n.Link)
+		(*t)[journal.UnescapePath(p)] = n
 	}
 	return nil
-}
-
-func escape(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	return escaped + hex.EncodeToString([]byte(s))
-}
-
-func unescape(s string) string {
-	if x, ok := strings.CutPrefix(s, escaped); ok {
-		if b, err := hex.DecodeString(x); err == nil {
-			return string(b)
-		}
-	}
-	return s
 }

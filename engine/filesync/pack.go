@@ -49,8 +49,8 @@ func (y *Syncer) packItem(ctx context.Context, t Target, u *upload, r *resolver,
 	if err != nil {
 		return err
 	}
-	if why != "" {
-		u.refuse(it, "%s", why)
+	if why.refuses() {
+		u.refuse(it, why)
 		return nil
 	}
 	_, known := d.have[at]
@@ -72,8 +72,8 @@ func (y *Syncer) packItem(ctx context.Context, t Target, u *upload, r *resolver,
 	}
 	if had := d.have[at]; had.isDir() != it.stat.isDir() && had != (FileStat{}) && to == at {
 		if d.mounted(at) {
-			u.refuse(it, "a volume is mounted at or below %s, which is no longer a folder here; "+
-				"take the volume away", at)
+			u.refuse(it, byOther("a volume is mounted at or below %s, which is no longer a folder here; "+
+				"take the volume away", at))
 			return nil
 		}
 		u.replace = true
@@ -111,8 +111,8 @@ func (y *Syncer) guardFolders(ctx context.Context, t Target, u *upload) error {
 			return false
 		}
 		delete(u.sent, en.at)
-		u.refuse(d.files[en.at], "%s is a folder there, with files that are not from here; "+
-			"remove it in the container, or rebuild", to)
+		u.refuse(d.files[en.at], byOther("%s is a folder there, with files that are not from here; "+
+			"remove it in the container, or rebuild", to))
 		return true
 	})
 	return nil

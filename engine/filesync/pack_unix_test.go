@@ -3,12 +3,17 @@
 package filesync
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bulkhead/engine/journal"
 	"bulkhead/engine/project"
@@ -116,5 +121,40 @@ func TestDeletionsBehindLinksOfAnImage(t *testing.T) {
 		if err != nil || strings.Join(got, " ") != tt.want {
 			t.Errorf("to delete %s: %v, %v; want %s", tt.paths, got, err, tt.want)
 		}
+	}
+}
+
+// A folder that is missing on the way is made as of now: one of 1970 is the oldest
+// of all to what cleans up, or builds, by time.
+func TestFoldersOnTheWayHaveTheTimeOfTheirMaking(t *testing.T) {
+	dir, began := t.TempDir(), time.Now().Truncate(time.Second)
+	f := put(t, dir, "a/b/x", "1")
+	conf := &project.Service{Name: "a", Rules: []project.Rule{
+		{Action: project.Sync, Path: dir, Target: "/srv/app"}}}
+	y := New(&box{all: map[string]string{}}, journal.Open(journal.Options{}), nil)
+	target := Target{Service: conf, ID: "c"}
+	y.records.change("c", func(_, _ Manifest) {})
+	u, err := y.pack(t.Context(), target, y.Compare(t.Context(), target,
+		map[int]map[string]struct{}{0: {f: {}}}))
+	ok(t, err)
+	defer u.trees.close()
+	var out bytes.Buffer
+	ok(t, u.write(&out, u.entries))
+	dirs := 0
+	for tr := tar.NewReader(&out); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		ok(t, err)
+		if h.Typeflag != tar.TypeDir {
+			continue
+		}
+		if dirs++; h.ModTime.Before(began) {
+			t.Errorf("%s is of %v", h.Name, h.ModTime)
+		}
+	}
+	if dirs != 3 {
+		t.Errorf("%d folders on the way to %s, want 3", dirs, f)
 	}
 }

@@ -21,6 +21,9 @@ type prepared struct {
 	touched  map[string]bool // what ever changed while the command ran
 	before   Manifest        // as the run in progress found it; nil while none runs
 	after    Manifest        // as the last run left it; nil before the first
+	runs     int             // how many have begun
+	// paths were left for EndPrepare to look at since it last began to
+	left bool
 }
 
 // prepareInputs is what a prepare command watches, as it is now.
@@ -77,21 +80,65 @@ func (y *Syncer) BeginPrepare(conf *project.Service) {
 	before := prepareInputs(conf)
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.preparedLocked(conf.Name).before = before
+	p := y.preparedLocked(conf.Name)
+	p.before = before
+	p.runs++
 }
+
+// maxEndLooks is how often the files that a prepare command watches are looked at
+// when it ends, as long as some are saved meanwhile. After that the command runs
+// once more in any case.
+const maxEndLooks = 4
 
 // EndPrepare notes that the command has ended. fingerprint is what it ran with; again says that it
 // has to run once more, because something that it watches changed meanwhile.
 func (y *Syncer) EndPrepare(conf *project.Service) (fingerprint string, again bool) {
-	after := prepareInputs(conf)
+	for n := 1; ; n++ {
+		end := y.lookAtEnd(conf)
+		if fingerprint, again, ok := y.endPrepare(conf, end, n == maxEndLooks); ok {
+			return fingerprint, again
+		}
+	}
+}
+
+// prepareEnd is what a prepare command's files are when it has ended.
+type prepareEnd struct {
+	before, after Manifest
+	sums          map[string]string // of the contents of what changed, "" for what is gone
+}
+
+// lookAtEnd lists and reads what a prepare command watches. It takes as long as
+// the disk does, without a lock: what is saved in that time, and PrepareAsks
+// leaves to EndPrepare, is noted.
+func (y *Syncer) lookAtEnd(conf *project.Service) prepareEnd {
 	y.mu.Lock()
-	defer y.mu.Unlock()
 	p := y.preparedLocked(conf.Name)
-	before, suspects := p.before, map[string]string{}
-	learned := len(p.outputs)
-	for _, file := range changedFiles(before, after) {
+	p.left = false
+	end := prepareEnd{before: p.before, sums: map[string]string{}}
+	y.mu.Unlock()
+	end.after = prepareInputs(conf)
+	for _, file := range changedFiles(end.before, end.after) {
+		end.sums[file] = contentOf(conf, file)
+	}
+	return end
+}
+
+// endPrepare ends a run by what was found at its end. ok is false when paths were
+// left for EndPrepare since that look began: it may not have seen them, and unless
+// it was the last, the run goes on until the next one.
+func (y *Syncer) endPrepare(
+	conf *project.Service, end prepareEnd, last bool,
+) (fingerprint string, again, ok bool) {
+	y.mu.Lock()
+	p := y.preparedLocked(conf.Name)
+	if p.left && !last {
+		y.mu.Unlock()
+		return "", false, false
+	}
+	again = p.left
+	suspects, learned := map[string]string{}, len(p.outputs)
+	for file, sum := range end.sums {
 		p.touched[file] = true
-		sum := contentOf(conf, file)
 		if had, ok := p.suspects[file]; ok && had == sum {
 			p.outputs[file] = true
 		}
@@ -99,40 +146,61 @@ func (y *Syncer) EndPrepare(conf *project.Service) (fingerprint string, again bo
 			suspects[file] = sum
 		}
 	}
-	p.before, p.after, p.suspects = nil, after, suspects
-	if len(p.outputs) > learned {
-		y.records.outputs.Set(conf.Name, slices.Sorted(maps.Keys(p.outputs)))
+	p.before, p.after, p.suspects = nil, end.after, suspects
+	outputs := maps.Clone(p.outputs)
+	if len(outputs) > learned {
+		y.records.outputs.Set(conf.Name, slices.Sorted(maps.Keys(outputs)))
 	}
-	if again = len(suspects) > 0; again {
-		return prepareFingerprint(conf, before, p.outputs), true
+	y.mu.Unlock()
+	if again = again || len(suspects) > 0; again {
+		return prepareFingerprint(conf, end.before, outputs), true, true
 	}
-	return prepareFingerprint(conf, after, p.outputs), false
+	return prepareFingerprint(conf, end.after, outputs), false, true
 }
 
 // PrepareAsks says whether changed paths have a service's prepare command run: not when all that it
 // watches among them is as its last run left it, and while it runs not when it may have written them
 // itself, which EndPrepare finds out.
 func (y *Syncer) PrepareAsks(conf *project.Service, paths []string) bool {
-	y.mu.Lock()
-	running, ran := y.preparedLocked(conf.Name).before != nil, y.preparedLocked(conf.Name).after != nil
-	y.mu.Unlock()
-	if !running && !ran {
-		return true
+	for {
+		asks, known, runs := y.asksAtOnce(conf.Name, paths)
+		if known {
+			return asks
+		}
+		if asks, ok := y.asksSince(conf.Name, runs, prepareInputs(conf)); ok {
+			return asks
+		}
 	}
-	var now Manifest
-	if !running {
-		now = prepareInputs(conf)
-	}
+}
+
+// asksAtOnce is PrepareAsks as far as it needs no look at the disk: while the
+// command runs, and before it first does. Otherwise known is false, and runs is how
+// many runs have begun.
+func (y *Syncer) asksAtOnce(service string, paths []string) (asks, known bool, runs int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	p := y.preparedLocked(conf.Name)
-	if running {
-		return slices.ContainsFunc(paths, func(file string) bool {
-			_, was := p.before[file]
-			return was && !p.before[file].isDir() && !p.touched[file] && !p.outputs[file]
-		})
+	p := y.preparedLocked(service)
+	if p.before == nil {
+		return p.after == nil, p.after == nil, p.runs
 	}
-	asks := false
+	asks = slices.ContainsFunc(paths, func(file string) bool {
+		n, was := p.before[file]
+		return was && !n.isDir() && !p.touched[file] && !p.outputs[file]
+	})
+	p.left = p.left || !asks
+	return asks, true, p.runs
+}
+
+// asksSince is PrepareAsks while the command does not run, by what it watches now.
+// ok is false when it has been begun since that was looked at: what it is asked of
+// then is another run.
+func (y *Syncer) asksSince(service string, runs int, now Manifest) (asks, ok bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	p := y.preparedLocked(service)
+	if p.runs != runs {
+		return false, false
+	}
 	for _, file := range changedFiles(p.after, now) {
 		asks = true
 		if p.outputs[file] { // somebody else writes it too
@@ -140,7 +208,7 @@ func (y *Syncer) PrepareAsks(conf *project.Service, paths []string) bool {
 			delete(p.touched, file)
 		}
 	}
-	return asks
+	return asks, true
 }
 
 // changedFiles lists the files that one of two manifests lacks, or has in another state.

@@ -3,6 +3,7 @@ package filesync
 import (
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -41,18 +42,21 @@ type records struct {
 	images     *journal.Table[BuildInputs]     // by imageKey
 	prepared   *journal.Table[string]          // fingerprint of what prepare last ran with, by service
 	// what prepare writes among the files that it watches, by service
-	outputs *journal.Table[[]string]
+	outputs *journal.Table[journal.Paths]
 
 	mu     sync.Mutex
-	owners map[ownerKey][2]int
+	owners map[ownerKey]owner
+	cut    map[string]bool // services whose last build was abandoned: see halfBuilt
 }
 
-// ownerKey is what a file's owner depends on: one life of a container, and
-// where a rule puts files.
-type ownerKey struct {
-	id      string
-	started int64 // nanoseconds
-	top     string
+// ownerKey is a container, and where a rule puts files in it.
+type ownerKey struct{ id, top string }
+
+// owner is whom files belong to there, in one life of the container: the last one
+// in which somebody asked.
+type owner struct {
+	started  int64 // nanoseconds
+	uid, gid int
 }
 
 func openRecords(j *journal.Journal) *records {
@@ -60,7 +64,8 @@ func openRecords(j *journal.Journal) *records {
 		j: j, containers: journal.TableOf[containerRecord](j, "containers"),
 		images:   journal.TableOf[BuildInputs](j, "images"),
 		prepared: journal.TableOf[string](j, "prepare_fingerprints"),
-		outputs:  journal.TableOf[[]string](j, "prepare_outputs"), owners: map[ownerKey][2]int{},
+		outputs:  journal.TableOf[journal.Paths](j, "prepare_outputs"), owners: map[ownerKey]owner{},
+		cut: map[string]bool{},
 	}
 	r.lost = j.Lost() // opening a table may find out
 	return r
@@ -163,23 +168,27 @@ func (y *Syncer) Forget(id string) {
 	y.records.j.Settle(filesOf(id))
 	y.records.mu.Lock()
 	defer y.records.mu.Unlock()
-	maps.DeleteFunc(y.records.owners, func(k ownerKey, _ [2]int) bool { return k.id == id })
+	maps.DeleteFunc(y.records.owners, func(k ownerKey, _ owner) bool { return k.id == id })
 }
 
 // Owes says whether something is to be deleted in a container as soon as it runs.
 func (y *Syncer) Owes(id string) bool { return len(y.records.owes(id)) > 0 }
 
-func (r *records) owner(k ownerKey) (ids [2]int, ok bool) {
+// owner returns whom files belong to in the life of a container that began at
+// started; ok is false when nobody asked in it.
+func (r *records) owner(k ownerKey, started int64) (o owner, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ids, ok = r.owners[k]
-	return ids, ok
+	o, ok = r.owners[k]
+	return o, ok && o.started == started
 }
 
-func (r *records) setOwner(k ownerKey, ids [2]int) {
+// setOwner records that, in the place of what was so in the life before: a rule
+// that restarts makes a life with each save.
+func (r *records) setOwner(k ownerKey, o owner) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.owners[k] = ids
+	r.owners[k] = o
 }
 
 // baseline returns what an image has of the files of a service's sync rules,
@@ -216,6 +225,7 @@ func (y *Syncer) RecordBuild(service, imageID, before string, in BuildInputs) {
 		y.records.images.Delete(imageKey(service, before))
 	}
 	y.records.images.Set(imageKey(service, imageID), in)
+	y.records.setCut(service, false)
 	y.records.j.Settle(buildOf(service))
 }
 
@@ -227,9 +237,13 @@ func (y *Syncer) IntendBuild(service string, in BuildInputs) {
 	y.building[service] = in.files
 }
 
-// AbandonBuild notes that a build was ended before it came to anything: whatever asked for it still
-// does.
+// AbandonBuild notes that nobody waited for the outcome of a build: whatever asked for it still does.
+// What was intended stays so, in the journal too. A build that is canceled, or whose engine is lost,
+// may have named its image just before, and then that image would pass for the one that is recorded,
+// or for somebody else's. Until a build is recorded, this process and the next one have the image
+// made again; where nothing was made, that costs a build from the cache.
 func (y *Syncer) AbandonBuild(service string) {
+	y.records.setCut(service, true)
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	delete(y.building, service)
@@ -247,22 +261,46 @@ func (y *Syncer) BuiltOf(conf *project.Service, imageID string, paths []string) 
 		return known && !in.Foreign && !y.records.halfBuilt(conf.Name) &&
 			in.Rebuild == rebuildFiles(conf).fingerprint(nil)
 	}
-	below := func(t Manifest, path string) Manifest { // a folder that goes away stands for all in it
-		t = maps.Clone(t)
-		maps.DeleteFunc(t, func(file string, _ FileStat) bool { return !project.Within(path, file) })
-		return t
+	return !anyWithin(changedFiles(of, rebuildFiles(conf)), paths)
+}
+
+// anyWithin says whether a file is one of some paths of the host, or lies below
+// one: a folder that goes away stands for all in it. It takes one look for each
+// folder that a file lies in, however many paths there are: a batch of thousands
+// is answered before the next one is handed out.
+func anyWithin(files, paths []string) bool {
+	all := make(map[string]bool, len(paths))
+	for _, path := range paths {
+		all[filepath.Clean(path)] = true
 	}
-	now := rebuildFiles(conf)
-	return !slices.ContainsFunc(paths, func(path string) bool {
-		return len(changedFiles(below(of, path), below(now, path))) > 0
+	return slices.ContainsFunc(files, func(file string) bool {
+		for !all[file] {
+			dir := filepath.Dir(file)
+			if dir == file {
+				return false
+			}
+			file = dir
+		}
+		return true
 	})
 }
 
-// halfBuilt says whether a build was cut short by a sudden end: then its image
-// may have a name already, and nobody knows what it was built from.
+// halfBuilt says whether a build was cut short, by a sudden end or because nobody
+// waited for it: then its image may have a name already, and nobody knows what it
+// was built from.
 func (r *records) halfBuilt(service string) bool {
 	_, ok := r.j.Unsettled(buildOf(service))
-	return ok
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ok || r.cut[service]
+}
+
+func (r *records) setCut(service string, cut bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.cut, service); cut {
+		r.cut[service] = true
+	}
 }
 
 // ContextChanged says whether a file of the build context changed since an

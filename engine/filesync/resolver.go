@@ -2,12 +2,12 @@ package filesync
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"bulkhead/engine/container"
 )
@@ -103,57 +103,65 @@ func (r *resolver) link(at string) (e container.Entry, ok bool) {
 }
 
 // destination says where an item is written, or why it is not.
-func (r *resolver) destination(d *Diff, at string, it item) (to, why string, err error) {
+func (r *resolver) destination(d *Diff, at string, it item) (to string, why refusal, err error) {
+	if why := r.atTop(at, it); why.refuses() {
+		return "", why, nil
+	}
+	// A link of the host takes the place of what stands there.
+	to, why, err = r.follow(it.top, at, it.stat.mode()&fs.ModeSymlink == 0)
+	if err != nil || why.refuses() {
+		return "", why, err
+	}
+	for dir, why := range r.unreachable {
+		if _, in := inside(dir, to); in {
+			return "", byOther("%s %s", to, why), nil
+		}
+	}
+	if to == at {
+		return to, refusal{}, nil
+	}
+	if err := r.look(to); err != nil {
+		return "", refusal{}, err
+	}
+	switch stands, ok := r.there[to]; {
+	case ok && stands.Mode.IsDir() != it.stat.isDir():
+		return "", byLink("%s lies behind a link at %s in the container, which is not of its kind; "+
+			"name another target", at, to), nil
+	case !it.stat.isDir():
+		if other := d.source(to); other != "" {
+			return "", byLink("%s lies behind a link at %s in the container, where %s goes; "+
+				"name another target", at, to, other), nil
+		}
+	}
+	return to, refusal{}, nil
+}
+
+// atTop says why an item is not written because of what stands at the target of
+// its rule.
+func (r *resolver) atTop(at string, it item) refusal {
 	stands, ok := r.there[it.top]
 	_, linked := r.link(it.top)
 	switch {
 	case ok && at != it.top && stands.Mode&fs.ModeSymlink != 0, at == it.top && linked &&
 		it.stat.mode().IsRegular():
-		return "", fmt.Sprintf(
-			"the target %s is a link to %s in the container; name that as the target", it.top, stands.Link), nil
+		return byLink("the target %s is a link to %s in the container; name that as the target",
+			it.top, stands.Link)
 	case ok && at != it.top && !stands.Mode.IsDir():
-		return "", fmt.Sprintf(
-			"the target %s is a file in the container; name a folder as the target", it.top), nil
+		return byOther("the target %s is a file in the container; name a folder as the target", it.top)
 	case ok && at == it.top && stands.Mode.IsDir():
-		return "", fmt.Sprintf(
-			"the target %s is a folder in the container; write %s/ to put the file into it", at, at), nil
+		return byOther("the target %s is a folder in the container; write %s/ to put the file into it",
+			at, at)
 	}
-	// A link of the host takes the place of what stands there.
-	to, why, err = r.follow(it.top, at, it.stat.mode()&fs.ModeSymlink == 0)
-	if err != nil || why != "" {
-		return "", why, err
-	}
-	for dir, why := range r.unreachable {
-		if _, in := inside(dir, to); in {
-			return "", to + " " + why, nil
-		}
-	}
-	if to == at {
-		return to, "", nil
-	}
-	if err := r.look(to); err != nil {
-		return "", "", err
-	}
-	switch stands, ok := r.there[to]; {
-	case ok && stands.Mode.IsDir() != it.stat.isDir():
-		return "", fmt.Sprintf("%s lies behind a link at %s in the container, which is not of its kind; "+
-			"name another target", at, to), nil
-	case !it.stat.isDir():
-		if other := d.source(to); other != "" {
-			return "", fmt.Sprintf("%s lies behind a link at %s in the container, where %s goes; "+
-				"name another target", at, to, other), nil
-		}
-	}
-	return to, "", nil
+	return refusal{}
 }
 
 // follow finds where a path below a target is, by the image's links on the way
 // to it, and with last by one at its end. why says that they lead out of the
 // target, or to nothing that has room for it.
-func (r *resolver) follow(top, at string, last bool) (to, why string, err error) {
+func (r *resolver) follow(top, at string, last bool) (to string, why refusal, err error) {
 	rel, below := inside(top, at)
 	if !below {
-		return at, "", nil // the one file of a rule, which is its own target
+		return at, refusal{}, nil // the one file of a rule, which is its own target
 	}
 	cur, rest, hops := top, elements(rel), 0
 	for len(rest) > 0 {
@@ -162,12 +170,12 @@ func (r *resolver) follow(top, at string, last bool) (to, why string, err error)
 		// worth the question.
 		if len(rest) > 0 || hops > 0 {
 			if err := r.look(cur); err != nil {
-				return "", "", err
+				return "", refusal{}, err
 			}
 		}
 		e, ok := r.link(cur)
 		if stands, there := r.there[cur]; hops > 0 && len(rest) > 0 && !ok && there && !stands.Mode.IsDir() {
-			return "", fmt.Sprintf("%s lies behind a link to %s in the container, which is not a folder; "+
+			return "", byLink("%s lies behind a link to %s in the container, which is not a folder; "+
 				"name another target", at, cur), nil
 		}
 		if !ok || len(rest) == 0 && !last {
@@ -183,12 +191,12 @@ func (r *resolver) follow(top, at string, last bool) (to, why string, err error)
 			rel, in = "", true
 		}
 		if hops++; !in || hops > 40 { // as many links as Linux follows
-			return "", fmt.Sprintf("%s is a link to %s in the container, outside of the target %s; "+
+			return "", byLink("%s is a link to %s in the container, outside of the target %s; "+
 				"name %s as the target of a rule of its own", cur, e.Link, top, to), nil
 		}
 		cur, rest = top, append(elements(rel), rest...)
 	}
-	return cur, "", nil
+	return cur, refusal{}, nil
 }
 
 func elements(rel string) []string {
@@ -222,8 +230,8 @@ func (r *resolver) folders(u *upload, en entry, top string) error {
 			}
 		case !in:
 			u.dirs[dir] = entry{
-				at: dir, stat: FileStat{Mode: uint32(fs.ModeDir | 0o755)}, uid: en.uid, gid: en.gid,
-				below: en.below,
+				at: dir, uid: en.uid, gid: en.gid, below: en.below,
+				stat: FileStat{Mode: uint32(fs.ModeDir | 0o755), At: time.Now().UnixNano()},
 			}
 			u.replace = u.replace || ok
 		case ok:
@@ -251,7 +259,7 @@ func (r *resolver) deletions(top string, paths []string) ([]string, error) {
 	var all []string
 	add := func(at string) error {
 		to, why, err := r.follow(top, at, false)
-		if err == nil && why == "" {
+		if err == nil && !why.refuses() {
 			all = append(all, to)
 		}
 		return err

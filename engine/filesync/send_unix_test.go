@@ -5,6 +5,7 @@ package filesync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -178,5 +180,43 @@ func TestChangeInABindMountActsWithoutACopy(t *testing.T) {
 	}
 	if got := y.Rescan(t.Context(), target); len(got) > 0 {
 		t.Errorf("compared without a notice, %v differ", got)
+	}
+}
+
+// users is a box that counts how often it is asked whom its process runs as.
+type users struct {
+	*box
+	asked int
+}
+
+func (u *users) User(context.Context, string) (uid, gid int, err error) {
+	u.asked++
+	return 1000 + u.asked, 0, nil
+}
+
+// Whom files belong to is asked once in each life, and only the present one's is
+// kept.
+func TestOwnersOfEarlierLivesAreNotKept(t *testing.T) {
+	dir := t.TempDir()
+	f := put(t, dir, "f", "0")
+	rt := &users{box: &box{all: map[string]string{}}}
+	y := New(rt, journal.Open(journal.Options{}), nil)
+	target := Target{ID: "c1", Running: true, Service: &project.Service{Name: "a", Rules: []project.Rule{
+		{Action: project.SyncRestart, Path: dir, Target: "/app"}}}}
+	y.records.change("c1", func(_, _ Manifest) {})
+	for life := range 5 {
+		target.Started = time.Unix(int64(100+life), 0)
+		for _, text := range []string{"one", "other"} {
+			put(t, dir, "f", fmt.Sprint(text, life))
+			_, err := y.Send(t.Context(), target,
+				y.Compare(t.Context(), target, map[int]map[string]struct{}{0: {f: {}}}))
+			ok(t, err)
+		}
+		if len(y.records.owners) != 1 || rt.asked != life+1 {
+			t.Errorf("life %d: %v are kept, asked %d times", life, y.records.owners, rt.asked)
+		}
+	}
+	if y.Forget("c1"); len(y.records.owners) > 0 {
+		t.Errorf("of a container that is gone, %v are kept", y.records.owners)
 	}
 }

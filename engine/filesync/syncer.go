@@ -47,14 +47,14 @@ func New(rt Runtime, j *journal.Journal, warn func(text string)) *Syncer {
 
 // report says what of the host cannot be copied whatever its permissions are,
 // each once.
-func (y *Syncer) report(d *Diff) {
+func (y *Syncer) report(d *Diff, unreadable map[string]error) {
 	var lines []string
 	for file, kind := range d.odd {
 		lines = append(lines, fmt.Sprintf("%s: %s is %s, so it is not copied",
 			d.conf.Name, project.Relative(d.conf.Dir, file), kind))
 	}
-	for _, why := range d.unreadable {
-		if why != "" {
+	for file, err := range unreadable {
+		if why := whyNot(d.conf, file, err); why != "" {
 			lines = append(lines, d.conf.Name+": "+why)
 		}
 	}
@@ -82,8 +82,10 @@ type Target struct {
 // LeftOut is a file on the host that was not copied.
 type LeftOut struct {
 	Path string
-	Why  string // what stands in the way in the container; "" when the file cannot be read on the host
-	Said bool   // the user was shown a line already
+	// what stands in the way, in the container or on the host; "" when the permissions
+	// of the file do, or the container has to run first
+	Why  string
+	Said bool // the user was shown a line already
 	// Again says that it may work later, without anything being done on the host.
 	Again bool
 }
@@ -119,7 +121,8 @@ func (r *Refused) Error() string {
 // to it. fresh says that the container was just made from its image.
 func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 	has := Manifest{}
-	all := newTrees(t.Service)
+	d := newDiff(t.Service, nil)
+	all := d.trees
 	defer all.close()
 	base, known := y.records.baseline(t.Service.Name, t.ImageID)
 	for i := range t.Service.Rules {
@@ -129,7 +132,7 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 		}
 		if known && !r.InitialSync {
 			for at, n := range base {
-				if _, ok := origin(r, at); ok {
+				if _, ok := origin(r, at); ok && !d.overruled(r, at) {
 					has[at] = n
 				}
 			}
@@ -140,7 +143,9 @@ func (y *Syncer) RecordInitial(ctx context.Context, t Target, fresh bool) {
 			continue
 		}
 		disk := all.scanRule(r).files
-		maps.DeleteFunc(disk, func(file string, _ FileStat) bool { return t.Service.Bound(file) })
+		maps.DeleteFunc(disk, func(file string, _ FileStat) bool {
+			return t.Service.Bound(file) || d.overruled(r, target(r, file))
+		})
 		found := y.readContainer(ctx, t.ID, r, disk)
 		for file, n := range disk {
 			at := target(r, file)
@@ -262,7 +267,7 @@ func (y *Syncer) Compare(ctx context.Context, t Target, changed map[int]map[stri
 		}
 	}
 	d.finish()
-	y.report(d)
+	y.report(d, d.unreadable)
 	y.learn(t.ID, d)
 	return d
 }
@@ -284,7 +289,7 @@ func (y *Syncer) Rescan(ctx context.Context, t Target) map[int][]string {
 		d := newDiff(t.Service, has)
 		d.addAll(r)
 		d.finish()
-		y.report(d)
+		y.report(d, d.unreadable)
 		if paths := d.paths(); len(paths) > 0 {
 			out[i] = paths
 		}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"bulkhead/engine/hostfile"
@@ -98,17 +100,44 @@ func (t *tree) open(file string) (*os.File, error) {
 	return hostfile.OpenIn(t.root, rel)
 }
 
-// walk visits what lies at and below the tree's path, as fs.WalkDir does, with
-// the paths of the host. The infos of the entries are there already.
-func (t *tree) walk(f func(file, rel string, d fs.DirEntry, err error) error) {
-	_ = fs.WalkDir(t.root.FS(), filepath.ToSlash(t.name), func(rel string, d fs.DirEntry, err error) error {
-		rel = filepath.FromSlash(rel)
-		file := t.path
-		if t.name == "." && rel != "." {
-			file = filepath.Join(t.path, rel)
-		}
-		return f(file, rel, d, err)
-	}) // f itself returns no error
+// walk calls f for what lies at and below the tree's path, a folder before what is
+// in it, with the paths of the host and of the root. A folder for which f returns
+// false is not entered; one that cannot be listed, or not whole, comes once more
+// with the error, as does what cannot be looked at, without an info. A path is what
+// the system says it is: it need not be UTF-8, which fs.WalkDir insists on.
+func (t *tree) walk(f func(file, rel string, fi fs.FileInfo, err error) bool) {
+	fi, err := t.root.Lstat(t.name)
+	t.visit(t.path, t.name, fi, err, f)
+}
+
+func (t *tree) visit(
+	file, rel string, fi fs.FileInfo, err error, f func(file, rel string, fi fs.FileInfo, err error) bool,
+) {
+	if !f(file, rel, fi, err) || err != nil || !fi.IsDir() {
+		return
+	}
+	infos, err := t.list(rel, fi)
+	if err != nil {
+		f(file, rel, fi, err)
+	}
+	for _, in := range infos {
+		t.visit(filepath.Join(file, in.Name()), filepath.Join(rel, in.Name()), in, nil, f)
+	}
+}
+
+// list looks at what is in a folder of the tree, in the order of names. The folder
+// is the one that was looked at before: of what came into its place since, the
+// error is one for which gone is true. What was listed before another error is
+// returned with it.
+func (t *tree) list(rel string, was fs.FileInfo) ([]fs.FileInfo, error) {
+	dir, err := hostfile.OpenFolderIn(t.root, rel, was)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() // only opened for reading
+	infos, err := dir.Readdir(-1)
+	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
+	return infos, err
 }
 
 // trees are those of a service's rules, opened when they are first asked for.

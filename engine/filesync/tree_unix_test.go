@@ -4,6 +4,8 @@ package filesync
 
 import (
 	"errors"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,5 +172,97 @@ func TestPipesAreLeftOutWithALine(t *testing.T) {
 	}
 	if b.all["/app/pipe"] != "" || b.all["/app/f"] == "" {
 		t.Errorf("the container has %v", b.all)
+	}
+}
+
+// Names need not be UTF-8, neither those of files nor those of folders.
+func TestFoldersWhoseNamesAreNotTextAreScanned(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "caf\xe9")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Skipf("this file system takes UTF-8 alone: %v", err)
+	}
+	put(t, folder, "deep/\xff", "1")
+	put(t, dir, "caf\xe9.txt", "1")
+	conf := &project.Service{Name: "a", Dir: dir, Rules: []project.Rule{
+		{Action: project.Sync, Path: dir, Target: "/app"}, {Action: project.Rebuild, Path: dir}}}
+	b := &stoppable{box: &box{all: map[string]string{}}, running: true}
+	y := New(b, journal.Open(journal.Options{}), func(text string) { t.Error(text) })
+	target := Target{Service: conf, ID: "c", Running: true}
+	y.records.change("c", func(_, _ Manifest) {})
+	catchUp := func(what string) {
+		t.Helper()
+		left, err := y.CatchUp(t.Context(), target)
+		if ok(t, err); len(left) > 0 || !maps.Equal(b.list("/app"), onDisk(dir)) {
+			t.Errorf("%s: left out %v, the container has %q", what, left, b.list("/app"))
+		}
+	}
+	catchUp("brought up")
+	if got := rebuildFiles(conf); got[folder+"/deep/\xff"].Size != 1 {
+		t.Errorf("a rebuild goes by %v", got)
+	}
+	put(t, folder, "deep/\xff", "longer")
+	if got := y.Rescan(t.Context(), target)[0]; !slices.Equal(got, []string{folder + "/deep/\xff"}) {
+		t.Errorf("saved, and %q differ", got)
+	}
+	ok(t, os.RemoveAll(folder))
+	catchUp("the folder is gone")
+}
+
+// What came into a folder's place since it was listed is not entered, and a pipe
+// does not hold up the look.
+func TestFolderThatIsSwappedBeforeItIsListed(t *testing.T) {
+	dir := t.TempDir()
+	d := filepath.Join(dir, "d")
+	put(t, dir, "other/f", "1")
+	for what, swap := range map[string]func() error{
+		"a link":         func() error { return os.Symlink("other", d) },
+		"a link out":     func() error { return os.Symlink("/etc", d) },
+		"a pipe":         func() error { return syscall.Mkfifo(d, 0o600) },
+		"a file":         func() error { return os.WriteFile(d, nil, 0o600) },
+		"another folder": func() error { return os.Mkdir(d, 0o755) },
+		"nothing":        func() error { return nil },
+	} {
+		put(t, dir, "d/f", "1")
+		tr, err := openTree(&project.Service{}, dir)
+		ok(t, err)
+		was, err := tr.root.Lstat("d")
+		ok(t, err)
+		// The folder itself stays, elsewhere, so that no other one gets its inode.
+		ok(t, os.Rename(d, filepath.Join(t.TempDir(), "d")), swap())
+		if got, err := tr.list("d", was); err == nil || len(got) > 0 {
+			t.Errorf("%s: listed %v, %v", what, got, err)
+		}
+		tr.close()
+		ok(t, os.RemoveAll(d))
+	}
+}
+
+// Only permissions are said to be a matter of permissions.
+func TestReasonWhyAPathCannotBeReadIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	ok(t, os.Symlink("loop", filepath.Join(dir, "loop")))
+	long := strings.Repeat("x", 300)
+	conf := &project.Service{Name: "a", Dir: dir, Rules: []project.Rule{
+		{Action: project.Sync, Path: filepath.Join(dir, "loop"), Target: "/loop"},
+		{Action: project.Sync, Path: dir, Target: "/app"}}}
+	var said []string
+	y := New(&box{all: map[string]string{}}, journal.Open(journal.Options{}),
+		func(line string) { said = append(said, line) })
+	target := Target{Service: conf, ID: "c", Running: true}
+	y.records.change("c", func(_, _ Manifest) {})
+	d := y.Compare(t.Context(), target, map[int]map[string]struct{}{
+		0: {filepath.Join(dir, "loop"): {}}, 1: {filepath.Join(dir, long): {}}})
+	left, err := y.Send(t.Context(), target, d)
+	if ok(t, err); len(left) != 2 || left[0].Why == "" || !left[0].Said || left[1].Why == "" || !left[1].Said {
+		t.Errorf("left out %+v", left)
+	}
+	want := []string{"a: loop cannot be read, so it is not copied: EvalSymlinks: too many links",
+		"a: " + long + " cannot be read, so it is not copied: file name too long"}
+	if !slices.Equal(said, want) {
+		t.Errorf("said %q, want %q", said, want)
+	}
+	if why := whyNot(conf, dir, &fs.PathError{Op: "open", Path: dir, Err: syscall.EACCES}); why != "" {
+		t.Errorf("of permissions: %q", why)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bulkhead/engine/container"
+	"bulkhead/engine/hostfile"
 	"bulkhead/engine/project"
 )
 
@@ -28,7 +29,7 @@ import (
 // *Refused.
 func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, err error) {
 	defer d.trees.close()
-	y.report(d)
+	y.report(d, d.unreadable)
 	u, err := y.packSettled(ctx, t, d)
 	if err == nil && len(u.entries)+len(d.deletes) > 0 {
 		y.records.intend(t.ID, u)
@@ -42,6 +43,7 @@ func (y *Syncer) Send(ctx context.Context, t Target, d *Diff) (left []LeftOut, e
 	if err != nil {
 		return nil, container.WrapErr(err, "copy into %s", t.Service.Name)
 	}
+	y.report(d, u.unreadable) // of what was read only now, too
 	left = u.left()
 	if len(u.refused)+len(u.failed) > 0 && len(u.sent)+len(d.deletes) == 0 {
 		return nil, &Refused{Service: t.Service.Name, Left: left}
@@ -76,8 +78,9 @@ func (u *upload) notWritten(some *container.NotWritten) {
 	delete(u.failed, "") // a folder on the way; what lies in it is there by itself
 }
 
-// settling is how often, and with which pauses, a link that leads out of a
-// target is looked at again: what the container runs may just be moving things.
+// settling is how often, and with which pauses, a link that stands in the way is
+// looked at again: what the container runs may just be moving things. A folder, a
+// volume or a tmpfs that does is not looked at again: it stays.
 const (
 	settling      = 8
 	settlingPause = 10 * time.Millisecond
@@ -88,7 +91,7 @@ const (
 func (y *Syncer) packSettled(ctx context.Context, t Target, d *Diff) (*upload, error) {
 	for n := 1; ; n++ {
 		u, err := y.pack(ctx, t, d)
-		if err != nil || len(u.refused) == 0 || n == settling {
+		if err != nil || !u.passing || n == settling {
 			return u, err
 		}
 		select {
@@ -156,15 +159,17 @@ type upload struct {
 	replace    bool             // a file takes a folder's place, or the other way round
 	sent       Manifest         // what the container has got, by path there
 	trees      *trees
-	unreadable map[string]string // paths on the host: see whyNot
+	unreadable map[string]error  // paths on the host that could not be read, and why
 	refused    map[string]string // paths on the host: why they are not copied
+	passing    bool              // what some were refused for may be gone in a moment
 	failed     map[string]string // paths on the host: why they did not reach their places
 	later      []string          // paths on the host: they are copied once the container runs
 }
 
 // left lists what is not copied, in the order of paths.
 func (u *upload) left() (left []LeftOut) {
-	for file, why := range u.unreadable {
+	for file, err := range u.unreadable {
+		why := whyNot(u.diff.conf, file, err)
 		left = append(left, LeftOut{Path: file, Why: why, Said: why != ""})
 	}
 	for file, why := range u.refused {
@@ -180,13 +185,31 @@ func (u *upload) left() (left []LeftOut) {
 	return left
 }
 
+// refusal says why an item is not written in the container; none is one without
+// a text.
+type refusal struct {
+	why  string
+	link bool // a link stands in the way: it may just be on the move
+}
+
+// byLink is a refusal because of a link.
+func byLink(format string, args ...any) refusal {
+	return refusal{why: fmt.Sprintf(format, args...), link: true}
+}
+
+// byOther is a refusal because of anything else.
+func byOther(format string, args ...any) refusal { return refusal{why: fmt.Sprintf(format, args...)} }
+
+func (r refusal) refuses() bool { return r.why != "" }
+
 // refuse leaves an item out, because of what stands in the container. The
 // others go.
-func (u *upload) refuse(it item, format string, args ...any) {
+func (u *upload) refuse(it item, r refusal) {
 	if u.refused == nil {
 		u.refused = map[string]string{}
 	}
-	u.refused[it.file] = fmt.Sprintf(format, args...)
+	u.refused[it.file] = r.why
+	u.passing = u.passing || r.link
 }
 
 // record records that an entry went into the stream. What is written through a
@@ -241,9 +264,9 @@ func (y *Syncer) ownerFor(ctx context.Context, t Target, all *trees, it item) (u
 	}
 	// An entrypoint may hand the target to another user, so what is known holds
 	// for one life.
-	key := ownerKey{id: t.ID, started: t.Started.UnixNano(), top: top}
-	if o, ok := y.records.owner(key); ok {
-		return o[0], o[1], nil
+	key, started := ownerKey{id: t.ID, top: top}, t.Started.UnixNano()
+	if o, ok := y.records.owner(key, started); ok {
+		return o.uid, o.gid, nil
 	}
 	if uid, gid, err = y.rt.User(ctx, t.ID); err != nil {
 		return 0, 0, err
@@ -253,7 +276,7 @@ func (y *Syncer) ownerFor(ctx context.Context, t Target, all *trees, it item) (u
 			return 0, 0, err
 		}
 	}
-	y.records.setOwner(key, [2]int{uid, gid})
+	y.records.setOwner(key, owner{started: started, uid: uid, gid: gid})
 	return uid, gid, nil
 }
 
@@ -363,16 +386,16 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return nil
 	}
 	f, err := tr.open(en.file)
-	if errors.Is(err, fs.ErrPermission) {
-		u.unreadable[en.file] = ""
-	}
 	if err != nil {
+		if kind := (*hostfile.KindError)(nil); !gone(err) && !errors.As(err, &kind) {
+			u.unreadable[en.file] = err
+		}
 		return nil
 	}
 	defer f.Close() // only opened for reading
 	fi, err := f.Stat()
 	if err != nil {
-		u.unreadable[en.file] = ""
+		u.unreadable[en.file] = err
 		return nil
 	}
 	n, _ := statOf(fi)
@@ -389,7 +412,7 @@ func (u *upload) writeFile(tw *tar.Writer, h *tar.Header, en entry) error {
 		return err
 	}
 	if src.err != nil {
-		u.unreadable[en.file] = ""
+		u.unreadable[en.file] = src.err
 	}
 	if read < h.Size {
 		_, err := io.Copy(tw, io.LimitReader(zeros{}, h.Size-read)) // the header has promised so much

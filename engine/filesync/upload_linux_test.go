@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"maps"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -49,17 +49,17 @@ func TestWhatCannotBeReadIsSaidAndTheRestGoes(t *testing.T) {
 	asNobody(t, func() {
 		p := diffOf(rule, have)
 		if want := "/app/closed /app/open /app/secret"; p.String() != want ||
-			!maps.Equal(p.unreadable, map[string]string{filepath.Join(dir, "closed"): ""}) {
+			len(p.unreadable) != 1 || !errors.Is(p.unreadable[filepath.Join(dir, "closed")], fs.ErrPermission) {
 			t.Errorf("the diff is %s, want %s; could not look at %v", p, want, p.unreadable)
 		}
-		u := &upload{sent: Manifest{}, trees: p.trees, unreadable: map[string]string{}}
+		u := &upload{sent: Manifest{}, trees: p.trees, unreadable: map[string]error{}}
 		for _, at := range []string{"/app/open", "/app/secret"} {
 			u.entries = append(u.entries, entry{at: at, file: p.files[at].file, rule: rule,
 				stat: p.files[at].stat})
 		}
 		var out bytes.Buffer
-		if err := u.write(&out, u.entries); err != nil || !maps.Equal(u.unreadable,
-			map[string]string{secret: ""}) {
+		if err := u.write(&out, u.entries); err != nil || len(u.unreadable) != 1 ||
+			!errors.Is(u.unreadable[secret], fs.ErrPermission) {
 			t.Errorf("error %v, unread %v", err, u.unreadable)
 		}
 		if _, ok := u.sent["/app/secret"]; ok || len(u.sent) != 1 {
@@ -105,7 +105,7 @@ func TestFileThatChangesWhileItIsSentCountsAsChanged(t *testing.T) {
 		f := put(t, dir, what, string(bytes.Repeat([]byte("x"), size)))
 		put(t, dir, "z after "+what, "after")
 		diff := diffOf(rule, Manifest{})
-		u := &upload{sent: Manifest{}, trees: diff.trees, unreadable: map[string]string{}}
+		u := &upload{sent: Manifest{}, trees: diff.trees, unreadable: map[string]error{}}
 		for at, it := range diff.files {
 			u.entries = append(u.entries, entry{at: at, file: it.file, rule: it.rule, stat: it.stat})
 		}

@@ -95,18 +95,20 @@ func KindOf(mode fs.FileMode) string {
 }
 
 // OpenRoot opens a folder. Where it lies in within, no link leads out of that on the way to it; both have their links
-// resolved before.
+// resolved before. A pipe that came into its place is an error.
 func OpenRoot(within, path string) (*os.Root, error) {
+	// What has something in it can only be a folder: without this, the open of a pipe blocks.
+	const itself = string(filepath.Separator) + "."
 	rel, err := filepath.Rel(within, path)
 	if within == "" || err != nil || !filepath.IsLocal(rel) {
-		return os.OpenRoot(path)
+		return os.OpenRoot(path + itself)
 	}
 	above, err := os.OpenRoot(within)
 	if err != nil {
 		return nil, err
 	}
 	defer above.Close() // only opened for reading
-	return above.OpenRoot(rel)
+	return above.OpenRoot(rel + itself)
 }
 
 // OpenIn opens a regular file below a root. No link is followed to it at the end
@@ -126,6 +128,20 @@ func OpenIn(root *os.Root, rel string) (*os.File, error) {
 	}
 	// Something else may have come into its place since.
 	if info, err := f.Stat(); err != nil || !os.SameFile(listed, info) {
+		f.Close() // only opened for reading
+		return nil, &fs.PathError{Op: "open", Path: rel, Err: fs.ErrNotExist}
+	}
+	return f, nil
+}
+
+// OpenFolderIn opens a folder below a root, which is the one that was listed. What came into its place since, a link
+// or a pipe as well, is an fs.ErrNotExist, and does not block.
+func OpenFolderIn(root *os.Root, rel string, listed fs.FileInfo) (*os.File, error) {
+	f, err := root.OpenFile(rel, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.IsDir() || !os.SameFile(listed, info) {
 		f.Close() // only opened for reading
 		return nil, &fs.PathError{Op: "open", Path: rel, Err: fs.ErrNotExist}
 	}

@@ -95,3 +95,27 @@ func TestFilesOfTheKernelAreRefused(t *testing.T) {
 		t.Errorf("%s: %v", file, err)
 	}
 }
+
+// A pipe or a file in the place of a folder is an error at once.
+func TestOnlyAFolderIsARoot(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600),
+		os.WriteFile(filepath.Join(dir, "file"), nil, 0o600), os.MkdirAll(filepath.Join(dir, "a/b"), 0o755),
+		os.Symlink("a/b", filepath.Join(dir, "in")), os.Symlink(t.TempDir(), filepath.Join(dir, "out"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][2]bool{ // in the folder, and anywhere
+		".": {true, true}, "a/b": {true, true}, "in": {true, true}, "out": {false, true},
+		"pipe": {}, "file": {}, "none": {},
+	} {
+		for i, within := range []string{dir, ""} {
+			root, err := OpenRoot(within, filepath.Join(dir, name))
+			if (err == nil) != want[i] {
+				t.Errorf("%s within %q: %v", name, within, err)
+			}
+			if err == nil {
+				root.Close()
+			}
+		}
+	}
+}

@@ -24,16 +24,16 @@ type intents struct {
 
 	mu   sync.Mutex
 	all  map[string]*intent
-	left map[string][]string // of the process before, until they are settled
+	left map[string]Paths // of the process before, until they are settled
 }
 
 type intent struct {
-	paths   []string // sorted
-	settled uint64   // the state that has the outcome; 0 while it is open
+	paths   Paths  // sorted
+	settled uint64 // the state that has the outcome; 0 while it is open
 }
 
 func openIntents(state string) (*intents, error) {
-	n := &intents{all: map[string]*intent{}, left: map[string][]string{}}
+	n := &intents{all: map[string]*intent{}, left: map[string]Paths{}}
 	if state == "" {
 		return n, nil
 	}
@@ -53,11 +53,11 @@ func openIntents(state string) (*intents, error) {
 		err = json.Unmarshal(b, &n.left)
 	}
 	if err != nil {
-		n.left = map[string][]string{}
+		n.left = map[string]Paths{}
 		return n, fmt.Errorf("%s: %w", filepath.Base(n.file), reason(err))
 	}
 	if n.left == nil { // it held null
-		n.left = map[string][]string{}
+		n.left = map[string]Paths{}
 	}
 	return n, nil
 }

@@ -93,3 +93,23 @@ func TestStopsThatWereBegunOutliveASuddenEnd(t *testing.T) {
 		t.Errorf("after the next end: %v", got)
 	}
 }
+
+// A path need not be UTF-8, and what was begun with one is known by it.
+func TestPathsThatAreNotTextOutliveASuddenEnd(t *testing.T) {
+	base := t.TempDir()
+	open := func() *Journal { return Open(Options{Base: base, Engine: "e", Project: "p"}) }
+	want := []string{"/app/caf\xe9.txt", "/app/caf\xe9/", "/app/plain \u00e9"}
+	open().Intend("files c", want)
+	j := open()
+	if paths, ok := j.Unsettled("files c"); !ok || !slices.Equal(paths, want) {
+		t.Errorf("after a sudden end: %q, %v; want %q", paths, ok, want)
+	}
+	j.Intend("build b", nil) // the file is written again, with what is left of the process before
+	j = open()
+	if paths, ok := j.Unsettled("files c"); !ok || !slices.Equal(paths, want) {
+		t.Errorf("after the next end: %q, %v; want %q", paths, ok, want)
+	}
+	if paths, ok := j.Unsettled("build b"); !ok || paths != nil {
+		t.Errorf("without paths: %q, %v", paths, ok)
+	}
+}
