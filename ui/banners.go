@@ -76,7 +76,10 @@ func (b *banners) rows() []bannerRow {
 			"["+b.e.keyOf("allow")+"] show")
 	}
 	b.ledger(up, add)
-	if r := b.e.snap.Reload; r != nil {
+	if r := b.e.snap.Reload; r != nil && r.Err != "" {
+		out = append(out, b.wrappedIn(loadErrorRows, b.e.st.fail,
+			"Compose file changed and does not load: "+oneLine(r.Err), "")...)
+	} else if r != nil {
 		b.reload(r, up, add)
 	}
 	b.failure(add)
@@ -90,8 +93,24 @@ func (b *banners) rows() []bannerRow {
 	return out
 }
 
+// loadErrorRows is how many rows an error of the Compose file may take, whose end says what to do about it.
+const loadErrorRows = 4
+
+// whole is how many rows the banners are to have whatever the height is.
+func (b *banners) whole() int {
+	if r := b.e.snap.Reload; r != nil && r.Err != "" {
+		return loadErrorRows
+	}
+	return 0
+}
+
 // wrapped is a text in one row or two, with what is offered in the first.
-func (b *banners) wrapped(p paint, text, offer string) (out []bannerRow) {
+func (b *banners) wrapped(p paint, text, offer string) []bannerRow {
+	return b.wrappedIn(2, p, text, offer)
+}
+
+// wrappedIn is wrapped in most rows at most.
+func (b *banners) wrappedIn(most int, p paint, text, offer string) (out []bannerRow) {
 	if offer != "" {
 		offer = "   " + b.e.st.key.s(offer)
 	}
@@ -100,12 +119,12 @@ func (b *banners) wrapped(p paint, text, offer string) (out []bannerRow) {
 	if room > 40 { // else a long text would take the screen
 		rows = wrapped(text, room)
 	}
-	for i, row := range rows[:min(len(rows), 2)] {
-		if i == 1 && len(rows) > 2 {
+	for i, row := range rows[:min(len(rows), most)] {
+		if i == most-1 && len(rows) > most {
 			row += " …"
 		}
 		r := bannerRow{text: " " + p.s(cut(row, room)) + offer}
-		if r.alone = r.text; i == 0 && len(rows) > 1 {
+		if r.alone = r.text; i < most-1 && len(rows) > i+1 {
 			r.alone = " " + p.s(cut(row+" …", room)) + offer
 		}
 		out = append(out, r)
@@ -186,10 +205,6 @@ func (b *banners) ledger(up upPlan, add func(p paint, text, offer string)) {
 }
 
 func (b *banners) reload(r *engine.Reload, up upPlan, add func(paint, string, string)) {
-	if r.Err != "" {
-		add(b.e.st.fail, "Compose file changed and does not load: "+oneLine(r.Err), "")
-		return
-	}
 	var names []string
 	for _, c := range r.Commands { // before all else, however much else changed
 		names = append(names, c.Service+" runs on this machine: "+oneLine(c.String()))

@@ -183,6 +183,9 @@ func (s *status) clear() { *s = status{notes: s.notes, clock: s.clock} }
 
 // outdated says whether what the line is about was done since.
 func (s *status) outdated(snap snapshot) bool {
+	if s.service == "" && s.bad && snap.Reload != nil && snap.Reload.At.After(s.at) && !s.at.IsZero() {
+		return true // of a Compose file that has changed again
+	}
 	svc := snap.service(s.service)
 	return svc != nil && svc.Last != nil && svc.Last.Err == "" && svc.Last.Ended.After(s.at)
 }

@@ -138,7 +138,7 @@ func (d *detail) inspectFiles(s *engine.Service, pair func(k, v string)) {
 	for _, list := range []struct {
 		name, hint string
 		paths      []string
-	}{{"stale", "[" + d.e.keyOf("rebuild") + "] applies them, [" + d.e.keyOf("rebuild-stale") +
+	}{{"stale", "[" + d.e.keyOf("up") + "] applies them, [" + d.e.keyOf("rebuild-stale") +
 		"] all that is stale", s.Stale}, {"pending", "[" + d.e.keyOf("up") + "] applies them", s.Pending}} {
 		for i, p := range list.paths {
 			if i == 0 {

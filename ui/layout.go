@@ -12,6 +12,7 @@ type layoutInput struct {
 	lanes   int    // services on the timeline
 	names   int    // cells that the longest service name takes
 	banners int    // lines that want to stand above the footer
+	whole   int    // how many of them there is room for where a text must be read to its end; 0: as the height has it
 	focus   paneID // pane that must be seen
 	zoom    bool   // it has the screen for itself
 }
@@ -57,7 +58,11 @@ func layout(w, h int, in layoutInput) frame {
 		f.header = rect{w: f.w, h: 1}
 		body.y, body.h = 1, body.h-1
 	}
-	if n := min(in.banners, max(f.h/12, 1), 3); n > 0 && f.h >= 8 {
+	room := min(max(f.h/12, 1), 3)
+	if f.h >= 20 {
+		room = max(room, in.whole)
+	}
+	if n := min(in.banners, room); n > 0 && f.h >= 8 {
 		f.banner = rect{y: body.y + body.h - n, w: f.w, h: n}
 		body.h -= n
 	}

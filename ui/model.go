@@ -182,7 +182,7 @@ func (m *Model) refresh() tea.Cmd {
 	e := m.e
 	before := e.snap.Snapshot
 	e.snap, e.now = snapshot{e.backend.Snapshot()}, e.opts.Now()
-	if e.status.service != "" && e.status.outdated(e.snap) {
+	if e.status.outdated(e.snap) {
 		e.status.clear()
 	}
 	for _, p := range m.e.panes {

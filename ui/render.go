@@ -14,7 +14,7 @@ func (m *Model) render() string {
 	e := m.e
 	banners := m.banners.rows()
 	e.f = layout(e.w, e.h, layoutInput{rows: max(len(m.svc.rows), 1), lanes: len(e.snap.Services),
-		names: e.snap.nameWidth(0, 40), banners: len(banners), focus: e.focus, zoom: e.zoom})
+		names: e.snap.nameWidth(0, 40), banners: len(banners), whole: m.banners.whole(), focus: e.focus, zoom: e.zoom})
 	f := &e.f
 	if f.w == 0 || f.h == 0 {
 		return ""

@@ -145,6 +145,9 @@ func alive(s *engine.Service) bool {
 
 // pendingOf is what a changed Compose file asks for of a service once it is applied: "recreate"; "" for nothing.
 func (n snapshot) pendingOf(service string) string {
+	if s := n.service(service); s != nil && s.Unapplied && (s.Last == nil || !s.Last.Failed()) {
+		return project.Recreate.String() // what failed is the last change else
+	}
 	if n.Reload == nil || n.Reload.Err != "" {
 		return ""
 	}
@@ -159,8 +162,8 @@ func (n snapshot) pendingOf(service string) string {
 // downByHand says whether a service is down or paused because the user wanted it so.
 func downByHand(s *engine.Service) bool { return s.ByHand && s.State != engine.StateRunning }
 
-// outOfDate says whether files wait to get into a service.
-func outOfDate(s *engine.Service) bool { return len(s.Stale) > 0 || len(s.Pending) > 0 }
+// outOfDate says whether files wait to get into a service, or it does not run as the Compose file wants it.
+func outOfDate(s *engine.Service) bool { return len(s.Stale) > 0 || len(s.Pending) > 0 || s.Unapplied }
 
 // stoppingReplica is the replica of a service that is being stopped and has the longest to go; nil for none.
 func stoppingReplica(s *engine.Service) *engine.Replica {

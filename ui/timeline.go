@@ -220,13 +220,17 @@ func (tl *timeline) lane(s *engine.Service, records []*engine.Record, start time
 	if !s.Started.IsZero() {
 		at, cur = col(s.Started), laneCell{'━', toneGood} // its container runs since then
 	}
+	health := engine.HealthUnknown
 	for i, r := range records {
 		if r.Kind != "service" || r.State == engine.StateUnknown {
 			continue
 		}
 		c := col(r.Time)
 		paint(at, max(c, at), cur)
-		sign, t := laneSign(r.State, r.Health)
+		if r.Health != engine.HealthUnknown || r.State != engine.StateRunning {
+			health = r.Health // the others are of a change, and say nothing of it
+		}
+		sign, t := laneSign(r.State, health)
 		if r.HasExit && comesBack(records[i+1:], r) {
 			sign, t = '┄', toneBusy // it was asked to, and is on its way
 		}

@@ -60,9 +60,12 @@ func (v *verbs) receive(msg tea.Msg) (tea.Cmd, bool) {
 	if container.What(done.err) == "" { // it does not say what was being done
 		text = done.what + ": " + text
 	}
-	if len(done.services) == 1 {
+	switch len(done.services) {
+	case 0:
+		v.e.status.failCommand("", text)
+	case 1:
 		v.e.status.failCommand(done.services[0], text)
-	} else {
+	default:
 		v.e.status.fail(text)
 	}
 	return nil, true
@@ -203,6 +206,9 @@ func (p *upPlan) String() string {
 	if len(p.services) == 0 {
 		return "apply the changed Compose file"
 	}
+	if p.files == 0 {
+		return "apply the Compose file to " + names
+	}
 	return fmt.Sprintf("apply %s to %s", plural(p.files, "file"), names)
 }
 
@@ -211,12 +217,14 @@ func (p *upPlan) brings(service string) bool {
 	return (p.kind == upBringBack || p.kind == upUnpause) && slices.Contains(p.services, service)
 }
 
-// upPlan decides what u does: the selected service first if the user took it down or something waits for it, then the
-// service of the open ledger, then a changed Compose file, then a service that is down for another reason.
+// upPlan decides what u does: the selected service first if the user took it down or something waits for it, be it a
+// changed Compose file, then the service of the open ledger, then a changed Compose file, then a service that is down
+// for another reason.
 func (v *verbs) upPlan() upPlan {
 	names, replica := v.sel.targets()
 	var back, pending []string
-	files, paused := 0, true
+	files, paused, changed := 0, true, false
+	r := v.e.snap.Reload
 	for _, s := range v.sel.services() {
 		switch {
 		case downByHand(s):
@@ -226,6 +234,8 @@ func (v *verbs) upPlan() upPlan {
 			pending = append(pending, s.Name)
 			files += max(len(s.Stale), len(s.Pending))
 		}
+		changed = changed || r != nil && slices.ContainsFunc(r.Changes,
+			func(c project.Change) bool { return c.Service == s.Name })
 	}
 	bring := func(paused bool) upKind {
 		if paused {
@@ -238,6 +248,8 @@ func (v *verbs) upPlan() upPlan {
 		return upPlan{kind: bring(paused), services: back, replica: replica}
 	case len(pending) > 0:
 		return upPlan{kind: upApply, services: pending, files: files}
+	case changed:
+		return upPlan{kind: upApply}
 	}
 	if l := v.e.snap.openLedger(); l != nil {
 		if s := v.e.snap.service(l.Service); s != nil && downByHand(s) {
@@ -245,7 +257,7 @@ func (v *verbs) upPlan() upPlan {
 				replica: l.Replica}
 		}
 	}
-	if r := v.e.snap.Reload; r != nil && r.Err == "" {
+	if r != nil && r.Err == "" {
 		return upPlan{kind: upApply}
 	}
 	for _, s := range v.sel.services() {
@@ -267,8 +279,11 @@ func (v *verbs) up() tea.Cmd {
 		return nil
 	}
 	verb := engine.VerbUp
-	if p.kind == upUnpause {
+	switch {
+	case p.kind == upUnpause:
 		verb = engine.VerbUnpause
+	case p.kind == upApply && len(p.services) == 0:
+		verb = engine.VerbApply
 	}
 	return v.send(p.String(), v.e.keyOf("up"), engine.Command{Verb: verb, Services: p.services,
 		Replica: p.replica})
