@@ -87,6 +87,89 @@ func TestLimitsAreAsBeforeOnceHealed(t *testing.T) {
 	})
 }
 
+// Of several faults of a kind on one container the strictest counts, and the last one that is healed brings
+// back what there was, whichever process keeps which, and also after one of them died.
+func TestLimitsOfSeveralFaultsEndOneByOne(t *testing.T) {
+	was := container.Limits{CPUs: 1.5, Memory: 512 << 20}
+	limits := func(cpu float64, memory int64) container.Limits {
+		return container.Limits{CPUs: cpu, Memory: memory << 20}
+	}
+	for _, c := range []struct {
+		name         string
+		words        [2]string
+		both, second container.Limits // with both in force, and once the first is healed
+	}{
+		{"the second is stricter", [2]string{"cpu=0.5", "cpu=0.2"}, limits(0.2, 512), limits(0.2, 512)},
+		{"the first is stricter", [2]string{"cpu=0.2", "cpu=0.5"}, limits(0.2, 512), limits(0.5, 512)},
+		{"more than there was", [2]string{"cpu=0.2", "cpu=3"}, limits(0.2, 512), limits(1.5, 512)},
+		{"memory", [2]string{"memory=64m", "memory=32m"}, limits(1.5, 32), limits(1.5, 32)},
+		{"of two kinds", [2]string{"memory=64m", "cpu=0.2"}, limits(0.2, 64), limits(0.2, 512)},
+	} {
+		for _, owners := range []string{"one process", "without a disk", "two processes", "the first dies", "the second dies"} {
+			t.Run(c.name+", "+owners, func(t *testing.T) {
+				counters(t, func(s *scene) {
+					id, state := s.identities()["a/1"].ID, s.t.TempDir()
+					if owners == "without a disk" {
+						state = ""
+					}
+					s.must(s.rt.SetLimits(s.t.Context(), id, was))
+					direct := func() *fault.Injector {
+						i, err := engine.DirectFaults(s.t.Context(), s.rt, s.Snapshot().Project, nil, state, nil)
+						s.must(err)
+						return i
+					}
+					see := func(when string, want container.Limits) {
+						s.t.Helper()
+						if got, _ := s.rt.Limits(s.t.Context(), id); got != want {
+							s.t.Errorf("%s the limits are %+v, want %+v", when, got, want)
+						}
+					}
+					first, second := direct(), direct()
+					if owners == "one process" || state == "" {
+						second = first
+					}
+					var ids []string
+					for n, i := range []*fault.Injector{first, second} {
+						f, _ := fault.Parse(c.words[n], "a")
+						a, err := i.Inject(s.t.Context(), f)
+						s.must(err)
+						ids = append(ids, a.Fault.ID)
+					}
+					see("with both", c.both)
+					end := func(n int, i *fault.Injector) {
+						if dies := [2]string{"the first dies", "the second dies"}; owners != dies[n] {
+							s.must(i.Heal(s.t.Context(), ids[n]))
+							return
+						}
+						orphan(s, state, ids[n])
+						_, err := direct().Recover(s.t.Context(), false)
+						s.must(err)
+					}
+					end(0, first)
+					see("with the second", c.second)
+					end(1, second)
+					see("healed,", was)
+					if state != "" && fault.Left(state, s.Snapshot().Project) {
+						s.t.Error("a fault is left on disk")
+					}
+				})
+			})
+		}
+	}
+}
+
+// orphan has a fault on disk be that of a process that is gone.
+func orphan(s *scene, state, id string) {
+	s.t.Helper()
+	files, _ := filepath.Glob(filepath.Join(state, "*", "*", "faults", id+".json"))
+	if len(files) != 1 {
+		s.t.Fatalf("on disk: %v", files)
+	}
+	b, err := os.ReadFile(files[0])
+	s.must(err)
+	s.must(os.WriteFile(files[0], []byte(strings.Replace(string(b), `"pid": `, `"pid": 99999`, 1)), 0o600))
+}
+
 // A process that died leaves its faults on disk, where the next one finds them.
 func TestFaultOfADeadProcessIsHealedByTheNext(t *testing.T) {
 	counters(t, func(s *scene) {

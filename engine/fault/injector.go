@@ -367,6 +367,21 @@ func (r *Injector) healThese(ctx context.Context, is func(*injection) bool) erro
 // healAgain is after what time a fault that could not be healed is tried again.
 const healAgain = 5 * time.Second
 
+// others are the faults beside one: those on disk, whichever process keeps them, and where nothing is
+// kept on disk those of this process. Callers hold working.
+func (r *Injector) others(in *injection) (out []entry) {
+	if r.disk.dir != "" {
+		out, _ = r.disk.read() // what cannot be read is named by Recover
+	} else {
+		r.mu.Lock()
+		for _, o := range r.all {
+			out = append(out, o.entry)
+		}
+		r.mu.Unlock()
+	}
+	return slices.DeleteFunc(out, func(e entry) bool { return e.Fault.ID == in.Fault.ID })
+}
+
 // drop takes a fault out of those in force.
 func (r *Injector) drop(in *injection) {
 	r.mu.Lock()
