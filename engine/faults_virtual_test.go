@@ -201,3 +201,55 @@ func TestFaultOfADeadProcessIsHealedByTheNext(t *testing.T) {
 		}
 	})
 }
+
+// A fault that is refused undoes nothing that a person or another fault has done.
+func TestFaultThatIsRefusedLeavesAllAsItIs(t *testing.T) {
+	parsed := func(s *scene, words string) *fault.Fault {
+		s.t.Helper()
+		f, err := fault.Parse(words, "a")
+		s.must(err)
+		return &f
+	}
+	for _, words := range []string{"pause", "kill", "stop", "signal=TERM"} {
+		t.Run(words+" of what a person paused", func(t *testing.T) {
+			counters(t, func(s *scene) {
+				s.do(engine.Command{Verb: engine.VerbPause, Services: []string{"a"}})
+				opened := len(s.Snapshot().Ledgers)
+				err := s.Do(s.t.Context(), engine.Command{Verb: engine.VerbFault, Fault: parsed(s, words)})
+				if err == nil || !strings.Contains(err.Error(), "is paused; `bulkhead unpause a`") {
+					s.t.Errorf("it answers %v", err)
+				}
+				n := s.Snapshot()
+				if a := find(n, "a"); a.State != engine.StatePaused || faultsOf(n) != "" || len(n.Ledgers) != opened {
+					s.t.Errorf("a is %s, in force: %s, ledgers: %v", a.State, faultsOf(n), n.Ledgers)
+				}
+			})
+		})
+	}
+	for _, words := range [][2]string{{"pause", "pause"}, {"pause", "kill"}, {"stop", "stop"}} {
+		t.Run(words[1]+" beside "+words[0]+" of another process", func(t *testing.T) {
+			counters(t, func(s *scene) {
+				state, errs := s.t.TempDir(), make(chan error, 2)
+				var injectors []*fault.Injector
+				for _, w := range words { // both at the same moment
+					i, err := engine.DirectFaults(s.t.Context(), s.rt, s.Snapshot().Project, nil, state, nil)
+					s.must(err)
+					injectors = append(injectors, i)
+					f := parsed(s, w)
+					go func() { _, err := i.Inject(s.t.Context(), *f); errs <- err }()
+				}
+				if one, other := <-errs, <-errs; (one == nil) == (other == nil) {
+					s.t.Errorf("they answer %v, %v", one, other)
+				}
+				in := append(injectors[0].Active(), injectors[1].Active()...)
+				if a := s.instances()["a/1"]; len(in) != 1 || a.State == engine.StateRunning {
+					s.t.Errorf("a is %s, in force: %v", a.State, in)
+				}
+				for _, i := range injectors {
+					s.must(i.Heal(s.t.Context()))
+				}
+				s.until("a is back", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateRunning })
+			})
+		})
+	}
+}

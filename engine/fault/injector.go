@@ -174,25 +174,15 @@ func (r *Injector) Active() []Active {
 	return out
 }
 
-// Inject does a fault, and returns once it is in force. When it cannot be done, what was begun is
-// undone. The fault is healed when its time is over, by Heal, or at the end of Run.
+// Inject does a fault, and returns once it is in force. What is not possible here, or not at this
+// moment, is refused before anything is done; when it cannot be done, what was begun is undone. The
+// fault is healed when its time is over, by Heal, or at the end of Run.
 func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
-	if err := f.Check(); err != nil {
-		return Active{}, err
-	}
-	params, err := f.Params()
+	in, err := r.prepare(f)
 	if err != nil {
 		return Active{}, err
 	}
-	if f.ID == "" {
-		f.ID = newID()
-	}
-	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
-	in.Fault, in.Owner = f, thisOwner()
-	if why := in.kind.Lacking(r.rt.Caps); why != "" {
-		return Active{}, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why,
-			Err: container.ErrUnsupported})
-	}
+	f = in.Fault
 	if err := r.working.lock(ctx); err != nil {
 		return Active{}, fmt.Errorf("fault %s: %w", f.String(), err)
 	}
@@ -201,15 +191,10 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 		close(in.settled)
 		r.Moved() // what moved meanwhile was not looked at
 	}()
-	if err := r.choose(ctx, in); err != nil {
+	if err := r.admit(ctx, in); err != nil {
 		return Active{}, err
 	}
-	in.Began = time.Now()
-	in.Until = in.Began.Add(f.Lasts())
 	in.shown = Active{Fault: f, Began: in.Began, Until: in.Until}
-	if err := r.disk.write(&in.entry); err != nil {
-		return Active{}, err
-	}
 	r.host.Note(Note{What: Begins, Fault: in.shown})
 	r.mu.Lock()
 	r.all = append(r.all, in)
@@ -236,6 +221,48 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	return shown, nil
 }
 
+// prepare makes the injection of a fault that is possible here.
+func (r *Injector) prepare(f Fault) (*injection, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	params, err := f.Params()
+	if err != nil {
+		return nil, err
+	}
+	if f.ID == "" {
+		f.ID = newID()
+	}
+	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
+	in.Fault, in.Owner = f, thisOwner()
+	if why := in.kind.Lacking(r.rt.Caps); why != "" {
+		return nil, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why, Err: container.ErrUnsupported})
+	}
+	return in, nil
+}
+
+// admit finds the containers that a fault is done to, and writes it down, unless it is not possible at
+// this moment. No other process admits one meanwhile. Callers hold working.
+func (r *Injector) admit(ctx context.Context, in *injection) error {
+	release, err := r.disk.exclusive(ctx)
+	if err != nil {
+		return fmt.Errorf("fault %s: %w", in.Fault.String(), err)
+	}
+	defer release()
+	all, err := r.choose(ctx, in)
+	if err != nil {
+		return err
+	}
+	if m, may := in.kind.method.(refuser); may {
+		if err := m.refuse(in, all, r.others(in)); err != nil {
+			return err
+		}
+	}
+	in.Began = time.Now()
+	in.Until = in.Began.Add(in.Fault.Lasts())
+	return r.disk.write(&in.entry)
+}
+
 // undo heals what came of an injection that failed, and returns why it did. Callers hold working.
 func (r *Injector) undo(ctx context.Context, in *injection, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
@@ -249,11 +276,11 @@ func (r *Injector) undo(ctx context.Context, in *injection, why error) error {
 
 func newID() string { return strings.ToLower(rand.Text()[:8]) }
 
-// choose finds the containers that a fault is done to.
-func (r *Injector) choose(ctx context.Context, in *injection) error {
+// choose finds the containers that a fault is done to, and returns all of the project.
+func (r *Injector) choose(ctx context.Context, in *injection) ([]container.Instance, error) {
 	all, err := r.rt.Instances(ctx, r.project)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f := in.Fault
 	known := false
@@ -271,12 +298,12 @@ func (r *Injector) choose(ctx context.Context, in *injection) error {
 	what := "fault " + f.String()
 	switch {
 	case !known:
-		return container.Failed(what, "project %s has no container of service %s", r.project, f.Service)
+		return nil, container.Failed(what, "project %s has no container of service %s", r.project, f.Service)
 	case len(in.Targets) == 0:
-		return container.WithRemedy(container.Failed(what, "%s does not run", f.Edge()),
+		return nil, container.WithRemedy(container.Failed(what, "%s does not run", f.Edge()),
 			"`bulkhead start %s` starts it", f.Service)
 	}
-	return nil
+	return all, nil
 }
 
 // healLimit is how long healing may take before it is given up for this time.

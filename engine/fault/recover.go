@@ -127,10 +127,6 @@ func OnNetwork(kind string) bool {
 
 // MovesLife says whether faults of a kind end, start or freeze containers.
 func MovesLife(kind string) bool {
-	k := KindOf(kind)
-	if k == nil {
-		return false
-	}
-	_, is := k.method.(life)
+	_, is := KindOf(kind).life()
 	return is
 }
