@@ -178,7 +178,7 @@ func (r *Injector) Active() []Active {
 // moment, is refused before anything is done; when it cannot be done, what was begun is undone. The
 // fault is healed when its time is over, by Heal, or at the end of Run.
 func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
-	in, err := r.prepare(f)
+	in, err := r.prepare(ctx, f)
 	if err != nil {
 		return Active{}, err
 	}
@@ -222,7 +222,7 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 }
 
 // prepare makes the injection of a fault that is possible here.
-func (r *Injector) prepare(f Fault) (*injection, error) {
+func (r *Injector) prepare(ctx context.Context, f Fault) (*injection, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
@@ -235,8 +235,12 @@ func (r *Injector) prepare(f Fault) (*injection, error) {
 	}
 	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
 	in.Fault, in.Owner = f, thisOwner()
-	if why := in.kind.Lacking(r.rt.Caps); why != "" {
-		return nil, fmt.Errorf("fault %s: %w", f.String(), &container.Error{Why: why, Err: container.ErrUnsupported})
+	why, err := r.lacks(ctx, in.kind)
+	if err == nil && why != "" {
+		err = &container.Error{Why: why, Err: container.ErrUnsupported}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fault %s: %w", f.String(), err)
 	}
 	return in, nil
 }

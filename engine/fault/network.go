@@ -137,6 +137,9 @@ func (n *network) update(ctx context.Context, r *Injector, of *injection) error 
 			failed[of] = errors.Join(failed[of], err)
 		}
 	}
+	if failed[of] != nil && slices.Contains(active, of) && !of.isSettled() {
+		return failed[of] // the agents keep what they had, and are looked at once more when it is undone
+	}
 	for _, in := range active {
 		if _, is := in.kind.method.(traffic); is && in != of {
 			r.trouble(in, failed[in])
@@ -411,7 +414,9 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 	}
 	var probed error
 	if agents {
-		r.working.Lock()
+		if err := r.working.lock(ctx); err != nil {
+			return nil, err
+		}
 		if r.net.lacks == nil {
 			r.net.lacks, probed = probe(ctx, r.rt, r.project)
 		}
@@ -445,16 +450,24 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 // Lacks says why faults of a kind are not possible here, "" where they are. Of one that needs no agent that is
 // known at once.
 func (r *Injector) Lacks(ctx context.Context, kind string) string {
-	k := KindOf(kind)
-	why := k.Lacking(r.rt.Caps)
-	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
-		return why
-	}
-	all, err := r.Offer(ctx)
+	why, err := r.lacks(ctx, KindOf(kind))
 	if err != nil {
 		return err.Error()
 	}
-	return all[kind]
+	return why
+}
+
+// lacks is Lacks with the error of the question itself.
+func (r *Injector) lacks(ctx context.Context, k *Kind) (string, error) {
+	why := k.Lacking(r.rt.Caps)
+	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
+		return why, nil
+	}
+	all, err := r.Offer(ctx)
+	if err == nil {
+		err = ctx.Err() // an agent that was given up says nothing of what is possible
+	}
+	return all[k.Name], err
 }
 
 // probe asks an agent in a namespace of its own what the kernel can do.
