@@ -194,49 +194,55 @@ func (x *faultAction) remote(ctx context.Context, c *client, cmd engine.Command)
 	return err
 }
 
-// show lists the catalogue, with what is not possible here.
+// faultKindRow is one line of the catalogue as scripts see it.
+type faultKindRow struct {
+	Fault   string `json:"fault"`
+	Value   string `json:"value,omitempty"`
+	Example string `json:"example"`
+	Edge    bool   `json:"edge"` // takes --from and --to
+	Help    string `json:"help"`
+	Lacks   string `json:"lacks,omitempty"` // why it is not possible here
+}
+
+// show lists the catalogue, with what is not possible here. That is about the engine and its kernel, so it
+// takes no project.
 func (v *faultVerb) show(ctx context.Context) error {
-	x := &faultAction{app: v.app, json: v.asJSON}
-	return x.with(ctx, nil, func(ctx context.Context) error {
-		faults, err := engine.DirectFaults(ctx, v.app.conn.rt, x.name, x.p, v.app.env.stateDir(), nil)
-		if err != nil {
-			return err
+	conn := v.app.conn
+	if err := conn.connect(ctx); err != nil {
+		return err
+	}
+	// The agent that tries the kernel has to be of some project, and is gone in a moment.
+	faults, err := engine.DirectFaults(ctx, conn.rt, "bulkhead", nil, "", nil)
+	if err != nil {
+		return err
+	}
+	lacks, err := faults.Offer(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []faultKindRow
+	for _, k := range fault.Kinds() {
+		rows = append(rows, faultKindRow{k.Name, k.Value, k.Example, k.Scope == fault.ScopeEdge, k.Help,
+			clean(lacks[k.Name])})
+	}
+	if v.asJSON {
+		out := newPrinter(v.app.console.stdout)
+		out.text(string(encode(rows)))
+		return out.failed()
+	}
+	w := tabwriter.NewWriter(v.app.console.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "FAULT\tEXAMPLE\tEDGE\tWHAT IT DOES")
+	for _, r := range rows {
+		edge, help := "", r.Help
+		if r.Edge {
+			edge = "yes"
 		}
-		lacks, err := faults.Offer(ctx)
-		if err != nil {
-			return err
+		if r.Lacks != "" {
+			help = "not possible here: " + r.Lacks
 		}
-		type row struct {
-			Fault   string `json:"fault"`
-			Value   string `json:"value,omitempty"`
-			Example string `json:"example"`
-			Edge    bool   `json:"edge"` // takes --from and --to
-			Help    string `json:"help"`
-			Lacks   string `json:"lacks,omitempty"` // why it is not possible here
-		}
-		var rows []row
-		for _, k := range fault.Kinds() {
-			rows = append(rows, row{k.Name, k.Value, k.Example, k.Scope == fault.ScopeEdge, k.Help,
-				clean(lacks[k.Name])})
-		}
-		if v.asJSON {
-			x.out.text(string(encode(rows)))
-			return nil
-		}
-		w := tabwriter.NewWriter(v.app.console.stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "FAULT\tEXAMPLE\tEDGE\tWHAT IT DOES")
-		for _, r := range rows {
-			edge, help := "", r.Help
-			if r.Edge {
-				edge = "yes"
-			}
-			if r.Lacks != "" {
-				help = "not possible here: " + r.Lacks
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Fault, r.Example, edge, help)
-		}
-		return w.Flush()
-	})
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Fault, r.Example, edge, help)
+	}
+	return w.Flush()
 }
 
 // listOrAll names services; none are all.
