@@ -73,7 +73,7 @@ func Left(state, project string) bool {
 }
 
 // Ask has the processes that keep faults in force heal those with one of the services at an end
-// (none: all), and waits until they have.
+// (none: all), waits until they have, and notes each.
 func (r *Injector) Ask(ctx context.Context, held []Held, services ...string) error {
 	var asked []Held
 	for _, h := range held {
@@ -97,6 +97,7 @@ func (r *Injector) Ask(ctx context.Context, held []Held, services ...string) err
 					"`bulkhead heal --force` heals it all the same")
 			}
 		}
+		r.host.Note(Note{What: Healed, Fault: Active{Fault: h.Fault, Until: h.Until}})
 	}
 	return nil
 }

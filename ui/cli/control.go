@@ -277,6 +277,13 @@ type faultRow struct {
 	Trouble string `json:"trouble,omitempty"`
 }
 
+// touches says whether one of the services is at an end of it; none means all.
+func (r faultRow) touches(services []string) bool {
+	return len(services) == 0 || slices.ContainsFunc([]string{r.Service, r.From, r.To}, func(s string) bool {
+		return s != "" && slices.Contains(services, s)
+	})
+}
+
 func faultRows(all []fault.Active) []faultRow {
 	rows := []faultRow{}
 	for _, a := range all {

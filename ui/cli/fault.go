@@ -101,8 +101,9 @@ type faultAction struct {
 	json bool
 	out  *printer
 
-	name string
-	p    *project.Project // nil where there is only a name
+	name   string
+	p      *project.Project // nil where there is only a name
+	healed int              // faults that were reported to be
 }
 
 // with finds the project and its engine, and calls f.
@@ -172,6 +173,9 @@ func (x *faultAction) direct(ctx context.Context) (*fault.Injector, error) {
 func (x *faultAction) report(r engine.Record) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
+	}
+	if r.Kind == "fault" && r.Action == "heal" {
+		x.healed++
 	}
 	x.out.records([]engine.Record{r}, func(engine.Record) []string { return nil })
 }
@@ -280,22 +284,37 @@ func (v *healVerb) command() *cobra.Command {
 	return c
 }
 
+// heal ends faults, whoever keeps them in force, and says which, or that there were none.
 func (x *faultAction) heal(ctx context.Context, services []string, force bool) error {
 	c, err := x.app.conn.dial(ctx, x.name)
 	if err != nil {
 		return err
 	}
 	if c != nil && !force {
+		rows, err := c.faults(ctx)
+		if err != nil {
+			return err
+		}
 		if err := x.remote(ctx, c, engine.Command{Verb: engine.VerbHeal, Services: services}); err != nil {
 			return err
 		}
+		x.healed += len(slices.DeleteFunc(rows, func(r faultRow) bool { return !r.touches(services) }))
 	}
 	faults, err := engine.DirectFaults(ctx, x.app.conn.rt, x.name, x.p, x.app.env.stateDir(), x.report)
 	if err != nil {
 		return err
 	}
 	held, err := faults.Recover(ctx, force)
-	return errors.Join(err, faults.Ask(ctx, held, services...))
+	err = errors.Join(err, faults.Ask(ctx, held, services...))
+	// The rows that --json prints for a running up tell it, too.
+	if err == nil && x.healed+x.app.conn.healed == 0 && (c == nil || force || !x.json) {
+		text := "nothing to heal: no fault is in force"
+		if len(services) > 0 {
+			text += " on " + strings.Join(services, ", ")
+		}
+		x.report(engine.Record{Kind: "notice", Text: text})
+	}
+	return err
 }
 
 // healLeft heals the faults that a process which died has left in a project. What does not work is
@@ -305,6 +324,9 @@ func (c *connection) healLeft(ctx context.Context, name string) {
 		return
 	}
 	faults, err := engine.DirectFaults(ctx, c.rt, name, nil, c.env.stateDir(), func(r engine.Record) {
+		if r.Action == "heal" {
+			c.healed++
+		}
 		c.console.notify(eventText(r))
 	})
 	if err == nil {
