@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 
 	"bulkhead/engine/container"
@@ -120,27 +119,10 @@ func (h faultHost) Note(n fault.Note) {
 
 // faultRecord is a note as an event; without Text there is nothing to say.
 func faultRecord(n fault.Note) Record {
-	f := n.Fault.Fault
-	r := Record{Kind: "fault", Service: f.Service, Replica: f.Replica, Cause: f.Why}
-	switch n.What {
-	case fault.Injected:
-		r.Action, r.What = "inject", f.Words()
-		r.Text = fmt.Sprintf("%s: %s", f.Edge(), f.Words())
-		if !n.Fault.Momentary {
-			r.Text += " for " + container.Brief(f.Lasts())
-		}
-		if f.Why != "" {
-			r.Text += " (" + f.Why + ")"
-		}
-	case fault.Healed:
-		r.Action, r.What, r.Cause = "heal", f.Words()+" healed", ""
-		r.Text = fmt.Sprintf("%s: %s healed", f.Edge(), f.Words())
-	case fault.Changed:
-		r.Action, r.What, r.Cause = "change", n.Text, ""
-		r.Text = fmt.Sprintf("%s: %s: %s", f.Edge(), f.Words(), n.Text)
-	case fault.Trouble, fault.Failed:
-		r.Action, r.What, r.Cause, r.Err = "trouble", f.Words()+" does not work", "", n.Text
-		r.Text = fmt.Sprintf("%s: %s: %s", f.Edge(), f.Words(), n.Text)
+	f, t := n.Fault.Fault, n.Words()
+	r := Record{Kind: "fault", Service: f.Service, Replica: f.Replica, Action: t.Action, What: t.What, Text: t.Text, Err: t.Err}
+	if n.What == fault.Injected {
+		r.Cause = f.Why
 	}
 	return r
 }

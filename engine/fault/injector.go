@@ -52,7 +52,7 @@ type Active struct {
 	Momentary bool
 	// Healing says that it is on its way out.
 	Healing bool
-	// Kept counts the connections that exist from before it and go on undelayed.
+	// Kept counts the connections that exist from before it and go on as they were.
 	Kept int
 	// Trouble is why it is not in force at this moment as it should be; "" mostly.
 	Trouble string

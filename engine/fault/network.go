@@ -24,7 +24,10 @@ type traffic struct {
 	// callers says that a fault of a whole service is done where its callers are; else it is done
 	// where the service itself is.
 	callers bool
-	rule    func(p Params, r *agent.Rule)
+	// spares is what does not happen to connections from before: they are not "delayed". "": they
+	// have the fault as all others do.
+	spares string
+	rule   func(p Params, r *agent.Rule)
 }
 
 func (m traffic) inject(ctx context.Context, r *Injector, in *injection) error {
@@ -125,7 +128,9 @@ func (n *network) update(ctx context.Context, r *Injector, of *injection) error 
 	rules := map[string]Edge{}
 	r.taps.plan(places, wanted, rules)
 	r.setTapRules(rules)
-	for at, err := range n.carryOut(ctx, r, wanted) {
+	notDone := n.carryOut(ctx, r, wanted)
+	r.forgetEnded(n.agents)
+	for at, err := range notDone {
 		if w := wanted[at]; w != nil {
 			if w.taps && of == nil {
 				failed[nil] = errors.Join(failed[nil], fmt.Errorf("%s: %w", w.place.Name, err))
@@ -374,17 +379,32 @@ func (n *network) close() {
 
 // count takes what an agent counted.
 func (r *Injector) count(at site, counts []agent.Count) {
-	var changed []Active
-	r.mu.Lock()
-	for _, in := range r.all {
+	r.recount(func(in *injection) {
 		n := slices.IndexFunc(counts, func(c agent.Count) bool { return c.ID == in.Fault.ID })
 		if n < 0 {
-			continue
+			return
 		}
 		if in.kept == nil {
 			in.kept = map[site]int{}
 		}
 		in.kept[at] = counts[n].Kept
+	})
+}
+
+// forgetEnded forgets what was counted in networks that are gone, or where nothing is done any more.
+func (r *Injector) forgetEnded(agents map[site]*sidecar) {
+	r.recount(func(in *injection) {
+		maps.DeleteFunc(in.kept, func(at site, _ int) bool { return agents[at] == nil })
+	})
+}
+
+// recount has the kept connections of all faults changed, and notes those whose sum is another one.
+// change is called with mu held.
+func (r *Injector) recount(change func(*injection)) {
+	var changed []Active
+	r.mu.Lock()
+	for _, in := range r.all {
+		change(in)
 		sum := 0
 		for _, kept := range in.kept {
 			sum += kept
