@@ -54,6 +54,8 @@ type Active struct {
 	Healing bool
 	// Kept counts the connections that exist from before it and go on as they were.
 	Kept int
+	// Sharers have it too, sorted by service. Nobody writes to the slice.
+	Sharers []Sharer
 	// Trouble is why it is not in force at this moment as it should be; "" mostly.
 	Trouble string
 }

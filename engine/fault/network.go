@@ -124,6 +124,7 @@ func (n *network) update(ctx context.Context, r *Injector, of *injection) error 
 		if err := m.plan(ctx, in, places, wanted); err != nil {
 			failed[in] = err
 		}
+		r.share(in, places)
 	}
 	rules := map[string]Edge{}
 	r.taps.plan(places, wanted, rules)
@@ -374,6 +375,19 @@ func (n *network) close() {
 	for at, s := range n.agents {
 		s.close()
 		delete(n.agents, at)
+	}
+}
+
+// share notes who has a fault too.
+func (r *Injector) share(in *injection, places []place) {
+	sharers := in.Fault.sharers(places)
+	r.mu.Lock()
+	same := slices.Equal(in.shown.Sharers, sharers)
+	in.shown.Sharers = sharers
+	shown := in.shown
+	r.mu.Unlock()
+	if !same {
+		r.host.Note(Note{Fault: shown})
 	}
 }
 

@@ -2,14 +2,30 @@ package fault
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"bulkhead/engine/container"
 )
 
-// Remarks are what a reader has to know of a fault in force beside its words: what it
-// leaves alone. "" mostly.
+// Sharer is a service that has a fault too, because it lives in the network namespace of one that the
+// fault is done to.
+type Sharer struct {
+	Service string `json:"service"`
+	Network string `json:"network"` // the service whose network it is
+}
+
+// Remarks are what a reader has to know of a fault in force beside its words: who else has it, and
+// what it leaves alone. "" mostly.
 func (a *Active) Remarks() string {
-	return a.keptWords()
+	var out []string
+	for _, s := range a.Sharers {
+		out = append(out, fmt.Sprintf("%s has it too, in the network of %s", s.Service, s.Network))
+	}
+	if kept := a.keptWords(); kept != "" {
+		out = append(out, kept)
+	}
+	return strings.Join(out, "; ")
 }
 
 // keptWords says that connections from before go on as they were, "" where none do.
@@ -69,4 +85,24 @@ func (n *Note) Words() (t Told) {
 		return Told{}
 	}
 	return t
+}
+
+// sharers are the services that have a fault too, sorted: those in the network of one of its ends.
+func (f *Fault) sharers(places []place) (out []Sharer) {
+	end := func(p *place) bool {
+		return p.Service == f.Service && (f.Replica == 0 || p.Replica == f.Replica) ||
+			p.Service != "" && (p.Service == f.From || p.Service == f.To)
+	}
+	for i := range places {
+		p := &places[i]
+		if p.err != nil || p.Service == f.Service || end(p) {
+			continue
+		}
+		n := slices.IndexFunc(places, func(o place) bool { return o.err == nil && o.site == p.site && end(&o) })
+		if n >= 0 {
+			out = append(out, Sharer{Service: p.Service, Network: places[n].Service})
+		}
+	}
+	slices.SortFunc(out, func(a, b Sharer) int { return strings.Compare(a.Service, b.Service) })
+	return slices.Compact(out)
 }

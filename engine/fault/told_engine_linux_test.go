@@ -46,16 +46,17 @@ func (y *yard) told() string {
 	return ""
 }
 
-// Whoever injects a fault is told at once what it leaves alone.
-func TestFaultTellsWhatItLeavesAlone(t *testing.T) {
+// Whoever injects a fault is told at once who has it too, and what it leaves alone.
+func TestFaultTellsWhoHasItTooAndWhatItLeavesAlone(t *testing.T) {
 	y := openYard(t)
+	const shared = "joined has it too, in the network of other"
 	held := y.hold("other", "callee")
 	for _, c := range []struct{ words, service, from, want string }{
-		{"latency=300ms", "callee", "other", "1 connection from before is not delayed; --cut cuts it"},
-		{"reset", "callee", "other", "1 connection from before is not reset; --cut cuts it"},
+		{"latency=300ms", "callee", "other", shared + "; 1 connection from before is not delayed; --cut cuts it"},
+		{"reset", "callee", "other", shared + "; 1 connection from before is not reset; --cut cuts it"},
 		{"latency=300ms", "callee", "caller", ""},
-		{"partition", "callee", "other", ""}, // of all packets, whenever the connection began
-		{"dns=nxdomain", "other", "", ""},
+		{"partition", "callee", "other", shared}, // of all packets, whenever the connection began
+		{"dns=nxdomain", "other", "", shared},
 	} {
 		y.inject(c.words, c.service, c.from)
 		told := y.told()
@@ -64,6 +65,11 @@ func TestFaultTellsWhatItLeavesAlone(t *testing.T) {
 		}
 		if a := y.Snapshot().Faults; len(a) != 1 || a[0].Remarks() != c.want {
 			t.Errorf("in force: %+v, want %s", a, c.want)
+		}
+		if strings.HasPrefix(c.words, "latency") && c.from == "other" {
+			if n := y.number("joined", "rtt", "callee", "5"); n < 300_000 {
+				t.Errorf("the fastest of 5 requests of joined took %d µs", n)
+			}
 		}
 		y.heal()
 	}
@@ -80,7 +86,7 @@ func TestFaultTellsWhatItLeavesAlone(t *testing.T) {
 	if err := y.Do(t.Context(), engine.Command{Verb: engine.VerbFault, Fault: &f}); err != nil {
 		t.Fatal(err)
 	}
-	if _, more, _ := strings.Cut(y.told(), "; "); more != "" {
+	if _, more, _ := strings.Cut(y.told(), "; "); more != shared {
 		t.Errorf("with the connections cut: %s", y.told())
 	}
 	y.eventually("the end of the connection", func() bool {
