@@ -80,14 +80,19 @@ func diskOf(base, engine, project string) disk {
 	return disk{dir: filepath.Join(filepath.Dir(journal.File(base, engine, project)), "faults")}
 }
 
-// lockPause is how long a process that waits for the lock of a project's faults lets pass between two
-// tries.
-const lockPause = 20 * time.Millisecond
+const (
+	// lockPause is how long a process that waits for the lock of a project's faults lets pass between
+	// two tries.
+	lockPause = 20 * time.Millisecond
+	// lockLimit is how long it waits at most. Others have it for some calls of the engine; one that
+	// was stopped (ctrl+z) with it may have it for ever.
+	lockLimit = 10 * time.Second
+)
 
 // exclusive waits until no other process reads the faults of the project in order to decide what to do
 // to a container, and has them wait until release is called. The system releases the lock of a process
-// that dies. It returns ctx's error when that ends first. Where files cannot be locked it goes on
-// without: a fault has to be healed all the same.
+// that dies. It returns ctx's error when that ends first. Where files cannot be locked, and after
+// lockLimit, it goes on without: a fault has to be healed all the same.
 func (d disk) exclusive(ctx context.Context) (release func(), err error) {
 	nobody := func() {}
 	if d.dir == "" {
@@ -97,7 +102,9 @@ func (d disk) exclusive(ctx context.Context) (release func(), err error) {
 		return nobody, nil // write says why
 	}
 	lock := flock.New(filepath.Join(filepath.Dir(d.dir), "faults.lock"))
-	if held, err := lock.TryLockContext(ctx, lockPause); err != nil || !held {
+	limited, cancel := context.WithTimeout(ctx, lockLimit)
+	defer cancel()
+	if held, err := lock.TryLockContext(limited, lockPause); err != nil || !held {
 		return nobody, ctx.Err()
 	}
 	return func() { _ = lock.Unlock() }, nil // it ends with the process anyway
