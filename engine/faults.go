@@ -91,12 +91,21 @@ var verbOf = map[fault.Operation]Verb{
 	fault.Kill: VerbKill, fault.Stop: VerbStop, fault.Pause: VerbPause, fault.Unpause: VerbUnpause, fault.Start: VerbUp,
 }
 
-// Act implements fault.Host.
-func (h faultHost) Act(ctx context.Context, a fault.Act) error {
-	p := h.f.p
+// commandOf is the command that does an act. One replica is started by a restart of it alone: the verbs that start
+// bring the whole service up.
+func commandOf(a fault.Act) Command {
 	c := Command{
 		Verb: verbOf[a.Operation], Services: []string{a.Service}, Replica: a.Replica, Signal: a.Signal, Cause: a.Cause,
 	}
+	if a.Operation == fault.Start && a.Replica != 0 {
+		c.Verb, c.Alone = VerbRestart, true
+	}
+	return c
+}
+
+// Act implements fault.Host.
+func (h faultHost) Act(ctx context.Context, a fault.Act) error {
+	p, c := h.f.p, commandOf(a)
 	if h.f.ending.Load() {
 		return (&directHost{rt: p.Runtime, project: p.Name, p: p.State.Project()}).Act(ctx, a)
 	}
@@ -137,10 +146,8 @@ type directHost struct {
 
 // Act implements fault.Host.
 func (h *directHost) Act(ctx context.Context, a fault.Act) error {
-	c := Command{
-		Verb: verbOf[a.Operation], Services: []string{a.Service}, Replica: a.Replica, Signal: a.Signal, Cause: a.Cause,
-	}
-	if a.Operation == fault.Start {
+	c := commandOf(a)
+	if c.Verb == VerbUp {
 		c.Verb = VerbStart
 	}
 	p := h.p

@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/engine"
 	"bulkhead/engine/container"
+	"bulkhead/engine/container/memory"
 	"bulkhead/engine/fault"
 )
 
@@ -249,6 +250,34 @@ func TestFaultThatIsRefusedLeavesAllAsItIs(t *testing.T) {
 					s.must(i.Heal(s.t.Context()))
 				}
 				s.until("a is back", func(n *engine.Snapshot) bool { return find(n, "a").State == engine.StateRunning })
+			})
+		})
+	}
+}
+
+// The end of a fault on one replica leaves the other one as another fault has put it.
+func TestFaultOnOneReplicaEndsForItself(t *testing.T) {
+	files := map[string]string{"compose.yaml": "services:\n  a: {image: app, command: [count], scale: 2}\n  b: {image: app}\n"}
+	for _, words := range []string{"kill", "stop", "pause"} {
+		t.Run(words, func(t *testing.T) {
+			virtually(t, files, func(s *scene) {
+				s.rt.Program("count", memory.Program{Handles: []string{"TERM"}, Run: counting})
+				s.run(engine.Options{NoStats: true})
+				s.ready()
+				f, err := fault.Parse(words, "a")
+				s.must(err)
+				for n := range 2 {
+					f.Replica, f.For = n+1, time.Duration(n+1)*time.Minute
+					s.do(engine.Command{Verb: engine.VerbFault, Fault: &f})
+				}
+				s.until("the first is over", func(n *engine.Snapshot) bool { return len(n.Faults) == 1 })
+				time.Sleep(10 * time.Second)
+				one, two := s.instances()["a/1"].State, s.instances()["a/2"].State
+				if got := faultsOf(s.Snapshot()); one != engine.StateRunning || two == engine.StateRunning || got != words+" a/2" {
+					s.t.Errorf("a/1 is %s, a/2 %s, in force: %q", one, two, got)
+				}
+				s.until("the second is over", func(n *engine.Snapshot) bool { return len(n.Faults) == 0 })
+				s.ready()
 			})
 		})
 	}

@@ -124,8 +124,7 @@ func (m life) heal(ctx context.Context, r *Injector, in *injection) error {
 	if err != nil {
 		return err
 	}
-	act := Act{Operation: m.end, Service: in.Fault.Service, Replica: in.Fault.Replica,
-		Cause: "healed: " + in.Fault.Words()}
+	act := Act{Operation: m.end, Service: in.Fault.Service, Cause: "healed: " + in.Fault.Words()}
 	var down []Target
 	alone := true // nobody else has put down any of the service
 	for _, i := range all {
@@ -135,7 +134,7 @@ func (m life) heal(ctx context.Context, r *Injector, in *injection) error {
 			alone = false
 		}
 	}
-	if len(down) > 0 && (alone || m.end == Start) {
+	if len(down) > 0 && alone {
 		return r.act(ctx, act)
 	}
 	var errs []error
