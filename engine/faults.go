@@ -129,7 +129,9 @@ func (h faultHost) Note(n fault.Note) {
 // faultRecord is a note as an event; without Text there is nothing to say.
 func faultRecord(n fault.Note) Record {
 	f, t := n.Fault.Fault, n.Words()
-	r := Record{Kind: "fault", Service: f.Service, Replica: f.Replica, Action: t.Action, What: t.What, Text: t.Text, Err: t.Err}
+	r := Record{
+		Kind: "fault", Service: f.Service, Replica: f.Replica, Action: t.Action, What: t.What, Text: t.Text, Err: t.Err,
+	}
 	if n.What == fault.Injected {
 		r.Cause = f.Why
 	}
