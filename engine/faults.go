@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 
 	"bulkhead/engine/container"
@@ -92,12 +91,21 @@ var verbOf = map[fault.Operation]Verb{
 	fault.Kill: VerbKill, fault.Stop: VerbStop, fault.Pause: VerbPause, fault.Unpause: VerbUnpause, fault.Start: VerbUp,
 }
 
-// Act implements fault.Host.
-func (h faultHost) Act(ctx context.Context, a fault.Act) error {
-	p := h.f.p
+// commandOf is the command that does an act. One replica is started by a restart of it alone: the verbs that start
+// bring the whole service up.
+func commandOf(a fault.Act) Command {
 	c := Command{
 		Verb: verbOf[a.Operation], Services: []string{a.Service}, Replica: a.Replica, Signal: a.Signal, Cause: a.Cause,
 	}
+	if a.Operation == fault.Start && a.Replica != 0 {
+		c.Verb, c.Alone = VerbRestart, true
+	}
+	return c
+}
+
+// Act implements fault.Host.
+func (h faultHost) Act(ctx context.Context, a fault.Act) error {
+	p, c := h.f.p, commandOf(a)
 	if h.f.ending.Load() {
 		return (&directHost{rt: p.Runtime, project: p.Name, p: p.State.Project()}).Act(ctx, a)
 	}
@@ -120,27 +128,12 @@ func (h faultHost) Note(n fault.Note) {
 
 // faultRecord is a note as an event; without Text there is nothing to say.
 func faultRecord(n fault.Note) Record {
-	f := n.Fault.Fault
-	r := Record{Kind: "fault", Service: f.Service, Replica: f.Replica, Cause: f.Why}
-	switch n.What {
-	case fault.Injected:
-		r.Action, r.What = "inject", f.Words()
-		r.Text = fmt.Sprintf("%s: %s", f.Edge(), f.Words())
-		if !n.Fault.Momentary {
-			r.Text += " for " + container.Brief(f.Lasts())
-		}
-		if f.Why != "" {
-			r.Text += " (" + f.Why + ")"
-		}
-	case fault.Healed:
-		r.Action, r.What, r.Cause = "heal", f.Words()+" healed", ""
-		r.Text = fmt.Sprintf("%s: %s healed", f.Edge(), f.Words())
-	case fault.Changed:
-		r.Action, r.What, r.Cause = "change", n.Text, ""
-		r.Text = fmt.Sprintf("%s: %s: %s", f.Edge(), f.Words(), n.Text)
-	case fault.Trouble, fault.Failed:
-		r.Action, r.What, r.Cause, r.Err = "trouble", f.Words()+" does not work", "", n.Text
-		r.Text = fmt.Sprintf("%s: %s: %s", f.Edge(), f.Words(), n.Text)
+	f, t := n.Fault.Fault, n.Words()
+	r := Record{
+		Kind: "fault", Service: f.Service, Replica: f.Replica, Action: t.Action, What: t.What, Text: t.Text, Err: t.Err,
+	}
+	if n.What == fault.Injected {
+		r.Cause = f.Why
 	}
 	return r
 }
@@ -155,10 +148,8 @@ type directHost struct {
 
 // Act implements fault.Host.
 func (h *directHost) Act(ctx context.Context, a fault.Act) error {
-	c := Command{
-		Verb: verbOf[a.Operation], Services: []string{a.Service}, Replica: a.Replica, Signal: a.Signal, Cause: a.Cause,
-	}
-	if a.Operation == fault.Start {
+	c := commandOf(a)
+	if c.Verb == VerbUp {
 		c.Verb = VerbStart
 	}
 	p := h.p

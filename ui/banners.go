@@ -165,8 +165,9 @@ func faultText(a *fault.Active, now time.Time, drilling bool) string {
 		return text + ", by the drill"
 	case a.Trouble != "":
 		text += " (" + a.Trouble + ")"
-	case a.Kept > 0:
-		text += fmt.Sprintf(" (%s from before go on)", plural(a.Kept, "connection"))
+	}
+	if more := a.Remarks(); more != "" {
+		text += " (" + more + ")"
 	}
 	return text + ", " + duration.Left(a.Left(now)) + " left"
 }

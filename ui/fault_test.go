@@ -6,7 +6,20 @@ import (
 	"time"
 
 	"bulkhead/engine"
+	"bulkhead/engine/fault"
 )
+
+// The banner of a fault tells what its line in a terminal tells.
+func TestBannerTellsWhoHasAFaultTooAndWhatItLeavesAlone(t *testing.T) {
+	now := time.Now()
+	a := fault.Active{Fault: fault.Fault{Kind: "latency", With: "1s", Service: "api", From: "gw"},
+		Until: now.Add(time.Minute), Kept: 2, Sharers: []fault.Sharer{{Service: "log", Network: "gw"}}}
+	const want = "latency=1s gw → api (log has it too, in the network of gw; " +
+		"2 connections from before are not delayed; --cut cuts them), 1m00s left"
+	if got := faultText(&a, now, false); got != want {
+		t.Errorf("it is %s, want %s", got, want)
+	}
+}
 
 func TestFaultMenuInjectsWhatIsChosenAndHEndsIt(t *testing.T) {
 	f := shop()

@@ -39,7 +39,7 @@ type Reply struct {
 	Seq   uint64 `json:"seq,omitempty"` // of the answer to Apply
 	Error string `json:"error,omitempty"`
 
-	Counts []Count `json:"counts,omitempty"` // of all rules, with each beat
+	Counts []Count `json:"counts,omitempty"` // of all rules, with each beat and each answer
 	Seen   []Seen  `json:"seen,omitempty"`   // of rules that tap: what is new since the beat before
 }
 

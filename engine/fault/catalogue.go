@@ -85,14 +85,14 @@ func makeKinds() []Kind {
 			Help: "no more memory than that; what needs more is killed"},
 		{Name: "partition", Value: "both", Example: "partition", Values: []string{"", "both"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedDrop}, optional: true, parse: parseBoth, method: traffic{does: agent.Partition, rule: func(p Params, r *agent.Rule) { r.Both = p.Both }},
 			Help: "packets vanish: calls hang until they time out"},
-		{Name: "latency", Value: "DURATION", Example: "latency=500ms", Values: []string{"500ms", "50ms", "100ms", "200ms", "1s", "2s", "5s"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, parse: delay, method: proxied(func(p Params, r *agent.Rule) { r.Delay = p.Delay }),
+		{Name: "latency", Value: "DURATION", Example: "latency=500ms", Values: []string{"500ms", "50ms", "100ms", "200ms", "1s", "2s", "5s"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, parse: delay, method: proxied("delayed", func(p Params, r *agent.Rule) { r.Delay = p.Delay }),
 			Help: "each round trip of new TCP connections takes so much longer"},
-		{Name: "jitter", Value: "DURATION", Example: "jitter=200ms", Values: []string{"200ms", "50ms", "100ms", "500ms", "1s"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, parse: jitter, method: proxied(func(p Params, r *agent.Rule) { r.Jitter = p.Jitter }),
+		{Name: "jitter", Value: "DURATION", Example: "jitter=200ms", Values: []string{"200ms", "50ms", "100ms", "500ms", "1s"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, parse: jitter, method: proxied("delayed", func(p Params, r *agent.Rule) { r.Jitter = p.Jitter }),
 			Help: "each round trip takes longer at random, at most so much"},
-		{Name: "bandwidth", Value: "BITS", Example: "bandwidth=1mbit", Values: []string{"1mbit", "64kbit", "256kbit", "5mbit", "10mbit"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, parse: parseRate, method: proxied(func(p Params, r *agent.Rule) { r.Rate = p.Rate }),
+		{Name: "bandwidth", Value: "BITS", Example: "bandwidth=1mbit", Values: []string{"1mbit", "64kbit", "256kbit", "5mbit", "10mbit"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, parse: parseRate, method: proxied("slowed", func(p Params, r *agent.Rule) { r.Rate = p.Rate }),
 			Help: "bits a second, per direction, all connections together"},
 		{Name: "reset", Value: "SHARE", Example: "reset", Values: []string{"", "10%", "30%", "50%"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedNAT}, optional: true, parse: parseShare,
-			zero: func(p *Params) { p.Share = 1 }, method: proxied(func(p Params, r *agent.Rule) { r.Reset = p.Share }),
+			zero: func(p *Params) { p.Share = 1 }, method: proxied("reset", func(p Params, r *agent.Rule) { r.Reset = p.Share }),
 			Help: "new TCP connections are reset as soon as they send"},
 		{Name: "loss", Value: "SHARE", Example: "loss=10%", Values: []string{"10%", "1%", "5%", "25%", "50%", "100%"}, Scope: ScopeEdge, Needs: []Need{NeedAgent, NeedDrop, NeedRandom}, parse: parseShare, method: traffic{does: agent.Lose, rule: func(p Params, r *agent.Rule) { r.Share = p.Share }},
 			Help: "packets of any protocol vanish, each way"},
@@ -106,9 +106,10 @@ func makeKinds() []Kind {
 	}
 }
 
-// proxied is a fault that the agent's proxy does to TCP connections.
-func proxied(rule func(Params, *agent.Rule)) traffic {
-	return traffic{does: agent.Proxy, callers: true, rule: rule}
+// proxied is a fault that the agent's proxy does to new TCP connections; those from before are not
+// what spares says.
+func proxied(spares string, rule func(Params, *agent.Rule)) traffic {
+	return traffic{does: agent.Proxy, callers: true, spares: spares, rule: rule}
 }
 
 func names() []string {

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 // throttled is how often the kernel kept the group of a service's container from the processor, and
@@ -71,4 +74,53 @@ func TestFaultCPUIsSeenInTheGroupOfTheContainer(t *testing.T) {
 		t.Errorf("healed, the group's limit is %s, was %s", limit, was)
 	}
 	y.clean("cpu")
+}
+
+// Of two faults of a kind each ends for itself: the group keeps the limit that is left, and has its own back in the end.
+func TestLimitsOfTwoFaultsAreSeenInTheGroupOfTheContainer(t *testing.T) {
+	y := openYard(t)
+	if _, was := y.throttled("callee"); was == "" || y.lacking("cpu") != "" || y.lacking("memory") != "" {
+		t.Skip("not possible here, or this machine does not show the groups of containers")
+	}
+	_, was := y.throttled("callee")
+	limits := func() container.Limits {
+		l, err := y.rt.Limits(t.Context(), y.container("callee"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	had := limits()
+	healOldest := func() {
+		t.Helper()
+		if err := y.Do(t.Context(), engine.Command{Verb: engine.VerbHeal, Faults: []string{y.Snapshot().Faults[0].Fault.ID}}); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, words := range []string{"cpu=0.5", "cpu=0.2"} {
+		y.inject(words, "callee", "")
+	}
+	healOldest()
+	if _, limit := y.throttled("callee"); !strings.HasPrefix(limit, "20000") {
+		t.Errorf("with the second fault the group's limit is %s", limit)
+	}
+	healOldest()
+	if _, limit := y.throttled("callee"); limit != was {
+		t.Errorf("healed, the group's limit is %s, was %s", limit, was)
+	}
+	for _, words := range []string{"memory=64m", "memory=128m"} {
+		y.inject(words, "callee", "")
+		if l := limits(); l.Memory != 64<<20 {
+			t.Errorf("with %s the limits are %+v", words, l)
+		}
+	}
+	healOldest()
+	if l := limits(); l.Memory != 128<<20 {
+		t.Errorf("with the second fault the limits are %+v", l)
+	}
+	healOldest()
+	if l := limits(); l.Memory != had.Memory || l.CPUs != had.CPUs {
+		t.Errorf("healed, the limits are %+v, were %+v", l, had)
+	}
+	y.clean("limits")
 }

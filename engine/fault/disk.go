@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/moby/sys/atomicwriter"
 
 	"bulkhead/engine/container"
@@ -30,11 +32,14 @@ type entry struct {
 
 // Target is one container that a fault is done to.
 type Target struct {
-	ID      string            `json:"id"`
-	Name    string            `json:"name"`
-	Service string            `json:"service"`
-	Replica int               `json:"replica"`
-	Before  *container.Limits `json:"before,omitempty"` // of a limit: what it had
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Service string `json:"service"`
+	Replica int    `json:"replica"`
+	// Before is of a limit: what the container had before the first fault of the kind that is in
+	// force on it, so several that are in force at the same time have the same one. nil: it has not
+	// been limited yet.
+	Before *container.Limits `json:"before,omitempty"`
 }
 
 // Owner is the process that heals a fault.
@@ -73,6 +78,36 @@ func diskOf(base, engine, project string) disk {
 		return disk{}
 	}
 	return disk{dir: filepath.Join(filepath.Dir(journal.File(base, engine, project)), "faults")}
+}
+
+const (
+	// lockPause is how long a process that waits for the lock of a project's faults lets pass between
+	// two tries.
+	lockPause = 20 * time.Millisecond
+	// lockLimit is how long it waits at most. Others have it for some calls of the engine; one that
+	// was stopped (ctrl+z) with it may have it for ever.
+	lockLimit = 10 * time.Second
+)
+
+// exclusive waits until no other process reads the faults of the project in order to decide what to do
+// to a container, and has them wait until release is called. The system releases the lock of a process
+// that dies. It returns ctx's error when that ends first. Where files cannot be locked, and after
+// lockLimit, it goes on without: a fault has to be healed all the same.
+func (d disk) exclusive(ctx context.Context) (release func(), err error) {
+	nobody := func() {}
+	if d.dir == "" {
+		return nobody, nil
+	}
+	if os.MkdirAll(d.dir, 0o700) != nil {
+		return nobody, nil // write says why
+	}
+	lock := flock.New(filepath.Join(filepath.Dir(d.dir), "faults.lock"))
+	limited, cancel := context.WithTimeout(ctx, lockLimit)
+	defer cancel()
+	if held, err := lock.TryLockContext(limited, lockPause); err != nil || !held {
+		return nobody, ctx.Err()
+	}
+	return func() { _ = lock.Unlock() }, nil // it ends with the process anyway
 }
 
 func (d disk) file(id string) string { return filepath.Join(d.dir, id+".json") }

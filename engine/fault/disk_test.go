@@ -1,9 +1,12 @@
 package fault
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -34,4 +37,31 @@ func TestPartsOfFilesAreClearedAway(t *testing.T) {
 	if _, err := os.Stat(fresh); err != nil {
 		t.Errorf("what somebody writes now: %v", err)
 	}
+}
+
+// A process that was stopped in the middle of a decision, and has the lock for ever, keeps nobody from healing.
+func TestLockThatIsNeverReleasedHoldsNobodyUpForEver(t *testing.T) {
+	d := disk{dir: filepath.Join(t.TempDir(), "faults")}
+	synctest.Test(t, func(t *testing.T) {
+		release, err := d.exclusive(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := d.exclusive(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("who is asked to end waits on: %v", err)
+		}
+		without, err := d.exclusive(t.Context())
+		if err != nil {
+			t.Errorf("after a long wait: %v", err)
+		}
+		without()
+		release()
+		next, err := d.exclusive(t.Context())
+		if err != nil {
+			t.Errorf("once it is released: %v", err)
+		}
+		next()
+	})
 }

@@ -51,8 +51,10 @@ type Active struct {
 	Momentary bool
 	// Healing says that it is on its way out.
 	Healing bool
-	// Kept counts the connections that exist from before it and go on undelayed.
+	// Kept counts the connections that exist from before it and go on as they were.
 	Kept int
+	// Sharers have it too, sorted by service. Nobody writes to the slice.
+	Sharers []Sharer
 	// Trouble is why it is not in force at this moment as it should be; "" mostly.
 	Trouble string
 }
@@ -173,24 +175,15 @@ func (r *Injector) Active() []Active {
 	return out
 }
 
-// Inject does a fault, and returns once it is in force. When it cannot be done, what was begun is
-// undone. The fault is healed when its time is over, by Heal, or at the end of Run.
+// Inject does a fault, and returns once it is in force. What is not possible here, or not at this
+// moment, is refused before anything is done; when it cannot be done, what was begun is undone. The
+// fault is healed when its time is over, by Heal, or at the end of Run.
 func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
-	if err := f.Check(); err != nil {
-		return Active{}, err
-	}
-	params, err := f.Params()
+	in, err := r.prepare(ctx, f)
 	if err != nil {
 		return Active{}, err
 	}
-	if f.ID == "" {
-		f.ID = newID()
-	}
-	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
-	in.Fault, in.Owner = f, thisOwner()
-	if why := in.kind.Lacking(r.rt.Caps); why != "" {
-		return Active{}, &container.Error{What: "fault " + f.String(), Why: why, Err: container.ErrUnsupported}
-	}
+	f = in.Fault
 	if err := r.working.lock(ctx); err != nil {
 		return Active{}, &container.Error{What: "fault " + f.String(), Err: err}
 	}
@@ -199,15 +192,10 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 		close(in.settled)
 		r.Moved() // what moved meanwhile was not looked at
 	}()
-	if err := r.choose(ctx, in); err != nil {
+	if err := r.admit(ctx, in); err != nil {
 		return Active{}, err
 	}
-	in.Began = time.Now()
-	in.Until = in.Began.Add(f.Lasts())
 	in.shown = Active{Fault: f, Began: in.Began, Until: in.Until}
-	if err := r.disk.write(&in.entry); err != nil {
-		return Active{}, err
-	}
 	r.host.Note(Note{What: Begins, Fault: in.shown})
 	r.mu.Lock()
 	r.all = append(r.all, in)
@@ -234,6 +222,52 @@ func (r *Injector) Inject(ctx context.Context, f Fault) (Active, error) {
 	return shown, nil
 }
 
+// prepare makes the injection of a fault that is possible here.
+func (r *Injector) prepare(ctx context.Context, f Fault) (*injection, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	params, err := f.Params()
+	if err != nil {
+		return nil, err
+	}
+	if f.ID == "" {
+		f.ID = newID()
+	}
+	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
+	in.Fault, in.Owner = f, thisOwner()
+	why, err := r.lacks(ctx, in.kind)
+	if err == nil && why != "" {
+		return nil, &container.Error{What: "fault " + f.String(), Why: why, Err: container.ErrUnsupported}
+	}
+	if err != nil {
+		return nil, &container.Error{What: "fault " + f.String(), Err: err}
+	}
+	return in, nil
+}
+
+// admit finds the containers that a fault is done to, and writes it down, unless it is not possible at
+// this moment. No other process admits one meanwhile. Callers hold working.
+func (r *Injector) admit(ctx context.Context, in *injection) error {
+	release, err := r.disk.exclusive(ctx)
+	if err != nil {
+		return &container.Error{What: "fault " + in.Fault.String(), Err: err}
+	}
+	defer release()
+	all, err := r.choose(ctx, in)
+	if err != nil {
+		return err
+	}
+	if m, may := in.kind.method.(refuser); may {
+		if err := m.refuse(in, all, r.others(in)); err != nil {
+			return err
+		}
+	}
+	in.Began = time.Now()
+	in.Until = in.Began.Add(in.Fault.Lasts())
+	return r.disk.write(&in.entry)
+}
+
 // undo heals what came of an injection that failed, and returns why it did. Callers hold working.
 func (r *Injector) undo(ctx context.Context, in *injection, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
@@ -247,11 +281,11 @@ func (r *Injector) undo(ctx context.Context, in *injection, why error) error {
 
 func newID() string { return strings.ToLower(rand.Text()[:8]) }
 
-// choose finds the containers that a fault is done to.
-func (r *Injector) choose(ctx context.Context, in *injection) error {
+// choose finds the containers that a fault is done to, and returns all of the project.
+func (r *Injector) choose(ctx context.Context, in *injection) ([]container.Instance, error) {
 	all, err := r.rt.Instances(ctx, r.project)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f := in.Fault
 	known := false
@@ -269,12 +303,12 @@ func (r *Injector) choose(ctx context.Context, in *injection) error {
 	what := "fault " + f.String()
 	switch {
 	case !known:
-		return container.Failed(what, "project %s has no container of service %s", r.project, f.Service)
+		return nil, container.Failed(what, "project %s has no container of service %s", r.project, f.Service)
 	case len(in.Targets) == 0:
-		return container.WithRemedy(container.Failed(what, "%s does not run", f.Edge()),
+		return nil, container.WithRemedy(container.Failed(what, "%s does not run", f.Edge()),
 			"`bulkhead start %s` starts it", f.Service)
 	}
-	return nil
+	return all, nil
 }
 
 // healLimit is how long healing may take before it is given up for this time.
@@ -365,6 +399,21 @@ func (r *Injector) healThese(ctx context.Context, is func(*injection) bool) erro
 
 // healAgain is after what time a fault that could not be healed is tried again.
 const healAgain = 5 * time.Second
+
+// others are the faults beside one: those on disk, whichever process keeps them, and where nothing is
+// kept on disk those of this process. Callers hold working.
+func (r *Injector) others(in *injection) (out []entry) {
+	if r.disk.dir != "" {
+		out, _ = r.disk.read() // what cannot be read is named by Recover
+	} else {
+		r.mu.Lock()
+		for _, o := range r.all {
+			out = append(out, o.entry)
+		}
+		r.mu.Unlock()
+	}
+	return slices.DeleteFunc(out, func(e entry) bool { return e.Fault.ID == in.Fault.ID })
+}
 
 // drop takes a fault out of those in force.
 func (r *Injector) drop(in *injection) {

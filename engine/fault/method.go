@@ -22,6 +22,13 @@ type method interface {
 	moved(ctx context.Context, r *Injector, in *injection, all []container.Instance) (over bool, err error)
 }
 
+// refuser is a method whose faults are not possible at every moment.
+type refuser interface {
+	// refuse says why a fault must not be injected now: healing it would undo what somebody else did.
+	// all are the containers of the project, others the faults beside it, of other processes too.
+	refuse(in *injection, all []container.Instance, others []entry) error
+}
+
 // Operation is what is done to the life of containers.
 type Operation string
 
@@ -46,6 +53,34 @@ type Act struct {
 type life struct {
 	begin, end Operation // end "": nothing to heal
 	signal     string    // of Kill; "": the fault's own
+}
+
+// refuse implements refuser. What is paused already would be let go on when the fault is healed, and
+// what another fault has put down or is about to would be brought back too early.
+func (m life) refuse(in *injection, all []container.Instance, others []entry) error {
+	if m.end == "" {
+		return nil
+	}
+	what := "fault " + in.Fault.String()
+	for _, e := range others {
+		o, is := KindOf(e.Fault.Kind).life()
+		if !is || o.end == "" || !e.Owner.Alive() {
+			continue
+		}
+		if slices.ContainsFunc(e.Targets, func(t Target) bool {
+			return slices.ContainsFunc(in.Targets, func(mine Target) bool { return mine.ID == t.ID })
+		}) {
+			return container.WithRemedy(container.Failed(what, "%s is in force there", e.Fault.Words()),
+				"`bulkhead heal %s` ends it", in.Fault.Service)
+		}
+	}
+	for _, i := range all {
+		if in.targets(i) != nil && i.State == container.StatePaused {
+			return container.WithRemedy(container.Failed(what, "%s is paused", i.Name),
+				"`bulkhead unpause %s` lets it go on", in.Fault.Service)
+		}
+	}
+	return nil
 }
 
 func (m life) inject(ctx context.Context, r *Injector, in *injection) error {
@@ -89,13 +124,25 @@ func (m life) heal(ctx context.Context, r *Injector, in *injection) error {
 	if err != nil {
 		return err
 	}
+	act := Act{Operation: m.end, Service: in.Fault.Service, Cause: "healed: " + in.Fault.Words()}
+	var down []Target
+	alone := true // nobody else has put down any of the service
 	for _, i := range all {
-		if in.targets(i) != nil && m.down(i) {
-			return r.act(ctx, Act{Operation: m.end, Service: in.Fault.Service,
-				Replica: in.Fault.Replica, Cause: "healed: " + in.Fault.Words()})
+		if t := in.targets(i); t != nil && m.down(i) {
+			down = append(down, *t)
+		} else if i.Service == in.Fault.Service && m.down(i) {
+			alone = false
 		}
 	}
-	return nil
+	if len(down) > 0 && alone {
+		return r.act(ctx, act)
+	}
+	var errs []error
+	for _, t := range down {
+		act.Replica = t.Replica
+		errs = append(errs, r.act(ctx, act))
+	}
+	return errors.Join(errs...)
 }
 
 // moved ends the fault with the life that it was in force in.
@@ -109,6 +156,15 @@ func (m life) moved(_ context.Context, _ *Injector, in *injection, all []contain
 		}
 	}
 	return true, nil
+}
+
+// life is how faults of a kind move the life of containers, if they do; of no kind they do not.
+func (k *Kind) life() (life, bool) {
+	if k == nil {
+		return life{}, false
+	}
+	m, is := k.method.(life)
+	return m, is
 }
 
 // down says whether a container is as the fault left it.
@@ -149,77 +205,4 @@ func (m crash) inject(ctx context.Context, r *Injector, in *injection) error {
 		}
 	}
 	return nil
-}
-
-// limit is a fault that takes CPU time or memory away.
-type limit struct{}
-
-func (m limit) inject(ctx context.Context, r *Injector, in *injection) error {
-	for n := range in.Targets {
-		if err := m.set(ctx, r, in, &in.Targets[n]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// set limits one container, and keeps what it had before: that is on disk before it is changed.
-func (m limit) set(ctx context.Context, r *Injector, in *injection, t *Target) error {
-	before, err := r.rt.Limits(ctx, t.ID)
-	if err != nil {
-		return err
-	}
-	t.Before = &before
-	if err := r.disk.write(&in.entry); err != nil {
-		return err
-	}
-	return r.rt.SetLimits(ctx, t.ID, m.limits(in.params))
-}
-
-func (limit) limits(p Params) container.Limits {
-	l := container.Limits{CPUs: -1, Memory: -1}
-	if p.CPUs > 0 {
-		l.CPUs = p.CPUs
-	}
-	if p.Memory > 0 {
-		l.Memory = p.Memory
-	}
-	return l
-}
-
-func (m limit) heal(ctx context.Context, r *Injector, in *injection) error {
-	var errs []error
-	ours := m.limits(in.params)
-	for _, t := range in.Targets {
-		if t.Before == nil {
-			continue
-		}
-		back := container.Limits{CPUs: -1, Memory: -1}
-		if ours.CPUs >= 0 {
-			back.CPUs = t.Before.CPUs
-		}
-		if ours.Memory >= 0 {
-			back.Memory, back.Swap = t.Before.Memory, t.Before.Swap
-		}
-		if err := r.rt.SetLimits(ctx, t.ID, back); err != nil && !errors.Is(err, container.ErrNotFound) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// moved limits containers that took the place of those that were limited. The limits of a
-// container outlive its restart.
-func (m limit) moved(ctx context.Context, r *Injector, in *injection, all []container.Instance) (bool, error) {
-	for _, i := range all {
-		if i.Service != in.Fault.Service || in.Fault.Replica != 0 && i.Replica != in.Fault.Replica ||
-			i.State != container.StateRunning || in.targets(i) != nil {
-			continue
-		}
-		in.Targets = append(in.Targets, Target{ID: i.ID, Name: i.Name, Service: i.Service, Replica: i.Replica})
-		if err := m.set(ctx, r, in, &in.Targets[len(in.Targets)-1]); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
 }

@@ -24,7 +24,10 @@ type traffic struct {
 	// callers says that a fault of a whole service is done where its callers are; else it is done
 	// where the service itself is.
 	callers bool
-	rule    func(p Params, r *agent.Rule)
+	// spares is what does not happen to connections from before: they are not "delayed". "": they
+	// have the fault as all others do.
+	spares string
+	rule   func(p Params, r *agent.Rule)
 }
 
 func (m traffic) inject(ctx context.Context, r *Injector, in *injection) error {
@@ -121,11 +124,14 @@ func (n *network) update(ctx context.Context, r *Injector, of *injection) error 
 		if err := m.plan(ctx, in, places, wanted); err != nil {
 			failed[in] = err
 		}
+		r.share(in, places)
 	}
 	rules := map[string]Edge{}
 	r.taps.plan(places, wanted, rules)
 	r.setTapRules(rules)
-	for at, err := range n.carryOut(ctx, r, wanted) {
+	notDone := n.carryOut(ctx, r, wanted)
+	r.forgetEnded(n.agents)
+	for at, err := range notDone {
 		if w := wanted[at]; w != nil {
 			if w.taps && of == nil {
 				failed[nil] = errors.Join(failed[nil], fmt.Errorf("%s: %w", w.place.Name, err))
@@ -136,6 +142,9 @@ func (n *network) update(ctx context.Context, r *Injector, of *injection) error 
 		} else {
 			failed[of] = errors.Join(failed[of], err)
 		}
+	}
+	if failed[of] != nil && slices.Contains(active, of) && !of.isSettled() {
+		return failed[of] // the agents keep what they had, and are looked at once more when it is undone
 	}
 	for _, in := range active {
 		if _, is := in.kind.method.(traffic); is && in != of {
@@ -369,19 +378,47 @@ func (n *network) close() {
 	}
 }
 
+// share notes who has a fault too.
+func (r *Injector) share(in *injection, places []place) {
+	sharers := in.Fault.sharers(places)
+	r.mu.Lock()
+	same := slices.Equal(in.shown.Sharers, sharers)
+	in.shown.Sharers = sharers
+	shown := in.shown
+	r.mu.Unlock()
+	if !same {
+		r.host.Note(Note{Fault: shown})
+	}
+}
+
 // count takes what an agent counted.
 func (r *Injector) count(at site, counts []agent.Count) {
-	var changed []Active
-	r.mu.Lock()
-	for _, in := range r.all {
+	r.recount(func(in *injection) {
 		n := slices.IndexFunc(counts, func(c agent.Count) bool { return c.ID == in.Fault.ID })
 		if n < 0 {
-			continue
+			return
 		}
 		if in.kept == nil {
 			in.kept = map[site]int{}
 		}
 		in.kept[at] = counts[n].Kept
+	})
+}
+
+// forgetEnded forgets what was counted in networks that are gone, or where nothing is done any more.
+func (r *Injector) forgetEnded(agents map[site]*sidecar) {
+	r.recount(func(in *injection) {
+		maps.DeleteFunc(in.kept, func(at site, _ int) bool { return agents[at] == nil })
+	})
+}
+
+// recount has the kept connections of all faults changed, and notes those whose sum is another one.
+// change is called with mu held.
+func (r *Injector) recount(change func(*injection)) {
+	var changed []Active
+	r.mu.Lock()
+	for _, in := range r.all {
+		change(in)
 		sum := 0
 		for _, kept := range in.kept {
 			sum += kept
@@ -411,7 +448,9 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 	}
 	var probed error
 	if agents {
-		r.working.Lock()
+		if err := r.working.lock(ctx); err != nil {
+			return nil, err
+		}
 		if r.net.missing == nil {
 			r.net.missing, probed = probe(ctx, r.rt, r.project)
 		}
@@ -445,16 +484,24 @@ func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
 // Unavailable says why faults of a kind are not possible here, "" where they are. Of one that needs no agent that is
 // known at once.
 func (r *Injector) Unavailable(ctx context.Context, kind string) string {
-	k := KindOf(kind)
-	why := k.Lacking(r.rt.Caps)
-	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
-		return why
-	}
-	all, err := r.Offer(ctx)
+	why, err := r.lacks(ctx, KindOf(kind))
 	if err != nil {
 		return err.Error()
 	}
-	return all[kind]
+	return why
+}
+
+// lacks is Lacks with the error of the question itself.
+func (r *Injector) lacks(ctx context.Context, k *Kind) (string, error) {
+	why := k.Lacking(r.rt.Caps)
+	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
+		return why, nil
+	}
+	all, err := r.Offer(ctx)
+	if err == nil {
+		err = ctx.Err() // an agent that was given up says nothing of what is possible
+	}
+	return all[k.Name], err
 }
 
 // probe asks an agent in a namespace of its own what the kernel can do.

@@ -73,7 +73,7 @@ func Left(state, project string) bool {
 }
 
 // Ask has the processes that keep faults in force heal those with one of the services at an end
-// (none: all), and waits until they have.
+// (none: all), waits until they have, and notes each.
 func (r *Injector) Ask(ctx context.Context, held []Held, services ...string) error {
 	var asked []Held
 	for _, h := range held {
@@ -97,6 +97,7 @@ func (r *Injector) Ask(ctx context.Context, held []Held, services ...string) err
 					"`bulkhead heal --force` heals it all the same")
 			}
 		}
+		r.host.Note(Note{What: Healed, Fault: Active{Fault: h.Fault, Until: h.Until}})
 	}
 	return nil
 }
@@ -127,10 +128,6 @@ func OnNetwork(kind string) bool {
 
 // MovesLife says whether faults of a kind end, start or freeze containers.
 func MovesLife(kind string) bool {
-	k := KindOf(kind)
-	if k == nil {
-		return false
-	}
-	_, is := k.method.(life)
+	_, is := KindOf(kind).life()
 	return is
 }

@@ -82,14 +82,14 @@ func (s *sidecar) read(tell func(*agent.Reply)) {
 			}
 			continue
 		}
+		if len(reply.Counts) > 0 && err == nil {
+			tell(&reply) // before who waits for the answer looks
+		}
 		if err != nil || reply.Seq != 0 {
 			s.answer(reply, err)
 		}
 		if err != nil {
 			return
-		}
-		if len(reply.Counts) > 0 {
-			tell(&reply)
 		}
 	}
 }

@@ -33,6 +33,8 @@ type connection struct {
 	parallel int
 	ask      bool // ask the engine who it is, whatever is known of it
 
+	healed int // faults that a dead process had left, and healLeft healed
+
 	rt      engine.Runtime // nil before connect
 	builder container.Builder
 	info    engine.Info

@@ -273,7 +273,16 @@ type faultRow struct {
 	Began   string `json:"began"`
 	Until   string `json:"until"`
 	Kept    int    `json:"kept,omitempty"` // connections from before it, which it does not touch
-	Trouble string `json:"trouble,omitempty"`
+	// services that have it too, because they live in the network of one of its ends
+	Sharers []fault.Sharer `json:"sharers,omitempty"`
+	Trouble string         `json:"trouble,omitempty"`
+}
+
+// touches says whether one of the services is at an end of it; none means all.
+func (r faultRow) touches(services []string) bool {
+	return len(services) == 0 || slices.ContainsFunc([]string{r.Service, r.From, r.To}, func(s string) bool {
+		return s != "" && slices.Contains(services, s)
+	})
 }
 
 func faultRows(all []fault.Active) []faultRow {
@@ -282,7 +291,7 @@ func faultRows(all []fault.Active) []faultRow {
 		rows = append(rows, faultRow{ID: a.Fault.ID, Fault: a.Fault.Words(), Service: a.Fault.Service,
 			Replica: a.Fault.Replica, From: a.Fault.From,
 			To: a.Fault.To, Began: a.Began.UTC().Format(stamp), Until: a.Until.UTC().Format(stamp),
-			Kept: a.Kept, Trouble: clean(a.Trouble)})
+			Kept: a.Kept, Sharers: a.Sharers, Trouble: clean(a.Trouble)})
 	}
 	return rows
 }

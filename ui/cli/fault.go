@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -104,8 +105,9 @@ type faultAction struct {
 	json bool
 	out  *printer
 
-	name string
-	p    *project.Project // nil where there is only a name
+	name   string
+	p      *project.Project // nil where there is only a name
+	healed int              // faults that were reported to be
 }
 
 // with finds the project and its engine, and calls f.
@@ -170,6 +172,9 @@ func (x *faultAction) report(r engine.Record) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
+	if r.Kind == "fault" && r.Action == "heal" {
+		x.healed++
+	}
 	x.out.records([]engine.Record{r}, func(engine.Record) []string { return nil })
 }
 
@@ -191,49 +196,55 @@ func (x *faultAction) remote(ctx context.Context, c *client, cmd engine.Command)
 	return err
 }
 
-// show lists the catalogue, with what is not possible here.
+// faultKindRow is one line of the catalogue as scripts see it.
+type faultKindRow struct {
+	Fault   string `json:"fault"`
+	Value   string `json:"value,omitempty"`
+	Example string `json:"example"`
+	Edge    bool   `json:"edge"` // takes --from and --to
+	Help    string `json:"help"`
+	Lacks   string `json:"lacks,omitempty"` // why it is not possible here
+}
+
+// show lists the catalogue, with what is not possible here. That is about the engine and its kernel, so it
+// takes no project.
 func (v *faultVerb) show(ctx context.Context) error {
-	x := &faultAction{app: v.app, json: v.asJSON}
-	return x.with(ctx, nil, func(ctx context.Context) error {
-		faults, err := x.faults(ctx)
-		if err != nil {
-			return err
+	conn := v.app.conn
+	if err := conn.connect(ctx); err != nil {
+		return err
+	}
+	// The agent that tries the kernel has to be of some project, and is gone in a moment.
+	faults, err := engine.DirectFaults(ctx, conn.rt, "bulkhead", nil, "", nil)
+	if err != nil {
+		return err
+	}
+	lacks, err := faults.Offer(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []faultKindRow
+	for _, k := range fault.Kinds() {
+		rows = append(rows, faultKindRow{k.Name, k.Value, k.Example, k.Scope == fault.ScopeEdge, k.Help,
+			clean(lacks[k.Name])})
+	}
+	if v.asJSON {
+		out := newPrinter(v.app.console.stdout)
+		out.text(string(encode(rows)))
+		return out.failed()
+	}
+	w := tabwriter.NewWriter(v.app.console.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "FAULT\tEXAMPLE\tEDGE\tWHAT IT DOES")
+	for _, r := range rows {
+		edge, help := "", r.Help
+		if r.Edge {
+			edge = "yes"
 		}
-		lacks, err := faults.Offer(ctx)
-		if err != nil {
-			return err
+		if r.Lacks != "" {
+			help = "not possible here: " + r.Lacks
 		}
-		type row struct {
-			Fault   string `json:"fault"`
-			Value   string `json:"value,omitempty"`
-			Example string `json:"example"`
-			Edge    bool   `json:"edge"` // takes --from and --to
-			Help    string `json:"help"`
-			Lacks   string `json:"lacks,omitempty"` // why it is not possible here
-		}
-		var rows []row
-		for _, k := range fault.Kinds() {
-			rows = append(rows, row{k.Name, k.Value, k.Example, k.Scope == fault.ScopeEdge, k.Help,
-				clean(lacks[k.Name])})
-		}
-		if v.asJSON {
-			x.out.text(string(encode(rows)))
-			return nil
-		}
-		w := tabwriter.NewWriter(v.app.console.stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "FAULT\tEXAMPLE\tEDGE\tWHAT IT DOES")
-		for _, r := range rows {
-			edge, help := "", r.Help
-			if r.Edge {
-				edge = "yes"
-			}
-			if r.Lacks != "" {
-				help = "not possible here: " + r.Lacks
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Fault, r.Example, edge, help)
-		}
-		return w.Flush()
-	})
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Fault, r.Example, edge, help)
+	}
+	return w.Flush()
 }
 
 // listOrAll names services; none are all.
@@ -271,22 +282,37 @@ func (v *healVerb) command() *cobra.Command {
 	return c
 }
 
+// heal ends faults, whoever keeps them in force, and says which, or that there were none.
 func (x *faultAction) heal(ctx context.Context, services []string, force bool) error {
 	c, err := x.app.conn.dial(ctx, x.name)
 	if err != nil {
 		return err
 	}
 	if c != nil && !force {
+		rows, err := c.faults(ctx)
+		if err != nil {
+			return err
+		}
 		if err := x.remote(ctx, c, engine.Command{Verb: engine.VerbHeal, Services: services}); err != nil {
 			return err
 		}
+		x.healed += len(slices.DeleteFunc(rows, func(r faultRow) bool { return !r.touches(services) }))
 	}
 	faults, err := x.faults(ctx)
 	if err != nil {
 		return err
 	}
 	held, err := faults.Recover(ctx, force)
-	return errors.Join(err, faults.Ask(ctx, held, services...))
+	err = errors.Join(err, faults.Ask(ctx, held, services...))
+	// The rows that --json prints for a running up tell it, too.
+	if err == nil && x.healed+x.app.conn.healed == 0 && (c == nil || force || !x.json) {
+		text := "nothing to heal: no fault is in force"
+		if len(services) > 0 {
+			text += " on " + strings.Join(services, ", ")
+		}
+		x.report(engine.Record{Kind: "notice", Text: text})
+	}
+	return err
 }
 
 // healLeft heals the faults that a process which died has left in a project. What does not work is
@@ -296,6 +322,9 @@ func (c *connection) healLeft(ctx context.Context, name string) {
 		return
 	}
 	faults, err := engine.DirectFaults(ctx, c.rt, name, nil, c.env.stateDir(), func(r engine.Record) {
+		if r.Action == "heal" {
+			c.healed++
+		}
 		c.console.notify(eventText(r))
 	})
 	if err == nil {

@@ -105,8 +105,10 @@ func (s *server) do(c agent.Command) error {
 	if !c.Apply {
 		return nil
 	}
-	r := agent.Reply{Seq: c.Seq}
-	if err := s.apply(c.Rules); err != nil {
+	err := s.apply(c.Rules)
+	// Whoever asked knows at once which connections the rules leave alone.
+	r := agent.Reply{Seq: c.Seq, Counts: s.count()}
+	if err != nil {
 		r.Error = err.Error()
 	}
 	return s.out.Write(r)
@@ -193,28 +195,36 @@ func (s *server) reinstall() error {
 	return err
 }
 
+// counts is what each beat tells.
 func (s *server) counts() agent.Reply {
-	var r agent.Reply
 	if s.proxy == nil {
-		return r
+		return agent.Reply{}
 	}
-	r.Counts, r.Seen = s.proxy.counted(), s.proxy.seen(time.Now())
-	if len(r.Counts) == 0 {
-		return r
+	return agent.Reply{Counts: s.count(), Seen: s.proxy.seen(time.Now())}
+}
+
+// count is what the rules have done so far, and which connections they leave alone.
+func (s *server) count() []agent.Count {
+	if s.proxy == nil {
+		return nil
+	}
+	counts := s.proxy.counted()
+	if len(counts) == 0 {
+		return nil
 	}
 	all, err := opened()
 	if err != nil {
-		return r // the next beat tries again
+		return counts // the next beat tries again
 	}
 	ours := s.proxy.ours()
-	for i := range r.Counts {
+	for i := range counts {
 		for n := range s.rules {
-			if s.rules[n].ID == r.Counts[i].ID {
-				r.Counts[i].Kept = len(existing(&s.rules[n], all, ours))
+			if s.rules[n].ID == counts[i].ID {
+				counts[i].Kept = len(existing(&s.rules[n], all, ours))
 			}
 		}
 	}
-	return r
+	return counts
 }
 
 // undo takes everything back.
