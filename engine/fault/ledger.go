@@ -237,6 +237,8 @@ func (l *Ledger) close(now time.Time, hit Hit) *Ledger {
 	switch {
 	case !hit.Ready, hit.HeldDown, hit.Faulty, now.Sub(l.At) <= closesAfter:
 		return nil
+	case len(l.was) > 0 && len(hit.Live) == 0:
+		return nil // ready, since it ended with 0, and not back
 	case !l.back.IsZero():
 		l.BackIn = now.Sub(l.back)
 	case now.Sub(l.At) <= uneventful:

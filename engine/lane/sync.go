@@ -52,6 +52,7 @@ func (l *worker) catchUpMissed(ctx context.Context) {
 	if w.Empty() {
 		return
 	}
+	w.Lost = w.Prepare // no path asks for it, and the lane would take it for prepare's own writing
 	if l.m.Files.Automatic() && !e.NoWatch {
 		l.q.Offer(w)
 		return
