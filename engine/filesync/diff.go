@@ -1,6 +1,7 @@
 package filesync
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -264,8 +265,34 @@ func (d *Diff) there(r *project.Rule, file string) bool {
 	return err == nil || !gone(err)
 }
 
+// maxPath is the longest path that is written in a container, in bytes. The
+// kernel takes 4,095, and what is written beside a file first has a longer name.
+const maxPath = 4000
+
+// tooDeep takes in that a path is too long for the container: one line for all
+// that lies in the same folder, and what lies deeper goes without one.
+func (d *Diff) tooDeep(file, at string) {
+	if dir := filepath.Dir(file); len(path.Dir(at)) <= maxPath {
+		d.unreadable[dir] = fmt.Sprintf("what lies in %s is nested too deeply for a container, so it is not copied",
+			brief(project.Relative(d.conf.Dir, dir)))
+	}
+}
+
+// brief cuts a path to what a line has room for.
+func brief(file string) string {
+	const most = 240
+	if len(file) <= most {
+		return file
+	}
+	return strings.ToValidUTF8(file[:most], "") + "…"
+}
+
 func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
 	at := target(r, file)
+	if len(at) > maxPath {
+		d.tooDeep(file, at)
+		return
+	}
 	if have, ok := d.have[at]; ok {
 		tr, err := d.trees.of(r.Path)
 		if err != nil {
