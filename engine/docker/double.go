@@ -43,16 +43,16 @@ func (p *provisioner) settle(ctx context.Context, project, name, mine string) (*
 		if err != nil || len(all) == 0 {
 			return nil, err
 		}
-		spare := spares(project, all)
-		if len(spare) == 0 || try == settleTries {
-			return &all[0].Summary, nil
+		first, spare := all[0], spares(project, all)
+		if len(all) == 1 || try == settleTries || len(spare) == 0 && first.ID != mine {
+			return &first.Summary, nil
 		}
 		goes := spare
 		if i := slices.IndexFunc(spare, func(n namesake) bool { return n.ID == mine }); i >= 0 {
 			goes = spare[i : i+1]
 		} else {
 			patience := otherPatience
-			if all[0].ID == mine {
+			if first.ID == mine {
 				patience = makerPatience
 			}
 			changed, err := p.awaitChange(ctx, name, all, patience)
@@ -62,10 +62,13 @@ func (p *provisioner) settle(ctx context.Context, project, name, mine string) (*
 			if changed {
 				continue
 			}
-			// The other was seen alone, and is taken to be the one, when this one was not there yet.
-			if all[0].ID == mine && all[0].users == 0 && spare[0].Labels[labelHash] == all[0].Labels[labelHash] {
+			// Its maker saw the other one alone, before this one was there, and goes by it.
+			if first.ID == mine && first.users == 0 && all[1].serves(project, first.Labels[labelHash]) {
 				goes = all[:1]
 			}
+		}
+		if len(goes) == 0 {
+			return &first.Summary, nil
 		}
 		for _, n := range goes {
 			if err := p.removeSpare(ctx, n.ID); err != nil {
@@ -73,6 +76,12 @@ func (p *provisioner) settle(ctx context.Context, project, name, mine string) (*
 			}
 		}
 	}
+}
+
+// serves says whether a network is as good as one of a project with a hash of its configuration: it has the same,
+// or is another project's, which is used as it is.
+func (n *namesake) serves(project, hash string) bool {
+	return n.Labels[labelProject] != project || n.Labels[labelHash] == hash
 }
 
 // namesakes lists the networks of the exact name; where there are several, the one to keep is the first.
