@@ -477,3 +477,28 @@ func TestCloseEndsBuilds(t *testing.T) {
 	}
 	waitFor(t, "the sleep ends", func() bool { return sleeps() == 0 })
 }
+
+func TestNamesThatAreNotTextAreNamed(t *testing.T) {
+	b := newBuilder(t)
+	dir := t.TempDir()
+	write(t, dir, "Dockerfile", "FROM "+base(t)+"\nCOPY . /ctx\n", "plain", "x")
+	if err := os.WriteFile(filepath.Join(dir, "caf\xe9.txt"), []byte("x"), 0o644); err != nil {
+		t.Skipf("this file system has no such names: %v", err)
+	}
+	r := container.BuildRequest{Service: "web", Context: dir, Tags: []string{prefix + "names"}}
+	refused := func(want string) {
+		t.Helper()
+		_, err := b.Build(t.Context(), r, nil)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), ".dockerignore") ||
+			strings.Contains(err.Error(), "grpc") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %v, want %s in one line", err, want)
+		}
+	}
+	refused(`"caf\xe9.txt" is not UTF-8`)
+	write(t, dir, ".dockerignore", "caf*\n")
+	mustBuild(t, b, r)
+	if err := os.Symlink("to\xe9", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	refused(`link is a link to "to\xe9"`)
+}

@@ -161,11 +161,11 @@ func (b *Builder) solve(
 	if err != nil {
 		return "", nil, err
 	}
-	stop, err := b.serve(ctx, opt)
+	back, err := b.serve(ctx, opt)
 	if err != nil {
 		return "", nil, err
 	}
-	defer stop()
+	defer back.close()
 	ch := make(chan *client.SolveStatus)
 	read := make(chan error, 1)
 	go func() {
@@ -184,6 +184,9 @@ func (b *Builder) solve(
 		res, err = bk.Solve(ctx, nil, *opt, ch)
 	}
 	failed := <-read
+	if err != nil && back.why() != nil {
+		return "", nil, back.why()
+	}
 	if err != nil {
 		return "", nil, b.explain(r, in, rec, err)
 	}
@@ -198,10 +201,10 @@ func (b *Builder) solve(
 }
 
 // serve opens the connection on which the engine asks back, and sets it in opt.
-func (b *Builder) serve(ctx context.Context, opt *client.SolveOpt) (stop func(), err error) {
+func (b *Builder) serve(ctx context.Context, opt *client.SolveOpt) (*callback, error) {
 	for _, e := range slices.Concat(opt.CacheImports, opt.CacheExports) {
 		if e.Type == "local" {
-			return func() {}, nil // BuildKit's client locks and serves cache folders on its own session alone
+			return &callback{}, nil // BuildKit's client locks and serves cache folders on its own session alone
 		}
 	}
 	s, err := session.NewSession(ctx, opt.SharedKey)
@@ -220,7 +223,7 @@ func (b *Builder) serve(ctx context.Context, opt *client.SolveOpt) (stop func(),
 		return nil, err
 	}
 	opt.SharedSession, opt.SessionPreInitialized = s, true
-	return c.close, nil
+	return c, nil
 }
 
 // ownedByRoot hides who owns the files on this machine: it would change the image.

@@ -241,3 +241,30 @@ func (i *imageCalls) ProjectImages(ctx context.Context, project string, tagged b
 	err = i.try(ctx, func(bool) error { ids, err = i.rt.ProjectImages(ctx, project, tagged); return err })
 	return ids, err
 }
+
+// RetryingHolder is a Holder whose calls are tried again as those of Retrying. A note that was made though
+// its answer was lost is found by the next try: it is the one that stands.
+func RetryingHolder(h Holder) Holder { return &holds{Holder: h, retrying: &retrying{}} }
+
+type holds struct {
+	Holder
+	*retrying
+}
+
+func (h *holds) HoldProject(
+	ctx context.Context, project string, who map[string]string,
+) (by map[string]string, err error) {
+	err = h.try(ctx, func(bool) error { by, err = h.Holder.HoldProject(ctx, project, who); return err })
+	return by, err
+}
+
+func (h *holds) ProjectHolder(
+	ctx context.Context, project string, keys ...string,
+) (by map[string]string, err error) {
+	err = h.try(ctx, func(bool) error { by, err = h.Holder.ProjectHolder(ctx, project, keys...); return err })
+	return by, err
+}
+
+func (h *holds) ReleaseProject(ctx context.Context, project string) error {
+	return h.try(ctx, func(bool) error { return h.Holder.ReleaseProject(ctx, project) })
+}

@@ -27,7 +27,8 @@ type Runtime interface {
 	// Create makes a container and joins its networks, without starting it, and returns its id.
 	Create(ctx context.Context, s CreateSpec) (string, error)
 	// Start starts a created or stopped container; what a service gets by content (secrets,
-	// configs) is put in first. Without an App and a Service it is started as it is.
+	// configs) is put in first, and one of the spec's hash is put back on the networks that it was
+	// taken off. Without an App and a Service it is started as it is.
 	Start(ctx context.Context, s CreateSpec, id string) error
 	// Stop asks with the stop signal and kills after grace (rounded up to whole seconds; negative: the runtime's own
 	// setting for this container).

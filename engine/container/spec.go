@@ -84,6 +84,7 @@ type Found struct {
 	There    bool
 	ID       string // of a network that is there
 	Outdated bool   // it is not as the file has it, and is made again
+	Doubled  bool   // the runtime has a second one of the name, which EnsureNetwork removes
 }
 
 // NetworkSpec says which network to make.

@@ -292,3 +292,16 @@ func TestHostThatIsNoneIsNoEngine(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Accounts without a home have HOME=/dev/null: they have no settings.
+func TestConfigFolderBelowAFileIsEmpty(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_CONTEXT", "")
+	end, err := findEndpoint(Options{ConfigDir: os.DevNull + "/.docker"})
+	if err != nil || end.context != "default" {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	if conf, err := end.dockerConfig(); err != nil || conf == nil {
+		t.Errorf("config %v, %v", conf, err)
+	}
+}

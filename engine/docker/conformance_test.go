@@ -31,6 +31,12 @@ func TestDockerConforms(t *testing.T) {
 		builds := 0
 		return conformance.Harness{
 			Runtime: rt, Project: name, Image: testImage("tools"), Command: shellOf,
+			TakeOff: func(t *testing.T, id, network string) {
+				if _, err := rt.cli.NetworkDisconnect(t.Context(), network,
+					client.NetworkDisconnectOptions{Container: id, Force: true}); err != nil {
+					t.Fatal(err)
+				}
+			},
 			Build: func(t *testing.T, image string) string {
 				builds++
 				return buildFor(t, shared, name, image, builds)

@@ -36,7 +36,11 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 	if err != nil {
 		return "", err // the caller says what was to be made
 	}
-	res, err := r.cli.ContainerCreate(ctx, opt)
+	var res client.ContainerCreateResult
+	err = r.settled(ctx, c.App.Name, networkNames(c), func() (err error) {
+		res, err = r.cli.ContainerCreate(ctx, opt)
+		return err
+	})
 	if err != nil {
 		return "", r.createError(ctx, c, what, opt.Name, err)
 	}
@@ -44,8 +48,7 @@ func (r *Runtime) Create(ctx context.Context, c container.CreateSpec) (string, e
 		r.warn("service " + c.Service.Name + ": " + w)
 	}
 	for _, ep := range later {
-		_, err := r.cli.NetworkConnect(ctx, ep.network,
-			client.NetworkConnectOptions{Container: res.ID, EndpointConfig: ep.config})
+		err := r.connect(ctx, c.App.Name, res.ID, ep)
 		if err == nil {
 			continue
 		}
@@ -225,8 +228,11 @@ func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) 
 				return fmt.Errorf("start %s: put in secrets and configs: %w", name, err)
 			}
 		}
+		if err := r.rejoin(ctx, c, id); err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
 	}
-	if _, err := r.cli.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+	if err := r.run(ctx, id); err != nil {
 		return r.startError(ctx, "start "+name, id, err)
 	}
 	return nil

@@ -69,7 +69,7 @@ type Runtime struct {
 	*pusher
 	*actionReader
 	*volumeLister
-	*holder
+	container.Holder
 	*credentialer
 }
 
@@ -115,7 +115,7 @@ func newRuntime(c *connection) *Runtime {
 		lister:     &lister{c}, processLister: &processLister{c}, sampler: &sampler{c},
 		archiver: &archiver{c}, committer: &committer{c},
 		pusher: &pusher{conn: c, images: images}, actionReader: &actionReader{c},
-		volumeLister: &volumeLister{c}, holder: &holder{c}, credentialer: &credentialer{c},
+		volumeLister: &volumeLister{c}, Holder: container.RetryingHolder(&holder{c}), credentialer: &credentialer{c},
 	}
 }
 

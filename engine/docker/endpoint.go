@@ -214,7 +214,7 @@ func readPair(cert, key string) (tls.Certificate, error) {
 // dockerConfig reads the docker command's config file; without one it is empty.
 func (e endpoint) dockerConfig() (*configfile.ConfigFile, error) {
 	conf, err := config.Load(e.configDir)
-	if err != nil {
+	if err != nil && !hostfile.Missing(err) { // a missing one is an empty one already, but below a file
 		return nil, container.WithRemedy(fmt.Errorf("read the docker config: %w", err),
 			"mend or remove the file")
 	}

@@ -33,23 +33,23 @@ func (p *provisioner) compareNetwork(
 ) (found container.Found, again *renewal, err error) {
 	n := spec.Config
 	what := "network " + n.Name
-	is, err := p.findNetwork(ctx, n.Name)
+	is, err := p.namesakes(ctx, n.Name)
 	switch {
 	case err != nil:
 		return found, nil, p.conn.wrap("look up "+what, err)
-	case is == nil && bool(n.External):
+	case len(is) == 0 && bool(n.External):
 		return found, nil, &apiError{
 			what: what, kind: container.ErrNotFound, err: cerrdefs.ErrNotFound,
 			text:   "it is external and does not exist",
 			remedy: fmt.Sprintf("make it with `docker network create %s`, or remove `external`", n.Name),
 		}
-	case is == nil:
+	case len(is) == 0:
 		return found, nil, nil
 	}
-	found.There, found.ID = true, is.ID
+	found.There, found.ID = true, is[0].ID
 	if !n.External {
-		again, err = p.diverged(ctx, spec, is)
-		found.Outdated = again != nil
+		again, err = p.diverged(ctx, spec, &is[0].Summary)
+		found.Outdated, found.Doubled = again != nil, len(spares(spec.Project, is)) > 0
 	}
 	return found, again, err
 }
@@ -62,27 +62,35 @@ func (p *provisioner) EnsureNetwork(
 ) (id string, made bool, err error) {
 	what := "network " + spec.Config.Name
 	found, again, err := p.compareNetwork(ctx, spec)
+	if err == nil && found.Doubled {
+		if _, err := p.settle(ctx, spec.Project, spec.Config.Name, ""); err != nil {
+			return "", false, p.conn.wrap("remove the second "+what, err)
+		}
+		found, again, err = p.compareNetwork(ctx, spec)
+	}
 	if err != nil || found.There && again == nil {
 		return found.ID, false, err
 	}
 	if again != nil {
 		again.notice()
 		if err := again.leave(ctx); err != nil {
-			return "", false, errors.Join(err, again.back(ctx))
+			return "", false, errors.Join(err, again.back(ctx, found.ID))
 		}
 		if _, err := p.conn.cli.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{}); err != nil &&
 			!cerrdefs.IsNotFound(err) {
-			return "", false, errors.Join(p.conn.wrap("remove the outdated "+what, err), again.back(ctx))
+			err = p.conn.wrap("remove the outdated "+what, err)
+			return "", false, errors.Join(err, again.back(ctx, found.ID))
 		}
 	}
 	id, made, err = p.createNetwork(ctx, spec)
 	if again != nil {
-		err = errors.Join(err, again.back(ctx))
+		err = errors.Join(err, again.back(ctx, id))
 	}
 	return id, made, err
 }
 
-// createNetwork makes a network, or returns the one that somebody else was quicker to make.
+// createNetwork makes a network, or returns the one that somebody else was quicker to make. Of two that are
+// made at the same time one stays, and both makers return its id.
 func (p *provisioner) createNetwork(
 	ctx context.Context, spec container.NetworkSpec,
 ) (id string, made bool, err error) {
@@ -98,22 +106,23 @@ func (p *provisioner) createNetwork(
 				"network %s: enable_ipv4 has no effect on this engine (API %s); it needs Docker Engine 28", spec.Key, api))
 		}
 	}
-	res, err := p.conn.cli.NetworkCreate(ctx, n.Name, opt)
-	if cerrdefs.IsConflict(err) {
-		// Somebody else was quicker.
-		found, err := p.findNetwork(ctx, n.Name)
-		if err != nil || found == nil {
+	for range settleTries {
+		res, err := p.conn.cli.NetworkCreate(ctx, n.Name, opt)
+		if err != nil && !cerrdefs.IsConflict(err) { // a conflict: somebody else was quicker
+			return "", false, p.overlap(ctx, "make "+what, opt.IPAM, err)
+		}
+		for _, w := range res.Warning {
+			p.conn.warn(what + ": " + w)
+		}
+		kept, err := p.settle(ctx, spec.Project, n.Name, res.ID)
+		if err != nil {
 			return "", false, p.conn.wrap("look up "+what, err)
 		}
-		return found.ID, false, nil
+		if kept != nil {
+			return kept.ID, kept.ID == res.ID, nil
+		}
 	}
-	if err != nil {
-		return "", false, p.overlap(ctx, "make "+what, opt.IPAM, err)
-	}
-	for _, w := range res.Warning {
-		p.conn.warn(what + ": " + w)
-	}
-	return res.ID, true, nil
+	return "", false, fmt.Errorf("make %s: others remove it each time", what)
 }
 
 // overlap says whose subnet is in the way of a new network, where that is the matter.
@@ -170,22 +179,6 @@ func ownLabels(user map[string]string, project, kind, key, hash string) map[stri
 	return labels
 }
 
-// findNetwork looks for the exact name, nil when there is none: the engine's own
-// look-up also takes the beginning of an id.
-func (p *provisioner) findNetwork(ctx context.Context, name string) (*network.Summary, error) {
-	list, err := p.conn.cli.NetworkList(ctx,
-		client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
-	if err != nil {
-		return nil, err
-	}
-	for i := range list.Items {
-		if list.Items[i].Name == name {
-			return &list.Items[i], nil
-		}
-	}
-	return nil, nil
-}
-
 // diverged returns how a network is made again that is not as the file has it, nil where it stays;
 // it warns where it should not stay.
 func (p *provisioner) diverged(
@@ -205,7 +198,7 @@ func (p *provisioner) diverged(
 	case has == "" || has == spec.Hash:
 		return nil, nil
 	}
-	r := &renewal{p: p, name: name, moving: spec.Moving}
+	r := &renewal{p: p, name: name, id: found.ID, moving: spec.Moving}
 	others, err := r.prepare(ctx, spec.Project, found.ID)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 type renewal struct {
 	p      *provisioner
 	name   string
+	id     string                   // before
 	moving func(service, id string) // may be nil
 	users  []networkUser
 }
@@ -104,7 +106,7 @@ func (r *renewal) leave(ctx context.Context) error {
 				return r.p.conn.wrap("stop "+u.name, err)
 			}
 		}
-		_, err := r.p.conn.cli.NetworkDisconnect(ctx, r.name,
+		_, err := r.p.conn.cli.NetworkDisconnect(ctx, r.id,
 			client.NetworkDisconnectOptions{Container: u.id, Force: true})
 		if err != nil && !cerrdefs.IsNotFound(err) && !strings.Contains(err.Error(), "is not connected to") {
 			return r.p.conn.wrap("take "+u.name+" off network "+r.name, err)
@@ -113,13 +115,13 @@ func (r *renewal) leave(ctx context.Context) error {
 	})
 }
 
-// back connects the containers to the network that has the name now, and starts those that ran. One
-// that cannot be connected as it was, because its address is not of the new network, is left to the
-// plan, which finds it on no network and makes it again.
-func (r *renewal) back(ctx context.Context) error {
+// back connects the containers to the network of the id, or of the same name where that is "", and
+// starts those that ran. One that cannot be connected as it was, because its address is not of the new network, is left to the
+// plan, which finds it on no network and puts it there, or makes it again.
+func (r *renewal) back(ctx context.Context, id string) error {
 	return r.each(ctx, func(u networkUser) error {
 		if u.endpoint != nil {
-			if _, err := r.p.conn.cli.NetworkConnect(ctx, r.name,
+			if _, err := r.p.conn.cli.NetworkConnect(ctx, cmp.Or(id, r.name),
 				client.NetworkConnectOptions{Container: u.id, EndpointConfig: u.endpoint}); err != nil {
 				return nil
 			}

@@ -63,6 +63,8 @@ var readings = []reading{
 	read(`could not select device driver "[^"]*" with capabilities: \[\[.*gpu.*\]\]`,
 		"the engine has no driver for GPUs",
 		"install the NVIDIA container toolkit, or remove gpus:"),
+	read(`network (\S+) is ambiguous \((\d+) matches found on name\)`, "the engine has %2 networks named %1",
+		"see `docker network ls --filter name=%1`, and remove those that nobody needs by their ids"),
 	read(`duplicate mount point: (\S+)`, "two volumes have the target %1", "keep one of them"),
 	read(`(?i)invalid seccomp|decoding seccomp profile failed`, "the seccomp profile is not valid",
 		"correct security_opt:"),

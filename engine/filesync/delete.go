@@ -36,22 +36,56 @@ func (y *Syncer) stopped(ctx context.Context, id string) bool {
 }
 
 // DeleteOwed carries out the deletions that a container still owes from when it
-// did not run.
-func (y *Syncer) DeleteOwed(ctx context.Context, t Target) error {
+// did not run, unless it does not run again. gone is what the container really
+// had until now: the paths on the host, by the index of the rule that put them
+// there.
+func (y *Syncer) DeleteOwed(ctx context.Context, t Target) (gone map[int][]string, err error) {
 	owes := y.records.owes(t.ID)
 	if len(owes) == 0 {
-		return nil
+		return nil, nil
 	}
 	all := slices.Sorted(maps.Keys(owes))
-	if err := y.deleteAll(ctx, t, all, owes); err != nil {
-		return container.WrapErr(err, "delete in %s", t.Service.Name)
+	there, err := y.rt.Stat(ctx, t.ID, all)
+	known := err == nil // else each counts as one that was there
+	err = y.deleteAll(ctx, t, all, owes)
+	if errors.Is(err, container.ErrUnsupported) && y.stopped(ctx, t.ID) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, container.WrapErr(err, "delete in %s", t.Service.Name)
 	}
 	y.records.change(t.ID, func(_, owes Manifest) {
 		for _, at := range all {
 			delete(owes, at)
 		}
 	})
-	return nil
+	gone = map[int][]string{}
+	for _, at := range all {
+		if _, was := there[at]; known && !was {
+			continue
+		}
+		if i, file := putBy(t.Service, at); i >= 0 {
+			gone[i] = append(gone[i], file)
+		}
+	}
+	return gone, nil
+}
+
+// putBy returns the index of the rule that put a path into the container, and
+// the path on the host that it came from; -1 when there is no such rule any more.
+func putBy(conf *project.Service, at string) (rule int, file string) {
+	rule = -1
+	for i := range conf.Rules {
+		r := &conf.Rules[i]
+		from, ok := origin(r, at)
+		if !ok || !r.Action.Syncs() {
+			continue
+		}
+		if rule < 0 || len(path.Clean(r.Target)) > len(path.Clean(conf.Rules[rule].Target)) {
+			rule, file = i, from
+		}
+	}
+	return rule, file
 }
 
 // deleteAll deletes paths in a container, each below the target of its rule.

@@ -276,11 +276,30 @@ func (d *Diff) drop(r *project.Rule, at, file string) {
 	}
 }
 
+// errTooDeep is why a folder is not looked at whose files have too long a path in the container.
+var errTooDeep = errors.New("nested too deeply")
+
+// maxPath is the longest path that is written in a container, in bytes. The
+// kernel takes 4,095, and what is written beside a file first has a longer name.
+const maxPath = 4000
+
+// tooDeep takes in that a path is too long for the container: one line for all
+// that lies in the same folder, and what lies deeper goes without one.
+func (d *Diff) tooDeep(file, at string) {
+	if dir := filepath.Dir(file); len(path.Dir(at)) <= maxPath {
+		d.unreadable[dir] = errTooDeep
+	}
+}
+
 // compare takes in what a rule puts somewhere when the container has something
 // else there.
 func (d *Diff) compare(r *project.Rule, file string, n FileStat) {
 	at := target(r, file)
-	if d.overruled(r, at) {
+	switch {
+	case d.overruled(r, at):
+		return
+	case len(at) > maxPath:
+		d.tooDeep(file, at)
 		return
 	}
 	if have, ok := d.have[at]; ok {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"syscall"
 	"time"
 
@@ -186,6 +187,10 @@ func whyNot(conf *project.Service, file string, err error) string {
 	if outside := (*project.OutsideError)(nil); errors.As(err, &outside) {
 		return outside.Path + " " + outside.Reason() + ", so nothing of it is copied; " + outside.Suggestion()
 	}
+	if errors.Is(err, errTooDeep) {
+		return fmt.Sprintf("what lies in %s is nested too deeply for a container, so it is not copied",
+			brief(project.Relative(conf.Dir, file)))
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return ""
 	}
@@ -193,6 +198,15 @@ func whyNot(conf *project.Service, file string, err error) string {
 		err = in.Err
 	}
 	return fmt.Sprintf("%s cannot be read, so it is not copied: %v", project.Relative(conf.Dir, file), err)
+}
+
+// brief cuts a path to what a line has room for.
+func brief(file string) string {
+	const most = 240
+	if len(file) <= most {
+		return file
+	}
+	return strings.ToValidUTF8(file[:most], "") + "…"
 }
 
 // scanRule lists what a rule names, without what editors put beside it for a

@@ -79,8 +79,13 @@ func TestDeletionInAStoppedContainerIsOwedToItsNextStart(t *testing.T) {
 	}
 	y, _ = opened()
 	rt.running = true
-	if err := y.DeleteOwed(t.Context(), target); err != nil {
-		t.Fatal(err)
+	rt.running = false
+	if gone, err := y.DeleteOwed(t.Context(), target); err != nil || len(gone) > 0 || !y.Owes("c1") {
+		t.Errorf("while it does not run: deleted %v, %v", gone, err)
+	}
+	rt.running = true
+	if gone, err := y.DeleteOwed(t.Context(), target); err != nil || len(gone[0]) == 0 {
+		t.Errorf("deleted %v, %v", gone, err)
 	}
 	want := map[string]string{"kept": state(0o644, "1"), "back": state(0o644, "2")}
 	if got := rt.list("/app"); !maps.Equal(got, want) || y.Owes("c1") {

@@ -9,6 +9,7 @@
 package hostfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -45,10 +46,27 @@ func (e *SizeError) Error() string { return e.Path + ": " + e.Reason() }
 // Reason is the error without the path.
 func (e *SizeError) Reason() string { return fmt.Sprintf("is larger than %d MB", e.Limit>>20) }
 
-// Open opens a regular file, links followed. Anything else is a *KindError, a folder an *fs.PathError with EISDIR. The
-// null device is an empty file: people put it where a file is expected.
+// Missing says whether an error means that there is nothing at a path: what it is said to lie in may also be no
+// folder, as with HOME=/dev/null.
+func Missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// notThere is an error of a path below something that is not a folder. It counts as fs.ErrNotExist.
+type notThere struct{ error }
+
+func (e notThere) Is(target error) bool { return target == fs.ErrNotExist }
+
+func (e notThere) Unwrap() error { return e.error }
+
+// Open opens a regular file, links followed. Anything else is a *KindError, a folder an *fs.PathError with EISDIR; where
+// there is nothing, it is an error wrapping fs.ErrNotExist, see Missing. The null device is an empty file: people put it
+// where a file is expected.
 func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, notThere{err}
+	}
 	if err != nil {
 		return nil, err
 	}

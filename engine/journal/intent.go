@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/moby/sys/atomicwriter"
+
+	"bulkhead/engine/hostfile"
 )
 
 // intents are what was begun and is not confirmed: written to a small file of their own before the
@@ -39,7 +40,7 @@ func openIntents(state string) (*intents, error) {
 	}
 	n.file = filepath.Join(filepath.Dir(state), "pending.json")
 	fi, err := os.Lstat(n.file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if hostfile.Missing(err) {
 		return n, nil
 	}
 	if err == nil && !fi.Mode().IsRegular() {

@@ -109,7 +109,7 @@ func (j *Journal) Lost() bool {
 // read fills unread from the file.
 func (j *Journal) read() error {
 	fi, err := os.Stat(j.file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if hostfile.Missing(err) {
 		return nil
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,22 +41,44 @@ func (l *Lane) WarnLeft(left []filesync.LeftOut) (paths []string) {
 // and hands it to the lane, or marks it as stale.
 func (l *worker) catchUpMissed(ctx context.Context) {
 	e := l.p
+	w := plan.NewWork(time.Now())
+	carriesOut := l.m.Files.Automatic() && !e.NoWatch
 	for _, h := range l.m.Holders(0) {
 		if h.Instance.State == container.StateRunning || h.Instance.State == container.StatePaused {
-			if err := e.Sync.DeleteOwed(ctx, step.Target(l.conf, h.Instance)); err != nil && ctx.Err() == nil {
+			if err := l.deleteOwed(ctx, h.Instance, w, carriesOut); err != nil && ctx.Err() == nil {
 				e.State.Warn(err.Error())
 			}
 		}
 	}
-	w := plan.NewWork(time.Now())
 	l.rescan(ctx, w)
 	if w.Empty() {
 		return
 	}
 	w.Lost = w.Prepare // no path asks for it, and the lane would take it for prepare's own writing
-	if l.m.Files.Automatic() && !e.NoWatch {
+	if carriesOut {
 		l.q.Offer(w)
 		return
 	}
 	l.m.Files.MarkStale(slices.Collect(maps.Keys(w.Paths))...)
+}
+
+// deleteOwed deletes in a container that somebody else started what could not be deleted while it did not
+// run. What the rules want done then is added to w, or with commands, done.
+func (l *worker) deleteOwed(ctx context.Context, in container.Instance, w *plan.Work, commands bool) error {
+	gone, err := l.p.Sync.DeleteOwed(ctx, step.Target(l.conf, in))
+	if err != nil {
+		return err
+	}
+	for i, files := range gone {
+		switch rule := &l.conf.Rules[i]; {
+		case rule.Action == project.SyncRestart:
+			w.Restart = true
+			for _, file := range files {
+				w.Paths[file] = struct{}{}
+			}
+		case commands:
+			err = errors.Join(err, l.p.Steps.RuleExec(ctx, l.unit(), in.ID, rule))
+		}
+	}
+	return err
 }

@@ -277,8 +277,9 @@ func diverged(w Want, in container.Instance) string {
 	for _, n := range slices.Sorted(maps.Keys(w.Networks)) {
 		id, attached := in.Networks[n]
 		switch {
-		// One that was stopped may have been taken off; it is put back when it starts.
-		case !attached && (in.State == container.StateRunning || in.State == container.StatePaused):
+		// One that does not run may have been taken off: the runtime puts it back when it starts.
+		case !attached && (in.State == container.StateRunning || in.State == container.StatePaused ||
+			in.State == container.StateRestarting):
 			return "not attached to network " + n
 		case attached && id != "" && w.Networks[n] != "" && id != w.Networks[n]:
 			return "network " + n + " was made again"

@@ -55,6 +55,9 @@ func TestPlanSaysWhatAndWhy(t *testing.T) {
 		"network, not running": {seen: []container.Instance{with(one, func(i *container.Instance) {
 			i.Networks, i.State, i.ExitCode = nil, container.StateExited, 1
 		})}, plan: "#1 web/1: start (exited 1)"},
+		"network missing while it restarts": {seen: []container.Instance{with(one, func(i *container.Instance) {
+			i.Networks, i.State = nil, container.StateRestarting
+		})}, plan: "#1 web/1: recreate (not attached to network shop_default)"},
 		"volume missing": {seen: []container.Instance{with(one, func(i *container.Instance) {
 			i.Volumes = nil
 		})}, plan: "#1 web/1: recreate (volume shop_data is not mounted)"},

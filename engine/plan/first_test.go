@@ -62,3 +62,15 @@ func TestFirstPlanFollowsWhatComesBefore(t *testing.T) {
 		t.Errorf("where nothing is built:\n%swant:\n%s", got, want)
 	}
 }
+
+func TestSecondNetworkOfANameGoes(t *testing.T) {
+	seen := ResourceSeen{Service: "api", Name: "network front", Found: container.Found{There: true, Doubled: true}}
+	if got, want := (Plan{DecideResource(seen)}).String(),
+		"#1 network front: remove (a second one has its name)\n"; got != want {
+		t.Errorf("plan:\n%swant:\n%s", got, want)
+	}
+	seen.Found.Outdated = true
+	if got := DecideResource(seen); got.Op != Recreate {
+		t.Errorf("one that is outdated, too: %v", got)
+	}
+}

@@ -122,7 +122,8 @@ type ResourceSeen struct {
 	Found   container.Found
 }
 
-// DecideResource says what becomes of a network or a volume: Create, Recreate or Keep.
+// DecideResource says what becomes of a network or a volume: Create, Recreate or Keep, or Remove of a second
+// one that has its name.
 func DecideResource(r ResourceSeen) Step {
 	s := Step{Service: r.Service, Resource: r.Name, Op: Keep}
 	switch {
@@ -130,6 +131,8 @@ func DecideResource(r ResourceSeen) Step {
 		s.Op, s.Reason = Create, "not there"
 	case r.Found.Outdated:
 		s.Op, s.Reason = Recreate, "configuration changed"
+	case r.Found.Doubled:
+		s.Op, s.Reason = Remove, "a second one has its name"
 	}
 	return s
 }

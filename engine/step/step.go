@@ -226,7 +226,8 @@ func (r *Runner) started(
 	if in.State == container.StateExited && in.ExitCode == 0 && !s.Conf.Restarts() {
 		r.journal.Complete(in.ID) // so soon that the event of its end came before it was known
 	}
-	if err := r.sync.DeleteOwed(ctx, Target(s.Conf, in)); err != nil {
+	gone, err := r.deleteOwed(ctx, s, in)
+	if err != nil {
 		return err
 	}
 	_, late := r.late.LoadAndDelete(id)
@@ -235,7 +236,7 @@ func (r *Runner) started(
 			return err
 		}
 	}
-	return r.PostStart(ctx, s, id)
+	return r.afterDeletions(ctx, s, spec, in, gone)
 }
 
 // Target is a container as filesync takes it.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -184,7 +185,35 @@ func (c *copying) out(ctx context.Context, id, from, to string) error {
 		stream = archive.RebaseArchiveEntries(tar, base, rename)
 		defer stream.Close()
 	}
-	return archive.CopyTo(stream, info, to)
+	return place(stream, info, to)
+}
+
+// place unpacks what was copied out of a container. A single file is unpacked beside its place, and gets it when
+// it is whole: what was there before stays when the disk is full, or the archive breaks off.
+func place(content io.Reader, info archive.CopyInfo, to string) error {
+	at, err := archive.CopyInfoDestinationPath(to)
+	asFolder := strings.HasSuffix(to, string(filepath.Separator)) || filepath.Base(to) == "."
+	if err != nil || info.IsDir || !at.Exists && asFolder {
+		return archive.CopyTo(content, info, to)
+	}
+	final := at.Path
+	if at.IsDir {
+		_, base := archive.SplitPathDirEntry(info.Path)
+		final = filepath.Join(at.Path, cmp.Or(info.RebaseName, base))
+	}
+	if there, err := os.Lstat(final); err == nil && !there.Mode().IsRegular() {
+		return archive.CopyTo(content, info, to)
+	}
+	beside, err := os.MkdirTemp(filepath.Dir(final), ".bulkhead-cp-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(beside) // nothing of worth is left in it
+	whole := filepath.Join(beside, filepath.Base(final))
+	if err := archive.CopyTo(content, info, whole); err != nil {
+		return err
+	}
+	return os.Rename(whole, final)
 }
 
 // in copies from this machine into a container.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -27,21 +28,28 @@ func (e *environment) stateDir() string { return StateDir(e.lines) }
 func StateDir(env []string) string {
 	e := variables(env)
 	switch {
-	case e["XDG_STATE_HOME"] != "":
+	case filepath.IsAbs(e["XDG_STATE_HOME"]): // the XDG specification has relative ones ignored
 		return filepath.Join(e["XDG_STATE_HOME"], "bulkhead")
 	case runtime.GOOS == "windows" && e["LOCALAPPDATA"] != "":
 		return filepath.Join(e["LOCALAPPDATA"], "bulkhead")
-	case e["HOME"] != "":
+	case e["HOME"] != "" && !notFolder(e["HOME"]):
 		return filepath.Join(e["HOME"], ".local", "state", "bulkhead")
 	}
 	return ""
+}
+
+// notFolder says whether something else than a folder stands at a path: accounts without a home have
+// HOME=/dev/null.
+func notFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR)
 }
 
 // socketPath is where the control socket of a project is.
 func (e *environment) socketPath(project string) string {
 	temp := filepath.Join(os.TempDir(), fmt.Sprintf("bulkhead-%d", os.Getuid()))
 	dir := temp
-	if run := e.get("XDG_RUNTIME_DIR"); run != "" {
+	if run := e.get("XDG_RUNTIME_DIR"); filepath.IsAbs(run) {
 		dir = filepath.Join(run, "bulkhead")
 	}
 	sum := sha256.Sum256([]byte(project))

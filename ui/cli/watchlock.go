@@ -19,7 +19,7 @@ type watchLock struct{ path string }
 func (e *environment) watchLock(project string) watchLock {
 	dir, home := e.get("XDG_RUNTIME_DIR"), e.get("HOME")
 	switch {
-	case dir != "":
+	case filepath.IsAbs(dir): // the XDG specification has relative ones ignored
 	case runtime.GOOS == "windows" && e.get("LOCALAPPDATA") != "":
 		dir = filepath.Join(e.get("LOCALAPPDATA"), "docker-compose")
 	case home == "":

@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"testing"
@@ -15,6 +16,7 @@ import (
 var aroundCases = []Case{
 	{Name: "a network is made once, and removed when nobody runs on it", Run: networks},
 	{Name: "a container does not start without its network", Run: lostNetwork},
+	{Name: "a container that was taken off its networks starts on them", Run: takenOff},
 	{Name: "a volume is made once, and removed when nobody has it", Run: volumes},
 	{Name: "anonymous volumes are taken over", Run: inherits},
 	{Name: "a host port is taken once", Run: ports},
@@ -138,6 +140,36 @@ func lostNetwork(t *testing.T, h Harness) {
 	}
 	if in := b.inspect(id); in.State == container.StateRunning {
 		b.Errorf("it is %s", in.State)
+	}
+}
+
+func takenOff(t *testing.T, h Harness) {
+	b := open(t, h)
+	if b.lacks(b.rt.Caps.Provision && b.TakeOff != nil, "Provisioner, or way to take a container off a network") {
+		return
+	}
+	b.app.Networks["back"], b.app.Networks["front"] = b.network("back"), b.network("front")
+	id := b.start("web", waits(), onNetwork("back", "front"))
+	before := b.inspect(id).Networks
+	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
+	b.ended(id)
+	for name := range before {
+		b.TakeOff(b.T, id, name)
+	}
+	if got := b.inspect(id).Networks; len(got) != 0 {
+		b.Errorf("taken off, it is on the networks %v", got)
+	}
+	other := b.spec("web", waits(), onNetwork("back", "front"))
+	other.Hash = "of another configuration"
+	b.ok(b.rt.Start(b.ctx, other, id))
+	if got := b.inspect(id).Networks; len(before) == 2 && maps.Equal(got, before) {
+		b.Errorf("by a spec that is not its own it is put on the networks %v", got)
+	}
+	b.ok(b.rt.Kill(b.ctx, id, "KILL"))
+	b.ended(id)
+	b.ok(b.rt.Start(b.ctx, b.spec("web", waits(), onNetwork("back", "front")), id))
+	if got := b.inspect(id).Networks; len(before) != 2 || !maps.Equal(got, before) {
+		b.Errorf("started, it is on the networks %v, want %v", got, before)
 	}
 }
 

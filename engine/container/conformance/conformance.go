@@ -42,6 +42,8 @@ type Harness struct {
 	// Build makes an image for the project, with a content that no other one has,
 	// and names it. nil: the runtime makes none.
 	Build func(t *testing.T, name string) (id string)
+	// TakeOff takes a container off a network, as another program would. nil: there is no way to.
+	TakeOff func(t *testing.T, id, network string)
 	// NoSignals: the runtime's events tell of lives, and not of the signals and calls that ended them.
 	NoSignals bool
 }

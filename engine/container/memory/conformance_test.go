@@ -48,6 +48,7 @@ func harness(rt *Runtime) conformance.Harness {
 			rt.Program(name, play(p))
 			return []string{name}
 		},
+		TakeOff: func(_ *testing.T, id, network string) { rt.TakeOff(id, network) },
 		Build: func(_ *testing.T, name string) string {
 			builds++
 			return rt.Put(name, Image{Command: []string{"loop"}, Project: "conform",

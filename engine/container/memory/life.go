@@ -123,6 +123,7 @@ func (e *engine) Start(ctx context.Context, s container.CreateSpec, id string) e
 		if err := b.contents(s.App, s.Service.Config); err != nil {
 			return fmt.Errorf("start %s: %w", b.in.Name, err)
 		}
+		b.rejoin(s)
 	}
 	b.policy.giveUp()
 	b.byHand, b.in.Restarts = false, 0

@@ -187,6 +187,30 @@ func (p *provisioner) RemoveNetwork(name string) {
 	delete(p.networks, name)
 }
 
+// TakeOff takes a container off a network, as another program would.
+func (p *provisioner) TakeOff(id, network string) {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	if b := p.e.all[id]; b != nil {
+		delete(b.in.Networks, network)
+	}
+}
+
+// rejoin puts a container on the networks of its service that it was taken off, unless it is of another
+// configuration. Callers hold mu.
+func (b *box) rejoin(s container.CreateSpec) {
+	c := s.Service.Config
+	if c.NetworkMode != "" || b.joins.network != "" || b.in.Hash != s.Hash {
+		return
+	}
+	for key := range c.Networks {
+		name := s.App.Networks[key].Name
+		if _, on := b.in.Networks[name]; !on {
+			b.in.Networks[name] = ""
+		}
+	}
+}
+
 // mount sets a container's volumes: those of the file, of volumes_from, the
 // anonymous ones of its image and of the container that it takes the place of.
 // Callers hold mu.
