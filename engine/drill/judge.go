@@ -176,8 +176,8 @@ func (f *facts) asked(kind string, h, b *answered) trouble {
 		return trouble{}
 	}
 	bound := 0
-	if b.asked > 0 {
-		bound = binomialBound(h.asked, binomialMost(b.failed, b.asked))
+	if h.failed > 0 {
+		bound = failuresAllowed(h.asked, b.failed, b.asked)
 	}
 	always := h.failed == h.asked && b.failed < b.asked // however noisy it is
 	if h.failed <= bound && !always {
@@ -202,12 +202,12 @@ func (f *facts) asked(kind string, h, b *answered) trouble {
 // shownTemplates is how many kinds of lines are kept as evidence.
 const shownTemplates = 6
 
-// bound is how many lines there may be in a span, at 99 %, of which the tally has n.
+// bound is how many lines there may be in a span by chance, of which the tally has n.
 func (t *tally) bound(n int, took time.Duration) int {
 	if t.took <= 0 {
 		return math.MaxInt
 	}
-	return poissonBound(poissonMost(n) * took.Seconds() / t.took.Seconds())
+	return eventsAllowed(n, took.Seconds()/(took+t.took).Seconds())
 }
 
 // lines looks for more lines of ERROR and worse than the baseline explains, and for kinds of lines
@@ -298,7 +298,8 @@ func newKinds(b *tally, took time.Duration) int {
 	if len(b.templates) == 0 || b.took <= 0 {
 		return 0
 	}
-	kinds := poissonBound(rare * took.Seconds() / b.took.Seconds())
+	expected := rare * took.Seconds() / b.took.Seconds()
+	kinds := int(math.Ceil(expected + 3*math.Sqrt(expected)))
 	if len(b.templates) >= diverse {
 		kinds = max(kinds, 1)
 	}

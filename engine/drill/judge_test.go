@@ -265,15 +265,75 @@ func TestRepeatsKeepTheWorstAndAreFlakyWhereTheyDiffer(t *testing.T) {
 	}
 }
 
-func TestBoundsAreThoseOfTheTables(t *testing.T) {
+func TestTestsOfChanceAreThoseOfTheTables(t *testing.T) {
 	for _, c := range []struct{ got, want float64 }{
-		{poissonMost(0), 4.605}, {poissonMost(1), 6.638}, {poissonMost(10), 20.145},
-		{binomialMost(0, 50), 0.0880}, {binomialMost(5, 100), 0.1258},
-		{float64(poissonBound(4.605)), 10}, {float64(poissonBound(0)), 0},
-		{float64(binomialBound(50, .088)), 10}, {float64(binomialBound(5, 1)), 5},
+		{sharesByChance(8, 56, 0, 49), .005077}, {sharesByChance(3, 4, 1, 4), 17. / 70},
+		{sharesByChance(0, 50, 3, 50), 1}, {sharesByChance(5, 5, 0, 10), 1. / 3003},
+		{ratesByChance(7, 0, .5), 1. / 128}, {ratesByChance(4, 1, .5), 6. / 32}, {ratesByChance(0, 9, .5), 1},
+		{float64(failuresAllowed(50, 0, 50)), 6}, {float64(failuresAllowed(50, 0, 0)), 0},
+		{float64(failuresAllowed(5, 5, 5)), 5}, {float64(eventsAllowed(0, .5)), 6},
 	} {
-		if math.Abs(c.got-c.want) > .002*max(c.want, 1) {
+		if math.Abs(c.got-c.want) > .002*max(c.want, .01) {
 			t.Errorf("%g, want %g", c.got, c.want)
+		}
+	}
+}
+
+// Of services that fail at random all day, one in some hundred rows may be accused, not more.
+func TestChanceAccusesRarely(t *testing.T) {
+	for _, share := range []float64{.02, .05, .1, .3} {
+		r, accused := rand.New(rand.NewPCG(1, 2)), 0
+		for range 2000 {
+			before, after := 0, 0
+			for range 50 {
+				if r.Float64() < share {
+					before++
+				}
+				if r.Float64() < share {
+					after++
+				}
+			}
+			if after > failuresAllowed(50, before, 50) {
+				accused++
+			}
+		}
+		if accused > 8 {
+			t.Errorf("%g fail: %d of 2000 accused", share, accused)
+		}
+	}
+}
+
+// A service is accused by the same failures, however many rows have been run by then.
+func TestFailuresAfterACleanBaselineAreEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		failed, before, rows int
+		want                 Outcome
+	}{
+		"8 of 50, none before":            {8, 0, 1, Errors},
+		"8 of 50, none in many baselines": {8, 0, 12, Errors},
+		"8 of 50, one in two baselines":   {8, 1, 2, Errors},
+		"2 of 50, none before":            {2, 0, 1, Untouched},
+		"12 of 50, 6 of 50 before":        {12, 6, 1, Untouched},
+		"30 of 50, 6 of 50 before":        {30, 6, 1, Errors},
+	} {
+		w := newScribe()
+		from, left := 10-10*float64(c.rows), c.before
+		w.asks(from, 10, func(float64) string {
+			if left--; left >= 0 {
+				return "it answers 503"
+			}
+			return ""
+		})
+		left = c.failed
+		w.asks(10, 20, func(float64) string {
+			if left--; left >= 0 {
+				return "it answers 503"
+			}
+			return ""
+		})
+		cell := w.cell(func(f *facts) { f.base = w.book.tally("s", "", span{at(from), at(10)}) })
+		if cell.Outcome != c.want {
+			t.Errorf("%s: %s, want %s: %v", name, cell.Outcome, c.want, cell.Evidence)
 		}
 	}
 }
