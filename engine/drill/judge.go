@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -207,7 +208,7 @@ func (t *tally) bound(n int, took time.Duration) int {
 	if t.took <= 0 {
 		return math.MaxInt
 	}
-	return eventsAllowed(n, took.Seconds()/(took+t.took).Seconds())
+	return eventsAllowed(n, took.Seconds()/(took+t.took).Seconds(), level(n))
 }
 
 // lines looks for more lines of ERROR and worse than the baseline explains, and for kinds of lines
@@ -216,21 +217,12 @@ func (f *facts) lines() trouble {
 	h, b := f.unexplained(), &f.base
 	bound := b.bound(b.errors, h.took)
 	many := h.errors > bound
-	var fresh []line
-	for _, l := range h.lines {
-		if b.templates[l.template] == 0 {
-			fresh = append(fresh, l)
-		}
-	}
-	if len(fresh) <= newKinds(b, h.took) {
-		fresh = nil
-	}
+	fresh := h.fresh(b)
 	var t trouble
 	for _, l := range h.lines {
-		isFresh := slices.ContainsFunc(fresh, func(o line) bool { return o.template == l.template })
 		isMore := b.templates[l.template] > 0 &&
 			h.templates[l.template] > b.bound(b.templates[l.template], h.took)
-		if !isFresh && !isMore && !(many && l.level >= logs.Error) {
+		if !fresh[l.template] && !isMore && !(many && l.level >= logs.Error) {
 			continue
 		}
 		if !t.found {
@@ -251,6 +243,26 @@ func (f *facts) lines() trouble {
 				h.errors, bound)})
 	}
 	return t
+}
+
+// fresh are the kinds of lines that the baseline did not have, but for the few that are to be expected
+// all the same, none of which comes often.
+func (t *tally) fresh(b *tally) map[string]bool {
+	out := map[string]bool{}
+	kinds, lines := newKinds(b, t.took)
+	few := 0
+	for _, l := range t.lines {
+		if b.templates[l.template] == 0 {
+			out[l.template] = true
+			if t.templates[l.template] <= lines {
+				few++
+			}
+		}
+	}
+	if few <= kinds {
+		maps.DeleteFunc(out, func(template string, _ bool) bool { return t.templates[template] <= lines })
+	}
+	return out
 }
 
 // leastHabit is how often a kind of line has to be there before a drill to be one that its service writes anyway.
@@ -282,10 +294,15 @@ func (f *facts) unexplained() *tally {
 // than a baseline shows.
 const diverse = 3
 
+// rarely is how many lines of a new kind are put down to a service that logs trouble of many kinds, but
+// none of them rarely.
+const rarely = 2
+
 // newKinds is how many kinds of lines that the baseline did not have are to be expected in a span
-// all the same: a service that logs trouble all day has kinds that it writes rarely, and about as
-// many new ones turn up as the baseline saw once, and half as many as it saw twice.
-func newKinds(b *tally, took time.Duration) int {
+// all the same, and how many lines of each: a service that logs trouble all day has kinds that it
+// writes rarely, and about as many new ones turn up as the baseline saw once, and half as many as it
+// saw twice. Such a kind comes now and then; what comes by the dozen is none.
+func newKinds(b *tally, took time.Duration) (kinds, lines int) {
 	rare := 0.0
 	for _, n := range b.templates {
 		switch n {
@@ -296,14 +313,14 @@ func newKinds(b *tally, took time.Duration) int {
 		}
 	}
 	if len(b.templates) == 0 || b.took <= 0 {
-		return 0
+		return 0, 0
+	}
+	if rare == 0 && len(b.templates) >= diverse {
+		return 1, rarely
 	}
 	expected := rare * took.Seconds() / b.took.Seconds()
-	kinds := int(math.Ceil(expected + 3*math.Sqrt(expected)))
-	if len(b.templates) >= diverse {
-		kinds = max(kinds, 1)
-	}
-	return kinds
+	return int(math.Ceil(expected + 3*math.Sqrt(expected))),
+		eventsAllowed(0, took.Seconds()/(took+b.took).Seconds(), levelNoisy)
 }
 
 // verdictOf is what a row's cells come to.

@@ -271,10 +271,29 @@ func TestTestsOfChanceAreThoseOfTheTables(t *testing.T) {
 		{sharesByChance(0, 50, 3, 50), 1}, {sharesByChance(5, 5, 0, 10), 1. / 3003},
 		{ratesByChance(7, 0, .5), 1. / 128}, {ratesByChance(4, 1, .5), 6. / 32}, {ratesByChance(0, 9, .5), 1},
 		{float64(failuresAllowed(50, 0, 50)), 6}, {float64(failuresAllowed(50, 0, 0)), 0},
-		{float64(failuresAllowed(5, 5, 5)), 5}, {float64(eventsAllowed(0, .5)), 6},
+		{float64(failuresAllowed(5, 5, 5)), 5}, {float64(eventsAllowed(0, .5, level(0))), 6},
 	} {
 		if math.Abs(c.got-c.want) > .002*max(c.want, .01) {
 			t.Errorf("%g, want %g", c.got, c.want)
+		}
+	}
+}
+
+// A service that has trouble of three kinds all day is allowed a rare new one, not a new one again and again.
+func TestDiverseServiceIsAllowedRareKindsOnly(t *testing.T) {
+	for lines, want := range map[int]Outcome{1: Untouched, 2: Untouched, 3: Errors, 29: Errors} {
+		w := newScribe()
+		w.asks(0, 20, well)
+		for when := .3; when < 20; when++ {
+			w.log(when, logs.Warn, "cache is cold")
+			w.log(when+.2, logs.Warn, "queue is long")
+			w.log(when+.4, logs.Error, "mail bounced")
+		}
+		for i := range lines {
+			w.log(11+float64(i)*.3, logs.Error, "upstream base unreachable")
+		}
+		if c := w.cell(); c.Outcome != want {
+			t.Errorf("%d lines: %s, want %s: %v", lines, c.Outcome, want, c.Evidence)
 		}
 	}
 }

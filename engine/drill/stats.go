@@ -88,15 +88,15 @@ func failuresAllowed(asked, failedBefore, askedBefore int) int {
 	})
 }
 
-// eventsAllowed is how many events there may be in a span by chance, where before came in another one.
-// share is how long the span is, of both together.
-func eventsAllowed(before int, share float64) int {
+// eventsAllowed is how many events there may be in a span by chance, where before came in another one:
+// more are less probable than below. share is how long the span is, of both together.
+func eventsAllowed(before int, share, below float64) int {
 	if share <= 0 || share >= 1 {
 		return math.MaxInt
 	}
 	high := 16
-	for ratesByChance(high, before, share) >= level(before) {
+	for ratesByChance(high, before, share) >= below {
 		high *= 2
 	}
-	return most(high, level(before), func(k int) float64 { return ratesByChance(k, before, share) })
+	return most(high, below, func(k int) float64 { return ratesByChance(k, before, share) })
 }
