@@ -166,6 +166,48 @@ func TestDrillOfWhoDoesNotRecoverIsStuck(t *testing.T) {
 	})
 }
 
+// A service that runs, is ready and answers errors for ever once the one it needs had failed is stuck, though it
+// may suffer while that one is down.
+func TestDrillOfWhoGoesOnFailingIsStuck(t *testing.T) {
+	for name, c := range map[string]struct {
+		sticky bool
+		want   string
+	}{
+		"sticky":       {true, "db ·~ stuck"},
+		"well at last": {false, "db ·~ expected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, map[string]string{"compose.yaml": drilledShop}, func(s *scene) {
+				var db atomic.Bool
+				var failed atomic.Int32
+				s.rt.Program("db", answering(&db, fine))
+				s.rt.Program("web", answering(nil, fine))
+				s.rt.Program("api", answering(nil, func() int {
+					if !db.Load() {
+						failed.Store(20) // and so many more
+					}
+					if failed.Load() > 0 {
+						if !c.sticky {
+							failed.Add(-1)
+						}
+						return http.StatusInternalServerError
+					}
+					return http.StatusOK
+				}))
+				s.run(engine.Options{NoStats: true})
+				s.ready()
+				r := s.drill(drill.Options{Services: []string{"db"}})
+				if got := verdicts(r); got != c.want {
+					s.t.Errorf("%s, want %s: %s", got, c.want, r.Rows[0].Why)
+				}
+				if c.sticky && (!strings.Contains(r.Rows[0].Why, "api still fails") || r.Rows[0].BackInMS == nil) {
+					s.t.Errorf("%q, back %v", r.Rows[0].Why, r.Rows[0].BackInMS)
+				}
+			})
+		})
+	}
+}
+
 func TestRowThatAnotherHandDisturbedIsRunAgain(t *testing.T) {
 	for times, want := range map[int]string{1: "db ·~ expected", 2: "db  failed"} {
 		t.Run(fmt.Sprint(times), func(t *testing.T) {

@@ -117,7 +117,7 @@ func (o *observer) ask(
 			continue // so many wait already that one more shows nothing new
 		}
 		a := answer{sent: time.Now(), request: request}
-		closed := o.book.open(a.sent)
+		closed := o.book.open(service, a.sent)
 		asking.Go(func() {
 			defer func() { <-slots }()
 			defer closed()
@@ -187,18 +187,28 @@ func (o *observer) readLogs(ctx context.Context) {
 	}
 }
 
-// open notes that an answer is waited for, until the returned function is called.
-func (b *book) open(sent time.Time) (closed func()) {
+// open notes that an answer of a service is waited for, until the returned function is called.
+func (b *book) open(service string, sent time.Time) (closed func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, sent)
+	q := question{service: service, sent: sent}
+	b.waiting = append(b.waiting, q)
 	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if i := slices.IndexFunc(b.waiting, sent.Equal); i >= 0 {
+		if i := slices.Index(b.waiting, q); i >= 0 {
 			b.waiting = slices.Delete(b.waiting, i, i+1)
 		}
 	}
+}
+
+// waits says whether an answer of a service is waited for that was asked for at a moment or later.
+func (b *book) waits(service string, since time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.waiting, func(q question) bool {
+		return q.service == service && !q.sent.Before(since)
+	})
 }
 
 // whole says whether all is known that belongs to a moment before: the answers to what was asked
@@ -206,6 +216,6 @@ func (b *book) open(sent time.Time) (closed func()) {
 func (b *book) whole(before time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !slices.ContainsFunc(b.waiting, before.After) &&
+	return !slices.ContainsFunc(b.waiting, func(q question) bool { return q.sent.Before(before) }) &&
 		(b.reported.IsZero() || b.reported.After(before.Add(tapEvery)))
 }

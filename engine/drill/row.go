@@ -32,6 +32,7 @@ type row struct {
 	unseen   map[string]bool // unhealthy before
 	signs    map[string][]sign
 	last     map[string]container.Health
+	bases    map[string]tally // of everybody, as known at the heal
 }
 
 // undisturbed runs a row, and once more where somebody else had a hand in it.
@@ -108,16 +109,20 @@ func (r *row) run(ctx context.Context) error {
 		r.out.Verdict, r.out.Why = Failed, "not healed: "+err.Error()
 		return nil
 	}
+	r.bases = map[string]tally{}
+	for _, s := range r.services {
+		r.bases[s.Name] = d.base(s.Name, r.hit.Name, nil)
+	}
 	r.phase(PhaseSettle, d.o.Settle)
 	err = r.observe(ctx, d.o.Settle, r.recovered)
 	if err != nil {
 		return err
 	}
-	recovered := len(r.ailing()) == 0
+	left := r.ailing()
 	if err := r.observe(ctx, probeLong*2, func() bool { return d.book.whole(r.healed) }); err != nil {
 		return err
 	}
-	r.judge(recovered)
+	r.judge(left)
 	return nil
 }
 
@@ -217,7 +222,7 @@ func (r *row) quiet() bool {
 		if !r.d.o.AllowUnhealthy && (!s.Ready || s.Health == container.Unhealthy) {
 			return false
 		}
-		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, ""),
+		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, "", nil),
 			hold: r.d.book.tally(s.Service, "", lately)}
 		if f.lines().found || f.answers().found || f.calls().found {
 			return false
@@ -226,12 +231,19 @@ func (r *row) quiet() bool {
 	return true
 }
 
-// base is what a service did in all baselines so far.
-func (d *Drill) base(service, hit string) tally {
-	d.mu.Lock()
-	spans := slices.Clone(d.quiet)
-	d.mu.Unlock()
+// base is what a service did in some baselines; nil: in all so far.
+func (d *Drill) base(service, hit string, spans []span) tally {
+	if spans == nil {
+		spans = d.baselines()
+	}
 	return d.book.tally(service, hit, spans...)
+}
+
+// baselines are when nothing was done to anybody so far.
+func (d *Drill) baselines() []span {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.quiet)
 }
 
 // observe looks at everybody until done says so, or for at most d.
@@ -353,73 +365,15 @@ func (r *row) sign(service string, at time.Time, o Outcome, kind, text string) {
 	}
 }
 
-// recovered says whether the service that was hit is ready again, and so is everybody else who was
-// well before.
-func (r *row) recovered() bool {
-	if len(r.ailing()) > 0 {
-		r.steady = time.Time{}
-		return false
-	}
-	if r.steady.IsZero() {
-		r.steady = time.Now()
-	}
-	return time.Since(r.steady) >= steadyFor
-}
-
-// steadyFor is how long everybody has to be well until that counts: what ends right after its start
-// has not recovered.
-const steadyFor = 500 * time.Millisecond
-
-// ailment is why somebody has not recovered.
-type ailment struct{ service, what string }
-
-func (r *row) ailing() []ailment {
-	stands, _ := r.d.s.Stands()
-	var out []ailment
-	defer func() {
-		if r.out.BackBy != "policy" && slices.ContainsFunc(out, func(a ailment) bool {
-			return a.service == r.hit.Name
-		}) {
-			r.out.BackInMS = nil // it was back for a moment only
-		}
-	}()
-	for _, b := range r.before {
-		if r.unseen[b.Service] && b.Service != r.hit.Name {
-			continue
-		}
-		i := slices.IndexFunc(stands, func(s Stand) bool {
-			return s.Service == b.Service && s.Replica == b.Replica
-		})
-		switch {
-		case i < 0:
-			out = append(out, ailment{service: b.Service, what: "is gone"})
-		case !stands[i].Live:
-			out = append(out, ailment{service: b.Service, what: "is " + stands[i].State.String()})
-		case stands[i].Health == container.Unhealthy && b.Health != container.Unhealthy:
-			out = append(out, ailment{service: b.Service, what: "is unhealthy"})
-		case !stands[i].Ready && b.Ready:
-			out = append(out, ailment{service: b.Service, what: "is not ready"})
-		case b.Service == r.hit.Name && r.out.BackInMS == nil:
-			back := time.Since(r.healed).Milliseconds()
-			r.out.BackInMS, r.out.BackBy = &back, "running"
-			if b.Health != container.HealthNone && b.Health != container.HealthUnknown {
-				r.out.BackBy = "healthy"
-			}
-			r.event(time.Now(), b.Service, "ready", r.out.BackBy)
-		}
-	}
-	return out
-}
-
-// judge comes to the cells and the verdict.
-func (r *row) judge(recovered bool) {
+// judge comes to the cells and the verdict. left are those who have not recovered.
+func (r *row) judge(left []ailment) {
 	d := r.d
 	after, _ := d.s.Stands()
 	r.out.After = ledgers(after)
 	fallen := falls(r.services, r.hit.Name)
 	hold := span{from: r.injected, to: r.healed}
 	var all []*facts
-	late, slowest := "", time.Duration(0)
+	slowest := time.Duration(0)
 	for _, s := range slices.Backward(r.services) {
 		if s.Name == r.hit.Name {
 			continue
@@ -438,14 +392,15 @@ func (r *row) judge(recovered bool) {
 			fmt.Sprintf("a healthy service proves nothing: the healthchecks take up to %s to notice; --hold %s would see it",
 				container.Brief(slowest), seconds(slowest.Milliseconds())))
 	}
-	if !recovered {
+	r.out.seen = &seen{facts: all, events: r.out.Events, recovered: len(left) == 0}
+	if len(left) > 0 {
 		var all []string
-		for _, a := range r.ailing() {
+		for _, a := range left {
 			all = append(all, a.service+" "+a.what)
 		}
-		late = strings.Join(all, ", ") + " " + container.Brief(d.o.Settle) + " after the fault was taken away"
+		r.out.seen.late = strings.Join(all, ", ") + " " + container.Brief(d.o.Settle) + " after the fault was taken away"
+		r.out.seen.quiet = d.baselines()
 	}
-	r.out.seen = &seen{facts: all, events: r.out.Events, recovered: recovered, late: late}
 	r.out = d.judge(r.out)
 }
 
@@ -474,6 +429,7 @@ type seen struct {
 	events    []Event
 	recovered bool
 	late      string
+	quiet     []span // the baselines that count; nil: all. What comes after a row that left somebody broken does not
 }
 
 // judge comes to the cells, the timeline and the verdict of a run by all baselines so far: a kind of
@@ -485,7 +441,7 @@ func (d *Drill) judge(run Row) Row {
 	run.Cells, run.Events = []Cell{}, slices.Clone(run.seen.events)
 	for _, f := range run.seen.facts {
 		f := *f
-		f.base = d.base(f.service, f.hit)
+		f.base = d.base(f.service, f.hit, run.seen.quiet)
 		c := f.judge()
 		run.Cells = append(run.Cells, c)
 		for _, e := range c.Evidence {

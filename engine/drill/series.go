@@ -56,8 +56,14 @@ type tappedBad struct {
 type book struct {
 	mu       sync.Mutex
 	all      map[string]*series
-	reported time.Time   // when a tap reported something last; zero: nothing is tapped
-	waiting  []time.Time // when the answers were asked for that have not come
+	reported time.Time  // when a tap reported something last; zero: nothing is tapped
+	waiting  []question // whose answers have not come
+}
+
+// question is one that a service was asked.
+type question struct {
+	service string
+	sent    time.Time
 }
 
 func (b *book) of(service string) *series {
