@@ -49,6 +49,7 @@ type facts struct {
 	starved  bool            // the machine had no CPU left during the hold
 	unseen   bool            // it was unhealthy before: nothing can be said
 	stranger bool            // nothing says that it needs the service that was hit
+	kept     int             // connections from before go on without the fault, by which it may reach the one that was hit
 	habits   tally           // what it wrote before the drill
 }
 
@@ -95,6 +96,10 @@ func (f *facts) judge() Cell {
 		if s.kind == kindMachine && c.Outcome == Blind {
 			c.Why = s.text
 		}
+	}
+	if f.kept > 0 && c.Outcome == Untouched {
+		c.Outcome = Blind
+		c.Why = fmt.Sprintf("connections from before the fault that went on without it: %d; --cut cuts them", f.kept)
 	}
 	if f.unseen {
 		c.Outcome, c.AfterMS, c.Why = Blind, 0, "it was unhealthy before"

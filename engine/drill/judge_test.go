@@ -178,6 +178,13 @@ func TestTroubleIsSeen(t *testing.T) {
 			w.log(16, logs.Warn, "payments is down")
 		},
 			facts: func(f *facts) { f.starved = true }, want: "errors +1000 false"},
+		"connections from before go on": {play: quiet, facts: func(f *facts) {
+			f.kept = 3
+		}, want: "blind +0 false connections from before the fault that went on without it: 3; --cut"},
+		"connections from before go on, and others fail": {play: func(w *scribe) {
+			w.asks(0, 12, well)
+			w.asks(12, 20, badFrom(12))
+		}, facts: func(f *facts) { f.kept = 3 }, want: "errors +2010 false"},
 		"unhealthy before": {play: quiet, facts: func(f *facts) {
 			f.unseen = true
 		}, want: "blind +0 false it was unhealthy before"},
@@ -382,6 +389,37 @@ func TestLoadIsParsed(t *testing.T) {
 		l, err := ParseLoad(text)
 		if err != nil != (want == "!") || err == nil && l.String() != want {
 			t.Errorf("%s: %v, %v", text, l, err)
+		}
+	}
+}
+
+// Who can reach the one that was hit by a connection from before the fault proves nothing, and who needs it
+// through others does not either.
+func TestConnectionsThatAFaultLeavesProveNothing(t *testing.T) {
+	all := []Service{{Name: "db"}, {Name: "api", DependsOn: []string{"db"}},
+		{Name: "web", DependsOn: []string{"api"}}, {Name: "mail"}}
+	for name, c := range map[string]struct {
+		looks []int
+		hit   int
+		want  string // whose cells have kept connections, and how many
+	}{
+		"most of the time":      {[]int{0, 2, 2, 3, 2}, 0, "web 2 api 2 "},
+		"one that just began":   {[]int{0, 1, 0, 0}, 0, ""},
+		"nobody is known to":    {[]int{1, 1, 1}, 3, "web 1 api 1 db 1 "},
+		"the fault touches all": {[]int{0, 0}, 0, ""},
+	} {
+		r := &row{d: New(nil, Options{}), services: all, hit: &all[c.hit]}
+		for _, n := range c.looks {
+			r.kept.look(n)
+		}
+		got := ""
+		for _, f := range r.facts() {
+			if f.kept > 0 {
+				got += fmt.Sprintf("%s %d ", f.service, f.kept)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

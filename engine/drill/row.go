@@ -32,7 +32,29 @@ type row struct {
 	unseen   map[string]bool // unhealthy before
 	signs    map[string][]sign
 	last     map[string]container.Health
+	kept     kept
 	bases    map[string]tally // of everybody, as known at the heal
+}
+
+// kept counts the connections from before a fault that go on without it, over several looks: one that
+// begins while it is looked may be taken for one of them.
+type kept struct{ looks, some, least int }
+
+func (k *kept) look(n int) {
+	k.looks++
+	if n > 0 {
+		if k.some++; k.some == 1 || n < k.least {
+			k.least = n
+		}
+	}
+}
+
+// count is how many there were for most of the time.
+func (k *kept) count() int {
+	if k.some*2 <= k.looks {
+		return 0
+	}
+	return k.least
 }
 
 // undisturbed runs a row, and once more where somebody else had a hand in it.
@@ -95,7 +117,7 @@ func (r *row) run(ctx context.Context) error {
 		return nil
 	}
 	r.phase(PhaseHold, d.o.Hold)
-	held := r.observe(ctx, d.o.Hold, func() bool { return false })
+	held := r.observe(ctx, d.o.Hold, func() bool { r.kept.look(d.s.Kept()); return false })
 	r.healed = time.Now()
 	r.starved = d.s.Starved(r.injected, r.healed)
 	r.event(r.healed, r.hit.Name, "heal", "")
@@ -370,29 +392,18 @@ func (r *row) judge(left []ailment) {
 	d := r.d
 	after, _ := d.s.Stands()
 	r.out.After = ledgers(after)
-	fallen := falls(r.services, r.hit.Name)
-	hold := span{from: r.injected, to: r.healed}
-	var all []*facts
 	slowest := time.Duration(0)
-	for _, s := range slices.Backward(r.services) {
-		if s.Name == r.hit.Name {
-			continue
+	for _, s := range r.services {
+		if s.Name != r.hit.Name {
+			slowest = max(slowest, s.HealthSpan)
 		}
-		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name,
-			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
-			unseen: r.unseen[s.Name]}
-		f.degrade, f.allowed = r.hit.allowed(s.Name)
-		f.stranger, f.habits = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name),
-			d.book.habitsOf(s.Name)
-		all = append(all, f)
-		slowest = max(slowest, s.HealthSpan)
 	}
 	if slowest > d.o.Hold {
 		r.out.Notes = append(r.out.Notes,
 			fmt.Sprintf("a healthy service proves nothing: the healthchecks take up to %s to notice; --hold %s would see it",
 				container.Brief(slowest), seconds(slowest.Milliseconds())))
 	}
-	r.out.seen = &seen{facts: all, events: r.out.Events, recovered: len(left) == 0}
+	r.out.seen = &seen{facts: r.facts(), events: r.out.Events, recovered: len(left) == 0}
 	if len(left) > 0 {
 		var all []string
 		for _, a := range left {
@@ -402,6 +413,32 @@ func (r *row) judge(left []ailment) {
 		r.out.seen.quiet = d.baselines()
 	}
 	r.out = d.judge(r.out)
+}
+
+// facts are what everybody else is judged by.
+func (r *row) facts() (all []*facts) {
+	d := r.d
+	fallen := falls(r.services, r.hit.Name)
+	hold := span{from: r.injected, to: r.healed}
+	needed := false // by somebody, as far as is known
+	for _, s := range slices.Backward(r.services) {
+		if s.Name == r.hit.Name {
+			continue
+		}
+		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name,
+			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
+			unseen: r.unseen[s.Name], habits: d.book.habitsOf(s.Name)}
+		f.degrade, f.allowed = r.hit.allowed(s.Name)
+		f.stranger = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name)
+		needed = needed || !f.stranger
+		all = append(all, f)
+	}
+	for _, f := range all {
+		if !f.stranger || !needed { // else it has no connection there, nor has anybody whom it needs
+			f.kept = r.kept.count()
+		}
+	}
+	return all
 }
 
 // needs says whether a service depends on another, directly or through others, by the file or by what taps saw.

@@ -22,6 +22,7 @@ type Options struct {
 	Repeat         int           `json:"repeat,omitempty"` // how often each row is run; 0: once
 	Load           Load          `json:"load"`
 	Tap            bool          `json:"tap,omitempty"`      // the calls between services are looked at
+	Cut            bool          `json:"cut,omitempty"`      // the fault cuts connections from before it
 	Stateful       bool          `json:"stateful,omitempty"` // services with named volumes get the fault too
 	AllowUnhealthy bool          `json:"allow_unhealthy,omitempty"`
 	// run the rows of Services once more, in the last report

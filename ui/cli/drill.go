@@ -69,6 +69,7 @@ Exit codes: 4 when the drill came to a verdict that --fail-on names, 1 when it c
 	f.StringVar(&v.load, "load", "", "make requests all the while: `URL[@RATE]`, RATE a second (5)")
 	f.StringVar(&v.o.Load.Command, "load-cmd", "", "run this `command` on this machine all the while")
 	f.BoolVar(&v.o.Tap, "tap", false, "look at the calls between services, too: their errors are evidence")
+	f.BoolVar(&v.o.Cut, "cut", false, "a fault of connections cuts those that exist, which else go on without it")
 	f.BoolVar(&v.o.Stateful, "stateful", false, "services with named volumes get the fault, too")
 	f.BoolVar(&v.o.AllowUnhealthy, "allow-unhealthy", false,
 		"run though a service is unhealthy; nothing is said of it then")
@@ -93,8 +94,12 @@ func (v *drillVerb) check() (err error) {
 		}
 		v.o.Load.Command = command
 	}
-	if _, err := fault.Parse(v.o.Fault, ""); err != nil {
+	f, err := fault.Parse(v.o.Fault, "")
+	if err != nil {
 		return usagef("--fault: %w", err)
+	}
+	if k := fault.KindOf(f.Kind); v.o.Cut && k.Scope != fault.ScopeEdge {
+		return usagef("--cut: %s is not a fault of connections", k.Name)
 	}
 	for flag, file := range map[string]string{"--report": v.report, "--junit": v.junit} {
 		if file == "" {
