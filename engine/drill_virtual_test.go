@@ -208,6 +208,63 @@ func TestDrillOfWhoGoesOnFailingIsStuck(t *testing.T) {
 	}
 }
 
+// Who crashes all day has not suffered from a fault of somebody whom it does not need; who crashed before, and now
+// because of the fault, has.
+func TestDrillDoesNotAccuseWhoCrashesAnyway(t *testing.T) {
+	compose := drilledShop + "  loner: {image: app, command: [loner], restart: always, x-bulkhead: {probe: 'http://localhost/'}}\n"
+	for name, c := range map[string]struct {
+		leaks bool
+		want  string
+	}{
+		"every 25 seconds":       {false, "db ·~· expected"},
+		"once, and of the fault": {true, "db ·~X leak"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, map[string]string{"compose.yaml": compose}, func(s *scene) {
+				var db atomic.Bool
+				var lives atomic.Int32
+				s.rt.Program("db", answering(&db, fine))
+				s.rt.Program("web", answering(nil, fine))
+				s.rt.Program("api", answering(nil, func() int {
+					if !db.Load() {
+						return http.StatusServiceUnavailable
+					}
+					return http.StatusOK
+				}))
+				s.rt.Program("loner", memory.Program{Run: func(p *memory.Process) int {
+					life := lives.Add(1)
+					calls := p.Listen(80)
+					end, look := time.After(25*time.Second), time.NewTicker(time.Second)
+					defer look.Stop()
+					for {
+						select {
+						case <-p.Killed:
+							return 137
+						case call := <-calls:
+							go serveOnce(call, http.StatusOK)
+						case <-end:
+							if life == 1 || !c.leaks {
+								return 1
+							}
+						case <-look.C:
+							if c.leaks && !db.Load() {
+								return 1
+							}
+						}
+					}
+				}})
+				s.run(engine.Options{NoStats: true})
+				s.ready()
+				time.Sleep(33 * time.Second) // its second life ends during the hold
+				r := s.drill(drill.Options{Services: []string{"db"}})
+				if got := verdicts(r); got != c.want {
+					s.t.Errorf("%s, want %s: %+v", got, c.want, r.Rows[0].Cells)
+				}
+			})
+		})
+	}
+}
+
 func TestRowThatAnotherHandDisturbedIsRunAgain(t *testing.T) {
 	for times, want := range map[int]string{1: "db ·~ expected", 2: "db  failed"} {
 		t.Run(fmt.Sprint(times), func(t *testing.T) {

@@ -22,6 +22,7 @@ type sign struct {
 	outcome Outcome
 	kind    string // as of Evidence
 	text    string
+	crash   bool // of Died: its program ended, and its container is the same
 }
 
 // The kinds of evidence.
@@ -40,6 +41,7 @@ type facts struct {
 	service  string
 	hit      string // the service that has the fault
 	injected time.Time
+	healed   time.Time // zero: not yet
 	base     tally
 	hold     tally
 	signs    []sign
@@ -50,6 +52,7 @@ type facts struct {
 	unseen   bool            // it was unhealthy before: nothing can be said
 	stranger bool            // nothing says that it needs the service that was hit
 	kept     int             // connections from before go on without the fault, by which it may reach the one that was hit
+	alone    tally           // after the row, where it was looked at whether it crashes again without a fault
 	habits   tally           // what it wrote before the drill
 }
 
@@ -91,6 +94,9 @@ func (f *facts) judge() Cell {
 		c.Evidence = append(c.Evidence, t.evidence...)
 	}
 	for _, s := range f.signs {
+		if why := f.excuse(s, &c); why != "" {
+			s.outcome, s.text = Untouched, s.text+", "+why
+		}
 		c.Evidence = append(c.Evidence, Evidence{AfterMS: f.after(s.at), Kind: s.kind, Text: s.text})
 		worsen(s.outcome, s.at)
 		if s.kind == kindMachine && c.Outcome == Blind {
@@ -120,6 +126,22 @@ func (f *facts) judge() Cell {
 }
 
 func (f *facts) after(t time.Time) int64 { return max(t.Sub(f.injected).Milliseconds(), 0) }
+
+// excuse says why a sign is not put down to the fault; "" when it is. c is what the cell is without it.
+func (f *facts) excuse(s sign, c *Cell) string {
+	n := max(f.hold.crashes, 1)
+	switch {
+	case s.outcome <= Blind:
+	case s.crash && f.base.crashes > 0 && n <= f.base.bound(f.base.crashes, f.hold.took):
+		return fmt.Sprintf("as it did while nothing was done to anybody (restarts in the baselines: %d)",
+			f.base.crashes)
+	case s.crash && f.stranger && f.alone.crashes > 0 && n <= f.alone.bound(f.alone.crashes, f.hold.took):
+		return fmt.Sprintf("and again when nothing was done to anybody; it does not need %s", f.hit)
+	case !f.healed.IsZero() && s.at.After(f.healed) && (c.Outcome == Untouched || c.Outcome == Blind && f.stranger):
+		return "and it was well until after the fault was taken away"
+	}
+	return ""
+}
 
 // blindness says why nothing is known of a service.
 func (f *facts) blindness() string {

@@ -178,6 +178,39 @@ func TestTroubleIsSeen(t *testing.T) {
 			w.log(16, logs.Warn, "payments is down")
 		},
 			facts: func(f *facts) { f.starved = true }, want: "errors +1000 false"},
+		"crashes as it did in the baseline": {play: func(w *scribe) {
+			quiet(w)
+			w.book.addCrash("s", at(4))
+			w.book.addCrash("s", at(14.1))
+		}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(14), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "untouched +0 false"},
+		"crashes far more than in the baseline": {play: func(w *scribe) {
+			quiet(w)
+			w.book.addCrash("s", at(4))
+			for when := 11.; when < 20; when += .5 {
+				w.book.addCrash("s", at(when))
+			}
+		}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "died +1000 false"},
+		"is recreated, and crashed in the baseline": {play: func(w *scribe) {
+			quiet(w)
+			w.book.addCrash("s", at(4))
+		}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "recreated"}}
+		}, want: "died +1000 false"},
+		"dies after the heal, well until then": {play: quiet, facts: func(f *facts) {
+			f.healed = at(20)
+			f.signs = []sign{{at: at(25), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "untouched +0 false"},
+		"dies after the heal, with errors before": {play: func(w *scribe) {
+			w.asks(0, 12, well)
+			w.asks(12, 20, badFrom(12))
+		}, facts: func(f *facts) {
+			f.healed = at(20)
+			f.signs = []sign{{at: at(25), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "died +15000 false"},
 		"connections from before go on": {play: quiet, facts: func(f *facts) {
 			f.kept = 3
 		}, want: "blind +0 false connections from before the fault that went on without it: 3; --cut"},

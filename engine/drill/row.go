@@ -33,6 +33,7 @@ type row struct {
 	signs    map[string][]sign
 	last     map[string]container.Health
 	kept     kept
+	alone    span             // after it, for those who may crash by themselves
 	bases    map[string]tally // of everybody, as known at the heal
 }
 
@@ -142,6 +143,9 @@ func (r *row) run(ctx context.Context) error {
 	}
 	left := r.ailing()
 	if err := r.observe(ctx, probeLong*2, func() bool { return d.book.whole(r.healed) }); err != nil {
+		return err
+	}
+	if err := r.crashersAlone(ctx); err != nil {
 		return err
 	}
 	r.judge(left)
@@ -276,6 +280,7 @@ func (r *row) observe(ctx context.Context, d time.Duration, done func() bool) er
 	defer look.Stop()
 	for {
 		stands, changed := r.d.s.Stands()
+		r.d.noteCrashes(stands)
 		r.compare(stands)
 		if done() {
 			return nil
@@ -307,16 +312,16 @@ func (r *row) compare(stands []Stand) {
 		})
 		switch {
 		case i < 0:
-			r.sign(b.Service, now, Died, kindIdentity, "its container is gone")
+			r.sign(b.Service, sign{at: now, outcome: Died, kind: kindIdentity, text: "its container is gone"})
 		case stands[i].Identity.ID != b.Identity.ID && stands[i].Identity.ID != "":
-			r.sign(b.Service, now, Died, kindIdentity, "recreated")
+			r.sign(b.Service, sign{at: now, outcome: Died, kind: kindIdentity, text: "recreated"})
 		case !stands[i].Live && stands[i].State == container.StateExited:
-			r.sign(b.Service, now, Died, kindIdentity, fmt.Sprintf("exited with code %d", stands[i].ExitCode))
+			r.crashed(b.Service, now, fmt.Sprintf("exited with code %d", stands[i].ExitCode))
 		case !stands[i].Live:
-			r.sign(b.Service, now, Died, kindIdentity, "not running: "+stands[i].State.String())
+			r.crashed(b.Service, now, "not running: "+stands[i].State.String())
 		case !stands[i].Identity.Started.Equal(b.Identity.Started) ||
 			stands[i].Identity.Restarts != b.Identity.Restarts:
-			r.sign(b.Service, now, Died, kindIdentity, "restarted")
+			r.crashed(b.Service, now, "restarted")
 		default:
 			r.health(b, stands[i], now)
 		}
@@ -350,7 +355,7 @@ func (r *row) comeback(stands []Stand, now time.Time) {
 
 // health notes a change of health.
 func (r *row) health(b, s Stand, now time.Time) {
-	key := fmt.Sprint(s.Service, "/", s.Replica)
+	key := s.key()
 	was, known := r.last[key]
 	if !known {
 		was = b.Health
@@ -365,25 +370,25 @@ func (r *row) health(b, s Stand, now time.Time) {
 		return
 	}
 	if s.TimedOut && r.d.s.Starved(now.Add(-starvedFor), now) {
-		r.sign(b.Service, now, Untouched, kindMachine, text+
-			", but its check timed out while the machine had no CPU left")
+		r.sign(b.Service, sign{at: now, outcome: Untouched, kind: kindMachine,
+			text: text + ", but its check timed out while the machine had no CPU left"})
 		return
 	}
-	r.sign(b.Service, now, Unhealthy, kindHealth, text)
+	r.sign(b.Service, sign{at: now, outcome: Unhealthy, kind: kindHealth, text: text})
 }
 
 // starvedFor is how long before a failed check the machine's load is looked at.
 const starvedFor = 10 * time.Second
 
-func (r *row) sign(service string, at time.Time, o Outcome, kind, text string) {
-	for _, s := range r.signs[service] {
-		if s.text == text || s.outcome == Died && o == Died {
+func (r *row) sign(service string, s sign) {
+	for _, o := range r.signs[service] {
+		if o.text == s.text || o.outcome == Died && s.outcome == Died && o.crash == s.crash {
 			return
 		}
 	}
-	r.signs[service] = append(r.signs[service], sign{at: at, outcome: o, kind: kind, text: text})
-	if kind == kindIdentity {
-		r.event(at, service, "died", text)
+	r.signs[service] = append(r.signs[service], s)
+	if s.kind == kindIdentity {
+		r.event(s.at, service, "died", s.text)
 	}
 }
 
@@ -425,11 +430,14 @@ func (r *row) facts() (all []*facts) {
 		if s.Name == r.hit.Name {
 			continue
 		}
-		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name,
+		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, healed: r.healed, hold: d.book.tally(s.Name,
 			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
 			unseen: r.unseen[s.Name], habits: d.book.habitsOf(s.Name)}
 		f.degrade, f.allowed = r.hit.allowed(s.Name)
 		f.stranger = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name)
+		if r.alone.to.After(r.alone.from) {
+			f.alone = d.book.tally(s.Name, "", r.alone)
+		}
 		needed = needed || !f.stranger
 		all = append(all, f)
 	}

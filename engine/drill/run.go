@@ -63,7 +63,9 @@ type Drill struct {
 	moved  chan struct{} // capacity 1: Act was called
 	abort  context.CancelCauseFunc
 
-	runs map[int][]Row // of the rows that are through; Run's goroutine alone uses it
+	// Run's goroutine alone uses these.
+	runs  map[int][]Row                 // of the rows that are through
+	lives map[string]container.Identity // of each replica, by "service/1", as last seen
 }
 
 var errAborted = errors.New("aborted")
@@ -81,7 +83,7 @@ func New(s Subject, o Options) *Drill {
 	}
 	o.Repeat = max(o.Repeat, 1)
 	return &Drill{s: s, o: o, book: &book{all: map[string]*series{}}, moved: make(chan struct{}, 1),
-		runs: map[int][]Row{}}
+		runs: map[int][]Row{}, lives: map[string]container.Identity{}}
 }
 
 // Run carries the drill out and returns its report. When ctx ends it heals first. The report is nil

@@ -38,7 +38,8 @@ type series struct {
 	answers []answer
 	tapped  []tappedSlice
 	bad     []tappedBad
-	habits  tally // what it wrote before the drill
+	habits  tally       // what it wrote before the drill
+	crashes []time.Time // when its restart policy had started it again
 }
 
 // tappedSlice is what one caller had from a service in a moment.
@@ -110,6 +111,13 @@ func (b *book) habitsOf(service string) tally {
 	return b.of(service).habits
 }
 
+// addCrash notes that the restart policy of a service started it again.
+func (b *book) addCrash(service string, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(service).crashes = append(b.of(service).crashes, at)
+}
+
 // callers are the services that were seen to call another, by who was called.
 func (b *book) callers(of string) []string {
 	b.mu.Lock()
@@ -156,6 +164,7 @@ type tally struct {
 	templates map[string]int       // of lines of WARN and worse
 	lines     []line               // the first of each template
 	last      map[string]time.Time // when the last line of each template came
+	crashes   int                  // after which its restart policy started it again
 	answered                       // probes, and requests of the load
 	tapped    answered             // requests of other services
 }
@@ -197,6 +206,11 @@ func (b *book) tally(service, hit string, spans ...span) tally {
 		}
 	}
 	slices.SortStableFunc(t.lines, func(a, b line) int { return a.at.Compare(b.at) })
+	for _, at := range s.crashes {
+		if in(at) {
+			t.crashes++
+		}
+	}
 	for _, a := range s.answers {
 		if !in(a.sent) {
 			continue

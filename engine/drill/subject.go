@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"bulkhead/engine/container"
@@ -95,6 +96,9 @@ type Stand struct {
 	TimedOut bool // its last health check did not answer in time
 	Ready    bool // its service is
 }
+
+// key tells a replica from all others: "web/1".
+func (s *Stand) key() string { return fmt.Sprint(s.Service, "/", s.Replica) }
 
 // allowed finds what the file allows a bystander to suffer from a service's faults.
 func (s *Service) allowed(bystander string) (project.Degrade, bool) {
