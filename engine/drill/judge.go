@@ -53,6 +53,7 @@ type facts struct {
 	stranger bool            // nothing says that it needs the service that was hit
 	kept     int             // connections from before go on without the fault, by which it may reach the one that was hit
 	alone    tally           // after the row, where it was looked at whether it crashes again without a fault
+	regular  map[string]bool // kinds of lines that come at regular intervals, whatever is the matter
 	habits   tally           // what it wrote before the drill
 }
 
@@ -62,6 +63,7 @@ type trouble struct {
 	found    bool
 	first    time.Time
 	last     time.Time // of lines
+	regular  bool      // some of the lines sum up the time since the one before
 	evidence []Evidence
 }
 
@@ -81,7 +83,7 @@ func (f *facts) judge() Cell {
 	}
 	answers, calls, lines := f.answers(), f.calls(), f.lines()
 	if f.starved && lines.found && !answers.found && !calls.found && c.Outcome == Untouched &&
-		lines.last.Sub(lines.first) < oneMoment {
+		lines.last.Sub(lines.first) < oneMoment && !lines.regular {
 		// What a fault does to others goes on as long as it lasts; this is over, and every probe was answered.
 		lines.found = false
 		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
@@ -255,6 +257,7 @@ func (f *facts) lines() trouble {
 		if !t.found {
 			t.found, t.first = true, l.at
 		}
+		t.regular = t.regular || f.regular[l.template]
 		if at := h.last[l.template]; at.After(t.last) {
 			t.last = at
 		}

@@ -172,6 +172,13 @@ func TestTroubleIsSeen(t *testing.T) {
 			w.log(14.3, logs.Warn, "cart is down")
 		},
 			facts: func(f *facts) { f.starved = true }, want: "untouched +0 false"},
+		"a line that sums up an interval, on a busy machine": {play: func(w *scribe) {
+			quiet(w)
+			w.log(14.2, logs.Warn, "WARN traffic sent=20 failed=3 slowest=1.5s")
+		}, facts: func(f *facts) {
+			f.starved = true
+			f.regular = map[string]bool{logs.Template("WARN traffic sent=1 failed=1 slowest=1s"): true}
+		}, want: "errors +4200 false"},
 		"trouble that goes on, on a busy machine": {play: func(w *scribe) {
 			quiet(w)
 			w.log(11, logs.Warn, "payments is down")

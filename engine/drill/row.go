@@ -438,6 +438,9 @@ func (r *row) facts() (all []*facts) {
 		if r.alone.to.After(r.alone.from) {
 			f.alone = d.book.tally(s.Name, "", r.alone)
 		}
+		if r.starved && len(f.hold.lines) > 0 {
+			f.regular = r.regular(&f.hold, s.Name)
+		}
 		needed = needed || !f.stranger
 		all = append(all, f)
 	}
