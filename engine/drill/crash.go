@@ -27,8 +27,8 @@ func (d *Drill) noteCrashes(stands []Stand) {
 
 // crashersAlone looks, after a row, whether those who crashed in it do so anyway: who crashes every 25
 // seconds seldom does in a baseline of ten. It concerns those who need not the service that was hit, whose
-// restart policy was at work before, and who did not live for long; they are watched for half as long again as they
-// lived. All is healed by then.
+// restart policy was at work before, and who did not live for long; they are watched for half as long
+// again as they lived. All is healed by then.
 func (r *row) crashersAlone(ctx context.Context) error {
 	var suspects []string
 	var long time.Duration

@@ -51,7 +51,7 @@ type facts struct {
 	starved  bool            // the machine had no CPU left during the hold
 	unseen   bool            // it was unhealthy before: nothing can be said
 	stranger bool            // nothing says that it needs the service that was hit
-	kept     int             // connections from before go on without the fault, by which it may reach the one that was hit
+	kept     int             // connections that go on without the fault, by which it may reach who was hit
 	alone    tally           // after the row, where it was looked at whether it crashes again without a fault
 	regular  map[string]bool // kinds of lines that come at regular intervals, whatever is the matter
 	habits   tally           // what it wrote before the drill
@@ -107,7 +107,8 @@ func (f *facts) judge() Cell {
 	}
 	if f.kept > 0 && c.Outcome == Untouched {
 		c.Outcome = Blind
-		c.Why = fmt.Sprintf("connections from before the fault that went on without it: %d; --cut cuts them", f.kept)
+		c.Why = fmt.Sprintf("connections from before the fault that went on without it: %d; --cut cuts them",
+			f.kept)
 	}
 	if f.unseen {
 		c.Outcome, c.AfterMS, c.Why = Blind, 0, "it was unhealthy before"

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -48,7 +46,9 @@ func portsOf(services []Service) map[int]string {
 	out := map[int]string{}
 	for _, s := range services {
 		for _, p := range s.Ports {
-			out[p.Published] = s.Name
+			if p.Published > 0 {
+				out[p.Published] = s.Name
+			}
 		}
 	}
 	return out
@@ -71,7 +71,7 @@ func (o *observer) start(ctx context.Context, services []Service) {
 	}
 	if o.load.URL != "" {
 		o.wg.Go(func() {
-			o.ask(ctx, o.target(o.load.URL), true, o.load.every(), func(ctx context.Context) error {
+			o.ask(ctx, target(o.load.URL, o.ports), true, o.load.every(), func(ctx context.Context) error {
 				return get(ctx, o.load.URL)
 			})
 		})
@@ -82,19 +82,6 @@ func (o *observer) start(ctx context.Context, services []Service) {
 }
 
 func (o *observer) wait() { o.wg.Wait() }
-
-// target is the service that publishes the port of a URL; "" when none does.
-func (o *observer) target(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	port, err := strconv.Atoi(u.Port())
-	if err != nil {
-		port = map[string]int{"http": 80, "https": 443}[u.Scheme]
-	}
-	return o.ports[port]
-}
 
 // ask asks a service again and again. An answer that takes long keeps no other one waiting.
 func (o *observer) ask(

@@ -10,6 +10,7 @@ import (
 // Who goes on failing those who ask it after the heal has not recovered, whatever its health says.
 func TestWhoStillFailsHasNotRecovered(t *testing.T) {
 	none, all := func(int) bool { return false }, func(int) bool { return true }
+	some := func(i int) bool { return i%7 == 0 }
 	for name, c := range map[string]struct {
 		before, after func(i int) bool // which answers fail
 		hangs         bool             // nothing is answered after the heal
@@ -20,7 +21,7 @@ func TestWhoStillFailsHasNotRecovered(t *testing.T) {
 		"fails at first":              {before: none, after: func(i int) bool { return i < 20 }},
 		"fails half of the time":      {before: none, after: func(i int) bool { return i%2 == 0 }, want: "still fails"},
 		"failed before":               {before: all, after: all},
-		"fails now and then, as ever": {before: func(i int) bool { return i%7 == 0 }, after: func(i int) bool { return i%7 == 0 }},
+		"fails now and then, as ever": {before: some, after: some},
 		"hangs":                       {before: none, hangs: true, want: "does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -203,7 +203,12 @@ func (r *row) lookAtAll(ctx context.Context) (span, error) {
 	d.mu.Unlock()
 	d.judgeAgain()
 	if first {
-		d.change(func(rep *Report) { rep.Baseline = r.baselines(now) })
+		d.change(func(rep *Report) {
+			rep.Baseline = r.baselines(now)
+			if note := d.loadNote(r.services, now); note != "" {
+				rep.Notes = append(rep.Notes, note)
+			}
+		})
 	}
 	return now, nil
 }
@@ -222,7 +227,11 @@ func (r *row) unwell(now span) (bad []string, late bool) {
 		case !s.Live:
 			bad = append(bad, fmt.Sprintf("%s is %s", s.Service, s.State))
 		case t.asked >= leastAnswers && t.failed == t.asked:
-			bad = append(bad, s.Service+" answers no probe: "+t.lastFail.err)
+			what := " answers no probe: "
+			if t.firstFail.request && t.lastFail.request {
+				what = " answers no request of --load: "
+			}
+			bad = append(bad, s.Service+what+t.lastFail.err)
 			late = false
 		default:
 			continue
@@ -414,7 +423,8 @@ func (r *row) judge(left []ailment) {
 		for _, a := range left {
 			all = append(all, a.service+" "+a.what)
 		}
-		r.out.seen.late = strings.Join(all, ", ") + " " + container.Brief(d.o.Settle) + " after the fault was taken away"
+		r.out.seen.late = fmt.Sprintf("%s %s after the fault was taken away", strings.Join(all, ", "),
+			container.Brief(d.o.Settle))
 		r.out.seen.quiet = d.baselines()
 	}
 	r.out = d.judge(r.out)
@@ -477,7 +487,8 @@ type seen struct {
 	events    []Event
 	recovered bool
 	late      string
-	quiet     []span // the baselines that count; nil: all. What comes after a row that left somebody broken does not
+	// the baselines that count; nil: all. Those after a row that left somebody broken do not
+	quiet []span
 }
 
 // judge comes to the cells, the timeline and the verdict of a run by all baselines so far: a kind of

@@ -94,13 +94,21 @@ func (d *Drill) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	ports := portsOf(services)
+	note, err := d.o.Load.checkTarget(ctx, ports)
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		r.Notes = append(r.Notes, note)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	d.mu.Lock()
 	d.report, d.abort = r, cancel
 	d.mu.Unlock()
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx)) // what heals is still looked at
-	o := &observer{s: d.s, book: d.book, load: d.o.Load, ports: portsOf(services),
+	o := &observer{s: d.s, book: d.book, load: d.o.Load, ports: ports,
 		timeout: probeTimeout(services)}
 	o.start(watch, services)
 	defer func() { stop(); o.wait() }()

@@ -140,6 +140,22 @@ func (b *book) addAnswer(service string, a answer) {
 	}
 }
 
+// requests counts what a load asked a service for in a span; why is how the last one failed.
+func (b *book) requests(service string, in span) (asked, failed int, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.of(service).answers {
+		if !a.request || !in.contains(a.sent) {
+			continue
+		}
+		asked++
+		if a.err != "" {
+			failed, why = failed+1, a.err
+		}
+	}
+	return asked, failed, why
+}
+
 func (b *book) addTapped(in Tapped) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -312,6 +312,7 @@ type drillPrinter struct {
 	printed map[string]string // the last line of each row
 	headed  bool
 	based   bool
+	noted   int // notes that are printed
 }
 
 func (p *drillPrinter) line(text string) {
@@ -331,9 +332,9 @@ func (p *drillPrinter) show(r *drill.Report) {
 		if r.Load != "" {
 			p.line("load: " + r.Load)
 		}
-		for _, n := range r.Notes {
-			p.line(n)
-		}
+	}
+	for ; p.noted < len(r.Notes); p.noted++ {
+		p.line(r.Notes[p.noted])
 	}
 	if text := r.BaselineText(); text != "" && !p.based {
 		p.based = true
