@@ -89,7 +89,7 @@ func (f *facts) judge() Cell {
 		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
 			Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
 	}
-	for _, t := range []trouble{answers, calls, lines} {
+	for _, t := range []trouble{answers, calls, lines, f.slow()} {
 		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
 			c.Outcome, c.AfterMS = max(c.Outcome, Errors), f.after(t.first)
 		}
@@ -153,6 +153,41 @@ func (f *facts) blindness() string {
 	}
 	return fmt.Sprintf("only %d answers during the hold, %d are wanted",
 		max(f.hold.asked, f.hold.tapped.asked), leastAnswers)
+}
+
+// A service without a bound of its own is slow where its answers take so many times as long as in the
+// baseline, and so much longer: a fault may well be felt.
+const (
+	slowTimes = 5
+	slowBy    = time.Second
+)
+
+// slow looks for answers that take far longer than in the baseline. What the file allows is compared by
+// bounds, and a machine without CPU is slow by itself.
+func (f *facts) slow() (t trouble) {
+	if f.starved || f.allowed && f.degrade.P95 > 0 {
+		return t
+	}
+	for _, of := range []struct {
+		kind string
+		h, b *answered
+	}{{kindProbe, &f.hold.answered, &f.base.answered}, {kindCall, &f.hold.tapped, &f.base.tapped}} {
+		h, b := of.h.p95(), of.b.p95()
+		limit := max(b*slowTimes, b+slowBy)
+		before, askedBefore := of.b.slower(limit)
+		n, asked := of.h.slower(limit)
+		if min(asked, askedBefore) < leastAnswers || h < limit ||
+			n <= failuresAllowed(asked, before, askedBefore) {
+			continue
+		}
+		at := f.injected.Add(h) // no answer could show it earlier
+		if !t.found || at.Before(t.first) {
+			t.found, t.first = true, at
+		}
+		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(at), Kind: of.kind,
+			Text: fmt.Sprintf("p95 is %s; %s in the baseline", container.Brief(h), container.Brief(b))})
+	}
+	return t
 }
 
 // bounds compares a service with how far it may degrade, and says whether it passes that.

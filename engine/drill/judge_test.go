@@ -112,6 +112,14 @@ func TestHabitsOfAStrangerAreNoSign(t *testing.T) {
 
 func TestTroubleIsSeen(t *testing.T) {
 	quiet := func(w *scribe) { w.asks(0, 20, well) }
+	slower := func(seconds float64) func(*scribe) {
+		return func(w *scribe) {
+			w.asks(0, 10, well)
+			for t := 10.0; t < 20; t += .4 {
+				w.book.addAnswer("s", answer{sent: at(t), done: at(t + seconds)})
+			}
+		}
+	}
 	for name, c := range map[string]struct {
 		play  func(w *scribe)
 		facts func(f *facts)
@@ -244,14 +252,26 @@ func TestTroubleIsSeen(t *testing.T) {
 		}, facts: func(f *facts) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: .2}
 		}, want: "errors +5010 false 51 % of"},
-		"passes its bound of p95": {play: func(w *scribe) {
-			w.asks(0, 10, well)
-			for t := 10.0; t < 20; t += .4 {
-				w.book.addAnswer("s", answer{sent: at(t), done: at(t + 2.5)})
-			}
-		}, facts: func(f *facts) {
+		"passes its bound of p95": {play: slower(2.5), facts: func(f *facts) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 2 * time.Second}
 		}, want: "errors +0 false p95 is 2.5s"},
+		"far slower than before": {play: slower(2.5), want: "errors +2500 false"},
+		"far slower than before, as it may be": {play: slower(2.5), facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1}
+		}, want: "errors +2500 true"},
+		"far slower than before, within its bound": {play: slower(2.5), facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 3 * time.Second}
+		}, want: "untouched +0 false"},
+		"slow now and then, as before": {play: func(w *scribe) {
+			for t := .0; t < 20; t += .2 {
+				took := .01
+				if i := int(t * 5); i == 5 || i == 40 || i > 55 && i%10 == 0 {
+					took = 2
+				}
+				w.book.addAnswer("s", answer{sent: at(t), done: at(t + took)})
+			}
+		}, want: "untouched +0 false"},
+		"slower than before": {play: slower(.5), want: "untouched +0 false"},
 		"falls with the other, as the file says": {play: quiet, facts: func(f *facts) {
 			f.falls, f.signs = true, []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "restarted"}}
 		}, want: "died +1000 true"},

@@ -284,6 +284,17 @@ func (t *answered) p95() time.Duration {
 	return 0
 }
 
+// slower counts the answers that took at least so long, of all whose times are known.
+func (t *answered) slower(limit time.Duration) (n, of int) {
+	for _, l := range t.latencies {
+		of += l.Count
+		if l.Time >= limit {
+			n += l.Count
+		}
+	}
+	return n, of
+}
+
 // failShare is the share of answers that were none, or bad.
 func (t *answered) failShare() float64 {
 	if t.asked == 0 {
