@@ -51,6 +51,8 @@ type facts struct {
 	starved  bool            // the machine had no CPU left during the hold
 	unseen   bool            // it was unhealthy before: nothing can be said
 	stranger bool            // nothing says that it needs the service that was hit
+	loaded   bool            // the drill has a load
+	tapped   bool            // and looks at calls
 	kept     int             // connections that go on without the fault, by which it may reach who was hit
 	alone    tally           // after the row, where it was looked at whether it crashes again without a fault
 	regular  map[string]bool // kinds of lines that come at regular intervals, whatever is the matter
@@ -89,7 +91,7 @@ func (f *facts) judge() Cell {
 		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
 			Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
 	}
-	for _, t := range []trouble{answers, calls, lines, f.slow()} {
+	for _, t := range []trouble{answers, calls, lines, f.slow(), f.made(c.Outcome)} {
 		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
 			c.Outcome, c.AfterMS = max(c.Outcome, Errors), f.after(t.first)
 		}
@@ -149,7 +151,18 @@ func (f *facts) excuse(s sign, c *Cell) string {
 // blindness says why nothing is known of a service.
 func (f *facts) blindness() string {
 	if f.hold.asked+f.hold.tapped.asked == 0 {
-		return "nothing asks it: give it x-bulkhead.probe, or the drill --load or --tap"
+		var more []string
+		if !f.loaded {
+			more = append(more, "--load")
+		}
+		if !f.tapped {
+			more = append(more, "--tap")
+		}
+		text := "nothing asks it: give it x-bulkhead.probe"
+		if len(more) > 0 {
+			text += ", or the drill " + strings.Join(more, " or ")
+		}
+		return text
 	}
 	return fmt.Sprintf("only %d answers during the hold, %d are wanted",
 		max(f.hold.asked, f.hold.tapped.asked), leastAnswers)
@@ -235,6 +248,18 @@ func (f *facts) calls() trouble {
 		return trouble{}
 	}
 	return f.asked(kindCall, &f.hold.tapped, &f.base.tapped)
+}
+
+// made looks for more failed calls of its own than the baseline explains, of a service that nobody asks for
+// anything: what it is there for is what it asks of others. That they are answered proves nothing of it.
+func (f *facts) made(o Outcome) trouble {
+	if o != Blind || f.base.made.asked == 0 {
+		return trouble{}
+	}
+	if t := f.asked(kindCall, &f.hold.made, &f.base.made); t.found {
+		return t
+	}
+	return trouble{}
 }
 
 func (f *facts) asked(kind string, h, b *answered) trouble {

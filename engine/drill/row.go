@@ -442,7 +442,8 @@ func (r *row) facts() (all []*facts) {
 		}
 		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, healed: r.healed, hold: d.book.tally(s.Name,
 			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
-			unseen: r.unseen[s.Name], habits: d.book.habitsOf(s.Name)}
+			unseen: r.unseen[s.Name], habits: d.book.habitsOf(s.Name),
+			loaded: d.o.Load.String() != "", tapped: d.o.Tap}
 		f.degrade, f.allowed = r.hit.allowed(s.Name)
 		f.stranger = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name)
 		if r.alone.to.After(r.alone.from) {

@@ -183,6 +183,7 @@ type tally struct {
 	crashes   int                  // after which its restart policy started it again
 	answered                       // probes, and requests of the load
 	tapped    answered             // requests of other services
+	made      answered             // its own requests of other services
 }
 
 // answered is how those fared who asked a service for something.
@@ -238,25 +239,34 @@ func (b *book) tally(service, hit string, spans ...span) tally {
 			t.fail(a)
 		}
 	}
-	for _, bad := range s.bad {
-		if bad.from != hit && in(bad.Sent) {
-			t.tapped.fail(answer{sent: bad.Sent, done: bad.Done, err: bad.Text})
-		}
+	t.tapped.addCalls(service, s, func(from string, sent time.Time) bool { return from != hit && in(sent) })
+	for to, s := range b.all {
+		t.made.addCalls(to, s, func(from string, sent time.Time) bool { return from == service && in(sent) })
 	}
-	for _, sl := range s.tapped {
-		if sl.from != hit && in(sl.At) {
-			t.tapped.asked += sl.Asked
-			t.tapped.failed += sl.Failed
-			t.tapped.latencies = append(t.tapped.latencies, sl.Took...)
-			if sl.Failed > 0 && t.tapped.firstFail.err == "" {
-				t.tapped.fail(answer{sent: sl.At, done: sl.At, err: sl.from + " → " + service + " failed"})
-			}
-		}
-	}
-	for _, a := range []*answered{&t.answered, &t.tapped} {
+	for _, a := range []*answered{&t.answered, &t.tapped, &t.made} {
 		slices.SortFunc(a.latencies, func(a, b Took) int { return int(a.Time - b.Time) })
 	}
 	return t
+}
+
+// addCalls adds the calls of a service that count.
+func (t *answered) addCalls(to string, s *series, counts func(from string, sent time.Time) bool) {
+	for _, bad := range s.bad {
+		if counts(bad.from, bad.Sent) {
+			t.fail(answer{sent: bad.Sent, done: bad.Done, err: bad.Text})
+		}
+	}
+	for _, sl := range s.tapped {
+		if !counts(sl.from, sl.At) {
+			continue
+		}
+		t.asked += sl.Asked
+		t.failed += sl.Failed
+		t.latencies = append(t.latencies, sl.Took...)
+		if sl.Failed > 0 && t.firstFail.err == "" {
+			t.fail(answer{sent: sl.At, done: sl.At, err: sl.from + " → " + to + " failed"})
+		}
+	}
 }
 
 // fail notes a failed answer, which is counted already.
