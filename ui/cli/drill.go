@@ -158,7 +158,7 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 		return err
 	}
 	if c != nil {
-		report, err = c.drill(ctx, v.o, out.show)
+		report, err = v.remote(ctx, c, out.show)
 	} else {
 		report, err = v.alone(ctx, out)
 	}
@@ -248,6 +248,10 @@ func asItRuns(ctx context.Context, a *app, p *project.Project, verb string) (*pr
 func followDrill(
 	ctx context.Context, e *engine.Engine, o drill.Options, show func(*drill.Report),
 ) (*drill.Report, error) {
+	var other time.Time // when the drill began that is shown already, which is not this one
+	if n := e.Snapshot(); n.Drill != nil {
+		other = n.Drill.Began
+	}
 	changed, stop := e.Subscribe()
 	defer stop()
 	type ended struct {
@@ -266,7 +270,8 @@ func followDrill(
 		case end := <-done:
 			return end.report, end.err
 		case <-changed:
-			if n := e.Snapshot(); n.Drilling && n.Drill != nil && n.Drill != shown {
+			if n := e.Snapshot(); n.Drilling && n.Drill != nil && n.Drill != shown &&
+				!n.Drill.Began.Equal(other) {
 				shown = n.Drill
 				show(shown)
 			}
