@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/engine/condition"
@@ -158,7 +159,7 @@ func (e *Engine) Drill(ctx context.Context, o drill.Options) (*drill.Report, err
 	if _, err := e.commands.targets(Command{Verb: VerbFault, Services: o.Services}); len(o.Services) > 0 && err != nil {
 		return nil, err
 	}
-	sub := &subject{e: e}
+	sub := &subject{e: e, cut: o.Cut}
 	if o.Load.Command != "" {
 		o.Load.Run = func(ctx context.Context) { sub.runLoad(ctx, o.Load.Command) }
 	}
@@ -196,7 +197,11 @@ func (e *Engine) DrillAct(a drill.Act, row string) error {
 }
 
 // subject is the engine as a drill sees it.
-type subject struct{ e *Engine }
+type subject struct {
+	e     *Engine
+	cut   bool                   // faults cut connections from before them
+	fault atomic.Pointer[string] // id of the one that was injected last
+}
 
 var _ drill.Subject = (*subject)(nil)
 
@@ -302,11 +307,12 @@ func (s *subject) Inject(ctx context.Context, name, words string) (func(context.
 	if err != nil {
 		return nil, err
 	}
-	f.For, f.Why = faultLasts, "the drill"
+	f.For, f.Why, f.Cut = faultLasts, "the drill", s.cut
 	active, err := e.faults.injector.Load().Inject(ctx, f)
 	if err != nil {
 		return nil, err
 	}
+	s.fault.Store(&active.Fault.ID)
 	return func(ctx context.Context) error {
 		if err := e.faults.injector.Load().Heal(ctx, active.Fault.ID); err != nil {
 			return err
@@ -319,6 +325,17 @@ func (s *subject) Inject(ctx context.Context, name, words string) (func(context.
 		}
 		return e.commands.do(ctx, Command{Verb: VerbUp, Services: []string{name}, Cause: "the drill"})
 	}, nil
+}
+
+// Kept implements drill.Subject.
+func (s *subject) Kept() int {
+	id, n := s.fault.Load(), 0
+	for _, a := range s.e.faults.injector.Load().Active() {
+		if id != nil && a.Fault.ID == *id {
+			n += a.Kept
+		}
+	}
+	return n
 }
 
 // Probe implements drill.Subject. Of several replicas it asks one after the other.

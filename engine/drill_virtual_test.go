@@ -166,6 +166,105 @@ func TestDrillOfWhoDoesNotRecoverIsStuck(t *testing.T) {
 	})
 }
 
+// A service that runs, is ready and answers errors for ever once the one it needs had failed is stuck, though it
+// may suffer while that one is down.
+func TestDrillOfWhoGoesOnFailingIsStuck(t *testing.T) {
+	for name, c := range map[string]struct {
+		sticky bool
+		want   string
+	}{
+		"sticky":       {true, "db ·~ stuck"},
+		"well at last": {false, "db ·~ expected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, map[string]string{"compose.yaml": drilledShop}, func(s *scene) {
+				var db atomic.Bool
+				var failed atomic.Int32
+				s.rt.Program("db", answering(&db, fine))
+				s.rt.Program("web", answering(nil, fine))
+				s.rt.Program("api", answering(nil, func() int {
+					if !db.Load() {
+						failed.Store(20) // and so many more
+					}
+					if failed.Load() > 0 {
+						if !c.sticky {
+							failed.Add(-1)
+						}
+						return http.StatusInternalServerError
+					}
+					return http.StatusOK
+				}))
+				s.run(engine.Options{NoStats: true})
+				s.ready()
+				r := s.drill(drill.Options{Services: []string{"db"}})
+				if got := verdicts(r); got != c.want {
+					s.t.Errorf("%s, want %s: %s", got, c.want, r.Rows[0].Why)
+				}
+				if c.sticky && (!strings.Contains(r.Rows[0].Why, "api still fails") || r.Rows[0].BackInMS == nil) {
+					s.t.Errorf("%q, back %v", r.Rows[0].Why, r.Rows[0].BackInMS)
+				}
+			})
+		})
+	}
+}
+
+// Who crashes all day has not suffered from a fault of somebody whom it does not need; who crashed before, and now
+// because of the fault, has.
+func TestDrillDoesNotAccuseWhoCrashesAnyway(t *testing.T) {
+	compose := drilledShop + "  loner: {image: app, command: [loner], restart: always, x-bulkhead: {probe: 'http://localhost/'}}\n"
+	for name, c := range map[string]struct {
+		leaks bool
+		want  string
+	}{
+		"every 25 seconds":       {false, "db ·~· expected"},
+		"once, and of the fault": {true, "db ·~X leak"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, map[string]string{"compose.yaml": compose}, func(s *scene) {
+				var db atomic.Bool
+				var lives atomic.Int32
+				s.rt.Program("db", answering(&db, fine))
+				s.rt.Program("web", answering(nil, fine))
+				s.rt.Program("api", answering(nil, func() int {
+					if !db.Load() {
+						return http.StatusServiceUnavailable
+					}
+					return http.StatusOK
+				}))
+				s.rt.Program("loner", memory.Program{Run: func(p *memory.Process) int {
+					life := lives.Add(1)
+					calls := p.Listen(80)
+					end, look := time.After(25*time.Second), time.NewTicker(time.Second)
+					defer look.Stop()
+					for {
+						select {
+						case <-p.Killed:
+							return 137
+						case call := <-calls:
+							go serveOnce(call, http.StatusOK)
+						case <-end:
+							if life == 1 || !c.leaks {
+								return 1
+							}
+						case <-look.C:
+							if c.leaks && !db.Load() {
+								return 1
+							}
+						}
+					}
+				}})
+				s.run(engine.Options{NoStats: true})
+				s.ready()
+				time.Sleep(33 * time.Second) // its second life ends during the hold
+				r := s.drill(drill.Options{Services: []string{"db"}})
+				if got := verdicts(r); got != c.want {
+					s.t.Errorf("%s, want %s: %+v", got, c.want, r.Rows[0].Cells)
+				}
+			})
+		})
+	}
+}
+
 func TestRowThatAnotherHandDisturbedIsRunAgain(t *testing.T) {
 	for times, want := range map[int]string{1: "db ·~ expected", 2: "db  failed"} {
 		t.Run(fmt.Sprint(times), func(t *testing.T) {

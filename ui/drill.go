@@ -29,7 +29,7 @@ type drillPane struct {
 	row, col int       // the cell under the cursor
 	left     int       // the first column that is shown
 	top      int       // the first row that is shown
-	columns  int       // that were drawn last
+	grid     drillGrid // that was drawn last
 	asked    time.Time // of the first esc; a second one soon after aborts
 	setup    bool      // the next drill is being set up, though there is a report
 }
@@ -447,25 +447,14 @@ func (p *drillPane) renderHead(r *drill.Report, w int) []string {
 	}
 }
 
-const (
-	drillName = 12 // cells of a killed service's name
-	drillCell = 6  // of a column
-	drillTail = 18 // of BACK IN and VERDICT
-)
-
-// fits is how many columns have room.
-func (p *drillPane) fits(r *drill.Report, w int) int {
-	return max(min((w-drillName-3-drillTail)/drillCell, len(r.Services)), 1)
-}
-
 // columnHeads is the line above the matrix; more says which columns are shown where not all have room.
 func (p *drillPane) columnHeads(r *drill.Report, w int) (heads, more string) {
-	n := p.fits(r, w)
-	p.columns = n
+	p.grid = drillGridOf(r, w)
+	n := p.grid.columns
 	p.left = max(min(p.left, p.col, len(r.Services)-n), p.col-n+1, 0)
-	head := "   " + fit("FAULT ON", drillName)
+	head := "   " + fit("FAULT ON", p.grid.name)
 	for i := p.left; i < p.left+n; i++ {
-		name := fit(middle(r.Services[i], drillCell-1), drillCell)
+		name := fit(middle(r.Services[i], p.grid.cell(i)-1), p.grid.cell(i))
 		if i == p.col {
 			name = p.e.st.titleFocus.s(name)
 		} else {
@@ -485,7 +474,7 @@ func (p *drillPane) renderRow(r *drill.Report, i, w int) string {
 	if i == p.row {
 		lead = " > "
 	}
-	line := lead + fit(middle(row.Killed, drillName-1), drillName)
+	line := lead + fit(middle(row.Killed, p.grid.name-1), p.grid.name)
 	if row.Phase != drill.PhaseDone {
 		text := row.Now(p.e.now)
 		if row.Phase != drill.PhaseQueued {
@@ -493,13 +482,16 @@ func (p *drillPane) renderRow(r *drill.Report, i, w int) string {
 		}
 		return line + p.e.st.dim.s(text)
 	}
-	for c := p.left; c < p.left+p.columns; c++ {
-		mark, paint := cut(row.Mark(r.Services[c]), drillCell), p.paintOf(row, r.Services[c])
+	for c := p.left; c < p.left+p.grid.columns; c++ {
+		cell := fit(row.Mark(r.Services[c]), p.grid.cell(c))
+		paint := p.paintOf(row, r.Services[c])
 		if i == p.row && c == p.col {
-			line += p.e.st.selected.s(mark) + spaces(drillCell-width(mark))
+			mark := strings.TrimRight(cell, " ")
+			cell = p.e.st.selected.s(mark) + spaces(p.grid.cell(c)-width(mark))
 		} else {
-			line += paint.s(fit(mark, drillCell))
+			cell = paint.s(cell)
 		}
+		line += cell
 	}
 	return line + fit(row.Back(), 9) + p.e.st.tone(verdictTone(row.Verdict)).s(row.VerdictText())
 }
@@ -583,14 +575,4 @@ func (p *drillPane) evidenceOfRow(w int) []string {
 		}
 	}
 	return out
-}
-
-// middle shortens a name in its middle, where names differ least.
-func middle(name string, w int) string {
-	r := []rune(name)
-	if len(r) <= w || w < 3 {
-		return name
-	}
-	tail := (w - 1) / 2
-	return string(slices.Concat(r[:w-1-tail], []rune("…"), r[len(r)-tail:]))
 }

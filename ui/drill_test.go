@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,6 +95,38 @@ func TestWideMatrixScrollsByColumnBesideTheNames(t *testing.T) {
 		if !strings.Contains(text, name) {
 			t.Errorf("%s is not there:\n%s", name, text)
 		}
+	}
+}
+
+func TestMatrixCutsNoNameThatHasRoom(t *testing.T) {
+	r := drilled(7)
+	names := []string{"gw", "web", "recommendations", "worker", "notification-mailer", "cache", "db"}
+	for i, name := range names {
+		for n := range r.Rows {
+			for c := range r.Rows[n].Cells {
+				if cell := &r.Rows[n].Cells[c]; cell.Service == r.Services[i] {
+					cell.Service = name
+				}
+			}
+		}
+		r.Rows[i].Killed = name
+	}
+	r.Services = names
+	for w, want := range map[int]string{
+		200: "20 [6 6 16 7 20 6 6]", 108: "20 [6 6 16 7 20 6 6]", 100: "16 [6 6 16 7 16 6 6]", 75: "12 []",
+	} {
+		g := drillGridOf(r, w)
+		if got := fmt.Sprint(g.name, " ", g.cells); g.columns != 7 || got != want {
+			t.Errorf("%d wide: %s, want %s", w, got, want)
+		}
+	}
+	b := shop()
+	b.change(func(n *engine.Snapshot) { n.Drill = r })
+	s := openScreen(t, b, 200, 50)
+	s.keys("I")
+	text := s.wait("notification-mailer ")
+	if strings.Contains(text, "…") {
+		t.Errorf("a name is cut:\n%s", text)
 	}
 }
 

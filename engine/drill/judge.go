@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type sign struct {
 	outcome Outcome
 	kind    string // as of Evidence
 	text    string
+	crash   bool // of Died: its program ended, and its container is the same
 }
 
 // The kinds of evidence.
@@ -39,6 +41,7 @@ type facts struct {
 	service  string
 	hit      string // the service that has the fault
 	injected time.Time
+	healed   time.Time // zero: not yet
 	base     tally
 	hold     tally
 	signs    []sign
@@ -48,6 +51,11 @@ type facts struct {
 	starved  bool            // the machine had no CPU left during the hold
 	unseen   bool            // it was unhealthy before: nothing can be said
 	stranger bool            // nothing says that it needs the service that was hit
+	loaded   bool            // the drill has a load
+	tapped   bool            // and looks at calls
+	kept     int             // connections that go on without the fault, by which it may reach who was hit
+	alone    tally           // after the row, where it was looked at whether it crashes again without a fault
+	regular  map[string]bool // kinds of lines that come at regular intervals, whatever is the matter
 	habits   tally           // what it wrote before the drill
 }
 
@@ -57,6 +65,7 @@ type trouble struct {
 	found    bool
 	first    time.Time
 	last     time.Time // of lines
+	regular  bool      // some of the lines sum up the time since the one before
 	evidence []Evidence
 }
 
@@ -76,24 +85,32 @@ func (f *facts) judge() Cell {
 	}
 	answers, calls, lines := f.answers(), f.calls(), f.lines()
 	if f.starved && lines.found && !answers.found && !calls.found && c.Outcome == Untouched &&
-		lines.last.Sub(lines.first) < oneMoment {
+		lines.last.Sub(lines.first) < oneMoment && !lines.regular {
 		// What a fault does to others goes on as long as it lasts; this is over, and every probe was answered.
 		lines.found = false
 		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
 			Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
 	}
-	for _, t := range []trouble{answers, calls, lines} {
+	for _, t := range []trouble{answers, calls, lines, f.slow(), f.made(c.Outcome)} {
 		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
 			c.Outcome, c.AfterMS = max(c.Outcome, Errors), f.after(t.first)
 		}
 		c.Evidence = append(c.Evidence, t.evidence...)
 	}
 	for _, s := range f.signs {
+		if why := f.excuse(s, &c); why != "" {
+			s.outcome, s.text = Untouched, s.text+", "+why
+		}
 		c.Evidence = append(c.Evidence, Evidence{AfterMS: f.after(s.at), Kind: s.kind, Text: s.text})
 		worsen(s.outcome, s.at)
 		if s.kind == kindMachine && c.Outcome == Blind {
 			c.Why = s.text
 		}
+	}
+	if f.kept > 0 && c.Outcome == Untouched {
+		c.Outcome = Blind
+		c.Why = fmt.Sprintf("connections from before the fault that went on without it: %d; --cut cuts them",
+			f.kept)
 	}
 	if f.unseen {
 		c.Outcome, c.AfterMS, c.Why = Blind, 0, "it was unhealthy before"
@@ -115,13 +132,75 @@ func (f *facts) judge() Cell {
 
 func (f *facts) after(t time.Time) int64 { return max(t.Sub(f.injected).Milliseconds(), 0) }
 
+// excuse says why a sign is not put down to the fault; "" when it is. c is what the cell is without it.
+func (f *facts) excuse(s sign, c *Cell) string {
+	n := max(f.hold.crashes, 1)
+	switch {
+	case s.outcome <= Blind:
+	case s.crash && f.base.crashes > 0 && n <= f.base.bound(f.base.crashes, f.hold.took):
+		return fmt.Sprintf("as it did while nothing was done to anybody (restarts in the baselines: %d)",
+			f.base.crashes)
+	case s.crash && f.stranger && f.alone.crashes > 0 && n <= f.alone.bound(f.alone.crashes, f.hold.took):
+		return fmt.Sprintf("and again when nothing was done to anybody; it does not need %s", f.hit)
+	case !f.healed.IsZero() && s.at.After(f.healed) && (c.Outcome == Untouched || c.Outcome == Blind && f.stranger):
+		return "and it was well until after the fault was taken away"
+	}
+	return ""
+}
+
 // blindness says why nothing is known of a service.
 func (f *facts) blindness() string {
 	if f.hold.asked+f.hold.tapped.asked == 0 {
-		return "nothing asks it: give it x-bulkhead.probe, or the drill --load or --tap"
+		var more []string
+		if !f.loaded {
+			more = append(more, "--load")
+		}
+		if !f.tapped {
+			more = append(more, "--tap")
+		}
+		text := "nothing asks it: give it x-bulkhead.probe"
+		if len(more) > 0 {
+			text += ", or the drill " + strings.Join(more, " or ")
+		}
+		return text
 	}
 	return fmt.Sprintf("only %d answers during the hold, %d are wanted",
 		max(f.hold.asked, f.hold.tapped.asked), leastAnswers)
+}
+
+// A service without a bound of its own is slow where its answers take so many times as long as in the
+// baseline, and so much longer: a fault may well be felt.
+const (
+	slowTimes = 5
+	slowBy    = time.Second
+)
+
+// slow looks for answers that take far longer than in the baseline. What the file allows is compared by
+// bounds, and a machine without CPU is slow by itself.
+func (f *facts) slow() (t trouble) {
+	if f.starved || f.allowed && f.degrade.P95 > 0 {
+		return t
+	}
+	for _, of := range []struct {
+		kind string
+		h, b *answered
+	}{{kindProbe, &f.hold.answered, &f.base.answered}, {kindCall, &f.hold.tapped, &f.base.tapped}} {
+		h, b := of.h.p95(), of.b.p95()
+		limit := max(b*slowTimes, b+slowBy)
+		before, askedBefore := of.b.slower(limit)
+		n, asked := of.h.slower(limit)
+		if min(asked, askedBefore) < leastAnswers || h < limit ||
+			n <= failuresAllowed(asked, before, askedBefore) {
+			continue
+		}
+		at := f.injected.Add(h) // no answer could show it earlier
+		if !t.found || at.Before(t.first) {
+			t.found, t.first = true, at
+		}
+		t.evidence = append(t.evidence, Evidence{AfterMS: f.after(at), Kind: of.kind,
+			Text: fmt.Sprintf("p95 is %s; %s in the baseline", container.Brief(h), container.Brief(b))})
+	}
+	return t
 }
 
 // bounds compares a service with how far it may degrade, and says whether it passes that.
@@ -171,13 +250,25 @@ func (f *facts) calls() trouble {
 	return f.asked(kindCall, &f.hold.tapped, &f.base.tapped)
 }
 
+// made looks for more failed calls of its own than the baseline explains, of a service that nobody asks for
+// anything: what it is there for is what it asks of others. That they are answered proves nothing of it.
+func (f *facts) made(o Outcome) trouble {
+	if o != Blind || f.base.made.asked == 0 {
+		return trouble{}
+	}
+	if t := f.asked(kindCall, &f.hold.made, &f.base.made); t.found {
+		return t
+	}
+	return trouble{}
+}
+
 func (f *facts) asked(kind string, h, b *answered) trouble {
 	if h.asked == 0 {
 		return trouble{}
 	}
 	bound := 0
-	if b.asked > 0 {
-		bound = binomialBound(h.asked, binomialMost(b.failed, b.asked))
+	if h.failed > 0 {
+		bound = failuresAllowed(h.asked, b.failed, b.asked)
 	}
 	always := h.failed == h.asked && b.failed < b.asked // however noisy it is
 	if h.failed <= bound && !always {
@@ -202,12 +293,12 @@ func (f *facts) asked(kind string, h, b *answered) trouble {
 // shownTemplates is how many kinds of lines are kept as evidence.
 const shownTemplates = 6
 
-// bound is how many lines there may be in a span, at 99 %, of which the tally has n.
+// bound is how many lines there may be in a span by chance, of which the tally has n.
 func (t *tally) bound(n int, took time.Duration) int {
 	if t.took <= 0 {
 		return math.MaxInt
 	}
-	return poissonBound(poissonMost(n) * took.Seconds() / t.took.Seconds())
+	return eventsAllowed(n, took.Seconds()/(took+t.took).Seconds(), level(n))
 }
 
 // lines looks for more lines of ERROR and worse than the baseline explains, and for kinds of lines
@@ -216,26 +307,18 @@ func (f *facts) lines() trouble {
 	h, b := f.unexplained(), &f.base
 	bound := b.bound(b.errors, h.took)
 	many := h.errors > bound
-	var fresh []line
-	for _, l := range h.lines {
-		if b.templates[l.template] == 0 {
-			fresh = append(fresh, l)
-		}
-	}
-	if len(fresh) <= newKinds(b, h.took) {
-		fresh = nil
-	}
+	fresh := h.fresh(b)
 	var t trouble
 	for _, l := range h.lines {
-		isFresh := slices.ContainsFunc(fresh, func(o line) bool { return o.template == l.template })
 		isMore := b.templates[l.template] > 0 &&
 			h.templates[l.template] > b.bound(b.templates[l.template], h.took)
-		if !isFresh && !isMore && !(many && l.level >= logs.Error) {
+		if !fresh[l.template] && !isMore && !(many && l.level >= logs.Error) {
 			continue
 		}
 		if !t.found {
 			t.found, t.first = true, l.at
 		}
+		t.regular = t.regular || f.regular[l.template]
 		if at := h.last[l.template]; at.After(t.last) {
 			t.last = at
 		}
@@ -251,6 +334,26 @@ func (f *facts) lines() trouble {
 				h.errors, bound)})
 	}
 	return t
+}
+
+// fresh are the kinds of lines that the baseline did not have, but for the few that are to be expected
+// all the same, none of which comes often.
+func (t *tally) fresh(b *tally) map[string]bool {
+	out := map[string]bool{}
+	kinds, lines := newKinds(b, t.took)
+	few := 0
+	for _, l := range t.lines {
+		if b.templates[l.template] == 0 {
+			out[l.template] = true
+			if t.templates[l.template] <= lines {
+				few++
+			}
+		}
+	}
+	if few <= kinds {
+		maps.DeleteFunc(out, func(template string, _ bool) bool { return t.templates[template] <= lines })
+	}
+	return out
 }
 
 // leastHabit is how often a kind of line has to be there before a drill to be one that its service writes anyway.
@@ -282,10 +385,15 @@ func (f *facts) unexplained() *tally {
 // than a baseline shows.
 const diverse = 3
 
+// rarely is how many lines of a new kind are put down to a service that logs trouble of many kinds, but
+// none of them rarely.
+const rarely = 2
+
 // newKinds is how many kinds of lines that the baseline did not have are to be expected in a span
-// all the same: a service that logs trouble all day has kinds that it writes rarely, and about as
-// many new ones turn up as the baseline saw once, and half as many as it saw twice.
-func newKinds(b *tally, took time.Duration) int {
+// all the same, and how many lines of each: a service that logs trouble all day has kinds that it
+// writes rarely, and about as many new ones turn up as the baseline saw once, and half as many as it
+// saw twice. Such a kind comes now and then; what comes by the dozen is none.
+func newKinds(b *tally, took time.Duration) (kinds, lines int) {
 	rare := 0.0
 	for _, n := range b.templates {
 		switch n {
@@ -296,13 +404,14 @@ func newKinds(b *tally, took time.Duration) int {
 		}
 	}
 	if len(b.templates) == 0 || b.took <= 0 {
-		return 0
+		return 0, 0
 	}
-	kinds := poissonBound(rare * took.Seconds() / b.took.Seconds())
-	if len(b.templates) >= diverse {
-		kinds = max(kinds, 1)
+	if rare == 0 && len(b.templates) >= diverse {
+		return 1, rarely
 	}
-	return kinds
+	expected := rare * took.Seconds() / b.took.Seconds()
+	return int(math.Ceil(expected + 3*math.Sqrt(expected))),
+		eventsAllowed(0, took.Seconds()/(took+b.took).Seconds(), levelNoisy)
 }
 
 // verdictOf is what a row's cells come to.

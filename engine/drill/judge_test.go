@@ -112,6 +112,14 @@ func TestHabitsOfAStrangerAreNoSign(t *testing.T) {
 
 func TestTroubleIsSeen(t *testing.T) {
 	quiet := func(w *scribe) { w.asks(0, 20, well) }
+	slower := func(seconds float64) func(*scribe) {
+		return func(w *scribe) {
+			w.asks(0, 10, well)
+			for t := 10.0; t < 20; t += .4 {
+				w.book.addAnswer("s", answer{sent: at(t), done: at(t + seconds)})
+			}
+		}
+	}
 	for name, c := range map[string]struct {
 		play  func(w *scribe)
 		facts func(f *facts)
@@ -172,12 +180,59 @@ func TestTroubleIsSeen(t *testing.T) {
 			w.log(14.3, logs.Warn, "cart is down")
 		},
 			facts: func(f *facts) { f.starved = true }, want: "untouched +0 false"},
+		"a line that sums up an interval, on a busy machine": {play: func(w *scribe) {
+			quiet(w)
+			w.log(14.2, logs.Warn, "WARN traffic sent=20 failed=3 slowest=1.5s")
+		}, facts: func(f *facts) {
+			f.starved = true
+			f.regular = map[string]bool{logs.Template("WARN traffic sent=1 failed=1 slowest=1s"): true}
+		}, want: "errors +4200 false"},
 		"trouble that goes on, on a busy machine": {play: func(w *scribe) {
 			quiet(w)
 			w.log(11, logs.Warn, "payments is down")
 			w.log(16, logs.Warn, "payments is down")
 		},
 			facts: func(f *facts) { f.starved = true }, want: "errors +1000 false"},
+		"crashes as it did in the baseline": {play: func(w *scribe) {
+			quiet(w)
+			w.book.addCrash("s", at(4))
+			w.book.addCrash("s", at(14.1))
+		}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(14), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "untouched +0 false"},
+		"crashes far more than in the baseline": {play: func(w *scribe) {
+			quiet(w)
+			w.book.addCrash("s", at(4))
+			for when := 11.; when < 20; when += .5 {
+				w.book.addCrash("s", at(when))
+			}
+		}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "died +1000 false"},
+		"is recreated, and crashed in the baseline": {play: func(w *scribe) {
+			quiet(w)
+			w.book.addCrash("s", at(4))
+		}, facts: func(f *facts) {
+			f.signs = []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "recreated"}}
+		}, want: "died +1000 false"},
+		"dies after the heal, well until then": {play: quiet, facts: func(f *facts) {
+			f.healed = at(20)
+			f.signs = []sign{{at: at(25), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "untouched +0 false"},
+		"dies after the heal, with errors before": {play: func(w *scribe) {
+			w.asks(0, 12, well)
+			w.asks(12, 20, badFrom(12))
+		}, facts: func(f *facts) {
+			f.healed = at(20)
+			f.signs = []sign{{at: at(25), outcome: Died, kind: kindIdentity, text: "restarted", crash: true}}
+		}, want: "died +15000 false"},
+		"connections from before go on": {play: quiet, facts: func(f *facts) {
+			f.kept = 3
+		}, want: "blind +0 false connections from before the fault that went on without it: 3; --cut"},
+		"connections from before go on, and others fail": {play: func(w *scribe) {
+			w.asks(0, 12, well)
+			w.asks(12, 20, badFrom(12))
+		}, facts: func(f *facts) { f.kept = 3 }, want: "errors +2010 false"},
 		"unhealthy before": {play: quiet, facts: func(f *facts) {
 			f.unseen = true
 		}, want: "blind +0 false it was unhealthy before"},
@@ -197,14 +252,26 @@ func TestTroubleIsSeen(t *testing.T) {
 		}, facts: func(f *facts) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: .2}
 		}, want: "errors +5010 false 51 % of"},
-		"passes its bound of p95": {play: func(w *scribe) {
-			w.asks(0, 10, well)
-			for t := 10.0; t < 20; t += .4 {
-				w.book.addAnswer("s", answer{sent: at(t), done: at(t + 2.5)})
-			}
-		}, facts: func(f *facts) {
+		"passes its bound of p95": {play: slower(2.5), facts: func(f *facts) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 2 * time.Second}
 		}, want: "errors +0 false p95 is 2.5s"},
+		"far slower than before": {play: slower(2.5), want: "errors +2500 false"},
+		"far slower than before, as it may be": {play: slower(2.5), facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1}
+		}, want: "errors +2500 true"},
+		"far slower than before, within its bound": {play: slower(2.5), facts: func(f *facts) {
+			f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 3 * time.Second}
+		}, want: "untouched +0 false"},
+		"slow now and then, as before": {play: func(w *scribe) {
+			for t := .0; t < 20; t += .2 {
+				took := .01
+				if i := int(t * 5); i == 5 || i == 40 || i > 55 && i%10 == 0 {
+					took = 2
+				}
+				w.book.addAnswer("s", answer{sent: at(t), done: at(t + took)})
+			}
+		}, want: "untouched +0 false"},
+		"slower than before": {play: slower(.5), want: "untouched +0 false"},
 		"falls with the other, as the file says": {play: quiet, facts: func(f *facts) {
 			f.falls, f.signs = true, []sign{{at: at(11), outcome: Died, kind: kindIdentity, text: "restarted"}}
 		}, want: "died +1000 true"},
@@ -265,15 +332,94 @@ func TestRepeatsKeepTheWorstAndAreFlakyWhereTheyDiffer(t *testing.T) {
 	}
 }
 
-func TestBoundsAreThoseOfTheTables(t *testing.T) {
+func TestTestsOfChanceAreThoseOfTheTables(t *testing.T) {
 	for _, c := range []struct{ got, want float64 }{
-		{poissonMost(0), 4.605}, {poissonMost(1), 6.638}, {poissonMost(10), 20.145},
-		{binomialMost(0, 50), 0.0880}, {binomialMost(5, 100), 0.1258},
-		{float64(poissonBound(4.605)), 10}, {float64(poissonBound(0)), 0},
-		{float64(binomialBound(50, .088)), 10}, {float64(binomialBound(5, 1)), 5},
+		{sharesByChance(8, 56, 0, 49), .005077}, {sharesByChance(3, 4, 1, 4), 17. / 70},
+		{sharesByChance(0, 50, 3, 50), 1}, {sharesByChance(5, 5, 0, 10), 1. / 3003},
+		{ratesByChance(7, 0, .5), 1. / 128}, {ratesByChance(4, 1, .5), 6. / 32}, {ratesByChance(0, 9, .5), 1},
+		{float64(failuresAllowed(50, 0, 50)), 6}, {float64(failuresAllowed(50, 0, 0)), 0},
+		{float64(failuresAllowed(5, 5, 5)), 5}, {float64(eventsAllowed(0, .5, level(0))), 6},
 	} {
-		if math.Abs(c.got-c.want) > .002*max(c.want, 1) {
+		if math.Abs(c.got-c.want) > .002*max(c.want, .01) {
 			t.Errorf("%g, want %g", c.got, c.want)
+		}
+	}
+}
+
+// A service that has trouble of three kinds all day is allowed a rare new one, not a new one again and again.
+func TestDiverseServiceIsAllowedRareKindsOnly(t *testing.T) {
+	for lines, want := range map[int]Outcome{1: Untouched, 2: Untouched, 3: Errors, 29: Errors} {
+		w := newScribe()
+		w.asks(0, 20, well)
+		for when := .3; when < 20; when++ {
+			w.log(when, logs.Warn, "cache is cold")
+			w.log(when+.2, logs.Warn, "queue is long")
+			w.log(when+.4, logs.Error, "mail bounced")
+		}
+		for i := range lines {
+			w.log(11+float64(i)*.3, logs.Error, "upstream base unreachable")
+		}
+		if c := w.cell(); c.Outcome != want {
+			t.Errorf("%d lines: %s, want %s: %v", lines, c.Outcome, want, c.Evidence)
+		}
+	}
+}
+
+// Of services that fail at random all day, one in some hundred rows may be accused, not more.
+func TestChanceAccusesRarely(t *testing.T) {
+	for _, share := range []float64{.02, .05, .1, .3} {
+		r, accused := rand.New(rand.NewPCG(1, 2)), 0
+		for range 2000 {
+			before, after := 0, 0
+			for range 50 {
+				if r.Float64() < share {
+					before++
+				}
+				if r.Float64() < share {
+					after++
+				}
+			}
+			if after > failuresAllowed(50, before, 50) {
+				accused++
+			}
+		}
+		if accused > 8 {
+			t.Errorf("%g fail: %d of 2000 accused", share, accused)
+		}
+	}
+}
+
+// A service is accused by the same failures, however many rows have been run by then.
+func TestFailuresAfterACleanBaselineAreEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		failed, before, rows int
+		want                 Outcome
+	}{
+		"8 of 50, none before":            {8, 0, 1, Errors},
+		"8 of 50, none in many baselines": {8, 0, 12, Errors},
+		"8 of 50, one in two baselines":   {8, 1, 2, Errors},
+		"2 of 50, none before":            {2, 0, 1, Untouched},
+		"12 of 50, 6 of 50 before":        {12, 6, 1, Untouched},
+		"30 of 50, 6 of 50 before":        {30, 6, 1, Errors},
+	} {
+		w := newScribe()
+		from, left := 10-10*float64(c.rows), c.before
+		w.asks(from, 10, func(float64) string {
+			if left--; left >= 0 {
+				return "it answers 503"
+			}
+			return ""
+		})
+		left = c.failed
+		w.asks(10, 20, func(float64) string {
+			if left--; left >= 0 {
+				return "it answers 503"
+			}
+			return ""
+		})
+		cell := w.cell(func(f *facts) { f.base = w.book.tally("s", "", span{at(from), at(10)}) })
+		if cell.Outcome != c.want {
+			t.Errorf("%s: %s, want %s: %v", name, cell.Outcome, c.want, cell.Evidence)
 		}
 	}
 }
@@ -303,6 +449,37 @@ func TestLoadIsParsed(t *testing.T) {
 		l, err := ParseLoad(text)
 		if err != nil != (want == "!") || err == nil && l.String() != want {
 			t.Errorf("%s: %v, %v", text, l, err)
+		}
+	}
+}
+
+// Who can reach the one that was hit by a connection from before the fault proves nothing, and who needs it
+// through others does not either.
+func TestConnectionsThatAFaultLeavesProveNothing(t *testing.T) {
+	all := []Service{{Name: "db"}, {Name: "api", DependsOn: []string{"db"}},
+		{Name: "web", DependsOn: []string{"api"}}, {Name: "mail"}}
+	for name, c := range map[string]struct {
+		looks []int
+		hit   int
+		want  string // whose cells have kept connections, and how many
+	}{
+		"most of the time":      {[]int{0, 2, 2, 3, 2}, 0, "web 2 api 2 "},
+		"one that just began":   {[]int{0, 1, 0, 0}, 0, ""},
+		"nobody is known to":    {[]int{1, 1, 1}, 3, "web 1 api 1 db 1 "},
+		"the fault touches all": {[]int{0, 0}, 0, ""},
+	} {
+		r := &row{d: New(nil, Options{}), services: all, hit: &all[c.hit]}
+		for _, n := range c.looks {
+			r.kept.look(n)
+		}
+		got := ""
+		for _, f := range r.facts() {
+			if f.kept > 0 {
+				got += fmt.Sprintf("%s %d ", f.service, f.kept)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -48,7 +46,9 @@ func portsOf(services []Service) map[int]string {
 	out := map[int]string{}
 	for _, s := range services {
 		for _, p := range s.Ports {
-			out[p.Published] = s.Name
+			if p.Published > 0 {
+				out[p.Published] = s.Name
+			}
 		}
 	}
 	return out
@@ -71,7 +71,7 @@ func (o *observer) start(ctx context.Context, services []Service) {
 	}
 	if o.load.URL != "" {
 		o.wg.Go(func() {
-			o.ask(ctx, o.target(o.load.URL), true, o.load.every(), func(ctx context.Context) error {
+			o.ask(ctx, target(o.load.URL, o.ports), true, o.load.every(), func(ctx context.Context) error {
 				return get(ctx, o.load.URL)
 			})
 		})
@@ -82,19 +82,6 @@ func (o *observer) start(ctx context.Context, services []Service) {
 }
 
 func (o *observer) wait() { o.wg.Wait() }
-
-// target is the service that publishes the port of a URL; "" when none does.
-func (o *observer) target(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	port, err := strconv.Atoi(u.Port())
-	if err != nil {
-		port = map[string]int{"http": 80, "https": 443}[u.Scheme]
-	}
-	return o.ports[port]
-}
 
 // ask asks a service again and again. An answer that takes long keeps no other one waiting.
 func (o *observer) ask(
@@ -117,7 +104,7 @@ func (o *observer) ask(
 			continue // so many wait already that one more shows nothing new
 		}
 		a := answer{sent: time.Now(), request: request}
-		closed := o.book.open(a.sent)
+		closed := o.book.open(service, a.sent)
 		asking.Go(func() {
 			defer func() { <-slots }()
 			defer closed()
@@ -187,18 +174,28 @@ func (o *observer) readLogs(ctx context.Context) {
 	}
 }
 
-// open notes that an answer is waited for, until the returned function is called.
-func (b *book) open(sent time.Time) (closed func()) {
+// open notes that an answer of a service is waited for, until the returned function is called.
+func (b *book) open(service string, sent time.Time) (closed func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, sent)
+	q := question{service: service, sent: sent}
+	b.waiting = append(b.waiting, q)
 	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if i := slices.IndexFunc(b.waiting, sent.Equal); i >= 0 {
+		if i := slices.Index(b.waiting, q); i >= 0 {
 			b.waiting = slices.Delete(b.waiting, i, i+1)
 		}
 	}
+}
+
+// waits says whether an answer of a service is waited for that was asked for at a moment or later.
+func (b *book) waits(service string, since time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.waiting, func(q question) bool {
+		return q.service == service && !q.sent.Before(since)
+	})
 }
 
 // whole says whether all is known that belongs to a moment before: the answers to what was asked
@@ -206,6 +203,6 @@ func (b *book) open(sent time.Time) (closed func()) {
 func (b *book) whole(before time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !slices.ContainsFunc(b.waiting, before.After) &&
+	return !slices.ContainsFunc(b.waiting, func(q question) bool { return q.sent.Before(before) }) &&
 		(b.reported.IsZero() || b.reported.After(before.Add(tapEvery)))
 }

@@ -20,6 +20,7 @@ const (
 	PhaseInject   Phase = "injecting"
 	PhaseHold     Phase = "hold"
 	PhaseSettle   Phase = "settling"
+	PhaseAlone    Phase = "looking who crashes anyway"
 	PhaseRunning  Phase = "running"
 	PhaseHeld     Phase = "held" // by the user, between two rows
 	PhaseDone     Phase = "done"

@@ -27,11 +27,36 @@ type row struct {
 	healed   time.Time
 	starved  bool      // the machine had no CPU left while the fault lasted
 	steady   time.Time // since when everybody is well again; zero while somebody is not
+	up       time.Time // since when the one that was hit stands as before; zero while it does not
 	wentDown bool      // the service that was hit, since then
 	before   []Stand
 	unseen   map[string]bool // unhealthy before
 	signs    map[string][]sign
 	last     map[string]container.Health
+	kept     kept
+	alone    span             // after it, for those who may crash by themselves
+	bases    map[string]tally // of everybody, as known at the heal
+}
+
+// kept counts the connections from before a fault that go on without it, over several looks: one that
+// begins while it is looked may be taken for one of them.
+type kept struct{ looks, some, least int }
+
+func (k *kept) look(n int) {
+	k.looks++
+	if n > 0 {
+		if k.some++; k.some == 1 || n < k.least {
+			k.least = n
+		}
+	}
+}
+
+// count is how many there were for most of the time.
+func (k *kept) count() int {
+	if k.some*2 <= k.looks {
+		return 0
+	}
+	return k.least
 }
 
 // undisturbed runs a row, and once more where somebody else had a hand in it.
@@ -94,7 +119,7 @@ func (r *row) run(ctx context.Context) error {
 		return nil
 	}
 	r.phase(PhaseHold, d.o.Hold)
-	held := r.observe(ctx, d.o.Hold, func() bool { return false })
+	held := r.observe(ctx, d.o.Hold, func() bool { r.kept.look(d.s.Kept()); return false })
 	r.healed = time.Now()
 	r.starved = d.s.Starved(r.injected, r.healed)
 	r.event(r.healed, r.hit.Name, "heal", "")
@@ -108,16 +133,23 @@ func (r *row) run(ctx context.Context) error {
 		r.out.Verdict, r.out.Why = Failed, "not healed: "+err.Error()
 		return nil
 	}
+	r.bases = map[string]tally{}
+	for _, s := range r.services {
+		r.bases[s.Name] = d.base(s.Name, r.hit.Name, nil)
+	}
 	r.phase(PhaseSettle, d.o.Settle)
 	err = r.observe(ctx, d.o.Settle, r.recovered)
 	if err != nil {
 		return err
 	}
-	recovered := len(r.ailing()) == 0
+	left := r.ailing()
 	if err := r.observe(ctx, probeLong*2, func() bool { return d.book.whole(r.healed) }); err != nil {
 		return err
 	}
-	r.judge(recovered)
+	if err := r.crashersAlone(ctx); err != nil {
+		return err
+	}
+	r.judge(left)
 	return nil
 }
 
@@ -172,7 +204,12 @@ func (r *row) lookAtAll(ctx context.Context) (span, error) {
 	d.mu.Unlock()
 	d.judgeAgain()
 	if first {
-		d.change(func(rep *Report) { rep.Baseline = r.baselines(now) })
+		d.change(func(rep *Report) {
+			rep.Baseline = r.baselines(now)
+			if note := d.loadNote(r.services, now); note != "" {
+				rep.Notes = append(rep.Notes, note)
+			}
+		})
 	}
 	return now, nil
 }
@@ -191,7 +228,11 @@ func (r *row) unwell(now span) (bad []string, late bool) {
 		case !s.Live:
 			bad = append(bad, fmt.Sprintf("%s is %s", s.Service, s.State))
 		case t.asked >= leastAnswers && t.failed == t.asked:
-			bad = append(bad, s.Service+" answers no probe: "+t.lastFail.err)
+			what := " answers no probe: "
+			if t.firstFail.request && t.lastFail.request {
+				what = " answers no request of --load: "
+			}
+			bad = append(bad, s.Service+what+t.lastFail.err)
 			late = false
 		default:
 			continue
@@ -217,7 +258,7 @@ func (r *row) quiet() bool {
 		if !r.d.o.AllowUnhealthy && (!s.Ready || s.Health == container.Unhealthy) {
 			return false
 		}
-		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, ""),
+		f := facts{service: s.Service, injected: lately.from, base: r.d.base(s.Service, "", nil),
 			hold: r.d.book.tally(s.Service, "", lately)}
 		if f.lines().found || f.answers().found || f.calls().found {
 			return false
@@ -226,12 +267,19 @@ func (r *row) quiet() bool {
 	return true
 }
 
-// base is what a service did in all baselines so far.
-func (d *Drill) base(service, hit string) tally {
-	d.mu.Lock()
-	spans := slices.Clone(d.quiet)
-	d.mu.Unlock()
+// base is what a service did in some baselines; nil: in all so far.
+func (d *Drill) base(service, hit string, spans []span) tally {
+	if spans == nil {
+		spans = d.baselines()
+	}
 	return d.book.tally(service, hit, spans...)
+}
+
+// baselines are when nothing was done to anybody so far.
+func (d *Drill) baselines() []span {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.quiet)
 }
 
 // observe looks at everybody until done says so, or for at most d.
@@ -242,6 +290,7 @@ func (r *row) observe(ctx context.Context, d time.Duration, done func() bool) er
 	defer look.Stop()
 	for {
 		stands, changed := r.d.s.Stands()
+		r.d.noteCrashes(stands)
 		r.compare(stands)
 		if done() {
 			return nil
@@ -273,16 +322,16 @@ func (r *row) compare(stands []Stand) {
 		})
 		switch {
 		case i < 0:
-			r.sign(b.Service, now, Died, kindIdentity, "its container is gone")
+			r.sign(b.Service, sign{at: now, outcome: Died, kind: kindIdentity, text: "its container is gone"})
 		case stands[i].Identity.ID != b.Identity.ID && stands[i].Identity.ID != "":
-			r.sign(b.Service, now, Died, kindIdentity, "recreated")
+			r.sign(b.Service, sign{at: now, outcome: Died, kind: kindIdentity, text: "recreated"})
 		case !stands[i].Live && stands[i].State == container.StateExited:
-			r.sign(b.Service, now, Died, kindIdentity, fmt.Sprintf("exited with code %d", stands[i].ExitCode))
+			r.crashed(b.Service, now, fmt.Sprintf("exited with code %d", stands[i].ExitCode))
 		case !stands[i].Live:
-			r.sign(b.Service, now, Died, kindIdentity, "not running: "+stands[i].State.String())
+			r.crashed(b.Service, now, "not running: "+stands[i].State.String())
 		case !stands[i].Identity.Started.Equal(b.Identity.Started) ||
 			stands[i].Identity.Restarts != b.Identity.Restarts:
-			r.sign(b.Service, now, Died, kindIdentity, "restarted")
+			r.crashed(b.Service, now, "restarted")
 		default:
 			r.health(b, stands[i], now)
 		}
@@ -316,7 +365,7 @@ func (r *row) comeback(stands []Stand, now time.Time) {
 
 // health notes a change of health.
 func (r *row) health(b, s Stand, now time.Time) {
-	key := fmt.Sprint(s.Service, "/", s.Replica)
+	key := s.key()
 	was, known := r.last[key]
 	if !known {
 		was = b.Health
@@ -331,122 +380,88 @@ func (r *row) health(b, s Stand, now time.Time) {
 		return
 	}
 	if s.TimedOut && r.d.s.Starved(now.Add(-starvedFor), now) {
-		r.sign(b.Service, now, Untouched, kindMachine, text+
-			", but its check timed out while the machine had no CPU left")
+		r.sign(b.Service, sign{at: now, outcome: Untouched, kind: kindMachine,
+			text: text + ", but its check timed out while the machine had no CPU left"})
 		return
 	}
-	r.sign(b.Service, now, Unhealthy, kindHealth, text)
+	r.sign(b.Service, sign{at: now, outcome: Unhealthy, kind: kindHealth, text: text})
 }
 
 // starvedFor is how long before a failed check the machine's load is looked at.
 const starvedFor = 10 * time.Second
 
-func (r *row) sign(service string, at time.Time, o Outcome, kind, text string) {
-	for _, s := range r.signs[service] {
-		if s.text == text || s.outcome == Died && o == Died {
+func (r *row) sign(service string, s sign) {
+	for _, o := range r.signs[service] {
+		if o.text == s.text || o.outcome == Died && s.outcome == Died && o.crash == s.crash {
 			return
 		}
 	}
-	r.signs[service] = append(r.signs[service], sign{at: at, outcome: o, kind: kind, text: text})
-	if kind == kindIdentity {
-		r.event(at, service, "died", text)
+	r.signs[service] = append(r.signs[service], s)
+	if s.kind == kindIdentity {
+		r.event(s.at, service, "died", s.text)
 	}
 }
 
-// recovered says whether the service that was hit is ready again, and so is everybody else who was
-// well before.
-func (r *row) recovered() bool {
-	if len(r.ailing()) > 0 {
-		r.steady = time.Time{}
-		return false
-	}
-	if r.steady.IsZero() {
-		r.steady = time.Now()
-	}
-	return time.Since(r.steady) >= steadyFor
-}
-
-// steadyFor is how long everybody has to be well until that counts: what ends right after its start
-// has not recovered.
-const steadyFor = 500 * time.Millisecond
-
-// ailment is why somebody has not recovered.
-type ailment struct{ service, what string }
-
-func (r *row) ailing() []ailment {
-	stands, _ := r.d.s.Stands()
-	var out []ailment
-	defer func() {
-		if r.out.BackBy != "policy" && slices.ContainsFunc(out, func(a ailment) bool {
-			return a.service == r.hit.Name
-		}) {
-			r.out.BackInMS = nil // it was back for a moment only
-		}
-	}()
-	for _, b := range r.before {
-		if r.unseen[b.Service] && b.Service != r.hit.Name {
-			continue
-		}
-		i := slices.IndexFunc(stands, func(s Stand) bool {
-			return s.Service == b.Service && s.Replica == b.Replica
-		})
-		switch {
-		case i < 0:
-			out = append(out, ailment{service: b.Service, what: "is gone"})
-		case !stands[i].Live:
-			out = append(out, ailment{service: b.Service, what: "is " + stands[i].State.String()})
-		case stands[i].Health == container.Unhealthy && b.Health != container.Unhealthy:
-			out = append(out, ailment{service: b.Service, what: "is unhealthy"})
-		case !stands[i].Ready && b.Ready:
-			out = append(out, ailment{service: b.Service, what: "is not ready"})
-		case b.Service == r.hit.Name && r.out.BackInMS == nil:
-			back := time.Since(r.healed).Milliseconds()
-			r.out.BackInMS, r.out.BackBy = &back, "running"
-			if b.Health != container.HealthNone && b.Health != container.HealthUnknown {
-				r.out.BackBy = "healthy"
-			}
-			r.event(time.Now(), b.Service, "ready", r.out.BackBy)
-		}
-	}
-	return out
-}
-
-// judge comes to the cells and the verdict.
-func (r *row) judge(recovered bool) {
+// judge comes to the cells and the verdict. left are those who have not recovered.
+func (r *row) judge(left []ailment) {
 	d := r.d
 	after, _ := d.s.Stands()
 	r.out.After = ledgers(after)
-	fallen := falls(r.services, r.hit.Name)
-	hold := span{from: r.injected, to: r.healed}
-	var all []*facts
-	late, slowest := "", time.Duration(0)
-	for _, s := range slices.Backward(r.services) {
-		if s.Name == r.hit.Name {
-			continue
+	slowest := time.Duration(0)
+	for _, s := range r.services {
+		if s.Name != r.hit.Name {
+			slowest = max(slowest, s.HealthSpan)
 		}
-		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, hold: d.book.tally(s.Name,
-			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
-			unseen: r.unseen[s.Name]}
-		f.degrade, f.allowed = r.hit.allowed(s.Name)
-		f.stranger, f.habits = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name),
-			d.book.habitsOf(s.Name)
-		all = append(all, f)
-		slowest = max(slowest, s.HealthSpan)
 	}
 	if slowest > d.o.Hold {
 		r.out.Notes = append(r.out.Notes,
 			fmt.Sprintf("a healthy service proves nothing: the healthchecks take up to %s to notice; --hold %s would see it",
 				container.Brief(slowest), seconds(slowest.Milliseconds())))
 	}
-	if !recovered {
+	r.out.seen = &seen{facts: r.facts(), events: r.out.Events, recovered: len(left) == 0}
+	if len(left) > 0 {
 		var all []string
-		for _, a := range r.ailing() {
+		for _, a := range left {
 			all = append(all, a.service+" "+a.what)
 		}
-		late = strings.Join(all, ", ") + " " + container.Brief(d.o.Settle) + " after the fault was taken away"
+		r.out.seen.late = fmt.Sprintf("%s %s after the fault was taken away", strings.Join(all, ", "),
+			container.Brief(d.o.Settle))
+		r.out.seen.quiet = d.baselines()
 	}
-	r.out.seen = &seen{facts: all, events: r.out.Events, recovered: recovered, late: late}
 	r.out = d.judge(r.out)
+}
+
+// facts are what everybody else is judged by.
+func (r *row) facts() (all []*facts) {
+	d := r.d
+	fallen := falls(r.services, r.hit.Name)
+	hold := span{from: r.injected, to: r.healed}
+	needed := false // by somebody, as far as is known
+	for _, s := range slices.Backward(r.services) {
+		if s.Name == r.hit.Name {
+			continue
+		}
+		f := &facts{service: s.Name, hit: r.hit.Name, injected: r.injected, healed: r.healed, hold: d.book.tally(s.Name,
+			r.hit.Name, hold), signs: r.signs[s.Name], falls: fallen[s.Name], starved: r.starved,
+			unseen: r.unseen[s.Name], habits: d.book.habitsOf(s.Name),
+			loaded: d.o.Load.String() != "", tapped: d.o.Tap}
+		f.degrade, f.allowed = r.hit.allowed(s.Name)
+		f.stranger = !fallen[s.Name] && !d.needs(r.services, s.Name, r.hit.Name)
+		if r.alone.to.After(r.alone.from) {
+			f.alone = d.book.tally(s.Name, "", r.alone)
+		}
+		if r.starved && len(f.hold.lines) > 0 {
+			f.regular = r.regular(&f.hold, s.Name)
+		}
+		needed = needed || !f.stranger
+		all = append(all, f)
+	}
+	for _, f := range all {
+		if !f.stranger || !needed { // else it has no connection there, nor has anybody whom it needs
+			f.kept = r.kept.count()
+		}
+	}
+	return all
 }
 
 // needs says whether a service depends on another, directly or through others, by the file or by what taps saw.
@@ -474,6 +489,8 @@ type seen struct {
 	events    []Event
 	recovered bool
 	late      string
+	// the baselines that count; nil: all. Those after a row that left somebody broken do not
+	quiet []span
 }
 
 // judge comes to the cells, the timeline and the verdict of a run by all baselines so far: a kind of
@@ -485,7 +502,7 @@ func (d *Drill) judge(run Row) Row {
 	run.Cells, run.Events = []Cell{}, slices.Clone(run.seen.events)
 	for _, f := range run.seen.facts {
 		f := *f
-		f.base = d.base(f.service, f.hit)
+		f.base = d.base(f.service, f.hit, run.seen.quiet)
 		c := f.judge()
 		run.Cells = append(run.Cells, c)
 		for _, e := range c.Evidence {

@@ -22,6 +22,7 @@ type Options struct {
 	Repeat         int           `json:"repeat,omitempty"` // how often each row is run; 0: once
 	Load           Load          `json:"load"`
 	Tap            bool          `json:"tap,omitempty"`      // the calls between services are looked at
+	Cut            bool          `json:"cut,omitempty"`      // the fault cuts connections from before it
 	Stateful       bool          `json:"stateful,omitempty"` // services with named volumes get the fault too
 	AllowUnhealthy bool          `json:"allow_unhealthy,omitempty"`
 	// run the rows of Services once more, in the last report
@@ -62,7 +63,9 @@ type Drill struct {
 	moved  chan struct{} // capacity 1: Act was called
 	abort  context.CancelCauseFunc
 
-	runs map[int][]Row // of the rows that are through; Run's goroutine alone uses it
+	// Run's goroutine alone uses these.
+	runs  map[int][]Row                 // of the rows that are through
+	lives map[string]container.Identity // of each replica, by "service/1", as last seen
 }
 
 var errAborted = errors.New("aborted")
@@ -80,7 +83,7 @@ func New(s Subject, o Options) *Drill {
 	}
 	o.Repeat = max(o.Repeat, 1)
 	return &Drill{s: s, o: o, book: &book{all: map[string]*series{}}, moved: make(chan struct{}, 1),
-		runs: map[int][]Row{}}
+		runs: map[int][]Row{}, lives: map[string]container.Identity{}}
 }
 
 // Run carries the drill out and returns its report. When ctx ends it heals first. The report is nil
@@ -91,13 +94,21 @@ func (d *Drill) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	ports := portsOf(services)
+	note, err := d.o.Load.checkTarget(ctx, ports)
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		r.Notes = append(r.Notes, note)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	d.mu.Lock()
 	d.report, d.abort = r, cancel
 	d.mu.Unlock()
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx)) // what heals is still looked at
-	o := &observer{s: d.s, book: d.book, load: d.o.Load, ports: portsOf(services),
+	o := &observer{s: d.s, book: d.book, load: d.o.Load, ports: ports,
 		timeout: probeTimeout(services)}
 	o.start(watch, services)
 	defer func() { stop(); o.wait() }()

@@ -38,7 +38,8 @@ type series struct {
 	answers []answer
 	tapped  []tappedSlice
 	bad     []tappedBad
-	habits  tally // what it wrote before the drill
+	habits  tally       // what it wrote before the drill
+	crashes []time.Time // when its restart policy had started it again
 }
 
 // tappedSlice is what one caller had from a service in a moment.
@@ -56,8 +57,14 @@ type tappedBad struct {
 type book struct {
 	mu       sync.Mutex
 	all      map[string]*series
-	reported time.Time   // when a tap reported something last; zero: nothing is tapped
-	waiting  []time.Time // when the answers were asked for that have not come
+	reported time.Time  // when a tap reported something last; zero: nothing is tapped
+	waiting  []question // whose answers have not come
+}
+
+// question is one that a service was asked.
+type question struct {
+	service string
+	sent    time.Time
 }
 
 func (b *book) of(service string) *series {
@@ -104,6 +111,13 @@ func (b *book) habitsOf(service string) tally {
 	return b.of(service).habits
 }
 
+// addCrash notes that the restart policy of a service started it again.
+func (b *book) addCrash(service string, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(service).crashes = append(b.of(service).crashes, at)
+}
+
 // callers are the services that were seen to call another, by who was called.
 func (b *book) callers(of string) []string {
 	b.mu.Lock()
@@ -124,6 +138,41 @@ func (b *book) addAnswer(service string, a answer) {
 	if s.answers = append(s.answers, a); len(s.answers) > keptLines {
 		s.answers = slices.Clone(s.answers[keptLines/2:])
 	}
+}
+
+// answersSince is when the first of the good answers came that a service has given since its last failure
+// after a moment; zero where it has given none.
+func (b *book) answersSince(service string, after time.Time) (at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed time.Time
+	for _, a := range b.of(service).answers {
+		if a.err != "" && !a.sent.Before(after) && a.sent.After(failed) {
+			failed = a.sent
+		}
+	}
+	for _, a := range b.of(service).answers {
+		if a.err == "" && !a.sent.Before(after) && a.sent.After(failed) && (at.IsZero() || a.done.Before(at)) {
+			at = a.done
+		}
+	}
+	return at
+}
+
+// requests counts what a load asked a service for in a span; why is how the last one failed.
+func (b *book) requests(service string, in span) (asked, failed int, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.of(service).answers {
+		if !a.request || !in.contains(a.sent) {
+			continue
+		}
+		asked++
+		if a.err != "" {
+			failed, why = failed+1, a.err
+		}
+	}
+	return asked, failed, why
 }
 
 func (b *book) addTapped(in Tapped) {
@@ -150,8 +199,10 @@ type tally struct {
 	templates map[string]int       // of lines of WARN and worse
 	lines     []line               // the first of each template
 	last      map[string]time.Time // when the last line of each template came
+	crashes   int                  // after which its restart policy started it again
 	answered                       // probes, and requests of the load
 	tapped    answered             // requests of other services
+	made      answered             // its own requests of other services
 }
 
 // answered is how those fared who asked a service for something.
@@ -191,6 +242,11 @@ func (b *book) tally(service, hit string, spans ...span) tally {
 		}
 	}
 	slices.SortStableFunc(t.lines, func(a, b line) int { return a.at.Compare(b.at) })
+	for _, at := range s.crashes {
+		if in(at) {
+			t.crashes++
+		}
+	}
 	for _, a := range s.answers {
 		if !in(a.sent) {
 			continue
@@ -202,25 +258,34 @@ func (b *book) tally(service, hit string, spans ...span) tally {
 			t.fail(a)
 		}
 	}
-	for _, bad := range s.bad {
-		if bad.from != hit && in(bad.Sent) {
-			t.tapped.fail(answer{sent: bad.Sent, done: bad.Done, err: bad.Text})
-		}
+	t.tapped.addCalls(service, s, func(from string, sent time.Time) bool { return from != hit && in(sent) })
+	for to, s := range b.all {
+		t.made.addCalls(to, s, func(from string, sent time.Time) bool { return from == service && in(sent) })
 	}
-	for _, sl := range s.tapped {
-		if sl.from != hit && in(sl.At) {
-			t.tapped.asked += sl.Asked
-			t.tapped.failed += sl.Failed
-			t.tapped.latencies = append(t.tapped.latencies, sl.Took...)
-			if sl.Failed > 0 && t.tapped.firstFail.err == "" {
-				t.tapped.fail(answer{sent: sl.At, done: sl.At, err: sl.from + " → " + service + " failed"})
-			}
-		}
-	}
-	for _, a := range []*answered{&t.answered, &t.tapped} {
+	for _, a := range []*answered{&t.answered, &t.tapped, &t.made} {
 		slices.SortFunc(a.latencies, func(a, b Took) int { return int(a.Time - b.Time) })
 	}
 	return t
+}
+
+// addCalls adds the calls of a service that count.
+func (t *answered) addCalls(to string, s *series, counts func(from string, sent time.Time) bool) {
+	for _, bad := range s.bad {
+		if counts(bad.from, bad.Sent) {
+			t.fail(answer{sent: bad.Sent, done: bad.Done, err: bad.Text})
+		}
+	}
+	for _, sl := range s.tapped {
+		if !counts(sl.from, sl.At) {
+			continue
+		}
+		t.asked += sl.Asked
+		t.failed += sl.Failed
+		t.latencies = append(t.latencies, sl.Took...)
+		if sl.Failed > 0 && t.firstFail.err == "" {
+			t.fail(answer{sent: sl.At, done: sl.At, err: sl.from + " → " + to + " failed"})
+		}
+	}
 }
 
 // fail notes a failed answer, which is counted already.
@@ -246,6 +311,17 @@ func (t *answered) p95() time.Duration {
 		}
 	}
 	return 0
+}
+
+// slower counts the answers that took at least so long, of all whose times are known.
+func (t *answered) slower(limit time.Duration) (n, of int) {
+	for _, l := range t.latencies {
+		of += l.Count
+		if l.Time >= limit {
+			n += l.Count
+		}
+	}
+	return n, of
 }
 
 // failShare is the share of answers that were none, or bad.

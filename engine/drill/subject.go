@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"bulkhead/engine/container"
@@ -20,6 +21,9 @@ type Subject interface {
 	// Inject puts the fault on a service; heal takes it away again and returns when that is done, not
 	// when the service is ready. An injection that failed leaves nothing behind.
 	Inject(ctx context.Context, service, fault string) (heal func(context.Context) error, err error)
+	// Kept counts the connections from before the fault that is in force which go on without it; with
+	// Options.Cut there are none.
+	Kept() int
 	// Probe asks a service once by its x-bulkhead.probe, from inside its network.
 	Probe(ctx context.Context, service string) error
 	// Tapped hands out what comes over the edges that are tapped, until ctx ends.
@@ -92,6 +96,9 @@ type Stand struct {
 	TimedOut bool // its last health check did not answer in time
 	Ready    bool // its service is
 }
+
+// key tells a replica from all others: "web/1".
+func (s *Stand) key() string { return fmt.Sprint(s.Service, "/", s.Replica) }
 
 // allowed finds what the file allows a bystander to suffer from a service's faults.
 func (s *Service) allowed(bystander string) (project.Degrade, bool) {

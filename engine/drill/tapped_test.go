@@ -73,6 +73,38 @@ func TestTappedCallsAreEvidence(t *testing.T) {
 	}
 }
 
+// Whom nobody asks suffers where the calls fail that it makes; that they do not proves nothing.
+func TestCallsThatAServiceMakesAreEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		from   float64 // the first call
+		fails  bool    // during the hold
+		probed bool
+		want   Outcome
+	}{
+		"they fail":                        {0, true, false, Errors},
+		"they are answered":                {0, false, false, Blind},
+		"they fail, and it answers itself": {0, true, true, Untouched},
+		"not looked at in the baseline":    {10, true, false, Blind},
+	} {
+		w := newScribe()
+		w.service = "db"
+		w.calls("s", c.from, 20, func(when float64) int {
+			if c.fails && when >= 10 {
+				return 2
+			}
+			return 0
+		})
+		w.service = "s"
+		if c.probed {
+			w.asks(0, 20, well)
+		}
+		cell := w.cell(func(f *facts) { f.hit, f.tapped = "db", true })
+		if cell.Outcome != c.want || strings.Contains(cell.Why, "--tap") {
+			t.Errorf("%s: %s %q, want %s: %v", name, cell.Outcome, cell.Why, c.want, cell.Evidence)
+		}
+	}
+}
+
 func badFrom(from float64) func(float64) string {
 	return func(when float64) string {
 		if when >= from {

@@ -68,6 +68,7 @@ Exit codes: 4 when the drill came to a verdict that --fail-on names, 1 when it c
 	f.StringVar(&v.load, "load", "", "make requests all the while: `URL[@RATE]`, RATE a second (5)")
 	f.StringVar(&v.o.Load.Command, "load-cmd", "", "run this `command` on this machine all the while")
 	f.BoolVar(&v.o.Tap, "tap", false, "look at the calls between services, too: their errors are evidence")
+	f.BoolVar(&v.o.Cut, "cut", false, "a fault of connections cuts those that exist, which else go on without it")
 	f.BoolVar(&v.o.Stateful, "stateful", false, "services with named volumes get the fault, too")
 	f.BoolVar(&v.o.AllowUnhealthy, "allow-unhealthy", false,
 		"run though a service is unhealthy; nothing is said of it then")
@@ -92,8 +93,12 @@ func (v *drillVerb) check() (err error) {
 		}
 		v.o.Load.Command = command
 	}
-	if _, err := fault.Parse(v.o.Fault, ""); err != nil {
+	f, err := fault.Parse(v.o.Fault, "")
+	if err != nil {
 		return usagef("--fault: %w", err)
+	}
+	if k := fault.KindOf(f.Kind); v.o.Cut && k.Scope != fault.ScopeEdge {
+		return usagef("--cut: %s is not a fault of connections", k.Name)
 	}
 	for flag, file := range map[string]string{"--report": v.report, "--junit": v.junit} {
 		if file == "" {
@@ -145,7 +150,7 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 	out := &drillPrinter{console: v.app.console, json: v.json}
 	var report *drill.Report
 	done, err := v.app.conn.through(ctx, v.p.Name, func(c *client) (err error) {
-		report, err = c.drill(ctx, v.o, out.show)
+		report, err = v.remote(ctx, c, out.show)
 		return err
 	})
 	if !done && err == nil {
@@ -206,6 +211,10 @@ func (v *drillVerb) settled(ctx context.Context, s *session) error {
 func followDrill(
 	ctx context.Context, e *engine.Engine, o drill.Options, show func(*drill.Report),
 ) (*drill.Report, error) {
+	var other time.Time // when the drill began that is shown already, which is not this one
+	if n := e.Snapshot(); n.Drill != nil {
+		other = n.Drill.Began
+	}
 	changed, stop := e.Subscribe()
 	defer stop()
 	type ended struct {
@@ -224,7 +233,8 @@ func followDrill(
 		case end := <-done:
 			return end.report, end.err
 		case <-changed:
-			if n := e.Snapshot(); n.Drilling && n.Drill != nil && n.Drill != shown {
+			if n := e.Snapshot(); n.Drilling && n.Drill != nil && n.Drill != shown &&
+				!n.Drill.Began.Equal(other) {
 				shown = n.Drill
 				show(shown)
 			}
@@ -270,6 +280,7 @@ type drillPrinter struct {
 	printed map[string]string // the last line of each row
 	headed  bool
 	based   bool
+	noted   int // notes that are printed
 }
 
 func (p *drillPrinter) line(text string) {
@@ -289,9 +300,9 @@ func (p *drillPrinter) show(r *drill.Report) {
 		if r.Load != "" {
 			p.line("load: " + r.Load)
 		}
-		for _, n := range r.Notes {
-			p.line(n)
-		}
+	}
+	for ; p.noted < len(r.Notes); p.noted++ {
+		p.line(r.Notes[p.noted])
 	}
 	if text := r.BaselineText(); text != "" && !p.based {
 		p.based = true
