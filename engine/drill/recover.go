@@ -35,17 +35,21 @@ func (r *row) ailing() []ailment {
 		if r.unseen[b.Service] && b.Service != r.hit.Name {
 			continue
 		}
-		if what := r.ails(b, stands); what != "" {
-			out = append(out, ailment{service: b.Service, what: what})
-			continue
-		}
-		if b.Service == r.hit.Name && r.out.BackInMS == nil {
-			back := time.Since(r.healed).Milliseconds()
-			r.out.BackInMS, r.out.BackBy = &back, "running"
-			if b.Health != container.HealthNone && b.Health != container.HealthUnknown {
-				r.out.BackBy = "healthy"
+		what := standing(b, stands)
+		if b.Service == r.hit.Name {
+			if what != "" {
+				r.up = time.Time{}
+			} else if r.up.IsZero() {
+				r.up = time.Now()
 			}
-			r.event(time.Now(), b.Service, "ready", r.out.BackBy)
+		}
+		if what == "" {
+			what = r.failing(b.Service)
+		}
+		if what != "" {
+			out = append(out, ailment{service: b.Service, what: what})
+		} else if b.Service == r.hit.Name && r.out.BackInMS == nil {
+			r.back(b)
 		}
 	}
 	if r.out.BackBy != "policy" && slices.ContainsFunc(out, func(a ailment) bool {
@@ -56,8 +60,23 @@ func (r *row) ailing() []ailment {
 	return out
 }
 
-// ails says why a replica that stood as b before is not well now; "" when it is.
-func (r *row) ails(b Stand, stands []Stand) string {
+// back notes that the service that was hit is back: since it stands as it did and answers, which is seen a
+// moment later.
+func (r *row) back(b Stand) {
+	since := r.up
+	if at := r.d.book.answersSince(b.Service, r.healed); at.After(since) {
+		since = at
+	}
+	back := since.Sub(r.healed).Milliseconds()
+	r.out.BackInMS, r.out.BackBy = &back, "running"
+	if b.Health != container.HealthNone && b.Health != container.HealthUnknown {
+		r.out.BackBy = "healthy"
+	}
+	r.event(since, b.Service, "ready", r.out.BackBy)
+}
+
+// standing says why a replica does not stand as it did before, as b; "" when it does.
+func standing(b Stand, stands []Stand) string {
 	i := slices.IndexFunc(stands, func(s Stand) bool {
 		return s.Service == b.Service && s.Replica == b.Replica
 	})
@@ -71,7 +90,7 @@ func (r *row) ails(b Stand, stands []Stand) string {
 	case !stands[i].Ready && b.Ready:
 		return "is not ready"
 	}
-	return r.failing(b.Service)
+	return ""
 }
 
 // failing says how a service still fails those who ask it since the fault was taken away, though it did

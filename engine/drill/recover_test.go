@@ -7,6 +7,24 @@ import (
 	"time"
 )
 
+// It is back with the first good answer after the last bad one, not when that is certain.
+func TestBackInIsWhenItAnswersAgain(t *testing.T) {
+	d := New(nil, Options{})
+	for i, err := range []string{"refused", "refused", "", "refused", "", ""} {
+		d.book.addAnswer("s", answer{sent: at(10 + float64(i)), done: at(10.1 + float64(i)), err: err})
+	}
+	r := &row{d: d, healed: at(10), up: at(10.5)}
+	r.back(Stand{Service: "s"})
+	if *r.out.BackInMS != 4100 {
+		t.Errorf("answers again after 4.1 s, back in %d ms", *r.out.BackInMS)
+	}
+	r.up = at(15)
+	r.back(Stand{Service: "s"})
+	if *r.out.BackInMS != 5000 {
+		t.Errorf("stands again after 5 s, back in %d ms", *r.out.BackInMS)
+	}
+}
+
 // Who goes on failing those who ask it after the heal has not recovered, whatever its health says.
 func TestWhoStillFailsHasNotRecovered(t *testing.T) {
 	none, all := func(int) bool { return false }, func(int) bool { return true }

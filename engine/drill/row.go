@@ -27,6 +27,7 @@ type row struct {
 	healed   time.Time
 	starved  bool      // the machine had no CPU left while the fault lasted
 	steady   time.Time // since when everybody is well again; zero while somebody is not
+	up       time.Time // since when the one that was hit stands as before; zero while it does not
 	wentDown bool      // the service that was hit, since then
 	before   []Stand
 	unseen   map[string]bool // unhealthy before

@@ -140,6 +140,25 @@ func (b *book) addAnswer(service string, a answer) {
 	}
 }
 
+// answersSince is when the first of the good answers came that a service has given since its last failure
+// after a moment; zero where it has given none.
+func (b *book) answersSince(service string, after time.Time) (at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed time.Time
+	for _, a := range b.of(service).answers {
+		if a.err != "" && !a.sent.Before(after) && a.sent.After(failed) {
+			failed = a.sent
+		}
+	}
+	for _, a := range b.of(service).answers {
+		if a.err == "" && !a.sent.Before(after) && a.sent.After(failed) && (at.IsZero() || a.done.Before(at)) {
+			at = a.done
+		}
+	}
+	return at
+}
+
 // requests counts what a load asked a service for in a span; why is how the last one failed.
 func (b *book) requests(service string, in span) (asked, failed int, why string) {
 	b.mu.Lock()
