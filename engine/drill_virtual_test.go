@@ -256,7 +256,7 @@ func TestDrillDoesNotAccuseWhoCrashesAnyway(t *testing.T) {
 				s.run(engine.Options{NoStats: true})
 				s.ready()
 				time.Sleep(33 * time.Second) // its second life ends during the hold
-				r := s.drill(drill.Options{Services: []string{"db"}})
+				r := s.drill(drill.Options{Services: []string{"db"}, Settle: 10 * time.Second})
 				if got := verdicts(r); got != c.want {
 					s.t.Errorf("%s, want %s: %+v", got, c.want, r.Rows[0].Cells)
 				}

@@ -38,7 +38,8 @@ func (r *row) crashersAlone(ctx context.Context) error {
 			r.d.needs(r.services, b.Service, r.hit.Name) {
 			continue
 		}
-		if lived := r.signs[b.Service][i].at.Sub(b.Identity.Started); lived*3/2 <= r.d.o.Settle {
+		lived := r.signs[b.Service][i].at.Sub(b.Identity.Started)
+		if lived*3/2 <= max(r.d.o.Settle, DefaultSettle) {
 			suspects, long = append(suspects, b.Service), max(long, lived*3/2)
 		}
 	}

@@ -78,36 +78,24 @@ func (f *facts) judge() Cell {
 	if f.hold.asked >= leastAnswers || f.hold.tapped.asked >= leastAnswers && f.base.tapped.asked > 0 {
 		c.Outcome = Untouched
 	}
-	worsen := func(o Outcome, at time.Time) {
-		if o > c.Outcome {
-			c.Outcome, c.AfterMS = o, f.after(at)
-		}
-	}
-	answers, calls, lines := f.answers(), f.calls(), f.lines()
-	if f.starved && lines.found && !answers.found && !calls.found && c.Outcome == Untouched &&
-		lines.last.Sub(lines.first) < oneMoment && !lines.regular {
-		// What a fault does to others goes on as long as it lasts; this is over, and every probe was answered.
-		lines.found = false
-		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
-			Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
-	}
-	for _, t := range []trouble{answers, calls, lines, f.slow(), f.made(c.Outcome)} {
-		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
-			c.Outcome, c.AfterMS = max(c.Outcome, Errors), f.after(t.first)
-		}
-		c.Evidence = append(c.Evidence, t.evidence...)
-	}
+	slow := f.troubles(&c)
 	for _, s := range f.signs {
 		if why := f.excuse(s, &c); why != "" {
 			s.outcome, s.text = Untouched, s.text+", "+why
 		}
 		c.Evidence = append(c.Evidence, Evidence{AfterMS: f.after(s.at), Kind: s.kind, Text: s.text})
-		worsen(s.outcome, s.at)
+		if s.outcome > c.Outcome {
+			c.Outcome, c.AfterMS = s.outcome, f.after(s.at)
+		}
 		if s.kind == kindMachine && c.Outcome == Blind {
 			c.Why = s.text
 		}
 	}
-	if f.kept > 0 && c.Outcome == Untouched {
+	switch {
+	case c.Outcome != Untouched:
+	case slow && f.starved:
+		c.Outcome, c.Why = Blind, "it answered far later than before, while the machine had no CPU left"
+	case f.kept > 0:
 		c.Outcome = Blind
 		c.Why = fmt.Sprintf("connections from before the fault that went on without it: %d; --cut cuts them",
 			f.kept)
@@ -128,6 +116,27 @@ func (f *facts) judge() Cell {
 	}
 	slices.SortStableFunc(c.Evidence, func(a, b Evidence) int { return int(a.AfterMS - b.AfterMS) })
 	return c
+}
+
+// troubles adds what answers and lines say to a cell; slow says that answers came far later than before.
+func (f *facts) troubles(c *Cell) (slow bool) {
+	answers, calls, lines, late := f.answers(), f.calls(), f.lines(), f.slow()
+	if f.starved && lines.found && !answers.found && !calls.found && c.Outcome == Untouched &&
+		lines.last.Sub(lines.first) < oneMoment && !lines.regular {
+		// What a fault does to others goes on as long as it lasts; this is over, and every probe was answered.
+		lines.found = false
+		lines.evidence = append(lines.evidence, Evidence{AfterMS: f.after(lines.first),
+			Kind: kindMachine, Text: "that was one moment, while the machine had no CPU left"})
+	}
+	slow = late.found
+	late.found = slow && !f.starved
+	for _, t := range []trouble{answers, calls, lines, late, f.made(c.Outcome)} {
+		if t.found && (c.Outcome < Errors || f.after(t.first) < c.AfterMS) {
+			c.Outcome, c.AfterMS = max(c.Outcome, Errors), f.after(t.first)
+		}
+		c.Evidence = append(c.Evidence, t.evidence...)
+	}
+	return slow
 }
 
 func (f *facts) after(t time.Time) int64 { return max(t.Sub(f.injected).Milliseconds(), 0) }
@@ -176,9 +185,9 @@ const (
 )
 
 // slow looks for answers that take far longer than in the baseline. What the file allows is compared by
-// bounds, and a machine without CPU is slow by itself.
+// bounds.
 func (f *facts) slow() (t trouble) {
-	if f.starved || f.allowed && f.degrade.P95 > 0 {
+	if f.allowed && f.degrade.P95 > 0 {
 		return t
 	}
 	for _, of := range []struct {

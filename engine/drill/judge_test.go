@@ -256,6 +256,9 @@ func TestTroubleIsSeen(t *testing.T) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: 1, P95: 2 * time.Second}
 		}, want: "errors +0 false p95 is 2.5s"},
 		"far slower than before": {play: slower(2.5), want: "errors +2500 false"},
+		"far slower than before, on a busy machine": {play: slower(2.5), facts: func(f *facts) {
+			f.starved = true
+		}, want: "blind +0 false it answered far later"},
 		"far slower than before, as it may be": {play: slower(2.5), facts: func(f *facts) {
 			f.allowed, f.degrade = true, project.Degrade{Errors: 1}
 		}, want: "errors +2500 true"},

@@ -326,9 +326,11 @@ func (p *drillPrinter) show(r *drill.Report) {
 // end prints what a matrix does not say.
 func (p *drillPrinter) end(r *drill.Report) {
 	p.show(r)
-	p.line("")
-	for _, l := range drill.Legend() {
-		p.line(l)
+	if p.based { // else there is no matrix
+		p.line("")
+		for _, l := range drill.Legend() {
+			p.line(l)
+		}
 	}
 	for _, n := range r.RowNotes() {
 		p.line(n)

@@ -28,6 +28,9 @@ type drillMore struct {
 	Abort bool `json:"abort,omitempty"` // heal, and end: the answer goes on until that is done
 }
 
+// errAborted is why a drill ended that its caller wanted no more.
+var errAborted = errors.New("the drill is aborted")
+
 // drill runs a drill for another terminal.
 func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 	var o drill.Options
@@ -42,17 +45,17 @@ func (c *control) drill(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/jsonl")
 	w.WriteHeader(http.StatusOK)
 	_ = conn.Flush() // who has gone away ends the drill
-	ctx, abort := context.WithCancel(r.Context())
+	ctx, abort := context.WithCancelCause(r.Context())
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		var more drillMore
 		// A body that breaks off is a caller who has gone away.
 		if err := d.Decode(&more); err == nil && more.Abort || err != nil && !errors.Is(err, io.EOF) {
-			abort()
+			abort(errAborted)
 		}
 	})
 	defer func() {
-		abort()
+		abort(nil)
 		_ = conn.SetReadDeadline(time.Now()) // a connection without deadlines ends with its caller
 		reading.Wait()
 	}()
