@@ -231,6 +231,9 @@ func (r *Runtime) Start(ctx context.Context, c container.CreateSpec, id string) 
 		if err := r.rejoin(ctx, c, id); err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
 		}
+		if err := r.settleFirst(ctx, c); err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
 	}
 	if err := r.run(ctx, id); err != nil {
 		return r.startError(ctx, "start "+name, id, err)

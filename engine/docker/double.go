@@ -24,6 +24,9 @@ import (
 const (
 	makerPatience = 2 * time.Second
 	otherPatience = 4 * time.Second
+	// youth is how long after a network was made another of its name may come, from somebody who had
+	// not seen it: about as long as an engine takes to make one.
+	youth = 500 * time.Millisecond
 	// settleTries are rounds of looking and removing: one for each further network that comes in between.
 	settleTries = 6
 )
@@ -172,18 +175,48 @@ func ambiguous(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "is ambiguous (")
 }
 
-// settled calls f, and once more when a network's name was ambiguous. names are those that it is about.
+// settled calls f, and again for as long as a network's name is ambiguous: one more may be made while one goes.
+// names are those that it is about.
 func (r *Runtime) settled(ctx context.Context, project string, names []string, f func() error) error {
 	err := f()
-	if !ambiguous(err) {
-		return err
+	for try := 1; ambiguous(err) && try < settleTries; try++ {
+		for _, name := range names {
+			if _, lost := r.provisioner.settle(ctx, project, name, ""); lost != nil {
+				return err // it is what went wrong first
+			}
+		}
+		err = f()
 	}
-	for _, name := range names {
-		if _, lost := r.provisioner.settle(ctx, project, name, ""); lost != nil {
-			return err // it is what went wrong first
+	return err
+}
+
+// settleFirst sees to it that the networks of a container have names of their own before it starts. Engines remove
+// one of run --rm whose start fails, so that there is no second try.
+func (r *Runtime) settleFirst(ctx context.Context, c container.CreateSpec) error {
+	if c.Beside == nil || !c.Beside.Remove {
+		return nil
+	}
+	for _, name := range networkNames(c) {
+		for {
+			n, err := r.provisioner.settle(ctx, c.App.Name, name, "")
+			if err != nil {
+				return r.wrap("look up network "+name, err)
+			}
+			if n == nil {
+				break // the start says so
+			}
+			age := time.Since(n.Created)
+			if age >= youth || age < -youth { // the engine has another clock
+				break
+			}
+			select {
+			case <-time.After(youth - max(age, 0)):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
 	}
-	return f()
+	return nil
 }
 
 // connect puts a container on a network.

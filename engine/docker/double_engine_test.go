@@ -107,3 +107,19 @@ func TestContainerStartsThoughItsNetworkWasMadeTwice(t *testing.T) {
 		t.Errorf("it is on %v; there are %+v", b.inspect(id).Networks, all)
 	}
 }
+
+// An engine removes a container of run --rm whose start fails: there is one try.
+func TestContainerOfRunStartsThoughItsNetworkWasMadeTwice(t *testing.T) {
+	b := open(t, "services: {web: {image: IMAGE, networks: [front]}}\nnetworks: {front: {}}")
+	spec := b.spec("web")
+	spec.Beside = &container.Beside{Slug: "one", Remove: true}
+	id, err := b.rt.Create(b.ctx, spec)
+	b.ok(err)
+	_, err = b.rt.RemoveNetworks(b.ctx, b.p.Name, nil)
+	b.ok(err)
+	b.doubled(b.network("front"))
+	b.ok(b.rt.Start(b.ctx, spec, id))
+	if all := b.namesakes(b.network("front")); len(all) != 1 || b.inspect(id).State != container.StateRunning {
+		t.Errorf("it is %s; there are %+v", b.inspect(id).State, all)
+	}
+}
