@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -115,8 +116,9 @@ func (x *action) services() []string {
 func (x *action) run(ctx context.Context) (err error) {
 	connected := x.app.conn.startConnect(ctx)
 	if x.makes() {
-		if x.p, err = x.app.loader.load(ctx, x.services()...); err == nil {
+		if x.p, err = x.app.loader.loadLenient(ctx, x.services()...); err == nil {
 			x.name = x.p.Name
+			err = x.resolved()
 		}
 	} else {
 		x.name, x.p, err = x.app.loader.find(ctx, x.services()...)
@@ -133,6 +135,17 @@ func (x *action) run(ctx context.Context) (err error) {
 		return x.kill(ctx)
 	}
 	return x.do(ctx)
+}
+
+// resolved returns the error of the first service whose env_file cannot be read, of those that the
+// commands name, or else of all.
+func (x *action) resolved() error {
+	for _, s := range x.p.Services {
+		if s.EnvErr != nil && (len(x.services()) == 0 || slices.Contains(x.services(), s.Name)) {
+			return s.EnvErr
+		}
+	}
+	return nil
 }
 
 // do carries the commands out and prints on stderr what they led to.

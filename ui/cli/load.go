@@ -38,9 +38,26 @@ func (l *loader) options() project.Options {
 	}
 }
 
+// lenient are the options of a load for what makes no containers and prints no environments: an
+// env_file that is missing or broken is not an error, as docker compose has it.
+func (l *loader) lenient() project.Options {
+	o := l.options()
+	o.EnvOptional = true
+	return o
+}
+
 // load loads the project that the flags name. Services that it does not have are an error.
 func (l *loader) load(ctx context.Context, services ...string) (*project.Project, error) {
-	p, err := project.Load(ctx, l.options())
+	return loadNaming(ctx, l.options(), services)
+}
+
+// loadLenient is load with the options of lenient.
+func (l *loader) loadLenient(ctx context.Context, services ...string) (*project.Project, error) {
+	return loadNaming(ctx, l.lenient(), services)
+}
+
+func loadNaming(ctx context.Context, o project.Options, services []string) (*project.Project, error) {
+	p, err := project.Load(ctx, o)
 	if err == nil {
 		err = checkServices(p, services)
 	}
@@ -100,7 +117,7 @@ func (l *loader) find(
 	if l.flags.name != "" && len(l.flags.files) == 0 {
 		return l.flags.name, nil, project.CheckName(l.flags.name)
 	}
-	p, err = project.Load(ctx, l.options())
+	p, err = project.Load(ctx, l.lenient())
 	if err == nil {
 		return p.Name, p, checkServices(p, services)
 	}
@@ -175,7 +192,7 @@ func sameLetters(a, b string) bool {
 func (l *loader) completeServices(
 	cmd *cobra.Command, args []string, _ string,
 ) ([]string, cobra.ShellCompDirective) {
-	p, err := l.load(cmd.Context())
+	p, err := l.loadLenient(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
