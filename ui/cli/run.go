@@ -316,9 +316,10 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 	// What ends this program ends the one-off from here on, and its end ends this program.
 	ctx, cancel := outliving(ctx)
 	defer cancel()
-	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
+	end := newEnder(made.Spec.Service, func(sig os.Signal) error {
 		return m.Runtime.Kill(ctx, made.ID, signalName(sig))
-	}))()
+	}, out.notify)
+	defer v.app.interrupts.forward(end.take)()
 	hooks := &group{ctx: ctx}
 	start := func(ctx context.Context) error {
 		if err := m.Start(ctx, made); err != nil {
@@ -335,8 +336,11 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 	if errors.Is(err, container.ErrDetached) {
 		return nil
 	}
+	killed := end.close()
 	hooked := hooks.Wait()
 	switch {
+	case err == nil && killed != 0:
+		return &exit{code: killed}
 	case err != nil:
 		return container.WrapErr(err, "run %s", made.Spec.Service.Name)
 	case code != 0:
