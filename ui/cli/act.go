@@ -154,10 +154,13 @@ func (x *action) do(ctx context.Context) error {
 	if x.dry() {
 		return nil
 	}
-	var up *client
 	done, err := x.app.conn.through(ctx, x.name, func(c *client) error {
-		up = c
-		return x.ask(ctx, c, out)
+		if err := x.ask(ctx, c, out); err != nil || !x.ready {
+			return err
+		}
+		lines, err := c.wait(ctx, x.services(), time.Duration(x.wait))
+		x.app.console.printLines(lines)
+		return err
 	})
 	switch {
 	case err != nil && !done:
@@ -166,11 +169,6 @@ func (x *action) do(ctx context.Context) error {
 		return err
 	case !done: // an `up` that is ending stops what it ran; what is left to do is done here
 		return x.alone(ctx, out)
-	case x.ready:
-		if lines, err := up.wait(ctx, x.services(), time.Duration(x.wait)); err != nil {
-			x.app.console.printLines(lines)
-			return err
-		}
 	}
 	return out.failed()
 }
