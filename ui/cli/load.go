@@ -133,6 +133,29 @@ func (l *loader) find(
 	return "", nil, err
 }
 
+// named gives the variables of -e that have no value the one that the project's environment has: the
+// person's own, and .env. Others stay as they are. p is nil where only a name is known.
+func (l *loader) named(ctx context.Context, p *project.Project, vars []string) []string {
+	bare := func(e string) bool { return !strings.Contains(e, "=") }
+	if !slices.ContainsFunc(vars, bare) {
+		return vars
+	}
+	env := l.env.vars
+	if p == nil {
+		p, _ = project.Load(ctx, l.lenient()) // without a file there is no .env to go by
+	}
+	if p != nil {
+		env = p.Compose.Environment
+	}
+	out := slices.Clone(vars)
+	for i, e := range out {
+		if value, ok := env[e]; ok && bare(e) {
+			out[i] = e + "=" + value
+		}
+	}
+	return out
+}
+
 // checkServices refuses services that the project does not have.
 func checkServices(p *project.Project, services []string) error {
 	all := serviceNames(p)
