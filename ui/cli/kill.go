@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 type killVerb struct {
@@ -54,7 +55,11 @@ func (x *action) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !x.aimed(before) {
+	beside, err := x.oneOffs(ctx)
+	if err != nil {
+		return err
+	}
+	if !x.aimed(before) && !beside {
 		if err := x.app.checkHolder(ctx, x.name); err != nil {
 			return x.named(x.cmds[0], err)
 		}
@@ -85,6 +90,15 @@ func (x *action) aimed(rows []psRow) bool {
 		return !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == name })
 	})
 	return len(cmd.Services) > 0
+}
+
+// oneOffs says whether the kill is also for one-offs that run: it is where it names no service.
+func (x *action) oneOffs(ctx context.Context) (bool, error) {
+	if len(x.services()) > 0 {
+		return false, nil
+	}
+	list, err := container.Completed(x.app.conn.rt).OneOffs(ctx, x.name)
+	return slices.ContainsFunc(list, func(in engine.Instance) bool { return in.State.TakesSignals() }), err
 }
 
 func takesSignals(r psRow) bool {
