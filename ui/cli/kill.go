@@ -45,7 +45,8 @@ func (v *killVerb) command() *cobra.Command {
 // crash that a lost connection brings on at once; what takes longer is what drills are for.
 const settle = time.Second
 
-// kill sends a signal, and then compares the others with what they were before.
+// kill sends a signal, and then compares the others with what they were before. In the place of docker
+// compose it only sends it: its scripts expect no word of that, and would wait for it.
 func (x *action) kill(ctx context.Context) error {
 	if x.dry() {
 		return nil
@@ -66,7 +67,7 @@ func (x *action) kill(ctx context.Context) error {
 		x.app.console.printError("no container to kill")
 		return nil
 	}
-	if err := x.do(ctx); err != nil {
+	if err := x.do(ctx); err != nil || x.app.asCompose {
 		return err
 	}
 	sleep(ctx, settle)
@@ -74,8 +75,9 @@ func (x *action) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(x.app.console.stdout, compareRows(before, after, x.hit(before), x.cmds[0].Signal))
-	return err
+	out := x.app.console.progressPrinter()
+	out.text(compareRows(before, after, x.hit(before), x.cmds[0].Signal))
+	return out.failed()
 }
 
 // aimed leaves out the services that were named and have nothing that takes a signal, as docker compose does, and says
