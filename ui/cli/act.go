@@ -134,6 +134,9 @@ func (x *action) run(ctx context.Context) (err error) {
 	if x.verb() == engine.VerbKill {
 		return x.kill(ctx)
 	}
+	if left, err := x.leaveOutIdle(ctx); err != nil || !left {
+		return err
+	}
 	return x.do(ctx)
 }
 
