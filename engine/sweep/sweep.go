@@ -251,14 +251,32 @@ func (sw Sweeper) removeAllImages(ctx context.Context, c command.Command) error 
 	return container.Join(errs...)
 }
 
-// untagBuilt takes away the names that the file has for what it builds: they are the project's as well.
+// untagBuilt takes names of an image away that the file has for what it builds, as docker compose does: those that
+// services have by themselves, and the first of all; tags are the image's. What else it is called stays.
 func (sw Sweeper) untagBuilt(ctx context.Context, tags []string) error {
-	var errs []error
+	var named, gone []string
 	for _, s := range sw.State.Project().Services {
-		if s.Built && slices.Contains(tags, project.ImageTag(s.Image)) {
-			_, err := sw.Runtime.Untag(ctx, s.Image) // one that a container uses stays, and is named
-			errs = append(errs, err)
+		if !s.Built {
+			continue
 		}
+		for _, name := range append([]string{s.Image}, s.Config.Build.Tags...) {
+			tag := project.ImageTag(name)
+			if !slices.Contains(tags, tag) {
+				continue
+			}
+			if named = append(named, tag); name == s.Image && s.Config.Image == "" {
+				gone = append(gone, tag)
+			}
+		}
+	}
+	if len(named) > 0 {
+		gone = append(gone, slices.Min(named))
+	}
+	slices.Sort(gone)
+	var errs []error
+	for _, tag := range slices.Compact(gone) {
+		_, err := sw.Runtime.Untag(ctx, tag) // one that a container uses stays, and is named
+		errs = append(errs, err)
 	}
 	return container.Join(errs...)
 }
@@ -272,7 +290,8 @@ func (sw Sweeper) removeOwnImages(ctx context.Context) error {
 		errs = append(errs, sw.untagBuilt(ctx, img.Tags))
 		gone, err := sw.Runtime.RemoveImage(ctx, id, true)
 		if !gone && lost == nil {
-			_, after := sw.Runtime.Image(ctx, id, "")
+			var after error
+			img, after = sw.Runtime.Image(ctx, id, "")
 			gone = errors.Is(after, container.ErrNotFound) // with its last name
 		}
 		switch {
