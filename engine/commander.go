@@ -59,14 +59,14 @@ func (cm *commander) do(ctx context.Context, c Command) error {
 	switch c.Verb {
 	case VerbKill, VerbPause, VerbUnpause:
 		if len(c.Services) == 0 {
-			if targets = suited(c.Verb, targets); len(targets) == 0 {
+			if targets = suited(c.Verb, targets); len(targets) == 0 && c.Verb != VerbKill {
 				return container.Failed(string(c.Verb), "project %s has no container that could be", cm.p.Name)
 			}
 		}
 		// A fault is injected at once, whatever the lanes are at.
 		err := all(targets, func(l *lane.Lane) error { return cm.injectFault(ctx, l, c) })
-		if c.Verb == VerbKill && c.Orphans {
-			err = container.Join(err, cm.sweep.Kill(ctx, c.Signal))
+		if c.Verb == VerbKill {
+			err = container.Join(err, cm.sweep.Kill(ctx, c))
 		}
 		return err
 	case VerbStop:

@@ -29,7 +29,8 @@ func (e *Engine) DryRun(ctx context.Context) (plan.Plan, error) {
 	}
 	d := dryRun{p: e.parts}
 	var errs []error
-	first := newFirstPlan(e.project(), instances, e.opts.RemoveOrphans, func(p plan.Plan) { d.plan = p })
+	gone, _, _ := e.commands.sweep.Orphaned(ctx, instances, e.opts.RemoveOrphans)
+	first := newFirstPlan(e.project(), gone, func(p plan.Plan) { d.plan = p })
 	for _, s := range e.project().Services {
 		o, err := e.parts.OutlookOf(ctx, s, of(s.Name, instances))
 		errs = append(errs, err)
@@ -73,10 +74,9 @@ func (d *dryRun) files(ctx context.Context) plan.Plan {
 // firstPlan gathers what the first up of each service begins with, and hands the plan of all over once
 // it has that of the last one. Its methods may be called from any goroutine.
 type firstPlan struct {
-	of      *project.Project
-	seen    []Instance
-	orphans bool // they are removed
-	done    func(plan.Plan)
+	of   *project.Project
+	gone plan.Plan // the removal of orphans
+	done func(plan.Plan)
 
 	mu   sync.Mutex
 	left map[string]bool // the services that are not known yet
@@ -84,8 +84,8 @@ type firstPlan struct {
 }
 
 // newFirstPlan makes one. done is called once, at once where there are no services.
-func newFirstPlan(p *project.Project, seen []Instance, orphans bool, done func(plan.Plan)) *firstPlan {
-	f := &firstPlan{of: p, seen: seen, orphans: orphans, done: done, left: map[string]bool{}, by: map[string]plan.Outlook{}}
+func newFirstPlan(p *project.Project, gone plan.Plan, done func(plan.Plan)) *firstPlan {
+	f := &firstPlan{of: p, gone: gone, done: done, left: map[string]bool{}, by: map[string]plan.Outlook{}}
 	for _, s := range p.Services {
 		f.left[s.Name] = true
 	}
@@ -109,6 +109,6 @@ func (f *firstPlan) add(service string, o *plan.Outlook) {
 
 func (f *firstPlan) doneLocked() {
 	if len(f.left) == 0 {
-		f.done(plan.First(f.of, f.by, f.seen, f.orphans))
+		f.done(plan.First(f.of, f.by, f.gone))
 	}
 }

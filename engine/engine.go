@@ -148,22 +148,18 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // bringUp opens a lane for every service, with its first task, and removes or names orphans.
 func (e *Engine) bringUp(ctx context.Context, instances []Instance) {
-	strays := plan.Orphans(e.project(), instances)
-	if e.opts.RemoveOrphans {
+	gone, strays, ended := e.commands.sweep.Orphaned(ctx, instances, e.opts.RemoveOrphans)
+	if len(gone) > 0 {
 		// First of all: they may have names, ports and networks that the services need.
-		if err := e.commands.sweep.Orphans(ctx, strays, false); err != nil {
+		if err := e.commands.sweep.Orphans(ctx, gone, false); err != nil {
 			e.state.Warn(err.Error())
 		}
 	}
 	e.state.Begin()
-	if len(strays) > 0 && !e.opts.RemoveOrphans && !e.opts.IgnoreOrphans {
-		var left []state.Orphan
-		for _, st := range strays {
-			left = append(left, state.Orphan{Name: st.Seen.Name, Files: st.Seen.Files})
-		}
-		e.state.Orphans(left)
+	if !e.opts.RemoveOrphans && !e.opts.IgnoreOrphans {
+		e.state.Orphans(strays.Seen(), ended.Seen())
 	}
-	first := newFirstPlan(e.project(), instances, e.opts.RemoveOrphans, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
+	first := newFirstPlan(e.project(), gone, func(p plan.Plan) { e.state.Planned(p.String(), len(p)) })
 	for _, s := range e.project().Services {
 		e.parts.Lanes.Open(e.parts, s.Name, lane.NewTask(lane.Task{
 			Verb: VerbUp, First: true, Cause: "up", Cmd: Command{Grace: e.opts.Grace},

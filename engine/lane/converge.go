@@ -224,7 +224,8 @@ func (c *convergence) compare() (plan.Want, plan.Seen, error) {
 	seen := plan.Seen{Completed: l.p.Journal.Completed(), Stopping: l.p.Journal.StopsBegun()}
 	wanted.Joined, wanted.JoinedWhy = l.p.State.View().Services.Joined(l.conf)
 	seen.Instances = l.instances()
-	if c.t.Verb == command.Start && len(c.t.Cmd.Services) > 0 { // a job that is done is asked for once more
+	if c.t.Verb == command.Start && len(c.t.Cmd.Services) > 0 || c.t.First && l.p.Replace.Again {
+		// a job that is done is asked for once more
 		seen.Completed, wanted.OneShot = nil, false
 	}
 	return wanted, seen, nil

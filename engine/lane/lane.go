@@ -98,6 +98,9 @@ func (l *Lane) Nudge() {
 func (l *Lane) Abort(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if errors.Is(why, ErrAborted) && (l.busy.brings() || slices.ContainsFunc(l.queue, (*Task).brings)) {
+		l.M.CallOff()
+	}
 	for _, t := range l.queue {
 		t.finish(why)
 	}

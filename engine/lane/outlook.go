@@ -37,6 +37,9 @@ func (p *Parts) OutlookOf(
 		}
 		o.Want.Joined, o.Want.JoinedWhy = p.State.View().Services.Joined(conf)
 	}
+	if p.Replace.Again {
+		o.Seen.Completed, o.Want.OneShot = nil, false
+	}
 	o.Want.Recreate, o.Want.NoStart = p.Replace.Of(conf.Name), p.NoStart
 	if conf.Provided() {
 		o.Want.First = []plan.Step{

@@ -60,6 +60,8 @@ type Replace struct {
 	Policy  plan.Policy // for these
 	Others  plan.Policy // for those that came along because they are depended on
 	Renewed bool        // anonymous volumes begin again: what the containers before had in them is left behind
+	// Again has jobs run that have completed, as docker compose does; else they are done until they change.
+	Again bool
 }
 
 // Of is the policy for one service.

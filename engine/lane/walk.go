@@ -60,6 +60,12 @@ func (w *walk) begin(ctx context.Context, st plan.Step) error {
 		e.Follow(w.l.m, w.l.m.TakeSpare(st.Seen))
 	}
 	switch st.Op {
+	case plan.Create, plan.Recreate, plan.Overlap:
+		if err := w.u.Conf.EnvErr; err != nil {
+			return err
+		}
+	}
+	switch st.Op {
 	case plan.Create:
 		w.l.m.Lane.SetDoing("creating")
 		var id string
@@ -151,6 +157,9 @@ func (w *walk) finish(ctx context.Context) error {
 func (w *walk) preStart(ctx context.Context) error {
 	if len(w.starts) == 0 || len(w.u.Conf.Config.PreStart) == 0 {
 		return nil
+	}
+	if err := w.u.Conf.EnvErr; err != nil {
+		return err
 	}
 	first, id := slices.Min(slices.Collect(maps.Keys(w.starts))), ""
 	for _, h := range w.l.m.Holders(0) {

@@ -84,6 +84,15 @@ func (p Plan) String() string {
 	return b.String()
 }
 
+// Seen are the containers that the steps are about.
+func (p Plan) Seen() []container.Instance {
+	var out []container.Instance
+	for _, s := range p {
+		out = append(out, s.Seen)
+	}
+	return out
+}
+
 // Want is what the project asks of one service, with what is known of its image.
 type Want struct {
 	Name     string

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bulkhead/engine/container"
 	"bulkhead/engine/project"
 )
 
@@ -13,9 +12,9 @@ type Outlook struct {
 }
 
 // First returns what up is going to do, as far as that can be known before anything is done: the
-// steps of its services, those first that others depend on, and with orphans the removal of those. A service
+// steps of its services, those first that others depend on, and gone, the removal of orphans. A service
 // that is not in by is left out.
-func First(p *project.Project, by map[string]Outlook, seen []container.Instance, orphans bool) Plan {
+func First(p *project.Project, by map[string]Outlook, gone Plan) Plan {
 	var out Plan
 	fresh := map[string]bool{} // services whose first container is going to be another one
 	made := map[string]bool{}  // networks and volumes
@@ -53,8 +52,5 @@ func First(p *project.Project, by map[string]Outlook, seen []container.Instance,
 			}
 		}
 	}
-	if orphans {
-		out = append(out, Orphans(p, seen)...)
-	}
-	return out
+	return append(out, gone...)
 }

@@ -48,7 +48,7 @@ func TestFirstPlanFollowsWhatComesBefore(t *testing.T) {
 #7 joined/1: recreate (it joins api, which gets a new container)
 #8 gone/1: remove (orphan)
 `
-	if got := First(p, by, []container.Instance{orphan}, true).String(); got != want {
+	if got := First(p, by, Orphans(p, []container.Instance{orphan})).String(); got != want {
 		t.Errorf("plan:\n%swant:\n%s", got, want)
 	}
 	by["api"] = outlook("api", "")
@@ -58,7 +58,7 @@ func TestFirstPlanFollowsWhatComesBefore(t *testing.T) {
 #4 runs/1: keep (running)
 #5 joined/1: keep (running)
 `
-	if got := First(p, by, []container.Instance{orphan}, false).String(); got != want {
+	if got := First(p, by, nil).String(); got != want {
 		t.Errorf("where nothing is built:\n%swant:\n%s", got, want)
 	}
 }

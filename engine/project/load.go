@@ -156,7 +156,7 @@ func (l *loading) load(ctx context.Context) (*Project, []loader.UnsupportedAttri
 	}
 	l.sources.inputs[files.overlay] = true
 	a := &assembler{p: p, sources: l.sources, links: &links{dir: files.details.WorkingDir,
-		sources: l.sources}, named: shell}
+		sources: l.sources}, named: shell, unresolved: m.unresolved}
 	return p, m.findings, a.fill(bare, full)
 }
 
@@ -169,6 +169,8 @@ type merger struct {
 	explain  *explainer
 	findings []loader.UnsupportedAttribute // of the last merge
 	limit    *budget                       // of what variables bring into it
+	// services whose env_file could not be read in it, though that is no error
+	unresolved map[string]error
 }
 
 // settings are what compose-go has to know beside the files, as docker compose says it.
@@ -231,7 +233,8 @@ func (m *merger) merge(ctx context.Context, details types.ConfigDetails) (*types
 	if err := m.sources.vetNamed(p); err != nil {
 		return nil, err
 	}
-	if p, err = p.WithServicesEnvironmentResolved(true); err != nil {
+	p, m.unresolved, err = m.sources.resolveEnvironments(p, m.explain, m.opts.EnvOptional)
+	if err != nil {
 		return nil, err
 	}
 	return p.WithServicesLabelsResolved(false)

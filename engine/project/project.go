@@ -31,6 +31,10 @@ type Options struct {
 	Pull     string         // pull_policy of all services; empty: their own
 	// "KEY=value" for interpolation and COMPOSE_* settings; nil: the environment of the process
 	Env []string
+	// EnvOptional is for what makes no containers: an env_file that is missing or broken is not an error,
+	// and Service.EnvErr of its service has it.
+	EnvOptional bool
+
 	All bool // keep networks, volumes, secrets and configs that no service uses
 	// Compatible separates the parts of names by _ in the place of -, as docker-compose 1 did.
 	Compatible bool
@@ -77,6 +81,9 @@ type Project struct {
 type Service struct {
 	Name   string
 	Config types.ServiceConfig `text:"lines"` // environment resolved, compose.bulkhead.yaml merged
+	// EnvErr is why its env_file could not be read, an error of Load; set only with Options.EnvOptional.
+	// Config has its environment as it is written then, and Hash is not docker compose's.
+	EnvErr error
 	// Bare is Config without compose.bulkhead.yaml. Hash it with ServiceHash once its `service:` references are
 	// replaced by container ids; the result equals the config-hash label that docker compose would write.
 	Bare     types.ServiceConfig `text:"lines"`

@@ -43,7 +43,7 @@ func Render(ctx context.Context, o Options, r Rendering) (*types.Project, error)
 			if err := l.sources.vetNamed(p); err != nil {
 				return err
 			}
-			p, err = p.WithServicesEnvironmentResolved(true)
+			p, _, err = l.sources.resolveEnvironments(p, l.explain, o.EnvOptional)
 			return err
 		})
 		return p, err

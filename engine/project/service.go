@@ -13,6 +13,8 @@ type assembler struct {
 	sources *sources
 	links   *links
 	named   *named
+
+	unresolved map[string]error // services whose env_file could not be read
 }
 
 // fill makes the project of what compose-go loaded: bare without the overlay, full with it.
@@ -59,7 +61,7 @@ func (a *assembler) fill(bare, full *types.Project) error {
 
 func (a *assembler) service(name string, bare, full types.ServiceConfig) (*Service, error) {
 	s := &Service{
-		Name: name, Config: full, Bare: bare,
+		Name: name, Config: full, Bare: bare, EnvErr: a.unresolved[name],
 		Replicas:  full.GetScale(),
 		DependsOn: map[string]types.ServiceDependency{},
 		Image:     full.Image,

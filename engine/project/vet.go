@@ -64,26 +64,15 @@ func (s *sources) vetInputs() error {
 	return nil
 }
 
-// vetNamed does that for the env_file and label_file of services and their hooks, and notes them as inputs.
+// vetNamed does that for the label_file of services and their hooks, and for secrets and configs.
 func (s *sources) vetNamed(p *types.Project) error {
 	for _, name := range p.ServiceNames() {
-		service := p.Services[name]
-		specs := []types.ContainerSpec{service.ContainerSpec}
-		for _, hook := range service.PreStart {
-			specs = append(specs, hook.ContainerSpec)
-		}
-		for _, spec := range specs {
-			files, raw := slices.Clone(spec.LabelFiles), map[string]bool{} // they are read as env files are
-			for _, f := range spec.EnvFiles {
-				s.inputs[f.Path] = true
-				files = append(files, f.Path)
-				raw[f.Path] = f.Format == "raw"
-			}
-			if err := s.vet(files...); err != nil {
+		for _, spec := range specs(p.Services[name]) {
+			if err := s.vet(spec.LabelFiles...); err != nil {
 				return err
 			}
-			for _, f := range files {
-				if err := s.vetEnvFile(f, raw[f], p.Environment.Resolve); err != nil {
+			for _, f := range spec.LabelFiles { // they are read as env files are
+				if err := s.vetEnvFile(f, false, p.Environment.Resolve); err != nil {
 					return err
 				}
 			}

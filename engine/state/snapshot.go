@@ -110,6 +110,7 @@ type Service struct {
 	ReadyBy    string          // "healthcheck", "probe", "running": what ready means for it
 	Ready      bool
 	ByHand     bool // the user stopped, killed or paused it: only the user brings it back
+	CalledOff  bool // the user stopped it while it was being brought up, and it was not brought back since
 	Mode       project.WatchMode
 	Rules      []project.Rule
 	Doing      string   // "building 4/7", "pulling 34%", "syncing", "" when its lane is idle

@@ -409,20 +409,39 @@ func (st *State) Planned(plan string, steps int) {
 	st.record(Record{Kind: "plan", What: what, Text: plan})
 }
 
-// Orphans notes containers that are left alone, because the file does not name their service.
-func (st *State) Orphans(left []Orphan) {
+// Orphans notes containers that are left alone: strays, because the file does not name their service, and
+// one-offs that have ended.
+func (st *State) Orphans(strays, ended []container.Instance) {
+	var left []Orphan
+	var names, over []string
+	for _, in := range strays {
+		left, names = append(left, Orphan{Name: in.Name, Files: in.Files}), append(names, in.Name)
+	}
+	for _, in := range ended {
+		over = append(over, in.Name)
+	}
 	st.mu.Lock()
 	st.orphaned = left
 	st.mu.Unlock()
-	names := make([]string, len(left))
-	for i, o := range left {
-		names[i] = o.Name
+	var what []string
+	count := func(names []string, one, many string) {
+		switch n := len(names); {
+		case n == 1:
+			what = append(what, fmt.Sprintf("1 container %s (%s)", one, names[0]))
+		case n > 1:
+			what = append(what, fmt.Sprintf("%d containers %s (%s)", n, many, strings.Join(names, ", ")))
+		}
 	}
-	what, them := "1 container belongs to a service that the file does not name", "it"
-	if len(names) > 1 {
-		what, them = fmt.Sprintf("%d containers belong to services that the file does not name", len(names)), "them"
+	count(names, "belongs to a service that the file does not name", "belong to services that the file does not name")
+	count(over, "of a run has ended and is still there", "of runs have ended and are still there")
+	them := "them"
+	switch len(names) + len(over) {
+	case 0:
+		return
+	case 1:
+		them = "it"
 	}
-	st.Warn(fmt.Sprintf("%s (%s); --remove-orphans removes %s", what, strings.Join(names, ", "), them))
+	st.Warn(fmt.Sprintf("%s; --remove-orphans removes %s", strings.Join(what, ", "), them))
 }
 
 // SetReload notes a changed Compose file that waits to be applied, or does not load; nil: none. It is

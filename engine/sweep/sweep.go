@@ -64,6 +64,28 @@ func (sw Sweeper) Strays(ctx context.Context, c command.Command) error {
 	return nil
 }
 
+// Orphaned returns the steps that remove what up counts among orphans, as docker compose does: containers of services
+// that the file does not name, and one-offs that have ended. gone are both where they are to be removed, and
+// nothing else. instances are those of services.
+func (sw Sweeper) Orphaned(
+	ctx context.Context, instances []container.Instance, remove bool,
+) (gone, strays, ended plan.Plan) {
+	oneOffs, err := sw.Runtime.OneOffs(ctx, sw.Project)
+	if err != nil {
+		sw.State.Warn(err.Error()) // they stay, and the next up finds them
+	}
+	for _, in := range oneOffs {
+		if in.State == container.StateExited {
+			ended = append(ended, plan.Step{Service: in.Service, Op: plan.Remove, Reason: "one-off that has ended",
+				Seen: in})
+		}
+	}
+	if strays = plan.Orphans(sw.State.Project(), instances); remove {
+		gone = slices.Concat(strays, ended)
+	}
+	return gone, strays, ended
+}
+
 // NetworksEarly removes the project's networks as soon as no container of its services runs, beside the removal of
 // the containers: one that has ended holds no network. The returned function ends that, and names them. What could
 // not be removed by then is for Rest, and so is why.
@@ -229,14 +251,32 @@ func (sw Sweeper) removeAllImages(ctx context.Context, c command.Command) error 
 	return container.Join(errs...)
 }
 
-// untagBuilt takes away the names that the file has for what it builds: they are the project's as well.
+// untagBuilt takes names of an image away that the file has for what it builds, as docker compose does: those that
+// services have by themselves, and the first of all; tags are the image's. What else it is called stays.
 func (sw Sweeper) untagBuilt(ctx context.Context, tags []string) error {
-	var errs []error
+	var named, gone []string
 	for _, s := range sw.State.Project().Services {
-		if s.Built && slices.Contains(tags, project.ImageTag(s.Image)) {
-			_, err := sw.Runtime.Untag(ctx, s.Image) // one that a container uses stays, and is named
-			errs = append(errs, err)
+		if !s.Built {
+			continue
 		}
+		for _, name := range append([]string{s.Image}, s.Config.Build.Tags...) {
+			tag := project.ImageTag(name)
+			if !slices.Contains(tags, tag) {
+				continue
+			}
+			if named = append(named, tag); name == s.Image && s.Config.Image == "" {
+				gone = append(gone, tag)
+			}
+		}
+	}
+	if len(named) > 0 {
+		gone = append(gone, slices.Min(named))
+	}
+	slices.Sort(gone)
+	var errs []error
+	for _, tag := range slices.Compact(gone) {
+		_, err := sw.Runtime.Untag(ctx, tag) // one that a container uses stays, and is named
+		errs = append(errs, err)
 	}
 	return container.Join(errs...)
 }
@@ -250,7 +290,8 @@ func (sw Sweeper) removeOwnImages(ctx context.Context) error {
 		errs = append(errs, sw.untagBuilt(ctx, img.Tags))
 		gone, err := sw.Runtime.RemoveImage(ctx, id, true)
 		if !gone && lost == nil {
-			_, after := sw.Runtime.Image(ctx, id, "")
+			var after error
+			img, after = sw.Runtime.Image(ctx, id, "")
 			gone = errors.Is(after, container.ErrNotFound) // with its last name
 		}
 		switch {
@@ -292,13 +333,29 @@ func (sw Sweeper) Beside(ctx context.Context, c command.Command) error {
 	return container.Join(errs...)
 }
 
-// Kill sends a signal to the containers of services that the file does not name.
-func (sw Sweeper) Kill(ctx context.Context, signal string) error {
-	instances, err := sw.Runtime.Instances(ctx, sw.Project)
-	errs := []error{err}
-	for _, st := range plan.Orphans(sw.State.Project(), instances) {
-		if st.Seen.State.TakesSignals() {
-			errs = append(errs, sw.Runtime.Kill(ctx, st.Seen.ID, cmp.Or(signal, "SIGKILL")))
+// Kill sends the signal of a kill to what else it is for: where it names no service to one-offs, and
+// where it says so to the containers of services that the file does not name.
+func (sw Sweeper) Kill(ctx context.Context, c command.Command) error {
+	var also []container.Instance
+	var errs []error
+	if c.Orphans {
+		instances, err := sw.Runtime.Instances(ctx, sw.Project)
+		errs = append(errs, err)
+		for _, st := range plan.Orphans(sw.State.Project(), instances) {
+			also = append(also, st.Seen)
+		}
+	}
+	if len(c.Services) == 0 {
+		oneOffs, err := sw.Runtime.OneOffs(ctx, sw.Project)
+		errs, also = append(errs, err), append(also, oneOffs...)
+	}
+	for _, in := range also {
+		if !in.State.TakesSignals() {
+			continue
+		}
+		err := sw.Runtime.Kill(ctx, in.ID, cmp.Or(c.Signal, "SIGKILL"))
+		if !errors.Is(err, container.ErrNotFound) && !errors.Is(err, container.ErrConflict) { // it has ended meanwhile
+			errs = append(errs, err)
 		}
 	}
 	return container.Join(errs...)

@@ -84,7 +84,7 @@ func TestStrangersAreNamedAndLeftAlone(t *testing.T) {
 func TestKillReachesOnlyWhatTheFileDoesNotName(t *testing.T) {
 	s := open(t)
 	kept, stray := s.start("web"), s.start("gone")
-	s.ok(s.sw.Kill(t.Context(), ""))
+	s.ok(s.sw.Kill(t.Context(), command.Command{Orphans: true, Services: []string{"web"}}))
 	for id, want := range map[string]bool{kept: true, stray: false} {
 		runs := func() bool {
 			in, err := s.rt.Inspect(t.Context(), id)

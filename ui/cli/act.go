@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -115,8 +116,9 @@ func (x *action) services() []string {
 func (x *action) run(ctx context.Context) (err error) {
 	connected := x.app.conn.startConnect(ctx)
 	if x.makes() {
-		if x.p, err = x.app.loader.load(ctx, x.services()...); err == nil {
+		if x.p, err = x.app.loader.loadLenient(ctx, x.services()...); err == nil {
 			x.name = x.p.Name
+			err = x.resolved()
 		}
 	} else {
 		x.name, x.p, err = x.app.loader.find(ctx, x.services()...)
@@ -132,7 +134,21 @@ func (x *action) run(ctx context.Context) (err error) {
 	if x.verb() == engine.VerbKill {
 		return x.kill(ctx)
 	}
+	if left, err := x.leaveOutIdle(ctx); err != nil || !left {
+		return err
+	}
 	return x.do(ctx)
+}
+
+// resolved returns the error of the first service whose env_file cannot be read, of those that the
+// commands name, or else of all.
+func (x *action) resolved() error {
+	for _, s := range x.p.Services {
+		if s.EnvErr != nil && (len(x.services()) == 0 || slices.Contains(x.services(), s.Name)) {
+			return s.EnvErr
+		}
+	}
+	return nil
 }
 
 // do carries the commands out and prints on stderr what they led to.
@@ -141,10 +157,13 @@ func (x *action) do(ctx context.Context) error {
 	if x.dry() {
 		return nil
 	}
-	var up *client
 	done, err := x.app.conn.through(ctx, x.name, func(c *client) error {
-		up = c
-		return x.ask(ctx, c, out)
+		if err := x.ask(ctx, c, out); err != nil || !x.ready {
+			return err
+		}
+		lines, err := c.wait(ctx, x.services(), time.Duration(x.wait))
+		x.app.console.printLines(lines)
+		return err
 	})
 	switch {
 	case err != nil && !done:
@@ -153,11 +172,6 @@ func (x *action) do(ctx context.Context) error {
 		return err
 	case !done: // an `up` that is ending stops what it ran; what is left to do is done here
 		return x.alone(ctx, out)
-	case x.ready:
-		if lines, err := up.wait(ctx, x.services(), time.Duration(x.wait)); err != nil {
-			x.app.console.printLines(lines)
-			return err
-		}
 	}
 	return out.failed()
 }

@@ -73,7 +73,7 @@ func (a *app) openAsItRuns(
 	}) {
 		return nil, fmt.Errorf("%s %s: nothing of it runs; `bulkhead up -d --wait` starts it", verb, p.Name)
 	}
-	opts := a.loader.options()
+	opts := a.loader.lenient()
 	opts.Scale = map[string]int{}
 	for _, in := range instances {
 		if p.Service(in.Service) != nil {
@@ -120,7 +120,7 @@ func (x *action) described(ctx context.Context) (*project.Project, error) {
 	if !slices.ContainsFunc(x.services(), func(name string) bool { return x.p.Service(name) == nil }) {
 		return x.p, nil
 	}
-	opts := x.app.loader.options()
+	opts := x.app.loader.lenient()
 	opts.Services = x.services()
 	for _, s := range x.p.Services {
 		opts.Services = append(opts.Services, s.Name)

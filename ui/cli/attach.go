@@ -65,19 +65,21 @@ func (v *attachVerb) run(ctx context.Context) error {
 	if !v.noStdin {
 		streams.Stdin = out.stdin
 	}
+	left := &insistence{} // a second signal leaves a process that ignored the first
 	if v.proxySignals && !in.TTY {
 		on, cancel := outliving(ctx)
 		defer cancel()
-		ctx = on
-		defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
-			return v.app.conn.rt.Kill(on, s.ID, signalName(sig))
-		}))()
+		ctx, left.again = on, cancel
+		left.send = deliver(func(sig os.Signal) error { return v.app.conn.rt.Kill(on, s.ID, signalName(sig)) })
+		defer v.app.interrupts.forward(left.take)()
 	}
 	code, err := out.onTerminal(ctx, in.TTY && !v.noStdin, func(sizes <-chan engine.Size) (int, error) {
 		streams.Resize = sizes
 		return f.Foreground(ctx, s.ID, streams, nil)
 	})
 	switch {
+	case err != nil && ctx.Err() != nil && left.code() != 0:
+		return &exit{code: left.code()}
 	case errors.Is(err, container.ErrDetached) || err != nil && ctx.Err() != nil:
 		return nil // it was left, and runs on
 	case err != nil:

@@ -205,13 +205,38 @@ func (at *attachment) exit(e *engine.Engine, r engine.Record) {
 	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	if !at.ended && (at.abort || at.fail && r.ExitCode != 0) {
-		at.ended, at.code = true, r.ExitCode
-		close(at.over)
-	}
 	if r.Service == at.from && !at.taken {
 		at.taken, at.code = true, r.ExitCode
 	}
+	if !at.ended && (at.abort || at.fail && r.ExitCode != 0) {
+		at.ended = true
+		if at.from == "" {
+			at.code = r.ExitCode
+		}
+		close(at.over)
+	}
+}
+
+// recorded takes the exit code of the service that counts from what is known of it, where nothing
+// of it runs; false where that is not so.
+func (at *attachment) recorded(n *engine.Snapshot) bool {
+	for _, svc := range n.Services {
+		if svc.Name != at.from || len(svc.Replicas) == 0 {
+			continue
+		}
+		for _, r := range svc.Replicas {
+			if r.State != engine.StateExited {
+				return false
+			}
+		}
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		if !at.taken {
+			at.taken, at.code = true, svc.Replicas[0].ExitCode
+		}
+		return true
+	}
+	return false
 }
 
 // lastLines is how long the word of an exit waits for what the container wrote before.
@@ -272,8 +297,18 @@ func (s *session) attached(ctx context.Context) (engine.Ending, error) {
 		case <-changed:
 			sleep(ctx, 50*time.Millisecond) // each of a flood of log lines is a change
 		}
-		if started && s.attach.allEnded(s.e.Snapshot()) && !s.attach.abort && !s.attach.fail {
+		if !started {
+			continue
+		}
+		n, aborts := s.e.Snapshot(), s.attach.abort || s.attach.fail
+		ended := s.attach.allEnded(n)
+		switch {
+		case s.attach.abort && s.attach.recorded(n):
+			return engine.EndStop, nil
+		case ended && !aborts:
 			return engine.EndLeave, nil
+		case ended: // no exit will come any more that could end it
+			return engine.EndStop, nil
 		}
 	}
 }

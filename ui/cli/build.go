@@ -53,7 +53,7 @@ func (v *buildVerb) run(ctx context.Context, services []string, ssh bool) error 
 	if err := v.readArgs(ssh); err != nil {
 		return err
 	}
-	o := v.app.loader.options()
+	o := v.app.loader.lenient()
 	o.Services, o.All = services, true
 	p, err := project.Load(ctx, o)
 	if err != nil {

@@ -94,8 +94,10 @@ func (c *connection) through(
 	return false, c.awaitEnd(ctx, project)
 }
 
-// claim is claim of a project: one whose holder ends is waited for.
+// claim is claim of a project: one whose holder ends is waited for. Where a holder has not answered until
+// the end of the wait, the error is errUnresponsive, and another try would wait as long.
 func (c *connection) claim(ctx context.Context, project string) (l net.Listener, release func(), err error) {
+	cause := ctx
 	ctx, cancel := context.WithTimeout(ctx, endLimit)
 	defer cancel()
 	for {
@@ -103,10 +105,14 @@ func (c *connection) claim(ctx context.Context, project string) (l net.Listener,
 		if !errors.Is(err, errRunning) {
 			return l, release, err
 		}
-		if up, derr := c.dial(ctx, project); derr != nil || up != nil && !up.hello.Ending {
+		up, derr := c.dial(ctx, project)
+		if derr != nil || up != nil && !up.hello.Ending {
 			return nil, nil, err
 		}
 		if !sleep(ctx, 50*time.Millisecond) { // its socket is closed, or about to be
+			if up == nil && cause.Err() == nil {
+				err = errUnresponsive
+			}
 			return nil, nil, err
 		}
 	}

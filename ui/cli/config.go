@@ -120,6 +120,8 @@ func (v *configVerb) text(ctx context.Context, hash bool, services []string) ([]
 func (v *configVerb) load(ctx context.Context, services []string) (*types.Project, error) {
 	o := v.app.loader.options()
 	o.Services = services
+	// what prints names alone reads no env_file, as docker compose has it
+	o.EnvOptional = v.services || v.volumes || v.networks || v.models
 	if v.render != (project.Rendering{}) {
 		return project.Render(ctx, o, v.render)
 	}

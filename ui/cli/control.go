@@ -55,7 +55,9 @@ type control struct {
 	rt    engine.Runtime
 	hello hello
 	ends  <-chan struct{} // closed when a signal ends this process; may be nil
-	downs func()          // called once `down` of the whole project has worked
+	// Those whose commands are under way. Closed when this process is to end: they may come to their ends, and others are refused.
+	guests gate
+	downs  func() // called once `down` of the whole project has worked
 }
 
 // serve answers until ctx ends, and returns after the last request was answered.
@@ -138,10 +140,11 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 		cmd.Cause = "you asked from another terminal"
 	}
 	since := c.lastSeq()
-	if c.ending() {
+	if c.ending() || !c.guests.enter() {
 		reply(w, http.StatusServiceUnavailable, did{Error: errEnding.Error()})
 		return
 	}
+	defer c.guests.leave()
 	err := c.e.Do(r.Context(), cmd)
 	if err != nil && c.ending() {
 		reply(w, http.StatusServiceUnavailable, did{Error: errEnding.Error()})
@@ -164,13 +167,13 @@ func (c *control) do(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ending says whether a signal has this process stop the project and end.
+// ending says whether this process is about to end, because of a signal or by itself.
 func (c *control) ending() bool {
 	select {
 	case <-c.ends:
 		return true
 	default:
-		return false
+		return c.guests.isClosed()
 	}
 }
 
@@ -194,6 +197,10 @@ func (c *control) wait(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := c.e.WaitUp(r.Context(), engine.Wait{Services: services, Ready: true, Limit: limit}); err != nil {
 		out := did{Lines: []string{}, Error: err.Error()}
+		if r.Context().Err() != nil && c.ending() {
+			reply(w, http.StatusServiceUnavailable, did{Error: errEnding.Error()})
+			return
+		}
 		if up := new(engine.UpError); errors.As(err, &up) {
 			for _, f := range up.Failures {
 				out.Lines = append(out.Lines, failureTail(r.Context(), c.rt, c.e.Snapshot(), f)...)

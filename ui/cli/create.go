@@ -55,7 +55,11 @@ func (v *createVerb) run(cmd *cobra.Command, services []string) error {
 	s.quiet = f.quiet()
 	return s.runAndLeave(func(ctx context.Context) error {
 		defer s.progress()()
-		if err := s.e.WaitUp(ctx, engine.Wait{}); err != nil && ctx.Err() == nil {
+		err := s.e.WaitUp(ctx, engine.Wait{})
+		if err == nil {
+			err = calledOff(s.p, s.e.Snapshot())
+		}
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("create %s: %w", p.Name, err)
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"bulkhead/engine"
@@ -58,11 +59,29 @@ func (s *session) detach(ctx context.Context, f *upFlags) error {
 			s.a.console.printLines(failureTail(ctx, s.a.conn.rt, snap, failure))
 		}
 	}
+	if err == nil {
+		err = calledOff(s.p, snap)
+	}
 	if err != nil {
 		return fmt.Errorf("up %s: %w", s.p.Name, err)
 	}
 	s.warnOfExits(ctx, snap)
 	return list
+}
+
+// calledOff is the error of services that somebody stopped or removed while they were brought up; nil without any.
+func calledOff(p *project.Project, n *engine.Snapshot) error {
+	var off []string
+	for _, s := range p.Services {
+		i := slices.IndexFunc(n.Services, func(o engine.Service) bool { return o.Name == s.Name })
+		if i < 0 || n.Services[i].CalledOff {
+			off = append(off, s.Name)
+		}
+	}
+	if len(off) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: stopped or removed from another terminal meanwhile", strings.Join(off, ", "))
 }
 
 // warnOfExits names what was started by this session and has ended already, with its last lines. A

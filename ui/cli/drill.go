@@ -138,7 +138,7 @@ func (v *drillVerb) run(ctx context.Context) (err error) {
 	if err := v.check(); err != nil {
 		return err
 	}
-	if v.p, err = v.app.loader.load(ctx, v.o.Services...); err != nil {
+	if v.p, err = v.app.loader.loadLenient(ctx, v.o.Services...); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

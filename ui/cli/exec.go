@@ -43,7 +43,7 @@ func (v *execVerb) command() *cobra.Command {
 	fs := c.Flags()
 	fs.SetInterspersed(false) // flags after the service are the command's
 	fs.BoolVarP(&v.noTTY, "no-tty", "T", false, "no terminal, though stdin is one")
-	fs.StringArrayVarP(&v.o.Env, "env", "e", nil, "`KEY=value` for the command, repeatable")
+	fs.StringArrayVarP(&v.o.Env, "env", "e", nil, "`KEY=value` for the command, repeatable; KEY alone takes it from here")
 	fs.StringVarP(&v.o.User, "user", "u", "", "run as this `user`")
 	fs.StringVarP(&v.o.Dir, "workdir", "w", "", "run in this `folder`")
 	fs.BoolVarP(&v.o.Detach, "detach", "d", false, "leave the command running")
@@ -65,10 +65,11 @@ func (v *execVerb) command() *cobra.Command {
 
 func (v *execVerb) run(ctx context.Context, service string) error {
 	o := v.o
-	name, _, err := v.app.loader.find(ctx, service)
+	name, p, err := v.app.loader.find(ctx, service)
 	if err != nil {
 		return err
 	}
+	o.Env = v.app.loader.named(ctx, p, o.Env)
 	if err := v.app.conn.connect(ctx); err != nil {
 		return err
 	}

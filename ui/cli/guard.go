@@ -38,6 +38,9 @@ var errLost = errors.New("write the output")
 
 // lostError is an error of writing the output, without the operation and the path.
 func lostError(err error) error {
+	if errors.Is(err, errLost) {
+		return err
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
@@ -59,7 +62,7 @@ func (g *guard) Write(p []byte) (int, error) {
 		if g.err == nil {
 			g.err = err
 		}
-		return 0, err
+		return 0, lostError(err) // whoever returns it has said so: run does not say it again
 	}
 	return len(p), nil
 }

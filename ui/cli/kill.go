@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bulkhead/engine"
+	"bulkhead/engine/container"
 )
 
 type killVerb struct {
@@ -44,7 +45,8 @@ func (v *killVerb) command() *cobra.Command {
 // crash that a lost connection brings on at once; what takes longer is what drills are for.
 const settle = time.Second
 
-// kill sends a signal, and then compares the others with what they were before.
+// kill sends a signal, and then compares the others with what they were before. In the place of docker
+// compose it only sends it: its scripts expect no word of that, and would wait for it.
 func (x *action) kill(ctx context.Context) error {
 	if x.dry() {
 		return nil
@@ -54,14 +56,18 @@ func (x *action) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !x.aimed(before) {
+	beside, err := x.oneOffs(ctx)
+	if err != nil {
+		return err
+	}
+	if !x.aimed(before) && !beside {
 		if err := x.app.checkHolder(ctx, x.name); err != nil {
 			return x.named(x.cmds[0], err)
 		}
 		x.app.console.printError("no container to kill")
 		return nil
 	}
-	if err := x.do(ctx); err != nil {
+	if err := x.do(ctx); err != nil || x.app.asCompose {
 		return err
 	}
 	sleep(ctx, settle)
@@ -69,8 +75,9 @@ func (x *action) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(x.app.console.stdout, compareRows(before, after, x.hit(before), x.cmds[0].Signal))
-	return err
+	out := x.app.console.progressPrinter()
+	out.text(compareRows(before, after, x.hit(before), x.cmds[0].Signal))
+	return out.failed()
 }
 
 // aimed leaves out the services that were named and have nothing that takes a signal, as docker compose does, and says
@@ -85,6 +92,15 @@ func (x *action) aimed(rows []psRow) bool {
 		return !slices.ContainsFunc(rows, func(r psRow) bool { return r.Service == name })
 	})
 	return len(cmd.Services) > 0
+}
+
+// oneOffs says whether the kill is also for one-offs that run: it is where it names no service.
+func (x *action) oneOffs(ctx context.Context) (bool, error) {
+	if len(x.services()) > 0 {
+		return false, nil
+	}
+	list, err := container.Completed(x.app.conn.rt).OneOffs(ctx, x.name)
+	return slices.ContainsFunc(list, func(in engine.Instance) bool { return in.State.TakesSignals() }), err
 }
 
 func takesSignals(r psRow) bool {

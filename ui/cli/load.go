@@ -38,9 +38,26 @@ func (l *loader) options() project.Options {
 	}
 }
 
+// lenient are the options of a load for what makes no containers and prints no environments: an
+// env_file that is missing or broken is not an error, as docker compose has it.
+func (l *loader) lenient() project.Options {
+	o := l.options()
+	o.EnvOptional = true
+	return o
+}
+
 // load loads the project that the flags name. Services that it does not have are an error.
 func (l *loader) load(ctx context.Context, services ...string) (*project.Project, error) {
-	p, err := project.Load(ctx, l.options())
+	return loadNaming(ctx, l.options(), services)
+}
+
+// loadLenient is load with the options of lenient.
+func (l *loader) loadLenient(ctx context.Context, services ...string) (*project.Project, error) {
+	return loadNaming(ctx, l.lenient(), services)
+}
+
+func loadNaming(ctx context.Context, o project.Options, services []string) (*project.Project, error) {
+	p, err := project.Load(ctx, o)
 	if err == nil {
 		err = checkServices(p, services)
 	}
@@ -100,7 +117,7 @@ func (l *loader) find(
 	if l.flags.name != "" && len(l.flags.files) == 0 {
 		return l.flags.name, nil, project.CheckName(l.flags.name)
 	}
-	p, err = project.Load(ctx, l.options())
+	p, err = project.Load(ctx, l.lenient())
 	if err == nil {
 		return p.Name, p, checkServices(p, services)
 	}
@@ -114,6 +131,29 @@ func (l *loader) find(
 		return named, nil, nil
 	}
 	return "", nil, err
+}
+
+// named gives the variables of -e that have no value the one that the project's environment has: the
+// person's own, and .env. Others stay as they are. p is nil where only a name is known.
+func (l *loader) named(ctx context.Context, p *project.Project, vars []string) []string {
+	bare := func(e string) bool { return !strings.Contains(e, "=") }
+	if !slices.ContainsFunc(vars, bare) {
+		return vars
+	}
+	env := l.env.vars
+	if p == nil {
+		p, _ = project.Load(ctx, l.lenient()) // without a file there is no .env to go by
+	}
+	if p != nil {
+		env = p.Compose.Environment
+	}
+	out := slices.Clone(vars)
+	for i, e := range out {
+		if value, ok := env[e]; ok && bare(e) {
+			out[i] = e + "=" + value
+		}
+	}
+	return out
 }
 
 // checkServices refuses services that the project does not have.
@@ -175,7 +215,7 @@ func sameLetters(a, b string) bool {
 func (l *loader) completeServices(
 	cmd *cobra.Command, args []string, _ string,
 ) ([]string, cobra.ShellCompDirective) {
-	p, err := l.load(cmd.Context())
+	p, err := l.loadLenient(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

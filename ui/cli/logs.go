@@ -86,6 +86,7 @@ func (v *logsVerb) run(ctx context.Context, services []string) error {
 	}
 	r.rt, r.project = v.app.conn.rt, name
 	r.none = func(why string) { v.app.console.printError(fmt.Sprintf("logs of %s: %s", name, why)) }
+	r.warn = v.app.console.printWarning
 	r.out = newPrinter(v.app.console.stdout)
 	r.out.json, r.out.stamps, r.out.tabs = f.json, f.stamps, true
 	r.out.colour = v.app.console.colours() && !f.noColor
@@ -133,7 +134,8 @@ func (r *reading) restrictToFile(p *project.Project, services []string) {
 
 // reading reads the flags that say which lines.
 func (f *logFlags) reading(now time.Time, services []string) (*reading, error) {
-	r := &reading{tail: -1, containers: map[string]*containerLog{}, names: map[replica]string{}}
+	r := &reading{tail: -1, containers: map[string]*containerLog{},
+		names: map[replica]string{}, unreadable: map[string]bool{}}
 	r.filter = logs.Filter{Replica: f.replica, Invert: f.invert, Mute: map[string]bool{}}
 	if len(services) > 0 {
 		r.filter.Services = services
@@ -207,8 +209,10 @@ type reading struct {
 	out         *printer
 	generations map[string]int   // by container id
 	none        func(why string) // is called when there is nothing to read
+	warn        func(text string)
 
 	mu         sync.Mutex
+	unreadable map[string]bool          // services of whose logging driver that was said
 	containers map[string]*containerLog // by id
 	names      map[replica]string       // what stands before the lines of a container
 }
@@ -216,13 +220,16 @@ type reading struct {
 // rfc3339Nano is how the engine writes times before log lines.
 const rfc3339Nano = "2006-01-02T15:04:05.000000000Z"
 
-// containerLabel is a container's name as docker compose writes it before log lines: without the project's.
-func containerLabel(project, name string) string {
-	if short, ok := strings.CutPrefix(name, project); ok && len(short) > 1 &&
-		strings.ContainsAny(short[:1], "-_") {
-		return short[1:]
+// containerLabel is a container's name as docker compose writes it before log lines: without the project's where
+// it is the one that containers have by themselves, PROJECT-SERVICE-NUMBER.
+func containerLabel(project string, in engine.Instance) string {
+	short, ok := strings.CutPrefix(in.Name, project)
+	for _, by := range []string{"-", "_"} {
+		if ok && short == by+in.Service+by+strconv.Itoa(in.Replica) {
+			return short[1:]
+		}
 	}
-	return name
+	return in.Name
 }
 
 // label is what stands before the lines of a replica.
@@ -242,7 +249,7 @@ func (r *reading) named(in engine.Instance) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names[replica{service: in.Service, number: in.Replica}] = containerLabel(r.project, in.Name)
+	r.names[replica{service: in.Service, number: in.Replica}] = containerLabel(r.project, in)
 }
 
 // containerLog is how far one container's log is read. One goroutine at a time reads it, and has
@@ -283,7 +290,7 @@ func (r *reading) run(ctx context.Context, follow bool) error {
 		if r.wants(in.Service, in.Replica) {
 			instances = append(instances, in)
 			r.named(in)
-			r.out.width = max(r.out.width, len(containerLabel(r.project, in.Name))+1)
+			r.out.width = max(r.out.width, len(containerLabel(r.project, in))+1)
 		}
 	}
 	switch {
@@ -379,10 +386,24 @@ func (r *reading) readHistory(ctx context.Context, in engine.Instance, follow bo
 			put(l)
 		}
 	}
-	if errors.Is(err, engine.ErrUnsupported) {
-		return fmt.Errorf("%s: its logging driver %s cannot be read", in.Service, in.LogDriver)
+	return r.readable(in, err)
+}
+
+// readable says once of each service that its logs cannot be read, which is no reason not to read those of
+// others; other errors stay.
+func (r *reading) readable(in engine.Instance, err error) error {
+	if !errors.Is(err, engine.ErrUnsupported) {
+		return err
 	}
-	return err
+	r.mu.Lock()
+	said := r.unreadable[in.Service]
+	r.unreadable[in.Service] = true
+	r.mu.Unlock()
+	if !said {
+		driver := strings.TrimSpace("its logging driver " + in.LogDriver) // a container that starts now has not said it
+		r.warn(fmt.Sprintf("logs of %s: %s cannot be read", in.Service, driver))
+	}
+	return nil
 }
 
 // merge prints the lines of several containers in the order of time: the first line of each, then
@@ -502,5 +523,5 @@ func (r *reading) tailOne(ctx context.Context, in engine.Instance) error {
 	if ctx.Err() != nil || errors.Is(err, engine.ErrNotFound) {
 		return nil
 	}
-	return err
+	return r.readable(in, err)
 }

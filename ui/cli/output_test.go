@@ -27,7 +27,7 @@ func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 	}
 	for _, args := range []string{"version", "--version", "--help", "up --help", "config",
 		"config --hash *", "config --json", "trust", "trust --list", "ps", "ps --json", "ps -q",
-		"logs", "logs --json", "doctor", "completion bash"} {
+		"logs", "logs --json", "doctor", "completion bash", "version --short", "version -f json", "keys"} {
 		for _, c := range []struct {
 			err  error
 			code int
@@ -38,11 +38,15 @@ func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 				Stdin: strings.NewReader(""), Stdout: failing{c.err}, Stderr: &errs,
 				Environ: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "XDG_STATE_HOME=" + t.TempDir(),
 					"HOME=" + t.TempDir()},
+				Keys: func() (string, error) { return "keys:\n", nil },
 				Connect: func(context.Context, ConnectOptions) (engine.Runtime, container.Builder, error) {
 					return n, nil, nil
 				},
 			})
 			says := strings.Contains(errs.String(), "write the output")
+			if n := strings.Count(errs.String(), syscall.ENOSPC.Error()); n > 1 {
+				t.Errorf("%s: it is said %d times: %s", args, n, errs.String())
+			}
 			if args == "doctor" && c.code == exitDone {
 				code, c.code = 0, 0 // it finds what is missing here
 			}

@@ -62,7 +62,7 @@ func (v *pullVerb) run(ctx context.Context, services []string) error {
 func (a *app) imageServices(
 	ctx context.Context, services []string, deps bool,
 ) (*project.Project, []string, error) {
-	o := a.loader.options()
+	o := a.loader.lenient()
 	o.Services = services
 	p, err := project.Load(ctx, o)
 	if err != nil {

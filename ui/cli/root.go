@@ -70,7 +70,7 @@ func (a *app) root() *cobra.Command {
 		Short: "Run a Compose project, each service in its own container, rebuilt when its files change",
 		Long: `bulkhead runs a Compose project on a screen: every service in its own container, rebuilt or synced when its
 files change, with logs, health, restart and kill for each. Without a verb it is "bulkhead up".`,
-		Version:       version(),
+		Version:       a.version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// Flags before the verb are read as the root's: the -f of logs is --follow, the one before it --file.

@@ -113,7 +113,7 @@ func (v *runVerb) run(cmd *cobra.Command, service string, command []string) erro
 	if err != nil {
 		return err
 	}
-	if v.o.Env, err = v.environment(p); err != nil {
+	if v.o.Env, err = v.environment(ctx, p); err != nil {
 		return err
 	}
 	// A terminal that only one side has is none: what is typed would not come, or the output go astray.
@@ -184,18 +184,13 @@ func checkPull(verb, policy string) error {
 	return nil
 }
 
-// environment is what -e and --env-from-file say; -e wins. A name without a value has that of the
-// project's environment, or is left out.
-func (v *runVerb) environment(p *project.Project) (map[string]string, error) {
+// environment is what -e and --env-from-file say; -e wins.
+func (v *runVerb) environment(ctx context.Context, p *project.Project) (map[string]string, error) {
 	env := map[string]string{}
-	for _, e := range v.env {
-		key, value, ok := strings.Cut(e, "=")
-		if !ok {
-			if value, ok = p.Compose.Environment[key]; !ok {
-				continue
-			}
+	for _, e := range v.app.loader.named(ctx, p, v.env) {
+		if key, value, ok := strings.Cut(e, "="); ok { // one that is set nowhere is left out
+			env[key] = value
 		}
-		env[key] = value
 	}
 	for _, file := range v.envFiles {
 		text, err := hostfile.Read(file, hostfile.MaxOther)
@@ -316,9 +311,10 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 	// What ends this program ends the one-off from here on, and its end ends this program.
 	ctx, cancel := outliving(ctx)
 	defer cancel()
-	defer v.app.interrupts.forward(deliver(func(sig os.Signal) error {
+	end := newEnder(made.Spec.Service, func(sig os.Signal) error {
 		return m.Runtime.Kill(ctx, made.ID, signalName(sig))
-	}))()
+	}, out.notify)
+	defer v.app.interrupts.forward(end.take)()
 	hooks := &group{ctx: ctx}
 	start := func(ctx context.Context) error {
 		if err := m.Start(ctx, made); err != nil {
@@ -335,8 +331,11 @@ func (v *runVerb) foreground(ctx context.Context, m *oneoff.Maker, made *oneoff.
 	if errors.Is(err, container.ErrDetached) {
 		return nil
 	}
+	killed := end.close()
 	hooked := hooks.Wait()
 	switch {
+	case err == nil && killed != 0:
+		return &exit{code: killed}
 	case err != nil:
 		return container.WrapErr(err, "run %s", made.Spec.Service.Name)
 	case code != 0:

@@ -44,6 +44,7 @@ type session struct {
 	downed  chan struct{} // closed when the project was taken down over the socket
 	release func()
 	held    func() bool // nobody else has taken the project over on the engine
+	control *control    // nil for a session that shares the project
 }
 
 // sessionOptions say how a project is held.
@@ -96,9 +97,9 @@ func (a *app) open(
 	}
 	if c.listener != nil {
 		var once sync.Once
-		ctl := &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), ends: s.signalled,
+		s.control = &control{e: s.e, rt: a.conn.rt, hello: a.conn.hello(p.Name), ends: s.signalled,
 			downs: func() { once.Do(func() { close(s.downed) }) }}
-		s.tasks.Go("control socket", func(ctx context.Context) error { return ctl.serve(ctx, c.listener) })
+		s.tasks.Go("control socket", func(ctx context.Context) error { return s.control.serve(ctx, c.listener) })
 	}
 	s.tasks.Go("engine", func(ctx context.Context) error {
 		defer close(s.ran)
@@ -170,6 +171,7 @@ func (s *session) run(show func(ctx context.Context) (engine.Ending, error)) (er
 	}
 	signalled := errors.Is(cause, errSignal)
 	ending = s.decide(ending, cause)
+	s.control.close()
 	switch finish := s.finish(ending, signalled); {
 	case err == nil || stdoutClosed(err) && finish != nil:
 		err = finish
@@ -188,6 +190,8 @@ func (s *session) run(show func(ctx context.Context) (engine.Ending, error)) (er
 	}
 	if ending != engine.EndLeave {
 		s.a.setVerdict(s.verdict(err))
+	} else if !signalled {
+		s.awaitGuests()
 	}
 	s.end()
 	<-s.ran

@@ -68,7 +68,7 @@ func (v *tapVerb) run(ctx context.Context, services []string) (err error) {
 	if v.from != "" {
 		named = append(named, v.from)
 	}
-	if v.p, err = v.app.loader.load(ctx, named...); err != nil {
+	if v.p, err = v.app.loader.loadLenient(ctx, named...); err != nil {
 		return err
 	}
 	if err := v.app.conn.connect(ctx); err != nil {

@@ -63,6 +63,7 @@ func (v *upVerb) run(cmd *cobra.Command, services []string) error {
 		return err
 	}
 	o := f.engineOptions(cmd, services)
+	o.Replace.Again = compose || v.app.asCompose
 	if o.RemoveOrphans, o.IgnoreOrphans, err = v.app.orphanFlags(cmd, p, f.orphans); err != nil {
 		return err
 	}

@@ -31,10 +31,15 @@ func (v *versionVerb) command() *cobra.Command {
 	return c
 }
 
+// composeVersion is the release of docker compose whose verbs, flags and config hashes are the ones here.
+const composeVersion = "5.7.0"
+
 func (v *versionVerb) run() error {
 	out, b := v.app.console.stdout, readBuild()
 	var err error
 	switch {
+	case v.app.asCompose:
+		_, err = fmt.Fprintln(out, v.asCompose())
 	case v.short:
 		_, err = fmt.Fprintln(out, strings.TrimPrefix(b.Version, "v"))
 	case v.format == "json":
@@ -45,6 +50,17 @@ func (v *versionVerb) run() error {
 		err = usagef("version: --format %s: write pretty or json", v.format)
 	}
 	return err
+}
+
+// asCompose is what docker compose prints: programs that call it ask for that before all else.
+func (v *versionVerb) asCompose() string {
+	switch {
+	case v.short:
+		return composeVersion
+	case v.format == "json":
+		return string(encode(map[string]string{"version": "v" + composeVersion}))
+	}
+	return "Docker Compose version v" + composeVersion
 }
 
 // revision is set by the linker, for builds that the go command does not stamp: a short hash, with
@@ -97,3 +113,11 @@ func (b build) String() string {
 
 // version says what this program was built from.
 func version() string { return readBuild().String() }
+
+// version is what --version prints.
+func (a *app) version() string {
+	if a.asCompose {
+		return (&versionVerb{app: a}).asCompose()
+	}
+	return version()
+}
