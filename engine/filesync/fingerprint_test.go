@@ -30,7 +30,7 @@ func TestPrepareFingerprint(t *testing.T) {
 		t.Errorf("fingerprints %q and %q", before, fingerprint(prepare()))
 	}
 	j := journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"})
-	New(nil, j, nil).RecordPrepared("a", before)
+	New(nil, j, nil).Prepares.Record("a", before)
 	if err := j.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestPrepareFingerprint(t *testing.T) {
 		t.Errorf("the state file holds %s, %v", b, err)
 	}
 	if got := New(nil, journal.Open(journal.Options{Base: base, Engine: "e", Project: "p"}),
-		nil).Prepared("a"); got != before {
+		nil).Prepares.Ran("a"); got != before {
 		t.Errorf("after a restart of the program the fingerprint is %q, want %q", got, before)
 	}
 	for what, change := range map[string]func(p *project.Prepare){

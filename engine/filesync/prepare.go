@@ -5,6 +5,7 @@ import (
 	"hash"
 	"maps"
 	"slices"
+	"sync"
 
 	"bulkhead/engine/project"
 )
@@ -22,8 +23,17 @@ type prepared struct {
 	before   Manifest        // as the run in progress found it; nil while none runs
 	after    Manifest        // as the last run left it; nil before the first
 	runs     int             // how many have begun
-	// paths were left for EndPrepare to look at since it last began to
+	// paths were left for End to look at since it last began to
 	left bool
+}
+
+// Prepares is what is known of the prepare commands of a project's services. Its methods may be called
+// from any goroutine.
+type Prepares struct {
+	records *records
+
+	mu  sync.Mutex
+	all map[string]*prepared // by service
 }
 
 // prepareInputs is what a prepare command watches, as it is now.
@@ -52,30 +62,30 @@ func prepareFingerprint(conf *project.Service, inputs Manifest, outputs map[stri
 }
 
 // preparedLocked returns what is known of a service. Callers hold mu.
-func (y *Syncer) preparedLocked(service string) *prepared {
-	p := y.prepared[service]
+func (y *Prepares) preparedLocked(service string) *prepared {
+	p := y.all[service]
 	if p == nil {
 		p = &prepared{outputs: map[string]bool{}, touched: map[string]bool{}}
 		known, _ := y.records.outputs.Get(service)
 		for _, file := range known {
 			p.outputs[file] = true
 		}
-		y.prepared[service] = p
+		y.all[service] = p
 	}
 	return p
 }
 
-// NeedsPrepare says whether something that a service's prepare command depends on changed since it
+// Needs says whether something that a service's prepare command depends on changed since it
 // last succeeded.
-func (y *Syncer) NeedsPrepare(conf *project.Service) bool {
+func (y *Prepares) Needs(conf *project.Service) bool {
 	y.mu.Lock()
 	outputs := maps.Clone(y.preparedLocked(conf.Name).outputs)
 	y.mu.Unlock()
-	return y.Prepared(conf.Name) != prepareFingerprint(conf, prepareInputs(conf), outputs)
+	return y.Ran(conf.Name) != prepareFingerprint(conf, prepareInputs(conf), outputs)
 }
 
-// BeginPrepare notes that a service's prepare command is about to run.
-func (y *Syncer) BeginPrepare(conf *project.Service) {
+// Begin notes that a service's prepare command is about to run.
+func (y *Prepares) Begin(conf *project.Service) {
 	y.records.j.Intend(prepareOf(conf.Name), nil)
 	before := prepareInputs(conf)
 	y.mu.Lock()
@@ -90,12 +100,12 @@ func (y *Syncer) BeginPrepare(conf *project.Service) {
 // once more in any case.
 const maxEndLooks = 4
 
-// EndPrepare notes that the command has ended. fingerprint is what it ran with; again says that it
+// End notes that the command has ended. fingerprint is what it ran with; again says that it
 // has to run once more, because something that it watches changed meanwhile.
-func (y *Syncer) EndPrepare(conf *project.Service) (fingerprint string, again bool) {
+func (y *Prepares) End(conf *project.Service) (fingerprint string, again bool) {
 	for n := 1; ; n++ {
 		end := y.lookAtEnd(conf)
-		if fingerprint, again, ok := y.endPrepare(conf, end, n == maxEndLooks); ok {
+		if fingerprint, again, ok := y.endWith(conf, end, n == maxEndLooks); ok {
 			return fingerprint, again
 		}
 	}
@@ -108,9 +118,9 @@ type prepareEnd struct {
 }
 
 // lookAtEnd lists and reads what a prepare command watches. It takes as long as
-// the disk does, without a lock: what is saved in that time, and PrepareAsks
-// leaves to EndPrepare, is noted.
-func (y *Syncer) lookAtEnd(conf *project.Service) prepareEnd {
+// the disk does, without a lock: what is saved in that time, and Asks
+// leaves to End, is noted.
+func (y *Prepares) lookAtEnd(conf *project.Service) prepareEnd {
 	y.mu.Lock()
 	p := y.preparedLocked(conf.Name)
 	p.left = false
@@ -123,10 +133,10 @@ func (y *Syncer) lookAtEnd(conf *project.Service) prepareEnd {
 	return end
 }
 
-// endPrepare ends a run by what was found at its end. ok is false when paths were
-// left for EndPrepare since that look began: it may not have seen them, and unless
+// endWith ends a run by what was found at its end. ok is false when paths were
+// left for End since that look began: it may not have seen them, and unless
 // it was the last, the run goes on until the next one.
-func (y *Syncer) endPrepare(
+func (y *Prepares) endWith(
 	conf *project.Service, end prepareEnd, last bool,
 ) (fingerprint string, again, ok bool) {
 	y.mu.Lock()
@@ -158,10 +168,10 @@ func (y *Syncer) endPrepare(
 	return prepareFingerprint(conf, end.after, outputs), false, true
 }
 
-// PrepareAsks says whether changed paths have a service's prepare command run: not when all that it
+// Asks says whether changed paths have a service's prepare command run: not when all that it
 // watches among them is as its last run left it, and while it runs not when it may have written them
-// itself, which EndPrepare finds out.
-func (y *Syncer) PrepareAsks(conf *project.Service, paths []string) bool {
+// itself, which End finds out.
+func (y *Prepares) Asks(conf *project.Service, paths []string) bool {
 	for {
 		asks, known, runs := y.asksAtOnce(conf.Name, paths)
 		if known {
@@ -173,10 +183,10 @@ func (y *Syncer) PrepareAsks(conf *project.Service, paths []string) bool {
 	}
 }
 
-// asksAtOnce is PrepareAsks as far as it needs no look at the disk: while the
+// asksAtOnce is Asks as far as it needs no look at the disk: while the
 // command runs, and before it first does. Otherwise known is false, and runs is how
 // many runs have begun.
-func (y *Syncer) asksAtOnce(service string, paths []string) (asks, known bool, runs int) {
+func (y *Prepares) asksAtOnce(service string, paths []string) (asks, known bool, runs int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	p := y.preparedLocked(service)
@@ -191,10 +201,10 @@ func (y *Syncer) asksAtOnce(service string, paths []string) (asks, known bool, r
 	return asks, true, p.runs
 }
 
-// asksSince is PrepareAsks while the command does not run, by what it watches now.
+// asksSince is Asks while the command does not run, by what it watches now.
 // ok is false when it has been begun since that was looked at: what it is asked of
 // then is another run.
-func (y *Syncer) asksSince(service string, runs int, now Manifest) (asks, ok bool) {
+func (y *Prepares) asksSince(service string, runs int, now Manifest) (asks, ok bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	p := y.preparedLocked(service)
@@ -209,6 +219,25 @@ func (y *Syncer) asksSince(service string, runs int, now Manifest) (asks, ok boo
 		}
 	}
 	return asks, true
+}
+
+// Ran returns the fingerprint of what a service's prepare command last ran
+// with; "" when that is not known.
+func (y *Prepares) Ran(service string) string {
+	if _, cut := y.records.j.Unsettled(prepareOf(service)); cut {
+		return ""
+	}
+	fingerprint, _ := y.records.prepared.Get(service)
+	return fingerprint
+}
+
+// Record records the fingerprint with which a service's prepare command
+// succeeded.
+func (y *Prepares) Record(service, fingerprint string) {
+	if y.Ran(service) != fingerprint {
+		y.records.prepared.Set(service, fingerprint)
+	}
+	y.records.j.Settle(prepareOf(service))
 }
 
 // changedFiles lists the files that one of two manifests lacks, or has in another state.

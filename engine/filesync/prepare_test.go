@@ -18,7 +18,7 @@ func preparing(t *testing.T, dir string) (*Syncer, *project.Service) {
 	conf := &project.Service{Name: "a", Dir: dir, Extra: project.Extra{
 		Prepare: &project.Prepare{Run: "make", Watch: []string{filepath.Join(dir, "lib")}}}}
 	y := New(nil, journal.Open(journal.Options{}), nil)
-	y.BeginPrepare(conf)
+	y.Prepares.Begin(conf)
 	return y, conf
 }
 
@@ -27,29 +27,29 @@ func preparing(t *testing.T, dir string) (*Syncer, *project.Service) {
 func TestSaveWhileAPrepareEndsIsNotLost(t *testing.T) {
 	dir := t.TempDir()
 	y, conf := preparing(t, dir)
-	end := y.lookAtEnd(conf)
+	end := y.Prepares.lookAtEnd(conf)
 	fresh := put(t, dir, "lib/fresh", "1")
-	if y.PrepareAsks(conf, []string{fresh}) {
+	if y.Prepares.Asks(conf, []string{fresh}) {
 		t.Fatal("the command may have written it itself")
 	}
-	if _, _, ok := y.endPrepare(conf, end, false); ok {
+	if _, _, ok := y.Prepares.endWith(conf, end, false); ok {
 		t.Fatal("it ended by a look that came before the save")
 	}
-	fingerprint, again := y.EndPrepare(conf)
-	y.RecordPrepared("a", fingerprint)
-	if !again || !y.NeedsPrepare(conf) {
-		t.Errorf("again: %v, needs to run: %v", again, y.NeedsPrepare(conf))
+	fingerprint, again := y.Prepares.End(conf)
+	y.Prepares.Record("a", fingerprint)
+	if !again || !y.Prepares.Needs(conf) {
+		t.Errorf("again: %v, needs to run: %v", again, y.Prepares.Needs(conf))
 	}
 
 	// However often somebody saves, it comes to an end, and runs again.
-	y.BeginPrepare(conf)
-	end = y.lookAtEnd(conf)
+	y.Prepares.Begin(conf)
+	end = y.Prepares.lookAtEnd(conf)
 	put(t, dir, "lib/fresh", "longer")
-	y.PrepareAsks(conf, []string{put(t, dir, "lib/other", "1")})
-	if _, again, ok := y.endPrepare(conf, end, true); !ok || !again {
+	y.Prepares.Asks(conf, []string{put(t, dir, "lib/other", "1")})
+	if _, again, ok := y.Prepares.endWith(conf, end, true); !ok || !again {
 		t.Errorf("the last look: ended %v, again %v", ok, again)
 	}
-	if !y.PrepareAsks(conf, []string{fresh}) {
+	if !y.Prepares.Asks(conf, []string{fresh}) {
 		t.Error("what the run did not see asks for nothing once it has ended")
 	}
 }
@@ -59,21 +59,21 @@ func TestSaveWhileAPrepareBeginsIsAskedOfThatRun(t *testing.T) {
 	dir := t.TempDir()
 	y, conf := preparing(t, dir)
 	known := filepath.Join(dir, "lib/known")
-	y.EndPrepare(conf)
-	asks, atOnce, runs := y.asksAtOnce("a", []string{known})
+	y.Prepares.End(conf)
+	asks, atOnce, runs := y.Prepares.asksAtOnce("a", []string{known})
 	if asks || atOnce {
 		t.Fatalf("while none runs: asks %v, known at once %v", asks, atOnce)
 	}
 	now := prepareInputs(conf)
-	y.BeginPrepare(conf)
-	if _, ok := y.asksSince("a", runs, now); ok {
+	y.Prepares.Begin(conf)
+	if _, ok := y.Prepares.asksSince("a", runs, now); ok {
 		t.Error("answered of the run before")
 	}
-	if !y.PrepareAsks(conf, []string{known}) {
+	if !y.Prepares.Asks(conf, []string{known}) {
 		t.Error("an input that is saved while the command runs asks for nothing")
 	}
-	y.EndPrepare(conf)
-	if y.PrepareAsks(conf, []string{known}) {
+	y.Prepares.End(conf)
+	if y.Prepares.Asks(conf, []string{known}) {
 		t.Error("all is as the run left it")
 	}
 }
@@ -87,7 +87,7 @@ func TestEverySaveAroundTheEndOfAPrepareCounts(t *testing.T) {
 		put(t, dir, fmt.Sprint("lib/more/", i), "1")
 	}
 	for try := range 100 {
-		y.BeginPrepare(conf)
+		y.Prepares.Begin(conf)
 		var asks, again bool
 		var fingerprint string
 		var wg sync.WaitGroup
@@ -96,13 +96,13 @@ func TestEverySaveAroundTheEndOfAPrepareCounts(t *testing.T) {
 			if err := os.WriteFile(fresh, nil, 0o644); err != nil {
 				t.Error(err)
 			}
-			asks = y.PrepareAsks(conf, []string{fresh})
+			asks = y.Prepares.Asks(conf, []string{fresh})
 		})
-		wg.Go(func() { fingerprint, again = y.EndPrepare(conf) })
+		wg.Go(func() { fingerprint, again = y.Prepares.End(conf) })
 		wg.Wait()
-		y.RecordPrepared("a", fingerprint)
+		y.Prepares.Record("a", fingerprint)
 		if !asks && !again {
-			t.Fatalf("try %d: the save is lost; the command needs to run: %v", try, y.NeedsPrepare(conf))
+			t.Fatalf("try %d: the save is lost; the command needs to run: %v", try, y.Prepares.Needs(conf))
 		}
 	}
 }
@@ -113,16 +113,16 @@ func TestPrepareThatWritesWhatItWatchesSettles(t *testing.T) {
 	y, conf := preparing(t, dir)
 	for run, want := range []bool{true, false, false} {
 		if run > 0 {
-			y.BeginPrepare(conf)
+			y.Prepares.Begin(conf)
 		}
 		out := put(t, dir, "lib/out", "made")
-		if y.PrepareAsks(conf, []string{out}) {
+		if y.Prepares.Asks(conf, []string{out}) {
 			t.Errorf("run %d: what it writes asks for another", run)
 		}
-		fingerprint, again := y.EndPrepare(conf)
-		y.RecordPrepared("a", fingerprint)
-		if again != want || y.PrepareAsks(conf, []string{out}) || y.NeedsPrepare(conf) != want {
-			t.Errorf("run %d: again %v, want %v; needs to run: %v", run, again, want, y.NeedsPrepare(conf))
+		fingerprint, again := y.Prepares.End(conf)
+		y.Prepares.Record("a", fingerprint)
+		if again != want || y.Prepares.Asks(conf, []string{out}) || y.Prepares.Needs(conf) != want {
+			t.Errorf("run %d: again %v, want %v; needs to run: %v", run, again, want, y.Prepares.Needs(conf))
 		}
 	}
 }

@@ -332,22 +332,3 @@ func (y *Syncer) RebuildChanged(conf *project.Service, imageID string) bool {
 	}
 	return !in.Foreign && in.Rebuild != rebuildFiles(conf).fingerprint(nil)
 }
-
-// Prepared returns the fingerprint of what a service's prepare command last ran
-// with; "" when that is not known.
-func (y *Syncer) Prepared(service string) string {
-	if _, cut := y.records.j.Unsettled(prepareOf(service)); cut {
-		return ""
-	}
-	fingerprint, _ := y.records.prepared.Get(service)
-	return fingerprint
-}
-
-// RecordPrepared records the fingerprint with which a service's prepare command
-// succeeded.
-func (y *Syncer) RecordPrepared(service, fingerprint string) {
-	if y.Prepared(service) != fingerprint {
-		y.records.prepared.Set(service, fingerprint)
-	}
-	y.records.j.Settle(prepareOf(service))
-}

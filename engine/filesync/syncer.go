@@ -28,21 +28,23 @@ type Runtime interface {
 // Syncer keeps containers equal to the disk. Its methods may be called from any
 // goroutine, for one container by one at a time.
 type Syncer struct {
+	Prepares *Prepares // the commands whose outputs are copied or built
+
 	rt      Runtime
 	records *records
 	warn    func(string)
 
 	mu       sync.Mutex
-	warned   map[string]bool      // lines that warn got
-	prepared map[string]*prepared // by service
-	building map[string]Manifest  // what the last builds of this process were made of, by service
+	warned   map[string]bool     // lines that warn got
+	building map[string]Manifest // what the last builds of this process were made of, by service
 }
 
 // New makes a syncer that keeps its records in j. warn shows one line to the
 // user; nil drops it.
 func New(rt Runtime, j *journal.Journal, warn func(text string)) *Syncer {
-	return &Syncer{rt: rt, records: openRecords(j), warn: warn, warned: map[string]bool{},
-		prepared: map[string]*prepared{}, building: map[string]Manifest{}}
+	r := openRecords(j)
+	return &Syncer{Prepares: &Prepares{records: r, all: map[string]*prepared{}}, rt: rt, records: r, warn: warn,
+		warned: map[string]bool{}, building: map[string]Manifest{}}
 }
 
 // report says what of the host cannot be copied whatever its permissions are,

@@ -135,7 +135,7 @@ func (l *worker) rescan(ctx context.Context, w *plan.Work) {
 	if l.p.Sync.RebuildChanged(l.conf, l.unit().Image.ID) {
 		w.Rebuild = true
 	}
-	if l.conf.Extra.Prepare != nil && l.p.Sync.NeedsPrepare(l.conf) {
+	if l.conf.Extra.Prepare != nil && l.p.Sync.Prepares.Needs(l.conf) {
 		w.Prepare = true
 	}
 }

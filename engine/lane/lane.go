@@ -99,7 +99,7 @@ func (l *Lane) Abort(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if errors.Is(why, ErrAborted) && (l.busy.brings() || slices.ContainsFunc(l.queue, (*Task).brings)) {
-		l.M.CallOff()
+		l.M.Lane.CallOff()
 	}
 	for _, t := range l.queue {
 		t.finish(why)
@@ -141,7 +141,7 @@ func (l *Lane) dropOwn(conf *project.Service, w *plan.Work) {
 		imageID = img.ID
 	}
 	paths := slices.Collect(maps.Keys(w.Paths))
-	w.Prepare = w.Prepare && l.p.Sync.PrepareAsks(conf, paths)
+	w.Prepare = w.Prepare && l.p.Sync.Prepares.Asks(conf, paths)
 	if w.Rebuild && !w.Prepare && l.p.Sync.BuiltOf(conf, imageID, paths) {
 		w.Rebuild = false
 	}

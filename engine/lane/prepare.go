@@ -56,7 +56,7 @@ func (p *PrepareError) Explain() (text, remedy string) {
 func PrepareSeen(y *filesync.Syncer, conf *project.Service) plan.PrepareSeen {
 	p := plan.PrepareSeen{Service: conf}
 	if conf.Extra.Prepare != nil {
-		p.Ran, p.Changed, p.Missing = y.Prepared(conf.Name) != "", y.NeedsPrepare(conf), missing(conf)
+		p.Ran, p.Changed, p.Missing = y.Prepares.Ran(conf.Name) != "", y.Prepares.Needs(conf), missing(conf)
 	}
 	return p
 }
@@ -85,9 +85,9 @@ func (c *convergence) prepare(ctx context.Context) error {
 	fingerprint, again := "", true
 	for times := 0; again && times <= maxRebuildRestarts && ctx.Err() == nil; times++ {
 		err = c.supersedable(ctx, "preparing", func(ctx context.Context) error {
-			e.Sync.BeginPrepare(l.conf)
+			e.Sync.Prepares.Begin(l.conf)
 			err := c.k.Time("prepare", func() error { return c.runPrepare(ctx, p) })
-			fingerprint, again = e.Sync.EndPrepare(l.conf)
+			fingerprint, again = e.Sync.Prepares.End(l.conf)
 			return err
 		}, func() error { return nil })
 	}
@@ -95,7 +95,7 @@ func (c *convergence) prepare(ctx context.Context) error {
 		l.m.Files.SetUnprepared(err != nil)
 	}
 	if err == nil {
-		e.Sync.RecordPrepared(l.name, fingerprint)
+		e.Sync.Prepares.Record(l.name, fingerprint)
 		c.w.Prepare = false // whatever comes next, such as the build, need not ask for it again
 	}
 	return err

@@ -39,7 +39,11 @@ func (w *walk) run(ctx context.Context, steps plan.Plan) (changed bool, err erro
 		if st.Op != plan.Remove && st.Replica > 0 && (w.first == 0 || st.Replica < w.first) {
 			w.first = st.Replica
 		}
-		if err := w.begin(ctx, st); err != nil {
+		err := w.mayMake(st.Op)
+		if err == nil {
+			err = w.begin(ctx, st)
+		}
+		if err != nil {
 			return w.changed, err
 		}
 	}
@@ -52,18 +56,21 @@ func (w *walk) run(ctx context.Context, steps plan.Plan) (changed bool, err erro
 	return w.changed, err
 }
 
+// mayMake is the error of an environment that a container would be made with.
+func (w *walk) mayMake(op plan.Op) error {
+	switch op {
+	case plan.Create, plan.Recreate, plan.Overlap:
+		return w.u.Conf.EnvErr
+	}
+	return nil
+}
+
 // begin does what needs nobody else, and notes what is left of a step.
 func (w *walk) begin(ctx context.Context, st plan.Step) error {
 	e, n, cause := w.l.p, st.Replica, w.t.Cause
 	if st.Op != plan.Remove && st.Seen.ID != "" && w.l.m.Holds(st.Seen.ID) == 0 {
 		// Of several containers for this number it is the one that stays.
 		e.Follow(w.l.m, w.l.m.TakeSpare(st.Seen))
-	}
-	switch st.Op {
-	case plan.Create, plan.Recreate, plan.Overlap:
-		if err := w.u.Conf.EnvErr; err != nil {
-			return err
-		}
 	}
 	switch st.Op {
 	case plan.Create:

@@ -13,6 +13,8 @@ type Lane struct {
 	doing    string
 	moves    bool    // its task stops, starts or replaces the service on purpose
 	hookErrs []error // pre_stop hooks that failed during its task
+
+	calledOff bool // see Service.CalledOff
 }
 
 // SetDoing shows what the lane is at in words.
@@ -24,6 +26,15 @@ func (la *Lane) SetDoing(text string) {
 		la.doing = text
 		s.st.bump()
 	}
+}
+
+// CallOff notes that what was to make the service run was ended before it did.
+func (la *Lane) CallOff() {
+	s := la.s
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	la.calledOff = true
+	s.st.bump()
 }
 
 // Set notes what the lane is at.

@@ -32,7 +32,6 @@ type Member struct {
 	since     time.Time          // when it came to be in its state
 	changes   []*Change
 	added     time.Time          // when it became a part of the project
-	calledOff bool               // see Service.CalledOff
 	untrusted bool               // a host command of it did not run because nobody has allowed it
 	provided  *hostcmd.Variables // what its provider has said; nil while what it stands for is not there
 }
@@ -174,18 +173,10 @@ func (s *Member) BringBack() Owed {
 	defer s.st.mu.Unlock()
 	o := Owed{ByHand: s.c.ByHand, Stale: slices.Sorted(maps.Keys(s.Files.stale)), Unbuilt: s.Files.unbuilt,
 		Unapplied: s.Files.unapplied}
-	s.c.ByHand, s.calledOff = false, false
+	s.c.ByHand, s.Lane.calledOff = false, false
 	s.failLocked(nil)
 	s.st.bump()
 	return o
-}
-
-// CallOff notes that what was to make the service run was ended before it did.
-func (s *Member) CallOff() {
-	s.st.mu.Lock()
-	defer s.st.mu.Unlock()
-	s.calledOff = true
-	s.st.bump()
 }
 
 // TakesFiles says whether changes of files are carried out: one that the user holds down keeps them
@@ -372,7 +363,7 @@ func (s *Member) snapshot(memTotal int64) Service {
 		Name: c.Name, State: c.State, Health: container.HealthNone, Since: s.since,
 		Wanted: c.Conf.Replicas, Image: c.Conf.Image,
 		CPU: math.NaN(), Mem: -1, NetRx: math.NaN(), NetTx: math.NaN(), ReadyBy: c.ReadyBy(),
-		Ready: c.Ready(), ByHand: c.ByHand, CalledOff: s.calledOff, Untrusted: s.untrusted,
+		Ready: c.Ready(), ByHand: c.ByHand, CalledOff: s.Lane.calledOff, Untrusted: s.untrusted,
 		Mode: s.Files.mode, Rules: c.Conf.Rules, Doing: s.Lane.doing,
 		WaitsFor: slices.Concat(c.WaitsFor, c.WaitsOn), Err: c.Problem.Text, Config: *c.Conf,
 		ErrShort: c.Problem.Short, ErrNamed: c.Problem.Named, Remedy: c.Problem.Remedy,
