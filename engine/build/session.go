@@ -28,8 +28,8 @@ import (
 // session.Session.Run for two reasons: a panic in what it serves ends the build and
 // not the program, and nothing is logged to stderr, where net/http's server writes.
 //
-// The zero value serves nothing. There is one per build: the engine keeps what it read of a folder for as long as a session lasts,
-// so that a second build on it would not see a change.
+// The zero value serves nothing. There is one per build: the engine keeps what it read of a folder for
+// as long as a session lasts, so that a second build on it would not see a change.
 type callback struct {
 	srv  *grpc.Server
 	wait sync.WaitGroup

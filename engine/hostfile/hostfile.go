@@ -59,9 +59,9 @@ func (e notThere) Is(target error) bool { return target == fs.ErrNotExist }
 
 func (e notThere) Unwrap() error { return e.error }
 
-// Open opens a regular file, links followed. Anything else is a *KindError, a folder an *fs.PathError with EISDIR; where
-// there is nothing, it is an error wrapping fs.ErrNotExist, see Missing. The null device is an empty file: people put it
-// where a file is expected.
+// Open opens a regular file, links followed. Anything else is a *KindError, a folder an *fs.PathError
+// with EISDIR; where there is nothing, it is an error wrapping fs.ErrNotExist, see Missing. The null
+// device is an empty file: people put it where a file is expected.
 func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if errors.Is(err, syscall.ENOTDIR) {

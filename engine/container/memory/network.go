@@ -196,15 +196,15 @@ func (p *provisioner) TakeOff(id, network string) {
 	}
 }
 
-// rejoin puts a container on the networks of its service that it was taken off, unless it is of another
+// rejoin puts a container on the networks that it was made for and taken off, unless it is of another
 // configuration. Callers hold mu.
 func (b *box) rejoin(s container.CreateSpec) {
-	c := s.Service.Config
+	c := b.spec.Service.Config // a runtime around this one may have taken the networks out
 	if c.NetworkMode != "" || b.joins.network != "" || b.in.Hash != s.Hash {
 		return
 	}
 	for key := range c.Networks {
-		name := s.App.Networks[key].Name
+		name := b.spec.App.Networks[key].Name
 		if _, on := b.in.Networks[name]; !on {
 			b.in.Networks[name] = ""
 		}
