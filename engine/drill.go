@@ -153,7 +153,7 @@ func (e *Engine) Drill(ctx context.Context, o drill.Options) (*drill.Report, err
 	if err != nil {
 		return nil, err
 	}
-	if why := e.faults.injector.Load().Unavailable(ctx, f.Kind); why != "" {
+	if why := e.faults.injector.Load().Support.Unavailable(ctx, f.Kind); why != "" {
 		return nil, container.Failed("drill "+e.parts.Name+" with "+words, "%s", why)
 	}
 	if _, err := e.commands.targets(Command{Verb: VerbFault, Services: o.Services}); len(o.Services) > 0 && err != nil {

@@ -78,7 +78,7 @@ func (f *faults) active() []fault.Active {
 func (e *Engine) FaultsLacking(ctx context.Context) (map[string]string, error) {
 	select {
 	case <-e.running:
-		return e.faults.injector.Load().Offer(ctx)
+		return e.faults.injector.Load().Support.Offer(ctx)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -121,7 +121,7 @@ func names() []string {
 }
 
 // Lacking says why a fault is not possible with what the runtime can do, "" when it is. What the
-// kernel can do is found out by the agent, once it runs: see Injector.Offer.
+// kernel can do is found out by the agent, once it runs: see Support.Offer.
 func (k *Kind) Lacking(caps container.Caps) string {
 	for _, n := range k.Needs {
 		switch {

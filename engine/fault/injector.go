@@ -84,13 +84,13 @@ type Injector struct {
 	host    Host
 	project string
 	disk    disk
+	Support *Support // what is possible here
 
 	// held while something is injected, healed or brought up to date, but not while the host acts
 	working  turn
 	net      network // guarded by working
 	taps     taps
-	tapped   func([]Tapped) // may be nil
-	notified bool           // nobody need follow the events
+	notified bool // nobody need follow the events
 
 	mu    sync.Mutex
 	all   []*injection  // oldest first
@@ -135,8 +135,10 @@ func (in *injection) targets(i container.Instance) *Target {
 
 // NewInjector makes an Injector without faults.
 func NewInjector(o Options) *Injector {
-	return &Injector{net: network{agents: map[site]*sidecar{}}, rt: o.Runtime, host: o.Host, project: o.Project,
-		tapped: o.Tapped, notified: o.Notified, disk: diskOf(o.State, o.Engine, o.Project),
+	d := diskOf(o.State, o.Engine, o.Project)
+	return &Injector{rt: o.Runtime, host: o.Host, project: o.Project, disk: d,
+		Support: supportOf(o.Runtime, o.Project), net: network{agents: map[site]*sidecar{}},
+		taps: taps{project: o.Project, disk: d, tapped: o.Tapped}, notified: o.Notified,
 		working: make(turn, 1), wake: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
 }
 
@@ -236,7 +238,7 @@ func (r *Injector) prepare(ctx context.Context, f Fault) (*injection, error) {
 	}
 	in := &injection{kind: KindOf(f.Kind), params: params, settled: make(chan struct{})}
 	in.Fault, in.Owner = f, thisOwner()
-	why, err := r.lacks(ctx, in.kind)
+	why, err := r.Support.lacks(ctx, in.kind)
 	if err == nil && why != "" {
 		return nil, &container.Error{What: "fault " + f.String(), Why: why, Err: container.ErrUnsupported}
 	}

@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -48,8 +47,7 @@ func (m traffic) moved(ctx context.Context, r *Injector, in *injection, _ []cont
 // network keeps the agents of a project, and what each is to do. It belongs to whoever holds
 // Injector.working, but for what is said otherwise.
 type network struct {
-	agents  map[site]*sidecar
-	missing map[agent.Ability]string // nil: not probed yet
+	agents map[site]*sidecar
 }
 
 // site is one life of a network namespace.
@@ -128,7 +126,7 @@ func (n *network) update(ctx context.Context, r *Injector, of *injection) error 
 	}
 	rules := map[string]Edge{}
 	r.taps.plan(places, wanted, rules)
-	r.setTapRules(rules)
+	r.taps.setRules(rules)
 	notDone := n.carryOut(ctx, r, wanted)
 	r.forgetEnded(n.agents)
 	for at, err := range notDone {
@@ -308,7 +306,10 @@ func (n *network) carryOut(ctx context.Context, r *Injector, wanted map[site]*wo
 				s, err = startSidecar(ctx, r.rt, container.AgentSpec{Project: r.project,
 					Service: w.place.Service, Target: at.owner,
 					Profile: container.AgentNet, Args: []string{"net"}, Alone: "alone"},
-					func(c *agent.Reply) { r.count(at, c.Counts); r.take(at, c.Counts, c.Seen) }, r.Moved)
+					func(c *agent.Reply) {
+						r.count(at, c.Counts)
+						r.taps.take(at, c.Counts, c.Seen)
+					}, r.Moved)
 				if err != nil {
 					fail(at, err)
 					return
@@ -328,9 +329,8 @@ func (n *network) carryOut(ctx context.Context, r *Injector, wanted map[site]*wo
 
 // remember writes down where faults are about to be injected.
 func (r *Injector) remember(w *work, at site) {
-	if e := r.taps.entry; w.taps && e != nil && !slices.Contains(e.Sites, at.owner) {
-		e.Sites = append(e.Sites, at.owner)
-		_ = r.disk.write(e) // it is there, and the agent's heartbeat heals all the same
+	if w.taps {
+		r.taps.remember(at)
 	}
 	for _, in := range w.of {
 		if slices.Contains(in.Sites, at.owner) {
@@ -432,89 +432,4 @@ func (r *Injector) recount(change func(*injection)) {
 	for _, a := range changed {
 		r.host.Note(Note{Fault: a})
 	}
-}
-
-// kernelNeeds are the needs that only the agent can judge.
-var kernelNeeds = map[Need]agent.Ability{NeedNAT: agent.NAT, NeedDrop: agent.Drop,
-	NeedRandom: agent.Random, NeedNetem: agent.Netem, NeedTBF: agent.TBF}
-
-// Offer returns why faults are not possible here, by their kinds; what is possible is left out. The
-// first time it has an agent try what the kernel can do, which takes a second.
-func (r *Injector) Offer(ctx context.Context) (map[string]string, error) {
-	out := map[string]string{}
-	agents := r.rt.Caps.Agent
-	if agents && !agent.Built() {
-		agents = false
-	}
-	var probed error
-	if agents {
-		if err := r.working.lock(ctx); err != nil {
-			return nil, err
-		}
-		if r.net.missing == nil {
-			r.net.missing, probed = probe(ctx, r.rt, r.project)
-		}
-		r.working.Unlock()
-	}
-	for _, k := range kinds {
-		if why := k.Lacking(r.rt.Caps); why != "" {
-			out[k.Name] = why
-			continue
-		}
-		if !slices.Contains(k.Needs, NeedAgent) {
-			continue
-		}
-		switch {
-		case !agents:
-			out[k.Name] = agent.ErrNotBuilt.Error()
-			continue
-		case probed != nil:
-			out[k.Name] = "the agent does not run here: " + probed.Error()
-			continue
-		}
-		for _, need := range k.Needs {
-			if why := r.net.missing[kernelNeeds[need]]; why != "" {
-				out[k.Name] = strings.ReplaceAll(why, "\n", "; ")
-			}
-		}
-	}
-	return out, nil
-}
-
-// Unavailable says why faults of a kind are not possible here, "" where they are. Of one that needs no agent that is
-// known at once.
-func (r *Injector) Unavailable(ctx context.Context, kind string) string {
-	why, err := r.lacks(ctx, KindOf(kind))
-	if err != nil {
-		return err.Error()
-	}
-	return why
-}
-
-// lacks is Lacks with the error of the question itself.
-func (r *Injector) lacks(ctx context.Context, k *Kind) (string, error) {
-	why := k.Lacking(r.rt.Caps)
-	if why != "" || !slices.Contains(k.Needs, NeedAgent) {
-		return why, nil
-	}
-	all, err := r.Offer(ctx)
-	if err == nil {
-		err = ctx.Err() // an agent that was given up says nothing of what is possible
-	}
-	return all[k.Name], err
-}
-
-// probe asks an agent in a namespace of its own what the kernel can do.
-func probe(ctx context.Context, rt *container.Complete, project string) (map[agent.Ability]string, error) {
-	s, err := startSidecar(ctx, rt, container.AgentSpec{Project: project, Profile: container.AgentNet,
-		Args: []string{"probe"}},
-		func(*agent.Reply) {}, func() {})
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	if s.missing == nil {
-		return map[agent.Ability]string{}, nil
-	}
-	return s.missing, nil
 }

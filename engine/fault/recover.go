@@ -19,8 +19,7 @@ func (r *Injector) Recover(ctx context.Context, force bool) (held []Held, err er
 	defer r.working.Unlock()
 	for _, e := range found {
 		tap := e.Fault.Kind == tapKind.Name
-		if r.has(e.Fault.ID) || tap && (e.Owner.Alive() || r.taps.entry != nil &&
-			r.taps.entry.Fault.ID == e.Fault.ID) {
+		if r.has(e.Fault.ID) || tap && (e.Owner.Alive() || r.taps.owns(e.Fault.ID)) {
 			continue // a tap is no fault, which would have to be healed
 		}
 		if tap {

@@ -24,7 +24,7 @@ func (r *Injector) Run(ctx context.Context) error {
 	}()
 	for {
 		due, some := r.next()
-		some = some || len(r.Tapping()) > 0
+		some = some || len(r.taps.tapping()) > 0
 		switch {
 		case r.notified:
 		case some && unfollow == nil:
@@ -59,11 +59,12 @@ func (r *Injector) Run(ctx context.Context) error {
 			hctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
 			defer cancel()
 			err := r.Heal(hctx)
+			r.Support.wait()
 			r.working.Lock()
 			defer r.working.Unlock()
 			r.net.close()
-			r.want(nil)
-			r.untap()
+			r.taps.want(nil)
+			r.taps.forget()
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bulkhead/engine/agent"
@@ -43,11 +44,16 @@ type Tapped struct {
 	Kept    int // connections from before the tap, which it does not see
 }
 
-// taps are the edges that are tapped. Its fields belong to whoever holds Injector.working, but rules
-// and kept, which Injector.mu guards; wanted is changed with both, and read with either.
+// taps are the edges that are tapped. Those who change wanted hold Injector.working and mu, so either
+// is enough to read it; mu is taken last.
 type taps struct {
+	project string
+	disk    disk
+	tapped  func([]Tapped) // may be nil
+	entry   *entry         // on disk; nil: nothing is tapped; guarded by Injector.working
+
+	mu     sync.Mutex
 	wanted []Edge
-	entry  *entry // on disk; nil: nothing is tapped
 	rules  map[string]Edge
 	kept   map[string]map[site]int // by rule
 }
@@ -78,19 +84,19 @@ func (r *Injector) tap(ctx context.Context, edges []Edge) error {
 		}
 	}
 	before := r.taps.wanted
-	r.want(slices.Clone(edges))
-	err := r.noteTap()
+	r.taps.want(slices.Clone(edges))
+	err := r.taps.note()
 	if err == nil {
 		err = r.net.update(ctx, r, nil)
 	}
 	if err != nil && len(edges) > len(before) {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
 		defer cancel()
-		r.want(before)
-		err = errors.Join(err, r.net.update(undo, r, nil), r.noteTap())
+		r.taps.want(before)
+		err = errors.Join(err, r.net.update(undo, r, nil), r.taps.note())
 	}
 	if len(r.taps.wanted) == 0 {
-		r.untap()
+		r.taps.forget()
 	}
 	nudge(r.wake)
 	if err != nil {
@@ -99,45 +105,57 @@ func (r *Injector) tap(ctx context.Context, edges []Edge) error {
 	return nil
 }
 
-// Tapping are the edges that are tapped, as they were asked for.
-func (r *Injector) Tapping() []Edge {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.taps.wanted)
+// tapping are the edges that are tapped, as they were asked for.
+func (t *taps) tapping() []Edge {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.wanted)
 }
 
 // want changes what is tapped. Callers hold working.
-func (r *Injector) want(edges []Edge) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.taps.wanted = edges
+func (t *taps) want(edges []Edge) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted = edges
 }
 
-// noteTap writes down that something is tapped. Callers hold working.
-func (r *Injector) noteTap() error {
-	if len(r.taps.wanted) == 0 {
+// note writes down that something is tapped. Callers hold working.
+func (t *taps) note() error {
+	if len(t.wanted) == 0 {
 		return nil
 	}
-	if r.taps.entry == nil {
-		id := newID()
-		r.taps.entry = &entry{Fault: Fault{ID: id, Kind: tapKind.Name, Service: r.project},
+	if t.entry == nil {
+		t.entry = &entry{Fault: Fault{ID: newID(), Kind: tapKind.Name, Service: t.project},
 			Began: time.Now(), Owner: thisOwner()}
 	}
-	return r.disk.write(r.taps.entry)
+	return t.disk.write(t.entry)
 }
 
-// untap forgets what was tapped. Callers hold working.
-func (r *Injector) untap() {
-	if r.taps.entry != nil {
-		r.disk.remove(r.taps.entry.Fault.ID)
-		r.taps.entry = nil
+// remember writes down where edges are about to be tapped. Callers hold working.
+func (t *taps) remember(at site) {
+	if t.entry == nil || slices.Contains(t.entry.Sites, at.owner) {
+		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.taps.rules, r.taps.kept = nil, nil
+	t.entry.Sites = append(t.entry.Sites, at.owner)
+	_ = t.disk.write(t.entry) // it is there, and the agent's heartbeat heals all the same
 }
 
-// plan adds the rules of all tapped edges to the work of the sites that the calls come from.
+// owns says whether an entry on disk is that of these taps. Callers hold working.
+func (t *taps) owns(id string) bool { return t.entry != nil && t.entry.Fault.ID == id }
+
+// forget forgets what was tapped. Callers hold working.
+func (t *taps) forget() {
+	if t.entry != nil {
+		t.disk.remove(t.entry.Fault.ID)
+		t.entry = nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rules, t.kept = nil, nil
+}
+
+// plan adds the rules of all tapped edges to the work of the sites that the calls come from. Callers
+// hold working.
 func (t *taps) plan(places []place, wanted map[site]*work, rules map[string]Edge) {
 	if len(t.wanted) == 0 {
 		return
@@ -208,27 +226,27 @@ func ownersOf(places []place) []string {
 }
 
 // take takes what an agent counted on tapped edges.
-func (r *Injector) take(at site, counts []agent.Count, seen []agent.Seen) {
-	if r.tapped == nil {
+func (t *taps) take(at site, counts []agent.Count, seen []agent.Seen) {
+	if t.tapped == nil {
 		return
 	}
 	now := time.Now()
 	var out []Tapped
-	r.mu.Lock()
+	t.mu.Lock()
 	for _, c := range counts {
-		e, is := r.taps.rules[c.ID]
+		e, is := t.rules[c.ID]
 		if !is {
 			continue
 		}
-		if r.taps.kept == nil {
-			r.taps.kept = map[string]map[site]int{}
+		if t.kept == nil {
+			t.kept = map[string]map[site]int{}
 		}
-		if r.taps.kept[c.ID] == nil {
-			r.taps.kept[c.ID] = map[site]int{}
+		if t.kept[c.ID] == nil {
+			t.kept[c.ID] = map[site]int{}
 		}
-		r.taps.kept[c.ID][at] = c.Kept
+		t.kept[c.ID][at] = c.Kept
 		one := Tapped{Edge: e, Machine: strings.HasPrefix(c.ID, machineRule), At: now}
-		for _, n := range r.taps.kept[c.ID] {
+		for _, n := range t.kept[c.ID] {
 			one.Kept += n
 		}
 		if i := slices.IndexFunc(seen, func(s agent.Seen) bool { return s.ID == c.ID }); i >= 0 {
@@ -236,21 +254,21 @@ func (r *Injector) take(at site, counts []agent.Count, seen []agent.Seen) {
 		}
 		out = append(out, one)
 	}
-	r.mu.Unlock()
+	t.mu.Unlock()
 	slices.SortFunc(out, func(a, b Tapped) int { return strings.Compare(a.From+" "+a.To, b.From+" "+b.To) })
 	if len(out) > 0 {
-		r.tapped(out)
+		t.tapped(out)
 	}
 }
 
-// setTapRules has the counts of these rules taken from now on.
-func (r *Injector) setTapRules(rules map[string]Edge) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.taps.rules = rules
-	for id := range r.taps.kept {
+// setRules has the counts of these rules taken from now on.
+func (t *taps) setRules(rules map[string]Edge) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rules = rules
+	for id := range t.kept {
 		if _, is := rules[id]; !is {
-			delete(r.taps.kept, id)
+			delete(t.kept, id)
 		}
 	}
 }

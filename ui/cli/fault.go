@@ -218,7 +218,7 @@ func (v *faultVerb) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lacks, err := faults.Offer(ctx)
+	lacks, err := faults.Support.Offer(ctx)
 	if err != nil {
 		return err
 	}
