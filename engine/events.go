@@ -131,9 +131,7 @@ func (o *observer) refresh(ctx context.Context, m *state.Member, id, cause strin
 	if err != nil {
 		return container.WrapErr(err, "look at %s", m.Name())
 	}
-	if n := m.Holds(id); n != 0 {
-		o.adopt(m, n, in, cause)
-	}
+	o.adopt(m, 0, in, cause)
 	return nil
 }
 
@@ -175,7 +173,7 @@ func (o *observer) resync(instances []Instance) {
 	for _, l := range o.p.Lanes.List() {
 		for _, h := range l.M.Holders(0) {
 			if in, ok := there[h.Instance.ID]; ok {
-				o.adopt(l.M, h.Number, in, "seen after the connection was lost")
+				o.adopt(l.M, 0, in, "seen after the connection was lost")
 				l.ScheduleRescan()
 			} else {
 				l.M.Forget(h.Instance.ID, "gone when the connection was back")
@@ -202,7 +200,7 @@ func (o *observer) handle(ctx context.Context, ev Event) {
 		o.p.Tail.Ended(ev.ID, *do.Ended)
 	}
 	if do.Ends != nil {
-		o.adopt(m, do.Ends.Replica, *do.Ends, do.Cause)
+		o.adopt(m, 0, *do.Ends, do.Cause)
 	}
 	switch {
 	case do.Unheld:

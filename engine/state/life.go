@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -28,15 +29,19 @@ type Rejoin struct {
 	Renewed bool // that one has another container
 }
 
-// Adopt makes in the container that a replica holds, or takes in what became of it. A new life
-// (another container, or another start of the same one) is a new generation. cause is why, "" when it
-// is what we knew before.
+// Adopt makes in the container that a replica holds, or takes in what became of it; n is 0 for the
+// replica that holds it already, and nothing happens when none does any more. A new life (another
+// container, or another start of the same one) is a new generation. cause is why, "" when it is what we
+// knew before.
 func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 	st := s.st
-	complaints := st.Ledgers.complaints(s.c.Name, n, in) // before the lock: logs may be long
+	complaints := st.Ledgers.complaints(s.c.Name, cmp.Or(n, in.Replica), in) // before the lock: logs may be long
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	r := s.reps.of(n)
+	r := s.reps.slot(n, in.ID)
+	if r == nil {
+		return f // another has its place since it was looked at
+	}
 	s.c.ByHand = !r.lapse() && s.c.ByHand
 	prev, was := r.Instance, r.Health()
 	if s.incoming[in.ID] == eventful {
@@ -54,7 +59,7 @@ func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 	in = r.take(in)
 	r.Unhooked = len(s.c.Conf.Config.PostStart) > 0 && st.o.Lives.Unhooked(in.ID)
 	if newLife {
-		r.begin(st.o.Lives.Generation(s.c.Name, n, in))
+		r.begin(st.o.Lives.Generation(s.c.Name, r.Number, in))
 		if in.State == container.StateRunning {
 			f.Probe = &in
 			if r.Crashing() {
@@ -63,7 +68,7 @@ func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 		}
 	}
 	st.o.Lives.Observe(tail.Sighting{
-		Replica: tail.Replica{Service: s.c.Name, Number: n}, Instance: in, Generation: r.generation, Cause: cause,
+		Replica: tail.Replica{Service: s.c.Name, Number: r.Number}, Instance: in, Generation: r.generation, Cause: cause,
 		Beside: prev.ID != in.ID && prev.State == container.StateRunning,
 	})
 	if newLife && r == s.reps.all[0] && !(prev.ID == in.ID && prev.Since().Equal(in.Since())) { // else its namespaces are the same

@@ -60,6 +60,15 @@ type replicas struct {
 	all []*replica         // sorted by number
 }
 
+// slot returns the slot of a number, making it when it is new; 0 stands for the one that holds a container, nil
+// for none.
+func (rs *replicas) slot(n int, id string) *replica {
+	if n == 0 {
+		return rs.byID(id)
+	}
+	return rs.of(n)
+}
+
 // of returns the slot of a number, making it when it is new. It takes the place of one whose container is
 // gone, where there are as many as are wanted.
 func (rs *replicas) of(n int) *replica {
