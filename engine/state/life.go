@@ -72,11 +72,7 @@ func (s *Member) Adopt(n int, in container.Instance, cause string) (f Follow) {
 		Beside: prev.ID != in.ID && prev.State == container.StateRunning,
 	})
 	if newLife && r == s.reps.all[0] && !(prev.ID == in.ID && prev.Since().Equal(in.Since())) { // else its namespaces are the same
-		ended := in.Finished
-		if prev.ID != in.ID {
-			ended = in.Created // the old one ended after the new one was made
-		}
-		f.Rejoin = s.rejoin(prev.ID == in.ID, ended)
+		f.Rejoin = s.rejoin(prev, in)
 	}
 	state := r.State
 	s.update()
@@ -132,9 +128,13 @@ func overtaken(known, in container.Instance) bool {
 }
 
 // rejoin lists those that come along with a new life of the service's first container: a new
-// container, or with same another start of the one that they know. ended is when the life before it
-// did. Until their lanes have the task they count as having it. Callers hold mu.
-func (s *Member) rejoin(same bool, ended time.Time) []Rejoin {
+// container, or another start of the one that they know. Until their lanes have the task they count as
+// having it. Callers hold mu.
+func (s *Member) rejoin(prev, in container.Instance) []Rejoin {
+	same, ended := prev.ID == in.ID, in.Finished
+	if !same {
+		ended = in.Created // the old one ended after the new one was made
+	}
 	var out []Rejoin
 	for _, o := range s.st.known.Joiners(s.c.Name) {
 		cause := o.Rejoins(&s.c, same, ended)

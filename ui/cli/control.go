@@ -55,7 +55,8 @@ type control struct {
 	rt    engine.Runtime
 	hello hello
 	ends  <-chan struct{} // closed when a signal ends this process; may be nil
-	// Those whose commands are under way. Closed when this process is to end: they may come to their ends, and others are refused.
+	// Those whose commands are under way. It is closed when this process is to end: they may come to
+	// their ends, and others are refused.
 	guests gate
 	downs  func() // called once `down` of the whole project has worked
 }

@@ -68,8 +68,8 @@ var errRunning = errors.New(
 	"another bulkhead runs it already; see it with `bulkhead ps` and `bulkhead logs -f`, or end that one first")
 
 // errUnresponsive means that another process holds a project and does not say anything.
-var errUnresponsive = errors.New(
-	"another bulkhead runs it and does not answer; where it was stopped (ctrl+z), `fg` in its terminal lets it go on, else end its process")
+var errUnresponsive = errors.New("another bulkhead runs it and does not answer; " +
+	"where it was stopped (ctrl+z), `fg` in its terminal lets it go on, else end its process")
 
 // claim makes this process the one that runs a project: it takes its lock, and listens on path, its
 // control socket. A socket that a killed process left behind is replaced. release returns both.

@@ -183,7 +183,7 @@ func (s *session) runAsText(f *upFlags) error {
 	s.printer.json, s.printer.stamps = f.json, f.stamps
 	s.printer.colour = out.colours() && !f.noColor
 	s.printer.width = nameWidth(s.p)
-	return s.run(func(ctx context.Context) (engine.Ending, error) { return s.stream(ctx, time.Duration(f.wait)) })
+	return s.run(func(ctx context.Context) (engine.Ending, error) { return s.stream(ctx, f) })
 }
 
 // logSize is how many bytes of each service's log are kept: the flag's, else the person's setting,
@@ -255,10 +255,17 @@ func (s *session) screen(ctx context.Context) (engine.Ending, error) {
 }
 
 // stream prints until something ends the session. The printing itself goes on until the engine has ended.
-func (s *session) stream(ctx context.Context, wait time.Duration) (engine.Ending, error) {
+func (s *session) stream(ctx context.Context, f *upFlags) (engine.Ending, error) {
+	over := make(chan error, 1)
+	s.tasks.Go("jobs", func(context.Context) error {
+		if err, ended := s.awaitJobs(ctx, f.noWatch); ended {
+			over <- err
+		}
+		return nil
+	})
 	s.tasks.Go("wait", func(context.Context) error {
 		var up *engine.UpError
-		if errors.As(s.e.WaitUp(ctx, engine.Wait{Ready: true, Limit: wait}), &up) {
+		if errors.As(s.e.WaitUp(ctx, engine.Wait{Ready: true, Limit: time.Duration(f.wait)}), &up) {
 			for _, f := range up.Failures {
 				if f.Late { // what else went wrong is printed as an event
 					s.a.console.printError(fmt.Sprintf("up %s: %s", s.p.Name, f.Err))
@@ -272,5 +279,7 @@ func (s *session) stream(ctx context.Context, wait time.Duration) (engine.Ending
 		return engine.EndLeave, nil // the cause of ctx says what is to happen
 	case <-s.printer.broken:
 		return engine.EndStop, s.printer.failed()
+	case err := <-over:
+		return engine.EndLeave, err
 	}
 }
