@@ -85,18 +85,22 @@ func TestServiceIsBackOnlyAfterItWasGone(t *testing.T) {
 			return b.Compare(start.Add(time.Duration(seconds)*time.Second), func(string, int) Stand { return Stand{} }, hit)
 		}
 	}
-	for name, during := range map[string]Hit{
-		"stopped": {}, "not ready yet": {Live: fresh}, "held down": {HeldDown: true},
+	for name, one := range map[string]struct {
+		during Hit
+		back   time.Duration
+	}{
+		"stopped": {Hit{}, 3 * time.Second}, "not ready yet": {Hit{Live: fresh}, 3 * time.Second},
+		"held down": {Hit{HeldDown: true}, 2 * time.Second},
 	} {
 		open("stop")
 		if l := at(5, Hit{Ready: true, Live: old}); l != nil {
 			t.Errorf("%s: back before it was gone", name)
 		}
-		if l := at(6, during); l != nil {
+		if l := at(6, one.during); l != nil {
 			t.Errorf("%s: back while it is gone", name)
 		}
 		at(7, Hit{Live: fresh})
-		if l := at(9, Hit{Ready: true, Live: fresh}); l == nil || !l.Gone || l.BackIn < 2*time.Second || l.BackIn > 3*time.Second {
+		if l := at(9, Hit{Ready: true, Live: fresh}); l == nil || !l.Gone || l.BackIn != one.back {
 			t.Errorf("%s: closed %+v", name, l)
 		}
 	}
