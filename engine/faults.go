@@ -61,7 +61,7 @@ func (f *faults) do(ctx context.Context, c Command) error {
 
 // superseded ends the faults that stop, kill or pause services which a person moves now.
 func (f *faults) superseded(c Command) {
-	if c.Verb != VerbWatch {
+	if c.Verb != VerbWatch && c.Verb != VerbApply { // that moves nobody whom it does not replace
 		f.injector.Load().Superseded(c.Services...)
 	}
 }

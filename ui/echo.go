@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"bulkhead/engine"
+	"bulkhead/engine/project"
 )
 
 // echo says which docker commands do the same as what was pressed, so that people learn them and
@@ -56,10 +57,25 @@ func (x *echo) of(c engine.Command) []string {
 			c.Scale, services)}
 	case engine.VerbUp:
 		return []string{strings.TrimSpace(compose + " up -d " + services)}
+	case engine.VerbApply:
+		return []string{strings.TrimSpace(compose + " up -d --no-deps " + x.changed())}
 	case engine.VerbDown:
 		return []string{compose + " down"}
 	}
 	return nil
+}
+
+// changed names the services that a changed Compose file still has.
+func (x *echo) changed() string {
+	var names []string
+	if r := x.e.snap.Reload; r != nil {
+		for _, c := range r.Changes {
+			if c.Kind != project.Removed && !slices.Contains(names, c.Service) {
+				names = append(names, c.Service)
+			}
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // shellWord quotes a word for a shell where it needs that.

@@ -310,6 +310,10 @@ func TestReloadIsOfferedAndApplied(t *testing.T) {
 	s.wait("Compose file changed: web to be recreated, search is new", "[u] apply", "pending recreate")
 	s.keys("u")
 	s.until("the apply", func(string) bool { return s.b.told("apply  (you pressed u)") })
+	if got := (&echo{e: &env{snap: snapshot{Snapshot: s.b.Snapshot()}}}).of(engine.Command{Verb: engine.VerbApply}); len(got) != 1 ||
+		!strings.HasSuffix(got[0], " up -d --no-deps web search") {
+		t.Errorf("docker's command for it is %q", got)
+	}
 	s.b.change(func(n *engine.Snapshot) { n.Reload = &engine.Reload{Err: "compose.yaml:3: no such key"} })
 	s.wait("does not load: compose.yaml:3: no such key")
 	s.quit()
