@@ -3,7 +3,6 @@ package lane
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"bulkhead/engine/command"
 	"bulkhead/engine/container"
 	"bulkhead/engine/filesync"
-	"bulkhead/engine/logs"
 	"bulkhead/engine/plan"
 	"bulkhead/engine/project"
 	"bulkhead/engine/state"
@@ -233,19 +231,8 @@ func (l *worker) runRuleExec(ctx context.Context, rule *project.Rule, rs []state
 		if h.Instance.State != container.StateRunning {
 			continue
 		}
-		out := logs.NewLineWriter(l.p.Tail.SystemLines(l.name, h.Instance.ID))
-		code, err := l.p.Runtime.Exec(ctx, h.Instance.ID,
-			container.ExecOptions{Cmd: rule.Exec.Command, User: rule.Exec.User,
-				Dir: rule.Exec.WorkingDir, Privileged: rule.Exec.Privileged,
-				Env: step.Environ(rule.Exec.Environment), Stdout: out, Stderr: out})
-		out.Flush()
-		if err != nil {
-			return container.WrapErr(err, "sync+exec in %s", l.name)
-		}
-		if code != 0 {
-			err := fmt.Errorf("sync+exec in %s: %q exited with %d", l.name,
-				strings.Join(rule.Exec.Command, " "), code)
-			return container.WithRemedy(container.Naming(l.name, err), "its output stands in the log")
+		if err := l.p.Steps.RuleExec(ctx, l.unit(), h.Instance.ID, rule); err != nil {
+			return err
 		}
 	}
 	return nil

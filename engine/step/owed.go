@@ -72,8 +72,8 @@ func (r *Runner) RuleExec(ctx context.Context, s Service, id string, rule *proje
 		return container.WrapErr(err, "sync+exec in %s", s.name())
 	}
 	if code != 0 {
-		return container.WithRemedy(fmt.Errorf("sync+exec in %s: %q exited with %d", s.name(),
-			strings.Join(h.Command, " "), code), "its output stands in the log")
+		err := fmt.Errorf("sync+exec in %s: %q exited with %d", s.name(), strings.Join(h.Command, " "), code)
+		return container.WithRemedy(container.Naming(s.name(), err), "its output stands in the log")
 	}
 	return nil
 }
