@@ -51,9 +51,6 @@ func (n Notes) ExpectEnd(name, id, cause string) {
 		r.ExpectedExit, r.pendingCause, r.starting, r.expectBy = true, cause, false, time.Time{}
 		if s.Lane.moves {
 			s.st.Ledgers.all.Freeze(time.Now(), name)
-			for _, o := range s.st.known.Joiners(name) { // they end with it, or come along
-				s.st.Ledgers.all.Freeze(time.Now(), o.Name)
-			}
 		}
 	})
 }
